@@ -1,0 +1,33 @@
+//! Who may publish and subscribe to what: user names, roles, MQTT topic names and filters, and the
+//! rules that join them.
+//!
+//! The crate is pure: no I/O, no clock, no async. Everything is decided by two relations between
+//! topic filters, [`TopicFilter::covers`] and [`TopicFilter::overlaps`]; a [`Policy`] allows a
+//! subscription only if one rule allows all of it and no rule denies any of it.
+//!
+//! ```
+//! use herald_acl::{Policy, Role, TopicFilter, Username, Who};
+//!
+//! let bob = Username::parse("bob")?;
+//! let who = Who { username: &bob, role: Role::User, client_id: "phone" };
+//! let policy = Policy::builtin();
+//! assert!(policy.subscribe(&who, &TopicFilter::parse("users/bob/#")?).allowed);
+//! assert!(!policy.subscribe(&who, &TopicFilter::parse("users/+/messages")?).allowed);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod filter;
+mod policy;
+mod role;
+mod rule;
+mod template;
+mod topic;
+mod username;
+
+pub use filter::TopicFilter;
+pub use policy::{Decision, Policy, Who};
+pub use role::{Role, UnknownRole};
+pub use rule::{Action, Actions, Effect, Rule, Subject};
+pub use template::{FilterTemplate, TemplateError};
+pub use topic::{TopicError, TopicName};
+pub use username::{Username, UsernameError};

@@ -1,0 +1,390 @@
+//! The rules together, and what they decide.
+
+use crate::filter::TopicFilter;
+use crate::role::Role;
+use crate::rule::{Action, Actions, Effect, Rule, Subject};
+use crate::template::FilterTemplate;
+use crate::topic::TopicName;
+use crate::username::Username;
+
+/// The client that asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Who<'a> {
+    /// The user it is logged in as.
+    pub username: &'a Username,
+    /// The role of that user.
+    pub role: Role,
+    /// What the client calls itself: any text, chosen by the client.
+    pub client_id: &'a str,
+}
+
+/// The answer to a client, and the rule it rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether the client may do what it asked.
+    pub allowed: bool,
+    /// The id of the rule that decided; `None` if no rule allows it, which denies it.
+    pub rule: Option<String>,
+}
+
+/// An immutable set of rules. What no rule allows is denied, and a deny rule outweighs every allow
+/// rule.
+///
+/// A deny rule that cannot be expanded for a client (see [`FilterTemplate::expand`]) denies it
+/// every action that the rule is about: a client does not get rid of a rule by the id it takes. An
+/// allow rule that cannot be expanded allows nothing.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    rules: Vec<Rule>,
+}
+
+impl Policy {
+    /// A policy of these rules. Their order only says which one a decision names if several would
+    /// do: the earlier one.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self { rules }
+    }
+
+    /// The policy of a new installation: all users read their own inbox and the broadcasts and
+    /// send messages of their own; admins also announce and read everything.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let admin = Subject::Role(Role::Admin);
+        let everyone = Subject::Everyone;
+        Self::new(vec![
+            allow("builtin-inbox", &everyone, Actions::Subscribe, "users/%u/#"),
+            allow(
+                "builtin-send",
+                &everyone,
+                Actions::Publish,
+                "users/%u/messages",
+            ),
+            allow(
+                "builtin-broadcast",
+                &everyone,
+                Actions::Subscribe,
+                "broadcast/#",
+            ),
+            allow("builtin-announce", &admin, Actions::Publish, "broadcast/#"),
+            allow("builtin-debug", &admin, Actions::Subscribe, "#"),
+        ])
+    }
+
+    /// What the rule with this id stands for, whoever asks: see [`FilterTemplate::scope`].
+    #[must_use]
+    pub fn scope(&self, rule: &str) -> Option<TopicFilter> {
+        self.rules
+            .iter()
+            .find(|r| r.id == rule)
+            .map(|r| r.filter.scope())
+    }
+
+    /// Decides whether a client may publish to `topic`: an allow rule matches it and no deny rule
+    /// does.
+    #[must_use]
+    pub fn publish(&self, who: &Who<'_>, topic: &TopicName) -> Decision {
+        let matches = |filter: &TopicFilter| filter.matches(topic);
+        self.decide(who, Action::Publish, matches, matches)
+    }
+
+    /// Decides whether a client may subscribe to `filter`, of which a shared subscription is
+    /// decided on the inner filter: one allow rule covers all of it and no deny rule overlaps it.
+    #[must_use]
+    pub fn subscribe(&self, who: &Who<'_>, filter: &TopicFilter) -> Decision {
+        let covers = |rule: &TopicFilter| rule.covers(filter);
+        let overlaps = |rule: &TopicFilter| rule.overlaps(filter);
+        self.decide(who, Action::Subscribe, covers, overlaps)
+    }
+
+    /// Names the first deny rule that `denies`, else the most specific rule that `allows`: one
+    /// whose filter covers no other of them.
+    fn decide(
+        &self,
+        who: &Who<'_>,
+        action: Action,
+        allows: impl Fn(&TopicFilter) -> bool,
+        denies: impl Fn(&TopicFilter) -> bool,
+    ) -> Decision {
+        let concerned = |rule: &&Rule| rule.actions.contains(action) && rule.subject.contains(who);
+        let mut best: Option<(&Rule, TopicFilter)> = None;
+        for rule in self.rules.iter().filter(concerned) {
+            let filter = rule.filter.expand(who);
+            match rule.effect {
+                Effect::Deny => {
+                    if filter.is_none_or(|filter| denies(&filter)) {
+                        return Decision {
+                            allowed: false,
+                            rule: Some(rule.id.clone()),
+                        };
+                    }
+                }
+                Effect::Allow => {
+                    if let Some(filter) = filter.filter(&allows)
+                        && best
+                            .as_ref()
+                            .is_none_or(|(_, best)| is_narrower(&filter, best))
+                    {
+                        best = Some((rule, filter));
+                    }
+                }
+            }
+        }
+        Decision {
+            allowed: best.is_some(),
+            rule: best.map(|(rule, _)| rule.id.clone()),
+        }
+    }
+}
+
+/// Whether `a` matches less than `b`, and nothing else.
+fn is_narrower(a: &TopicFilter, b: &TopicFilter) -> bool {
+    b.covers(a) && !a.covers(b)
+}
+
+/// An allow rule of the built-in policy.
+fn allow(id: &str, subject: &Subject, actions: Actions, filter: &str) -> Rule {
+    Rule {
+        id: id.to_owned(),
+        subject: subject.clone(),
+        actions,
+        effect: Effect::Allow,
+        filter: FilterTemplate::parse(filter).expect("the built-in filters are valid: tests"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Client(Username, Role, &'static str);
+
+    impl Client {
+        fn new(username: &str, role: Role) -> Self {
+            Self(Username::parse(username).unwrap(), role, "phone")
+        }
+
+        fn publish(&self, policy: &Policy, topic: &str) -> (bool, Option<String>) {
+            let decision = policy.publish(&self.who(), &TopicName::parse(topic).unwrap());
+            (decision.allowed, decision.rule)
+        }
+
+        fn subscribe(&self, policy: &Policy, filter: &str) -> (bool, Option<String>) {
+            let decision = policy.subscribe(&self.who(), &TopicFilter::parse(filter).unwrap());
+            (decision.allowed, decision.rule)
+        }
+
+        fn who(&self) -> Who<'_> {
+            Who {
+                username: &self.0,
+                role: self.1,
+                client_id: self.2,
+            }
+        }
+    }
+
+    fn deny(id: &str, subject: &Subject, actions: Actions, filter: &str) -> Rule {
+        Rule {
+            effect: Effect::Deny,
+            ..allow(id, subject, actions, filter)
+        }
+    }
+
+    fn allowed(rule: &str) -> (bool, Option<String>) {
+        (true, Some(rule.into()))
+    }
+
+    fn denied(rule: &str) -> (bool, Option<String>) {
+        (false, Some(rule.into()))
+    }
+
+    const DEFAULT: (bool, Option<String>) = (false, None);
+
+    #[test]
+    fn a_user_reads_the_own_inbox_and_the_broadcasts() {
+        let (policy, bob) = (Policy::builtin(), Client::new("bob", Role::User));
+        for filter in [
+            "users/bob/#",
+            "users/bob/notifications",
+            "users/bob/+",
+            "users/bob",
+        ] {
+            assert_eq!(
+                bob.subscribe(&policy, filter),
+                allowed("builtin-inbox"),
+                "{filter}"
+            );
+        }
+        assert_eq!(
+            bob.subscribe(&policy, "broadcast/#"),
+            allowed("builtin-broadcast")
+        );
+        assert_eq!(
+            bob.subscribe(&policy, "$share/g/users/bob/#"),
+            allowed("builtin-inbox")
+        );
+    }
+
+    #[test]
+    fn a_user_reads_nothing_else() {
+        let (policy, bob) = (Policy::builtin(), Client::new("bob", Role::User));
+        let filters = [
+            "#",
+            "+/#",
+            "+",
+            "users/#",
+            "users/+/#",
+            "users/+/messages",
+            "users/alice/#",
+            "users/bobby/#",
+            "+/bob/#",
+            "$SYS/#",
+            "$share/g/#",
+            "$share/users/bob/#",
+            "broadcasts",
+        ];
+        for filter in filters {
+            assert_eq!(bob.subscribe(&policy, filter), DEFAULT, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_user_sends_only_own_messages() {
+        let (policy, bob) = (Policy::builtin(), Client::new("bob", Role::User));
+        assert_eq!(
+            bob.publish(&policy, "users/bob/messages"),
+            allowed("builtin-send")
+        );
+        let topics = [
+            "users/alice/messages",
+            "users/bob/notifications",
+            "broadcast/all",
+            "$SYS/x",
+            "x",
+        ];
+        for topic in topics {
+            assert_eq!(bob.publish(&policy, topic), DEFAULT, "{topic}");
+        }
+    }
+
+    #[test]
+    fn an_admin_reads_everything_and_announces() {
+        let (policy, root) = (Policy::builtin(), Client::new("root", Role::Admin));
+        assert_eq!(root.subscribe(&policy, "#"), allowed("builtin-debug"));
+        assert_eq!(
+            root.subscribe(&policy, "users/alice/#"),
+            allowed("builtin-debug")
+        );
+        assert_eq!(root.subscribe(&policy, "$other/#"), DEFAULT);
+        assert_eq!(
+            root.publish(&policy, "broadcast/all"),
+            allowed("builtin-announce")
+        );
+        assert_eq!(root.publish(&policy, "users/alice/messages"), DEFAULT);
+    }
+
+    #[test]
+    fn the_most_specific_allow_rule_is_named_in_any_order() {
+        let (policy, root) = (Policy::builtin(), Client::new("root", Role::Admin));
+        assert_eq!(
+            root.subscribe(&policy, "users/root/x"),
+            allowed("builtin-inbox")
+        );
+        let reversed = Policy::new(policy.rules.into_iter().rev().collect());
+        assert_eq!(
+            root.subscribe(&reversed, "users/root/x"),
+            allowed("builtin-inbox")
+        );
+    }
+
+    #[test]
+    fn a_deny_rule_outweighs_allow_rules_before_and_after_it() {
+        let all = allow("all", &Subject::Everyone, Actions::Both, "#");
+        let secret = deny("secret", &Subject::Everyone, Actions::Both, "+/secret/#");
+        let bob = Client::new("bob", Role::User);
+        for rules in [vec![all.clone(), secret.clone()], vec![secret, all]] {
+            let policy = Policy::new(rules);
+            assert_eq!(bob.publish(&policy, "a/b"), allowed("all"));
+            assert_eq!(bob.publish(&policy, "a/secret"), denied("secret"));
+            assert_eq!(bob.subscribe(&policy, "a/b"), allowed("all"));
+            assert_eq!(bob.subscribe(&policy, "a/secret/b"), denied("secret"));
+            assert_eq!(bob.subscribe(&policy, "a/#"), denied("secret"));
+            assert_eq!(bob.subscribe(&policy, "$share/g/a/+"), denied("secret"));
+        }
+    }
+
+    #[test]
+    fn a_rule_is_only_about_its_actions_and_its_subject() {
+        let alice = Subject::User(Username::parse("alice").unwrap());
+        let policy = Policy::new(vec![
+            allow("all", &Subject::Everyone, Actions::Both, "#"),
+            deny(
+                "read-only",
+                &Subject::Role(Role::User),
+                Actions::Publish,
+                "#",
+            ),
+            deny("not-alice", &alice, Actions::Subscribe, "#"),
+        ]);
+        let bob = Client::new("bob", Role::User);
+        assert_eq!(bob.publish(&policy, "a"), denied("read-only"));
+        assert_eq!(bob.subscribe(&policy, "a"), allowed("all"));
+        let alice = Client::new("alice", Role::Admin);
+        assert_eq!(alice.publish(&policy, "a"), allowed("all"));
+        assert_eq!(alice.subscribe(&policy, "a"), denied("not-alice"));
+    }
+
+    #[test]
+    fn two_allow_rules_do_not_add_up_to_a_wider_one() {
+        let policy = Policy::new(vec![
+            allow("deeper", &Subject::Everyone, Actions::Subscribe, "a/+/#"),
+            allow("parent", &Subject::Everyone, Actions::Subscribe, "a"),
+        ]);
+        let bob = Client::new("bob", Role::User);
+        assert_eq!(bob.subscribe(&policy, "a/#"), DEFAULT);
+    }
+
+    #[test]
+    fn a_client_id_neither_widens_an_allow_rule_nor_escapes_a_deny_rule() {
+        let devices = allow("devices", &Subject::Everyone, Actions::Both, "devices/%c/#");
+        let locked = deny(
+            "locked",
+            &Subject::Everyone,
+            Actions::Publish,
+            "devices/%c/lock",
+        );
+        let policy = Policy::new(vec![devices, locked]);
+        let mut bob = Client::new("bob", Role::User);
+        assert_eq!(
+            bob.subscribe(&policy, "devices/phone/#"),
+            allowed("devices")
+        );
+        assert_eq!(bob.publish(&policy, "devices/phone/x"), allowed("devices"));
+        assert_eq!(bob.publish(&policy, "devices/phone/lock"), denied("locked"));
+        for client_id in ["+", "#", "phone/x", "a/+", "a\0"] {
+            bob.2 = client_id;
+            assert_eq!(
+                bob.subscribe(&policy, "devices/phone/#"),
+                DEFAULT,
+                "{client_id:?}"
+            );
+            assert_eq!(
+                bob.subscribe(&policy, "devices/+/#"),
+                DEFAULT,
+                "{client_id:?}"
+            );
+            assert_eq!(
+                bob.publish(&policy, "devices/phone/x"),
+                denied("locked"),
+                "{client_id:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_policy_without_rules_allows_nothing() {
+        let (policy, root) = (Policy::new(Vec::new()), Client::new("root", Role::Admin));
+        assert_eq!(root.subscribe(&policy, "a"), DEFAULT);
+        assert_eq!(root.publish(&policy, "a"), DEFAULT);
+    }
+}

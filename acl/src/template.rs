@@ -1,0 +1,259 @@
+//! Topic filters with the name of the user or of the client left open.
+
+use std::fmt;
+
+use crate::filter::TopicFilter;
+use crate::policy::Who;
+use crate::topic::{TopicError, find_wildcard};
+
+/// A topic filter in which `%u` stands for the user name and `%c` for the client id, as a level or
+/// as part of one; `%%` is a percent sign.
+///
+/// A level has at most one of them, so that no two users or clients fill it to the same text, and
+/// a first level that starts with `$` has none. A clone shares the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterTemplate(
+    // `%u` and `%c` are ordinary characters to a filter, so a valid template is a valid filter.
+    TopicFilter,
+);
+
+/// Why a text is not a [`FilterTemplate`]. `at` is an offset in bytes from the start of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// The text is not a topic filter.
+    #[error(transparent)]
+    Filter(#[from] TopicError),
+    /// A `$share/...` filter: a rule is about what is subscribed to, shared or not.
+    #[error("a rule has the inner filter of a shared subscription, without $share/<name>/")]
+    Shared,
+    /// A `%` before something other than `u`, `c` or `%`.
+    #[error("only %u, %c and %% may follow a percent sign (byte {at})")]
+    Unknown {
+        /// Where the `%` is.
+        at: usize,
+    },
+    /// A second `%u` or `%c` in one level.
+    #[error("a level can hold only one of %u and %c (byte {at})")]
+    SecondInLevel {
+        /// Where the second one is.
+        at: usize,
+    },
+    /// A `%u` or `%c` in a first level that starts with `$`.
+    #[error("a first level that starts with '$' cannot hold %u or %c (byte {at})")]
+    InSystemLevel {
+        /// Where it is.
+        at: usize,
+    },
+}
+
+impl FilterTemplate {
+    /// Checks `text` and keeps a copy of it.
+    ///
+    /// # Errors
+    ///
+    /// A [`TemplateError`] that says what is wrong with it, and where.
+    pub fn parse(text: impl AsRef<str>) -> Result<Self, TemplateError> {
+        let filter = TopicFilter::parse(text)?;
+        if filter.is_shared() {
+            return Err(TemplateError::Shared);
+        }
+        check_placeholders(filter.as_str())?;
+        Ok(Self(filter))
+    }
+
+    /// The template as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The filter for one client: `%u` and `%c` are filled in.
+    ///
+    /// `None` if the template holds `%c` and the client id is no plain level: it is empty, holds
+    /// `/`, `+`, `#` or NUL, or would make the filter one of `$` topics. The filter has the levels
+    /// and wildcards of the template, whatever the client calls itself. Also `None` if the filter
+    /// would be longer than a filter can be.
+    #[must_use]
+    pub fn expand(&self, who: &Who<'_>) -> Option<TopicFilter> {
+        let template = self.as_str();
+        if !template.contains('%') {
+            return Some(self.0.clone());
+        }
+        let mut text = String::with_capacity(template.len() + who.username.as_str().len());
+        let mut characters = template.chars();
+        while let Some(character) = characters.next() {
+            if character != '%' {
+                text.push(character);
+                continue;
+            }
+            match characters.next() {
+                Some('u') => text.push_str(who.username.as_str()),
+                Some('c') if is_level(who.client_id) => text.push_str(who.client_id),
+                Some('c') => return None,
+                // What is left is `%%`: parse let nothing else through.
+                _ => text.push('%'),
+            }
+        }
+        if text.starts_with('$') && !template.starts_with('$') {
+            return None;
+        }
+        TopicFilter::parse(text).ok()
+    }
+
+    /// The narrowest filter that is the same for all clients and covers every [`expand`](Self::expand): a level with a
+    /// `%u` or `%c` becomes `+`.
+    #[must_use]
+    pub fn scope(&self) -> TopicFilter {
+        let level = |level: &str| {
+            let filled_in = level.replace("%%", "").contains('%');
+            if filled_in { "+".to_owned() } else { level.replace("%%", "%") }
+        };
+        let levels: Vec<String> = self.0.levels().map(level).collect();
+        TopicFilter::parse(levels.join("/")).expect("`+` is valid where any whole level is")
+    }
+}
+
+impl fmt::Display for FilterTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether a client id can stand in a level and stay inside it.
+fn is_level(client_id: &str) -> bool {
+    !client_id.is_empty() && !client_id.contains(['/', '\0']) && find_wildcard(client_id).is_none()
+}
+
+/// Checks what follows each `%` of the template.
+fn check_placeholders(text: &str) -> Result<(), TemplateError> {
+    let mut level_is_fixed = text.starts_with('$');
+    let mut level_has_one = false;
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '/' => (level_is_fixed, level_has_one) = (false, false),
+            '%' => match characters.next() {
+                Some((_, 'u' | 'c')) if level_is_fixed => {
+                    return Err(TemplateError::InSystemLevel { at });
+                }
+                Some((_, 'u' | 'c')) if level_has_one => {
+                    return Err(TemplateError::SecondInLevel { at });
+                }
+                Some((_, 'u' | 'c')) => level_has_one = true,
+                Some((_, '%')) => {}
+                _ => return Err(TemplateError::Unknown { at }),
+            },
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::role::Role;
+    use crate::username::Username;
+
+    fn expand(template: &str, username: &str, client_id: &str) -> Option<String> {
+        let username = Username::parse(username).unwrap();
+        let who = Who {
+            username: &username,
+            role: Role::User,
+            client_id,
+        };
+        let filter = FilterTemplate::parse(template).unwrap().expand(&who);
+        filter.map(|filter| filter.to_string())
+    }
+
+    #[test]
+    fn the_user_name_and_the_client_id_are_filled_in() {
+        let table = [
+            ("users/%u/#", "users/bob/#"),
+            ("%u", "bob"),
+            ("+/%c/x-%u-y/%%u", "+/phone 1/x-bob-y/%u"),
+            ("%c/%c", "phone 1/phone 1"),
+            ("$SYS/%u", "$SYS/bob"),
+            ("#", "#"),
+            ("100%%", "100%"),
+        ];
+        for (template, filter) in table {
+            assert_eq!(
+                expand(template, "bob", "phone 1").as_deref(),
+                Some(filter),
+                "{template}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_client_id_that_is_not_a_plain_level_fills_no_template() {
+        for client_id in ["", "+", "#", "a/b", "/", "a+", "a#b", "a\0b"] {
+            for template in ["devices/%c", "devices/x%c/#", "%c/%u"] {
+                assert_eq!(
+                    expand(template, "bob", client_id),
+                    None,
+                    "{template} {client_id:?}"
+                );
+            }
+            assert_eq!(
+                expand("users/%u", "bob", client_id).as_deref(),
+                Some("users/bob")
+            );
+        }
+    }
+
+    #[test]
+    fn a_client_id_makes_no_filter_one_of_system_topics_or_a_shared_one() {
+        assert_eq!(expand("%c/#", "bob", "$SYS"), None);
+        assert_eq!(expand("%c/g/#", "bob", "$share"), None);
+        assert_eq!(expand("x/%c/#", "bob", "$SYS").as_deref(), Some("x/$SYS/#"));
+        assert_eq!(expand("x%c/#", "bob", "$SYS").as_deref(), Some("x$SYS/#"));
+    }
+
+    #[test]
+    fn a_client_id_that_makes_the_filter_too_long_fills_no_template() {
+        assert!(expand("%c/%c", "bob", &"x".repeat(32_767)).is_some());
+        assert_eq!(expand("%c/%c", "bob", &"x".repeat(32_768)), None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_template_is_said() {
+        let cases = [
+            ("", TemplateError::Filter(TopicError::Empty)),
+            (
+                "a/+%u",
+                TemplateError::Filter(TopicError::WildcardNotAlone {
+                    wildcard: '+',
+                    at: 2,
+                }),
+            ),
+            (
+                "a/%c#",
+                TemplateError::Filter(TopicError::WildcardNotAlone {
+                    wildcard: '#',
+                    at: 4,
+                }),
+            ),
+            ("$share/g/%u/#", TemplateError::Shared),
+            ("a/%U", TemplateError::Unknown { at: 2 }),
+            ("a/%", TemplateError::Unknown { at: 2 }),
+            ("a%/u", TemplateError::Unknown { at: 1 }),
+            ("%%%", TemplateError::Unknown { at: 2 }),
+            ("%u/%u-%c", TemplateError::SecondInLevel { at: 6 }),
+            ("$%u/a/#", TemplateError::InSystemLevel { at: 1 }),
+        ];
+        for (text, error) in cases {
+            assert_eq!(FilterTemplate::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_scope_covers_what_the_template_expands_to() {
+        let scope = |text: &str| FilterTemplate::parse(text).unwrap().scope();
+        assert_eq!(scope("rooms/%u/#").as_str(), "rooms/+/#");
+        assert_eq!(scope("a/x-%c-y/b").as_str(), "a/+/b");
+        assert_eq!(scope("100%%/+").as_str(), "100%/+");
+        assert_eq!(scope("broadcast/#").as_str(), "broadcast/#");
+    }
+}

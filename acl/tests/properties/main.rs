@@ -1,0 +1,7 @@
+//! What matching, covering and overlapping mean in terms of each other, and what a policy promises.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod filters;
+mod policies;
+mod universe;

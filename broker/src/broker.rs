@@ -1,0 +1,113 @@
+//! The broker as its host sees it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use herald_acl::{Policy, Username};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    time::{Instant, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    bus::Bus,
+    host::{Authenticate, HostError, Inbox, Intake, Notification},
+    limits::Limits,
+    listener,
+    metrics::Metrics,
+    registry::Registry,
+    session::{self, Context},
+    wire::Reason,
+};
+
+/// How long sessions may take to end when the broker stops.
+const GOODBYE: Duration = Duration::from_secs(10);
+
+/// An MQTT broker. Cheap to clone.
+#[derive(Clone)]
+pub struct Broker {
+    ctx: Arc<Context>,
+    tasks: TaskTracker,
+}
+
+impl Broker {
+    /// Starts a broker that serves no connection yet. Fails if the router of shared topics does not start.
+    pub async fn start(
+        limits: Limits,
+        policy: Policy,
+        authenticate: Arc<dyn Authenticate>,
+        inbox: Arc<dyn Inbox>,
+        intake: Arc<dyn Intake>,
+    ) -> Result<Self, HostError> {
+        let metrics = Arc::<Metrics>::default();
+        let bus = Bus::start(metrics.clone())
+            .await
+            .map_err(|e| HostError(e.to_string()))?;
+        let ctx = Context {
+            limits,
+            metrics,
+            policy,
+            registry: Registry::default(),
+            bus,
+            authenticate,
+            inbox,
+            intake,
+            stop: CancellationToken::new(),
+        };
+        Ok(Self {
+            ctx: Arc::new(ctx),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// Serves MQTT on `listener`, over TLS if `tls` is given, until [`Broker::stop`].
+    pub fn listen(&self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        let accepting = listener::accept(self.ctx.clone(), self.tasks.clone(), listener, tls);
+        self.tasks.spawn(accepting);
+    }
+
+    /// Serves MQTT on one byte stream, such as a WebSocket, until it ends.
+    pub async fn serve<S>(&self, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        // Counted, so that `stop` waits for it, wherever it runs.
+        let _token = self.tasks.token();
+        let deadline = Instant::now() + self.ctx.limits.handshake;
+        session::run(self.ctx.clone(), stream, peer, deadline).await;
+    }
+
+    /// Tells the sessions of `username` that `notification` is in their inbox. It is there already: losing this call
+    /// costs a delay, never a notification.
+    pub fn notify(&self, username: &Username, notification: &Notification) {
+        let dropped = self.ctx.registry.notify(username, notification);
+        self.ctx.metrics.shared_dropped.add(dropped);
+    }
+
+    /// Live sessions.
+    pub fn sessions(&self) -> usize {
+        self.ctx.registry.len()
+    }
+
+    /// Counters since start.
+    pub fn metrics(&self) -> &Metrics {
+        &self.ctx.metrics
+    }
+
+    /// Accepts no more, answers what was received, tells every client (MQTT 5: 0x8B) and waits until all sessions have
+    /// ended, or too long has passed.
+    pub async fn stop(&self) {
+        self.ctx.stop.cancel();
+        self.ctx.registry.stop_all(Reason::ShuttingDown);
+        self.tasks.close();
+        if timeout(GOODBYE, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                sessions = self.sessions(),
+                "some sessions did not end in time"
+            );
+        }
+        self.ctx.bus.stop().await;
+    }
+}

@@ -1,0 +1,70 @@
+//! A message on a shared topic, and its form on the router.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use herald_acl::TopicName;
+
+use super::SessionId;
+use crate::wire::{PublishProperties, Qos};
+
+/// A message as its publisher sent it.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) topic: TopicName,
+    pub(crate) payload: Bytes,
+    pub(crate) qos: Qos,
+    /// As published: it replaces the topic's retained message.
+    pub(crate) retain: bool,
+    pub(crate) properties: PublishProperties,
+    /// Who published it, for no-local.
+    pub(crate) origin: SessionId,
+    /// When its message expiry interval runs out (MQTT 5 section 3.3.2.3.3).
+    pub(crate) expires: Option<Instant>,
+}
+
+impl Message {
+    /// Bytes it takes up, about.
+    pub(crate) fn size(&self) -> usize {
+        let p = &self.properties;
+        let user: usize = p.user.iter().map(|(k, v)| k.len() + v.len()).sum();
+        self.topic.as_str().len()
+            + self.payload.len()
+            + p.content_type.as_ref().map_or(0, |v| v.len())
+            + p.response_topic.as_ref().map_or(0, |v| v.len())
+            + p.correlation_data.as_ref().map_or(0, Bytes::len)
+            + user
+    }
+
+    /// Whether it may no longer be delivered.
+    pub(crate) fn expired(&self) -> bool {
+        self.expires.is_some_and(|at| at <= Instant::now())
+    }
+
+    /// The properties to deliver now: the expiry interval is what is left of it.
+    pub(crate) fn properties_now(&self) -> PublishProperties {
+        let mut properties = self.properties.clone();
+        properties.message_expiry = self
+            .expires
+            .map(|at| at.saturating_duration_since(Instant::now()).as_secs() as u32);
+        properties
+    }
+
+    /// When an expiry interval of `seconds` that starts now runs out.
+    pub(crate) fn expiry(seconds: Option<u32>) -> Option<Instant> {
+        seconds.map(|s| Instant::now() + Duration::from_secs(s.into()))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
+        Self {
+            topic: TopicName::parse("broadcast/x").unwrap(),
+            payload: Bytes::new(),
+            qos: Qos::AtMostOnce,
+            retain: false,
+            properties: PublishProperties::default(),
+            origin: SessionId::next(),
+            expires: None,
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Where a session stands in its user's inbox: a cursor, a window, and what to do next.
+//!
+//! No I/O: the session tells the feed what happened and does what [`Feed::next`] says. Memory is bounded by the window,
+//! so a slow client costs nothing: what it has not got yet stays in the database.
+
+use std::collections::VecDeque;
+
+use crate::host::Notification;
+
+/// What the session should do now.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Publish this one, then call [`Feed::sent`].
+    Send(Notification),
+    /// Read up to `limit` notifications after `after`, then call [`Feed::read_done`].
+    Read { after: i64, limit: usize },
+    /// Nothing until the next wake-up or acknowledgement.
+    Wait,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    packet_id: u16,
+    seq: i64,
+    acknowledged: bool,
+}
+
+/// The delivery state of one session.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    /// Number of the last notification handed out.
+    sent: i64,
+    /// Read but not handed out yet; starts right behind `sent`.
+    ready: VecDeque<Notification>,
+    /// Handed out at QoS 1 and not yet acknowledged, in order.
+    in_flight: VecDeque<InFlight>,
+    /// Most in flight at once.
+    window: usize,
+    /// The log may hold more than `ready` knows of.
+    behind: bool,
+    /// A read is under way.
+    reading: bool,
+}
+
+impl Feed {
+    /// Starts behind `after`. The log may already hold more, so the first thing it asks for is a read.
+    pub(crate) fn new(after: i64, window: usize) -> Self {
+        Self {
+            sent: after,
+            ready: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            window: window.max(1),
+            behind: true,
+            reading: false,
+        }
+    }
+
+    /// The last number known here.
+    fn tail(&self) -> i64 {
+        self.ready.back().map_or(self.sent, |n| n.seq)
+    }
+
+    /// A fresh notification came with a wake-up. A caught-up feed takes it as it is; any other reads the log.
+    pub(crate) fn offer(&mut self, fresh: Notification) {
+        let tail = self.tail();
+        if fresh.seq == tail + 1 && self.ready.len() < self.window && !self.behind {
+            self.ready.push_back(fresh);
+        } else if fresh.seq > tail {
+            self.behind = true;
+        }
+    }
+
+    /// Wake-ups were lost: the log may hold more.
+    pub(crate) fn missed(&mut self) {
+        self.behind = true;
+    }
+
+    /// What to do next.
+    pub(crate) fn next(&mut self) -> Next {
+        if self.in_flight.len() >= self.window {
+            return Next::Wait;
+        }
+        if let Some(n) = self.ready.pop_front() {
+            self.sent = n.seq;
+            return Next::Send(n);
+        }
+        if self.behind && !self.reading {
+            self.reading = true;
+            self.behind = false;
+            return Next::Read {
+                after: self.tail(),
+                limit: self.window,
+            };
+        }
+        Next::Wait
+    }
+
+    /// The notification just handed out went as QoS 1 under `packet_id`.
+    pub(crate) fn sent(&mut self, packet_id: u16, seq: i64) {
+        self.in_flight.push_back(InFlight {
+            packet_id,
+            seq,
+            acknowledged: false,
+        });
+    }
+
+    /// The read that [`Next::Read`] asked for answered `batch`.
+    pub(crate) fn read_done(&mut self, batch: Vec<Notification>, limit: usize) {
+        self.reading = false;
+        self.behind |= batch.len() >= limit;
+        for n in batch {
+            if n.seq > self.tail() {
+                self.ready.push_back(n);
+            }
+        }
+    }
+
+    /// PUBACK for `packet_id`. Answers the number up to which everything is now acknowledged, if that moved; `None` also
+    /// when the packet was not one of the feed's.
+    pub(crate) fn acknowledge(&mut self, packet_id: u16) -> Option<i64> {
+        self.in_flight
+            .iter_mut()
+            .find(|f| f.packet_id == packet_id)?
+            .acknowledged = true;
+        let mut up_to = None;
+        while self.in_flight.front().is_some_and(|f| f.acknowledged) {
+            up_to = self.in_flight.pop_front().map(|f| f.seq);
+        }
+        up_to
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn n(seq: i64) -> Notification {
+        Notification {
+            seq,
+            payload: seq.to_string().into(),
+        }
+    }
+
+    #[test]
+    fn a_new_feed_reads_before_it_waits() {
+        let mut feed = Feed::new(7, 4);
+        assert_eq!(feed.next(), Next::Read { after: 7, limit: 4 });
+        feed.read_done(vec![], 4);
+        assert_eq!(feed.next(), Next::Wait);
+    }
+
+    #[test]
+    fn a_caught_up_feed_needs_no_read() {
+        let mut feed = Feed::new(0, 4);
+        feed.next();
+        feed.read_done(vec![], 4);
+        feed.offer(n(1));
+        assert_eq!(feed.next(), Next::Send(n(1)));
+    }
+
+    #[test]
+    fn acknowledgements_out_of_order_move_the_cursor_only_over_a_full_run() {
+        let mut feed = Feed::new(0, 4);
+        feed.next();
+        feed.read_done(vec![n(1), n(2), n(3)], 4);
+        for id in 1..=3 {
+            assert_eq!(feed.next(), Next::Send(n(i64::from(id))));
+            feed.sent(id, i64::from(id));
+        }
+        assert_eq!(feed.acknowledge(2), None);
+        assert_eq!(feed.acknowledge(9), None);
+        assert_eq!(feed.acknowledge(1), Some(2));
+        assert_eq!(feed.acknowledge(3), Some(3));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// The log grows by one; the wake-up arrives.
+        Finish,
+        /// The log grows by one; the wake-up is lost, which sets the missed flag.
+        FinishMissed,
+        /// The log grows by two and the wake-ups arrive swapped.
+        FinishSwapped,
+        /// The read under way answers with the log as it was when the read began plus `fresh` more.
+        ReadDone,
+        /// The client acknowledges the `k`-th packet in flight.
+        Ack(usize),
+    }
+
+    proptest! {
+        /// Whatever the order of wake-ups, reads and acknowledgements: every number goes out once, in order, never more
+        /// than the window at once, and nothing is left behind when all has settled.
+        #[test]
+        fn every_notification_goes_out_once_and_in_order(
+            start in 0_i64..5,
+            window in 1_usize..5,
+            steps in prop::collection::vec(prop_oneof![
+                4 => Just(Step::Finish), 1 => Just(Step::FinishMissed), 1 => Just(Step::FinishSwapped),
+                3 => Just(Step::ReadDone), 4 => (0_usize..5).prop_map(Step::Ack),
+            ], 0..80),
+        ) {
+            let mut feed = Feed::new(start, window);
+            let mut log = start;
+            let mut read: Option<(i64, usize)> = None;
+            let mut in_flight: Vec<u16> = vec![];
+            let mut out = start;
+            let mut id = 0_u16;
+            let mut pump = |feed: &mut Feed, read: &mut Option<(i64, usize)>, in_flight: &mut Vec<u16>| {
+                loop {
+                    match feed.next() {
+                        Next::Send(n) => {
+                            assert_eq!(n.seq, out + 1);
+                            out = n.seq;
+                            id += 1;
+                            feed.sent(id, n.seq);
+                            in_flight.push(id);
+                            assert!(in_flight.len() <= window);
+                        }
+                        Next::Read { after, limit } => {
+                            assert!(read.is_none());
+                            *read = Some((after, limit));
+                        }
+                        Next::Wait => break,
+                    }
+                }
+                out
+            };
+            let answer = |feed: &mut Feed, read: &mut Option<(i64, usize)>, log: i64| {
+                if let Some((after, limit)) = read.take() {
+                    feed.read_done((after + 1..=log).take(limit).map(n).collect(), limit);
+                }
+            };
+            pump(&mut feed, &mut read, &mut in_flight);
+            for step in steps {
+                match step {
+                    Step::Finish => { log += 1; feed.offer(n(log)); }
+                    Step::FinishMissed => { log += 1; feed.missed(); }
+                    Step::FinishSwapped => { log += 2; feed.offer(n(log)); feed.offer(n(log - 1)); }
+                    Step::ReadDone => answer(&mut feed, &mut read, log),
+                    Step::Ack(k) => if !in_flight.is_empty() {
+                        let id = in_flight.remove(k % in_flight.len());
+                        feed.acknowledge(id);
+                    },
+                }
+                pump(&mut feed, &mut read, &mut in_flight);
+            }
+            for _ in 0..500 {
+                answer(&mut feed, &mut read, log);
+                for id in in_flight.drain(..) { feed.acknowledge(id); }
+                pump(&mut feed, &mut read, &mut in_flight);
+            }
+            prop_assert_eq!(pump(&mut feed, &mut read, &mut in_flight), log);
+        }
+    }
+}

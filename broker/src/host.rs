@@ -1,0 +1,109 @@
+//! What the broker asks of the server around it.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use herald_acl::{Role, Username};
+
+/// What a client presents in CONNECT.
+pub struct Login {
+    /// User Name, as sent.
+    pub username: String,
+    /// Password: the account's, or a token.
+    pub password: Vec<u8>,
+    /// Where the connection comes from.
+    pub peer: SocketAddr,
+}
+
+/// Who a session belongs to. Fixed for the life of the session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The host's key for the user; the broker only hands it back.
+    pub user_id: Arc<str>,
+    /// The name that stands in topics.
+    pub username: Username,
+    /// What the user may do.
+    pub role: Role,
+}
+
+/// Why a login is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoginRefusal {
+    /// Wrong name, password or token. Says no more on purpose.
+    #[error("bad user name or password")]
+    BadCredentials,
+    /// Too many failures from this address or for this account.
+    #[error("too many failed logins; wait a few minutes")]
+    Throttled,
+    /// The host cannot tell right now.
+    #[error("the server cannot check credentials right now")]
+    Unavailable,
+}
+
+/// The host failed to answer; the session ends and the client comes back.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct HostError(pub String);
+
+/// Decides who may connect.
+pub trait Authenticate: std::marker::Send + Sync + 'static {
+    /// Checks `login`. An unknown user must take as long as a wrong password.
+    fn authenticate(&self, login: Login) -> BoxFuture<'static, Result<Identity, LoginRefusal>>;
+}
+
+/// A numbered entry of a user's inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// 1, 2, 3... per user, without gaps.
+    pub seq: i64,
+    /// The JSON text that is published.
+    pub payload: Bytes,
+}
+
+/// The durable log of notifications of each user.
+pub trait Inbox: std::marker::Send + Sync + 'static {
+    /// The highest number that any session of `user` has acknowledged; 0 for none.
+    fn acknowledged(&self, user: &Identity) -> BoxFuture<'static, Result<i64, HostError>>;
+
+    /// Up to `limit` notifications with a number greater than `after`, in order.
+    fn read(
+        &self,
+        user: &Identity,
+        after: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Notification>, HostError>>;
+
+    /// Records that everything up to `up_to` has been acknowledged. It may be written later, in a batch: losing it
+    /// costs a repeat. [`Inbox::acknowledged`] already counts it.
+    fn acknowledge(&self, user: &Identity, up_to: i64);
+}
+
+/// A message that a client sends by publishing to `users/{me}/messages`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    /// The text to process.
+    pub body: String,
+    /// The same key with the same body is the same message.
+    pub idempotency_key: Option<String>,
+}
+
+/// Why a message is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendRefusal {
+    /// The message itself is at fault (MQTT 5: 0x99); the text says how.
+    #[error("{0}")]
+    Invalid(String),
+    /// Too long, too many (MQTT 5: 0x97); the text says what limit.
+    #[error("{0}")]
+    Quota(String),
+    /// Nothing was written; the client should try again.
+    #[error("the message could not be stored; try again")]
+    Unavailable,
+}
+
+/// Takes messages.
+pub trait Intake: std::marker::Send + Sync + 'static {
+    /// Resolves to `Ok` only once the message is durable.
+    fn send(&self, user: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>>;
+}

@@ -1,0 +1,32 @@
+//! Herald's MQTT broker: listeners, sessions, the durable inbox and the shared topics.
+//!
+//! Clients speak MQTT 3.1.1 or 5 over any byte stream: TCP, TLS or WebSocket. Every packet passes a [session](session)
+//! that asks [`herald_acl`] first. Two planes lie behind it:
+//!
+//! - **durable**: `users/{username}/...`. Delivery goes by who the session is, never by matching topics: a session reads
+//!   its own user's [`Inbox`] and nothing else.
+//! - **shared**: every other topic, routed live through an embedded `rumqttd` that no client ever talks to.
+//!
+//! The broker knows no SQL. It asks its [host](host) three questions: who may connect ([`Authenticate`]), what is in an
+//! inbox ([`Inbox`]), and whether a message is accepted ([`Intake`]).
+
+mod broker;
+mod bus;
+mod feed;
+mod host;
+mod limits;
+mod listener;
+mod mailbox;
+mod metrics;
+mod registry;
+mod session;
+mod topics;
+mod wire;
+
+pub use broker::Broker;
+pub use host::{
+    Authenticate, HostError, Identity, Inbox, Intake, Login, LoginRefusal, Notification, Send,
+    SendRefusal,
+};
+pub use limits::Limits;
+pub use metrics::Metrics;

@@ -1,0 +1,51 @@
+//! What a client may use.
+
+use std::time::Duration;
+
+/// Bounds on what clients make the broker hold or do.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Largest MQTT packet accepted, in bytes, fixed header included.
+    pub packet_bytes: u32,
+    /// Live sessions of one user.
+    pub sessions_per_user: usize,
+    /// Subscriptions of one session.
+    pub subscriptions_per_session: usize,
+    /// Live connections from one address, per listener kind.
+    pub connections_per_address: usize,
+    /// From accept to CONNACK: TLS, WebSocket upgrade, CONNECT and the check of credentials together.
+    pub handshake: Duration,
+    /// A write that makes no progress for this long ends the connection.
+    pub write_stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            packet_bytes: 128 * 1024,
+            sessions_per_user: 32,
+            subscriptions_per_session: 64,
+            connections_per_address: 20_000,
+            handshake: Duration::from_secs(10),
+            write_stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Unacknowledged QoS 1 PUBLISH packets that one client may have under way, each direction (MQTT 5 section 3.1.2.11.3).
+pub(crate) const RECEIVE_MAXIMUM: u16 = 32;
+
+/// Bytes waiting for a client's socket above which the session stops making more.
+pub(crate) const OUTBOUND_HIGH_WATER: usize = 64 * 1024;
+
+/// Shared messages waiting for one session; past it the oldest are dropped and counted.
+pub(crate) const MAILBOX_MESSAGES: usize = 256;
+
+/// Bytes of shared messages waiting for one session.
+pub(crate) const MAILBOX_BYTES: usize = 1024 * 1024;
+
+/// Retained messages kept, and their bytes.
+pub(crate) const RETAINED_MESSAGES: usize = 10_000;
+
+/// Bytes of retained messages kept.
+pub(crate) const RETAINED_BYTES: usize = 64 * 1024 * 1024;

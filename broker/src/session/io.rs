@@ -1,0 +1,171 @@
+//! The socket and the protocol state behind it.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use mqtt_protocol_core::mqtt::common::Cursor;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf},
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{
+    limits::OUTBOUND_HIGH_WATER,
+    wire::{Closed, Incoming, Wire},
+};
+
+use super::End;
+
+/// Most bytes read at once; also the most that wait to be parsed.
+const CHUNK: usize = 8 * 1024;
+
+/// How long the last bytes of a connection may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What [`Io::transfer`] did.
+pub(super) enum Moved {
+    /// Bytes came in.
+    Received,
+    /// Bytes went out.
+    Sent,
+    /// The keep-alive deadline passed.
+    Silent,
+}
+
+/// A byte stream, what was read from it, and what is to be written.
+pub(super) struct Io<S> {
+    reader: ReadHalf<S>,
+    writer: WriteHalf<S>,
+    pub(super) wire: Wire,
+    unread: Vec<u8>,
+    parsed: usize,
+    /// Bytes were written since the last flush.
+    unflushed: bool,
+    write_stall: Duration,
+    /// When output that waits now must have moved.
+    stalled_at: Option<Instant>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
+    pub(super) fn new(stream: S, wire: Wire, write_stall: Duration) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self {
+            reader,
+            writer,
+            wire,
+            unread: Vec::new(),
+            parsed: 0,
+            unflushed: false,
+            write_stall,
+            stalled_at: None,
+        }
+    }
+
+    pub(super) fn has_unread(&self) -> bool {
+        self.parsed < self.unread.len()
+    }
+
+    /// So much output waits that no more should be made.
+    pub(super) fn output_full(&self) -> bool {
+        self.wire.output_len() >= OUTBOUND_HIGH_WATER
+    }
+
+    /// Parses one packet of what was read.
+    pub(super) fn receive(&mut self) -> Result<Option<Incoming>, Closed> {
+        let mut cursor = Cursor::new(&self.unread[self.parsed..]);
+        let received = self.wire.receive(&mut cursor);
+        self.parsed += cursor.position() as usize;
+        if !self.has_unread() {
+            // An idle session holds no buffer.
+            self.unread = Vec::new();
+            self.parsed = 0;
+        }
+        received
+    }
+
+    /// Reads or writes some, or waits until `silent_at`. Cancel-safe.
+    pub(super) async fn transfer(
+        &mut self,
+        may_read: bool,
+        silent_at: Option<Instant>,
+    ) -> Result<Moved, End> {
+        let waiting = self.wire.output_len() > 0 || self.unflushed;
+        if waiting {
+            self.stalled_at
+                .get_or_insert_with(|| Instant::now() + self.write_stall);
+        }
+        let deadline = [silent_at, self.stalled_at].into_iter().flatten().min();
+        let timer = async {
+            match deadline {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let moved = poll_fn(|cx| {
+            if waiting && let Poll::Ready(sent) = self.poll_send(cx) {
+                return Poll::Ready(sent.map(|()| Moved::Sent));
+            }
+            if may_read {
+                return self.poll_receive(cx).map_ok(|()| Moved::Received);
+            }
+            Poll::Pending
+        });
+        tokio::select! {
+            biased;
+            moved = moved => moved.map_err(End::Socket),
+            () = timer => match self.stalled_at {
+                Some(at) if at <= Instant::now() => Err(End::Broken("the client does not read")),
+                _ => Ok(Moved::Silent),
+            },
+        }
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // On the stack: a session that waits for its next packet holds no read buffer.
+        let mut chunk = [0; CHUNK];
+        let mut buf = ReadBuf::new(&mut chunk);
+        ready!(Pin::new(&mut self.reader).poll_read(cx, &mut buf))?;
+        if buf.filled().is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.unread.extend_from_slice(buf.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let out = self.wire.output();
+        if out.is_empty() {
+            ready!(Pin::new(&mut self.writer).poll_flush(cx))?;
+            self.unflushed = false;
+        } else {
+            let n = ready!(Pin::new(&mut self.writer).poll_write(cx, out))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            out.drain(..n);
+            if out.is_empty() {
+                *out = Vec::new();
+            }
+            self.unflushed = true;
+        }
+        self.stalled_at = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what is left, if the client takes it soon, and closes the stream.
+    pub(super) async fn finish(&mut self) {
+        let out = std::mem::take(self.wire.output());
+        let goodbye = async {
+            self.writer.write_all(&out).await?;
+            self.writer.flush().await?;
+            self.writer.shutdown().await
+        };
+        // A client that is gone cannot be told.
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
+}

@@ -1,0 +1,137 @@
+//! One client's end of the protocol, the same for MQTT 3.1.1 and 5.
+//!
+//! [`Wire`] turns received bytes into [`Incoming`] packets and answers into bytes to send. All differences between the
+//! two versions end here. Parsing, packet identifiers and keep-alive are `mqtt-protocol-core`'s.
+
+mod decode;
+mod encode;
+mod reason;
+
+use std::{sync::Arc, time::Duration};
+
+use mqtt_protocol_core::mqtt::{
+    Connection, Version,
+    common::Cursor,
+    connection::{ConnectionOptions, Event, TimerKind},
+    result_code::MqttError,
+    role,
+};
+
+pub(crate) use decode::{
+    Connect, Incoming, Publish, PublishProperties, RetainHandling, Subscribe, Subscription, Will,
+};
+pub(crate) use encode::{ConnackProperties, Outgoing};
+pub(crate) use reason::{PubackCode, Reason, SubackCode, UnsubackCode};
+
+/// Quality of service; level 2 is parsed, and refused.
+pub(crate) use mqtt_protocol_core::mqtt::packet::Qos;
+
+/// The connection is over: nothing more is read. What [`Wire::output`] holds may still be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Closed(
+    /// What the client did wrong, for the log; `None` when the end was orderly.
+    pub(crate) Option<MqttError>,
+);
+
+/// One connection's protocol state.
+pub(crate) struct Wire {
+    connection: Connection<role::Server>,
+    out: Vec<u8>,
+    keep_alive: Option<Duration>,
+    /// MQTT 5: the client wants reason strings (section 3.1.2.11.7).
+    problem_information: bool,
+}
+
+impl Wire {
+    /// A connection that waits for CONNECT and takes packets of up to `packet_bytes`.
+    pub(crate) fn new(packet_bytes: u32, receive_maximum: u16) -> Self {
+        let options = ConnectionOptions::new()
+            .maximum_packet_size_recv(packet_bytes)
+            .receive_maximum(receive_maximum);
+        let mut connection = Connection::with_options(Version::Undetermined, options);
+        connection.set_auto_ping_response(true);
+        Self {
+            connection,
+            out: Vec::new(),
+            keep_alive: None,
+            problem_information: true,
+        }
+    }
+
+    /// Reads one packet from `input`, moving it on. `None`: the packet is not complete, or was dealt with here.
+    pub(crate) fn receive(
+        &mut self,
+        input: &mut Cursor<&[u8]>,
+    ) -> Result<Option<Incoming>, Closed> {
+        let events = self.connection.recv(input);
+        self.process(events)
+    }
+
+    /// The keep-alive time has passed without a packet (MQTT 5 section 3.1.2.10).
+    pub(crate) fn keep_alive_expired(&mut self) {
+        let events = self.connection.notify_timer_fired(TimerKind::PingreqRecv);
+        // The connection ends either way; what matters is the DISCONNECT now in `out`.
+        let _ = self.process(events);
+    }
+
+    /// How long the client may stay silent: one and a half times its keep-alive. `None`: for ever.
+    pub(crate) fn keep_alive(&self) -> Option<Duration> {
+        self.keep_alive
+    }
+
+    /// Bytes that wait for the socket.
+    pub(crate) fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    /// How many bytes wait for the socket.
+    pub(crate) fn output_len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether the client speaks MQTT 5.
+    pub(crate) fn is_v5(&self) -> bool {
+        self.connection.get_protocol_version() == Version::V5_0
+    }
+
+    /// QoS 1 PUBLISH packets that the client's receive maximum still allows; `None` when it set none.
+    pub(crate) fn vacancy(&self) -> Option<u16> {
+        self.connection.get_receive_maximum_vacancy_for_send()
+    }
+
+    fn process(&mut self, events: Vec<Event>) -> Result<Option<Incoming>, Closed> {
+        let mut incoming = None;
+        let mut closed = None;
+        for event in events {
+            match event {
+                Event::NotifyPacketReceived(packet) => incoming = decode::incoming(packet),
+                Event::RequestSendPacket { packet, .. } => encode::append(&packet, &mut self.out),
+                Event::RequestTimerReset { duration_ms, .. } => {
+                    self.keep_alive = Some(Duration::from_millis(duration_ms));
+                }
+                Event::RequestTimerCancel(_) => self.keep_alive = None,
+                Event::NotifyError(e) => {
+                    if e == MqttError::UnsupportedProtocolVersion && self.out.is_empty() {
+                        // Answered in the form that every version understands (MQTT 3.1.1 section 3.1.2.2).
+                        self.out.extend_from_slice(&[0x20, 0x02, 0x00, 0x01]);
+                    }
+                    closed = Some(Closed(Some(e)));
+                }
+                Event::RequestClose => {
+                    closed.get_or_insert(Closed(None));
+                }
+                Event::NotifyPacketIdReleased(_) => {}
+            }
+        }
+        if let Some(Incoming::Connect(connect)) = &incoming {
+            self.problem_information = connect.problem_information;
+        }
+        match closed {
+            Some(closed) => Err(closed),
+            None => Ok(incoming),
+        }
+    }
+}
+
+/// User properties (MQTT 5 section 3.3.2.3.7), in order.
+pub(crate) type UserProperties = Vec<(Arc<str>, Arc<str>)>;

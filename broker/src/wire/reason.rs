@@ -1,0 +1,171 @@
+//! Reason codes as the session means them, and their spelling in each version.
+
+use mqtt_protocol_core::mqtt::result_code::{
+    ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, PubackReasonCode, SubackReasonCode,
+    SubackReturnCode, UnsubackReasonCode,
+};
+
+/// Why the server refuses or ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Wrong user name, password or token.
+    BadCredentials,
+    /// The will's topic is not the client's to publish to.
+    NotAuthorized,
+    /// Too many failed logins.
+    Throttled,
+    /// The client id is empty where it may not be, or cannot be used.
+    ClientIdNotValid,
+    /// QoS 2 is not supported yet.
+    QosNotSupported,
+    /// Enhanced authentication is not supported.
+    BadAuthenticationMethod,
+    /// The will's topic is malformed.
+    TopicNameInvalid,
+    /// A limit of the server.
+    QuotaExceeded,
+    /// The same user connected with the same client id.
+    TakenOver,
+    /// The server stops.
+    ShuttingDown,
+    /// The server could not do what it must; the client should come back.
+    Unavailable,
+    /// The client broke the protocol.
+    ProtocolError,
+}
+
+impl Reason {
+    /// The CONNACK code of MQTT 5 (section 3.2.2.2). Contract: bad credentials answer 0x87, as "not authorized" tells
+    /// nobody whether the name or the password was wrong.
+    pub(super) fn connect_v5(self) -> ConnectReasonCode {
+        match self {
+            Self::BadCredentials | Self::NotAuthorized => ConnectReasonCode::NotAuthorized,
+            Self::Throttled => ConnectReasonCode::ConnectionRateExceeded,
+            Self::ClientIdNotValid => ConnectReasonCode::ClientIdentifierNotValid,
+            Self::QosNotSupported => ConnectReasonCode::QosNotSupported,
+            Self::BadAuthenticationMethod => ConnectReasonCode::BadAuthenticationMethod,
+            Self::TopicNameInvalid => ConnectReasonCode::TopicNameInvalid,
+            Self::QuotaExceeded => ConnectReasonCode::QuotaExceeded,
+            Self::TakenOver => ConnectReasonCode::UnspecifiedError,
+            Self::ShuttingDown | Self::Unavailable => ConnectReasonCode::ServerUnavailable,
+            Self::ProtocolError => ConnectReasonCode::ProtocolError,
+        }
+    }
+
+    /// The CONNACK code of MQTT 3.1.1 (section 3.2.2.3), which knows but five.
+    pub(super) fn connect_v3(self) -> ConnectReturnCode {
+        match self {
+            Self::ClientIdNotValid => ConnectReturnCode::IdentifierRejected,
+            Self::BadCredentials
+            | Self::NotAuthorized
+            | Self::QosNotSupported
+            | Self::BadAuthenticationMethod
+            | Self::TopicNameInvalid
+            | Self::ProtocolError => ConnectReturnCode::NotAuthorized,
+            Self::Throttled
+            | Self::QuotaExceeded
+            | Self::TakenOver
+            | Self::ShuttingDown
+            | Self::Unavailable => ConnectReturnCode::ServerUnavailable,
+        }
+    }
+
+    /// The DISCONNECT code of MQTT 5 (section 3.14.2.1).
+    pub(super) fn disconnect(self) -> DisconnectReasonCode {
+        match self {
+            Self::BadCredentials | Self::NotAuthorized => DisconnectReasonCode::NotAuthorized,
+            Self::Throttled => DisconnectReasonCode::ConnectionRateExceeded,
+            Self::QosNotSupported => DisconnectReasonCode::QosNotSupported,
+            Self::TopicNameInvalid => DisconnectReasonCode::TopicNameInvalid,
+            Self::QuotaExceeded => DisconnectReasonCode::QuotaExceeded,
+            Self::TakenOver => DisconnectReasonCode::SessionTakenOver,
+            Self::ShuttingDown => DisconnectReasonCode::ServerShuttingDown,
+            Self::Unavailable => DisconnectReasonCode::UnspecifiedError,
+            Self::ClientIdNotValid | Self::BadAuthenticationMethod | Self::ProtocolError => {
+                DisconnectReasonCode::ProtocolError
+            }
+        }
+    }
+}
+
+/// The answer to a QoS 1 PUBLISH (MQTT 5 section 3.4.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PubackCode {
+    Success,
+    NotAuthorized,
+    TopicNameInvalid,
+    QuotaExceeded,
+    PayloadFormatInvalid,
+    /// The server could not do what it must.
+    Unspecified,
+}
+
+impl PubackCode {
+    pub(super) fn v5(self) -> PubackReasonCode {
+        match self {
+            Self::Success => PubackReasonCode::Success,
+            Self::NotAuthorized => PubackReasonCode::NotAuthorized,
+            Self::TopicNameInvalid => PubackReasonCode::TopicNameInvalid,
+            Self::QuotaExceeded => PubackReasonCode::QuotaExceeded,
+            Self::PayloadFormatInvalid => PubackReasonCode::PayloadFormatInvalid,
+            Self::Unspecified => PubackReasonCode::UnspecifiedError,
+        }
+    }
+}
+
+/// The answer to one filter of a SUBSCRIBE (MQTT 5 section 3.9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SubackCode {
+    /// At QoS 0.
+    Granted0,
+    /// At QoS 1.
+    Granted1,
+    NotAuthorized,
+    TopicFilterInvalid,
+    QuotaExceeded,
+    SharedSubscriptionsNotSupported,
+    /// The server could not do what it must.
+    Unspecified,
+}
+
+impl SubackCode {
+    pub(super) fn v5(self) -> SubackReasonCode {
+        match self {
+            Self::Granted0 => SubackReasonCode::GrantedQos0,
+            Self::Granted1 => SubackReasonCode::GrantedQos1,
+            Self::NotAuthorized => SubackReasonCode::NotAuthorized,
+            Self::TopicFilterInvalid => SubackReasonCode::TopicFilterInvalid,
+            Self::QuotaExceeded => SubackReasonCode::QuotaExceeded,
+            Self::SharedSubscriptionsNotSupported => {
+                SubackReasonCode::SharedSubscriptionsNotSupported
+            }
+            Self::Unspecified => SubackReasonCode::UnspecifiedError,
+        }
+    }
+
+    pub(super) fn v3(self) -> SubackReturnCode {
+        match self {
+            Self::Granted0 => SubackReturnCode::SuccessMaximumQos0,
+            Self::Granted1 => SubackReturnCode::SuccessMaximumQos1,
+            _ => SubackReturnCode::Failure,
+        }
+    }
+}
+
+/// The answer to one filter of an UNSUBSCRIBE (MQTT 5 section 3.11.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnsubackCode {
+    Success,
+    NoSubscriptionExisted,
+    TopicFilterInvalid,
+}
+
+impl UnsubackCode {
+    pub(super) fn v5(self) -> UnsubackReasonCode {
+        match self {
+            Self::Success => UnsubackReasonCode::Success,
+            Self::NoSubscriptionExisted => UnsubackReasonCode::NoSubscriptionExisted,
+            Self::TopicFilterInvalid => UnsubackReasonCode::TopicFilterInvalid,
+        }
+    }
+}
