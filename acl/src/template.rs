@@ -106,7 +106,11 @@ impl FilterTemplate {
     pub fn scope(&self) -> TopicFilter {
         let level = |level: &str| {
             let filled_in = level.replace("%%", "").contains('%');
-            if filled_in { "+".to_owned() } else { level.replace("%%", "%") }
+            if filled_in {
+                "+".to_owned()
+            } else {
+                level.replace("%%", "%")
+            }
         };
         let levels: Vec<String> = self.0.levels().map(level).collect();
         TopicFilter::parse(levels.join("/")).expect("`+` is valid where any whole level is")

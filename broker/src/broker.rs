@@ -5,17 +5,14 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use herald_acl::{Policy, Username};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
     time::{Instant, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::Bus,
     host::{Authenticate, HostError, Inbox, Intake, Notification},
     limits::Limits,
-    listener,
     metrics::Metrics,
     registry::Registry,
     session::{self, Context},
@@ -62,20 +59,14 @@ impl Broker {
         })
     }
 
-    /// Serves MQTT on `listener`, over TLS if `tls` is given, until [`Broker::stop`].
-    pub fn listen(&self, listener: TcpListener, tls: Option<TlsAcceptor>) {
-        let accepting = listener::accept(self.ctx.clone(), self.tasks.clone(), listener, tls);
-        self.tasks.spawn(accepting);
-    }
-
-    /// Serves MQTT on one byte stream, such as a WebSocket, until it ends.
-    pub async fn serve<S>(&self, stream: S, peer: SocketAddr)
+    /// Serves MQTT on one byte stream (TCP, TLS, WebSocket) until it ends. What comes before CONNACK must be over at
+    /// `deadline`.
+    pub async fn serve<S>(&self, stream: S, peer: SocketAddr, deadline: Instant)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         // Counted, so that `stop` waits for it, wherever it runs.
         let _token = self.tasks.token();
-        let deadline = Instant::now() + self.ctx.limits.handshake;
         session::run(self.ctx.clone(), stream, peer, deadline).await;
     }
 

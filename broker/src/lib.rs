@@ -1,4 +1,4 @@
-//! Herald's MQTT broker: listeners, sessions, the durable inbox and the shared topics.
+//! Herald's MQTT broker: sessions, the durable inbox and the shared topics.
 //!
 //! Clients speak MQTT 3.1.1 or 5 over any byte stream: TCP, TLS or WebSocket. Every packet passes a [session](session)
 //! that asks [`herald_acl`] first. Two planes lie behind it:
@@ -15,7 +15,6 @@ mod bus;
 mod feed;
 mod host;
 mod limits;
-mod listener;
 mod mailbox;
 mod metrics;
 mod registry;

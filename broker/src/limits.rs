@@ -11,10 +11,6 @@ pub struct Limits {
     pub sessions_per_user: usize,
     /// Subscriptions of one session.
     pub subscriptions_per_session: usize,
-    /// Live connections from one address, per listener kind.
-    pub connections_per_address: usize,
-    /// From accept to CONNACK: TLS, WebSocket upgrade, CONNECT and the check of credentials together.
-    pub handshake: Duration,
     /// A write that makes no progress for this long ends the connection.
     pub write_stall: Duration,
 }
@@ -25,8 +21,6 @@ impl Default for Limits {
             packet_bytes: 128 * 1024,
             sessions_per_user: 32,
             subscriptions_per_session: 64,
-            connections_per_address: 20_000,
-            handshake: Duration::from_secs(10),
             write_stall: Duration::from_secs(30),
         }
     }

@@ -1,0 +1,268 @@
+//! Who is who: passwords and access tokens, for every way in (HTTP, MQTT, the command line).
+
+use std::{
+    fmt,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use herald_acl::{Role, Username};
+use herald_store::{CreateUser, Scopes, Store, StoreError, Timestamp, Token, User, UserId};
+
+use crate::{
+    passwords::{PasswordError, Passwords},
+    secret,
+    throttle::{Attempt, Throttle},
+};
+
+/// What every access token starts with, so that people and secret scanners recognise one.
+pub const TOKEN_PREFIX: &str = "hrld_";
+/// The name and the password of the account that [`Accounts::seed`] creates.
+const DEFAULT_ADMIN: &str = "admin";
+/// Lengths of new passwords, in bytes.
+const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
+/// Lengths of token names, in characters.
+const TOKEN_NAME_CHARS: std::ops::RangeInclusive<usize> = 1..=64;
+
+/// Why an operation on an account failed. Wrong credentials are not errors: they answer `None`.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Too many passwords wait to be checked; trying again in a second makes sense.
+    #[error("too many passwords are being checked, try again")]
+    Busy,
+    /// Too many failed sign-ins by this address or for this account.
+    #[error("too many failed sign-ins, wait {} s", retry_after.as_secs())]
+    Throttled {
+        /// How long to wait before the next try.
+        retry_after: Duration,
+    },
+    /// The username belongs to someone.
+    #[error("the username is taken")]
+    Taken,
+    /// A new password is too short or too long.
+    #[error("a password has {} to {} bytes", PASSWORD_BYTES.start(), PASSWORD_BYTES.end())]
+    PasswordLength,
+    /// A token name is empty, too long or has control characters.
+    #[error(
+        "a token name has {} to {} characters, none of them a control character",
+        TOKEN_NAME_CHARS.start(),
+        TOKEN_NAME_CHARS.end()
+    )]
+    TokenName,
+    /// A token without a scope would be good for nothing.
+    #[error("a token needs at least one scope")]
+    NoScope,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored password hash is broken, or Argon2 failed.
+    #[error("hashing a password failed: {0}")]
+    Hashing(String),
+}
+
+impl From<PasswordError> for AccountError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => Self::Busy,
+            PasswordError::Argon2(reason) => Self::Hashing(reason),
+        }
+    }
+}
+
+/// What a token may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The HTTP API.
+    Api,
+    /// An MQTT connection.
+    Mqtt,
+}
+
+/// A new token, with the only copy of its text.
+pub struct IssuedToken {
+    /// What the database knows of it.
+    pub token: Token,
+    /// The text that its owner presents: [`TOKEN_PREFIX`] and 43 characters of base64url.
+    pub secret: String,
+}
+
+impl fmt::Debug for IssuedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedToken")
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Checks passwords and tokens, and creates accounts. One per process: it holds the counters of failed sign-ins.
+pub struct Accounts {
+    store: Store,
+    passwords: Passwords,
+    throttle: Throttle,
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts").finish_non_exhaustive()
+    }
+}
+
+impl Accounts {
+    /// Accounts kept in `store`.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            passwords: Passwords::new(),
+            throttle: Throttle::default(),
+        }
+    }
+
+    /// The user with this name and password, throttled by `address`: ten failures of one address on one account
+    /// within five minutes, or thirty on any, are followed by [`AccountError::Throttled`]. `None` does not tell
+    /// whether the name, the password or the account's state is at fault.
+    pub async fn login(
+        &self,
+        username: &str,
+        password: &str,
+        address: IpAddr,
+    ) -> Result<Option<User>, AccountError> {
+        let attempt = Attempt::new(address, Username::parse(username).ok());
+        self.throttle
+            .begin(&attempt, Instant::now())
+            .map_err(|retry_after| AccountError::Throttled { retry_after })?;
+        let result = self.verify(username, password).await;
+        if !matches!(result, Ok(None)) {
+            self.throttle.refund(&attempt);
+        }
+        result
+    }
+
+    /// The user with this name and password, not throttled. An unknown name, a disabled user and a wrong password
+    /// take the same time and answer the same.
+    pub async fn verify(
+        &self,
+        username: &str,
+        password: &str,
+    ) -> Result<Option<User>, AccountError> {
+        let user = match Username::parse(username) {
+            Ok(username) => self.store.user_by_name(&username).await?,
+            Err(_) => None,
+        };
+        let user = user.filter(|user| !user.disabled);
+        let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        let matches = self.passwords.matches(password, hash).await?;
+        Ok(user.filter(|_| matches))
+    }
+
+    /// Creates an account. Errors: [`AccountError::Taken`], [`AccountError::PasswordLength`].
+    pub async fn create_user(
+        &self,
+        username: Username,
+        password: &str,
+        role: Role,
+    ) -> Result<User, AccountError> {
+        check_new_password(password)?;
+        self.create_unchecked(username, password, role).await
+    }
+
+    /// Replaces a user's password and ends the user's browser sessions. Answers whether there is such a user. Error:
+    /// [`AccountError::PasswordLength`].
+    pub async fn set_password(&self, user: &UserId, password: &str) -> Result<bool, AccountError> {
+        check_new_password(password)?;
+        let hash = self.passwords.hash(password).await?;
+        Ok(self.store.set_password(user, &hash, None).await?)
+    }
+
+    /// Creates the administrator `admin` with the password `admin` if there is no account at all, and answers
+    /// whether it did.
+    pub async fn seed(&self) -> Result<bool, AccountError> {
+        if self.store.count_users().await? > 0 {
+            return Ok(false);
+        }
+        let username = Username::parse(DEFAULT_ADMIN).expect("a valid name");
+        match self
+            .create_unchecked(username, DEFAULT_ADMIN, Role::Admin)
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(AccountError::Taken) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the seeded account still has its seeded password.
+    pub async fn default_password_stands(&self) -> Result<bool, AccountError> {
+        let admin = self.verify(DEFAULT_ADMIN, DEFAULT_ADMIN).await?;
+        Ok(admin.is_some())
+    }
+
+    async fn create_unchecked(
+        &self,
+        username: Username,
+        password: &str,
+        role: Role,
+    ) -> Result<User, AccountError> {
+        let hash = self.passwords.hash(password).await?;
+        match self
+            .store
+            .create_user(&username, role, &hash, Timestamp::now())
+            .await?
+        {
+            CreateUser::Created(user) => Ok(user),
+            CreateUser::Taken => Err(AccountError::Taken),
+        }
+    }
+
+    /// Creates a token of `user` that expires after `ttl`, or never. Errors: [`AccountError::TokenName`],
+    /// [`AccountError::NoScope`].
+    pub async fn issue_token(
+        &self,
+        user: &UserId,
+        name: &str,
+        scopes: Scopes,
+        ttl: Option<Duration>,
+    ) -> Result<IssuedToken, AccountError> {
+        if !TOKEN_NAME_CHARS.contains(&name.chars().count()) || name.contains(char::is_control) {
+            return Err(AccountError::TokenName);
+        }
+        if !scopes.api && !scopes.mqtt {
+            return Err(AccountError::NoScope);
+        }
+        let secret = format!("{TOKEN_PREFIX}{}", secret::random());
+        let now = Timestamp::now();
+        let expires_at = ttl.map(|ttl| now + ttl);
+        let token = self
+            .store
+            .create_token(user, name, scopes, &secret::hash(&secret), expires_at, now)
+            .await?;
+        Ok(IssuedToken { token, secret })
+    }
+
+    /// The token with this text and its user, if it is valid now and has the scope.
+    pub async fn check_token(
+        &self,
+        secret: &str,
+        scope: Scope,
+    ) -> Result<Option<(Token, User)>, AccountError> {
+        if !secret.starts_with(TOKEN_PREFIX) {
+            return Ok(None);
+        }
+        let found = self
+            .store
+            .token_by_hash(&secret::hash(secret), Timestamp::now())
+            .await?;
+        Ok(found.filter(|(token, _)| match scope {
+            Scope::Api => token.scopes.api,
+            Scope::Mqtt => token.scopes.mqtt,
+        }))
+    }
+}
+
+fn check_new_password(password: &str) -> Result<(), AccountError> {
+    if PASSWORD_BYTES.contains(&password.len()) {
+        Ok(())
+    } else {
+        Err(AccountError::PasswordLength)
+    }
+}

@@ -1,0 +1,218 @@
+//! What only administrators may do.
+
+use std::sync::Arc;
+
+use herald_acl::Username;
+use herald_store::Delay;
+use poem_openapi::{
+    ApiResponse, Enum, Object, OpenApi, Union,
+    param::Query,
+    payload::Json,
+    types::{Example, Password},
+};
+
+use crate::{
+    error::ApiError,
+    page,
+    session::Administrator,
+    state::State,
+    tags::Tag,
+    text::Text,
+    user::{RoleName, UserView},
+};
+
+pub(crate) struct AdminApi(pub(crate) Arc<State>);
+
+/// Every message waits the same time.
+#[derive(Object)]
+struct FixedDelay {
+    /// Milliseconds, at most 30 days.
+    ms: u64,
+}
+
+/// Every message waits a random time.
+#[derive(Object)]
+struct UniformDelay {
+    /// Milliseconds.
+    min_ms: u64,
+    /// Milliseconds, at most 30 days and not less than `min_ms`.
+    max_ms: u64,
+}
+
+/// How long messages wait before they are processed.
+#[derive(Union)]
+#[oai(discriminator_name = "mode", one_of, rename = "Delay")]
+enum DelayView {
+    #[oai(mapping = "fixed")]
+    Fixed(FixedDelay),
+    #[oai(mapping = "uniform")]
+    Uniform(UniformDelay),
+}
+
+/// Whether the time is always the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum DelayMode {
+    /// Every message waits `ms`.
+    Fixed,
+    /// Every message waits a random time from `min_ms` to `max_ms`.
+    Uniform,
+}
+
+/// How long messages are to wait.
+#[derive(Object)]
+#[oai(example, skip_serializing_if_is_none)]
+struct NewDelay {
+    mode: DelayMode,
+    /// With `fixed`: milliseconds, at most 30 days.
+    ms: Option<u64>,
+    /// With `uniform`: milliseconds.
+    min_ms: Option<u64>,
+    /// With `uniform`: milliseconds, at most 30 days and not less than `min_ms`.
+    max_ms: Option<u64>,
+    /// Whether messages that are queued now get the new delay too.
+    #[oai(default)]
+    apply_to_queued: bool,
+}
+
+impl Example for NewDelay {
+    fn example() -> Self {
+        Self {
+            mode: DelayMode::Fixed,
+            ms: Some(1000),
+            min_ms: None,
+            max_ms: None,
+            apply_to_queued: false,
+        }
+    }
+}
+
+impl NewDelay {
+    fn delay(&self) -> Result<Delay, ApiError> {
+        match (self.mode, self.ms, self.min_ms, self.max_ms) {
+            (DelayMode::Fixed, Some(ms), _, _) => Ok(Delay::Fixed { ms }),
+            (DelayMode::Uniform, _, Some(min_ms), Some(max_ms)) => {
+                Ok(Delay::Uniform { min_ms, max_ms })
+            }
+            (DelayMode::Fixed, ..) => Err(ApiError::invalid("A fixed delay needs ms.")),
+            (DelayMode::Uniform, ..) => Err(ApiError::invalid(
+                "A uniform delay needs min_ms and max_ms.",
+            )),
+        }
+    }
+}
+
+/// The account to create.
+#[derive(Object)]
+#[oai(example)]
+struct NewUser {
+    /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
+    username: Text,
+    /// 8 to 1024 bytes.
+    password: Password,
+    /// An ordinary user, unless given.
+    role: Option<RoleName>,
+}
+
+impl Example for NewUser {
+    fn example() -> Self {
+        Self {
+            username: Text("alice".into()),
+            password: Password("correct horse battery staple".into()),
+            role: Some(RoleName::User),
+        }
+    }
+}
+
+#[derive(Object)]
+struct UserList {
+    /// By username.
+    items: Vec<UserView>,
+    /// The `after` of the next page.
+    next: Option<String>,
+}
+
+#[derive(ApiResponse)]
+enum Created {
+    /// The account was created.
+    #[oai(status = 201)]
+    Created(Json<UserView>),
+}
+
+#[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
+impl AdminApi {
+    /// See the delay
+    #[oai(path = "/delay", method = "get", operation_id = "getDelay")]
+    async fn delay(&self, _admin: Administrator) -> Result<Json<DelayView>, ApiError> {
+        Ok(Json(self.0.store.delay().await?.into()))
+    }
+
+    /// Change the delay
+    ///
+    /// For messages sent from now on, and with `apply_to_queued` for those that wait. Errors: 422 `invalid`.
+    #[oai(path = "/delay", method = "put", operation_id = "setDelay")]
+    async fn set_delay(
+        &self,
+        admin: Administrator,
+        new: Json<NewDelay>,
+    ) -> Result<Json<DelayView>, ApiError> {
+        let delay = new.delay()?;
+        let moved = self.0.store.set_delay(delay, new.apply_to_queued).await?;
+        tracing::info!(by = %admin.0.user.username, ?delay, moved, "the delay was changed");
+        Ok(Json(delay.into()))
+    }
+
+    /// List accounts
+    #[oai(path = "/users", method = "get", operation_id = "listUsers")]
+    async fn users(
+        &self,
+        _admin: Administrator,
+        /// Only usernames behind this one.
+        after: Query<Option<String>>,
+        #[oai(
+            default = "page::default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
+        limit: Query<u32>,
+    ) -> Result<Json<UserList>, ApiError> {
+        let after = after.0.as_deref().map(username).transpose()?;
+        let users = self.0.store.list_users(after.as_ref(), limit.0 + 1).await?;
+        let (users, next) = page::cut(users, limit.0, |user| user.username.to_string());
+        Ok(Json(UserList {
+            items: users.into_iter().map(UserView::from).collect(),
+            next,
+        }))
+    }
+
+    /// Create an account
+    ///
+    /// Errors: 409 `username_taken`, 422 `invalid`.
+    #[oai(path = "/users", method = "post", operation_id = "createUser")]
+    async fn create_user(
+        &self,
+        admin: Administrator,
+        new: Json<NewUser>,
+    ) -> Result<Created, ApiError> {
+        let role = new.role.unwrap_or(RoleName::User);
+        let user = self
+            .0
+            .accounts
+            .create_user(username(&new.username.0)?, &new.password, role.into())
+            .await?;
+        tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was created");
+        Ok(Created::Created(Json(user.into())))
+    }
+}
+
+fn username(text: &str) -> Result<Username, ApiError> {
+    Username::parse(text).map_err(|error| ApiError::invalid(error.to_string()))
+}
+
+impl From<Delay> for DelayView {
+    fn from(delay: Delay) -> Self {
+        match delay {
+            Delay::Fixed { ms } => Self::Fixed(FixedDelay { ms }),
+            Delay::Uniform { min_ms, max_ms } => Self::Uniform(UniformDelay { min_ms, max_ms }),
+        }
+    }
+}

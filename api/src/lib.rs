@@ -1,0 +1,97 @@
+//! The HTTP side of Herald: the REST API with its documentation page, and the WebSocket endpoint for MQTT.
+//!
+//! [`routes`] makes one endpoint of it all, for any poem server. [`Accounts`] is the part that knows passwords and
+//! tokens; MQTT and the command line use it too.
+
+mod accounts;
+mod admin;
+mod auth;
+mod body_limit;
+mod description;
+mod docs_page;
+mod error;
+mod health;
+mod messages;
+mod mqtt_stream;
+mod mqtt_ws;
+mod notifications;
+mod options;
+mod origin;
+mod page;
+mod passwords;
+mod problems;
+mod secret;
+mod security_headers;
+mod session;
+mod state;
+mod tags;
+mod text;
+mod throttle;
+mod tokens;
+mod user;
+
+use std::sync::Arc;
+
+use herald_store::Store;
+use poem::{Endpoint, EndpointExt, Response, Route, get, middleware::CatchPanic};
+use poem_openapi::OpenApiService;
+
+pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX};
+pub use options::{ApiOptions, MqttHandler, MqttStream, Readiness};
+
+use state::State;
+
+/// Everything under `/`: the API at `/api/v1`, its description at `/api/openapi.json` and `/docs`, MQTT over WebSocket
+/// at `/mqtt`, `/healthz` and `/readyz`.
+///
+/// Errors are answered as `application/problem+json` (RFC 9457). The endpoint needs each request's peer address as
+/// poem's own listeners give it: sign-ins are throttled by it.
+pub fn routes(
+    store: Store,
+    accounts: Arc<Accounts>,
+    options: ApiOptions,
+) -> impl Endpoint<Output = Response> + 'static {
+    // A JSON string may write each byte as \u00XX.
+    let body_limit = options.message_bytes.saturating_mul(6).saturating_add(1024);
+    let tls = options.tls;
+    let state = Arc::new(State {
+        store,
+        accounts,
+        options,
+    });
+    let api = OpenApiService::new(
+        (
+            auth::AuthApi(Arc::clone(&state)),
+            tokens::TokensApi(Arc::clone(&state)),
+            messages::MessagesApi(Arc::clone(&state)),
+            notifications::NotificationsApi(Arc::clone(&state)),
+            admin::AdminApi(Arc::clone(&state)),
+        ),
+        "Herald",
+        env!("CARGO_PKG_VERSION"),
+    )
+    .description(include_str!("../assets/description.md"))
+    .server("/api/v1");
+    let docs = docs_page::DocsPage::of(&api.swagger_ui_html());
+
+    Route::new()
+        .at("/", get(docs_page::index()))
+        .at(
+            "/api/openapi.json",
+            get(docs_page::description(description::of(&api))),
+        )
+        .nest(
+            "/api/v1",
+            api.around(move |endpoint, request| {
+                body_limit::with_limit(body_limit, endpoint, request)
+            }),
+        )
+        .nest("/docs", docs.routes())
+        .at("/mqtt", get(mqtt_ws::upgrade))
+        .at("/healthz", get(health::alive))
+        .at("/readyz", get(health::ready))
+        .data(state)
+        .with(CatchPanic::new())
+        .around(problems::as_problems)
+        .around(move |endpoint, request| security_headers::with_headers(tls, endpoint, request))
+}

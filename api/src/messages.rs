@@ -1,0 +1,242 @@
+//! Sending messages, and seeing what became of them.
+
+use std::sync::Arc;
+
+use herald_store::{
+    Accepted, BodyError, Message, MessageId, Status, Timestamp, check_body, check_idempotency_key,
+};
+use poem::http::HeaderMap;
+use poem_openapi::{
+    ApiResponse, Enum, Object, OpenApi,
+    param::{Header, Path, Query},
+    payload::Json,
+    types::Example,
+};
+
+use crate::{
+    error::{ApiError, Code},
+    page,
+    session::Caller,
+    state::State,
+    tags::Tag,
+    text::{DateTime, Text},
+};
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+pub(crate) struct MessagesApi(pub(crate) Arc<State>);
+
+/// Where a message is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "Status", rename_all = "snake_case")]
+pub(crate) enum StatusName {
+    Queued,
+    Processing,
+    Processed,
+    Dead,
+    Cancelled,
+}
+
+/// The message to send.
+#[derive(Object)]
+#[oai(example)]
+struct SendMessage {
+    /// The text: at least one byte, no NUL, and no more than the server's limit (64 KiB unless it is configured).
+    body: Text,
+}
+
+impl Example for SendMessage {
+    fn example() -> Self {
+        Self {
+            body: Text("hello".into()),
+        }
+    }
+}
+
+/// A message that the server has taken charge of.
+#[derive(Object)]
+struct AcceptedMessage {
+    id: String,
+    status: StatusName,
+    /// When it is due to be processed.
+    run_at: DateTime,
+    created_at: DateTime,
+}
+
+/// A message and what became of it.
+#[derive(Object)]
+#[oai(rename = "Message")]
+struct MessageView {
+    id: String,
+    body: String,
+    status: StatusName,
+    /// What processing it gave.
+    result: Option<String>,
+    /// Why the last attempt failed.
+    error: Option<String>,
+    /// How often processing was tried.
+    attempts: i64,
+    created_at: DateTime,
+    /// When it is, or was, due to be processed.
+    run_at: DateTime,
+    processed_at: Option<DateTime>,
+    /// When a client first acknowledged its notification.
+    delivered_at: Option<DateTime>,
+}
+
+#[derive(Object)]
+struct MessageList {
+    /// Newest first.
+    items: Vec<MessageView>,
+    /// The `before` of the next page.
+    next: Option<String>,
+}
+
+#[derive(ApiResponse)]
+enum Sent {
+    /// The message is on disk and will be processed.
+    #[oai(status = 202)]
+    Accepted(Json<AcceptedMessage>),
+}
+
+#[OpenApi(tag = "Tag::Messages")]
+impl MessagesApi {
+    /// Send a message
+    ///
+    /// The answer comes when the message is safely stored. Its notification goes to the sender's inbox once it is
+    /// processed. Errors: 409 `idempotency_key_reused`, 413 `too_large`, 422 `invalid`.
+    #[oai(path = "/messages", method = "post", operation_id = "sendMessage")]
+    async fn send(
+        &self,
+        caller: Caller,
+        headers: &HeaderMap,
+        /// Makes sending repeatable: the same key answers the same message. 1 to 255 visible ASCII characters.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
+        message: Json<SendMessage>,
+    ) -> Result<Sent, ApiError> {
+        let body = message.0.body.0;
+        check_body(&body, self.0.options.message_bytes)?;
+        check_key(headers, idempotency_key.0.as_deref())?;
+        let accepted = self
+            .0
+            .store
+            .accept(&caller.user.id, body, idempotency_key.0, Timestamp::now())
+            .await?;
+        match accepted {
+            Accepted::New(message) | Accepted::Existing(message) => {
+                Ok(Sent::Accepted(Json(AcceptedMessage {
+                    id: message.id.to_string(),
+                    status: message.status.into(),
+                    run_at: message.run_at.into(),
+                    created_at: message.created_at.into(),
+                })))
+            }
+            Accepted::KeyConflict => Err(ApiError::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key was used for another body.",
+            )),
+        }
+    }
+
+    /// List one's messages
+    #[oai(path = "/messages", method = "get", operation_id = "listMessages")]
+    async fn list(
+        &self,
+        caller: Caller,
+        /// Only messages with this status.
+        status: Query<Option<StatusName>>,
+        /// Only messages older than the one with this id.
+        before: Query<Option<String>>,
+        #[oai(
+            default = "page::default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
+        limit: Query<u32>,
+    ) -> Result<Json<MessageList>, ApiError> {
+        let before = before.0.map(MessageId::from_string);
+        let status = status.0.map(Status::from);
+        let messages = self
+            .0
+            .store
+            .messages(&caller.user.id, status, before.as_ref(), limit.0 + 1)
+            .await?;
+        let (messages, next) = page::cut(messages, limit.0, |message| message.id.to_string());
+        Ok(Json(MessageList {
+            items: messages.into_iter().map(MessageView::from).collect(),
+            next,
+        }))
+    }
+
+    /// See one message
+    ///
+    /// Errors: 404 `not_found`.
+    #[oai(path = "/messages/:id", method = "get", operation_id = "getMessage")]
+    async fn get(&self, caller: Caller, id: Path<String>) -> Result<Json<MessageView>, ApiError> {
+        let id = MessageId::from_string(id.0);
+        let message = self.0.store.message(&caller.user.id, &id).await?;
+        let message =
+            message.ok_or_else(|| ApiError::new(Code::NotFound, "You have no such message."))?;
+        Ok(Json(message.into()))
+    }
+}
+
+fn check_key(headers: &HeaderMap, key: Option<&str>) -> Result<(), BodyError> {
+    match key {
+        Some(key) => check_idempotency_key(key),
+        // A header that is not ASCII is dropped before it gets here; to ignore it would send twice.
+        None if headers.contains_key(IDEMPOTENCY_KEY) => Err(BodyError::IdempotencyKey),
+        None => Ok(()),
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let code = match error {
+            BodyError::TooLong { .. } => Code::TooLarge,
+            BodyError::Empty | BodyError::Nul | BodyError::IdempotencyKey => Code::Invalid,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<Message> for MessageView {
+    fn from(message: Message) -> Self {
+        Self {
+            id: message.id.to_string(),
+            body: message.body,
+            status: message.status.into(),
+            result: message.result,
+            error: message.error,
+            attempts: message.attempts,
+            created_at: message.created_at.into(),
+            run_at: message.run_at.into(),
+            processed_at: message.processed_at.map(DateTime::from),
+            delivered_at: message.delivered_at.map(DateTime::from),
+        }
+    }
+}
+
+impl From<Status> for StatusName {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Queued => Self::Queued,
+            Status::Processing => Self::Processing,
+            Status::Processed => Self::Processed,
+            Status::Dead => Self::Dead,
+            Status::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<StatusName> for Status {
+    fn from(status: StatusName) -> Self {
+        match status {
+            StatusName::Queued => Self::Queued,
+            StatusName::Processing => Self::Processing,
+            StatusName::Processed => Self::Processed,
+            StatusName::Dead => Self::Dead,
+            StatusName::Cancelled => Self::Cancelled,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The inbox without MQTT.
+
+use std::sync::Arc;
+
+use herald_store::{Notification, Seq, Timestamp};
+use poem_openapi::{
+    Enum, Object, OpenApi,
+    param::Query,
+    payload::Json,
+    types::{Example, ParseFromJSON},
+};
+
+use crate::{
+    error::ApiError, messages::StatusName, page, session::Caller, state::State, tags::Tag,
+    text::DateTime,
+};
+
+pub(crate) struct NotificationsApi(pub(crate) Arc<State>);
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+enum NotificationType {
+    #[oai(rename = "message.processed")]
+    Processed,
+    #[oai(rename = "message.failed")]
+    Failed,
+}
+
+/// The message that a notification is about, as it was when it was finished.
+#[derive(Object)]
+struct NotifiedMessage {
+    id: String,
+    body: String,
+    status: StatusName,
+    result: Option<String>,
+    error: Option<String>,
+    attempts: i64,
+    created_at: DateTime,
+    processed_at: Option<DateTime>,
+}
+
+/// The same as is published to `users/{me}/notifications`.
+#[derive(Object)]
+#[oai(rename = "Notification")]
+struct NotificationView {
+    /// 1, 2, 3... per user, without gaps.
+    seq: i64,
+    #[oai(rename = "type")]
+    kind: NotificationType,
+    message: NotifiedMessage,
+}
+
+#[derive(Object)]
+struct NotificationList {
+    /// Oldest first.
+    items: Vec<NotificationView>,
+    /// The `after` of the next page.
+    next: Option<i64>,
+}
+
+/// Up to where the inbox was read.
+#[derive(Object)]
+#[oai(example)]
+struct Acknowledge {
+    /// The `seq` of the last notification that was dealt with.
+    up_to: u64,
+}
+
+impl Example for Acknowledge {
+    fn example() -> Self {
+        Self { up_to: 17 }
+    }
+}
+
+#[derive(Object)]
+struct Acknowledged {
+    /// The highest `seq` that is acknowledged now; 0 for none.
+    acked: i64,
+}
+
+#[OpenApi(tag = "Tag::Notifications")]
+impl NotificationsApi {
+    /// Read one's inbox
+    ///
+    /// Reading acknowledges nothing.
+    #[oai(
+        path = "/notifications",
+        method = "get",
+        operation_id = "listNotifications"
+    )]
+    async fn list(
+        &self,
+        caller: Caller,
+        /// Only notifications with a higher `seq`.
+        #[oai(default)]
+        after: Query<u64>,
+        #[oai(
+            default = "page::default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
+        limit: Query<u32>,
+    ) -> Result<Json<NotificationList>, ApiError> {
+        let notifications = self
+            .0
+            .store
+            .notifications(&caller.user.id, seq(after.0), limit.0 + 1)
+            .await?;
+        let (notifications, next) = page::cut(notifications, limit.0, |item| item.seq.0);
+        let items = notifications.iter().map(view).collect::<Result<_, _>>()?;
+        Ok(Json(NotificationList { items, next }))
+    }
+
+    /// Acknowledge notifications
+    ///
+    /// All up to a `seq`, as acknowledging over MQTT does. Never goes back, and never beyond the last one.
+    #[oai(
+        path = "/notifications/ack",
+        method = "post",
+        operation_id = "acknowledge"
+    )]
+    async fn acknowledge(
+        &self,
+        caller: Caller,
+        ack: Json<Acknowledge>,
+    ) -> Result<Json<Acknowledged>, ApiError> {
+        let store = &self.0.store;
+        let user = caller.user.id;
+        store
+            .acknowledge(&[(user.clone(), seq(ack.up_to))], Timestamp::now())
+            .await?;
+        let acked = store.acked(&user).await?.0;
+        Ok(Json(Acknowledged { acked }))
+    }
+}
+
+fn seq(number: u64) -> Seq {
+    Seq(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn view(notification: &Notification) -> Result<NotificationView, ApiError> {
+    NotificationView::parse_from_json_string(&notification.payload).map_err(|_| {
+        ApiError::internal(&std::io::Error::other(format!(
+            "a stored notification is not readable (seq {})",
+            notification.seq.0
+        )))
+    })
+}

@@ -1,0 +1,35 @@
+//! Lists that are read page by page.
+
+/// How many items a page has if the client does not say.
+pub(crate) const DEFAULT_LIMIT: u32 = 50;
+
+/// A page of at most `limit` of the `items`, which were read with a limit one higher, and the cursor to read on with:
+/// that of the last item, if there are more.
+pub(crate) fn cut<T, C>(
+    mut items: Vec<T>,
+    limit: u32,
+    cursor: impl Fn(&T) -> C,
+) -> (Vec<T>, Option<C>) {
+    let limit = limit as usize;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = if more { items.last().map(cursor) } else { None };
+    (items, next)
+}
+
+/// [`DEFAULT_LIMIT`], for poem-openapi.
+pub(crate) fn default_limit() -> u32 {
+    DEFAULT_LIMIT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_given_only_if_something_follows() {
+        assert_eq!(cut(vec![1, 2, 3], 2, |n| *n), (vec![1, 2], Some(2)));
+        assert_eq!(cut(vec![1, 2], 2, |n| *n), (vec![1, 2], None));
+        assert_eq!(cut(Vec::<i32>::new(), 2, |n| *n), (vec![], None));
+    }
+}

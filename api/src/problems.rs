@@ -1,0 +1,58 @@
+//! Turns every error answer that is not one of ours (no such path, wrong method, unreadable request, panic) into
+//! problem details.
+
+use std::sync::Arc;
+
+use poem::{Endpoint, IntoResponse, Request, Response, Result, http::StatusCode};
+
+use crate::error::{ApiError, Code, PROBLEM_JSON};
+
+/// The longest detail taken from a parser, in characters: it may quote the request.
+const MAX_DETAIL: usize = 300;
+
+/// Calls `endpoint` and makes its errors problems.
+pub(crate) async fn as_problems<E: Endpoint>(
+    endpoint: Arc<E>,
+    request: Request,
+) -> Result<Response> {
+    let response = endpoint.get_response(request).await;
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    if !failed || response.content_type() == Some(PROBLEM_JSON) {
+        return Ok(response);
+    }
+    Ok(problem(response).await.into_response())
+}
+
+async fn problem(response: Response) -> ApiError {
+    match response.status() {
+        StatusCode::NOT_FOUND => ApiError::new(Code::NotFound, "There is nothing at this path."),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ApiError::new(Code::MethodNotAllowed, "This path has no such method.")
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::new(
+            Code::UnsupportedMediaType,
+            "The request needs a body with Content-Type: application/json.",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(Code::TooLarge, "The request is too large."),
+        status if status.is_client_error() => {
+            ApiError::new(Code::BadRequest, parser_detail(response).await)
+        }
+        status => {
+            tracing::error!(
+                status = status.as_u16(),
+                "a request failed in the web framework"
+            );
+            ApiError::new(
+                Code::Internal,
+                "The server failed to answer. Its log says why.",
+            )
+        }
+    }
+}
+
+/// What a parser of poem says about a request. It knows nothing but the request.
+async fn parser_detail(response: Response) -> String {
+    let text = response.into_body().into_string().await.unwrap_or_default();
+    text.chars().take(MAX_DETAIL).collect()
+}

@@ -1,0 +1,13 @@
+//! What all endpoints share.
+
+use std::sync::Arc;
+
+use herald_store::Store;
+
+use crate::{accounts::Accounts, options::ApiOptions};
+
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) options: ApiOptions,
+}

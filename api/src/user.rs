@@ -1,0 +1,57 @@
+//! A user, as clients see one.
+
+use herald_acl::Role;
+use herald_store::User;
+use poem_openapi::{Enum, Object};
+
+use crate::text::DateTime;
+
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "Role", rename_all = "snake_case")]
+pub(crate) enum RoleName {
+    User,
+    Admin,
+}
+
+impl From<Role> for RoleName {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::User => Self::User,
+            Role::Admin => Self::Admin,
+        }
+    }
+}
+
+impl From<RoleName> for Role {
+    fn from(role: RoleName) -> Self {
+        match role {
+            RoleName::User => Self::User,
+            RoleName::Admin => Self::Admin,
+        }
+    }
+}
+
+/// An account.
+#[derive(Object)]
+#[oai(rename = "User")]
+pub(crate) struct UserView {
+    id: String,
+    username: String,
+    role: RoleName,
+    /// Whether the account is locked.
+    disabled: bool,
+    created_at: DateTime,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username.to_string(),
+            role: user.role.into(),
+            disabled: user.disabled,
+            created_at: user.created_at.into(),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+use std::{net::IpAddr, time::Duration};
+
+use herald_acl::{Role, Username};
+use herald_api::{AccountError, Scope};
+use herald_store::{Scopes, UserId};
+
+use crate::client::{Herald, PASSWORD};
+
+const API: Scopes = Scopes {
+    api: true,
+    mqtt: false,
+};
+
+#[tokio::test]
+async fn the_first_start_seeds_an_administrator_with_a_known_password() {
+    let herald = Herald::start().await;
+    let accounts = &herald.accounts;
+    assert!(!accounts.default_password_stands().await.unwrap());
+    assert!(accounts.seed().await.unwrap());
+    assert!(!accounts.seed().await.unwrap());
+    assert!(accounts.default_password_stands().await.unwrap());
+    let admin = accounts.verify("admin", "admin").await.unwrap().unwrap();
+    assert_eq!(admin.role, Role::Admin);
+
+    assert!(accounts.set_password(&admin.id, PASSWORD).await.unwrap());
+    assert!(!accounts.default_password_stands().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_server_with_accounts_is_not_seeded() {
+    let herald = Herald::start().await;
+    herald.user("alice").await;
+    assert!(!herald.accounts.seed().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_new_password_counts_at_once_and_ends_browser_sessions() {
+    let herald = Herald::start().await;
+    let browser = herald.browser("alice").await;
+    let accounts = &herald.accounts;
+    let alice = accounts.verify("alice", PASSWORD).await.unwrap().unwrap();
+    let short = accounts.set_password(&alice.id, "short").await;
+    assert!(matches!(short, Err(AccountError::PasswordLength)));
+    assert!(
+        accounts
+            .set_password(&alice.id, "battery staple")
+            .await
+            .unwrap()
+    );
+    assert!(accounts.verify("alice", PASSWORD).await.unwrap().is_none());
+    let new = accounts.verify("alice", "battery staple").await.unwrap();
+    assert!(new.is_some());
+    browser
+        .get("/api/v1/auth/session")
+        .send()
+        .await
+        .expect_problem(401, "unauthenticated");
+    let nobody = accounts.set_password(&UserId::new(), PASSWORD).await;
+    assert!(!nobody.unwrap());
+}
+
+#[tokio::test]
+async fn a_name_can_be_taken_once() {
+    let herald = Herald::start().await;
+    herald.user("alice").await;
+    let name = Username::parse("alice").unwrap();
+    let again = herald
+        .accounts
+        .create_user(name, PASSWORD, Role::User)
+        .await;
+    assert!(matches!(again, Err(AccountError::Taken)));
+}
+
+#[tokio::test]
+async fn a_throttled_address_does_not_lock_out_others() {
+    let herald = Herald::start().await;
+    herald.user("alice").await;
+    let accounts = &herald.accounts;
+    let mallory: IpAddr = "192.0.2.1".parse().unwrap();
+    for _ in 0..10 {
+        let wrong = accounts.login("alice", "wrong horse", mallory).await;
+        assert!(wrong.unwrap().is_none());
+    }
+    let refused = accounts.login("alice", PASSWORD, mallory).await;
+    assert!(matches!(refused, Err(AccountError::Throttled { .. })));
+    let elsewhere = "192.0.2.2".parse().unwrap();
+    let alice = accounts.login("alice", PASSWORD, elsewhere).await;
+    assert!(alice.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_token_opens_what_its_scopes_say_until_it_expires() {
+    let herald = Herald::start().await;
+    let alice = herald.user("alice").await;
+    let accounts = &herald.accounts;
+    let issued = accounts
+        .issue_token(&alice.id, "script", API, None)
+        .await
+        .unwrap();
+    assert!(!format!("{issued:?}").contains(&issued.secret));
+    let check = |scope| accounts.check_token(&issued.secret, scope);
+    let (token, user) = check(Scope::Api).await.unwrap().unwrap();
+    assert_eq!((token, user.id), (issued.token.clone(), alice.id.clone()));
+    assert!(check(Scope::Mqtt).await.unwrap().is_none());
+
+    let ended = accounts
+        .issue_token(&alice.id, "ended", API, Some(Duration::ZERO))
+        .await
+        .unwrap();
+    let ended = accounts.check_token(&ended.secret, Scope::Api).await;
+    assert!(ended.unwrap().is_none());
+    for wrong in ["", "hrld_", "hrld_x", &issued.secret["hrld_".len()..]] {
+        let found = accounts.check_token(wrong, Scope::Api).await.unwrap();
+        assert!(found.is_none(), "{wrong}");
+    }
+}

@@ -1,0 +1,243 @@
+//! A running API and those who call it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use herald_acl::{Role, Username};
+use herald_api::{Accounts, ApiOptions};
+use herald_store::{Store, StoreOptions, User};
+use poem::{
+    Body, Endpoint, EndpointExt, Request, Response,
+    endpoint::BoxEndpoint,
+    http::{HeaderMap, Method, StatusCode, header},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const PASSWORD: &str = "correct horse";
+
+/// The API on a database of its own.
+pub(crate) struct Herald {
+    endpoint: BoxEndpoint<'static, Response>,
+    pub(crate) store: Store,
+    pub(crate) accounts: Arc<Accounts>,
+    /// What the readiness closure answers.
+    pub(crate) broker_ready: Arc<AtomicBool>,
+    _dir: TempDir,
+}
+
+impl Herald {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// With other options than the default ones.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut ApiOptions)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        let store = Store::open(options).await.unwrap();
+        let accounts = Arc::new(Accounts::new(store.clone()));
+        let broker_ready = Arc::new(AtomicBool::new(true));
+        let ready = Arc::clone(&broker_ready);
+        let mut options = ApiOptions::new(
+            Arc::new(|_, _| Box::pin(async {})),
+            Arc::new(move || {
+                let ready = ready.load(Ordering::Relaxed);
+                Box::pin(async move { ready })
+            }),
+        );
+        change(&mut options);
+        let routes = herald_api::routes(store.clone(), Arc::clone(&accounts), options);
+        Self {
+            endpoint: routes.boxed(),
+            store,
+            accounts,
+            broker_ready,
+            _dir: dir,
+        }
+    }
+
+    /// For a real port.
+    pub(crate) fn into_endpoint(self) -> (BoxEndpoint<'static, Response>, TempDir) {
+        (self.endpoint, self._dir)
+    }
+
+    pub(crate) async fn user(&self, name: &str) -> User {
+        self.account(name, Role::User).await
+    }
+
+    pub(crate) async fn account(&self, name: &str, role: Role) -> User {
+        let name = Username::parse(name).unwrap();
+        self.accounts
+            .create_user(name, PASSWORD, role)
+            .await
+            .unwrap()
+    }
+
+    /// Creates an account and signs it in.
+    pub(crate) async fn browser(&self, name: &str) -> Browser<'_> {
+        self.user(name).await;
+        self.sign_in(name).await
+    }
+
+    /// Creates an administrator and signs it in.
+    pub(crate) async fn admin(&self) -> Browser<'_> {
+        self.account("root", Role::Admin).await;
+        self.sign_in("root").await
+    }
+
+    pub(crate) async fn sign_in(&self, name: &str) -> Browser<'_> {
+        let answer = self.login(name, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json);
+        Browser {
+            herald: self,
+            cookie: answer.cookie(),
+            csrf: answer.json["csrf_token"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    pub(crate) async fn login(&self, name: &str, password: &str) -> Answer {
+        self.post("/api/v1/auth/login")
+            .json(serde_json::json!({"username": name, "password": password}))
+            .send()
+            .await
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Call<'_> {
+        self.call(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Call<'_> {
+        self.call(Method::POST, path)
+    }
+
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call<'_> {
+        Call {
+            herald: self,
+            method,
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: Body::empty(),
+        }
+        .header("host", "herald.example")
+    }
+}
+
+/// A signed-in browser whose page sends the CSRF token.
+pub(crate) struct Browser<'a> {
+    herald: &'a Herald,
+    /// `name=value`
+    pub(crate) cookie: String,
+    pub(crate) csrf: String,
+}
+
+impl<'a> Browser<'a> {
+    pub(crate) fn get(&self, path: &str) -> Call<'a> {
+        self.call(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Call<'a> {
+        self.call(Method::POST, path)
+    }
+
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call<'a> {
+        let call = self
+            .herald
+            .call(method.clone(), path)
+            .header("cookie", &self.cookie);
+        if method.is_safe() {
+            call
+        } else {
+            call.header("x-csrf-token", &self.csrf)
+        }
+    }
+}
+
+pub(crate) struct Call<'a> {
+    herald: &'a Herald,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Body,
+}
+
+impl Call<'_> {
+    /// Sets a header; without effect on others of another name.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(name, value.parse().unwrap());
+        self
+    }
+
+    pub(crate) fn json(self, json: Value) -> Self {
+        self.header("content-type", "application/json")
+            .body(json.to_string())
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        let mut request = Request::builder()
+            .method(self.method)
+            .uri_str(&self.path)
+            .body(self.body);
+        *request.headers_mut() = self.headers;
+        let response = self.herald.endpoint.get_response(request).await;
+        let (parts, body) = response.into_parts();
+        let text = body.into_string().await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            json: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        }
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    headers: HeaderMap,
+    pub(crate) text: String,
+    /// `null` if the body is not JSON.
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        Some(self.headers.get(name)?.to_str().unwrap())
+    }
+
+    /// `name=value` of the cookie that was set.
+    pub(crate) fn cookie(&self) -> String {
+        let cookie = self.header("set-cookie").expect("a cookie");
+        cookie.split_once(';').unwrap().0.to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+
+    /// Checks all of a problem (RFC 9457).
+    #[track_caller]
+    pub(crate) fn expect_problem(self, status: u16, code: &str) -> Self {
+        let answer = self.expect(status);
+        assert_eq!(
+            answer.header(header::CONTENT_TYPE.as_str()),
+            Some("application/problem+json")
+        );
+        let problem = answer.json.as_object().expect("an object");
+        assert_eq!(problem["type"], "about:blank");
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["code"], code);
+        assert!(!problem["title"].as_str().unwrap().is_empty());
+        assert!(!problem["detail"].as_str().unwrap().is_empty());
+        assert_eq!(problem.len(), 5);
+        answer
+    }
+}

@@ -1,0 +1,15 @@
+//! The HTTP API as its clients see it, on a real database.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic in its helpers too")]
+
+mod accounts;
+mod admin;
+mod auth;
+mod client;
+mod docs;
+mod errors;
+mod messages;
+mod mqtt_ws;
+mod notifications;
+mod openapi;
+mod tokens;

@@ -1,0 +1,119 @@
+use herald_acl::Role;
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Browser, Herald};
+
+async fn create(browser: &Browser<'_>, token: Value) -> Value {
+    let call = browser.post("/api/v1/tokens").json(token);
+    call.send().await.expect(201).json
+}
+
+#[tokio::test]
+async fn a_token_works_without_csrf_until_it_is_revoked() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let created = create(&alice, json!({"name": "script", "scopes": ["api"]})).await;
+    let secret = created["token"].as_str().unwrap();
+    assert!(secret.starts_with("hrld_"), "{secret}");
+    assert_eq!(secret.len(), "hrld_".len() + 43);
+    assert_eq!(created["scopes"], json!(["api"]));
+    assert_eq!(created["expires_at"], Value::Null);
+
+    let send = || {
+        herald
+            .post("/api/v1/messages")
+            .header("authorization", &format!("bearer {secret}"))
+            .json(json!({"body": "hello"}))
+    };
+    send().send().await.expect(202);
+    let session = herald
+        .get("/api/v1/auth/session")
+        .header("authorization", &format!("Bearer {secret}"))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(session.json["user"]["username"], "alice");
+    assert_eq!(session.json["csrf_token"], Value::Null);
+
+    let path = format!("/api/v1/tokens/{}", created["id"].as_str().unwrap());
+    alice.call(Method::DELETE, &path).send().await.expect(204);
+    send().send().await.expect_problem(401, "unauthenticated");
+    let again = alice.call(Method::DELETE, &path).send().await;
+    again.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn tokens_are_listed_newest_first_without_their_text() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let bob = herald.browser("bob").await;
+    create(&bob, json!({"name": "bob's", "scopes": ["api"]})).await;
+    let first = create(&alice, json!({"name": "first", "scopes": ["mqtt", "api"]})).await;
+    let second = create(
+        &alice,
+        json!({"name": "second", "scopes": ["mqtt"], "expires_in_s": 60}),
+    )
+    .await;
+
+    let page = alice.get("/api/v1/tokens?limit=1").send().await.expect(200);
+    assert_eq!(
+        page.json,
+        json!({
+            "items": [{
+                "id": second["id"], "name": "second", "scopes": ["mqtt"],
+                "created_at": second["created_at"], "expires_at": second["expires_at"],
+            }],
+            "next": second["id"],
+        })
+    );
+    let next = format!("/api/v1/tokens?before={}", second["id"].as_str().unwrap());
+    let page = alice.get(&next).send().await.expect(200);
+    assert_eq!(page.json["items"].as_array().unwrap().len(), 1);
+    assert_eq!(page.json["items"][0]["id"], first["id"]);
+    assert_eq!(page.json["items"][0]["scopes"], json!(["api", "mqtt"]));
+    assert_eq!(page.json["next"], Value::Null);
+}
+
+#[tokio::test]
+async fn another_users_token_cannot_be_revoked() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    herald.account("mallory", Role::Admin).await;
+    let mallory = herald.sign_in("mallory").await;
+    let created = create(&alice, json!({"name": "script", "scopes": ["api"]})).await;
+    let path = format!("/api/v1/tokens/{}", created["id"].as_str().unwrap());
+    let call = mallory.call(Method::DELETE, &path);
+    call.send().await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_token_that_makes_no_sense_is_refused() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let cases = [
+        (json!({"name": "", "scopes": ["api"]}), 422, "invalid"),
+        (
+            json!({"name": "x".repeat(65), "scopes": ["api"]}),
+            422,
+            "invalid",
+        ),
+        (json!({"name": "a\nb", "scopes": ["api"]}), 422, "invalid"),
+        (json!({"name": "x", "scopes": []}), 422, "invalid"),
+        (
+            json!({"name": "x", "scopes": ["everything"]}),
+            400,
+            "bad_request",
+        ),
+        (
+            json!({"name": "x", "scopes": ["api"], "expires_in_s": 0}),
+            400,
+            "bad_request",
+        ),
+        (json!({"scopes": ["api"]}), 400, "bad_request"),
+    ];
+    for (token, status, code) in cases {
+        let call = alice.post("/api/v1/tokens").json(token);
+        call.send().await.expect_problem(status, code);
+    }
+}

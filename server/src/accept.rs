@@ -1,0 +1,182 @@
+//! Accepts connections, over TLS where asked for. HTTP and MQTT share it.
+//!
+//! Each handshake runs in its connection's own task and has a deadline, so silent connections delay nobody.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    io::{self, AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
+
+/// After a failed accept (no file descriptor left, say), before the next.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// From accept to the end of all handshakes: TLS, WebSocket upgrade, MQTT CONNECT.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A connection, which counts against its address until it is dropped.
+pub(crate) struct Connection {
+    stream: Either<TlsStream<TcpStream>, TcpStream>,
+    _counted: Counted,
+}
+
+/// What accepting needs.
+pub(crate) struct Accept {
+    /// Where connections come in.
+    pub(crate) listener: TcpListener,
+    /// `None` for plain TCP.
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// Most live connections from one address.
+    pub(crate) per_address: usize,
+    /// Ends it.
+    pub(crate) stop: CancellationToken,
+    /// Where the tasks of the connections are counted.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Accept {
+    /// Hands every connection that shook hands to `serve`, with its peer and the deadline of the rest of the handshakes,
+    /// until it is stopped.
+    pub(crate) async fn run<F, Fut>(self, serve: F)
+    where
+        F: Fn(Connection, SocketAddr, Instant) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = ()> + Send,
+    {
+        let addresses = Arc::<Addresses>::default();
+        while let Some(accepted) = self.stop.run_until_cancelled(self.listener.accept()).await {
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(e) => {
+                    tracing::warn!(error = %e, "cannot accept a connection");
+                    sleep(BACKOFF).await;
+                    continue;
+                }
+            };
+            let Some(counted) = addresses.enter(peer.ip(), self.per_address) else {
+                tracing::warn!(%peer, limit = self.per_address, "too many connections from one address");
+                continue;
+            };
+            let (tls, stop, serve) = (self.tls.clone(), self.stop.clone(), serve.clone());
+            self.tasks.spawn(async move {
+                let deadline = Instant::now() + HANDSHAKE;
+                let shaken = stop.run_until_cancelled(timeout_at(deadline, handshake(stream, tls)));
+                match shaken.await {
+                    Some(Ok(Ok(stream))) => {
+                        let connection = Connection {
+                            stream,
+                            _counted: counted,
+                        };
+                        serve(connection, peer, deadline).await;
+                    }
+                    Some(Ok(Err(e))) => tracing::debug!(%peer, error = %e, "TLS handshake failed"),
+                    Some(Err(_)) => tracing::debug!(%peer, "TLS handshake took too long"),
+                    None => {}
+                }
+            });
+        }
+    }
+}
+
+async fn handshake(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+) -> io::Result<Either<TlsStream<TcpStream>, TcpStream>> {
+    stream.set_nodelay(true)?;
+    match tls {
+        Some(tls) => Ok(Either::Left(tls.accept(stream).await?)),
+        None => Ok(Either::Right(stream)),
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Live connections by address.
+#[derive(Default)]
+struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+
+/// Counts a connection until dropped.
+struct Counted {
+    addresses: Arc<Addresses>,
+    ip: IpAddr,
+}
+
+impl Addresses {
+    fn enter(self: &Arc<Self>, ip: IpAddr, limit: usize) -> Option<Counted> {
+        let mut counts = self.0.lock();
+        let count = counts.entry(ip).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Counted {
+            addresses: self.clone(),
+            ip,
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut counts = self.addresses.0.lock();
+        if let Some(count) = counts.get_mut(&self.ip) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.ip);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_gets_its_room_back_when_a_connection_ends() {
+        let addresses = Arc::<Addresses>::default();
+        let (a, b): (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
+        let first = addresses.enter(a, 1);
+        assert!(first.is_some() && addresses.enter(a, 1).is_none());
+        assert!(addresses.enter(b, 1).is_some());
+        drop(first);
+        assert!(addresses.enter(a, 1).is_some());
+    }
+}

@@ -1,0 +1,125 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use herald_acl::Username;
+
+/// Sends a user's message to the background and tells exactly that user when it is done.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// `serve` if left out.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Options {
+    /// The configuration file; `herald.toml`, if it exists, when left out.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the database, the certificates and `run.json` are; overrides `data_dir`.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything; makes the database, the certificates and the first administrator on first start.
+    Serve,
+    /// Validate the configuration and print what is in force.
+    CheckConfig,
+    /// Print where the local certificate authority is and how to trust it.
+    Ca,
+    /// Accounts, on the server's own database; the server may be running.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Access tokens, on the server's own database; the server may be running.
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Create an account. The password is asked for, or read from standard input.
+    Create {
+        name: Username,
+        /// Make it an administrator.
+        #[arg(long)]
+        admin: bool,
+    },
+    /// Set a new password, which is asked for, or read from standard input.
+    ResetPassword { name: Username },
+    /// List the accounts.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Create a token of the account NAME and print it, this once.
+    Create {
+        name: Username,
+        /// What it may be used for.
+        #[arg(long, value_delimiter = ',', default_value = "api,mqtt")]
+        scope: Vec<ScopeArg>,
+        /// How long it is valid, such as 12h or 30d; for ever if left out.
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        expires: Option<Duration>,
+    },
+    /// List the tokens of all accounts.
+    List,
+    /// Revoke the token ID.
+    Revoke { id: String },
+}
+
+/// One use of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScopeArg {
+    Api,
+    Mqtt,
+}
+
+/// A whole number of seconds, minutes, hours or days: `90s`, `15m`, `12h`, `30d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let error = || format!("'{text}' is not a time such as 12h or 30d");
+    let (digits, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .ok_or_else(error)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(error()),
+    };
+    let count: u32 = digits.parse().map_err(|_| error())?;
+    if count == 0 {
+        return Err("a token must be valid for some time".into());
+    }
+    Ok(Duration::from_secs(u64::from(count) * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit() {
+        assert_eq!(duration("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "d", "30", "-1d", "0h", "1w", "ü", "99999999999d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The commands that do not serve.
+
+mod admin;
+mod ca;
+mod check_config;
+mod password;
+mod token;
+
+use herald_store::{Store, StoreOptions};
+
+use crate::{config::Config, data_dir};
+
+pub(crate) use admin::admin;
+pub(crate) use ca::ca;
+pub(crate) use check_config::check_config;
+pub(crate) use token::token;
+
+/// The server's own database. The server may be running, or may never have run.
+async fn store(config: &Config) -> anyhow::Result<Store> {
+    data_dir::create(&config.data_dir)?;
+    Ok(Store::open(StoreOptions::sqlite(&config.database_file()?)).await?)
+}

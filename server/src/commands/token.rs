@@ -1,0 +1,82 @@
+use anyhow::{Context as _, bail};
+use herald_api::Accounts;
+use herald_store::{Scopes, Store, TokenId};
+
+use super::store;
+use crate::{
+    cli::{ScopeArg, TokenCommand},
+    config::Config,
+};
+
+/// What tokens made here are called.
+const NAME: &str = "command line";
+
+/// How many tokens are read at once.
+const PAGE: u32 = 500;
+
+/// Runs one of the commands on tokens.
+pub(crate) async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
+    let store = store(config).await?;
+    let done = run(&store, command).await;
+    store.close().await;
+    done
+}
+
+async fn run(store: &Store, command: TokenCommand) -> anyhow::Result<()> {
+    match command {
+        TokenCommand::Create {
+            name,
+            scope,
+            expires,
+        } => {
+            let user = store
+                .user_by_name(&name)
+                .await?
+                .with_context(|| format!("there is no account {name}"))?;
+            let scopes = Scopes {
+                api: scope.contains(&ScopeArg::Api),
+                mqtt: scope.contains(&ScopeArg::Mqtt),
+            };
+            let issued = Accounts::new(store.clone())
+                .issue_token(&user.id, NAME, scopes, expires)
+                .await?;
+            println!("{}", issued.secret);
+            eprintln!("token {}; it is shown this once", issued.token.id);
+        }
+        TokenCommand::List => list(store).await?,
+        TokenCommand::Revoke { id } => {
+            let id = TokenId::from_string(id);
+            let Some(owner) = store.token_owner(&id).await? else {
+                bail!("there is no token {id}");
+            };
+            store.revoke_token(&owner.id, &id).await?;
+            println!("revoked {id} of {}", owner.username);
+        }
+    }
+    Ok(())
+}
+
+async fn list(store: &Store) -> anyhow::Result<()> {
+    let mut before: Option<TokenId> = None;
+    loop {
+        let page = store.list_all_tokens(before.as_ref(), PAGE).await?;
+        for (owner, token) in &page {
+            let scopes = match (token.scopes.api, token.scopes.mqtt) {
+                (true, true) => "api,mqtt",
+                (true, false) => "api",
+                (false, _) => "mqtt",
+            };
+            let expires = token
+                .expires_at
+                .map_or("never".to_owned(), |at| at.to_string());
+            println!(
+                "{}\t{}\t{scopes}\t{}\texpires {expires}",
+                token.id, owner, token.name
+            );
+        }
+        match page.last() {
+            Some((_, last)) => before = Some(last.id.clone()),
+            None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What the types of the configuration cannot say.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::{Config, ConfigError, TlsMode};
+
+/// Checks that `config` can be used together.
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    let error = |text: String| Err(ConfigError(text));
+    if let Some(tcp) = config.mqtt.listen_tcp
+        && !tcp.ip().is_loopback()
+        && !config.mqtt.allow_plain
+    {
+        return error(format!(
+            "mqtt.listen_tcp: {tcp} would carry passwords in the clear; use mqtt.listen_tls, or set mqtt.allow_plain = true"
+        ));
+    }
+    match config.tls.mode {
+        TlsMode::Auto => {}
+        TlsMode::Off => {
+            let listens = [Some(config.http.listen), config.mqtt.listen_tls];
+            if let Some(beyond) = listens.into_iter().flatten().find(beyond_loopback) {
+                return error(format!(
+                    "tls.mode: off serves the loopback only, and {beyond} is beyond it"
+                ));
+            }
+        }
+        TlsMode::Files => {
+            for (key, path) in [("tls.cert", &config.tls.cert), ("tls.key", &config.tls.key)] {
+                if !path.is_file() {
+                    return error(format!("{key}: there is no file '{}'", path.display()));
+                }
+            }
+        }
+    }
+    config.database_file()?;
+    if config.worker.concurrency == 0 {
+        return error("worker.concurrency: at least 1, or nothing is ever processed".into());
+    }
+    if config.worker.lease_ms < 1000 {
+        return error("worker.lease_ms: at least 1000".into());
+    }
+    let limits = &config.limits;
+    for (key, value, least) in [
+        ("limits.message_bytes", limits.message_bytes, 1),
+        ("limits.packet_bytes", limits.packet_bytes as usize, 1024),
+        ("limits.sessions_per_user", limits.sessions_per_user, 1),
+        (
+            "limits.subscriptions_per_session",
+            limits.subscriptions_per_session,
+            1,
+        ),
+        (
+            "limits.connections_per_address",
+            limits.connections_per_address,
+            1,
+        ),
+    ] {
+        if value < least {
+            return error(format!("{key}: at least {least}"));
+        }
+    }
+    for origin in &config.http.allowed_origins {
+        let host = origin
+            .strip_prefix("https://")
+            .or_else(|| origin.strip_prefix("http://"));
+        if host.is_none_or(|host| host.is_empty() || host.contains('/')) {
+            return error(format!(
+                "http.allowed_origins: '{origin}' is not an origin such as https://app.example"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn beyond_loopback(address: &SocketAddr) -> bool {
+    !address.ip().is_loopback()
+}
+
+impl Config {
+    /// The first listener that can be reached from other machines.
+    pub(crate) fn beyond_loopback(&self) -> Option<SocketAddr> {
+        [
+            Some(self.http.listen),
+            self.mqtt.listen_tls,
+            self.mqtt.listen_tcp,
+        ]
+        .into_iter()
+        .flatten()
+        .find(beyond_loopback)
+    }
+
+    /// How long a claim of the worker holds.
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_millis(self.worker.lease_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = Config::default();
+        change(&mut config);
+        check(&config).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        check(&Config::default()).unwrap();
+    }
+
+    #[test]
+    fn plain_mqtt_beyond_the_loopback_must_be_asked_for() {
+        let everywhere = Some(([0, 0, 0, 0], 1883).into());
+        let text = refused(|c| c.mqtt.listen_tcp = everywhere);
+        assert!(text.starts_with("mqtt.listen_tcp: "), "{text}");
+        let mut config = Config::default();
+        config.mqtt.listen_tcp = everywhere;
+        config.mqtt.allow_plain = true;
+        check(&config).unwrap();
+    }
+
+    #[test]
+    fn without_tls_only_the_loopback_is_served() {
+        let text = refused(|c| {
+            c.tls.mode = TlsMode::Off;
+            c.http.listen = ([0, 0, 0, 0], 8443).into();
+        });
+        assert!(text.starts_with("tls.mode: "), "{text}");
+    }
+
+    #[test]
+    fn what_is_missing_or_makes_no_sense_is_named() {
+        assert!(refused(|c| c.tls.mode = TlsMode::Files).starts_with("tls.cert: "));
+        assert!(refused(|c| c.worker.concurrency = 0).starts_with("worker.concurrency: "));
+        assert!(refused(|c| c.database.url = "postgres://x".into()).starts_with("database.url: "));
+        assert!(
+            refused(|c| c.http.allowed_origins = vec!["app.example".into()])
+                .starts_with("http.allowed_origins: ")
+        );
+    }
+}

@@ -1,0 +1,303 @@
+//! `herald.toml`, the environment, and the defaults.
+
+mod check;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment,
+    providers::{Env, Format as _, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::Options;
+
+/// Read if it exists and no other file is named.
+const DEFAULT_FILE: &str = "herald.toml";
+
+/// A configuration that cannot be used: one line that says which key, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct ConfigError(pub(crate) String);
+
+/// All that can be configured.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) http: Http,
+    pub(crate) mqtt: Mqtt,
+    pub(crate) tls: Tls,
+    pub(crate) database: Database,
+    pub(crate) worker: Worker,
+    pub(crate) limits: Limits,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    pub(crate) listen: SocketAddr,
+    pub(crate) allowed_origins: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mqtt {
+    #[serde(with = "listen")]
+    pub(crate) listen_tls: Option<SocketAddr>,
+    #[serde(with = "listen")]
+    pub(crate) listen_tcp: Option<SocketAddr>,
+    pub(crate) allow_plain: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TlsMode {
+    Auto,
+    Files,
+    Off,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) mode: TlsMode,
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Database {
+    pub(crate) url: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Processor {
+    Echo,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Worker {
+    pub(crate) concurrency: u32,
+    pub(crate) lease_ms: u64,
+    pub(crate) processor: Processor,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) message_bytes: usize,
+    pub(crate) packet_bytes: u32,
+    pub(crate) sessions_per_user: usize,
+    pub(crate) subscriptions_per_session: usize,
+    pub(crate) connections_per_address: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let broker = herald_broker::Limits::default();
+        Self {
+            data_dir: "./data".into(),
+            http: Http {
+                listen: local(8443),
+                allowed_origins: vec![],
+            },
+            mqtt: Mqtt {
+                listen_tls: Some(local(8883)),
+                listen_tcp: Some(local(1883)),
+                allow_plain: false,
+            },
+            tls: Tls {
+                mode: TlsMode::Auto,
+                cert: PathBuf::new(),
+                key: PathBuf::new(),
+            },
+            database: Database {
+                url: "sqlite://{data_dir}/herald.db".into(),
+            },
+            worker: Worker {
+                concurrency: 16,
+                lease_ms: 30_000,
+                processor: Processor::Echo,
+            },
+            limits: Limits {
+                message_bytes: 64 * 1024,
+                packet_bytes: broker.packet_bytes,
+                sessions_per_user: broker.sessions_per_user,
+                subscriptions_per_session: broker.subscriptions_per_session,
+                connections_per_address: 20_000,
+            },
+        }
+    }
+}
+
+impl Config {
+    /// Defaults, then the file, then the environment, then the command line; checked.
+    pub(crate) fn load(options: &Options) -> Result<Self, ConfigError> {
+        let figment = Figment::from(Serialized::defaults(Self::default()))
+            .merge(file(options)?)
+            .merge(environment());
+        let mut config: Self = figment.extract().map_err(describe)?;
+        if let Some(data_dir) = &options.data_dir {
+            config.data_dir.clone_from(data_dir);
+        }
+        check::check(&config)?;
+        Ok(config)
+    }
+
+    /// The SQLite file.
+    pub(crate) fn database_file(&self) -> Result<PathBuf, ConfigError> {
+        let data_dir = self.data_dir.to_string_lossy();
+        let url = self.database.url.replace("{data_dir}", &data_dir);
+        match url.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+            _ => Err(ConfigError(format!(
+                "database.url: '{}' is not supported; this version has sqlite://PATH",
+                self.database.url
+            ))),
+        }
+    }
+}
+
+fn file(options: &Options) -> Result<figment::providers::Data<Toml>, ConfigError> {
+    match &options.config {
+        Some(path) if !path.is_file() => Err(ConfigError(format!(
+            "--config: there is no file {}",
+            path.display()
+        ))),
+        Some(path) => Ok(Toml::file_exact(path)),
+        None if Path::new(DEFAULT_FILE).is_file() => Ok(Toml::file_exact(DEFAULT_FILE)),
+        None => Ok(Toml::string("")),
+    }
+}
+
+/// `HERALD_HTTP__LISTEN` is `http.listen`. A variable without `__` is not a key, but for `HERALD_DATA_DIR`.
+fn environment() -> Env {
+    Env::prefixed("HERALD_")
+        .filter(|key| key == "data_dir" || key.as_str().contains("__"))
+        .split("__")
+        .lowercase(true)
+}
+
+/// The first thing wrong, in one line with its key and where it stands.
+fn describe(error: figment::Error) -> ConfigError {
+    let Some(first) = error.into_iter().next() else {
+        return ConfigError("it cannot be read".into());
+    };
+    let mut key = first.path.join(".");
+    if let figment::error::Kind::UnknownField(field, _) = &first.kind
+        && !key.ends_with(field.as_str())
+    {
+        key = if key.is_empty() {
+            field.clone()
+        } else {
+            format!("{key}.{field}")
+        };
+    }
+    let place = match first.metadata.as_ref().and_then(|m| m.source.as_ref()) {
+        Some(source) => format!(" (in {source})"),
+        None => first
+            .metadata
+            .as_ref()
+            .map(|m| format!(" (in {})", m.name))
+            .unwrap_or_default(),
+    };
+    let what = first.kind.to_string().replace('\n', " ");
+    match key.is_empty() {
+        true => ConfigError(format!("{what}{place}")),
+        false => ConfigError(format!("{key}: {what}{place}")),
+    }
+}
+
+/// An address, or an empty string for "off".
+mod listen {
+    use std::net::SocketAddr;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(
+        listen: &Option<SocketAddr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match listen {
+            Some(address) => serializer.collect_str(address),
+            None => serializer.serialize_str(""),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| {
+            D::Error::custom(format!("'{text}' is not an address such as 127.0.0.1:1883"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example file lists every key with its default.
+    #[test]
+    fn the_example_file_is_the_default_configuration() {
+        let example = include_str!("../../../herald.example.toml");
+        let example: toml::Table = example.parse().unwrap();
+        let defaults = toml::Table::try_from(Config::default()).unwrap();
+        assert_eq!(example, defaults);
+    }
+
+    fn load(file: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("herald.toml");
+        std::fs::write(&path, file).unwrap();
+        Config::load(&Options {
+            config: Some(path),
+            data_dir: None,
+        })
+    }
+
+    fn error(file: &str) -> String {
+        load(file).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        assert!(error("[http]\nlisten_to = \"x\"").starts_with("http.listen_to: "));
+        assert!(error("htttp = 1").starts_with("htttp: "));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_named() {
+        assert!(error("[http]\nlisten = \"nowhere\"").starts_with("http.listen: "));
+        assert!(error("[mqtt]\nlisten_tcp = \"nowhere\"").starts_with("mqtt.listen_tcp: "));
+        assert!(error("[worker]\nconcurrency = \"many\"").starts_with("worker.concurrency: "));
+        assert!(error("[tls]\nmode = \"maybe\"").starts_with("tls.mode: "));
+    }
+
+    #[test]
+    fn an_error_is_one_line() {
+        for file in ["[http]\nlisten_to = 1", "[http\n", "[http]\nlisten = 1"] {
+            let error = error(file);
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_address_turns_a_listener_off() {
+        let config = load("[mqtt]\nlisten_tcp = \"\"").unwrap();
+        assert_eq!(config.mqtt.listen_tcp, None);
+        assert!(config.mqtt.listen_tls.is_some());
+    }
+}

@@ -1,0 +1,137 @@
+//! What the broker asks for, answered from the accounts and the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use herald_api::{AccountError, Accounts, Scope, TOKEN_PREFIX};
+use herald_broker::{
+    Authenticate, HostError, Identity, Inbox, Intake, Login, LoginRefusal, Notification, Send,
+    SendRefusal,
+};
+use herald_store::{Accepted, Seq, Store, Timestamp, User, UserId};
+
+use crate::acks::Acks;
+
+/// The broker's host.
+pub(crate) struct Host {
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) store: Store,
+    pub(crate) acks: Arc<Acks>,
+    pub(crate) message_bytes: usize,
+}
+
+/// A notification as the broker takes it.
+pub(crate) fn notification(n: &herald_store::Notification) -> Notification {
+    Notification {
+        seq: n.seq.0,
+        payload: Bytes::copy_from_slice(n.payload.as_bytes()),
+    }
+}
+
+fn user_id(identity: &Identity) -> UserId {
+    UserId::from_string(identity.user_id.clone())
+}
+
+impl Authenticate for Host {
+    fn authenticate(&self, login: Login) -> BoxFuture<'static, Result<Identity, LoginRefusal>> {
+        let accounts = self.accounts.clone();
+        async move {
+            let user = check(&accounts, &login).await.map_err(|e| match e {
+                AccountError::Throttled { .. } => LoginRefusal::Throttled,
+                e => {
+                    tracing::error!(error = %e, "credentials could not be checked");
+                    LoginRefusal::Unavailable
+                }
+            })?;
+            let user = user.ok_or(LoginRefusal::BadCredentials)?;
+            Ok(Identity {
+                user_id: user.id.as_str().into(),
+                username: user.username,
+                role: user.role,
+            })
+        }
+        .boxed()
+    }
+}
+
+/// The account that the login is for: by a token of that account, or by its password.
+async fn check(accounts: &Accounts, login: &Login) -> Result<Option<User>, AccountError> {
+    let Ok(password) = std::str::from_utf8(&login.password) else {
+        return Ok(None);
+    };
+    if password.starts_with(TOKEN_PREFIX) {
+        let found = accounts.check_token(password, Scope::Mqtt).await?;
+        let user = found.map(|(_, user)| user);
+        return Ok(user.filter(|user| user.username.as_str() == login.username));
+    }
+    accounts
+        .login(&login.username, password, login.peer.ip())
+        .await
+}
+
+impl Inbox for Host {
+    fn acknowledged(&self, user: &Identity) -> BoxFuture<'static, Result<i64, HostError>> {
+        let (store, acks, user) = (self.store.clone(), self.acks.clone(), user_id(user));
+        async move {
+            // Noted first: between the two, a number may only move from there to the database.
+            let noted = acks.noted(&user);
+            let written = store.acked(&user).await.map_err(host_error)?;
+            Ok(noted.unwrap_or(written).max(written).0)
+        }
+        .boxed()
+    }
+
+    fn read(
+        &self,
+        user: &Identity,
+        after: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Notification>, HostError>> {
+        let (store, user) = (self.store.clone(), user_id(user));
+        async move {
+            let read = store.notifications(&user, Seq(after), limit as u32).await;
+            Ok(read.map_err(host_error)?.iter().map(notification).collect())
+        }
+        .boxed()
+    }
+
+    fn acknowledge(&self, user: &Identity, up_to: i64) {
+        self.acks.note(user_id(user), Seq(up_to));
+    }
+}
+
+fn host_error(e: herald_store::StoreError) -> HostError {
+    HostError(e.to_string())
+}
+
+impl Intake for Host {
+    fn send(&self, user: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
+        let (store, user, limit) = (self.store.clone(), user_id(user), self.message_bytes);
+        async move {
+            herald_store::check_body(&send.body, limit).map_err(|e| match e {
+                herald_store::BodyError::TooLong { .. } => SendRefusal::Quota(e.to_string()),
+                e => SendRefusal::Invalid(e.to_string()),
+            })?;
+            if let Some(key) = &send.idempotency_key {
+                herald_store::check_idempotency_key(key)
+                    .map_err(|e| SendRefusal::Invalid(e.to_string()))?;
+            }
+            let accepted = store.accept(&user, send.body, send.idempotency_key, Timestamp::now());
+            match accepted.await {
+                Ok(Accepted::New(_) | Accepted::Existing(_)) => Ok(()),
+                Ok(Accepted::KeyConflict) => Err(SendRefusal::Invalid(
+                    "this idempotency_key was used for another body".into(),
+                )),
+                Err(herald_store::StoreError::Busy) => {
+                    Err(SendRefusal::Quota("the server is busy; try again".into()))
+                }
+                Err(e) => {
+                    tracing::error!(error = %e, "a message could not be stored");
+                    Err(SendRefusal::Unavailable)
+                }
+            }
+        }
+        .boxed()
+    }
+}

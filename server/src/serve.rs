@@ -1,0 +1,271 @@
+//! Everything together, from start to stop.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use futures_util::FutureExt as _;
+use herald_acl::Policy;
+use herald_api::{Accounts, ApiOptions, MqttStream};
+use herald_broker::Broker;
+use herald_store::{Finished, Store, StoreOptions};
+use herald_worker::{Echo, Worker, WorkerOptions};
+use tokio::{net::TcpListener, time::Instant};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    accept::{Accept, HANDSHAKE},
+    acks::Acks,
+    banner::banner,
+    config::{Config, Processor},
+    data_dir, host,
+    host::Host,
+    http,
+    run_file::{Addresses, RunFile},
+    signals, tls,
+};
+
+/// How long requests under way, and messages being processed, may take to end.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// An HTTP connection on which nothing happens is closed.
+const HTTP_IDLE: Duration = Duration::from_secs(60);
+
+/// The sockets, bound before anything else is promised.
+struct Sockets {
+    http: TcpListener,
+    mqtt_tls: Option<TcpListener>,
+    mqtt_tcp: Option<TcpListener>,
+}
+
+/// Runs the server until it is told to stop.
+pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+    data_dir::create(&config.data_dir)?;
+    let _lock = data_dir::lock(&config.data_dir)?;
+    RunFile::forget(&config.data_dir);
+    let tls = tls::server_config(&config)?;
+    let store = Store::open(StoreOptions::sqlite(&config.database_file()?)).await?;
+    let served = serve_from(&config, tls, &store).await;
+    store.close().await;
+    served
+}
+
+async fn serve_from(
+    config: &Config,
+    tls: Option<rustls::ServerConfig>,
+    store: &Store,
+) -> anyhow::Result<()> {
+    let accounts = Arc::new(Accounts::new(store.clone()));
+    if accounts.seed().await? {
+        tracing::info!("created the administrator admin");
+    }
+    let default_password = accounts.default_password_stands().await?;
+    if default_password && let Some(beyond) = config.beyond_loopback() {
+        bail!(
+            "will not listen on {beyond} while the administrator's password is 'admin'; \
+             run: herald admin reset-password admin"
+        );
+    }
+    let released = store.release_all().await?;
+    if released > 0 {
+        tracing::info!(
+            messages = released,
+            "messages that were being processed will be processed again"
+        );
+    }
+    let mut sockets = bind(config).await?;
+    let addresses = sockets.addresses()?;
+
+    let stop = CancellationToken::new();
+    let acks = Arc::new(Acks::default());
+    let broker = start_broker(config, &accounts, store, &acks).await?;
+    let worker = start_worker(config, store, &broker);
+    let accepting = TaskTracker::new();
+    sockets.listen_mqtt(config, tls.as_ref(), &broker, &stop, &accepting);
+    let http = sockets.http(config, tls, &stop, &accepting)?;
+    let api = herald_api::routes(store.clone(), accounts, api_options(config, &broker));
+    let http = poem::Server::new_with_acceptor(http)
+        .idle_timeout(HTTP_IDLE)
+        .run_with_graceful_shutdown(api, stop.clone().cancelled_owned(), Some(GRACE));
+
+    let end_acks = CancellationToken::new();
+    let mut acking = tokio::spawn(acks.run(store.clone(), end_acks.clone()));
+    let mut working = tokio::spawn(worker.run(stop.clone()));
+    let mut serving = tokio::spawn(http);
+
+    let run_file = RunFile::write(&config.data_dir, addresses)?;
+    println!("{}", banner(config, &addresses, default_password));
+    let ended = tokio::select! {
+        signal = signals::stop() => signal.context("cannot wait for signals").map(|name| tracing::info!(signal = name, "stopping")),
+        _ = &mut working => Err(anyhow::anyhow!("the worker ended by itself")),
+        _ = &mut serving => Err(anyhow::anyhow!("the HTTP server ended by itself")),
+        _ = &mut acking => Err(anyhow::anyhow!("the writer of acknowledgements ended by itself")),
+    };
+
+    // What is claimed is finished and its owner told; then clients are told; then the last acknowledgements are written.
+    stop.cancel();
+    accepting.close();
+    if !working.is_finished() {
+        joined("worker", working.await);
+    }
+    broker.stop().await;
+    if !serving.is_finished() {
+        joined("HTTP server", serving.await.map(drop));
+    }
+    accepting.wait().await;
+    end_acks.cancel();
+    if !acking.is_finished() {
+        joined("writer of acknowledgements", acking.await);
+    }
+    run_file.remove();
+    ended
+}
+
+fn joined(what: &str, result: Result<(), tokio::task::JoinError>) {
+    if let Err(e) = result {
+        tracing::error!(error = %e, "the {what} crashed");
+    }
+}
+
+async fn start_broker(
+    config: &Config,
+    accounts: &Arc<Accounts>,
+    store: &Store,
+    acks: &Arc<Acks>,
+) -> anyhow::Result<Broker> {
+    let host = Arc::new(Host {
+        accounts: accounts.clone(),
+        store: store.clone(),
+        acks: acks.clone(),
+        message_bytes: config.limits.message_bytes,
+    });
+    let limits = herald_broker::Limits {
+        packet_bytes: config.limits.packet_bytes,
+        sessions_per_user: config.limits.sessions_per_user,
+        subscriptions_per_session: config.limits.subscriptions_per_session,
+        ..herald_broker::Limits::default()
+    };
+    let policy = Policy::builtin();
+    let broker = Broker::start(limits, policy, host.clone(), host.clone(), host).await;
+    broker.context("the broker did not start")
+}
+
+fn start_worker(config: &Config, store: &Store, broker: &Broker) -> Worker {
+    let processor = match config.worker.processor {
+        Processor::Echo => Arc::new(Echo),
+    };
+    let options = WorkerOptions {
+        concurrency: config.worker.concurrency,
+        lease: config.lease(),
+        grace: GRACE,
+    };
+    let broker = broker.clone();
+    let on_finished = move |finished: &Finished| {
+        broker.notify(
+            &finished.username,
+            &host::notification(&finished.notification),
+        );
+    };
+    Worker::new(store.clone(), processor, options, Arc::new(on_finished))
+}
+
+fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
+    let broker = broker.clone();
+    let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
+        let broker = broker.clone();
+        let deadline = Instant::now() + HANDSHAKE;
+        async move { broker.serve(stream, peer, deadline).await }.boxed()
+    };
+    let ready = || async { true }.boxed();
+    ApiOptions {
+        message_bytes: config.limits.message_bytes,
+        packet_bytes: config.limits.packet_bytes as usize,
+        allowed_origins: config.http.allowed_origins.clone(),
+        tls: config.tls.mode != crate::config::TlsMode::Off,
+        ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
+    }
+}
+
+async fn bind(config: &Config) -> anyhow::Result<Sockets> {
+    let optional = async |key, address| match address {
+        Some(address) => listen(key, address).await.map(Some),
+        None => Ok(None),
+    };
+    Ok(Sockets {
+        http: listen("http.listen", config.http.listen).await?,
+        mqtt_tls: optional("mqtt.listen_tls", config.mqtt.listen_tls).await?,
+        mqtt_tcp: optional("mqtt.listen_tcp", config.mqtt.listen_tcp).await?,
+    })
+}
+
+async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is it taken? choose another with {key}")
+    })
+}
+
+impl Sockets {
+    /// The real addresses.
+    fn addresses(&self) -> anyhow::Result<Addresses> {
+        let of = |listener: &Option<TcpListener>| {
+            listener.as_ref().map(TcpListener::local_addr).transpose()
+        };
+        Ok(Addresses {
+            http: self.http.local_addr()?,
+            mqtt_tls: of(&self.mqtt_tls)?,
+            mqtt_tcp: of(&self.mqtt_tcp)?,
+            metrics: None,
+        })
+    }
+
+    /// Serves MQTT on the sockets that are for it.
+    fn listen_mqtt(
+        &mut self,
+        config: &Config,
+        tls: Option<&rustls::ServerConfig>,
+        broker: &Broker,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) {
+        let acceptor = tls.map(|tls| TlsAcceptor::from(Arc::new(tls.clone())));
+        for (listener, tls) in [
+            (self.mqtt_tls.take(), acceptor),
+            (self.mqtt_tcp.take(), None),
+        ] {
+            let Some(listener) = listener else { continue };
+            let accept = Accept {
+                listener,
+                tls,
+                per_address: config.limits.connections_per_address,
+                stop: stop.clone(),
+                tasks: tasks.clone(),
+            };
+            let broker = broker.clone();
+            tasks.spawn(accept.run(move |connection, peer, deadline| {
+                let broker = broker.clone();
+                async move { broker.serve(connection, peer, deadline).await }
+            }));
+        }
+    }
+
+    /// The acceptor of HTTP.
+    fn http(
+        self,
+        config: &Config,
+        tls: Option<rustls::ServerConfig>,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> std::io::Result<http::Accepted> {
+        let tls = tls.map(|mut tls| {
+            tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            TlsAcceptor::from(Arc::new(tls))
+        });
+        http::accepted(Accept {
+            listener: self.http,
+            tls,
+            per_address: config.limits.connections_per_address,
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        })
+    }
+}

@@ -1,0 +1,239 @@
+//! How long a message waits before it is worked on.
+
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
+
+use crate::writer::Operation;
+use crate::{Store, StoreError, dialect};
+
+/// The key of the delay in the settings.
+const KEY: &str = "delay";
+
+/// How long a message waits between being accepted and being worked on, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Delay {
+    /// Every message waits as long.
+    Fixed {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// Every message waits a random time, each one within the limits as likely as another.
+    Uniform {
+        /// The shortest wait in milliseconds.
+        min_ms: u64,
+        /// The longest wait in milliseconds.
+        max_ms: u64,
+    },
+}
+
+/// Why a [`Delay`] cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DelayError {
+    /// It is longer than [`Delay::MAX_MS`].
+    #[error("a delay has at most {} ms (30 days), not {ms}", Delay::MAX_MS)]
+    TooLong {
+        /// The delay in milliseconds.
+        ms: u64,
+    },
+    /// The shortest wait is longer than the longest.
+    #[error("the shortest delay ({min_ms} ms) is longer than the longest ({max_ms} ms)")]
+    Reversed {
+        /// The shortest wait in milliseconds.
+        min_ms: u64,
+        /// The longest wait in milliseconds.
+        max_ms: u64,
+    },
+}
+
+impl Delay {
+    /// The longest delay: 30 days in milliseconds.
+    pub const MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+    /// The delay until an administrator sets another: one second.
+    pub const DEFAULT: Self = Self::Fixed { ms: 1000 };
+
+    /// Says whether the delay can be used.
+    ///
+    /// # Errors
+    ///
+    /// A [`DelayError`] if it is too long or its limits are the wrong way round.
+    pub fn validate(self) -> Result<(), DelayError> {
+        let (min_ms, max_ms) = self.limits();
+        if max_ms > Self::MAX_MS {
+            return Err(DelayError::TooLong { ms: max_ms });
+        }
+        if min_ms > max_ms {
+            return Err(DelayError::Reversed { min_ms, max_ms });
+        }
+        Ok(())
+    }
+
+    /// The wait of one message in milliseconds.
+    pub fn sample(self, rng: &mut impl Rng) -> u64 {
+        let (min_ms, max_ms) = self.limits();
+        rng.random_range(min_ms..=max_ms.max(min_ms))
+    }
+
+    /// The shortest and the longest wait in milliseconds.
+    fn limits(self) -> (u64, u64) {
+        match self {
+            Self::Fixed { ms } => (ms, ms),
+            Self::Uniform { min_ms, max_ms } => (min_ms, max_ms),
+        }
+    }
+
+    /// Reads the delay from its setting; `None` is a setting that was never made.
+    pub(crate) fn from_setting(value: Option<&str>) -> Result<Self, StoreError> {
+        let Some(value) = value else {
+            return Ok(Self::DEFAULT);
+        };
+        let invalid = StoreError::Invalid { what: "delay" };
+        let delay: Self = serde_json::from_str(value).map_err(|_| invalid.clone())?;
+        delay.validate().map_err(|_| invalid)?;
+        Ok(delay)
+    }
+}
+
+impl Store {
+    /// The delay of the messages that are accepted from now on.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn delay(&self) -> Result<Delay, StoreError> {
+        let value: Option<String> = sqlx::query_scalar("SELECT value FROM settings WHERE key = $1")
+            .bind(KEY)
+            .fetch_optional(self.readers())
+            .await?;
+        Delay::from_setting(value.as_deref())
+    }
+
+    /// Sets the delay of the messages that are accepted from now on, and with `apply_to_queued`
+    /// also of those that are still queued, counted from when each was accepted. Returns how many
+    /// of those there were. Wakes the worker if there were any.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Delay`] if the delay cannot be used, another [`StoreError`] if it cannot be
+    /// written.
+    pub async fn set_delay(&self, delay: Delay, apply_to_queued: bool) -> Result<u64, StoreError> {
+        delay.validate()?;
+        self.write(SetDelay {
+            delay,
+            apply_to_queued,
+        })
+        .await
+    }
+}
+
+struct SetDelay {
+    delay: Delay,
+    apply_to_queued: bool,
+}
+
+impl Operation for SetDelay {
+    /// The number of queued messages that were moved.
+    type Answer = u64;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<u64, StoreError> {
+        let value = serde_json::to_string(&self.delay)
+            .expect("a delay has only text keys and numbers, which JSON can hold");
+        sqlx::query(
+            "INSERT INTO settings (key, value) VALUES ($1, $2)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )
+        .bind(KEY)
+        .bind(value)
+        .execute(&mut *conn)
+        .await?;
+        if !self.apply_to_queued {
+            return Ok(0);
+        }
+        let (min_ms, max_ms) = self.delay.limits();
+        let moved = sqlx::query(dialect::RESCHEDULE_QUEUED)
+            .bind(as_i64(min_ms))
+            .bind(as_i64(max_ms - min_ms + 1))
+            .execute(conn)
+            .await?;
+        Ok(moved.rows_affected())
+    }
+
+    fn wakes_worker(&self, moved: &u64) -> bool {
+        *moved > 0
+    }
+}
+
+fn as_i64(ms: u64) -> i64 {
+    i64::try_from(ms).expect("a valid delay has at most Delay::MAX_MS milliseconds")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_is_written_as_clients_write_it() {
+        let cases = [
+            (Delay::Fixed { ms: 1000 }, r#"{"mode":"fixed","ms":1000}"#),
+            (
+                Delay::Uniform {
+                    min_ms: 5,
+                    max_ms: 9,
+                },
+                r#"{"mode":"uniform","min_ms":5,"max_ms":9}"#,
+            ),
+        ];
+        for (delay, json) in cases {
+            assert_eq!(serde_json::to_string(&delay).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Delay>(json).unwrap(), delay);
+            assert_eq!(Delay::from_setting(Some(json)).unwrap(), delay);
+        }
+    }
+
+    #[test]
+    fn a_delay_is_at_most_thirty_days_and_its_limits_are_in_order() {
+        let max = Delay::MAX_MS;
+        assert_eq!(Delay::Fixed { ms: max }.validate(), Ok(()));
+        assert_eq!(
+            Delay::Fixed { ms: max + 1 }.validate(),
+            Err(DelayError::TooLong { ms: max + 1 })
+        );
+        let reversed = Delay::Uniform {
+            min_ms: 2,
+            max_ms: 1,
+        };
+        assert_eq!(
+            reversed.validate(),
+            Err(DelayError::Reversed {
+                min_ms: 2,
+                max_ms: 1
+            })
+        );
+    }
+
+    #[test]
+    fn samples_reach_both_limits_and_nothing_beyond() {
+        let mut rng = rand::rng();
+        let delay = Delay::Uniform {
+            min_ms: 3,
+            max_ms: 6,
+        };
+        let mut seen: Vec<_> = (0..1000).map(|_| delay.sample(&mut rng)).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, [3, 4, 5, 6]);
+        assert_eq!(Delay::Fixed { ms: 7 }.sample(&mut rng), 7);
+    }
+
+    #[test]
+    fn a_setting_that_is_no_delay_is_an_error() {
+        for value in ["", "7", r#"{"mode":"uniform","min_ms":9,"max_ms":5}"#] {
+            assert!(matches!(
+                Delay::from_setting(Some(value)),
+                Err(StoreError::Invalid { what: "delay" })
+            ));
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What is not the same in all databases. All of it is SQLite's.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AnyConnection, ConnectOptions, Executor};
+use tokio::time::Instant;
+
+use crate::StoreError;
+
+/// Starts a transaction that writes. A transaction that first reads and then wants to write fails
+/// when another process wrote in between; this one waits for the lock at its start instead.
+pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// Settings of the connection that writes. FULL makes a commit durable, not just consistent.
+const WRITER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON";
+
+/// Lets reads and writes go on beside each other. The file keeps this setting.
+const WRITE_AHEAD_LOG: &str = "PRAGMA journal_mode = WAL";
+
+/// How long [`WRITE_AHEAD_LOG`] is tried, and how often.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
+const LOG_RETRY: Duration = Duration::from_millis(20);
+
+/// Settings of the connections that read.
+const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON";
+
+/// Claims up to `$4` due messages for the lease `$1` until `$2`, at the time `$3`: queued ones,
+/// and those whose lease has run out. No other claim runs at the same time, so none is skipped.
+pub(crate) const CLAIM: &str = "UPDATE messages
+    SET status = 'processing', attempts = attempts + 1, lease = $1, lease_until = $2
+    WHERE id IN (
+        SELECT id FROM (
+            SELECT id, due FROM (
+                SELECT id, run_at AS due FROM messages
+                WHERE status = 'queued' AND run_at <= $3 ORDER BY run_at LIMIT $4)
+            UNION ALL
+            SELECT id, lease_until AS due FROM messages
+            WHERE status = 'processing' AND lease_until <= $3
+        ) ORDER BY due LIMIT $4)
+    RETURNING id, user_id, body, attempts, created_at, run_at,
+        (SELECT username FROM users WHERE users.id = messages.user_id) AS username";
+
+/// Gives every queued message a wait of `$1` to `$1 + $2 - 1` ms, counted from its acceptance.
+pub(crate) const RESCHEDULE_QUEUED: &str = "UPDATE messages
+    SET run_at = created_at + $1 + abs(random() % $2) WHERE status = 'queued'";
+
+/// The file that the address of a database names.
+pub(crate) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
+    let wrong = |reason: String| StoreError::Url { reason };
+    if !url.starts_with("sqlite://") {
+        return Err(wrong("the database address is not one of SQLite".into()));
+    }
+    let url = sqlx::any::AnyConnectOptions::from_str(url)
+        .map_err(|error| wrong(format!("the database address is not a URL: {error}")))?
+        .database_url;
+    let options = SqliteConnectOptions::from_url(&url)
+        .map_err(|error| wrong(format!("the database address is wrong: {error}")))?;
+    let file = options.get_filename().to_owned();
+    if file.as_os_str().is_empty() || url.query().is_some_and(|q| q.contains("mode=memory")) {
+        return Err(wrong("the database address names no file".into()));
+    }
+    Ok(file)
+}
+
+/// Makes a new connection the one that writes.
+pub(crate) async fn set_up_writer(conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    conn.execute(WRITER_PRAGMAS).await?;
+    // When several processes open a new database at once, this does not wait for the lock as other
+    // statements do.
+    let deadline = Instant::now() + LOG_PATIENCE;
+    loop {
+        match conn.execute(WRITE_AHEAD_LOG).await {
+            Err(error) if is_locked(&error) && Instant::now() < deadline => {
+                tokio::time::sleep(LOG_RETRY).await;
+            }
+            set => return set.map(drop),
+        }
+    }
+}
+
+/// Makes a new connection one that only reads.
+pub(crate) async fn set_up_reader(conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    conn.execute(READER_PRAGMAS).await.map(drop)
+}
+
+/// The first damage of the database file, if it has any. Reads all of it.
+pub(crate) async fn find_damage(conn: &mut AnyConnection) -> Result<Option<String>, sqlx::Error> {
+    let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(conn)
+        .await?;
+    Ok((found != "ok").then_some(found))
+}
+
+/// Writes nothing, but fails where a write would. A file that may only be read opens without an
+/// error, and BEGIN IMMEDIATE finds nothing wrong with it.
+pub(crate) async fn try_to_write(conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    conn.execute("DELETE FROM settings WHERE key IS NULL")
+        .await
+        .map(drop)
+}
+
+/// What an error says about the database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Another process has the lock.
+    Locked,
+    /// The file cannot be opened or written.
+    Unwritable,
+    /// The file is not a database.
+    NotADatabase,
+    /// The database is damaged.
+    Corrupt,
+}
+
+/// What `error` says about the database file, if anything.
+pub(crate) fn fault(error: &sqlx::Error) -> Option<Fault> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    // https://sqlite.org/rescode.html: the low byte is the primary result code.
+    match code & 0xff {
+        5 | 6 => Some(Fault::Locked),
+        // PERM, READONLY, IOERR, FULL, CANTOPEN
+        3 | 8 | 10 | 13 | 14 => Some(Fault::Unwritable),
+        11 => Some(Fault::Corrupt),
+        26 => Some(Fault::NotADatabase),
+        _ => None,
+    }
+}
+
+/// Whether `error` says that another process has the database locked.
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+    fault(error) == Some(Fault::Locked)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row;
+
+    use super::*;
+    use crate::open::Location;
+    use crate::{Store, StoreOptions};
+
+    async fn empty_database() -> (tempfile::TempDir, AnyConnection) {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        let conn = Location::parse(options.url).unwrap().prepare().await;
+        (dir, conn.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_commit_of_the_writer_is_durable() {
+        let (_dir, mut conn) = empty_database().await;
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+            .fetch_one(&mut conn)
+            .await
+            .unwrap();
+        assert_eq!(mode, "wal");
+        let full = 2;
+        for (pragma, value) in [
+            ("PRAGMA synchronous", full),
+            ("PRAGMA foreign_keys", 1),
+            ("PRAGMA busy_timeout", 5000),
+        ] {
+            let set: i64 = sqlx::query_scalar(pragma)
+                .fetch_one(&mut conn)
+                .await
+                .unwrap();
+            assert_eq!(set, value, "{pragma}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_another_process_keeps_is_known() {
+        let (dir, mut conn) = empty_database().await;
+        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        let location = Location::parse(options.url).unwrap();
+        let mut other = location.connect_writer().await.unwrap();
+        conn.execute("PRAGMA busy_timeout = 0").await.unwrap();
+        other.execute(BEGIN_WRITE).await.unwrap();
+        let error = conn.execute(BEGIN_WRITE).await.unwrap_err();
+        assert!(matches!(error.into(), StoreError::Locked));
+    }
+
+    #[tokio::test]
+    async fn readers_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        let store = Store::open(options).await.unwrap();
+        let deleted = sqlx::query("DELETE FROM users")
+            .execute(store.readers())
+            .await;
+        assert!(deleted.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_claim_reads_no_message_that_is_not_due() {
+        let (_dir, mut conn) = empty_database().await;
+        let explain: &'static str = format!("EXPLAIN QUERY PLAN {CLAIM}").leak();
+        let plan: Vec<String> = sqlx::query(explain)
+            .bind("")
+            .bind(0_i64)
+            .bind(0_i64)
+            .bind(0_i64)
+            .fetch_all(&mut conn)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get("detail"))
+            .collect();
+        let due = "messages_by_status (status=? AND run_at<?)";
+        assert!(plan.iter().any(|step| step.contains(due)), "{plan:#?}");
+        let scan = plan.iter().find(|step| step.contains("SCAN messages"));
+        assert_eq!(scan, None, "{plan:#?}");
+    }
+
+    #[test]
+    fn the_file_of_an_address_is_found() {
+        let cases = [
+            (
+                "sqlite:///var/lib/herald/herald.db",
+                "/var/lib/herald/herald.db",
+            ),
+            ("sqlite:///a%20b/c%3Fd.db?mode=rw", "/a b/c?d.db"),
+            ("sqlite://./data/herald.db", "./data/herald.db"),
+        ];
+        for (url, file) in cases {
+            assert_eq!(file_of(url).unwrap(), PathBuf::from(file), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_file_is_refused() {
+        for url in [
+            "",
+            "herald.db",
+            "postgres://localhost/herald",
+            "sqlite::memory:",
+            "sqlite://",
+            "sqlite:///x.db?mode=memory",
+            "sqlite:///x.db?mode=nonsense",
+        ] {
+            assert!(matches!(file_of(url), Err(StoreError::Url { .. })), "{url}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What can go wrong with the database.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::DelayError;
+
+/// Why the database did not do as asked. The text says what to do about it and quotes no data.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// More writes or reads are waiting than the database keeps up with. Nothing was written.
+    #[error("the database is busy; try again in a moment")]
+    Busy,
+    /// Another process has held the write lock for longer than 5 s. Nothing was written.
+    #[error("another process has the database locked; try again when it is done")]
+    Locked,
+    /// The store was closed. Whether a write that was under way was done is not known.
+    #[error("the database is closed")]
+    Closed,
+    /// The address of the database cannot be used.
+    #[error("{reason}; write it as sqlite:///absolute/path/herald.db")]
+    Url {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file cannot be created, or cannot be written.
+    #[error(
+        "cannot write the database {}: {reason}; check that its directory exists, that this \
+         user may write to it, and that the disk is not full",
+        path.display()
+    )]
+    Unwritable {
+        /// The database file.
+        path: PathBuf,
+        /// What the system answered.
+        reason: String,
+    },
+    /// The file holds something else.
+    #[error(
+        "{} is not a database, or its first page is damaged; move it away, or restore a backup",
+        path.display()
+    )]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is a database, and damaged.
+    #[error(
+        "the database {} is damaged: {reason}; keep a copy of it and restore a backup",
+        path.display()
+    )]
+    Corrupt {
+        /// The database file.
+        path: PathBuf,
+        /// The first damage that was found.
+        reason: String,
+    },
+    /// A later version of Herald has changed the tables.
+    #[error(
+        "the database {} was written by a newer version of Herald (migration {version}); \
+         start that version, or restore a backup",
+        path.display()
+    )]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// The first migration that this version does not know.
+        version: i64,
+    },
+    /// The tables could not be brought to this version. They are as they were.
+    #[error("cannot migrate the database: {0}")]
+    Migrate(Arc<sqlx::migrate::MigrateError>),
+    /// The account does not exist (any more).
+    #[error("the account does not exist")]
+    UnknownUser,
+    /// The delay cannot be used.
+    #[error(transparent)]
+    Delay(#[from] DelayError),
+    /// A row holds something that this version never writes.
+    #[error("the database holds an invalid {what}; restore a backup")]
+    Invalid {
+        /// What should have been there.
+        what: &'static str,
+    },
+    /// A write panicked, which is a bug. Nothing was written; the panic is in the log.
+    #[error("internal error while writing to the database")]
+    Panicked,
+    /// Anything else. Whether a write was done is not known if it failed while committing.
+    #[error("database error: {0}")]
+    Database(Arc<sqlx::Error>),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolTimedOut => Self::Busy,
+            sqlx::Error::PoolClosed => Self::Closed,
+            error if crate::dialect::is_locked(&error) => Self::Locked,
+            error => Self::Database(Arc::new(error)),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Ids and numbers that are more than text and integers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+/// Sorts after every id that is made here.
+pub(crate) const AFTER_ALL: &str = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+
+/// Declares an id: opaque text, made here as a UUIDv7 (RFC 9562), so that ids sort by age.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Makes an id that no other is equal to and that sorts after those made before.
+            #[must_use]
+            #[expect(clippy::new_without_default, reason = "each call makes another id")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7().to_string().into())
+            }
+
+            /// Takes `text` as an id. Every text is one; most of them belong to nothing.
+            #[must_use]
+            pub fn from_string(text: impl Into<Arc<str>>) -> Self {
+                Self(text.into())
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+id! {
+    /// The id of an account. Unlike the username it says nothing about its owner. A clone shares
+    /// the text.
+    UserId
+}
+id! {
+    /// The id of a message. Later messages have greater ids. A clone shares the text.
+    MessageId
+}
+id! {
+    /// The id of an access token; not its secret. Later tokens have greater ids. A clone shares
+    /// the text.
+    TokenId
+}
+
+/// The number of a notification in its owner's inbox: 1, 2, 3... without gaps. 0 stands before the
+/// first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Seq(pub i64);
+
+impl Seq {
+    /// Before the first notification.
+    pub const NONE: Self = Self(0);
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_age() {
+        let ids: Vec<_> = (0..1000).map(|_| MessageId::new()).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn an_id_is_its_text() {
+        let id = UserId::new();
+        assert_eq!(UserId::from_string(id.to_string()), id);
+    }
+}

@@ -1,0 +1,119 @@
+//! Inboxes: what each user was told, and how far it was acknowledged.
+
+use sqlx::AnyConnection;
+
+use crate::writer::Operation;
+use crate::{Notification, Seq, Store, StoreError, Timestamp, UserId};
+
+impl Store {
+    /// Up to `limit` notifications of `user` in order, those after the number `after`.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn notifications(
+        &self,
+        user: &UserId,
+        after: Seq,
+        limit: u32,
+    ) -> Result<Vec<Notification>, StoreError> {
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT seq, payload FROM notifications
+             WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+        )
+        .bind(user.as_str())
+        .bind(after.0)
+        .bind(i64::from(limit))
+        .fetch_all(self.readers())
+        .await?;
+        let notification = |(seq, payload): (i64, String)| Notification {
+            seq: Seq(seq),
+            payload: payload.into(),
+        };
+        Ok(rows.into_iter().map(notification).collect())
+    }
+
+    /// The number of the newest notification of `user`; [`Seq::NONE`] if there is none.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn last_seq(&self, user: &UserId) -> Result<Seq, StoreError> {
+        let seq: Option<i64> = sqlx::query_scalar("SELECT last_seq FROM users WHERE id = $1")
+            .bind(user.as_str())
+            .fetch_optional(self.readers())
+            .await?;
+        Ok(seq.map_or(Seq::NONE, Seq))
+    }
+
+    /// The highest number that `user` acknowledged; [`Seq::NONE`] if there is none.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn acked(&self, user: &UserId) -> Result<Seq, StoreError> {
+        let seq: Option<i64> = sqlx::query_scalar("SELECT acked_seq FROM users WHERE id = $1")
+            .bind(user.as_str())
+            .fetch_optional(self.readers())
+            .await?;
+        Ok(seq.map_or(Seq::NONE, Seq))
+    }
+
+    /// Acknowledges all notifications of each user up to a number, and marks the messages of those
+    /// that were not acknowledged before as delivered at `now`. A number that is not above what
+    /// was acknowledged before does nothing; one above the newest counts as the newest.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn acknowledge(
+        &self,
+        up_to: &[(UserId, Seq)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if up_to.is_empty() {
+            return Ok(());
+        }
+        self.write(Acknowledge {
+            up_to: up_to.to_vec(),
+            now,
+        })
+        .await
+    }
+}
+
+struct Acknowledge {
+    up_to: Vec<(UserId, Seq)>,
+    now: Timestamp,
+}
+
+impl Operation for Acknowledge {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        for (user, seq) in &self.up_to {
+            sqlx::query(
+                "UPDATE messages SET delivered_at = $1
+                 WHERE delivered_at IS NULL AND id IN (
+                    SELECT message_id FROM notifications
+                    WHERE user_id = $2 AND seq <= $3
+                        AND seq > (SELECT acked_seq FROM users WHERE id = $2))",
+            )
+            .bind(self.now.as_millis())
+            .bind(user.as_str())
+            .bind(seq.0)
+            .execute(&mut *conn)
+            .await?;
+            sqlx::query(
+                "UPDATE users
+                 SET acked_seq = CASE WHEN last_seq < $2 THEN last_seq ELSE $2 END
+                 WHERE id = $1 AND acked_seq < $2",
+            )
+            .bind(user.as_str())
+            .bind(seq.0)
+            .execute(&mut *conn)
+            .await?;
+        }
+        Ok(())
+    }
+}

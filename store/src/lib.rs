@@ -1,0 +1,40 @@
+//! Everything Herald keeps: accounts, sessions, tokens, settings, messages and inboxes, in a
+//! database that only this crate speaks SQL to.
+//!
+//! A [`Store`] is cheap to clone and is shared by all. Reads run beside each other and never wait
+//! for writes. Writes go through one task that puts those which arrive together into one
+//! transaction and answers them once it is durable; a write that was answered survives any crash.
+//! A write goes on if its caller stops waiting for it.
+//!
+//! Time is always given by the caller as `now`, so tests need no clock.
+
+mod body;
+mod delay;
+mod dialect;
+mod error;
+mod ids;
+mod inbox;
+mod messages;
+mod migrations;
+mod notification;
+mod open;
+mod queue;
+mod sessions;
+mod store;
+mod timestamp;
+mod tokens;
+mod users;
+mod writer;
+
+pub use body::{BodyError, check_body, check_idempotency_key};
+pub use delay::{Delay, DelayError};
+pub use error::StoreError;
+pub use ids::{MessageId, Seq, TokenId, UserId};
+pub use messages::{Accepted, Message, Status};
+pub use notification::Notification;
+pub use queue::{Finished, Job, Lease, Outcome, StatusCounts};
+pub use sessions::Session;
+pub use store::{Store, StoreOptions};
+pub use timestamp::Timestamp;
+pub use tokens::{Scopes, Token};
+pub use users::{CreateUser, User};

@@ -1,0 +1,126 @@
+//! Opening a database file, and saying clearly why it cannot be opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::migrate::MigrateError;
+use sqlx::{AnyConnection, AnyPool, Connection};
+
+use crate::dialect::{self, Fault};
+use crate::{StoreError, migrations};
+
+/// How long a read waits for a free connection.
+const READER_WAIT: Duration = Duration::from_secs(5);
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub(crate) struct Location {
+    url: String,
+    file: PathBuf,
+}
+
+impl Location {
+    /// Checks the address of a database.
+    pub(crate) fn parse(url: String) -> Result<Self, StoreError> {
+        let file = dialect::file_of(&url)?;
+        Ok(Self { url, file })
+    }
+
+    /// Connects the writer, after checking the file and bringing its tables to this version. The
+    /// file is made if it does not exist.
+    pub(crate) async fn prepare(&self) -> Result<AnyConnection, StoreError> {
+        create(&self.file).await?;
+        let mut conn = self.connect_writer().await?;
+        let damage = dialect::find_damage(&mut conn).await;
+        if let Some(reason) = damage.map_err(|error| self.explain(error))? {
+            return Err(StoreError::Corrupt {
+                path: self.file.clone(),
+                reason,
+            });
+        }
+        let migrated = migrations::run(&mut conn).await;
+        migrated.map_err(|error| self.explain_migration(error))?;
+        let writable = dialect::try_to_write(&mut conn).await;
+        writable.map_err(|error| self.explain(error))?;
+        Ok(conn)
+    }
+
+    /// Connects the writer.
+    pub(crate) async fn connect_writer(&self) -> Result<AnyConnection, StoreError> {
+        sqlx::any::install_default_drivers();
+        let connected = async {
+            let mut conn = AnyConnection::connect(&self.url).await?;
+            dialect::set_up_writer(&mut conn).await?;
+            Ok(conn)
+        };
+        connected.await.map_err(|error| self.explain(error))
+    }
+
+    /// Makes a pool of `count` connections that read.
+    pub(crate) async fn connect_readers(&self, count: u32) -> Result<AnyPool, StoreError> {
+        AnyPoolOptions::new()
+            .max_connections(count.max(1))
+            .acquire_timeout(READER_WAIT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .after_connect(|conn, _| Box::pin(dialect::set_up_reader(conn)))
+            .connect(&self.url)
+            .await
+            .map_err(|error| self.explain(error))
+    }
+
+    fn explain(&self, error: sqlx::Error) -> StoreError {
+        let path = self.file.clone();
+        let reason = || match error.as_database_error() {
+            Some(error) => error.message().to_owned(),
+            None => error.to_string(),
+        };
+        match dialect::fault(&error) {
+            Some(Fault::Unwritable) => StoreError::Unwritable {
+                path,
+                reason: reason(),
+            },
+            Some(Fault::Corrupt) => StoreError::Corrupt {
+                path,
+                reason: reason(),
+            },
+            Some(Fault::NotADatabase) => StoreError::NotADatabase { path },
+            Some(Fault::Locked) | None => error.into(),
+        }
+    }
+
+    fn explain_migration(&self, error: MigrateError) -> StoreError {
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+                if dialect::fault(&error).is_some() =>
+            {
+                self.explain(error)
+            }
+            MigrateError::VersionMissing(version) => StoreError::Newer {
+                path: self.file.clone(),
+                version,
+            },
+            error => StoreError::Migrate(Arc::new(error)),
+        }
+    }
+}
+
+/// Makes an empty file that only its owner can read, since it will hold password hashes. SQLite
+/// gives the files beside it the same permissions.
+async fn create(file: &Path) -> Result<(), StoreError> {
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    match options.open(file).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::Unwritable {
+            path: file.to_owned(),
+            reason: error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,133 @@
+//! The handle that all parts of Herald hold.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sqlx::{AnyConnection, AnyPool};
+use tokio::sync::Notify;
+
+use crate::StoreError;
+use crate::open::Location;
+use crate::writer::{Operation, Writer};
+
+/// Which database to open, and how.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The address of the database: `sqlite:///absolute/path/herald.db`, in which `%`, `?` and `#`
+    /// of the path are percent-encoded.
+    pub url: String,
+    /// How many connections read beside the one that writes; at least one.
+    pub readers: u32,
+}
+
+impl StoreOptions {
+    /// How many connections read if nothing else is asked for.
+    pub const DEFAULT_READERS: u32 = 4;
+
+    /// The options for the SQLite database `file`, which need not exist. A relative path is one
+    /// from the current directory; a path that is not UTF-8 is not supported.
+    #[must_use]
+    pub fn sqlite(file: &Path) -> Self {
+        let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let path = path.to_string_lossy().replace('%', "%25");
+        let path = path.replace('?', "%3F").replace('#', "%23");
+        Self {
+            url: format!("sqlite://{path}"),
+            readers: Self::DEFAULT_READERS,
+        }
+    }
+}
+
+/// An open database. A clone is the same one.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    writer: Writer,
+    readers: AnyPool,
+    /// Told of every commit after which a message may be due.
+    queued: Arc<Notify>,
+}
+
+impl Store {
+    /// Opens the database, checks that it is whole, and brings its tables to this version. Makes
+    /// the file, but not its directory, if it does not exist. Reads the whole file, so a large
+    /// database takes a while. Another process may have the same database open.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Url`], [`StoreError::Unwritable`], [`StoreError::NotADatabase`],
+    /// [`StoreError::Corrupt`], [`StoreError::Newer`], or another [`StoreError`].
+    pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
+        let location = Location::parse(options.url)?;
+        let conn = location.prepare().await?;
+        let readers = location.connect_readers(options.readers).await?;
+        let queued = Arc::new(Notify::new());
+        let writer = Writer::start(location, conn, Arc::clone(&queued));
+        let inner = Inner {
+            writer,
+            readers,
+            queued,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Finishes the writes that are under way, then closes the database, for all clones. What is
+    /// asked of it later fails with [`StoreError::Closed`].
+    pub async fn close(&self) {
+        self.inner.writer.close().await;
+        self.inner.readers.close().await;
+    }
+
+    /// Checks that the database can be read and that a write would be taken.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] that says why not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(self.readers()).await?;
+        self.write(Ping).await
+    }
+
+    /// Told of every commit after which a message may be due: an accepted one, or a changed delay.
+    /// One waiter is woken, or the next to wait, once for any number of commits.
+    #[must_use]
+    pub fn queued(&self) -> &Notify {
+        &self.inner.queued
+    }
+
+    /// The connections for reading.
+    pub(crate) fn readers(&self) -> &AnyPool {
+        &self.inner.readers
+    }
+
+    /// Writes; waits a limited time for room in the queue, then fails with [`StoreError::Busy`].
+    pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Answer, StoreError> {
+        self.inner.writer.write(operation).await
+    }
+
+    /// Writes, unless the queue is full: then fails with [`StoreError::Busy`] at once.
+    pub(crate) async fn try_write<O: Operation>(
+        &self,
+        operation: O,
+    ) -> Result<O::Answer, StoreError> {
+        self.inner.writer.try_write(operation).await
+    }
+}
+
+/// Writes nothing, in a transaction that could.
+struct Ping;
+
+impl Operation for Ping {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(conn).await?;
+        Ok(())
+    }
+}

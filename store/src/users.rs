@@ -1,0 +1,232 @@
+//! Accounts.
+
+use std::fmt;
+
+use herald_acl::{Role, Username};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use crate::writer::Operation;
+use crate::{Store, StoreError, Timestamp, UserId};
+
+/// An account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// Its name, which never changes.
+    pub username: Username,
+    /// What it is trusted with.
+    pub role: Role,
+    /// The hash of its password, in the format of whoever made it (PHC string).
+    pub password_hash: String,
+    /// Whether it may not sign in.
+    pub disabled: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .field("username", &self.username)
+            .field("role", &self.role)
+            .field("disabled", &self.disabled)
+            .field("created_at", &self.created_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of [`Store::create_user`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreateUser {
+    /// The account was made.
+    Created(User),
+    /// Another account has the name.
+    Taken,
+}
+
+impl Store {
+    /// Makes an account.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written. A name that is taken is not an error.
+    pub async fn create_user(
+        &self,
+        username: &Username,
+        role: Role,
+        password_hash: &str,
+        now: Timestamp,
+    ) -> Result<CreateUser, StoreError> {
+        self.write(Create(User {
+            id: UserId::new(),
+            username: username.clone(),
+            role,
+            password_hash: password_hash.to_owned(),
+            disabled: false,
+            created_at: now,
+        }))
+        .await
+    }
+
+    /// The account with this name.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn user_by_name(&self, username: &Username) -> Result<Option<User>, StoreError> {
+        sqlx::query(
+            "SELECT id, username, role, password_hash, disabled, created_at
+             FROM users WHERE username = $1",
+        )
+        .bind(username.as_str())
+        .fetch_optional(self.readers())
+        .await?
+        .map(|row| user(&row))
+        .transpose()
+    }
+
+    /// The account with this id.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn user_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        sqlx::query(
+            "SELECT id, username, role, password_hash, disabled, created_at
+             FROM users WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(self.readers())
+        .await?
+        .map(|row| user(&row))
+        .transpose()
+    }
+
+    /// Up to `limit` accounts by name, those after `after`.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn list_users(
+        &self,
+        after: Option<&Username>,
+        limit: u32,
+    ) -> Result<Vec<User>, StoreError> {
+        sqlx::query(
+            "SELECT id, username, role, password_hash, disabled, created_at
+             FROM users WHERE username > $1 ORDER BY username LIMIT $2",
+        )
+        .bind(after.map_or("", Username::as_str))
+        .bind(i64::from(limit))
+        .fetch_all(self.readers())
+        .await?
+        .iter()
+        .map(user)
+        .collect()
+    }
+
+    /// How many accounts there are.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn count_users(&self) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM users")
+            .fetch_one(self.readers())
+            .await?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Sets the password hash of an account and ends its browser sessions, except the one whose
+    /// secret has the hash `keep_session`. Tokens stay. Returns whether the account exists.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn set_password(
+        &self,
+        user: &UserId,
+        password_hash: &str,
+        keep_session: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        self.write(SetPassword {
+            user: user.clone(),
+            password_hash: password_hash.to_owned(),
+            keep_session: keep_session.map(str::to_owned),
+        })
+        .await
+    }
+}
+
+/// Reads an account from a row that has its columns.
+pub(crate) fn user(row: &AnyRow) -> Result<User, StoreError> {
+    let username: &str = row.try_get("username")?;
+    let role: &str = row.try_get("role")?;
+    Ok(User {
+        id: UserId::from_string(row.try_get::<String, _>("id")?),
+        username: parse_username(username)?,
+        role: role
+            .parse()
+            .map_err(|_| StoreError::Invalid { what: "role" })?,
+        password_hash: row.try_get("password_hash")?,
+        disabled: row.try_get::<i64, _>("disabled")? != 0,
+        created_at: Timestamp::from_millis(row.try_get("created_at")?),
+    })
+}
+
+/// Reads a name that the database holds.
+pub(crate) fn parse_username(text: &str) -> Result<Username, StoreError> {
+    Username::parse(text).map_err(|_| StoreError::Invalid { what: "username" })
+}
+
+struct Create(User);
+
+impl Operation for Create {
+    type Answer = CreateUser;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<CreateUser, StoreError> {
+        let Self(user) = self;
+        let inserted = sqlx::query(
+            "INSERT INTO users (id, username, role, password_hash, created_at)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (username) DO NOTHING",
+        )
+        .bind(user.id.as_str())
+        .bind(user.username.as_str())
+        .bind(user.role.as_str())
+        .bind(user.password_hash.as_str())
+        .bind(user.created_at.as_millis())
+        .execute(conn)
+        .await?;
+        Ok(match inserted.rows_affected() {
+            0 => CreateUser::Taken,
+            _ => CreateUser::Created(user.clone()),
+        })
+    }
+}
+
+struct SetPassword {
+    user: UserId,
+    password_hash: String,
+    keep_session: Option<String>,
+}
+
+impl Operation for SetPassword {
+    type Answer = bool;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+        let updated = sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2")
+            .bind(self.password_hash.as_str())
+            .bind(self.user.as_str())
+            .execute(&mut *conn)
+            .await?;
+        sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND secret_hash <> $2")
+            .bind(self.user.as_str())
+            .bind(self.keep_session.as_deref().unwrap_or_default())
+            .execute(conn)
+            .await?;
+        Ok(updated.rows_affected() > 0)
+    }
+}

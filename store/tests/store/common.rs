@@ -1,0 +1,129 @@
+//! What the tests share: a database in a folder of its own, and a clock that stands still.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use herald_acl::{Role, Username};
+use herald_store::{
+    Accepted, CreateUser, Delay, Finished, Job, Message, Outcome, Store, StoreOptions, Timestamp,
+    User, UserId,
+};
+use sqlx::{Connection, Executor, SqliteConnection};
+use tempfile::TempDir;
+
+/// How long the leases of the tests last.
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+/// The time at `millis` after the tests begin.
+pub(crate) fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_795_341_600_000 + millis)
+}
+
+/// A database in a folder that goes with it.
+pub(crate) struct Db {
+    pub(crate) dir: TempDir,
+    pub(crate) store: Store,
+}
+
+impl Db {
+    /// A new one, without a delay.
+    pub(crate) async fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let store = Store::open(StoreOptions::sqlite(&dir.path().join("herald.db")))
+            .await
+            .unwrap();
+        store
+            .set_delay(Delay::Fixed { ms: 0 }, false)
+            .await
+            .unwrap();
+        Self { dir, store }
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.dir.path().join("herald.db")
+    }
+
+    /// Another handle on the same file, as another process would have.
+    pub(crate) async fn open_again(&self) -> Store {
+        Store::open(StoreOptions::sqlite(&self.file()))
+            .await
+            .unwrap()
+    }
+}
+
+pub(crate) fn name(text: &str) -> Username {
+    Username::parse(text).unwrap()
+}
+
+pub(crate) async fn user(store: &Store, username: &str) -> User {
+    let created = store
+        .create_user(&name(username), Role::User, "hash", at(0))
+        .await;
+    match created.unwrap() {
+        CreateUser::Created(user) => user,
+        CreateUser::Taken => panic!("{username} is taken"),
+    }
+}
+
+/// Accepts a message without an idempotency key.
+pub(crate) async fn send(store: &Store, user: &UserId, body: &str, now: Timestamp) -> Message {
+    match store.accept(user, body.into(), None, now).await.unwrap() {
+        Accepted::New(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Claims the one message that is due.
+pub(crate) async fn claim_one(store: &Store, now: Timestamp) -> Job {
+    let mut jobs = store.claim(10, LEASE, now).await.unwrap();
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    jobs.remove(0)
+}
+
+pub(crate) fn processed() -> Outcome {
+    Outcome::Processed {
+        result: "done".into(),
+    }
+}
+
+/// Sends, claims and finishes `count` messages, one after the other.
+pub(crate) async fn notify(store: &Store, user: &UserId, count: usize) -> Vec<Finished> {
+    let mut finished = Vec::new();
+    for _ in 0..count {
+        send(store, user, "hello", at(0)).await;
+        let job = claim_one(store, at(0)).await;
+        finished.push(
+            store
+                .finish(&job, processed(), at(1))
+                .await
+                .unwrap()
+                .unwrap(),
+        );
+    }
+    finished
+}
+
+/// Runs a statement beside the store, as an operator with a SQL shell would.
+pub(crate) async fn execute(file: &Path, sql: &'static str) {
+    let url = format!("sqlite://{}", file.display());
+    let mut conn = SqliteConnection::connect(&url).await.unwrap();
+    conn.execute(sql).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+/// The write lock, held as another process would hold it.
+pub(crate) struct Lock(SqliteConnection);
+
+impl Lock {
+    pub(crate) async fn take(file: &Path) -> Self {
+        let url = format!("sqlite://{}", file.display());
+        let mut conn = SqliteConnection::connect(&url).await.unwrap();
+        conn.execute("BEGIN IMMEDIATE").await.unwrap();
+        Self(conn)
+    }
+
+    pub(crate) async fn release(mut self) {
+        self.0.execute("ROLLBACK").await.unwrap();
+        self.0.close().await.unwrap();
+    }
+}

@@ -1,0 +1,10 @@
+//! The store through its public interface, on real files.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod accounts;
+mod common;
+mod durability;
+mod inbox;
+mod opening;
+mod queue;

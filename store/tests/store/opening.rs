@@ -1,0 +1,202 @@
+//! Databases that cannot be opened, and what their users are told.
+
+use std::fs;
+use std::path::Path;
+
+use crate::common::{at, notify, user};
+use herald_store::{Store, StoreError, StoreOptions};
+
+async fn refused(file: &Path) -> StoreError {
+    let opened = Store::open(StoreOptions::sqlite(file)).await;
+    let error = opened.expect_err("the database must not open");
+    let text = error.to_string();
+    assert!(text.contains(&file.display().to_string()), "{text}");
+    error
+}
+
+#[tokio::test]
+async fn a_database_is_made_where_there_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["herald.db", "with space.db", "100%41 ?#.db", "zoë.db"] {
+        let file = dir.path().join(name);
+        let store = Store::open(StoreOptions::sqlite(&file)).await.unwrap();
+        store.ping().await.unwrap();
+        assert!(file.is_file(), "{name}");
+        store.close().await;
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn no_one_else_can_read_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+    let store = Store::open(options).await.unwrap();
+    user(&store, "ann").await;
+    let mut files = 0;
+    for entry in fs::read_dir(dir.path()).unwrap() {
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        files += 1;
+    }
+    assert!(files > 1, "the log is beside the database");
+}
+
+#[tokio::test]
+async fn a_path_below_a_file_is_unwritable() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let error = refused(&dir.path().join("file").join("herald.db")).await;
+    assert!(matches!(error, StoreError::Unwritable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_path_in_no_directory_is_unwritable() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = refused(&dir.path().join("missing").join("herald.db")).await;
+    assert!(matches!(error, StoreError::Unwritable { .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .contains("check that its directory exists")
+    );
+}
+
+#[tokio::test]
+async fn a_directory_is_unwritable() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("herald.db");
+    fs::create_dir(&file).unwrap();
+    let error = refused(&file).await;
+    assert!(matches!(error, StoreError::Unwritable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_may_only_be_read_is_unwritable() {
+    let db = crate::common::Db::new().await;
+    db.store.close().await;
+    let mut options = StoreOptions::sqlite(&db.file());
+    options.url += "?mode=ro";
+    let error = Store::open(options).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unwritable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn another_file_is_not_a_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("herald.db");
+    fs::write(&file, "a text that is not a database\n".repeat(500)).unwrap();
+    let error = refused(&file).await;
+    assert!(
+        matches!(error, StoreError::NotADatabase { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_header_is_not_a_database() {
+    let db = crate::common::Db::new().await;
+    db.store.close().await;
+    damage(&db.file(), 0..100);
+    let error = refused(&db.file()).await;
+    assert!(
+        matches!(error, StoreError::NotADatabase { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_found_wherever_it_is() {
+    const PAGE: usize = 4096;
+    let db = crate::common::Db::new().await;
+    let ann = user(&db.store, "ann").await;
+    notify(&db.store, &ann.id, 50).await;
+    db.store.close().await;
+    let whole = fs::read(db.file()).unwrap();
+    let pages = whole.len() / PAGE;
+    assert!(pages > 10, "{pages} pages");
+    // From the second on; a page of 0xff can be no page of a table or an index.
+    for page in 1..pages {
+        fs::write(db.file(), &whole).unwrap();
+        damage(&db.file(), page * PAGE..(page + 1) * PAGE);
+        let error = refused(&db.file()).await;
+        assert!(
+            matches!(error, StoreError::Corrupt { .. }),
+            "page {page}: {error:?}"
+        );
+        assert!(!error.to_string().contains("hello"), "{error}");
+    }
+    fs::write(db.file(), &whole).unwrap();
+    let store = db.open_again().await;
+    assert_eq!(store.last_seq(&ann.id).await.unwrap().0, 50);
+}
+
+#[tokio::test]
+async fn a_database_cut_short_is_damaged() {
+    let db = crate::common::Db::new().await;
+    let ann = user(&db.store, "ann").await;
+    notify(&db.store, &ann.id, 50).await;
+    db.store.close().await;
+    let whole = fs::read(db.file()).unwrap();
+    fs::write(db.file(), &whole[..whole.len() / 2]).unwrap();
+    let error = refused(&db.file()).await;
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_newer_database_is_left_alone() {
+    let db = crate::common::Db::new().await;
+    db.store.close().await;
+    crate::common::execute(
+        &db.file(),
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'later', 1, x'00', 0)",
+    )
+    .await;
+    let error = refused(&db.file()).await;
+    assert!(
+        matches!(error, StoreError::Newer { version: 9999, .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_address_of_no_file_is_refused() {
+    for url in [
+        "postgres://localhost/herald",
+        "sqlite::memory:",
+        "herald.db",
+    ] {
+        let options = StoreOptions {
+            url: url.into(),
+            readers: 1,
+        };
+        let error = Store::open(options).await.unwrap_err();
+        assert!(matches!(error, StoreError::Url { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_opened_again_keeps_what_it_has() {
+    let db = crate::common::Db::new().await;
+    let ann = user(&db.store, "ann").await;
+    db.store.close().await;
+    for _ in 0..2 {
+        let store = db.open_again().await;
+        assert_eq!(store.user_by_id(&ann.id).await.unwrap(), Some(ann.clone()));
+        assert_eq!(store.next_due().await.unwrap(), None);
+        assert_eq!(
+            store.claim(1, crate::common::LEASE, at(0)).await.unwrap(),
+            []
+        );
+        store.close().await;
+    }
+}
+
+fn damage(file: &Path, bytes: std::ops::Range<usize>) {
+    let mut content = fs::read(file).unwrap();
+    content[bytes].fill(0xff);
+    fs::write(file, content).unwrap();
+}

@@ -1,0 +1,267 @@
+//! A running server with a folder of its own.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    thread,
+};
+
+use serde::Deserialize;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::{
+    cli::{self, Cli},
+    http::Http,
+    wait::{until, within},
+};
+
+/// `run.json`: what the server says of itself while it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Process id.
+    pub pid: u32,
+    /// Herald's version.
+    pub version: String,
+    /// Address of HTTPS and WSS.
+    pub http: Option<String>,
+    /// Address of MQTT over TLS.
+    pub mqtt_tls: Option<String>,
+    /// Address of plain MQTT.
+    pub mqtt_tcp: Option<String>,
+    /// Address of the metrics.
+    pub metrics: Option<String>,
+}
+
+/// The password of each test account.
+#[must_use]
+pub fn password(username: &str) -> String {
+    match username {
+        "admin" => "admin".into(),
+        name => format!("password of {name}"),
+    }
+}
+
+/// A server on free ports of loopback. Dropping it kills it.
+pub struct Herald {
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+    child: Option<Child>,
+    run: Option<Run>,
+}
+
+impl Herald {
+    /// A fresh server.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A fresh server with more environment variables.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let mut herald = Self::stopped(settings);
+        herald.begin().await;
+        herald
+    }
+
+    /// A fresh server that processes messages at once, with ordinary accounts for `users`.
+    pub async fn with_users(users: &[&str]) -> Self {
+        let herald = Self::start().await;
+        let admin = herald.http("admin").await;
+        admin.set_delay(json!({"mode": "fixed", "ms": 0})).await;
+        for user in users {
+            admin.create_user(user, "user").await;
+        }
+        herald
+    }
+
+    /// A server that has yet to [`begin`](Self::begin).
+    #[must_use]
+    pub fn stopped(settings: &[(&str, &str)]) -> Self {
+        const LISTENERS: [&str; 3] = [
+            "HERALD_HTTP__LISTEN",
+            "HERALD_MQTT__LISTEN_TLS",
+            "HERALD_MQTT__LISTEN_TCP",
+        ];
+        let free = LISTENERS.map(|name| (name, "127.0.0.1:0"));
+        let settings = free.iter().chain(settings);
+        Self {
+            folder: TempDir::with_prefix("herald-").unwrap(),
+            settings: settings.map(|&(k, v)| (k.into(), v.into())).collect(),
+            child: None,
+            run: None,
+        }
+    }
+
+    /// Starts the server on what is in its folder.
+    pub async fn begin(&mut self) {
+        let child = self.spawn();
+        let pid = child.id();
+        self.child = Some(child);
+        let run = until("the server's start", async || {
+            if let Some(status) = self.child.as_mut()?.try_wait().unwrap() {
+                panic!("the server ended: {status}");
+            }
+            // A killed server leaves its own behind.
+            self.read_run().filter(|run| Some(run.pid) == pid)
+        })
+        .await;
+        self.run = Some(run);
+    }
+
+    /// Starts the server, which is expected to fail: its exit code and what it wrote to standard error.
+    pub async fn begin_in_vain(&mut self) -> (i32, String) {
+        let mut child = self.spawn();
+        let status = within("the server's end", child.wait()).await.unwrap();
+        let errors = fs::read_to_string(self.output("stderr")).unwrap();
+        (status.code().unwrap(), errors)
+    }
+
+    fn spawn(&self) -> Child {
+        let output = |name| File::create(self.output(name)).unwrap();
+        self.command(&["serve"])
+            .stdout(output("stdout"))
+            .stderr(output("stderr"))
+            .spawn()
+            .unwrap()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = cli::command();
+        command
+            .current_dir(self.folder.path())
+            .args(args)
+            .args(["--data-dir".as_ref(), self.data_dir().as_os_str()])
+            .envs(self.settings.iter().map(|(k, v)| (k, v)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// `herald ARGS... --data-dir` with this server's folder.
+    #[must_use]
+    pub fn cli(&self, args: &[&str]) -> Cli {
+        let data_dir = self.data_dir();
+        let data_dir: &OsStr = data_dir.as_ref();
+        let mut all = args.to_vec();
+        all.extend(["--data-dir", data_dir.to_str().unwrap()]);
+        Cli::new(self.folder.path(), &all)
+    }
+
+    /// SIGTERM; panics unless the server exits with 0.
+    pub async fn stop(&mut self) {
+        self.signal("TERM");
+        assert_eq!(self.ended().await, Some(0), "exit code");
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self) {
+        self.signal("KILL");
+        assert_eq!(self.ended().await, None, "exit code");
+    }
+
+    /// Stops the server and starts it on the same folder, on other ports.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.begin().await;
+    }
+
+    /// Sends the signal of this name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.run().pid.to_string();
+        // Bash has it built in.
+        let status = std::process::Command::new("bash")
+            .args(["-c", r#"kill -s "$0" "$1""#, name, &pid])
+            .status();
+        assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
+    }
+
+    /// Waits for the server to end: its exit code, or `None` for a signal.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let child = self.child.as_mut().expect("the server runs");
+        let status = within("the server's end", child.wait()).await.unwrap();
+        self.child = None;
+        self.run = None;
+        status.code()
+    }
+
+    /// What the server wrote into `run.json` when it was ready.
+    #[must_use]
+    pub fn run(&self) -> &Run {
+        self.run.as_ref().expect("the server runs")
+    }
+
+    fn read_run(&self) -> Option<Run> {
+        let text = fs::read(self.data_dir().join("run.json")).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// The folder that the server runs in; the data directory is inside.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The local CA.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.data_dir().join("tls/ca.pem")
+    }
+
+    fn output(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What the server has written to standard output since it was started last.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.output("stdout")).unwrap()
+    }
+
+    /// Address of HTTPS and WSS.
+    #[must_use]
+    pub fn http_address(&self) -> &str {
+        self.run().http.as_deref().unwrap()
+    }
+
+    /// Address of MQTT over TLS.
+    #[must_use]
+    pub fn tls_address(&self) -> &str {
+        self.run().mqtt_tls.as_deref().unwrap()
+    }
+
+    /// Address of plain MQTT.
+    #[must_use]
+    pub fn tcp_address(&self) -> &str {
+        self.run().mqtt_tcp.as_deref().unwrap()
+    }
+
+    /// A client that is signed in.
+    pub async fn http(&self, username: &str) -> Http {
+        Http::sign_in(self, username, &password(username)).await
+    }
+}
+
+impl Drop for Herald {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            for name in ["stdout", "stderr"] {
+                let text = fs::read_to_string(self.output(name)).unwrap_or_else(explain);
+                eprintln!("--- the server's {name}:\n{text}");
+            }
+        }
+    }
+}
+
+fn explain(error: io::Error) -> String {
+    error.to_string()
+}

@@ -1,0 +1,26 @@
+//! What the end-to-end tests are made of: the real `herald` binary, and the clients that talk to it.
+//!
+//! Everything here panics when something is not as it should be: only tests use it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a harness that cannot go on fails the test that uses it"
+)]
+
+mod cli;
+mod herald;
+mod http;
+mod lines;
+mod mosquitto;
+mod mqttjs;
+pub mod raw;
+mod version;
+mod wait;
+
+pub use cli::{Cli, Ended};
+pub use herald::{Herald, Run, password};
+pub use http::{Answer, Http};
+pub use mosquitto::{Mosquitto, Received, Subscriber, Transport};
+pub use mqttjs::MqttJs;
+pub use version::Version;
+pub use wait::{LIMIT, until, within};

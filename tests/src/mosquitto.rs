@@ -1,0 +1,148 @@
+//! The command-line clients of Mosquitto.
+
+use tokio::process::Command;
+
+use crate::{
+    Version,
+    herald::{Herald, password},
+    lines::Lines,
+};
+
+/// How a client reaches the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP with TLS, checked against the server's CA.
+    Tls,
+    /// Plain TCP.
+    Tcp,
+}
+
+/// What all calls of `mosquitto_sub` and `mosquitto_pub` of a user have in common.
+#[derive(Clone)]
+pub struct Mosquitto {
+    args: Vec<String>,
+}
+
+impl Mosquitto {
+    /// Clients of this user.
+    #[must_use]
+    pub fn new(herald: &Herald, version: Version, transport: Transport, username: &str) -> Self {
+        Self::with_password(herald, version, transport, username, &password(username))
+    }
+
+    /// Clients with this password, which may be a token.
+    #[must_use]
+    pub fn with_password(
+        herald: &Herald,
+        version: Version,
+        transport: Transport,
+        username: &str,
+        password: &str,
+    ) -> Self {
+        let address = match transport {
+            Transport::Tls => herald.tls_address(),
+            Transport::Tcp => herald.tcp_address(),
+        };
+        let (host, port) = address.rsplit_once(':').unwrap();
+        let version = match version {
+            Version::V311 => "mqttv311",
+            Version::V5 => "mqttv5",
+        };
+        let mut mosquitto = Self { args: vec![] };
+        mosquitto.extend(&["-d", "-V", version, "-h", host, "-p", port]);
+        mosquitto.extend(&["-u", username, "-P", password]);
+        if transport == Transport::Tls {
+            mosquitto.extend(&["--cafile", herald.ca().to_str().unwrap()]);
+        }
+        mosquitto
+    }
+
+    fn extend(&mut self, args: &[&str]) {
+        self.args.extend(args.iter().map(|&arg| arg.to_owned()));
+    }
+
+    /// The same clients with more arguments.
+    #[must_use]
+    pub fn args(&self, args: &[&str]) -> Self {
+        let mut more = self.clone();
+        more.extend(args);
+        more
+    }
+
+    fn start(&self, name: &'static str) -> Lines {
+        // Into a pipe it would print by the block.
+        let mut command = Command::new("stdbuf");
+        command.args(["-oL", name]).args(&self.args);
+        Lines::start(name, &mut command)
+    }
+
+    /// `mosquitto_sub` at QoS 1, once the broker has answered the subscription.
+    pub async fn subscribe(&self, topics: &[&str]) -> Subscriber {
+        let mut call = self.args(&["-q", "1", "-F", "message %q %r %t %p"]);
+        for topic in topics {
+            call.extend(&["-t", topic]);
+        }
+        let mut lines = call.start("mosquitto_sub");
+        let subscribed = |line: &str| line.starts_with("Subscribed (mid").then_some(());
+        lines.find("a SUBACK", subscribed).await;
+        Subscriber { lines }
+    }
+
+    /// `mosquitto_pub` at QoS 1: the reason code of the PUBACK, always 0 in 3.1.1.
+    pub async fn publish(&self, topic: &str, payload: &str) -> u8 {
+        let call = self.args(&["-q", "1", "-t", topic, "-m", payload]);
+        let mut lines = call.start("mosquitto_pub");
+        // Client null received PUBACK (Mid: 1, RC:135)
+        lines
+            .find("a PUBACK", |line| {
+                let (_, code) = line.split_once("received PUBACK")?.1.split_once("RC:")?;
+                code.trim_end_matches(')').parse().ok()
+            })
+            .await
+    }
+}
+
+/// A running `mosquitto_sub`. Dropping it kills it.
+pub struct Subscriber {
+    lines: Lines,
+}
+
+/// A message that a client received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Topic name.
+    pub topic: String,
+    /// Payload, as text.
+    pub payload: String,
+    /// QoS of the delivery.
+    pub qos: u8,
+    /// The RETAIN flag.
+    pub retain: bool,
+}
+
+impl Subscriber {
+    /// The next message.
+    pub async fn message(&mut self) -> Received {
+        self.lines.find("a message", parse).await
+    }
+
+    /// Ends it as a user would, so that it acknowledges what it has printed and says DISCONNECT.
+    pub async fn stop(mut self) {
+        let pid = self.lines.child().id().expect("it runs").to_string();
+        let status = std::process::Command::new("bash")
+            .args(["-c", r#"kill -s INT "$0""#, &pid])
+            .status();
+        assert!(status.is_ok_and(|s| s.success()));
+        self.lines.ended().await;
+    }
+}
+
+fn parse(line: &str) -> Option<Received> {
+    let mut parts = line.strip_prefix("message ")?.splitn(4, ' ');
+    Some(Received {
+        qos: parts.next()?.parse().ok()?,
+        retain: parts.next()? == "1",
+        topic: parts.next()?.into(),
+        payload: parts.next()?.into(),
+    })
+}

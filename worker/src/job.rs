@@ -1,0 +1,71 @@
+//! One claimed message, from its claim to its end.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use herald_store::{Finished, Job, Outcome, Store, StoreError, Timestamp};
+use tokio::time::{Instant, interval_at, sleep};
+
+use crate::{ProcessError, Processor};
+
+/// How often the end of a message is tried to be written, with a growing pause between.
+const FINISH_ATTEMPTS: u32 = 6;
+
+/// The first pause between two tries.
+const FINISH_PAUSE: Duration = Duration::from_millis(100);
+
+/// Works on `job`. `None` if it is no longer this worker's to finish: it will be claimed again, or has been.
+pub(crate) async fn work(
+    store: &Store,
+    processor: &dyn Processor,
+    job: &Job,
+    lease: Duration,
+) -> Option<Finished> {
+    let outcome = process(store, processor, job, lease).await?;
+    let mut pause = FINISH_PAUSE;
+    for attempt in 1..=FINISH_ATTEMPTS {
+        match store.finish(job, outcome.clone(), Timestamp::now()).await {
+            Ok(finished) => return finished,
+            Err(StoreError::Closed) => return None,
+            Err(e) => {
+                tracing::error!(message = %job.id, attempt, error = %e, "the end of a message could not be written")
+            }
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+    None
+}
+
+/// Runs the processor and renews the lease meanwhile.
+async fn process(
+    store: &Store,
+    processor: &dyn Processor,
+    job: &Job,
+    lease: Duration,
+) -> Option<Outcome> {
+    // A processor that panics fails its message, not the worker.
+    let processing = std::panic::AssertUnwindSafe(processor.process(job)).catch_unwind();
+    tokio::pin!(processing);
+    let third = lease / 3;
+    let mut renewal = interval_at(Instant::now() + third, third);
+    loop {
+        tokio::select! {
+            result = &mut processing => {
+                let result = result.unwrap_or_else(|_| Err(ProcessError("the processor crashed".into())));
+                return Some(match result {
+                    Ok(result) => Outcome::Processed { result },
+                    Err(ProcessError(error)) => Outcome::Dead { error },
+                });
+            }
+            _ = renewal.tick() => match store.renew(job, lease, Timestamp::now()).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!(message = %job.id, "lost the lease of a message; another worker has it");
+                    return None;
+                }
+                Err(e) => tracing::warn!(message = %job.id, error = %e, "a lease could not be renewed"),
+            },
+        }
+    }
+}

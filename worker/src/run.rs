@@ -1,0 +1,135 @@
+//! The loop that claims.
+
+use std::{sync::Arc, time::Duration};
+
+use herald_store::{Finished, Job, Store, Timestamp};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Processor, job::work};
+
+/// Longest sleep without a look at the queue: a bound on what a clock set back, or another node's message, can delay.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// After an error of the database.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Called with each message that ended, once that is durable.
+pub type OnFinished = Arc<dyn Fn(&Finished) + Send + Sync>;
+
+/// How the worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Messages processed at once.
+    pub concurrency: u32,
+    /// How long a claim holds without renewal.
+    pub lease: Duration,
+    /// How long messages under way may take to end once the worker is told to stop.
+    pub grace: Duration,
+}
+
+/// Claims and processes messages until it is told to stop.
+pub struct Worker {
+    store: Store,
+    processor: Arc<dyn Processor>,
+    options: WorkerOptions,
+    on_finished: OnFinished,
+    running: JoinSet<()>,
+}
+
+impl Worker {
+    /// A worker on the queue of `store`.
+    pub fn new(
+        store: Store,
+        processor: Arc<dyn Processor>,
+        options: WorkerOptions,
+        on_finished: OnFinished,
+    ) -> Self {
+        Self {
+            store,
+            processor,
+            options,
+            on_finished,
+            running: JoinSet::new(),
+        }
+    }
+
+    /// Works until `stop`, then ends what is claimed and returns. What does not end in time stays claimed, and is claimed
+    /// again when its lease has run out.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            self.turn(&stop).await;
+        }
+        let ending = async { while self.running.join_next().await.is_some() {} };
+        if timeout(self.options.grace, ending).await.is_err() {
+            tracing::warn!(
+                left = self.running.len(),
+                "some messages were still being processed; they will be processed again"
+            );
+        }
+    }
+
+    /// Claims what there is room for, then waits until there may be more. Only the waits are cut short by `stop`: what is
+    /// claimed is worked on.
+    async fn turn(&mut self, stop: &CancellationToken) {
+        while self.running.try_join_next().is_some() {}
+        let room = self
+            .options
+            .concurrency
+            .saturating_sub(self.running.len() as u32);
+        if room == 0 {
+            stop.run_until_cancelled(self.running.join_next()).await;
+            return;
+        }
+        let now = Timestamp::now();
+        match self.store.claim(room, self.options.lease, now).await {
+            Ok(jobs) => {
+                let more_may_wait = jobs.len() as u32 == room;
+                for job in jobs {
+                    self.start(job);
+                }
+                if !more_may_wait {
+                    stop.run_until_cancelled(self.wait()).await;
+                }
+            }
+            Err(e) => {
+                tracing::error!(error = %e, "the queue cannot be read");
+                stop.run_until_cancelled(sleep(PAUSE)).await;
+            }
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        let store = self.store.clone();
+        let processor = self.processor.clone();
+        let lease = self.options.lease;
+        let on_finished = self.on_finished.clone();
+        self.running.spawn(async move {
+            if let Some(finished) = work(&store, processor.as_ref(), &job, lease).await {
+                on_finished(&finished);
+            }
+        });
+    }
+
+    /// Waits until a message is due, or one was accepted.
+    async fn wait(&self) {
+        let due = match self.store.next_due().await {
+            Ok(due) => due,
+            Err(e) => {
+                tracing::error!(error = %e, "the queue cannot be read");
+                return sleep(PAUSE).await;
+            }
+        };
+        let millis = due.map_or(i64::MAX, |due| {
+            due.as_millis().saturating_sub(Timestamp::now().as_millis())
+        });
+        let until_due = Duration::from_millis(millis.max(0) as u64).min(LOOK);
+        tokio::select! {
+            () = self.store.queued().notified() => {}
+            () = sleep(until_due) => {}
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The worker on a real database.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use herald_acl::Role;
+use herald_store::{
+    Accepted, CreateUser, Delay, Finished, Job, Message, Seq, Status, Store, StoreOptions,
+    Timestamp, User,
+};
+use herald_worker::{Echo, ProcessError, Processor, Worker, WorkerOptions};
+use tempfile::TempDir;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct Bench {
+    dir: TempDir,
+    store: Store,
+    alice: User,
+}
+
+impl Bench {
+    async fn new(delay_ms: u64) -> Self {
+        let dir = TempDir::new().unwrap();
+        let store = Store::open(StoreOptions::sqlite(&dir.path().join("herald.db")))
+            .await
+            .unwrap();
+        store
+            .set_delay(Delay::Fixed { ms: delay_ms }, false)
+            .await
+            .unwrap();
+        let created = store
+            .create_user(&"alice".parse().unwrap(), Role::User, "x", Timestamp::now())
+            .await
+            .unwrap();
+        let CreateUser::Created(alice) = created else {
+            panic!("the name is free")
+        };
+        Self { dir, store, alice }
+    }
+
+    async fn send(&self, body: &str) -> Message {
+        let accepted = self
+            .store
+            .accept(&self.alice.id, body.into(), None, Timestamp::now())
+            .await;
+        match accepted.unwrap() {
+            Accepted::New(message) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn status(&self, message: &Message) -> Message {
+        self.store
+            .message(&self.alice.id, &message.id)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+}
+
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    finished: mpsc::Receiver<Finished>,
+}
+
+impl Running {
+    fn start(store: &Store, processor: impl Processor, concurrency: u32, lease: Duration) -> Self {
+        let (tx, finished) = mpsc::channel(4096);
+        let stop = CancellationToken::new();
+        let options = WorkerOptions {
+            concurrency,
+            lease,
+            grace: LIMIT,
+        };
+        let worker = Worker::new(
+            store.clone(),
+            Arc::new(processor),
+            options,
+            Arc::new(move |f: &Finished| tx.try_send(f.clone()).unwrap()),
+        );
+        let task = tokio::spawn(worker.run(stop.clone()));
+        Self {
+            stop,
+            task,
+            finished,
+        }
+    }
+
+    async fn next(&mut self) -> Finished {
+        timeout(LIMIT, self.finished.recv()).await.unwrap().unwrap()
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        timeout(LIMIT, self.task).await.unwrap().unwrap();
+    }
+}
+
+const LEASE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_message_that_is_due_is_processed_and_its_notification_numbered() {
+    let bench = Bench::new(0).await;
+    let mut worker = Running::start(&bench.store, Echo, 4, LEASE);
+    let sent = bench.send("hello").await;
+    let finished = worker.next().await;
+    assert_eq!(finished.notification.seq, Seq(1));
+    let message = bench.status(&sent).await;
+    assert_eq!(message.status, Status::Processed);
+    assert_eq!(message.result.as_deref(), Some("hello"));
+    worker.stop().await;
+}
+
+/// Waiting costs no worker: with room for one, and a thousand waiting, another message goes through at once.
+#[tokio::test]
+async fn a_thousand_waiting_messages_delay_nobody_elses() {
+    let bench = Bench::new(600_000).await;
+    let waiting = futures_util::future::join_all((0..1000).map(|_| bench.send("later"))).await;
+    let mut worker = Running::start(&bench.store, Echo, 1, LEASE);
+    bench
+        .store
+        .set_delay(Delay::Fixed { ms: 0 }, false)
+        .await
+        .unwrap();
+    let now = bench.send("now").await;
+    let finished = worker.next().await;
+    assert!(finished.notification.payload.contains(now.id.as_str()));
+    assert_eq!(bench.status(&waiting[0]).await.status, Status::Queued);
+    worker.stop().await;
+}
+
+/// Blocks until a permit is there; counts how often it began.
+struct Gate {
+    open: Arc<Semaphore>,
+    begun: Arc<AtomicU32>,
+}
+
+impl Processor for Gate {
+    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, ProcessError>> {
+        async {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            self.open.acquire().await.unwrap().forget();
+            Ok(job.body.clone())
+        }
+        .boxed()
+    }
+}
+
+async fn until(what: impl Fn() -> bool) {
+    timeout(LIMIT, async {
+        while !what() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn stopping_ends_what_is_claimed_first() {
+    let bench = Bench::new(0).await;
+    let (open, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(0)));
+    let gate = Gate {
+        open: open.clone(),
+        begun: begun.clone(),
+    };
+    let worker = Running::start(&bench.store, gate, 1, LEASE);
+    let sent = bench.send("hello").await;
+    until(|| begun.load(Ordering::SeqCst) == 1).await;
+    worker.stop.cancel();
+    open.add_permits(1);
+    worker.stop().await;
+    assert_eq!(bench.status(&sent).await.status, Status::Processed);
+}
+
+/// The lease is renewed while the processor runs, so no other worker gets the message.
+#[tokio::test]
+async fn a_message_that_takes_longer_than_its_lease_is_not_claimed_twice() {
+    let bench = Bench::new(0).await;
+    let (open, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(0)));
+    let gate = || Gate {
+        open: open.clone(),
+        begun: begun.clone(),
+    };
+    let lease = Duration::from_millis(600);
+    let sent = bench.send("slow").await;
+    let mut first = Running::start(&bench.store, gate(), 1, lease);
+    until(|| begun.load(Ordering::SeqCst) == 1).await;
+    let claimed_at = Timestamp::now().as_millis();
+    let second = Running::start(&bench.store, gate(), 1, lease);
+    // Two leases later, by the clock that leases go by.
+    until(|| Timestamp::now().as_millis() > claimed_at + 1200).await;
+    assert_eq!(begun.load(Ordering::SeqCst), 1);
+    open.add_permits(1);
+    first.next().await;
+    assert_eq!(bench.status(&sent).await.attempts, 1);
+    first.stop().await;
+    second.stop().await;
+}
+
+/// A process that dies while it works: nothing is stopped, nothing is told. Another takes the message over.
+#[tokio::test]
+async fn a_message_whose_worker_died_is_processed_by_the_next() {
+    let bench = Bench::new(0).await;
+    let begun = Arc::new(AtomicU32::new(0));
+    let never = Gate {
+        open: Arc::new(Semaphore::new(0)),
+        begun: begun.clone(),
+    };
+    let dying = Running::start(&bench.store, never, 1, Duration::from_millis(300));
+    let sent = bench.send("hello").await;
+    until(|| begun.load(Ordering::SeqCst) == 1).await;
+    dying.task.abort();
+    let _ = dying.task.await;
+
+    let again = Store::open(StoreOptions::sqlite(&bench.dir.path().join("herald.db")))
+        .await
+        .unwrap();
+    let mut worker = Running::start(&again, Echo, 1, LEASE);
+    let finished = worker.next().await;
+    assert_eq!(finished.notification.seq, Seq(1));
+    assert_eq!(bench.status(&sent).await.attempts, 2);
+    worker.stop().await;
+}
+
+struct Broken;
+
+impl Processor for Broken {
+    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, ProcessError>> {
+        async {
+            match job.body.as_str() {
+                "panic" => panic!("a bug in the processor"),
+                _ => Err(ProcessError("no".into())),
+            }
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_processor_that_fails_or_crashes_fails_the_message_and_its_owner_hears_of_it() {
+    let bench = Bench::new(0).await;
+    let mut worker = Running::start(&bench.store, Broken, 4, LEASE);
+    for (body, error) in [("panic", "the processor crashed"), ("refuse", "no")] {
+        let sent = bench.send(body).await;
+        let finished = worker.next().await;
+        assert!(finished.notification.payload.contains("message.failed"));
+        let message = bench.status(&sent).await;
+        assert_eq!(
+            (message.status, message.error.as_deref()),
+            (Status::Dead, Some(error))
+        );
+    }
+    worker.stop().await;
+}

@@ -1,0 +1,21 @@
+//! `cargo xtask lint`.
+
+use anyhow::Result;
+
+use crate::step::{Cargo, step};
+
+pub(crate) fn run(cargo: &Cargo) -> Result<()> {
+    step("format", &mut cargo.command(["fmt", "--all", "--check"]))?;
+    step(
+        "clippy",
+        cargo
+            .command(["clippy", "--workspace", "--all-targets"])
+            .args(["--", "-D", "warnings"]),
+    )?;
+    step(
+        "rustdoc",
+        cargo
+            .command(["doc", "--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}

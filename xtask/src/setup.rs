@@ -1,0 +1,107 @@
+//! `cargo xtask setup`: installs what the tests need and cargo does not bring.
+
+use std::{
+    env, fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::SystemTime,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::step::{root, step};
+
+/// Programs that the tests run, and the Debian packages that have them.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("mosquitto_sub", "mosquitto-clients"),
+    ("mosquitto_pub", "mosquitto-clients"),
+    ("curl", "curl"),
+];
+
+pub(crate) fn run() -> Result<()> {
+    toolchain()?;
+    programs()?;
+    npm_packages(&root().join("tests/js"))
+}
+
+fn toolchain() -> Result<()> {
+    for component in ["rustfmt", "clippy"] {
+        let program = format!("cargo-{}", component.trim_start_matches("rust"));
+        if !has(&program) {
+            bail!("{component} is missing. Run: rustup component add {component}");
+        }
+    }
+    Ok(())
+}
+
+fn programs() -> Result<()> {
+    let mut packages: Vec<&str> = PROGRAMS
+        .into_iter()
+        .filter(|(program, _)| !has(program))
+        .map(|(_, package)| package)
+        .collect();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !has("apt-get") {
+        bail!(
+            "install the programs of these packages: {}",
+            packages.join(" ")
+        );
+    }
+    if !is_root()? {
+        bail!(
+            "the tests need more programs. Run: sudo apt-get update && sudo apt-get install -y {}",
+            packages.join(" ")
+        );
+    }
+    step(
+        "apt-get update",
+        Command::new("apt-get").args(["update", "-qq"]),
+    )?;
+    step(
+        "apt-get install",
+        Command::new("apt-get")
+            .args(["install", "-qq", "-y", "--no-install-recommends"])
+            .args(packages)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+}
+
+fn npm_packages(folder: &Path) -> Result<()> {
+    // npm writes the one inside last.
+    let installed = modified(&folder.join("node_modules/.package-lock.json"));
+    let wanted = modified(&folder.join("package-lock.json"));
+    if installed.is_some() && installed >= wanted {
+        return Ok(());
+    }
+    if !has("npm") {
+        bail!("npm is missing: install Node.js 20 or newer");
+    }
+    step(
+        "npm ci",
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(folder),
+    )
+}
+
+fn modified(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).and_then(|data| data.modified()).ok()
+}
+
+/// Whether `program` is on the PATH.
+fn has(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn is_root() -> Result<bool> {
+    let output = Command::new("id")
+        .arg("-u")
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run id")?;
+    Ok(output.stdout.trim_ascii() == b"0")
+}
