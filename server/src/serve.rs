@@ -1,6 +1,6 @@
 //! Everything together, from start to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
@@ -94,7 +94,8 @@ async fn serve_from(
     let mut serving = tokio::spawn(http);
 
     let run_file = RunFile::write(&config.data_dir, addresses)?;
-    println!("{}", banner(config, &addresses, default_password));
+    // Nobody may be reading.
+    let _ = writeln!(std::io::stdout(), "{}", banner(config, &addresses, default_password));
     let ended = tokio::select! {
         signal = signals::stop() => signal.context("cannot wait for signals").map(|name| tracing::info!(signal = name, "stopping")),
         _ = &mut working => Err(anyhow::anyhow!("the worker ended by itself")),

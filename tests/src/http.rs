@@ -40,7 +40,6 @@ pub struct Answer {
 
 impl Answer {
     /// The body as JSON; panics unless the status is `status`.
-    #[must_use]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
         if self.text.is_empty() {
@@ -110,7 +109,6 @@ impl Http {
     }
 
     /// A request to this path of the server, to be sent by [`send`](Self::send).
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self
             .client
@@ -155,7 +153,6 @@ impl Http {
     }
 
     /// A request to a path below `/api/v1`.
-    #[must_use]
     pub fn api(&self, method: Method, path: &str) -> RequestBuilder {
         self.request(method, &format!("/api/v1{path}"))
     }

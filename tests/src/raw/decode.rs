@@ -135,7 +135,7 @@ fn varint(bytes: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// The first packet of `bytes` and its length; `None` while it is not complete.
-pub fn packet(version: Version, bytes: &[u8]) -> Option<(Packet, usize)> {
+pub(super) fn packet(version: Version, bytes: &[u8]) -> Option<(Packet, usize)> {
     let (&first, rest) = bytes.split_first()?;
     let (used, length) = varint(rest)?;
     let body = rest.get(used..used + length)?;

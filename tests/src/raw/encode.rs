@@ -26,7 +26,7 @@ fn varint(out: &mut Vec<u8>, mut value: usize) {
 }
 
 /// A whole packet.
-pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![first];
     varint(&mut out, body.len());
     out.extend(body);
@@ -42,7 +42,7 @@ fn properties(out: &mut Vec<u8>, version: Version, properties: &[u8]) {
 }
 
 /// CONNECT (section 3.1).
-pub fn connect(version: Version, connect: &Connect) -> Vec<u8> {
+pub(super) fn connect(version: Version, connect: &Connect) -> Vec<u8> {
     let mut flags = 0b1100_0000 | u8::from(connect.clean) << 1;
     if let Some(will) = &connect.will {
         flags |= 0b100 | will.qos << 3 | u8::from(will.retain) << 5;
@@ -64,7 +64,7 @@ pub fn connect(version: Version, connect: &Connect) -> Vec<u8> {
 }
 
 /// SUBSCRIBE (section 3.8) to filters with their options: QoS, and in MQTT 5 more.
-pub fn subscribe(
+pub(super) fn subscribe(
     version: Version,
     id: u16,
     filters: &[(&str, u8)],
@@ -86,7 +86,7 @@ pub fn subscribe(
 }
 
 /// PUBLISH (section 3.3); `id` is for QoS 1.
-pub fn publish(
+pub(super) fn publish(
     version: Version,
     id: Option<u16>,
     topic: &str,
@@ -105,6 +105,6 @@ pub fn publish(
 }
 
 /// PUBACK (section 3.4).
-pub fn puback(id: u16) -> Vec<u8> {
+pub(super) fn puback(id: u16) -> Vec<u8> {
     packet(0x40, &id.to_be_bytes())
 }
