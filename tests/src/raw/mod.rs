@@ -144,11 +144,6 @@ impl Raw {
             .unwrap();
     }
 
-    /// Sends as much of `bytes` as the broker takes: it may close the connection first.
-    pub async fn send_in_vain(&mut self, bytes: &[u8]) {
-        let _ = within("a write", self.stream.write_all(bytes)).await;
-    }
-
     /// The next packet, or `None` when the broker has closed the connection.
     pub async fn packet(&mut self) -> Option<Packet> {
         loop {
@@ -214,6 +209,21 @@ impl Raw {
         ))
         .await;
         id
+    }
+
+    /// Publishes at QoS 1 as far as the broker takes it: it may close the connection first.
+    pub async fn publish_in_vain(&mut self, topic: &str, payload: &str) {
+        let id = self.next_id();
+        let bytes = encode::publish(self.version, Some(id), topic, payload.as_bytes(), false);
+        let _ = within("a write", self.stream.write_all(&bytes)).await;
+    }
+
+    /// Waits for the next PUBACK, which must be a success.
+    pub async fn expect_puback(&mut self) -> u16 {
+        match self.packet().await {
+            Some(Packet::Puback { id, code: 0 }) => id,
+            other => panic!("PUBACK expected: {other:?}"),
+        }
     }
 
     /// Publishes at QoS 0, retained or not.

@@ -1,0 +1,117 @@
+//! Configuration errors: exit code 2 and one line that says which key and why.
+
+use std::fs;
+
+use herald_tests::{Cli, Herald};
+use tempfile::TempDir;
+
+/// Panics unless `cli` refuses the configuration with one line that names `key`.
+async fn refused(cli: Cli, key: &str) -> String {
+    let ended = cli.run().await;
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert_eq!(ended.stderr.trim_end().lines().count(), 1, "{ended:?}");
+    assert!(ended.stderr.contains(key), "{key}: {ended:?}");
+    ended.stderr
+}
+
+#[tokio::test]
+async fn the_defaults_and_the_example_are_valid() {
+    let folder = TempDir::new().unwrap();
+    Cli::new(folder.path(), &["check-config"]).succeed().await;
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../herald.example.toml");
+    let args = ["check-config", "--config", example];
+    Cli::new(folder.path(), &args).succeed().await;
+    let left = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 0, "checking makes no files");
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_the_file_is_named() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("herald.toml");
+    for (text, key) in [
+        ("[http]\nlisten_to = '127.0.0.1:0'", "http.listen_to"),
+        ("[htp]\nlisten = '127.0.0.1:0'", "htp"),
+        ("[http]\nlisten = 'somewhere'", "http.listen"),
+        ("[worker]\nconcurrency = 'many'", "worker.concurrency"),
+        ("[worker]\nconcurrency = 0", "worker.concurrency"),
+        ("[tls]\nmode = 'sometimes'", "tls.mode"),
+        ("[database]\nurl = 'oracle://x'", "database.url"),
+        (
+            "[tls]\nmode = 'off'\n[http]\nlisten = '0.0.0.0:0'",
+            "tls.mode",
+        ),
+    ] {
+        fs::write(&file, text).unwrap();
+        refused(Cli::new(folder.path(), &["check-config"]), key).await;
+        let path = file.to_str().unwrap();
+        let args = ["check-config", "--config", path];
+        refused(Cli::new(folder.path(), &args), key).await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_toml_or_not_there_is_an_error() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("other.toml");
+    let args = ["check-config", "--config", path.to_str().unwrap()];
+    refused(Cli::new(folder.path(), &args), "other.toml").await;
+    fs::write(&path, "[http\n").unwrap();
+    refused(Cli::new(folder.path(), &args), "other.toml").await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_the_environment_is_named() {
+    let folder = TempDir::new().unwrap();
+    for (name, value, key) in [
+        ("HERALD_HTTP__LISTEN", "somewhere", "http.listen"),
+        ("HERALD_HTTP__LISTEN_TO", "127.0.0.1:0", "http.listen_to"),
+        ("HERALD_WORKER__CONCURRENCY", "many", "worker.concurrency"),
+    ] {
+        let cli = Cli::new(folder.path(), &["check-config"]).env(name, value);
+        refused(cli, key).await;
+    }
+}
+
+#[tokio::test]
+async fn the_environment_goes_before_the_file() {
+    let folder = TempDir::new().unwrap();
+    fs::write(
+        folder.path().join("herald.toml"),
+        "[http]\nlisten = '127.0.0.1:1111'",
+    )
+    .unwrap();
+    let check = || Cli::new(folder.path(), &["check-config"]);
+    assert!(check().succeed().await.contains("127.0.0.1:1111"));
+    let both = check().env("HERALD_HTTP__LISTEN", "127.0.0.1:2222");
+    let printed = both.succeed().await;
+    assert!(printed.contains("127.0.0.1:2222"), "{printed}");
+    assert!(!printed.contains("127.0.0.1:1111"), "{printed}");
+}
+
+#[tokio::test]
+async fn plain_mqtt_beyond_loopback_must_be_allowed() {
+    let folder = TempDir::new().unwrap();
+    let check =
+        || Cli::new(folder.path(), &["check-config"]).env("HERALD_MQTT__LISTEN_TCP", "0.0.0.0:0");
+    let error = refused(check(), "mqtt.listen_tcp").await;
+    assert!(error.contains("mqtt.allow_plain"), "{error}");
+    let allowed = check().env("HERALD_MQTT__ALLOW_PLAIN", "true");
+    allowed.succeed().await;
+}
+
+#[tokio::test]
+async fn serve_refuses_the_same_and_makes_no_files() {
+    let mut herald = Herald::stopped(&[("HERALD_MQTT__LISTEN_TCP", "0.0.0.0:0")]);
+    let (code, error) = herald.begin_in_vain().await;
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("mqtt.listen_tcp"), "{error}");
+    assert!(!herald.data_dir().exists());
+}
+
+#[tokio::test]
+async fn a_listener_can_be_off() {
+    let herald = Herald::start_with(&[("HERALD_MQTT__LISTEN_TCP", "")]).await;
+    assert_eq!(herald.run().mqtt_tcp, None);
+    assert!(herald.run().mqtt_tls.is_some());
+}

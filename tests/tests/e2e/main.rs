@@ -1,0 +1,23 @@
+//! The real `herald` binary, its real files, and real clients: mosquitto_sub, MQTT.js, rumqttc, and a client that shows
+//! every byte.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
+
+mod banner;
+mod cli;
+mod config;
+mod delay;
+mod failures;
+mod isolation;
+mod kill;
+mod limits;
+mod login;
+mod mqttjs;
+mod notified;
+mod offline;
+mod rumqttc;
+mod send;
+mod shared;
+mod shutdown;
+mod startup;
+mod swagger;

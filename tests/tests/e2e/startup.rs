@@ -1,0 +1,107 @@
+//! First start, second start, and a clean end.
+
+use std::fs;
+
+use herald_tests::{Herald, Http, Mosquitto, Transport, Version, within};
+use reqwest::Method;
+
+use crate::notified::{inbox, notified, printed};
+
+#[tokio::test]
+async fn the_first_start_makes_all_that_is_needed() {
+    let herald = Herald::start().await;
+    let data = herald.data_dir();
+    for file in [
+        "herald.db",
+        "run.json",
+        "tls/ca.pem",
+        "tls/server.pem",
+        "tls/server.key",
+    ] {
+        assert!(data.join(file).is_file(), "{file}");
+    }
+    let run = herald.run();
+    for address in [&run.http, &run.mqtt_tls, &run.mqtt_tcp] {
+        let address = address.as_deref().unwrap();
+        assert!(address.starts_with("127.0.0.1:"), "{run:?}");
+        assert!(!address.ends_with(":0"), "{run:?}");
+    }
+    let admin = herald.http("admin").await;
+    let session = admin.get("/auth/session").await.expect(200);
+    assert_eq!(session["user"]["role"], "admin", "{session}");
+    for path in ["/healthz", "/readyz"] {
+        let answer = admin.send(admin.request(Method::GET, path)).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn only_the_owner_can_read_the_secrets() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let herald = Herald::start().await;
+    let data = herald.data_dir();
+    for secret in [data.clone(), data.join("tls/server.key")] {
+        let mode = fs::metadata(&secret).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", secret.display());
+    }
+}
+
+#[tokio::test]
+async fn a_second_start_finds_what_the_first_left() {
+    let mut herald = Herald::with_users(&["alice"]).await;
+    let ca = fs::read(herald.ca()).unwrap();
+    let id = herald.http("alice").await.send_message("hello").await;
+    herald.http("alice").await.processed(&id).await;
+
+    herald.restart().await;
+
+    assert_eq!(fs::read(herald.ca()).unwrap(), ca, "the CA");
+    let alice = herald.http("alice").await;
+    assert_eq!(alice.message(&id).await["body"], "hello");
+    let delay = herald.http("admin").await.get("/admin/delay").await;
+    assert_eq!(delay.expect(200)["ms"], 0, "the delay");
+    let client = Mosquitto::new(&herald, Version::V5, Transport::Tls, "alice");
+    let mut subscriber = client.subscribe(&[&inbox("alice")]).await;
+    assert_eq!(printed(&mut subscriber, 1).await, [notified(1, "hello")]);
+}
+
+#[tokio::test]
+async fn a_session_and_a_token_outlive_a_restart() {
+    let mut herald = Herald::with_users(&["alice"]).await;
+    let token = herald.http("alice").await.token(&["api"]).await;
+    herald.restart().await;
+    let alice = Http::bearer(&herald, &token);
+    let session = alice.get("/auth/session").await.expect(200);
+    assert_eq!(session["user"]["username"], "alice");
+}
+
+#[tokio::test]
+async fn sigterm_and_sigint_stop_the_server_cleanly() {
+    for signal in ["TERM", "INT"] {
+        let mut herald = Herald::start().await;
+        herald.signal(signal);
+        assert_eq!(herald.ended().await, Some(0), "SIG{signal}");
+        assert!(!herald.data_dir().join("run.json").exists(), "SIG{signal}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_idle_clients() {
+    let mut herald = Herald::with_users(&["alice"]).await;
+    let client = Mosquitto::new(&herald, Version::V311, Transport::Tls, "alice");
+    let _subscriber = client.subscribe(&[&inbox("alice")]).await;
+    let _silent = tokio::net::TcpStream::connect(herald.tls_address()).await;
+    let _web = herald.http("alice").await;
+    within("the stop", herald.stop()).await;
+}
+
+#[tokio::test]
+async fn what_a_killed_server_left_behind_does_not_stop_the_next() {
+    let mut herald = Herald::start().await;
+    herald.kill().await;
+    assert!(herald.data_dir().join("run.json").exists());
+    herald.begin().await;
+    herald.http("admin").await;
+}
