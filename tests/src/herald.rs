@@ -123,7 +123,8 @@ impl Herald {
 
     fn spawn(&self) -> Child {
         let output = |name| File::create(self.output(name)).unwrap();
-        self.command(&["serve"])
+        // Without a command it serves, as with `cargo run`.
+        self.command(&[])
             .stdout(output("stdout"))
             .stderr(output("stderr"))
             .spawn()

@@ -9,6 +9,8 @@ use mqtt_protocol_core::mqtt::packet::{
     SubscriptionIdentifier, UserProperty, v3_1_1, v5_0,
 };
 
+use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, ConnectReturnCode, MqttError};
+
 use super::{
     Closed, PubackCode, PublishProperties, Reason, SubackCode, UnsubackCode, Wire, decode::Connect,
 };
@@ -73,14 +75,14 @@ impl Wire {
             }
             v5_0::Connack::builder()
                 .session_present(false)
-                .reason_code(mqtt_protocol_core::mqtt::result_code::ConnectReasonCode::Success)
+                .reason_code(ConnectReasonCode::Success)
                 .props(props)
                 .build()
                 .map(Packet::from)
         } else {
             v3_1_1::Connack::builder()
                 .session_present(false)
-                .return_code(mqtt_protocol_core::mqtt::result_code::ConnectReturnCode::Accepted)
+                .return_code(ConnectReturnCode::Accepted)
                 .build()
                 .map(Packet::from)
         };
@@ -119,6 +121,20 @@ impl Wire {
         if let Ok(packet) = packet {
             let _ = self.send(packet.into());
         }
+    }
+
+    /// The client broke the protocol: in MQTT 5 it is told how. The core has done so for some errors, and refuses it then,
+    /// as it does before CONNACK.
+    pub(super) fn broken(&mut self, error: MqttError) -> Closed {
+        if self.is_v5() {
+            let packet = v5_0::Disconnect::builder()
+                .reason_code(error.into())
+                .build();
+            if let Ok(packet) = packet {
+                let _ = self.send(packet.into());
+            }
+        }
+        Closed(Some(error))
     }
 
     /// PUBACK. In 3.1.1 it carries no code: a refused message is acknowledged and dropped.
@@ -203,7 +219,7 @@ impl Wire {
             publish_v3(publish, packet_id)
         };
         match self.send(packet.map_err(|e| Closed(Some(e)))?) {
-            Err(Closed(Some(mqtt_protocol_core::mqtt::result_code::MqttError::PacketTooLarge))) => {
+            Err(Closed(Some(MqttError::PacketTooLarge))) => {
                 if let Some(id) = packet_id {
                     self.connection.release_packet_id(id);
                 }
@@ -215,7 +231,7 @@ impl Wire {
     }
 }
 
-type Built = Result<Packet, mqtt_protocol_core::mqtt::result_code::MqttError>;
+type Built = Result<Packet, MqttError>;
 
 fn publish_v3(publish: &Outgoing<'_>, packet_id: Option<u16>) -> Built {
     let mut builder = v3_1_1::Publish::builder()

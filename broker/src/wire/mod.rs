@@ -40,6 +40,18 @@ pub(crate) struct Wire {
     keep_alive: Option<Duration>,
     /// MQTT 5: the client wants reason strings (section 3.1.2.11.7).
     problem_information: bool,
+    /// The next byte is not the first of a packet.
+    in_packet: bool,
+}
+
+/// The flags that the fixed header of each packet type must have (MQTT 5 section 2.1.3), which the core does not check.
+fn valid_flags(first: u8) -> bool {
+    let (packet_type, flags) = (first >> 4, first & 0x0F);
+    match packet_type {
+        3 => flags & 0b0110 != 0b0110,
+        6 | 8 | 10 => flags == 0b0010,
+        _ => flags == 0,
+    }
 }
 
 impl Wire {
@@ -55,6 +67,7 @@ impl Wire {
             out: Vec::new(),
             keep_alive: None,
             problem_information: true,
+            in_packet: false,
         }
     }
 
@@ -63,8 +76,21 @@ impl Wire {
         &mut self,
         input: &mut Cursor<&[u8]>,
     ) -> Result<Option<Incoming>, Closed> {
+        if !self.in_packet
+            && !input
+                .remaining_slice()
+                .first()
+                .is_none_or(|b| valid_flags(*b))
+        {
+            return Err(self.broken(MqttError::MalformedPacket));
+        }
         let events = self.connection.recv(input);
-        self.process(events)
+        // Every packet, once complete, makes at least one event.
+        self.in_packet = events.is_empty();
+        self.process(events).map_err(|closed| match closed {
+            Closed(Some(e)) => self.broken(e),
+            orderly => orderly,
+        })
     }
 
     /// The keep-alive time has passed without a packet (MQTT 5 section 3.1.2.10).

@@ -17,7 +17,15 @@ async fn refused(cli: Cli, key: &str) -> String {
 #[tokio::test]
 async fn the_defaults_and_the_example_are_valid() {
     let folder = TempDir::new().unwrap();
-    Cli::new(folder.path(), &["check-config"]).succeed().await;
+    let printed = Cli::new(folder.path(), &["check-config"]).succeed().await;
+    for default in [
+        "./data",
+        "127.0.0.1:8443",
+        "127.0.0.1:8883",
+        "127.0.0.1:1883",
+    ] {
+        assert!(printed.contains(default), "{default}: {printed}");
+    }
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../herald.example.toml");
     let args = ["check-config", "--config", example];
     Cli::new(folder.path(), &args).succeed().await;

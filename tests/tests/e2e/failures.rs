@@ -37,7 +37,7 @@ async fn a_data_directory_that_is_a_file_is_named_and_kept() {
 }
 
 #[tokio::test]
-async fn a_data_directory_below_a_file_is_named() {
+async fn a_database_that_cannot_be_made_is_named() {
     let mut herald = Herald::stopped(&[("HERALD_DATABASE__URL", "sqlite:///dev/null/herald.db")]);
     fails(&mut herald, &["/dev/null"]).await;
 }
