@@ -5,14 +5,13 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    process::Stdio,
     thread,
 };
 
 use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::{
     cli::{self, Cli},
@@ -124,22 +123,15 @@ impl Herald {
     fn spawn(&self) -> Child {
         let output = |name| File::create(self.output(name)).unwrap();
         // Without a command it serves, as with `cargo run`.
-        self.command(&[])
+        cli::command()
+            .current_dir(self.folder.path())
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .envs(self.settings.iter().map(|(k, v)| (k, v)))
             .stdout(output("stdout"))
             .stderr(output("stderr"))
             .spawn()
             .unwrap()
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = cli::command();
-        command
-            .current_dir(self.folder.path())
-            .args(args)
-            .args(["--data-dir".as_ref(), self.data_dir().as_os_str()])
-            .envs(self.settings.iter().map(|(k, v)| (k, v)))
-            .stdin(Stdio::null());
-        command
     }
 
     /// `herald ARGS... --data-dir` with this server's folder.

@@ -12,10 +12,11 @@ use anyhow::{Context as _, Result, bail};
 use crate::step::{root, step};
 
 /// Programs that the tests run, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     ("mosquitto_sub", "mosquitto-clients"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("curl", "curl"),
+    ("chromium", "chromium"),
 ];
 
 pub(crate) fn run() -> Result<()> {

@@ -136,13 +136,15 @@ async fn a_malformed_message_is_refused_over_mqtt() {
 #[tokio::test]
 async fn an_oversized_packet_ends_its_connection_only() {
     let herald = Herald::with_users(&["alice", "bob"]).await;
-    let payload = "x".repeat(PACKET_BYTES);
     for version in Version::BOTH {
         let mut bob = Raw::connect(&herald, version, "bob").await;
-        let mut alice = Raw::connect(&herald, version, "alice").await;
-        alice.publish_in_vain(&messages("alice"), &payload).await;
-        let expected = (version == Version::V5).then_some(0x95);
-        assert_eq!(alice.ended().await, expected, "{version:?}");
+        for length in [PACKET_BYTES, 16 * PACKET_BYTES] {
+            let mut alice = Raw::connect(&herald, version, "alice").await;
+            let payload = "x".repeat(length);
+            alice.publish_in_vain(&messages("alice"), &payload).await;
+            let expected = (version == Version::V5).then_some(0x95);
+            assert_eq!(alice.ended().await, expected, "{version:?}: {length}");
+        }
         bob.ping().await;
     }
     sent_nothing(&herald.http("alice").await).await;

@@ -1,10 +1,16 @@
-//! The documentation, and an API that does what it says. A browser has its own test.
+//! The documentation, an API that does what it says, and the page in a browser.
+
+use std::time::Duration;
 
 use herald_tests::{Herald, Http, password};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::notified::inbox;
+
+/// A browser takes its time to start beside other tests.
+const BROWSER: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn the_documentation_is_swagger_ui_and_complete() {
@@ -148,4 +154,31 @@ async fn following_the_document_signs_in_and_sends() {
         .await
         .expect(200);
     assert_eq!(access["inbox"], inbox("alice"));
+}
+
+/// A person in a real browser: `tests/js/swagger.mjs` clicks through the page.
+#[tokio::test]
+async fn swagger_ui_signs_in_and_sends_in_a_browser() {
+    let herald = Herald::with_users(&["alice"]).await;
+    let page = format!("https://{}/docs", herald.http_address());
+    let browser = Command::new("node")
+        .args(["swagger.mjs", &page, "alice", &password("alice"), "clicked"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/js"))
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(BROWSER, browser)
+        .await
+        .expect("the browser is done in time")
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["login"], &told["send"]), (&json!(200), &json!(202)));
+    assert_eq!(told["problems"], json!([]));
+    let sent = herald
+        .http("alice")
+        .await
+        .get("/messages")
+        .await
+        .expect(200);
+    assert_eq!(sent["items"][0]["body"], "clicked", "{sent}");
 }
