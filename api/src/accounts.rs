@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,7 +11,7 @@ use herald_acl::{Role, Username};
 use herald_store::{CreateUser, Scopes, Store, StoreError, Timestamp, Token, User, UserId};
 
 use crate::{
-    passwords::{PasswordError, Passwords},
+    passwords::{PasswordError, Passwords, Turn},
     secret,
     throttle::{Attempt, Throttle},
 };
@@ -42,6 +43,9 @@ pub enum AccountError {
     /// A new password is too short or too long.
     #[error("a password has {} to {} bytes", PASSWORD_BYTES.start(), PASSWORD_BYTES.end())]
     PasswordLength,
+    /// A new password starts with [`TOKEN_PREFIX`]: MQTT, where both come in one field, would take it for a token.
+    #[error("a password cannot start with {}, as access tokens do", TOKEN_PREFIX)]
+    PasswordLooksLikeToken,
     /// A token name is empty, too long or has control characters.
     #[error(
         "a token name has {} to {} characters, none of them a control character",
@@ -98,7 +102,7 @@ impl fmt::Debug for IssuedToken {
 pub struct Accounts {
     store: Store,
     passwords: Passwords,
-    throttle: Throttle,
+    throttle: Arc<Throttle>,
 }
 
 impl fmt::Debug for Accounts {
@@ -114,13 +118,14 @@ impl Accounts {
         Self {
             store,
             passwords: Passwords::new(),
-            throttle: Throttle::default(),
+            throttle: Arc::default(),
         }
     }
 
     /// The user with this name and password, throttled by `address`: ten failures of one address on one account
-    /// within five minutes, or thirty on any, are followed by [`AccountError::Throttled`]. `None` does not tell
-    /// whether the name, the password or the account's state is at fault.
+    /// within five minutes, or a hundred on any, are followed by [`AccountError::Throttled`]. Parallel guesses exceed
+    /// that by no more than the hashes computed at once. `None` does not tell whether the name, the password or the
+    /// account's state is at fault.
     pub async fn login(
         &self,
         username: &str,
@@ -128,14 +133,13 @@ impl Accounts {
         address: IpAddr,
     ) -> Result<Option<User>, AccountError> {
         let attempt = Attempt::new(address, Username::parse(username).ok());
-        self.throttle
-            .begin(&attempt, Instant::now())
-            .map_err(|retry_after| AccountError::Throttled { retry_after })?;
-        let result = self.verify(username, password).await;
-        if !matches!(result, Ok(None)) {
-            self.throttle.refund(&attempt);
-        }
-        result
+        self.check_throttle(&attempt)?;
+        let turn = self.passwords.turn().await?;
+        // Others may have failed while this one waited.
+        self.check_throttle(&attempt)?;
+        let throttle = Arc::clone(&self.throttle);
+        let on_failure = move || throttle.record_failure(&attempt, Instant::now());
+        self.verify_in(turn, username, password, on_failure).await
     }
 
     /// The user with this name and password, not throttled. An unknown name, a disabled user and a wrong password
@@ -145,17 +149,36 @@ impl Accounts {
         username: &str,
         password: &str,
     ) -> Result<Option<User>, AccountError> {
+        let turn = self.passwords.turn().await?;
+        self.verify_in(turn, username, password, || ()).await
+    }
+
+    fn check_throttle(&self, attempt: &Attempt) -> Result<(), AccountError> {
+        self.throttle
+            .check(attempt, Instant::now())
+            .map_err(|retry_after| AccountError::Throttled { retry_after })
+    }
+
+    /// Reads the user only now that it is its turn: waiting, it would miss a change of the password.
+    async fn verify_in(
+        &self,
+        turn: Turn,
+        username: &str,
+        password: &str,
+        on_failure: impl FnOnce() + Send + 'static,
+    ) -> Result<Option<User>, AccountError> {
         let user = match Username::parse(username) {
             Ok(username) => self.store.user_by_name(&username).await?,
             Err(_) => None,
         };
         let user = user.filter(|user| !user.disabled);
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
-        let matches = self.passwords.matches(password, hash).await?;
+        let matches = turn.matches(password, hash, on_failure).await?;
         Ok(user.filter(|_| matches))
     }
 
-    /// Creates an account. Errors: [`AccountError::Taken`], [`AccountError::PasswordLength`].
+    /// Creates an account. Errors: [`AccountError::Taken`], [`AccountError::PasswordLength`],
+    /// [`AccountError::PasswordLooksLikeToken`].
     pub async fn create_user(
         &self,
         username: Username,
@@ -166,11 +189,11 @@ impl Accounts {
         self.create_unchecked(username, password, role).await
     }
 
-    /// Replaces a user's password and ends the user's browser sessions. Answers whether there is such a user. Error:
-    /// [`AccountError::PasswordLength`].
+    /// Replaces a user's password and ends the user's browser sessions. Answers whether there is such a user. Errors:
+    /// [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`].
     pub async fn set_password(&self, user: &UserId, password: &str) -> Result<bool, AccountError> {
         check_new_password(password)?;
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.passwords.turn().await?.hash(password).await?;
         Ok(self.store.set_password(user, &hash, None).await?)
     }
 
@@ -203,7 +226,7 @@ impl Accounts {
         password: &str,
         role: Role,
     ) -> Result<User, AccountError> {
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.passwords.turn().await?.hash(password).await?;
         match self
             .store
             .create_user(&username, role, &hash, Timestamp::now())
@@ -260,9 +283,11 @@ impl Accounts {
 }
 
 fn check_new_password(password: &str) -> Result<(), AccountError> {
-    if PASSWORD_BYTES.contains(&password.len()) {
-        Ok(())
-    } else {
-        Err(AccountError::PasswordLength)
+    if !PASSWORD_BYTES.contains(&password.len()) {
+        return Err(AccountError::PasswordLength);
     }
+    if password.starts_with(TOKEN_PREFIX) {
+        return Err(AccountError::PasswordLooksLikeToken);
+    }
+    Ok(())
 }

@@ -108,7 +108,7 @@ impl NewDelay {
 struct NewUser {
     /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
     username: Text,
-    /// 8 to 1024 bytes.
+    /// 8 to 1024 bytes, not starting with `hrld_`.
     password: Password,
     /// An ordinary user, unless given.
     role: Option<RoleName>,

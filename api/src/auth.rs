@@ -82,7 +82,8 @@ enum Done {
 impl AuthApi {
     /// Sign in
     ///
-    /// Sets the session cookie. Errors: 401 `invalid_credentials`, 429 `too_many_attempts` (with Retry-After).
+    /// Sets the session cookie. Errors: 401 `invalid_credentials`, 429 `too_many_attempts` (with Retry-After), after
+    /// 10 failures within 5 minutes of one address on one account, or 100 on all.
     #[oai(path = "/auth/login", method = "post", operation_id = "login")]
     async fn login(
         &self,

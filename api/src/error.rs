@@ -162,9 +162,10 @@ impl From<AccountError> for ApiError {
             )
             .retry_after(retry_after),
             AccountError::Taken => Self::new(Code::UsernameTaken, "The username is taken."),
-            AccountError::PasswordLength | AccountError::TokenName | AccountError::NoScope => {
-                Self::invalid(error.to_string())
-            }
+            AccountError::PasswordLength
+            | AccountError::PasswordLooksLikeToken
+            | AccountError::TokenName
+            | AccountError::NoScope => Self::invalid(error.to_string()),
             AccountError::Store(error) => error.into(),
             AccountError::Hashing(_) => Self::internal(&error),
         }

@@ -15,6 +15,9 @@ use crate::{
     text::DateTime,
 };
 
+/// About how much a page holds, in bytes.
+const MAX_PAGE: usize = 1024 * 1024;
+
 pub(crate) struct NotificationsApi(pub(crate) Arc<State>);
 
 /// What happened.
@@ -103,10 +106,15 @@ impl NotificationsApi {
         let notifications = self
             .0
             .store
-            .notifications(&caller.user.id, seq(after.0), limit.0 + 1)
+            .notifications(&caller.user.id, seq(after.0), limit.0, MAX_PAGE)
             .await?;
-        let (notifications, next) = page::cut(notifications, limit.0, |item| item.seq.0);
-        let items = notifications.iter().map(view).collect::<Result<_, _>>()?;
+        let last = notifications.items.last().map(|item| item.seq.0);
+        let next = last.filter(|_| notifications.more);
+        let items = notifications
+            .items
+            .iter()
+            .map(view)
+            .collect::<Result<_, _>>()?;
         Ok(Json(NotificationList { items, next }))
     }
 

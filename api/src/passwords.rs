@@ -14,8 +14,10 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// Hashes computed at once: bounds memory and leaves processors to everyone else.
 const AT_ONCE: usize = 2;
-/// How long a hash may wait for its turn.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+/// How long a hash may wait for its turn: less than the 10 s that an MQTT client has to connect.
+const MAX_WAIT: Duration = Duration::from_secs(8);
+/// How many may wait: about as many as get their turn in that time.
+const MAX_WAITING: usize = 1000;
 /// A hash of nothing anyone knows, with the parameters above: what a password of an unknown user is compared with.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdA$\
                       AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -31,102 +33,142 @@ pub(crate) enum PasswordError {
     Argon2(String),
 }
 
-/// Hashes and compares passwords.
+/// Hands out the turns to hash or compare a password.
 pub(crate) struct Passwords {
-    argon2: Argon2<'static>,
     turns: Arc<Semaphore>,
+    waiting: Semaphore,
+}
+
+/// The right to compute one hash now.
+pub(crate) struct Turn {
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Passwords {
     pub(crate) fn new() -> Self {
-        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
-            .expect("constants within the limits of Argon2");
         Self {
-            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            waiting: Semaphore::new(MAX_WAITING),
         }
     }
 
+    /// Waits for a turn; first come, first served.
+    pub(crate) async fn turn(&self) -> Result<Turn, PasswordError> {
+        let _waiting = self
+            .waiting
+            .try_acquire()
+            .map_err(|_| PasswordError::Busy)?;
+        match timeout(MAX_WAIT, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Turn { _permit: permit }),
+            Ok(Err(_)) | Err(_) => Err(PasswordError::Busy),
+        }
+    }
+}
+
+impl Turn {
     /// The PHC string of a password with a fresh salt.
-    pub(crate) async fn hash(&self, password: &str) -> Result<String, PasswordError> {
-        let (argon2, password) = (self.argon2.clone(), password.to_owned());
-        self.in_turn(move || {
-            argon2
-                .hash_password(password.as_bytes())
-                .map(|hash| hash.to_string())
-                .map_err(|error| PasswordError::Argon2(error.to_string()))
+    pub(crate) async fn hash(self, password: &str) -> Result<String, PasswordError> {
+        let password = password.to_owned();
+        self.compute(move || {
+            let hash = argon2().hash_password(password.as_bytes());
+            Ok(hash.map_err(failed)?.to_string())
         })
         .await
     }
 
-    /// Whether a password has this hash. `None` costs the same and never matches.
+    /// Whether a password has this hash. `None` costs the same and never matches. A mismatch is reported before the
+    /// turn ends, even if the caller has given up.
     pub(crate) async fn matches(
-        &self,
+        self,
         password: &str,
         hash: Option<&str>,
+        on_mismatch: impl FnOnce() + Send + 'static,
     ) -> Result<bool, PasswordError> {
         let known = hash.is_some();
-        let (argon2, password) = (self.argon2.clone(), password.to_owned());
+        let password = password.to_owned();
         let hash = hash.unwrap_or(NOBODY).to_owned();
-        self.in_turn(move || {
-            let hash = PasswordHash::new(&hash)
-                .map_err(|error| PasswordError::Argon2(error.to_string()))?;
-            Ok(argon2.verify_password(password.as_bytes(), &hash).is_ok() && known)
+        self.compute(move || {
+            let hash = PasswordHash::new(&hash).map_err(failed)?;
+            let matches = argon2().verify_password(password.as_bytes(), &hash).is_ok() && known;
+            if !matches {
+                on_mismatch();
+            }
+            Ok(matches)
         })
         .await
     }
 
-    async fn in_turn<T: Send + 'static>(
-        &self,
+    async fn compute<T: Send + 'static>(
+        self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let turn: OwnedSemaphorePermit =
-            match timeout(MAX_WAIT, Arc::clone(&self.turns).acquire_owned()).await {
-                Ok(Ok(turn)) => turn,
-                Ok(Err(_)) | Err(_) => return Err(PasswordError::Busy),
-            };
         // The turn goes with the work: a caller that gives up does not make room while its hash is still computed.
         tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _turn = self;
             work()
         })
         .await
-        .map_err(|error| PasswordError::Argon2(error.to_string()))?
+        .map_err(failed)?
     }
+}
+
+fn failed(error: impl ToString) -> PasswordError {
+    PasswordError::Argon2(error.to_string())
+}
+
+fn argon2() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
+        .expect("constants within the limits of Argon2");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
+
+    async fn hash(password: &str) -> String {
+        let turn = Passwords::new().turn().await.unwrap();
+        turn.hash(password).await.unwrap()
+    }
+
+    async fn matches(password: &str, hash: Option<&str>) -> bool {
+        let turn = Passwords::new().turn().await.unwrap();
+        turn.matches(password, hash, || ()).await.unwrap()
+    }
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
-        let passwords = Passwords::new();
-        let hash = passwords.hash("correct horse").await.unwrap();
+        let hash = hash("correct horse").await;
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(
-            passwords
-                .matches("correct horse", Some(&hash))
-                .await
-                .unwrap()
-        );
-        assert!(
-            !passwords
-                .matches("battery staple", Some(&hash))
-                .await
-                .unwrap()
-        );
+        assert!(matches("correct horse", Some(&hash)).await);
+        assert!(!matches("battery staple", Some(&hash)).await);
     }
 
     #[tokio::test]
     async fn nobody_is_compared_with_the_same_parameters_and_never_matches() {
-        let passwords = Passwords::new();
         let nobody = PasswordHash::new(NOBODY).unwrap();
-        let real = PasswordHash::new(&passwords.hash("anything").await.unwrap()).unwrap();
+        let real = PasswordHash::new(&hash("anything").await).unwrap();
         assert_eq!(nobody.params, real.params);
         assert_eq!(nobody.algorithm, real.algorithm);
         assert_eq!(nobody.hash.unwrap().len(), real.hash.unwrap().len());
-        assert!(!passwords.matches("anything", None).await.unwrap());
+        assert!(!matches("anything", None).await);
+    }
+
+    #[tokio::test]
+    async fn a_mismatch_is_reported_within_the_turn_even_if_the_caller_has_given_up() {
+        let passwords = Passwords::new();
+        let turns = Arc::clone(&passwords.turns);
+        let (report, reported) = tokio::sync::oneshot::channel();
+        let turn = passwords.turn().await.unwrap();
+        let given_up = turn
+            .matches("anything", None, move || {
+                report.send(turns.available_permits()).unwrap();
+            })
+            .now_or_never();
+        assert!(given_up.is_none());
+        assert_eq!(reported.await.unwrap(), AT_ONCE - 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -136,9 +178,25 @@ mod tests {
             .acquire_many_owned(AT_ONCE as u32)
             .await
             .unwrap();
-        assert!(matches!(
-            passwords.hash("anything").await,
-            Err(PasswordError::Busy)
-        ));
+        let start = tokio::time::Instant::now();
+        assert!(matches!(passwords.turn().await, Err(PasswordError::Busy)));
+        assert_eq!(start.elapsed().as_secs(), MAX_WAIT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_so_many_wait_for_a_turn() {
+        let passwords = Passwords::new();
+        let _all = Arc::clone(&passwords.turns)
+            .acquire_many_owned(AT_ONCE as u32)
+            .await
+            .unwrap();
+        let mut waiting: Vec<_> = (0..MAX_WAITING)
+            .map(|_| Box::pin(passwords.turn()))
+            .collect();
+        for turn in &mut waiting {
+            assert!(turn.now_or_never().is_none());
+        }
+        let one_more = passwords.turn().now_or_never();
+        assert!(matches!(one_more, Some(Err(PasswordError::Busy))));
     }
 }

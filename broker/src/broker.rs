@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long sessions may take to end when the broker stops.
-const GOODBYE: Duration = Duration::from_secs(10);
+const GOODBYE: Duration = Duration::from_secs(15);
 
 /// An MQTT broker. Cheap to clone.
 #[derive(Clone)]
@@ -77,9 +77,19 @@ impl Broker {
         self.ctx.metrics.shared_dropped.add(dropped);
     }
 
+    /// Tells the sessions of `username` that something may be in their inbox.
+    pub fn nudge(&self, username: &Username) {
+        self.ctx.registry.nudge(username);
+    }
+
     /// Live sessions.
     pub fn sessions(&self) -> usize {
         self.ctx.registry.len()
+    }
+
+    /// Whether connections are served and shared topics routed.
+    pub fn is_ready(&self) -> bool {
+        !self.ctx.stop.is_cancelled() && self.ctx.bus.is_ready()
     }
 
     /// Counters since start.

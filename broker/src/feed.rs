@@ -5,7 +5,10 @@
 
 use std::collections::VecDeque;
 
-use crate::host::Notification;
+use crate::host::{Batch, Notification};
+
+/// Fresh notifications kept ready without a read. Those of a read are bounded by its bytes.
+const FRESH: usize = 4;
 
 /// What the session should do now.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(crate) struct Feed {
     behind: bool,
     /// A read is under way.
     reading: bool,
+    /// The first number that could not be sent: the cursor stops before it.
+    withheld: Option<i64>,
 }
 
 impl Feed {
@@ -52,6 +57,7 @@ impl Feed {
             window: window.max(1),
             behind: true,
             reading: false,
+            withheld: None,
         }
     }
 
@@ -63,7 +69,7 @@ impl Feed {
     /// A fresh notification came with a wake-up. A caught-up feed takes it as it is; any other reads the log.
     pub(crate) fn offer(&mut self, fresh: Notification) {
         let tail = self.tail();
-        if fresh.seq == tail + 1 && self.ready.len() < self.window && !self.behind {
+        if fresh.seq - 1 == tail && self.ready.len() < FRESH && !self.behind {
             self.ready.push_back(fresh);
         } else if fresh.seq > tail {
             self.behind = true;
@@ -104,11 +110,17 @@ impl Feed {
         });
     }
 
-    /// The read that [`Next::Read`] asked for answered `batch`.
-    pub(crate) fn read_done(&mut self, batch: Vec<Notification>, limit: usize) {
+    /// The notification just handed out is larger than the client takes. It stays unacknowledged for good: a client of the
+    /// same user that takes larger ones still gets it.
+    pub(crate) fn withhold(&mut self, seq: i64) {
+        self.withheld.get_or_insert(seq);
+    }
+
+    /// The read that [`Next::Read`] asked for is done.
+    pub(crate) fn read_done(&mut self, batch: Batch) {
         self.reading = false;
-        self.behind |= batch.len() >= limit;
-        for n in batch {
+        self.behind |= batch.more;
+        for n in batch.notifications {
             if n.seq > self.tail() {
                 self.ready.push_back(n);
             }
@@ -126,7 +138,7 @@ impl Feed {
         while self.in_flight.front().is_some_and(|f| f.acknowledged) {
             up_to = self.in_flight.pop_front().map(|f| f.seq);
         }
-        up_to
+        up_to.map(|seq| self.withheld.map_or(seq, |withheld| seq.min(withheld - 1)))
     }
 }
 
@@ -143,11 +155,42 @@ mod tests {
         }
     }
 
+    fn batch(log: std::ops::Range<i64>, limit: usize) -> Batch {
+        Batch {
+            more: log.end - log.start > limit as i64,
+            notifications: log.take(limit).map(n).collect(),
+        }
+    }
+
+    #[test]
+    fn the_cursor_never_moves_over_what_was_withheld() {
+        let mut feed = Feed::new(0, 4);
+        feed.next();
+        feed.read_done(batch(1..4, 4));
+        assert_eq!(feed.next(), Next::Send(n(1)));
+        feed.sent(1, 1);
+        assert_eq!(feed.next(), Next::Send(n(2)));
+        feed.withhold(2);
+        assert_eq!(feed.next(), Next::Send(n(3)));
+        feed.sent(2, 3);
+        assert_eq!(feed.acknowledge(2), None);
+        assert_eq!(feed.acknowledge(1), Some(1));
+    }
+
+    #[test]
+    fn a_start_behind_the_highest_number_there_can_be_is_no_fault() {
+        let mut feed = Feed::new(i64::MAX, 4);
+        feed.next();
+        feed.read_done(Batch::default());
+        feed.offer(n(1));
+        assert_eq!(feed.next(), Next::Wait);
+    }
+
     #[test]
     fn a_new_feed_reads_before_it_waits() {
         let mut feed = Feed::new(7, 4);
         assert_eq!(feed.next(), Next::Read { after: 7, limit: 4 });
-        feed.read_done(vec![], 4);
+        feed.read_done(batch(1..1, 4));
         assert_eq!(feed.next(), Next::Wait);
     }
 
@@ -155,7 +198,7 @@ mod tests {
     fn a_caught_up_feed_needs_no_read() {
         let mut feed = Feed::new(0, 4);
         feed.next();
-        feed.read_done(vec![], 4);
+        feed.read_done(batch(1..1, 4));
         feed.offer(n(1));
         assert_eq!(feed.next(), Next::Send(n(1)));
     }
@@ -164,7 +207,7 @@ mod tests {
     fn acknowledgements_out_of_order_move_the_cursor_only_over_a_full_run() {
         let mut feed = Feed::new(0, 4);
         feed.next();
-        feed.read_done(vec![n(1), n(2), n(3)], 4);
+        feed.read_done(batch(1..4, 4));
         for id in 1..=3 {
             assert_eq!(feed.next(), Next::Send(n(i64::from(id))));
             feed.sent(id, i64::from(id));
@@ -229,7 +272,7 @@ mod tests {
             };
             let answer = |feed: &mut Feed, read: &mut Option<(i64, usize)>, log: i64| {
                 if let Some((after, limit)) = read.take() {
-                    feed.read_done((after + 1..=log).take(limit).map(n).collect(), limit);
+                    feed.read_done(batch(after + 1..log + 1, limit));
                 }
             };
             pump(&mut feed, &mut read, &mut in_flight);

@@ -61,18 +61,31 @@ pub struct Notification {
     pub payload: Bytes,
 }
 
+/// A part of an inbox.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// In order.
+    pub notifications: Vec<Notification>,
+    /// There are others after these.
+    pub more: bool,
+}
+
 /// The durable log of notifications of each user.
 pub trait Inbox: std::marker::Send + Sync + 'static {
     /// The highest number that any session of `user` has acknowledged; 0 for none.
     fn acknowledged(&self, user: &Identity) -> BoxFuture<'static, Result<i64, HostError>>;
 
-    /// Up to `limit` notifications with a number greater than `after`, in order.
+    /// The number of the newest notification of `user`; 0 if there is none.
+    fn newest(&self, user: &Identity) -> BoxFuture<'static, Result<i64, HostError>>;
+
+    /// Up to `limit` notifications with a number greater than `after`, in order. Fewer if they are large, but one at
+    /// least if there is one.
     fn read(
         &self,
         user: &Identity,
         after: i64,
         limit: usize,
-    ) -> BoxFuture<'static, Result<Vec<Notification>, HostError>>;
+    ) -> BoxFuture<'static, Result<Batch, HostError>>;
 
     /// Records that everything up to `up_to` has been acknowledged. It may be written later, in a batch: losing it
     /// costs a repeat. [`Inbox::acknowledged`] already counts it.
@@ -97,6 +110,9 @@ pub enum SendRefusal {
     /// Too long, too many (MQTT 5: 0x97); the text says what limit.
     #[error("{0}")]
     Quota(String),
+    /// Nothing was written, as too much waits to be (MQTT 5: 0x97); the client should try again.
+    #[error("the server is busy; try again")]
+    Busy,
     /// Nothing was written; the client should try again.
     #[error("the message could not be stored; try again")]
     Unavailable,

@@ -62,6 +62,12 @@ impl Mailbox {
         self.ready.notify_one();
     }
 
+    /// There may be more in the inbox than the session was told of.
+    pub(crate) fn nudge(&self) {
+        self.state.lock().mail.missed = true;
+        self.ready.notify_one();
+    }
+
     /// A shared message for one of the session's subscriptions. Answers how many older ones had to go.
     pub(crate) fn deliver(&self, delivery: Delivery) -> u64 {
         let mut dropped = 0;

@@ -133,6 +133,14 @@ impl Registry {
         dropped
     }
 
+    /// Makes the sessions of `username` look into their inbox.
+    pub(crate) fn nudge(&self, username: &Username) {
+        let state = self.state.lock();
+        for entry in state.users.get(username).into_iter().flatten() {
+            entry.mailbox.nudge();
+        }
+    }
+
     /// Ends all sessions.
     pub(crate) fn stop_all(&self, reason: Reason) {
         for entry in self.state.lock().users.values().flatten() {

@@ -31,13 +31,23 @@ pub(crate) fn create(dir: &Path) -> anyhow::Result<()> {
 
 /// Takes the directory for this process, or says that another has it.
 pub(crate) fn lock(dir: &Path) -> anyhow::Result<Lock> {
-    let path = dir.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    lock_file(&dir.join("lock"), "data directory", dir)
+}
+
+/// Takes the database, which may lie elsewhere, for this process.
+pub(crate) fn lock_database(file: &Path) -> anyhow::Result<Lock> {
+    let mut path = file.as_os_str().to_owned();
+    path.push(".lock");
+    lock_file(Path::new(&path), "database", file)
+}
+
+fn lock_file(path: &Path, what: &str, of: &Path) -> anyhow::Result<Lock> {
+    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => bail!(
-            "another server is running on the data directory {}; stop it first, or choose another with --data-dir",
-            dir.display()
+            "another server is running on the {what} {}; stop it first, or choose another",
+            of.display()
         ),
         Err(TryLockError::Error(e)) => {
             Err(e).with_context(|| format!("cannot lock {}", path.display()))

@@ -6,12 +6,15 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_api::{AccountError, Accounts, Scope, TOKEN_PREFIX};
 use herald_broker::{
-    Authenticate, HostError, Identity, Inbox, Intake, Login, LoginRefusal, Notification, Send,
-    SendRefusal,
+    Authenticate, Batch, HostError, Identity, Inbox, Intake, Login, LoginRefusal, Notification,
+    Send, SendRefusal,
 };
 use herald_store::{Accepted, Seq, Store, Timestamp, User, UserId};
 
-use crate::acks::Acks;
+use crate::{acks::Acks, turns::Turns};
+
+/// About how much of an inbox a session reads at once.
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// The broker's host.
 pub(crate) struct Host {
@@ -19,6 +22,7 @@ pub(crate) struct Host {
     pub(crate) store: Store,
     pub(crate) acks: Arc<Acks>,
     pub(crate) message_bytes: usize,
+    pub(crate) turns: Arc<Turns>,
 }
 
 /// A notification as the broker takes it.
@@ -87,13 +91,22 @@ impl Inbox for Host {
         user: &Identity,
         after: i64,
         limit: usize,
-    ) -> BoxFuture<'static, Result<Vec<Notification>, HostError>> {
+    ) -> BoxFuture<'static, Result<Batch, HostError>> {
         let (store, user) = (self.store.clone(), user_id(user));
         async move {
-            let read = store.notifications(&user, Seq(after), limit as u32).await;
-            Ok(read.map_err(host_error)?.iter().map(notification).collect())
+            let read = store.notifications(&user, Seq(after), limit as u32, BATCH_BYTES);
+            let read = read.await.map_err(host_error)?;
+            Ok(Batch {
+                notifications: read.items.iter().map(notification).collect(),
+                more: read.more,
+            })
         }
         .boxed()
+    }
+
+    fn newest(&self, user: &Identity) -> BoxFuture<'static, Result<i64, HostError>> {
+        let (store, user) = (self.store.clone(), user_id(user));
+        async move { Ok(store.last_seq(&user).await.map_err(host_error)?.0) }.boxed()
     }
 
     fn acknowledge(&self, user: &Identity, up_to: i64) {
@@ -108,6 +121,7 @@ fn host_error(e: herald_store::StoreError) -> HostError {
 impl Intake for Host {
     fn send(&self, user: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
         let (store, user, limit) = (self.store.clone(), user_id(user), self.message_bytes);
+        let turns = self.turns.clone();
         async move {
             herald_store::check_body(&send.body, limit).map_err(|e| match e {
                 herald_store::BodyError::TooLong { .. } => SendRefusal::Quota(e.to_string()),
@@ -117,15 +131,15 @@ impl Intake for Host {
                 herald_store::check_idempotency_key(key)
                     .map_err(|e| SendRefusal::Invalid(e.to_string()))?;
             }
-            let accepted = store.accept(&user, send.body, send.idempotency_key, Timestamp::now());
+            let _turn = turns.wait(&user).await;
+            let now = Timestamp::now();
+            let accepted = store.accept_patiently(&user, send.body, send.idempotency_key, now);
             match accepted.await {
                 Ok(Accepted::New(_) | Accepted::Existing(_)) => Ok(()),
                 Ok(Accepted::KeyConflict) => Err(SendRefusal::Invalid(
                     "this idempotency_key was used for another body".into(),
                 )),
-                Err(herald_store::StoreError::Busy) => {
-                    Err(SendRefusal::Quota("the server is busy; try again".into()))
-                }
+                Err(herald_store::StoreError::Busy) => Err(SendRefusal::Busy),
                 Err(e) => {
                     tracing::error!(error = %e, "a message could not be stored");
                     Err(SendRefusal::Unavailable)

@@ -14,6 +14,7 @@ mod run_file;
 mod serve;
 mod signals;
 mod tls;
+mod turns;
 
 use std::process::ExitCode;
 

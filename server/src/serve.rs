@@ -7,9 +7,13 @@ use futures_util::FutureExt as _;
 use herald_acl::Policy;
 use herald_api::{Accounts, ApiOptions, MqttStream};
 use herald_broker::Broker;
-use herald_store::{Finished, Store, StoreOptions};
-use herald_worker::{Echo, Worker, WorkerOptions};
-use tokio::{net::TcpListener, time::Instant};
+use herald_store::{Store, StoreOptions};
+use herald_worker::{Echo, Event, Worker, WorkerOptions};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -25,11 +29,17 @@ use crate::{
     signals, tls,
 };
 
-/// How long requests under way, and messages being processed, may take to end.
+/// How long messages being processed may take to end.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// How long HTTP requests under way may take to end.
+const HTTP_GRACE: Duration = Duration::from_secs(5);
 
 /// An HTTP connection on which nothing happens is closed.
 const HTTP_IDLE: Duration = Duration::from_secs(60);
+
+/// Clients join packets into WebSocket messages, which are then larger than any packet.
+const WEBSOCKET_MESSAGE: usize = 1024 * 1024;
 
 /// The sockets, bound before anything else is promised.
 struct Sockets {
@@ -44,7 +54,9 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let _lock = data_dir::lock(&config.data_dir)?;
     RunFile::forget(&config.data_dir);
     let tls = tls::server_config(&config)?;
-    let store = Store::open(StoreOptions::sqlite(&config.database_file()?)).await?;
+    let database = config.database_file()?;
+    let _database_lock = data_dir::lock_database(&database)?;
+    let store = Store::open(StoreOptions::sqlite(&database)).await?;
     let served = serve_from(&config, tls, &store).await;
     store.close().await;
     served
@@ -86,7 +98,7 @@ async fn serve_from(
     let api = herald_api::routes(store.clone(), accounts, api_options(config, &broker));
     let http = poem::Server::new_with_acceptor(http)
         .idle_timeout(HTTP_IDLE)
-        .run_with_graceful_shutdown(api, stop.clone().cancelled_owned(), Some(GRACE));
+        .run_with_graceful_shutdown(api, stop.clone().cancelled_owned(), Some(HTTP_GRACE));
 
     let end_acks = CancellationToken::new();
     let mut acking = tokio::spawn(acks.run(store.clone(), end_acks.clone()));
@@ -95,7 +107,11 @@ async fn serve_from(
 
     let run_file = RunFile::write(&config.data_dir, addresses)?;
     // Nobody may be reading.
-    let _ = writeln!(std::io::stdout(), "{}", banner(config, &addresses, default_password));
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}",
+        banner(config, &addresses, default_password)
+    );
     let ended = tokio::select! {
         signal = signals::stop() => signal.context("cannot wait for signals").map(|name| tracing::info!(signal = name, "stopping")),
         _ = &mut working => Err(anyhow::anyhow!("the worker ended by itself")),
@@ -104,26 +120,30 @@ async fn serve_from(
     };
 
     // What is claimed is finished and its owner told; then clients are told; then the last acknowledgements are written.
-    stop.cancel();
-    accepting.close();
-    if !working.is_finished() {
-        joined("worker", working.await);
+    let ending = async {
+        stop.cancel();
+        accepting.close();
+        joined("worker", working).await;
+        broker.stop().await;
+        joined("HTTP server", serving).await;
+        if timeout(GRACE, accepting.wait()).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+        end_acks.cancel();
+        joined("writer of acknowledgements", acking).await;
+    };
+    tokio::select! {
+        () = ending => run_file.remove(),
+        _ = signals::stop() => bail!("told to stop again: ended at once; what is unfinished is taken up at the next start"),
     }
-    broker.stop().await;
-    if !serving.is_finished() {
-        joined("HTTP server", serving.await.map(drop));
-    }
-    accepting.wait().await;
-    end_acks.cancel();
-    if !acking.is_finished() {
-        joined("writer of acknowledgements", acking.await);
-    }
-    run_file.remove();
     ended
 }
 
-fn joined(what: &str, result: Result<(), tokio::task::JoinError>) {
-    if let Err(e) = result {
+/// Waits for a task that has not been waited for to its end.
+async fn joined<T>(what: &str, task: JoinHandle<T>) {
+    if !task.is_finished()
+        && let Err(e) = task.await
+    {
         tracing::error!(error = %e, "the {what} crashed");
     }
 }
@@ -139,6 +159,7 @@ async fn start_broker(
         store: store.clone(),
         acks: acks.clone(),
         message_bytes: config.limits.message_bytes,
+        turns: Arc::default(),
     });
     let limits = herald_broker::Limits {
         packet_bytes: config.limits.packet_bytes,
@@ -161,26 +182,30 @@ fn start_worker(config: &Config, store: &Store, broker: &Broker) -> Worker {
         grace: GRACE,
     };
     let broker = broker.clone();
-    let on_finished = move |finished: &Finished| {
-        broker.notify(
-            &finished.username,
-            &host::notification(&finished.notification),
-        );
+    let tell = move |event: Event<'_>| match event {
+        Event::Finished(finished) => {
+            let notification = host::notification(&finished.notification);
+            broker.notify(&finished.username, &notification);
+        }
+        Event::Unclear(username) => broker.nudge(username),
     };
-    Worker::new(store.clone(), processor, options, Arc::new(on_finished))
+    Worker::new(store.clone(), processor, options, Arc::new(tell))
 }
 
 fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
-    let broker = broker.clone();
+    let (serving, asked) = (broker.clone(), broker.clone());
     let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
-        let broker = broker.clone();
+        let broker = serving.clone();
         let deadline = Instant::now() + HANDSHAKE;
         async move { broker.serve(stream, peer, deadline).await }.boxed()
     };
-    let ready = || async { true }.boxed();
+    let ready = move || {
+        let ready = asked.is_ready();
+        async move { ready }.boxed()
+    };
     ApiOptions {
         message_bytes: config.limits.message_bytes,
-        packet_bytes: config.limits.packet_bytes as usize,
+        packet_bytes: (config.limits.packet_bytes as usize).max(WEBSOCKET_MESSAGE),
         allowed_origins: config.http.allowed_origins.clone(),
         tls: config.tls.mode != crate::config::TlsMode::Off,
         ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))

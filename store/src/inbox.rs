@@ -1,12 +1,23 @@
 //! Inboxes: what each user was told, and how far it was acknowledged.
 
+use futures_util::TryStreamExt as _;
 use sqlx::AnyConnection;
 
 use crate::writer::Operation;
 use crate::{Notification, Seq, Store, StoreError, Timestamp, UserId};
 
+/// A part of an inbox.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notifications {
+    /// In order.
+    pub items: Vec<Notification>,
+    /// There are others after these.
+    pub more: bool,
+}
+
 impl Store {
-    /// Up to `limit` notifications of `user` in order, those after the number `after`.
+    /// The notifications of `user` after the number `after`, in order: up to `limit`, and no more once they hold
+    /// `max_bytes`, but one at least.
     ///
     /// # Errors
     ///
@@ -16,21 +27,31 @@ impl Store {
         user: &UserId,
         after: Seq,
         limit: u32,
-    ) -> Result<Vec<Notification>, StoreError> {
-        let rows: Vec<(i64, String)> = sqlx::query_as(
+        max_bytes: usize,
+    ) -> Result<Notifications, StoreError> {
+        let mut rows = sqlx::query_as::<_, (i64, String)>(
             "SELECT seq, payload FROM notifications
              WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
         )
         .bind(user.as_str())
         .bind(after.0)
-        .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?;
-        let notification = |(seq, payload): (i64, String)| Notification {
-            seq: Seq(seq),
-            payload: payload.into(),
-        };
-        Ok(rows.into_iter().map(notification).collect())
+        .bind(i64::from(limit) + 1)
+        .fetch(self.readers());
+        let mut read = Notifications::default();
+        let mut bytes = 0;
+        while let Some((seq, payload)) = rows.try_next().await? {
+            let full = !read.items.is_empty() && bytes >= max_bytes;
+            if full || read.items.len() == limit as usize {
+                read.more = true;
+                break;
+            }
+            bytes += payload.len();
+            read.items.push(Notification {
+                seq: Seq(seq),
+                payload: payload.into(),
+            });
+        }
+        Ok(read)
     }
 
     /// The number of the newest notification of `user`; [`Seq::NONE`] if there is none.

@@ -30,6 +30,7 @@ pub use body::{BodyError, check_body, check_idempotency_key};
 pub use delay::{Delay, DelayError};
 pub use error::StoreError;
 pub use ids::{MessageId, Seq, TokenId, UserId};
+pub use inbox::Notifications;
 pub use messages::{Accepted, Message, Status};
 pub use notification::Notification;
 pub use queue::{Finished, Job, Lease, Outcome, StatusCounts};

@@ -122,6 +122,28 @@ impl Store {
         .await
     }
 
+    /// As [`accept`](Self::accept), but if too many writes are waiting, waits for room for a while before it fails with
+    /// [`StoreError::Busy`]: for senders that can be held back.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn accept_patiently(
+        &self,
+        user: &UserId,
+        body: String,
+        idempotency_key: Option<String>,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        self.write(Accept {
+            user: user.clone(),
+            body,
+            idempotency_key,
+            now,
+        })
+        .await
+    }
+
     /// The message `id` of `user`.
     ///
     /// # Errors

@@ -14,19 +14,31 @@ const FINISH_ATTEMPTS: u32 = 6;
 /// The first pause between two tries.
 const FINISH_PAUSE: Duration = Duration::from_millis(100);
 
-/// Works on `job`. `None` if it is no longer this worker's to finish: it will be claimed again, or has been.
+/// What became of a claimed message.
+pub(crate) enum End {
+    Finished(Finished),
+    /// An answer of the database was lost: the message may have ended.
+    Unclear,
+    /// It is no longer this worker's to finish: it will be claimed again, or has been.
+    Lost,
+}
+
+/// Works on `job`.
 pub(crate) async fn work(
     store: &Store,
     processor: &dyn Processor,
     job: &Job,
     lease: Duration,
-) -> Option<Finished> {
-    let outcome = process(store, processor, job, lease).await?;
+) -> End {
+    let Some(outcome) = process(store, processor, job, lease).await else {
+        return End::Lost;
+    };
     let mut pause = FINISH_PAUSE;
     for attempt in 1..=FINISH_ATTEMPTS {
         match store.finish(job, outcome.clone(), Timestamp::now()).await {
-            Ok(finished) => return finished,
-            Err(StoreError::Closed) => return None,
+            Ok(Some(finished)) => return End::Finished(finished),
+            Ok(None) if attempt == 1 => return End::Lost,
+            Ok(None) | Err(StoreError::Closed) => return End::Unclear,
             Err(e) => {
                 tracing::error!(message = %job.id, attempt, error = %e, "the end of a message could not be written")
             }
@@ -34,7 +46,7 @@ pub(crate) async fn work(
         sleep(pause).await;
         pause *= 2;
     }
-    None
+    End::Unclear
 }
 
 /// Runs the processor and renews the lease meanwhile.

@@ -9,4 +9,4 @@ mod processor;
 mod run;
 
 pub use processor::{Echo, ProcessError, Processor};
-pub use run::{OnFinished, Worker, WorkerOptions};
+pub use run::{Event, Tell, Worker, WorkerOptions};

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use herald_acl::Username;
 use herald_store::{Finished, Job, Store, Timestamp};
 use tokio::{
     task::JoinSet,
@@ -9,7 +10,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Processor, job::work};
+use crate::{
+    Processor,
+    job::{End, work},
+};
 
 /// Longest sleep without a look at the queue: a bound on what a clock set back, or another node's message, can delay.
 const LOOK: Duration = Duration::from_secs(1);
@@ -17,8 +21,17 @@ const LOOK: Duration = Duration::from_secs(1);
 /// After an error of the database.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Called with each message that ended, once that is durable.
-pub type OnFinished = Arc<dyn Fn(&Finished) + Send + Sync>;
+/// What the worker tells.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A message ended, and that is durable.
+    Finished(&'a Finished),
+    /// A message of this user may have ended: whoever waits for its notification should look.
+    Unclear(&'a Username),
+}
+
+/// Called with each event.
+pub type Tell = Arc<dyn Fn(Event<'_>) + Send + Sync>;
 
 /// How the worker works.
 #[derive(Debug, Clone)]
@@ -36,7 +49,7 @@ pub struct Worker {
     store: Store,
     processor: Arc<dyn Processor>,
     options: WorkerOptions,
-    on_finished: OnFinished,
+    tell: Tell,
     running: JoinSet<()>,
 }
 
@@ -46,13 +59,13 @@ impl Worker {
         store: Store,
         processor: Arc<dyn Processor>,
         options: WorkerOptions,
-        on_finished: OnFinished,
+        tell: Tell,
     ) -> Self {
         Self {
             store,
             processor,
             options,
-            on_finished,
+            tell,
             running: JoinSet::new(),
         }
     }
@@ -106,10 +119,12 @@ impl Worker {
         let store = self.store.clone();
         let processor = self.processor.clone();
         let lease = self.options.lease;
-        let on_finished = self.on_finished.clone();
+        let tell = self.tell.clone();
         self.running.spawn(async move {
-            if let Some(finished) = work(&store, processor.as_ref(), &job, lease).await {
-                on_finished(&finished);
+            match work(&store, processor.as_ref(), &job, lease).await {
+                End::Finished(finished) => tell(Event::Finished(&finished)),
+                End::Unclear => tell(Event::Unclear(&job.username)),
+                End::Lost => {}
             }
         });
     }

@@ -1,5 +1,7 @@
 //! The worker on a real database.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::{
     sync::{
         Arc,
@@ -14,7 +16,7 @@ use herald_store::{
     Accepted, CreateUser, Delay, Finished, Job, Message, Seq, Status, Store, StoreOptions,
     Timestamp, User,
 };
-use herald_worker::{Echo, ProcessError, Processor, Worker, WorkerOptions};
+use herald_worker::{Echo, Event, ProcessError, Processor, Worker, WorkerOptions};
 use tempfile::TempDir;
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -90,7 +92,11 @@ impl Running {
             store.clone(),
             Arc::new(processor),
             options,
-            Arc::new(move |f: &Finished| tx.try_send(f.clone()).unwrap()),
+            Arc::new(move |event: Event<'_>| {
+                if let Event::Finished(finished) = event {
+                    tx.try_send(finished.clone()).unwrap();
+                }
+            }),
         );
         let task = tokio::spawn(worker.run(stop.clone()));
         Self {

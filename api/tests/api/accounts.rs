@@ -1,8 +1,10 @@
 use std::{net::IpAddr, time::Duration};
 
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+use futures_util::future::join_all;
 use herald_acl::{Role, Username};
 use herald_api::{AccountError, Scope};
-use herald_store::{Scopes, UserId};
+use herald_store::{Scopes, Timestamp, UserId};
 
 use crate::client::{Herald, PASSWORD};
 
@@ -86,6 +88,75 @@ async fn a_throttled_address_does_not_lock_out_others() {
     let elsewhere = "192.0.2.2".parse().unwrap();
     let alice = accounts.login("alice", PASSWORD, elsewhere).await;
     assert!(alice.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn right_passwords_are_never_throttled_however_many_come_at_once() {
+    let herald = Herald::start().await;
+    let office: IpAddr = "192.0.2.1".parse().unwrap();
+    // The least that Argon2 can do, so that a slow machine has no reason to answer that it is busy.
+    let weak = Params::new(Params::MIN_M_COST, 1, 1, None).unwrap();
+    let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, weak);
+    let hash = weak.hash_password(PASSWORD.as_bytes()).unwrap().to_string();
+    let names: Vec<String> = (0..50).map(|n| format!("u{n}")).collect();
+    for name in &names {
+        let name = Username::parse(name).unwrap();
+        let created = herald
+            .store
+            .create_user(&name, Role::User, &hash, Timestamp::now());
+        created.await.unwrap();
+    }
+    let one = std::iter::repeat_n(&names[0], 200);
+    let many = names.iter();
+    for names in [one.collect::<Vec<_>>(), many.collect()] {
+        let logins = names
+            .iter()
+            .map(|name| herald.accounts.login(name, PASSWORD, office));
+        for (user, name) in join_all(logins).await.into_iter().zip(&names) {
+            assert_eq!(user.unwrap().unwrap().username.as_str(), *name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parallel_guesses_exceed_the_limit_by_no_more_than_are_computed_at_once() {
+    let herald = Herald::start().await;
+    herald.user("alice").await;
+    let mallory: IpAddr = "192.0.2.1".parse().unwrap();
+    let guesses: Vec<_> = (0..60)
+        .map(|_| {
+            let accounts = herald.accounts.clone();
+            tokio::spawn(async move { accounts.login("alice", "wrong horse", mallory).await })
+        })
+        .collect();
+    let mut looked_at = 0;
+    for guess in join_all(guesses).await {
+        match guess.unwrap() {
+            Ok(user) => {
+                assert!(user.is_none());
+                looked_at += 1;
+            }
+            Err(error) => assert!(matches!(error, AccountError::Throttled { .. }), "{error}"),
+        }
+    }
+    assert!((10..=12).contains(&looked_at), "{looked_at}");
+}
+
+#[tokio::test]
+async fn a_new_password_cannot_look_like_a_token() {
+    let herald = Herald::start().await;
+    let alice = herald.user("alice").await;
+    let accounts = &herald.accounts;
+    let bob = Username::parse("bob").unwrap();
+    let created = accounts
+        .create_user(bob, "hrld_horse", Role::User)
+        .await
+        .unwrap_err();
+    assert!(created.to_string().contains("hrld_"), "{created}");
+    let changed = accounts.set_password(&alice.id, "hrld_horse").await;
+    assert!(matches!(changed, Err(AccountError::PasswordLooksLikeToken)));
+    let unchanged = accounts.verify("alice", PASSWORD).await.unwrap();
+    assert!(unchanged.is_some());
 }
 
 #[tokio::test]

@@ -47,9 +47,10 @@ async fn the_inbox_holds_what_mqtt_would_deliver() {
     let user = user.await.unwrap().unwrap();
     let stored = herald
         .store
-        .notifications(&user.id, Seq::NONE, 10)
+        .notifications(&user.id, Seq::NONE, 10, usize::MAX)
         .await
-        .unwrap();
+        .unwrap()
+        .items;
     let stored: Vec<Value> = stored
         .iter()
         .map(|notification| serde_json::from_str(&notification.payload).unwrap())

@@ -70,7 +70,9 @@ pub(crate) struct Bus {
     router: Arc<Router>,
     retained: Mutex<Retained>,
     queue: mpsc::Sender<Arc<Message>>,
-    scopes: AsyncMutex<HashMap<String, Subscribers>>,
+    scopes: RwLock<HashMap<String, Subscribers>>,
+    /// Held while a scope's link opens.
+    opening: AsyncMutex<()>,
     tasks: TaskTracker,
     stop: CancellationToken,
     metrics: Arc<Metrics>,
@@ -89,7 +91,8 @@ impl Bus {
             router,
             retained: Mutex::default(),
             queue,
-            scopes: AsyncMutex::default(),
+            scopes: RwLock::default(),
+            opening: AsyncMutex::default(),
             tasks,
             stop,
             metrics,
@@ -130,17 +133,27 @@ impl Bus {
     }
 
     /// Ends what [`Bus::subscribe`] began; with `filter` `None`, all of the session's.
-    pub(crate) async fn unsubscribe(&self, session: SessionId, filter: Option<&TopicFilter>) {
-        for subscribers in self.scopes.lock().await.values() {
+    pub(crate) fn unsubscribe(&self, session: SessionId, filter: Option<&TopicFilter>) {
+        for subscribers in self.scopes.read().values() {
             subscribers
                 .write()
                 .retain(|s| s.session != session || filter.is_some_and(|f| f != &s.filter));
         }
     }
 
-    /// The retained messages that `filter` matches.
-    pub(crate) fn retained(&self, filter: &TopicFilter) -> Vec<Arc<Message>> {
-        self.retained.lock().matching(filter)
+    /// The first `limit` retained messages that `filter` matches, by topic, of the topics after `after`.
+    pub(crate) fn retained(
+        &self,
+        filter: &TopicFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<Arc<Message>> {
+        self.retained.lock().matching(filter, after, limit)
+    }
+
+    /// Whether messages are still handed to the router.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.queue.is_closed()
     }
 
     /// Ends the tasks.
@@ -151,10 +164,14 @@ impl Bus {
     }
 
     async fn scope(&self, scope: &TopicFilter) -> Result<Subscribers, BusError> {
-        // Held while the link opens, so that whoever finds a scope finds it working.
-        let mut scopes = self.scopes.lock().await;
-        if let Some(known) = scopes.get(scope.as_str()) {
-            return Ok(known.clone());
+        let known = || self.scopes.read().get(scope.as_str()).cloned();
+        if let Some(known) = known() {
+            return Ok(known);
+        }
+        let _opening = self.opening.lock().await;
+        // Another session may have opened it meanwhile.
+        if let Some(known) = known() {
+            return Ok(known);
         }
         let mut link = self.router.link().await?;
         link.subscribe(scope).await?;
@@ -165,7 +182,9 @@ impl Bus {
             self.metrics.clone(),
             self.stop.clone(),
         ));
-        scopes.insert(scope.as_str().to_owned(), subscribers.clone());
+        self.scopes
+            .write()
+            .insert(scope.as_str().to_owned(), subscribers.clone());
         Ok(subscribers)
     }
 }

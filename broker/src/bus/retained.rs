@@ -1,6 +1,6 @@
 //! Retained messages: the last one of each topic that was published with the retain flag.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use herald_acl::TopicFilter;
 
@@ -24,25 +24,40 @@ impl Retained {
             self.bytes -= old;
             return Ok(());
         }
-        if old == 0 && self.by_topic.len() >= RETAINED_MESSAGES {
+        if !self.has_room(old, message.size()) {
             self.drop_expired();
         }
-        let bytes = self.bytes - old + message.size();
-        if bytes > RETAINED_BYTES || (old == 0 && self.by_topic.len() >= RETAINED_MESSAGES) {
+        let old = self.by_topic.get(topic).map_or(0, |m| m.size());
+        if !self.has_room(old, message.size()) {
             return Err(BusError::RetainedFull);
         }
+        let bytes = self.bytes - old + message.size();
         self.by_topic.insert(topic.to_owned(), message.clone());
         self.bytes = bytes;
         Ok(())
     }
 
-    /// Those that `filter` matches and that have not expired, by topic.
-    pub(super) fn matching(&self, filter: &TopicFilter) -> Vec<Arc<Message>> {
+    /// The first `limit` that `filter` matches and that have not expired, by topic, of the topics after `after`.
+    pub(super) fn matching(
+        &self,
+        filter: &TopicFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<Arc<Message>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.by_topic
-            .values()
+            .range::<str, _>((from, Bound::Unbounded))
+            .map(|(_, m)| m)
             .filter(|m| filter.matches(&m.topic) && !m.expired())
+            .take(limit)
             .cloned()
             .collect()
+    }
+
+    /// For a message of `new` bytes in place of one of `old`, 0 for none.
+    fn has_room(&self, old: usize, new: usize) -> bool {
+        let count = self.by_topic.len() + usize::from(old == 0);
+        count <= RETAINED_MESSAGES && self.bytes - old + new <= RETAINED_BYTES
     }
 
     fn drop_expired(&mut self) {
@@ -75,7 +90,7 @@ mod tests {
 
     fn payloads(retained: &Retained, filter: &str) -> Vec<String> {
         retained
-            .matching(&TopicFilter::parse(filter).unwrap())
+            .matching(&TopicFilter::parse(filter).unwrap(), None, usize::MAX)
             .iter()
             .map(|m| String::from_utf8(m.payload.to_vec()).unwrap())
             .collect()
@@ -92,6 +107,24 @@ mod tests {
         assert_eq!(payloads(&retained, "#"), ["3"]);
         retained.set(&message("a/c", "")).unwrap();
         assert_eq!(retained.bytes, 0);
+    }
+
+    #[test]
+    fn what_is_retained_can_be_read_part_by_part() {
+        let mut retained = Retained::default();
+        for topic in ["a", "b", "c", "d"] {
+            retained.set(&message(topic, topic)).unwrap();
+        }
+        let all = TopicFilter::parse("#").unwrap();
+        let mut after: Option<String> = None;
+        let mut read = vec![];
+        loop {
+            let part = retained.matching(&all, after.as_deref(), 3);
+            let Some(last) = part.last() else { break };
+            after = Some(last.topic.as_str().to_owned());
+            read.extend(part.iter().map(|m| m.topic.as_str().to_owned()));
+        }
+        assert_eq!(read, ["a", "b", "c", "d"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use herald_acl::{TopicName, Who};
 use rand::{Rng as _, distr::Alphanumeric};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Context, End, io::Io};
+use super::{Context, End, Place, io::Io};
 use crate::{
     bus::SessionId,
     host::{Identity, Login, LoginRefusal},
@@ -21,9 +21,11 @@ const MAX_CLIENT_ID: usize = 256;
 pub(super) struct Connected {
     pub(super) session: SessionId,
     pub(super) identity: Identity,
+    pub(super) place: Place,
     pub(super) client_id: Arc<str>,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) will: Option<Publish>,
+    pub(super) receive_maximum: u16,
 }
 
 /// Why a connection never became a session.
@@ -49,7 +51,7 @@ impl From<End> for Refusal {
 
 /// Reads CONNECT, checks it and who sent it, and answers.
 pub(super) async fn connect<S>(
-    ctx: &Context,
+    ctx: &Arc<Context>,
     io: &mut Io<S>,
     peer: SocketAddr,
 ) -> Result<Connected, Refusal>
@@ -63,10 +65,7 @@ where
                 ctx.metrics.connects.add(1);
                 Ok(connected)
             }
-            Err(closed) => {
-                ctx.registry.leave(&connected.identity, connected.session);
-                Err(End::from(closed).into())
-            }
+            Err(closed) => Err(End::from(closed).into()),
         },
         Err((reason, text)) => {
             io.wire.refuse(reason, &text);
@@ -95,7 +94,7 @@ type Denied = (Reason, String);
 
 /// What can be checked without asking anyone comes first; the costly check of the password comes last.
 async fn admit(
-    ctx: &Context,
+    ctx: &Arc<Context>,
     connect: &Connect,
     peer: SocketAddr,
 ) -> Result<(Connected, ConnackProperties), Denied> {
@@ -125,23 +124,11 @@ async fn admit(
     }
     let session = SessionId::next();
     let mailbox = Arc::new(Mailbox::default());
-    ctx.registry
-        .enter(
-            &identity,
-            &client_id,
-            session,
-            &mailbox,
-            ctx.limits.sessions_per_user,
-        )
-        .map_err(|_| {
-            (
-                Reason::QuotaExceeded,
-                format!(
-                    "you have {} sessions already; close one",
-                    ctx.limits.sessions_per_user
-                ),
-            )
-        })?;
+    let place = Place::take(ctx, &identity, &client_id, session, &mailbox).map_err(|_| {
+        let limit = ctx.limits.sessions_per_user;
+        let text = format!("you have {limit} sessions already; close one");
+        (Reason::QuotaExceeded, text)
+    })?;
     let properties = ConnackProperties {
         assigned_client_id: assigned.then(|| client_id.to_string()),
         no_session_expiry: connect.wants_persistence(),
@@ -150,9 +137,11 @@ async fn admit(
         Connected {
             session,
             identity,
+            place,
             client_id,
             mailbox,
             will,
+            receive_maximum: connect.receive_maximum,
         },
         properties,
     ))
@@ -203,7 +192,7 @@ fn will(will: &Will) -> Result<Publish, Denied> {
 }
 
 async fn authenticate(
-    ctx: &Context,
+    ctx: &Arc<Context>,
     connect: &Connect,
     peer: SocketAddr,
 ) -> Result<Identity, Denied> {

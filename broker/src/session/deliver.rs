@@ -1,40 +1,65 @@
 //! What goes to the client: its inbox, and shared messages.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, sync::Arc};
 
-use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Granted, Session};
 use crate::{
     feed::Next,
-    host::{HostError, Notification},
-    limits::RECEIVE_MAXIMUM,
+    host::{Batch, HostError, Notification},
     mailbox::Delivery,
     topics,
-    wire::{Outgoing, PublishProperties, Qos, Reason},
+    wire::{Outgoing, PublishProperties, Qos, Reason, Sent},
 };
+
+/// Retained messages taken at once.
+const REPLAY_PART: usize = 32;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Sends all that may be sent now.
-    pub(super) async fn deliver(&mut self) -> Result<(), End> {
+    pub(super) fn deliver(&mut self) -> Result<(), End> {
         self.deliver_inbox()?;
-        while self.may_send()
-            && let Some(delivery) = self.shared.pop_front()
-        {
-            self.send_shared(&delivery)?;
-        }
+        self.deliver_shared()?;
         if self.may_send() && self.shared.is_empty() {
             // What stayed in the mailbox while there was no room.
             self.take_mail()?;
             self.deliver_inbox()?;
-            while self.may_send()
-                && let Some(delivery) = self.shared.pop_front()
-            {
-                self.send_shared(&delivery)?;
+            self.deliver_shared()?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is waiting, and what is retained once nothing is.
+    fn deliver_shared(&mut self) -> Result<(), End> {
+        while self.may_send() {
+            match self.shared.pop_front() {
+                Some(delivery) => self.send_shared(&delivery)?,
+                None if self.replays.is_empty() => return Ok(()),
+                None => self.replay(),
             }
         }
         Ok(())
+    }
+
+    /// Takes the next retained messages of the first replay, or ends it.
+    fn replay(&mut self) {
+        let Some(replay) = self.replays.front_mut() else {
+            return;
+        };
+        let after = replay.after.as_deref();
+        let part = self.ctx.bus.retained(&replay.filter, after, REPLAY_PART);
+        let Some(last) = part.last() else {
+            self.replays.pop_front();
+            return;
+        };
+        replay.after = Some(last.topic.as_str().to_owned());
+        let filter: Arc<str> = replay.filter.as_str().into();
+        self.shared.extend(part.into_iter().map(|message| Delivery {
+            filter: filter.clone(),
+            message,
+            retained: true,
+        }));
     }
 
     /// Takes what others left for the session.
@@ -57,8 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// There is room in the output buffer, and in the client's receive maximum.
     fn may_send(&mut self) -> bool {
-        let window = self.in_flight < RECEIVE_MAXIMUM.into() && self.io.wire.vacancy() != Some(0);
-        window && !self.io.output_full()
+        self.in_flight < self.window && !self.io.output_full()
     }
 
     fn deliver_inbox(&mut self) -> Result<(), End> {
@@ -70,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Next::Send(notification) => self.send_notification(&notification)?,
                 Next::Read { after, limit } => {
                     let read = self.ctx.inbox.read(&self.identity, after, limit);
-                    inbox.reading = Some(read.map(move |batch| (batch, limit)).boxed());
+                    inbox.reading = Some(read);
                     return Ok(());
                 }
                 Next::Wait => return Ok(()),
@@ -79,18 +103,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(())
     }
 
-    pub(super) fn read_done(
-        &mut self,
-        batch: Result<Vec<Notification>, HostError>,
-        limit: usize,
-    ) -> Result<(), End> {
+    pub(super) fn read_done(&mut self, batch: Result<Batch, HostError>) -> Result<(), End> {
         let Some(inbox) = &mut self.inbox else {
             return Ok(());
         };
         inbox.reading = None;
         match batch {
             Ok(batch) => {
-                inbox.feed.read_done(batch, limit);
+                inbox.feed.read_done(batch);
                 Ok(())
             }
             Err(e) => {
@@ -117,13 +137,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             properties: &properties,
             identifiers: &identifiers,
         })?;
-        self.ctx.metrics.notifications_sent.add(1);
-        if let Some(packet_id) = sent {
-            self.in_flight += 1;
-            if let Some(inbox) = &mut self.inbox {
+        let Some(inbox) = &mut self.inbox else {
+            return Ok(());
+        };
+        match sent {
+            Sent::TooLarge => {
+                tracing::warn!(user = %self.identity.username, client_id = ?self.client_id, seq = notification.seq, "a notification is larger than the client takes");
+                inbox.feed.withhold(notification.seq);
+                return Ok(());
+            }
+            Sent::Qos1(packet_id) => {
+                self.in_flight += 1;
                 inbox.feed.sent(packet_id, notification.seq);
             }
+            Sent::Qos0 => {}
         }
+        self.ctx.metrics.notifications_sent.add(1);
         Ok(())
     }
 
@@ -154,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             properties: &message.properties_now(),
             identifiers: &identifiers,
         })?;
-        if sent.is_some() {
+        if matches!(sent, Sent::Qos1(_)) {
             self.in_flight += 1;
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::wire::{Closed, Reason};
 use super::Session;
 
 /// How long answers to what was received may still take.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+const LAST_ANSWERS: Duration = Duration::from_secs(12);
 
 /// Why a session is over.
 #[derive(Debug)]
@@ -52,11 +52,11 @@ impl From<Closed> for End {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Leaves every place that knows of the session, publishes the will if it is due, and says goodbye.
     pub(super) async fn finish(mut self, end: End) {
-        self.ctx.registry.leave(&self.identity, self.id);
-        self.ctx.bus.unsubscribe(self.id, None).await;
-        tracing::debug!(user = %self.identity.username, client_id = %self.client_id, %end, "session ended");
+        self.place.leave();
+        tracing::debug!(user = %self.identity.username, client_id = ?self.client_id, %end, "session ended");
+        // A send that was received is stored, whether or not the client is still there to hear of it.
+        self.last_answers().await;
         if let End::Server(reason) = end {
-            self.last_answers().await;
             self.io.wire.disconnect(reason);
         }
         if !matches!(end, End::Server(Reason::ShuttingDown))
@@ -73,13 +73,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// What was received before the server ends the session is still answered: a send that is being stored gets its PUBACK.
+    /// Waits for the answers to what was received, and queues them.
     async fn last_answers(&mut self) {
         let answers = async {
             while let Some(answer) = self.answers.next().await {
-                if self.answer(answer).is_err() {
-                    break;
-                }
+                // An answer that the connection no longer takes is one that nobody waits for.
+                let _ = self.answer(answer);
             }
         };
         if timeout(LAST_ANSWERS, answers).await.is_err() {

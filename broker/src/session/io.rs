@@ -10,7 +10,10 @@ use std::{
 
 use mqtt_protocol_core::mqtt::common::Cursor;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf},
+    io::{
+        AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf,
+        copy, sink,
+    },
     time::{Instant, sleep_until, timeout},
 };
 
@@ -25,7 +28,10 @@ use super::End;
 const CHUNK: usize = 8 * 1024;
 
 /// How long the last bytes of a connection may take.
-const GOODBYE: Duration = Duration::from_secs(5);
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How much of what a client still sends is read and dropped.
+const DRAIN: u64 = 4 * 1024 * 1024;
 
 /// What [`Io::transfer`] did.
 pub(super) enum Moved {
@@ -163,7 +169,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         let goodbye = async {
             self.writer.write_all(&out).await?;
             self.writer.flush().await?;
-            self.writer.shutdown().await
+            self.writer.shutdown().await?;
+            // Closing with bytes unread resets the connection, and the client might lose what it was told.
+            copy(&mut (&mut self.reader).take(DRAIN), &mut sink()).await
         };
         // A client that is gone cannot be told.
         let _ = timeout(GOODBYE, goodbye).await;

@@ -9,10 +9,11 @@ mod connect;
 mod deliver;
 mod end;
 mod io;
+mod place;
 mod publish;
 mod subscribe;
 
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use futures_util::{
     StreamExt as _,
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bus::{Bus, SessionId},
     feed::Feed,
-    host::{Authenticate, HostError, Identity, Inbox, Intake, Notification},
+    host::{Authenticate, Batch, HostError, Identity, Inbox, Intake},
     limits::{Limits, RECEIVE_MAXIMUM},
     mailbox::{Delivery, Mailbox},
     metrics::Metrics,
@@ -38,6 +39,7 @@ use crate::{
 };
 use end::End;
 use io::Io;
+use place::Place;
 
 /// What all sessions share.
 pub(crate) struct Context {
@@ -61,13 +63,17 @@ struct Granted {
     identifier: Option<NonZeroU32>,
 }
 
-/// What a read of the inbox answered, and how much it was asked for.
-type Batch = (Result<Vec<Notification>, HostError>, usize);
-
 /// Delivery of the session's own inbox.
 struct InboxState {
     feed: Feed,
-    reading: Option<BoxFuture<'static, Batch>>,
+    reading: Option<BoxFuture<'static, Result<Batch, HostError>>>,
+}
+
+/// What is retained, for a new subscription: read part by part, as the client takes it.
+struct Replay {
+    filter: TopicFilter,
+    /// The topic of the last one read.
+    after: Option<String>,
 }
 
 /// The answer to a PUBLISH, once it is known.
@@ -80,7 +86,9 @@ struct Answer {
 enum Refused {
     /// Said in PUBACK (5), or dropped in silence, counted and logged (3.1.1).
     With(PubackCode, String),
-    /// Not stored: it must not be acknowledged, so a 3.1.1 connection ends and the client tries again.
+    /// Not stored, as too much waits to be: the client tries again.
+    Busy,
+    /// Not stored: the client tries again.
     Unavailable,
 }
 
@@ -90,6 +98,7 @@ struct Session<S> {
     io: Io<S>,
     id: SessionId,
     identity: Identity,
+    place: Place,
     client_id: Arc<str>,
     mailbox: Arc<Mailbox>,
     will: Option<Publish>,
@@ -97,10 +106,13 @@ struct Session<S> {
     inbox: Option<InboxState>,
     /// PUBLISHes being answered, in the order they came (MQTT 5 section 4.6.0-2).
     answers: FuturesOrdered<BoxFuture<'static, Answer>>,
+    /// Subscriptions that still get what is retained.
+    replays: VecDeque<Replay>,
     /// Shared messages taken from the mailbox and not sent yet.
-    shared: std::collections::VecDeque<Delivery>,
-    /// QoS 1 PUBLISHes to the client that it has not acknowledged.
+    shared: VecDeque<Delivery>,
+    /// QoS 1 PUBLISHes to the client that it has not acknowledged, and how many it may have.
     in_flight: usize,
+    window: usize,
     last_packet: Instant,
 }
 
@@ -118,7 +130,7 @@ where
     };
     match connected {
         Some(Ok(connected)) => {
-            tracing::debug!(%peer, user = %connected.identity.username, client_id = %connected.client_id, "session began");
+            tracing::debug!(%peer, user = %connected.identity.username, client_id = ?connected.client_id, "session began");
             let session = Session::new(ctx, io, connected);
             Box::pin(session.run()).await;
         }
@@ -141,14 +153,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             io,
             id: connected.session,
             identity: connected.identity,
+            place: connected.place,
             client_id: connected.client_id,
             mailbox: connected.mailbox,
             will: connected.will,
             granted: vec![],
             inbox: None,
             answers: FuturesOrdered::new(),
-            shared: std::collections::VecDeque::new(),
+            replays: VecDeque::new(),
+            shared: VecDeque::new(),
             in_flight: 0,
+            window: connected.receive_maximum.min(RECEIVE_MAXIMUM).into(),
             last_packet: Instant::now(),
         }
     }
@@ -166,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Does all that can be done now, then waits for the next event.
     async fn turn(&mut self) -> Result<(), End> {
         self.handle_received().await?;
-        self.deliver().await?;
+        self.deliver()?;
 
         let may_read = self.may_read();
         // A client is not silent while it is not listened to.
@@ -188,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             },
             () = self.mailbox.ready() => self.take_mail()?,
             Some(answer) = self.answers.next(), if answering => self.answer(answer)?,
-            Some((batch, limit)) = reading => self.read_done(batch, limit)?,
+            Some(batch) = reading => self.read_done(batch)?,
         }
         Ok(())
     }
@@ -219,6 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Incoming::Unsubscribe { packet_id, filters } => {
                 self.unsubscribe(packet_id, filters).await
             }
+            Incoming::Pingreq => Ok(()),
             Incoming::Disconnect { with_will } => {
                 if !with_will {
                     self.will = None;

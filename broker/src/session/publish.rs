@@ -43,7 +43,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         let place = destination(&topic, &self.identity.username);
         if place == Destination::Reserved || !self.ctx.policy.publish(&self.who(), &topic).allowed {
-            let text = format!("you may not publish to {}", topic.as_str());
+            let text = "you may not publish to this topic".to_owned();
             return done(Err(refuse(PubackCode::NotAuthorized, text)));
         }
         if place == Destination::Send {
@@ -84,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let result = sending.await.map_err(|e| match e {
                 SendRefusal::Invalid(text) => refuse(PubackCode::PayloadFormatInvalid, text),
                 SendRefusal::Quota(text) => refuse(PubackCode::QuotaExceeded, text),
+                SendRefusal::Busy => Refused::Busy,
                 SendRefusal::Unavailable => Refused::Unavailable,
             });
             Answer { packet_id, result }
@@ -97,14 +98,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Ok(()) => (PubackCode::Success, String::new()),
             Err(Refused::With(code, text)) => {
                 self.ctx.metrics.publishes_denied.add(1);
-                tracing::info!(user = %self.identity.username, client_id = %self.client_id, ?code, text, "publish refused");
+                tracing::info!(user = %self.identity.username, client_id = ?self.client_id, ?code, text, "publish refused");
                 (code, text)
             }
-            Err(Refused::Unavailable) if self.io.wire.is_v5() => (
+            // 3.1.1 has no way to say so but to end: an acknowledgement would mean that it is stored.
+            Err(_) if !self.io.wire.is_v5() => return Err(End::Server(Reason::Unavailable)),
+            Err(Refused::Busy) => (
+                PubackCode::QuotaExceeded,
+                "the server is busy; try again".into(),
+            ),
+            Err(Refused::Unavailable) => (
                 PubackCode::Unspecified,
                 "the message could not be taken; try again".into(),
             ),
-            Err(Refused::Unavailable) => return Err(End::Server(Reason::Unavailable)),
         };
         if let Some(packet_id) = answer.packet_id {
             self.io.wire.puback(packet_id, code, &text)?;

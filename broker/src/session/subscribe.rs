@@ -1,21 +1,22 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
-use std::sync::Arc;
-
 use herald_acl::{Role, TopicFilter};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{End, Granted, InboxState, Session};
+use super::{End, Granted, InboxState, Replay, Session};
 use crate::{
     feed::Feed,
-    limits::RECEIVE_MAXIMUM,
-    mailbox::Delivery,
     topics,
     wire::{Qos, Reason, RetainHandling, SubackCode, Subscribe, Subscription, UnsubackCode},
 };
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) async fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
+        let after = match subscribe.after {
+            Some(Err(())) => return Err(End::Server(Reason::ProtocolError)),
+            Some(Ok(after)) => Some(after),
+            None => None,
+        };
         let mut codes = Vec::with_capacity(subscribe.subscriptions.len());
         for subscription in &subscribe.subscriptions {
             let code = match self.grant(subscription).await {
@@ -40,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             codes.push(code);
         }
         self.io.wire.suback(subscribe.packet_id, &codes)?;
-        self.start_inbox(subscribe.after).await
+        self.start_inbox(after).await
     }
 
     /// Asks the ACL, and sets up what the filter touches. Answers whether the filter is new to the session.
@@ -61,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let allowed = decision.allowed && (!reaches_others || self.identity.role == Role::Admin);
         let (true, Some(scope)) = (allowed, scope) else {
             self.ctx.metrics.subscribes_denied.add(1);
-            tracing::info!(user = %self.identity.username, client_id = %self.client_id, filter = filter.as_str(), "subscribe refused");
+            tracing::info!(user = %self.identity.username, client_id = ?self.client_id, filter = ?filter.as_str(), "subscribe refused");
             return Err(SubackCode::NotAuthorized);
         };
         let new = !self.granted.iter().any(|g| g.filter == filter);
@@ -93,37 +94,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             RetainHandling::SendRetainedIfNotExists => new,
             RetainHandling::DoNotSendRetained => false,
         };
+        // One replay a subscription, so they are bounded like these.
+        self.replays.retain(|r| &r.filter != filter);
         if wanted && topics::touches_shared(filter) {
-            let text: Arc<str> = filter.as_str().into();
-            let retained = self.ctx.bus.retained(filter).into_iter();
-            self.shared.extend(retained.map(|message| Delivery {
-                filter: text.clone(),
-                message,
-                retained: true,
-            }));
+            self.replays.push_back(Replay {
+                filter: filter.clone(),
+                after: None,
+            });
         }
     }
 
     /// Starts delivery of the inbox if a filter covers it now: behind `after`, or behind what was acknowledged last.
-    async fn start_inbox(&mut self, after: Option<Result<i64, ()>>) -> Result<(), End> {
+    async fn start_inbox(&mut self, after: Option<i64>) -> Result<(), End> {
         let inbox = topics::inbox(&self.identity.username);
         if !self.granted.iter().any(|g| g.filter.matches(&inbox)) {
             return Ok(());
         }
-        let after = match after {
-            Some(Ok(after)) => after,
-            Some(Err(())) => return Err(End::Server(Reason::ProtocolError)),
-            None if self.inbox.is_some() => return Ok(()),
-            None => match self.ctx.inbox.acknowledged(&self.identity).await {
-                Ok(acknowledged) => acknowledged,
-                Err(e) => {
-                    tracing::error!(error = %e, "inbox cannot be read");
-                    return Err(End::Server(Reason::Unavailable));
-                }
-            },
+        if self.inbox.is_some() && after.is_none() {
+            return Ok(());
+        }
+        let inbox = &self.ctx.inbox;
+        let start = match after {
+            // What the client remembers may be ahead of a database that was restored.
+            Some(after) => inbox.newest(&self.identity).await.map(|n| n.min(after)),
+            None => inbox.acknowledged(&self.identity).await,
         };
+        let start = start.map_err(|e| {
+            tracing::error!(error = %e, "inbox cannot be read");
+            End::Server(Reason::Unavailable)
+        })?;
         self.inbox = Some(InboxState {
-            feed: Feed::new(after, RECEIVE_MAXIMUM.into()),
+            feed: Feed::new(start, self.window),
             reading: None,
         });
         Ok(())
@@ -146,7 +147,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 codes.push(UnsubackCode::NoSubscriptionExisted);
                 continue;
             }
-            self.ctx.bus.unsubscribe(self.id, Some(&filter)).await;
+            self.ctx.bus.unsubscribe(self.id, Some(&filter));
+            self.replays.retain(|r| r.filter != filter);
             self.ctx.registry.untap(self.id, &filter);
             codes.push(UnsubackCode::Success);
         }

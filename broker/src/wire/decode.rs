@@ -26,6 +26,8 @@ pub(crate) enum Incoming {
     Disconnect {
         with_will: bool,
     },
+    /// PINGRESP has been queued already.
+    Pingreq,
     /// A step of a QoS 2 flow, or AUTH: the client was told that neither is supported.
     Unsupported,
 }
@@ -43,6 +45,10 @@ pub(crate) struct Connect {
     pub(crate) session_expiry: u32,
     /// MQTT 5: wants enhanced authentication.
     pub(crate) authentication_method: bool,
+    /// The largest packet that the client takes, in bytes.
+    pub(crate) maximum_packet_size: u32,
+    /// QoS 1 PUBLISHes that the client takes unacknowledged.
+    pub(crate) receive_maximum: u16,
     /// MQTT 5: wants reason strings.
     pub(crate) problem_information: bool,
 }
@@ -103,9 +109,9 @@ pub(crate) struct Subscription {
     pub(crate) retain_handling: RetainHandling,
 }
 
-/// `None` for packets that need no answer from the session.
-pub(super) fn incoming(packet: Packet) -> Option<Incoming> {
-    Some(match packet {
+/// The packet, without its version.
+pub(super) fn incoming(packet: Packet) -> Incoming {
+    match packet {
         Packet::V3_1_1Connect(p) => Incoming::Connect(Box::new(connect_v3(&p))),
         Packet::V5_0Connect(p) => Incoming::Connect(Box::new(connect_v5(&p))),
         Packet::V3_1_1Publish(p) => Incoming::Publish(Publish {
@@ -159,10 +165,9 @@ pub(super) fn incoming(packet: Packet) -> Option<Incoming> {
         Packet::V5_0Disconnect(p) => Incoming::Disconnect {
             with_will: p.reason_code().is_some_and(|c| c as u8 == 0x04),
         },
-        // PINGRESP has been queued already.
-        Packet::V3_1_1Pingreq(_) | Packet::V5_0Pingreq(_) => return None,
+        Packet::V3_1_1Pingreq(_) | Packet::V5_0Pingreq(_) => Incoming::Pingreq,
         _ => Incoming::Unsupported,
-    })
+    }
 }
 
 fn connect_v3(p: &v3_1_1::Connect) -> Connect {
@@ -181,6 +186,8 @@ fn connect_v3(p: &v3_1_1::Connect) -> Connect {
         session_expiry: if p.clean_session() { 0 } else { u32::MAX },
         authentication_method: false,
         problem_information: true,
+        maximum_packet_size: u32::MAX,
+        receive_maximum: u16::MAX,
     }
 }
 
@@ -188,10 +195,14 @@ fn connect_v5(p: &v5_0::Connect) -> Connect {
     let mut session_expiry = 0;
     let mut authentication_method = false;
     let mut problem_information = true;
+    let mut maximum_packet_size = u32::MAX;
+    let mut receive_maximum = u16::MAX;
     for prop in p.props() {
         match prop {
             Property::SessionExpiryInterval(v) => session_expiry = v.val(),
             Property::AuthenticationMethod(_) => authentication_method = true,
+            Property::MaximumPacketSize(v) => maximum_packet_size = v.val(),
+            Property::ReceiveMaximum(v) => receive_maximum = v.val(),
             Property::RequestProblemInformation(v) => problem_information = v.val() != 0,
             _ => {}
         }
@@ -210,6 +221,8 @@ fn connect_v5(p: &v5_0::Connect) -> Connect {
         }),
         session_expiry,
         authentication_method,
+        maximum_packet_size,
+        receive_maximum,
         problem_information,
     }
 }

@@ -36,6 +36,17 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) identifiers: &'a [NonZeroU32],
 }
 
+/// What became of a PUBLISH to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Nothing more is heard of it.
+    Qos0,
+    /// A PUBACK with this packet identifier will answer it.
+    Qos1(u16),
+    /// The client does not take packets so large.
+    TooLarge,
+}
+
 /// Appends the bytes of `packet`.
 pub(super) fn append(packet: &Packet, out: &mut Vec<u8>) {
     out.extend_from_slice(&packet.to_continuous_buffer());
@@ -46,6 +57,9 @@ fn property<T: Into<Property>, E>(made: Result<T, E>) -> Option<Property> {
     made.ok().map(Into::into)
 }
 
+/// More than all else takes in a packet with a reason string.
+const AROUND_REASON: usize = 32;
+
 impl Wire {
     /// Queues `packet`. The core refuses what the connection's state does not allow; then nothing is queued.
     fn send(&mut self, packet: Packet) -> Result<(), Closed> {
@@ -53,9 +67,10 @@ impl Wire {
         self.process(events).map(|_| ())
     }
 
-    /// Reason strings go only to clients that want them.
+    /// Reason strings go only to clients that want them, and where they fit (MQTT 5 section 3.4.2.2.2).
     fn reason_string(&self, text: &str) -> Vec<Property> {
-        if text.is_empty() || !self.problem_information {
+        let fits = text.len() + AROUND_REASON <= self.peer_packet_bytes as usize;
+        if text.is_empty() || !self.problem_information || !fits {
             return vec![];
         }
         property(ReasonString::new(text)).into_iter().collect()
@@ -202,9 +217,8 @@ impl Wire {
         self.send(packet.map_err(|e| Closed(Some(e)))?)
     }
 
-    /// PUBLISH. Answers its packet identifier at QoS 1. A packet larger than the client takes is left out, as MQTT 5
-    /// section 3.1.2.11.4 asks, and answered with `None`.
-    pub(crate) fn publish(&mut self, publish: &Outgoing<'_>) -> Result<Option<u16>, Closed> {
+    /// PUBLISH. A packet larger than the client takes is left out, as MQTT 5 section 3.1.2.11.4 asks.
+    pub(crate) fn publish(&mut self, publish: &Outgoing<'_>) -> Result<Sent, Closed> {
         let packet_id = match publish.qos {
             Qos::AtMostOnce => None,
             _ => Some(
@@ -219,14 +233,14 @@ impl Wire {
             publish_v3(publish, packet_id)
         };
         match self.send(packet.map_err(|e| Closed(Some(e)))?) {
+            Ok(()) => Ok(packet_id.map_or(Sent::Qos0, Sent::Qos1)),
             Err(Closed(Some(MqttError::PacketTooLarge))) => {
                 if let Some(id) = packet_id {
                     self.connection.release_packet_id(id);
                 }
-                Ok(None)
+                Ok(Sent::TooLarge)
             }
             Err(closed) => Err(closed),
-            Ok(()) => Ok(packet_id),
         }
     }
 }

@@ -20,7 +20,7 @@ use mqtt_protocol_core::mqtt::{
 pub(crate) use decode::{
     Connect, Incoming, Publish, PublishProperties, RetainHandling, Subscribe, Subscription, Will,
 };
-pub(crate) use encode::{ConnackProperties, Outgoing};
+pub(crate) use encode::{ConnackProperties, Outgoing, Sent};
 pub(crate) use reason::{PubackCode, Reason, SubackCode, UnsubackCode};
 
 /// Quality of service; level 2 is parsed, and refused.
@@ -40,6 +40,8 @@ pub(crate) struct Wire {
     keep_alive: Option<Duration>,
     /// MQTT 5: the client wants reason strings (section 3.1.2.11.7).
     problem_information: bool,
+    /// MQTT 5: the largest packet that the client takes (section 3.1.2.11.4).
+    peer_packet_bytes: u32,
     /// The next byte is not the first of a packet.
     in_packet: bool,
 }
@@ -67,11 +69,12 @@ impl Wire {
             out: Vec::new(),
             keep_alive: None,
             problem_information: true,
+            peer_packet_bytes: u32::MAX,
             in_packet: false,
         }
     }
 
-    /// Reads one packet from `input`, moving it on. `None`: the packet is not complete, or was dealt with here.
+    /// Reads one packet from `input`, moving it on. `None`: the packet is not complete.
     pub(crate) fn receive(
         &mut self,
         input: &mut Cursor<&[u8]>,
@@ -120,17 +123,12 @@ impl Wire {
         self.connection.get_protocol_version() == Version::V5_0
     }
 
-    /// QoS 1 PUBLISH packets that the client's receive maximum still allows; `None` when it set none.
-    pub(crate) fn vacancy(&self) -> Option<u16> {
-        self.connection.get_receive_maximum_vacancy_for_send()
-    }
-
     fn process(&mut self, events: Vec<Event>) -> Result<Option<Incoming>, Closed> {
         let mut incoming = None;
         let mut closed = None;
         for event in events {
             match event {
-                Event::NotifyPacketReceived(packet) => incoming = decode::incoming(packet),
+                Event::NotifyPacketReceived(packet) => incoming = Some(decode::incoming(packet)),
                 Event::RequestSendPacket { packet, .. } => encode::append(&packet, &mut self.out),
                 Event::RequestTimerReset { duration_ms, .. } => {
                     self.keep_alive = Some(Duration::from_millis(duration_ms));
@@ -151,6 +149,7 @@ impl Wire {
         }
         if let Some(Incoming::Connect(connect)) = &incoming {
             self.problem_information = connect.problem_information;
+            self.peer_packet_bytes = connect.maximum_packet_size;
         }
         match closed {
             Some(closed) => Err(closed),

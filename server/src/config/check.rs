@@ -73,6 +73,28 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// The sections of the configuration.
+const SECTIONS: [&str; 6] = ["HTTP", "MQTT", "TLS", "DATABASE", "WORKER", "LIMITS"];
+
+/// Refuses variables that were meant as keys and are none: `HERALD_HTTP_LISTEN` would be ignored in silence.
+pub(super) fn environment(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
+    for name in names {
+        let Some(key) = name.strip_prefix("HERALD_") else {
+            continue;
+        };
+        let meant = SECTIONS.iter().find_map(|section| {
+            let rest = key.strip_prefix(section)?.strip_prefix('_')?;
+            (!rest.starts_with('_')).then(|| format!("HERALD_{section}__{rest}"))
+        });
+        if let Some(meant) = meant {
+            return Err(ConfigError(format!(
+                "{name}: unknown; did you mean {meant}?"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn beyond_loopback(address: &SocketAddr) -> bool {
     !address.ip().is_loopback()
 }
@@ -109,6 +131,21 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         check(&Config::default()).unwrap();
+    }
+
+    #[test]
+    fn a_variable_that_lacks_an_underscore_is_not_ignored() {
+        let check = |name: &str| environment([name.to_owned()].into_iter());
+        for fine in [
+            "HERALD_HTTP__LISTEN",
+            "HERALD_DATA_DIR",
+            "HERALD_LOG",
+            "HTTP_LISTEN",
+        ] {
+            check(fine).unwrap();
+        }
+        let error = check("HERALD_HTTP_LISTEN").unwrap_err().to_string();
+        assert!(error.contains("HERALD_HTTP__LISTEN"), "{error}");
     }
 
     #[test]

@@ -141,6 +141,7 @@ impl Default for Config {
 impl Config {
     /// Defaults, then the file, then the environment, then the command line; checked.
     pub(crate) fn load(options: &Options) -> Result<Self, ConfigError> {
+        check::environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         let figment = Figment::from(Serialized::defaults(Self::default()))
             .merge(file(options)?)
             .merge(environment());

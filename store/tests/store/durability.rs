@@ -119,9 +119,10 @@ async fn what_was_answered_survives_a_killed_process() {
         .unwrap()
         .unwrap();
     let inbox = store
-        .notifications(&ann.id, Seq::NONE, 100_000)
+        .notifications(&ann.id, Seq::NONE, 100_000, usize::MAX)
         .await
-        .unwrap();
+        .unwrap()
+        .items;
     let numbers: Vec<_> = inbox
         .iter()
         .map(|notification| notification.seq.0)

@@ -191,9 +191,10 @@ async fn a_lease_that_ran_out_can_be_claimed_and_the_late_worker_finishes_nothin
     assert!(!store.renew(&second, lease, at(103)).await.unwrap());
     assert_eq!(
         store
-            .notifications(&ann.id, Seq::NONE, 10)
+            .notifications(&ann.id, Seq::NONE, 10, usize::MAX)
             .await
             .unwrap()
+            .items
             .len(),
         1
     );
@@ -251,7 +252,11 @@ async fn a_finished_message_and_its_notification_say_the_same() {
             sent.id
         )
     );
-    let inbox = store.notifications(&ann.id, Seq::NONE, 10).await.unwrap();
+    let inbox = store
+        .notifications(&ann.id, Seq::NONE, 10, usize::MAX)
+        .await
+        .unwrap()
+        .items;
     assert_eq!(inbox, [finished.notification]);
     let message = store.message(&ann.id, &sent.id).await.unwrap().unwrap();
     assert_eq!(message.status, Status::Processed);
@@ -313,9 +318,10 @@ async fn numbers_have_no_gaps_however_many_finish_at_once() {
         assert_eq!(numbers, (1..=60).collect::<Vec<_>>());
         assert_eq!(
             store
-                .notifications(&owner.id, Seq::NONE, 100)
+                .notifications(&owner.id, Seq::NONE, 100, usize::MAX)
                 .await
-                .unwrap(),
+                .unwrap()
+                .items,
             told
         );
         assert_eq!(store.last_seq(&owner.id).await.unwrap(), Seq(60));

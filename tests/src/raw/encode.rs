@@ -51,7 +51,16 @@ pub(super) fn connect(version: Version, connect: &Connect) -> Vec<u8> {
     string(&mut body, b"MQTT");
     body.extend([version.level(), flags]);
     body.extend(connect.keep_alive_s.to_be_bytes());
-    properties(&mut body, version, &[]);
+    let mut props = vec![];
+    if let Some(maximum) = connect.receive_maximum {
+        props.push(0x21);
+        props.extend(maximum.to_be_bytes());
+    }
+    if let Some(maximum) = connect.maximum_packet_size {
+        props.push(0x27);
+        props.extend(maximum.to_be_bytes());
+    }
+    properties(&mut body, version, &props);
     string(&mut body, connect.client_id.as_bytes());
     if let Some(will) = &connect.will {
         properties(&mut body, version, &[]);

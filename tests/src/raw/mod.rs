@@ -33,6 +33,10 @@ pub struct Connect {
     pub keep_alive_s: u16,
     /// Last will.
     pub will: Option<Will>,
+    /// MQTT 5: receive maximum.
+    pub receive_maximum: Option<u16>,
+    /// MQTT 5: maximum packet size, in bytes.
+    pub maximum_packet_size: Option<u32>,
 }
 
 /// A last will.
@@ -59,6 +63,8 @@ impl Connect {
             clean: true,
             keep_alive_s: 60,
             will: None,
+            receive_maximum: None,
+            maximum_packet_size: None,
         }
     }
 

@@ -15,6 +15,7 @@ mod login;
 mod mqttjs;
 mod notified;
 mod offline;
+mod promise;
 mod rumqttc;
 mod send;
 mod shared;
