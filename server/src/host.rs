@@ -43,6 +43,8 @@ impl Authenticate for Host {
         async move {
             let user = check(&accounts, &login).await.map_err(|e| match e {
                 AccountError::Throttled { .. } => LoginRefusal::Throttled,
+                // Very many clients connect at once; they come back.
+                AccountError::Busy => LoginRefusal::Unavailable,
                 e => {
                     tracing::error!(error = %e, "credentials could not be checked");
                     LoginRefusal::Unavailable
