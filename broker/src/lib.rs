@@ -1,13 +1,13 @@
 //! Herald's MQTT broker: sessions, the durable inbox and the shared topics.
 //!
-//! Clients speak MQTT 3.1.1 or 5 over any byte stream: TCP, TLS or WebSocket. Every packet passes a [session](session)
+//! Clients speak MQTT 3.1.1 or 5 over any byte stream: TCP, TLS or WebSocket. Every packet passes a session
 //! that asks [`herald_acl`] first. Two planes lie behind it:
 //!
 //! - **durable**: `users/{username}/...`. Delivery goes by who the session is, never by matching topics: a session reads
 //!   its own user's [`Inbox`] and nothing else.
 //! - **shared**: every other topic, routed live through an embedded `rumqttd` that no client ever talks to.
 //!
-//! The broker knows no SQL. It asks its [host](host) three questions: who may connect ([`Authenticate`]), what is in an
+//! The broker knows no SQL. It asks its host three questions: who may connect ([`Authenticate`]), what is in an
 //! inbox ([`Inbox`]), and whether a message is accepted ([`Intake`]).
 
 mod broker;
