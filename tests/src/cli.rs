@@ -12,7 +12,7 @@ use tokio::{io::AsyncWriteExt as _, process::Command};
 use crate::wait::within;
 
 /// The program under test: `HERALD_BIN`, or the one that was built beside the tests.
-fn program() -> &'static Path {
+pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         if let Some(path) = env::var_os("HERALD_BIN") {

@@ -214,6 +214,12 @@ impl Herald {
         self.folder.path().join(name)
     }
 
+    /// What the server has written to standard error since it was started last.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.output("stderr")).unwrap()
+    }
+
     /// What the server has written to standard output since it was started last.
     #[must_use]
     pub fn stdout(&self) -> String {

@@ -17,7 +17,7 @@ pub mod raw;
 mod version;
 mod wait;
 
-pub use cli::{Cli, Ended};
+pub use cli::{Cli, Ended, program};
 pub use herald::{Herald, Run, password};
 pub use http::{Answer, Http};
 pub use mosquitto::{Mosquitto, Received, Subscriber, Transport};

@@ -12,11 +12,12 @@ use anyhow::{Context as _, Result, bail};
 use crate::step::{root, step};
 
 /// Programs that the tests run, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("mosquitto_sub", "mosquitto-clients"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("curl", "curl"),
     ("chromium", "chromium"),
+    ("script", "bsdutils"),
 ];
 
 pub(crate) fn run() -> Result<()> {

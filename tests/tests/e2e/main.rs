@@ -12,6 +12,7 @@ mod isolation;
 mod kill;
 mod limits;
 mod login;
+mod logs;
 mod mqttjs;
 mod notified;
 mod offline;
