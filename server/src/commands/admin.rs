@@ -3,7 +3,7 @@ use herald_acl::{Role, Username};
 use herald_api::Accounts;
 use herald_store::Store;
 
-use super::{password, store};
+use super::{password, print, store};
 use crate::{cli::AdminCommand, config::Config};
 
 /// How many accounts are read at once.
@@ -25,7 +25,7 @@ async fn run(store: &Store, command: AdminCommand) -> anyhow::Result<()> {
             accounts.seed().await?;
             let role = if admin { Role::Admin } else { Role::User };
             let user = accounts.create_user(name, &password::read()?, role).await?;
-            println!("created {} ({})", user.username, user.role);
+            print(format_args!("created {} ({})", user.username, user.role))?;
         }
         AdminCommand::ResetPassword { name } => {
             accounts.seed().await?;
@@ -36,7 +36,7 @@ async fn run(store: &Store, command: AdminCommand) -> anyhow::Result<()> {
             if !accounts.set_password(&user.id, &password::read()?).await? {
                 bail!("there is no account {name} any more");
             }
-            println!("{name} has a new password");
+            print(format_args!("{name} has a new password"))?;
         }
         AdminCommand::List => list(store).await?,
     }
@@ -49,10 +49,10 @@ async fn list(store: &Store) -> anyhow::Result<()> {
         let page = store.list_users(after.as_ref(), PAGE).await?;
         for user in &page {
             let disabled = if user.disabled { "\tdisabled" } else { "" };
-            println!(
+            print(format_args!(
                 "{}\t{}\t{}{disabled}",
                 user.username, user.role, user.created_at
-            );
+            ))?;
         }
         match page.last() {
             Some(last) => after = Some(last.username.clone()),

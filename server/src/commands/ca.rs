@@ -1,5 +1,6 @@
 use anyhow::bail;
 
+use super::print;
 use crate::{
     config::{Config, TlsMode},
     tls::LocalCa,
@@ -18,7 +19,7 @@ pub(crate) fn ca(config: &Config) -> anyhow::Result<()> {
         );
     }
     let ca = ca.display();
-    println!(
+    print(format_args!(
         "{ca}
 
 Trust it where you need it; it can sign for any name, so keep {ca} and its key to yourself:
@@ -28,6 +29,6 @@ Trust it where you need it; it can sign for any name, so keep {ca} and its key t
   Debian         sudo cp '{ca}' /usr/local/share/ca-certificates/herald.crt && sudo update-ca-certificates
   macOS          sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain '{ca}'
   Firefox        Settings > Privacy & Security > View Certificates > Authorities > Import"
-    );
+    ))?;
     Ok(())
 }

@@ -2,7 +2,7 @@ use anyhow::{Context as _, bail};
 use herald_api::Accounts;
 use herald_store::{Scopes, Store, TokenId};
 
-use super::store;
+use super::{print, store};
 use crate::{
     cli::{ScopeArg, TokenCommand},
     config::Config,
@@ -40,7 +40,7 @@ async fn run(store: &Store, command: TokenCommand) -> anyhow::Result<()> {
             let issued = Accounts::new(store.clone())
                 .issue_token(&user.id, NAME, scopes, expires)
                 .await?;
-            println!("{}", issued.secret);
+            print(format_args!("{}", issued.secret))?;
             eprintln!("token {}; it is shown this once", issued.token.id);
         }
         TokenCommand::List => list(store).await?,
@@ -50,7 +50,7 @@ async fn run(store: &Store, command: TokenCommand) -> anyhow::Result<()> {
                 bail!("there is no token {id}");
             };
             store.revoke_token(&owner.id, &id).await?;
-            println!("revoked {id} of {}", owner.username);
+            print(format_args!("revoked {id} of {}", owner.username))?;
         }
     }
     Ok(())
@@ -69,10 +69,10 @@ async fn list(store: &Store) -> anyhow::Result<()> {
             let expires = token
                 .expires_at
                 .map_or("never".to_owned(), |at| at.to_string());
-            println!(
+            print(format_args!(
                 "{}\t{}\t{scopes}\t{}\texpires {expires}",
                 token.id, owner, token.name
-            );
+            ))?;
         }
         match page.last() {
             Some((_, last)) => before = Some(last.id.clone()),
