@@ -79,7 +79,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     loop {
-        while io.has_unread() {
+        if io.has_unread() {
             match io.receive()? {
                 Some(Incoming::Connect(connect)) => return Ok(connect),
                 Some(_) => return Err(End::Server(Reason::ProtocolError)),

@@ -212,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     async fn handle_received(&mut self) -> Result<(), End> {
         while self.may_read() && self.io.has_unread() {
             match self.io.receive() {
-                Ok(None) => {}
+                Ok(None) => break,
                 Ok(Some(packet)) => {
                     self.last_packet = Instant::now();
                     self.handle(packet).await?;

@@ -28,7 +28,7 @@ pub(crate) enum Incoming {
     },
     /// PINGRESP has been queued already.
     Pingreq,
-    /// A step of a QoS 2 flow, or AUTH: the client was told that neither is supported.
+    /// A step of a QoS 2 flow, or AUTH, of which the client was told that they are not supported; or a protocol error.
     Unsupported,
 }
 
@@ -122,6 +122,8 @@ pub(super) fn incoming(packet: Packet) -> Incoming {
             retain: p.retain(),
             properties: PublishProperties::default(),
         }),
+        // Only a server names subscriptions (MQTT 5 section 3.3.4-6).
+        Packet::V5_0Publish(p) if names_subscription(p.props()) => Incoming::Unsupported,
         Packet::V5_0Publish(p) => Incoming::Publish(Publish {
             packet_id: p.packet_id(),
             topic: p.topic_name().to_owned(),
@@ -225,6 +227,12 @@ fn connect_v5(p: &v5_0::Connect) -> Connect {
         receive_maximum,
         problem_information,
     }
+}
+
+fn names_subscription(props: &[Property]) -> bool {
+    props
+        .iter()
+        .any(|p| matches!(p, Property::SubscriptionIdentifier(_)))
 }
 
 fn publish_properties(props: &[Property]) -> PublishProperties {

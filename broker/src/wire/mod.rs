@@ -3,6 +3,7 @@
 //! [`Wire`] turns received bytes into [`Incoming`] packets and answers into bytes to send. All differences between the
 //! two versions end here. Parsing, packet identifiers and keep-alive are `mqtt-protocol-core`'s.
 
+mod check;
 mod decode;
 mod encode;
 mod reason;
@@ -17,6 +18,7 @@ use mqtt_protocol_core::mqtt::{
     role,
 };
 
+use check::Start;
 pub(crate) use decode::{
     Connect, Incoming, Publish, PublishProperties, RetainHandling, Subscribe, Subscription, Will,
 };
@@ -46,16 +48,6 @@ pub(crate) struct Wire {
     in_packet: bool,
 }
 
-/// The flags that the fixed header of each packet type must have (MQTT 5 section 2.1.3), which the core does not check.
-fn valid_flags(first: u8) -> bool {
-    let (packet_type, flags) = (first >> 4, first & 0x0F);
-    match packet_type {
-        3 => flags & 0b0110 != 0b0110,
-        6 | 8 | 10 => flags == 0b0010,
-        _ => flags == 0,
-    }
-}
-
 impl Wire {
     /// A connection that waits for CONNECT and takes packets of up to `packet_bytes`.
     pub(crate) fn new(packet_bytes: u32, receive_maximum: u16) -> Self {
@@ -74,18 +66,18 @@ impl Wire {
         }
     }
 
-    /// Reads one packet from `input`, moving it on. `None`: the packet is not complete.
+    /// Reads one packet from `input`, moving it on. `None`: the packet is not complete. What was not taken is to be given
+    /// again, with what follows.
     pub(crate) fn receive(
         &mut self,
         input: &mut Cursor<&[u8]>,
     ) -> Result<Option<Incoming>, Closed> {
-        if !self.in_packet
-            && !input
-                .remaining_slice()
-                .first()
-                .is_none_or(|b| valid_flags(*b))
-        {
-            return Err(self.broken(MqttError::MalformedPacket));
+        if !self.in_packet {
+            match check::start(input.remaining_slice()) {
+                Start::Good => {}
+                Start::Short => return Ok(None),
+                Start::Bad => return Err(self.broken(MqttError::MalformedPacket)),
+            }
         }
         let events = self.connection.recv(input);
         // Every packet, once complete, makes at least one event.

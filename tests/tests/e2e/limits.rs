@@ -273,3 +273,30 @@ async fn the_limits_are_the_operators_to_set() {
     assert_eq!(first.subscribe("broadcast/b").await, 0x97);
     assert_eq!(first.subscribe("broadcast/a").await, 1);
 }
+
+/// Only a server names subscriptions (MQTT 5 section 3.3.4-6).
+#[tokio::test]
+async fn a_publish_that_names_a_subscription_is_a_protocol_error() {
+    let herald = Herald::with_users(&["alice"]).await;
+    let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
+    alice
+        .send(&[0x30, 0x06, 0x00, 0x01, b'a', 0x02, 0x0B, 0x01])
+        .await;
+    assert_eq!(alice.ended().await, Some(0x82));
+}
+
+/// The reserved flag of CONNECT, and a will at QoS 3.
+#[tokio::test]
+async fn a_connect_with_wrong_flags_is_not_let_in() {
+    let herald = Herald::start().await;
+    for version in Version::BOTH {
+        for flags in [0b0000_0011, 0b0001_1110] {
+            let mut raw = Raw::open(&herald, version).await;
+            let mut connect = vec![0x10, 13, 0, 4];
+            connect.extend(b"MQTT");
+            connect.extend([version.level(), flags, 0, 60, 0, 0, 0]);
+            raw.send(&connect).await;
+            assert_eq!(raw.packet().await, None, "{version:?} {flags:08b}");
+        }
+    }
+}
