@@ -26,7 +26,8 @@ use crate::{
     host::Host,
     http,
     run_file::{Addresses, RunFile},
-    signals, tls,
+    signals::Signals,
+    tls,
 };
 
 /// How long messages being processed may take to end.
@@ -105,6 +106,8 @@ async fn serve_from(
     let mut working = tokio::spawn(worker.run(stop.clone()));
     let mut serving = tokio::spawn(http);
 
+    // Before anyone is told that the server is ready: who starts it may stop it at once.
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
     let run_file = RunFile::write(&config.data_dir, addresses)?;
     // Nobody may be reading.
     let _ = writeln!(
@@ -113,7 +116,10 @@ async fn serve_from(
         banner(config, &addresses, default_password)
     );
     let ended = tokio::select! {
-        signal = signals::stop() => signal.context("cannot wait for signals").map(|name| tracing::info!(signal = name, "stopping")),
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            Ok(())
+        }
         _ = &mut working => Err(anyhow::anyhow!("the worker ended by itself")),
         _ = &mut serving => Err(anyhow::anyhow!("the HTTP server ended by itself")),
         _ = &mut acking => Err(anyhow::anyhow!("the writer of acknowledgements ended by itself")),
@@ -134,9 +140,24 @@ async fn serve_from(
     };
     tokio::select! {
         () = ending => run_file.remove(),
-        _ = signals::stop() => bail!("told to stop again: ended at once; what is unfinished is taken up at the next start"),
+        _ = signals.next() => bail!("told to stop again: ended at once; what is unfinished is taken up at the next start"),
     }
+    log_counters(&broker);
     ended
+}
+
+/// What the broker did and dropped since start.
+fn log_counters(broker: &Broker) {
+    let m = broker.metrics();
+    tracing::info!(
+        connects = m.connects.get(),
+        connects_refused = m.connects_refused.get(),
+        subscribes_denied = m.subscribes_denied.get(),
+        publishes_denied = m.publishes_denied.get(),
+        notifications_sent = m.notifications_sent.get(),
+        shared_dropped = m.shared_dropped.get(),
+        "stopped"
+    );
 }
 
 /// Waits for a task that has not been waited for to its end.

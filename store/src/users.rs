@@ -88,23 +88,6 @@ impl Store {
         .transpose()
     }
 
-    /// The account with this id.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn user_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        sqlx::query(
-            "SELECT id, username, role, password_hash, disabled, created_at
-             FROM users WHERE id = $1",
-        )
-        .bind(id.as_str())
-        .fetch_optional(self.readers())
-        .await?
-        .map(|row| user(&row))
-        .transpose()
-    }
-
     /// Up to `limit` accounts by name, those after `after`.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ async fn what_was_answered_is_there_after_a_reopening() {
     db.store.close().await;
     let again = db.open_again().await;
     assert_eq!(
-        again.user_by_id(&ann.id).await.unwrap().as_ref(),
+        again.user_by_name(&ann.username).await.unwrap().as_ref(),
         Some(&ann)
     );
     for message in sent {

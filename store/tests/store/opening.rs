@@ -185,7 +185,10 @@ async fn a_database_that_is_opened_again_keeps_what_it_has() {
     db.store.close().await;
     for _ in 0..2 {
         let store = db.open_again().await;
-        assert_eq!(store.user_by_id(&ann.id).await.unwrap(), Some(ann.clone()));
+        assert_eq!(
+            store.user_by_name(&ann.username).await.unwrap(),
+            Some(ann.clone())
+        );
         assert_eq!(store.next_due().await.unwrap(), None);
         assert_eq!(
             store.claim(1, crate::common::LEASE, at(0)).await.unwrap(),
