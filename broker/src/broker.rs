@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use herald_acl::{Policy, Username};
+use parking_lot::RwLock;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout},
@@ -11,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::Bus,
-    host::{Authenticate, HostError, Inbox, Intake, Notification},
+    host::{Authenticate, HostError, Inbox, Intake, Notification, Retain, Revoked},
     limits::Limits,
     metrics::Metrics,
     registry::Registry,
@@ -37,15 +38,16 @@ impl Broker {
         authenticate: Arc<dyn Authenticate>,
         inbox: Arc<dyn Inbox>,
         intake: Arc<dyn Intake>,
+        retain: Arc<dyn Retain>,
     ) -> Result<Self, HostError> {
         let metrics = Arc::<Metrics>::default();
-        let bus = Bus::start(metrics.clone())
+        let bus = Bus::start(metrics.clone(), retain)
             .await
             .map_err(|e| HostError(e.to_string()))?;
         let ctx = Context {
             limits,
             metrics,
-            policy,
+            policy: RwLock::new(Arc::new(policy)),
             registry: Registry::default(),
             bus,
             authenticate,
@@ -80,6 +82,17 @@ impl Broker {
     /// Tells the sessions of `username` that something may be in their inbox.
     pub fn nudge(&self, username: &Username) {
         self.ctx.registry.nudge(username);
+    }
+
+    /// Puts `policy` in force: at once for what clients do from now on, within a second for the subscriptions they have.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.ctx.policy.write() = Arc::new(policy);
+        self.ctx.registry.recheck_all();
+    }
+
+    /// Ends the sessions of `username` that `revoked` names, within a second (MQTT 5: 0x87).
+    pub fn revoke(&self, username: &Username, revoked: &Revoked) {
+        self.ctx.registry.revoke(username, revoked);
     }
 
     /// Live sessions.

@@ -1,6 +1,6 @@
 //! What the broker asks of the server around it.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -25,6 +25,44 @@ pub struct Identity {
     pub username: Username,
     /// What the user may do.
     pub role: Role,
+    /// What the client showed to get in: the session ends when it is withdrawn.
+    pub credential: Credential,
+}
+
+/// What a login rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The account's password.
+    Password,
+    /// A token.
+    Token {
+        /// The host's key for it.
+        id: Arc<str>,
+        /// The session ends then; `None`: the token does not expire.
+        expires_at: Option<SystemTime>,
+    },
+}
+
+/// Which sessions of a user have lost their right to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// All: the user is disabled, gone, or has another role now.
+    User,
+    /// Those that logged in by the password, which was changed.
+    Password,
+    /// Those that logged in by the token with this [key](Credential::Token).
+    Token(Arc<str>),
+}
+
+impl Revoked {
+    /// Whether a session that rests on `credential` is one of them.
+    pub(crate) fn ends(&self, credential: &Credential) -> bool {
+        match (self, credential) {
+            (Self::User, _) | (Self::Password, Credential::Password) => true,
+            (Self::Token(revoked), Credential::Token { id, .. }) => revoked == id,
+            _ => false,
+        }
+    }
 }
 
 /// Why a login is refused.
@@ -122,4 +160,39 @@ pub enum SendRefusal {
 pub trait Intake: std::marker::Send + Sync + 'static {
     /// Resolves to `Ok` only once the message is durable.
     fn send(&self, user: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>>;
+}
+
+/// A retained message (MQTT 5 section 3.3.1.3), as it is kept through a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetainedMessage {
+    /// The topic that it is the last message of.
+    pub topic: String,
+    /// Never empty.
+    pub payload: Bytes,
+    /// Level and properties, in a form of the broker's own.
+    pub attributes: String,
+    /// When it is to be forgotten; `None`: when it is replaced.
+    pub expires_at: Option<SystemTime>,
+}
+
+/// One change of what is retained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RetainedChange {
+    /// The message of its topic from now on.
+    Set(RetainedMessage),
+    /// The topic has none any more.
+    Clear {
+        /// Which.
+        topic: String,
+    },
+}
+
+/// Keeps retained messages through a restart.
+pub trait Retain: std::marker::Send + Sync + 'static {
+    /// All that are kept, in any order; those that have expired may be left out.
+    fn load(&self) -> BoxFuture<'static, Result<Vec<RetainedMessage>, HostError>>;
+
+    /// Makes `changes`, all or none, and resolves once they are durable. Topics are distinct. Only one call is under way
+    /// at any time.
+    fn save(&self, changes: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>>;
 }

@@ -24,8 +24,8 @@ mod wire;
 
 pub use broker::Broker;
 pub use host::{
-    Authenticate, Batch, HostError, Identity, Inbox, Intake, Login, LoginRefusal, Notification,
-    Send, SendRefusal,
+    Authenticate, Batch, Credential, HostError, Identity, Inbox, Intake, Login, LoginRefusal,
+    Notification, Retain, RetainedChange, RetainedMessage, Revoked, Send, SendRefusal,
 };
 pub use limits::Limits;
 pub use metrics::Metrics;

@@ -11,6 +11,17 @@ pub struct Limits {
     pub sessions_per_user: usize,
     /// Subscriptions of one session.
     pub subscriptions_per_session: usize,
+    /// Shared messages waiting for one session, connected or not.
+    pub queued_messages: usize,
+    /// Bytes of shared messages waiting for one session.
+    pub queued_bytes: usize,
+    /// PUBLISHes a second that one session may send on average; 0 for any number.
+    pub publishes_per_s: u32,
+    /// Longest keep-alive, in seconds: a client of MQTT 5 that asks for more or for none is told to keep this one. 0 for
+    /// any.
+    pub max_keep_alive_s: u16,
+    /// How long a session may outlive its connection, in seconds.
+    pub max_session_expiry_s: u32,
     /// A write that makes no progress for this long ends the connection.
     pub write_stall: Duration,
 }
@@ -21,6 +32,11 @@ impl Default for Limits {
             packet_bytes: 128 * 1024,
             sessions_per_user: 32,
             subscriptions_per_session: 64,
+            queued_messages: 1000,
+            queued_bytes: 1024 * 1024,
+            publishes_per_s: 1000,
+            max_keep_alive_s: 0,
+            max_session_expiry_s: 7 * 24 * 3600,
             write_stall: Duration::from_secs(30),
         }
     }

@@ -32,6 +32,8 @@ pub(crate) struct Mail {
     /// Wake-ups were dropped: read the log.
     pub(crate) missed: bool,
     pub(crate) shared: VecDeque<Delivery>,
+    /// The ACL has changed.
+    pub(crate) recheck: bool,
     pub(crate) stop: Option<Reason>,
 }
 
@@ -85,6 +87,12 @@ impl Mailbox {
         }
         self.ready.notify_one();
         dropped
+    }
+
+    /// Makes the session ask the ACL again.
+    pub(crate) fn recheck(&self) {
+        self.state.lock().mail.recheck = true;
+        self.ready.notify_one();
     }
 
     /// Ends the session with `reason`. The first reason stands.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::{
     bus::{Message, SessionId},
-    host::{Identity, Notification},
+    host::{Credential, Identity, Notification, Revoked},
     mailbox::{Delivery, Mailbox},
     topics,
     wire::{PublishProperties, Qos, Reason},
@@ -17,6 +17,7 @@ use crate::{
 struct Entry {
     session: SessionId,
     client_id: Arc<str>,
+    credential: Credential,
     mailbox: Arc<Mailbox>,
 }
 
@@ -66,6 +67,7 @@ impl Registry {
         entries.push(Entry {
             session,
             client_id: client_id.clone(),
+            credential: identity.credential.clone(),
             mailbox: mailbox.clone(),
         });
         Ok(())
@@ -141,6 +143,23 @@ impl Registry {
         }
     }
 
+    /// Makes every session ask the ACL again whether it may have what it has subscribed to.
+    pub(crate) fn recheck_all(&self) {
+        for entry in self.state.lock().users.values().flatten() {
+            entry.mailbox.recheck();
+        }
+    }
+
+    /// Ends the sessions that `revoked` names.
+    pub(crate) fn revoke(&self, username: &Username, revoked: &Revoked) {
+        let state = self.state.lock();
+        for entry in state.users.get(username).into_iter().flatten() {
+            if revoked.ends(&entry.credential) {
+                entry.mailbox.stop(Reason::NotAuthorized);
+            }
+        }
+    }
+
     /// Ends all sessions.
     pub(crate) fn stop_all(&self, reason: Reason) {
         for entry in self.state.lock().users.values().flatten() {
@@ -177,6 +196,7 @@ mod tests {
             user_id: name.into(),
             username: Username::parse(name).unwrap(),
             role: Role::User,
+            credential: Credential::Password,
         }
     }
 

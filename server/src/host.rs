@@ -1,15 +1,18 @@
 //! What the broker asks for, answered from the accounts and the store.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_api::{AccountError, Accounts, Scope, TOKEN_PREFIX};
 use herald_broker::{
-    Authenticate, Batch, HostError, Identity, Inbox, Intake, Login, LoginRefusal, Notification,
-    Send, SendRefusal,
+    Authenticate, Batch, Credential, HostError, Identity, Inbox, Intake, Login, LoginRefusal,
+    Notification, Retain, RetainedChange, RetainedMessage, Send, SendRefusal,
 };
-use herald_store::{Accepted, Seq, Store, Timestamp, User, UserId};
+use herald_store::{Accepted, Seq, Store, Timestamp, Token, User, UserId};
 
 use crate::{acks::Acks, turns::Turns};
 
@@ -41,7 +44,7 @@ impl Authenticate for Host {
     fn authenticate(&self, login: Login) -> BoxFuture<'static, Result<Identity, LoginRefusal>> {
         let accounts = self.accounts.clone();
         async move {
-            let user = check(&accounts, &login).await.map_err(|e| match e {
+            let found = check(&accounts, &login).await.map_err(|e| match e {
                 AccountError::Throttled { .. } => LoginRefusal::Throttled,
                 // Very many clients connect at once; they come back.
                 AccountError::Busy => LoginRefusal::Unavailable,
@@ -50,11 +53,12 @@ impl Authenticate for Host {
                     LoginRefusal::Unavailable
                 }
             })?;
-            let user = user.ok_or(LoginRefusal::BadCredentials)?;
+            let (user, credential) = found.ok_or(LoginRefusal::BadCredentials)?;
             Ok(Identity {
                 user_id: user.id.as_str().into(),
                 username: user.username,
                 role: user.role,
+                credential,
             })
         }
         .boxed()
@@ -62,18 +66,43 @@ impl Authenticate for Host {
 }
 
 /// The account that the login is for: by a token of that account, or by its password.
-async fn check(accounts: &Accounts, login: &Login) -> Result<Option<User>, AccountError> {
+async fn check(
+    accounts: &Accounts,
+    login: &Login,
+) -> Result<Option<(User, Credential)>, AccountError> {
     let Ok(password) = std::str::from_utf8(&login.password) else {
         return Ok(None);
     };
     if password.starts_with(TOKEN_PREFIX) {
         let found = accounts.check_token(password, Scope::Mqtt).await?;
-        let user = found.map(|(_, user)| user);
-        return Ok(user.filter(|user| user.username.as_str() == login.username));
+        let own = found.filter(|(_, user)| user.username.as_str() == login.username);
+        return Ok(own.map(|(token, user)| (user, by_token(&token))));
     }
-    accounts
+    let user = accounts
         .login(&login.username, password, login.peer.ip())
-        .await
+        .await?;
+    Ok(user.map(|user| (user, Credential::Password)))
+}
+
+fn by_token(token: &Token) -> Credential {
+    let expires_at = token.expires_at.map(|at| {
+        let ms = u64::try_from(at.as_millis()).unwrap_or(0);
+        SystemTime::UNIX_EPOCH + Duration::from_millis(ms)
+    });
+    Credential::Token {
+        id: token.id.as_str().into(),
+        expires_at,
+    }
+}
+
+impl Retain for Host {
+    fn load(&self) -> BoxFuture<'static, Result<Vec<RetainedMessage>, HostError>> {
+        async { Ok(vec![]) }.boxed()
+    }
+
+    fn save(&self, _changes: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>> {
+        async { Ok(()) }.boxed()
+    }
 }
 
 impl Inbox for Host {

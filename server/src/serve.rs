@@ -189,7 +189,15 @@ async fn start_broker(
         ..herald_broker::Limits::default()
     };
     let policy = Policy::builtin();
-    let broker = Broker::start(limits, policy, host.clone(), host.clone(), host).await;
+    let broker = Broker::start(
+        limits,
+        policy,
+        host.clone(),
+        host.clone(),
+        host.clone(),
+        host,
+    )
+    .await;
     broker.context("the broker did not start")
 }
 

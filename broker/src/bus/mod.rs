@@ -23,6 +23,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    host::Retain,
     mailbox::{Delivery, Mailbox},
     metrics::Metrics,
 };
@@ -80,7 +81,10 @@ pub(crate) struct Bus {
 
 impl Bus {
     /// Starts the router and the task that publishes to it.
-    pub(crate) async fn start(metrics: Arc<Metrics>) -> Result<Self, BusError> {
+    pub(crate) async fn start(
+        metrics: Arc<Metrics>,
+        _retain: Arc<dyn Retain>,
+    ) -> Result<Self, BusError> {
         let router = Arc::new(Router::start());
         let (queue, messages) = mpsc::channel(QUEUE);
         let stop = CancellationToken::new();
@@ -245,8 +249,26 @@ async fn dispatch(
 mod tests {
     use std::time::Duration;
 
+    use futures_util::{FutureExt as _, future::BoxFuture};
+
     use super::*;
-    use crate::wire::Qos;
+    use crate::{
+        host::{HostError, RetainedChange, RetainedMessage},
+        wire::Qos,
+    };
+
+    /// Keeps nothing.
+    struct Forgets;
+
+    impl Retain for Forgets {
+        fn load(&self) -> BoxFuture<'static, Result<Vec<RetainedMessage>, HostError>> {
+            async { Ok(vec![]) }.boxed()
+        }
+
+        fn save(&self, _: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>> {
+            async { Ok(()) }.boxed()
+        }
+    }
 
     fn filter(text: &str) -> TopicFilter {
         TopicFilter::parse(text).unwrap()
@@ -287,7 +309,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_reaches_the_subscribers_it_matches_and_no_other() {
-        let bus = Bus::start(Arc::default()).await.unwrap();
+        let bus = Bus::start(Arc::default(), Arc::new(Forgets)).await.unwrap();
         let scope = filter("#");
         let (a, b) = (Arc::new(Mailbox::default()), Arc::new(Mailbox::default()));
         bus.subscribe(&scope, &filter("ü/+"), SessionId::next(), &a)
@@ -309,7 +331,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_topic_with_no_subscriber_does_not_end_the_publisher() {
-        let bus = Bus::start(Arc::default()).await.unwrap();
+        let bus = Bus::start(Arc::default(), Arc::new(Forgets)).await.unwrap();
         for _ in 0..100 {
             bus.publish(message("nobody/listens", "x")).await.unwrap();
         }

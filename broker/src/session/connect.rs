@@ -115,7 +115,7 @@ async fn admit(
         };
         let topic = TopicName::parse(&will.topic)
             .map_err(|e| (Reason::TopicNameInvalid, format!("will topic: {e}")))?;
-        if !ctx.policy.publish(&who, &topic).allowed {
+        if !ctx.policy().publish(&who, &topic).allowed {
             return Err((
                 Reason::NotAuthorized,
                 "you may not publish to the will's topic".into(),

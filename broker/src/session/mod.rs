@@ -21,6 +21,7 @@ use futures_util::{
     stream::FuturesOrdered,
 };
 use herald_acl::{Policy, TopicFilter, Who};
+use parking_lot::RwLock;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
@@ -45,13 +46,20 @@ use place::Place;
 pub(crate) struct Context {
     pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) policy: Policy,
+    pub(crate) policy: RwLock<Arc<Policy>>,
     pub(crate) registry: Registry,
     pub(crate) bus: Bus,
     pub(crate) authenticate: Arc<dyn Authenticate>,
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) intake: Arc<dyn Intake>,
     pub(crate) stop: CancellationToken,
+}
+
+impl Context {
+    /// The policy in force now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.policy.read().clone()
+    }
 }
 
 /// A filter that the ACL granted.

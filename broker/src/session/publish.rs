@@ -42,7 +42,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Err(e) => return done(Err(refuse(PubackCode::TopicNameInvalid, e.to_string()))),
         };
         let place = destination(&topic, &self.identity.username);
-        if place == Destination::Reserved || !self.ctx.policy.publish(&self.who(), &topic).allowed {
+        if place == Destination::Reserved || !self.ctx.policy().publish(&self.who(), &topic).allowed
+        {
             let text = "you may not publish to this topic".to_owned();
             return done(Err(refuse(PubackCode::NotAuthorized, text)));
         }

@@ -54,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if filter.is_shared() {
             return Err(SubackCode::SharedSubscriptionsNotSupported);
         }
-        let policy = &self.ctx.policy;
+        let policy = self.ctx.policy();
         let decision = policy.subscribe(&self.who(), &filter);
         let scope = decision.rule.as_deref().and_then(|rule| policy.scope(rule));
         // No rule can open an inbox to another user: only administrators tap.
