@@ -17,6 +17,7 @@ use crate::{
     metrics::Metrics,
     registry::Registry,
     session::{self, Context},
+    sys::Sys,
     wire::Reason,
 };
 
@@ -27,7 +28,6 @@ const GOODBYE: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Broker {
     ctx: Arc<Context>,
-    tasks: TaskTracker,
 }
 
 impl Broker {
@@ -44,21 +44,21 @@ impl Broker {
         let bus = Bus::start(metrics.clone(), retain)
             .await
             .map_err(|e| HostError(e.to_string()))?;
-        let ctx = Context {
+        let ctx = Arc::new(Context {
             limits,
             metrics,
             policy: RwLock::new(Arc::new(policy)),
             registry: Registry::default(),
             bus,
+            sys: Sys::default(),
             authenticate,
             inbox,
             intake,
-            stop: CancellationToken::new(),
-        };
-        Ok(Self {
-            ctx: Arc::new(ctx),
             tasks: TaskTracker::new(),
-        })
+            stop: CancellationToken::new(),
+        });
+        ctx.tasks.spawn(Sys::run(ctx.clone()));
+        Ok(Self { ctx })
     }
 
     /// Serves MQTT on one byte stream (TCP, TLS, WebSocket) until it ends. What comes before CONNACK must be over at
@@ -68,7 +68,7 @@ impl Broker {
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         // Counted, so that `stop` waits for it, wherever it runs.
-        let _token = self.tasks.token();
+        let _token = self.ctx.tasks.token();
         session::run(self.ctx.clone(), stream, peer, deadline).await;
     }
 
@@ -95,9 +95,14 @@ impl Broker {
         self.ctx.registry.revoke(username, revoked);
     }
 
-    /// Live sessions.
+    /// Sessions that have a connection.
+    pub fn connected(&self) -> usize {
+        self.ctx.registry.count().1
+    }
+
+    /// Sessions, those that wait for their client to come back among them.
     pub fn sessions(&self) -> usize {
-        self.ctx.registry.len()
+        self.ctx.registry.count().0
     }
 
     /// Whether connections are served and shared topics routed.
@@ -115,8 +120,8 @@ impl Broker {
     pub async fn stop(&self) {
         self.ctx.stop.cancel();
         self.ctx.registry.stop_all(Reason::ShuttingDown);
-        self.tasks.close();
-        if timeout(GOODBYE, self.tasks.wait()).await.is_err() {
+        self.ctx.tasks.close();
+        if timeout(GOODBYE, self.ctx.tasks.wait()).await.is_err() {
             tracing::warn!(
                 sessions = self.sessions(),
                 "some sessions did not end in time"

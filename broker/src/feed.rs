@@ -61,6 +61,18 @@ impl Feed {
         }
     }
 
+    /// The connection is gone. What was read and not handed out is forgotten; what is in flight is not.
+    pub(crate) fn park(&mut self) {
+        self.ready = VecDeque::new();
+        self.reading = false;
+        self.behind = true;
+    }
+
+    /// There is a connection again, with this window.
+    pub(crate) fn resume(&mut self, window: usize) {
+        self.window = window.max(1);
+    }
+
     /// The last number known here.
     fn tail(&self) -> i64 {
         self.ready.back().map_or(self.sent, |n| n.seq)
@@ -114,6 +126,16 @@ impl Feed {
     /// same user that takes larger ones still gets it.
     pub(crate) fn withhold(&mut self, seq: i64) {
         self.withheld.get_or_insert(seq);
+    }
+
+    /// What went under `packet_id` cannot be sent again, as it is larger than the client takes now. As for
+    /// [`Feed::withhold`].
+    pub(crate) fn withhold_in_flight(&mut self, packet_id: u16) {
+        let found = self.in_flight.iter().find(|f| f.packet_id == packet_id);
+        if let Some(seq) = found.map(|f| f.seq) {
+            self.withheld = Some(self.withheld.map_or(seq, |w| w.min(seq)));
+            self.acknowledge(packet_id);
+        }
     }
 
     /// The read that [`Next::Read`] asked for is done.

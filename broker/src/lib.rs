@@ -19,7 +19,9 @@ mod mailbox;
 mod metrics;
 mod registry;
 mod session;
+mod sys;
 mod topics;
+mod watchers;
 mod wire;
 
 pub use broker::Broker;

@@ -42,17 +42,17 @@ impl Default for Limits {
     }
 }
 
-/// Unacknowledged QoS 1 PUBLISH packets that one client may have under way, each direction (MQTT 5 section 3.1.2.11.3).
+/// Unacknowledged QoS 1 and 2 PUBLISH packets that one client may have under way, each direction (MQTT 5 section 3.1.2.11.3).
 pub(crate) const RECEIVE_MAXIMUM: u16 = 32;
 
 /// Bytes waiting for a client's socket above which the session stops making more.
 pub(crate) const OUTBOUND_HIGH_WATER: usize = 64 * 1024;
 
-/// Shared messages waiting for one session; past it the oldest are dropped and counted.
-pub(crate) const MAILBOX_MESSAGES: usize = 256;
+/// Topic aliases of one connection, each direction (MQTT 5 section 3.3.2.3.4).
+pub(crate) const TOPIC_ALIASES: u16 = 16;
 
-/// Bytes of shared messages waiting for one session.
-pub(crate) const MAILBOX_BYTES: usize = 1024 * 1024;
+/// QoS 2 PUBLISHes of one session that wait for their PUBREL.
+pub(crate) const UNRELEASED: usize = 1024;
 
 /// Retained messages kept, and their bytes.
 pub(crate) const RETAINED_MESSAGES: usize = 10_000;

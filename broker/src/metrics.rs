@@ -11,12 +11,18 @@ pub struct Metrics {
     pub connects_refused: Counter,
     /// SUBSCRIBE filters refused by the ACL.
     pub subscribes_denied: Counter,
-    /// PUBLISHes refused by the ACL, or refused as a send.
+    /// PUBLISHes from clients.
+    pub publishes_received: Counter,
+    /// PUBLISHes to clients, repeats included.
+    pub publishes_sent: Counter,
+    /// PUBLISHes refused by the ACL, refused as a send, or over the rate.
     pub publishes_denied: Counter,
     /// Notifications put on the wire, repeats included.
     pub notifications_sent: Counter,
-    /// Shared messages dropped because a session read too slowly.
+    /// Shared messages dropped because a session read too slowly or was away for too long.
     pub shared_dropped: Counter,
+    /// Times that the router of shared topics had to be started again.
+    pub router_restarts: Counter,
 }
 
 /// One counter.

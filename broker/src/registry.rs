@@ -1,18 +1,32 @@
 //! The live sessions: who is connected, under which client id, and who taps.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
-use bytes::Bytes;
 use herald_acl::{TopicFilter, Username};
 use parking_lot::Mutex;
+use tokio::{
+    sync::oneshot,
+    time::{Duration, Instant},
+};
 
 use crate::{
     bus::{Message, SessionId},
     host::{Credential, Identity, Notification, Revoked},
-    mailbox::{Delivery, Mailbox},
+    mailbox::{Claim, Mailbox},
+    session::Kept,
     topics,
-    wire::{PublishProperties, Qos, Reason},
+    watchers::Watchers,
+    wire::Reason,
 };
+
+/// Longer than a login can take.
+const REVOCATIONS_KEPT: Duration = Duration::from_secs(60);
+
+/// Most revocations kept.
+const REVOCATIONS: usize = 10_000;
 
 struct Entry {
     session: SessionId,
@@ -21,19 +35,20 @@ struct Entry {
     mailbox: Arc<Mailbox>,
 }
 
-/// A live copy of other users' notifications, for an administrator's eyes.
-struct Tap {
-    session: SessionId,
-    owner: Username,
-    filter: TopicFilter,
-    text: Arc<str>,
-    mailbox: Arc<Mailbox>,
+/// What was revoked of late, for logins that began before and are not entered yet.
+#[derive(Default)]
+struct Revocations {
+    recent: VecDeque<(Instant, Username, Revoked)>,
+    /// Those up to then are forgotten.
+    forgotten: Option<Instant>,
 }
 
 #[derive(Default)]
 struct State {
     users: HashMap<Username, Vec<Entry>>,
-    taps: Vec<Tap>,
+    /// Live copies of other users' notifications, for an administrator's eyes.
+    taps: Watchers,
+    revocations: Revocations,
 }
 
 /// Sessions are keyed by (user, client id): another user's client id is another session.
@@ -42,12 +57,21 @@ pub(crate) struct Registry {
     state: Mutex<State>,
 }
 
+/// Where a session's place comes from.
+pub(crate) enum Entered {
+    /// The client had no session.
+    New,
+    /// Whoever has the client's session hands it over; an error if that one was lost.
+    Claimed(oneshot::Receiver<Box<Kept>>),
+}
+
 /// The user has as many sessions as allowed.
 #[derive(Debug)]
 pub(crate) struct TooManySessions;
 
 impl Registry {
-    /// Enters a session. One of the same user with the same client id is told to go (MQTT 5 section 3.1.4-3).
+    /// Enters a session, or claims the one that the same user has under the same client id (MQTT 5 section 3.1.4-3). A
+    /// session without a connection makes room for a new one.
     pub(crate) fn enter(
         &self,
         identity: &Identity,
@@ -55,14 +79,19 @@ impl Registry {
         session: SessionId,
         mailbox: &Arc<Mailbox>,
         limit: usize,
-    ) -> Result<(), TooManySessions> {
+    ) -> Result<Entered, TooManySessions> {
         let mut state = self.state.lock();
         let entries = state.users.entry(identity.username.clone()).or_default();
-        if let Some(old) = entries.iter().position(|e| e.client_id == *client_id) {
-            entries.swap_remove(old).mailbox.stop(Reason::TakenOver);
+        if let Some(old) = entries.iter_mut().find(|e| e.client_id == *client_id) {
+            let (claim, claimed) = oneshot::channel();
+            old.credential = identity.credential.clone();
+            old.mailbox.claim(claim);
+            return Ok(Entered::Claimed(claimed));
         }
         if entries.len() >= limit {
-            return Err(TooManySessions);
+            let idle = entries.iter().position(|e| !e.mailbox.is_online());
+            let idle = entries.remove(idle.ok_or(TooManySessions)?);
+            idle.mailbox.stop(Reason::QuotaExceeded);
         }
         entries.push(Entry {
             session,
@@ -70,45 +99,53 @@ impl Registry {
             credential: identity.credential.clone(),
             mailbox: mailbox.clone(),
         });
-        Ok(())
+        Ok(Entered::New)
     }
 
-    /// Removes a session and its taps, if it is still there.
-    pub(crate) fn leave(&self, identity: &Identity, session: SessionId) {
+    /// Whether the user's client has a session.
+    pub(crate) fn has(&self, username: &Username, client_id: &str) -> bool {
+        let state = self.state.lock();
+        let mut entries = state.users.get(username).into_iter().flatten();
+        entries.any(|e| *e.client_id == *client_id)
+    }
+
+    /// Removes a session and its taps, if it is still there, unless a new connection waits for it: then that one's claim is
+    /// answered.
+    pub(crate) fn leave(&self, username: &Username, session: SessionId) -> Option<Claim> {
         let mut state = self.state.lock();
-        if let Some(entries) = state.users.get_mut(&identity.username) {
-            entries.retain(|e| e.session != session);
+        state.taps.remove(session, None);
+        let entries = state.users.get_mut(username)?;
+        let at = entries.iter().position(|e| e.session == session)?;
+        let claim = entries[at].mailbox.take_claim();
+        if claim.is_none() {
+            entries.remove(at);
             if entries.is_empty() {
-                state.users.remove(&identity.username);
+                state.users.remove(username);
             }
         }
-        state.taps.retain(|t| t.session != session);
+        claim
+    }
+
+    /// Removes a session that was lost. Whoever waits for it learns that.
+    pub(crate) fn forget(&self, username: &Username, session: SessionId) {
+        while self.leave(username, session).is_some() {}
     }
 
     /// Copies what other users are notified of, and `filter` matches, to `mailbox`.
     pub(crate) fn tap(
         &self,
-        identity: &Identity,
+        owner: &Username,
         filter: &TopicFilter,
         session: SessionId,
         mailbox: &Arc<Mailbox>,
     ) {
-        self.untap(session, filter);
-        self.state.lock().taps.push(Tap {
-            session,
-            owner: identity.username.clone(),
-            filter: filter.clone(),
-            text: filter.as_str().into(),
-            mailbox: mailbox.clone(),
-        });
+        let mut state = self.state.lock();
+        state.taps.add(owner, filter, session, mailbox);
     }
 
-    /// Ends what [`Registry::tap`] began.
-    pub(crate) fn untap(&self, session: SessionId, filter: &TopicFilter) {
-        self.state
-            .lock()
-            .taps
-            .retain(|t| t.session != session || &t.filter != filter);
+    /// Ends what [`Registry::tap`] began; with `filter` `None`, all of the session's.
+    pub(crate) fn untap(&self, session: SessionId, filter: Option<&TopicFilter>) {
+        self.state.lock().taps.remove(session, filter);
     }
 
     /// Wakes the sessions of `username`, and copies to the taps. Answers how many copies had to be dropped.
@@ -120,19 +157,10 @@ impl Registry {
         if state.taps.is_empty() {
             return 0;
         }
-        let message = Arc::new(copy(username, &notification.payload));
-        let mut dropped = 0;
+        let topic = topics::inbox(username);
+        let message = Message::of_ours(topic, notification.payload.clone());
         // A tap on one's own inbox is the inbox itself.
-        for tap in state.taps.iter().filter(|t| &t.owner != username) {
-            if tap.filter.matches(&message.topic) {
-                dropped += tap.mailbox.deliver(Delivery {
-                    filter: tap.text.clone(),
-                    message: message.clone(),
-                    retained: false,
-                });
-            }
-        }
-        dropped
+        state.taps.copy(&Arc::new(message), Some(username))
     }
 
     /// Makes the sessions of `username` look into their inbox.
@@ -150,14 +178,26 @@ impl Registry {
         }
     }
 
-    /// Ends the sessions that `revoked` names.
+    /// Ends the sessions that `revoked` names, those that are about to begin among them.
     pub(crate) fn revoke(&self, username: &Username, revoked: &Revoked) {
-        let state = self.state.lock();
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.revocations.note(now, username, revoked);
         for entry in state.users.get(username).into_iter().flatten() {
             if revoked.ends(&entry.credential) {
                 entry.mailbox.stop(Reason::NotAuthorized);
             }
         }
+    }
+
+    /// Whether what `identity` rests on was revoked after its login began at `since`.
+    pub(crate) fn is_revoked(&self, identity: &Identity, since: Instant) -> bool {
+        let state = self.state.lock();
+        let revocations = &state.revocations;
+        revocations.forgotten.is_some_and(|at| since <= at)
+            || revocations.recent.iter().any(|(at, username, revoked)| {
+                *at >= since && *username == identity.username && revoked.ends(&identity.credential)
+            })
     }
 
     /// Ends all sessions.
@@ -167,29 +207,36 @@ impl Registry {
         }
     }
 
-    /// How many sessions there are.
-    pub(crate) fn len(&self) -> usize {
-        self.state.lock().users.values().map(Vec::len).sum()
+    /// How many sessions there are, and how many of them have a connection.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        let all = || state.users.values().flatten();
+        let online = all().filter(|e| e.mailbox.is_online()).count();
+        (all().count(), online)
     }
 }
 
-fn copy(username: &Username, payload: &Bytes) -> Message {
-    Message {
-        topic: topics::inbox(username),
-        payload: payload.clone(),
-        qos: Qos::AtMostOnce,
-        retain: false,
-        properties: PublishProperties::default(),
-        origin: SessionId::next(),
-        expires: None,
+impl Revocations {
+    fn note(&mut self, now: Instant, username: &Username, revoked: &Revoked) {
+        let old = |at: &Instant| now.duration_since(*at) > REVOCATIONS_KEPT;
+        while self.recent.front().is_some_and(|(at, ..)| old(at)) {
+            self.recent.pop_front();
+        }
+        if self.recent.len() >= REVOCATIONS {
+            self.forgotten = self.recent.pop_front().map(|(at, ..)| at);
+        }
+        self.recent
+            .push_back((now, username.clone(), revoked.clone()));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use herald_acl::Role;
+    use tokio::sync::oneshot::error::TryRecvError;
 
     use super::*;
+    use crate::limits::Limits;
 
     fn identity(name: &str) -> Identity {
         Identity {
@@ -200,12 +247,29 @@ mod tests {
         }
     }
 
+    fn mailbox() -> Arc<Mailbox> {
+        Arc::new(Mailbox::new(&Limits::default()))
+    }
+
     fn enter(registry: &Registry, name: &str, client_id: &str) -> (SessionId, Arc<Mailbox>) {
-        let (session, mailbox) = (SessionId::next(), Arc::new(Mailbox::default()));
-        registry
-            .enter(&identity(name), &client_id.into(), session, &mailbox, 2)
-            .unwrap();
+        let (session, mailbox) = (SessionId::next(), mailbox());
+        let entered = registry.enter(&identity(name), &client_id.into(), session, &mailbox, 2);
+        assert!(matches!(entered, Ok(Entered::New)));
         (session, mailbox)
+    }
+
+    fn claim(registry: &Registry, name: &str, client_id: &str) -> oneshot::Receiver<Box<Kept>> {
+        let entered = registry.enter(
+            &identity(name),
+            &client_id.into(),
+            SessionId::next(),
+            &mailbox(),
+            2,
+        );
+        match entered {
+            Ok(Entered::Claimed(claimed)) => claimed,
+            _ => panic!("there is a session"),
+        }
     }
 
     fn notification() -> Notification {
@@ -216,41 +280,76 @@ mod tests {
     }
 
     #[test]
-    fn the_same_client_id_takes_over_only_within_one_user() {
+    fn the_same_client_id_claims_the_session_only_within_one_user() {
         let registry = Registry::default();
         let (_, alice) = enter(&registry, "alice", "phone");
         let (_, bob) = enter(&registry, "bob", "phone");
-        assert!(alice.take(false).stop.is_none());
-        let (_, second) = enter(&registry, "alice", "phone");
-        assert_eq!(alice.take(false).stop, Some(Reason::TakenOver));
-        assert!(second.take(false).stop.is_none() && bob.take(false).stop.is_none());
-        assert_eq!(registry.len(), 2);
+        assert!(!alice.take(false).claimed);
+        let _claimed = claim(&registry, "alice", "phone");
+        assert!(alice.take(false).claimed && !bob.take(false).claimed);
+        assert_eq!(registry.count(), (2, 2));
     }
 
     #[test]
-    fn a_session_that_was_taken_over_does_not_remove_its_successor() {
+    fn the_newest_claim_counts_and_the_others_lapse() {
         let registry = Registry::default();
-        let (old, _) = enter(&registry, "alice", "phone");
-        let (_, new) = enter(&registry, "alice", "phone");
-        registry.leave(&identity("alice"), old);
-        registry.notify(&Username::parse("alice").unwrap(), &notification());
-        assert_eq!(new.take(false).fresh.len(), 1);
+        let (session, _mailbox) = enter(&registry, "alice", "phone");
+        let mut first = claim(&registry, "alice", "phone");
+        let mut second = claim(&registry, "alice", "phone");
+        assert_eq!(first.try_recv().err(), Some(TryRecvError::Closed));
+        assert_eq!(second.try_recv().err(), Some(TryRecvError::Empty));
+        let name = Username::parse("alice").unwrap();
+        assert!(registry.leave(&name, session).is_some());
+        assert_eq!(registry.count().0, 1, "it stays for whom claimed it");
+        assert!(registry.leave(&name, session).is_none());
+        assert_eq!(registry.count().0, 0);
+    }
+
+    #[test]
+    fn who_waits_for_a_session_that_is_lost_learns_it() {
+        let registry = Registry::default();
+        let (session, _mailbox) = enter(&registry, "alice", "phone");
+        let mut claimed = claim(&registry, "alice", "phone");
+        registry.forget(&Username::parse("alice").unwrap(), session);
+        assert_eq!(claimed.try_recv().err(), Some(TryRecvError::Closed));
+        enter(&registry, "alice", "phone");
     }
 
     #[test]
     fn one_user_cannot_hold_more_sessions_than_allowed() {
         let registry = Registry::default();
         enter(&registry, "alice", "1");
-        enter(&registry, "alice", "2");
-        let third = registry.enter(
-            &identity("alice"),
-            &"3".into(),
-            SessionId::next(),
-            &Arc::default(),
-            2,
-        );
-        assert!(third.is_err());
+        let (_, idle) = enter(&registry, "alice", "2");
+        let third = || {
+            registry.enter(
+                &identity("alice"),
+                &"3".into(),
+                SessionId::next(),
+                &mailbox(),
+                2,
+            )
+        };
+        assert!(third().is_err());
         enter(&registry, "bob", "3");
+        idle.go_offline();
+        assert!(third().is_ok(), "one without a connection makes room");
+        assert_eq!(idle.take_orders().0, Some(Reason::QuotaExceeded));
+    }
+
+    #[test]
+    fn what_is_revoked_ends_the_sessions_that_rest_on_it_and_logins_that_began_before() {
+        let registry = Registry::default();
+        let (before, alice) = (Instant::now(), enter(&registry, "alice", "1").1);
+        let name = Username::parse("alice").unwrap();
+        registry.revoke(&name, &Revoked::Token("t".into()));
+        assert_eq!(alice.take(false).stop, None);
+        assert!(!registry.is_revoked(&identity("alice"), before));
+        registry.revoke(&name, &Revoked::Password);
+        assert_eq!(alice.take(false).stop, Some(Reason::NotAuthorized));
+        assert!(registry.is_revoked(&identity("alice"), before));
+        assert!(!registry.is_revoked(&identity("bob"), before));
+        let after = Instant::now() + Duration::from_millis(1);
+        assert!(!registry.is_revoked(&identity("alice"), after));
     }
 
     #[test]

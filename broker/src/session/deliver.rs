@@ -1,27 +1,40 @@
-//! What goes to the client: its inbox, and shared messages.
+//! What goes to the client, and its acknowledgements.
 
 use std::{num::NonZeroU32, sync::Arc};
 
+use herald_acl::{TopicFilter, TopicName};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{End, Granted, Session};
+use super::{
+    End, Granted, Session,
+    in_flight::{Sending, What},
+    rights::may_subscribe,
+};
 use crate::{
-    feed::Next,
-    host::{Batch, HostError, Notification},
+    host::Notification,
     mailbox::Delivery,
-    topics,
-    wire::{Outgoing, PublishProperties, Qos, Reason, Sent},
+    wire::{Outgoing, Qos, Reason, Sent},
 };
 
 /// Retained messages taken at once.
 const REPLAY_PART: usize = 32;
 
+impl Granted {
+    /// Whether a message to `topic` comes for this subscription itself, not for a group that it is in.
+    pub(super) fn is_for(&self, topic: &TopicName) -> bool {
+        !self.filter.is_shared() && self.filter.matches(topic)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    /// Sends all that may be sent now.
+    /// Sends all that may be sent now; first what an earlier connection left unfinished.
     pub(super) fn deliver(&mut self) -> Result<(), End> {
+        if !self.send_again()? {
+            return Ok(());
+        }
         self.deliver_inbox()?;
         self.deliver_shared()?;
-        if self.may_send() && self.shared.is_empty() {
+        if self.may_send() && self.kept.shared.is_empty() {
             // What stayed in the mailbox while there was no room.
             self.take_mail()?;
             self.deliver_inbox()?;
@@ -30,12 +43,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(())
     }
 
+    /// Sends what is in flight and was not sent on this connection. `false`: there is no room for all of it.
+    fn send_again(&mut self) -> Result<bool, End> {
+        while let Some((id, what)) = self.kept.in_flight.first_unsent() {
+            if !self.may_send() {
+                return Ok(false);
+            }
+            match what {
+                What::Notification {
+                    seq,
+                    payload: Some(payload),
+                } => self.send_notification(Notification { seq, payload }, Some(id))?,
+                What::Message(sending) if self.may_still_have(&sending) => {
+                    self.send_message(*sending, Some(id))?;
+                }
+                What::Message(_) => {
+                    self.kept.in_flight.done(id);
+                }
+                // A session that goes on keeps the payloads, and PUBREL was sent right after CONNACK.
+                What::Notification { payload: None, .. } | What::Released => {
+                    self.kept.in_flight.done(id);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the client may subscribe to the topic of a message that it was sent before.
+    fn may_still_have(&self, sending: &Sending) -> bool {
+        let topic = TopicFilter::parse(sending.delivery.message.topic.as_str());
+        topic.is_ok_and(|topic| may_subscribe(&self.ctx, &self.client, &topic).is_some())
+    }
+
     /// Sends what is waiting, and what is retained once nothing is.
     fn deliver_shared(&mut self) -> Result<(), End> {
         while self.may_send() {
-            match self.shared.pop_front() {
-                Some(delivery) => self.send_shared(&delivery)?,
-                None if self.replays.is_empty() => return Ok(()),
+            match self.kept.shared.pop_front() {
+                Some(delivery) => self.send_shared(delivery)?,
+                None if self.kept.replays.is_empty() => return Ok(()),
                 None => self.replay(),
             }
         }
@@ -44,166 +89,145 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Takes the next retained messages of the first replay, or ends it.
     fn replay(&mut self) {
-        let Some(replay) = self.replays.front_mut() else {
+        let Some(replay) = self.kept.replays.front_mut() else {
             return;
         };
         let after = replay.after.as_deref();
         let part = self.ctx.bus.retained(&replay.filter, after, REPLAY_PART);
         let Some(last) = part.last() else {
-            self.replays.pop_front();
+            self.kept.replays.pop_front();
             return;
         };
         replay.after = Some(last.topic.as_str().to_owned());
         let filter: Arc<str> = replay.filter.as_str().into();
-        self.shared.extend(part.into_iter().map(|message| Delivery {
-            filter: filter.clone(),
-            message,
-            retained: true,
-        }));
+        self.kept
+            .shared
+            .extend(part.into_iter().map(|message| Delivery {
+                filter: filter.clone(),
+                message,
+                retained: true,
+            }));
     }
 
     /// Takes what others left for the session.
     pub(super) fn take_mail(&mut self) -> Result<(), End> {
-        let mail = self.mailbox.take(!self.shared.is_empty());
+        let mail = self.kept.mailbox.take(!self.kept.shared.is_empty());
+        self.kept.shared.extend(mail.shared);
+        if let Some(feed) = &mut self.kept.inbox {
+            for fresh in mail.fresh {
+                feed.offer(fresh);
+            }
+            if mail.missed {
+                feed.missed();
+            }
+        }
         if let Some(reason) = mail.stop {
             return Err(End::Server(reason));
         }
-        if let Some(inbox) = &mut self.inbox {
-            for fresh in mail.fresh {
-                inbox.feed.offer(fresh);
-            }
-            if mail.missed {
-                inbox.feed.missed();
-            }
+        if mail.claimed {
+            return Err(End::Server(Reason::TakenOver));
         }
-        self.shared.extend(mail.shared);
+        if mail.recheck {
+            self.recheck()?;
+        }
         Ok(())
     }
 
     /// There is room in the output buffer, and in the client's receive maximum.
-    fn may_send(&mut self) -> bool {
-        self.in_flight < self.window && !self.io.output_full()
-    }
-
-    fn deliver_inbox(&mut self) -> Result<(), End> {
-        while self.may_send() {
-            let Some(inbox) = &mut self.inbox else {
-                return Ok(());
-            };
-            match inbox.feed.next() {
-                Next::Send(notification) => self.send_notification(&notification)?,
-                Next::Read { after, limit } => {
-                    let read = self.ctx.inbox.read(&self.identity, after, limit);
-                    inbox.reading = Some(read);
-                    return Ok(());
-                }
-                Next::Wait => return Ok(()),
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn read_done(&mut self, batch: Result<Batch, HostError>) -> Result<(), End> {
-        let Some(inbox) = &mut self.inbox else {
-            return Ok(());
-        };
-        inbox.reading = None;
-        match batch {
-            Ok(batch) => {
-                inbox.feed.read_done(batch);
-                Ok(())
-            }
-            Err(e) => {
-                tracing::error!(error = %e, "inbox cannot be read");
-                Err(End::Server(Reason::Unavailable))
-            }
-        }
-    }
-
-    fn send_notification(&mut self, notification: &Notification) -> Result<(), End> {
-        let topic = topics::inbox(&self.identity.username);
-        let (qos, identifiers) = terms(self.granted.iter().filter(|g| g.filter.matches(&topic)));
-        let properties = PublishProperties {
-            utf8: true,
-            content_type: Some("application/json".into()),
-            user: vec![("seq".into(), notification.seq.to_string().into())],
-            ..PublishProperties::default()
-        };
-        let sent = self.io.wire.publish(&Outgoing {
-            topic: topic.as_str(),
-            payload: &notification.payload,
-            qos,
-            retain: false,
-            properties: &properties,
-            identifiers: &identifiers,
-        })?;
-        let Some(inbox) = &mut self.inbox else {
-            return Ok(());
-        };
-        match sent {
-            Sent::TooLarge => {
-                tracing::warn!(user = %self.identity.username, client_id = ?self.client_id, seq = notification.seq, "a notification is larger than the client takes");
-                inbox.feed.withhold(notification.seq);
-                return Ok(());
-            }
-            Sent::Qos1(packet_id) => {
-                self.in_flight += 1;
-                inbox.feed.sent(packet_id, notification.seq);
-            }
-            Sent::Qos0 => {}
-        }
-        self.ctx.metrics.notifications_sent.add(1);
-        Ok(())
+    pub(super) fn may_send(&mut self) -> bool {
+        self.kept.in_flight.under_way() < self.window && !self.io.output_full()
     }
 
     /// Sends one copy of a shared message, however many of the session's filters it matches: at the highest level granted,
-    /// with all their identifiers (MQTT 5 section 3.3.4).
-    fn send_shared(&mut self, delivery: &Delivery) -> Result<(), End> {
+    /// with all their identifiers (MQTT 5 section 3.3.4). One that came for a group is for that subscription alone.
+    fn send_shared(&mut self, delivery: Delivery) -> Result<(), End> {
         let message = &delivery.message;
-        let matching: Vec<&Granted> = self
-            .granted
-            .iter()
-            .filter(|g| g.filter.matches(&message.topic))
-            .filter(|g| !(g.no_local && message.origin == self.id))
-            .collect();
+        if message.expired() {
+            return Ok(());
+        }
+        let came_for = |g: &Granted| g.filter.as_str() == &*delivery.filter;
+        let matching: Vec<&Granted> = if delivery.is_shared() {
+            self.kept.granted.iter().filter(|g| came_for(g)).collect()
+        } else {
+            let all = self.kept.granted.iter();
+            all.filter(|g| g.is_for(&message.topic))
+                .filter(|g| !(g.no_local && message.origin == self.kept.id))
+                .collect()
+        };
         // A live copy comes for each matching filter; the one for the first is sent.
-        let first = |g: &&Granted| g.filter.as_str() == &*delivery.filter;
-        let due = delivery.retained || matching.first().is_some_and(first);
-        if message.expired() || !due || matching.is_empty() {
+        let due = match matching.first() {
+            Some(first) => delivery.retained || came_for(first),
+            None => false,
+        };
+        if !due {
             return Ok(());
         }
         let as_published = message.retain && matching.iter().any(|g| g.retain_as_published);
         let retain = delivery.retained || as_published;
         let (qos, identifiers) = terms(matching.into_iter());
+        let qos = message.qos.min(qos);
+        let sending = Sending {
+            delivery,
+            qos,
+            retain,
+            identifiers,
+        };
+        self.send_message(sending, None)
+    }
+
+    /// Sends a shared message; `again` with the packet identifier that it had on an earlier connection.
+    fn send_message(&mut self, sending: Sending, again: Option<u16>) -> Result<(), End> {
+        let message = &sending.delivery.message;
         let sent = self.io.wire.publish(&Outgoing {
             topic: message.topic.as_str(),
             payload: &message.payload,
-            qos: message.qos.min(qos),
-            retain,
+            qos: sending.qos,
+            retain: sending.retain,
             properties: &message.properties_now(),
-            identifiers: &identifiers,
+            identifiers: &sending.identifiers,
+            again,
         })?;
-        if matches!(sent, Sent::Qos1(_)) {
-            self.in_flight += 1;
+        match (sent, again) {
+            (Sent::Tracked(id), Some(_)) => self.kept.in_flight.sent(id),
+            (Sent::Tracked(id), None) => {
+                let what = What::Message(Box::new(sending));
+                self.kept.in_flight.push(id, what);
+            }
+            (Sent::Qos0, _) => {}
+            (Sent::TooLarge, again) => {
+                // As if it had been sent (MQTT 5 section 3.1.2.11.4).
+                if let Some(id) = again {
+                    self.kept.in_flight.done(id);
+                }
+                return Ok(());
+            }
         }
+        self.ctx.metrics.publishes_sent.add(1);
         Ok(())
     }
 
-    /// PUBACK.
+    /// PUBACK or PUBCOMP: the client is done with a message.
     pub(super) fn acknowledged(&mut self, packet_id: u16) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let moved = self
-            .inbox
-            .as_mut()
-            .and_then(|inbox| inbox.feed.acknowledge(packet_id));
-        if let Some(up_to) = moved {
-            self.ctx.inbox.acknowledge(&self.identity, up_to);
+        self.kept.in_flight.done(packet_id);
+        let feed = self.kept.inbox.as_mut();
+        if let Some(up_to) = feed.and_then(|feed| feed.acknowledge(packet_id)) {
+            self.ctx.inbox.acknowledge(&self.client.identity, up_to);
         }
+    }
+
+    /// PUBREC: the client has a QoS 2 message, or does not want it.
+    pub(super) fn pubrec(&mut self, packet_id: u16, refused: bool) -> Result<(), End> {
+        if refused {
+            self.kept.in_flight.done(packet_id);
+        } else if self.kept.in_flight.release(packet_id) {
+            self.io.wire.pubrel(packet_id)?;
+        }
+        Ok(())
     }
 }
 
 /// The highest level granted, and all identifiers.
-fn terms<'a>(matching: impl Iterator<Item = &'a Granted>) -> (Qos, Vec<NonZeroU32>) {
+pub(super) fn terms<'a>(matching: impl Iterator<Item = &'a Granted>) -> (Qos, Vec<NonZeroU32>) {
     let mut qos = Qos::AtMostOnce;
     let mut identifiers = vec![];
     for granted in matching {

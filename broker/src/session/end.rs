@@ -5,12 +5,11 @@ use std::{fmt, io, time::Duration};
 use futures_util::StreamExt as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
+use super::{Session, offline, will};
 use crate::wire::{Closed, Reason};
-
-use super::Session;
 
 /// How long answers to what was received may still take.
 const LAST_ANSWERS: Duration = Duration::from_secs(12);
@@ -49,27 +48,78 @@ impl From<Closed> for End {
     }
 }
 
+impl End {
+    /// Whether the session ends with the connection, however long it was to be kept.
+    fn ends_session(&self) -> bool {
+        matches!(
+            self,
+            Self::Server(Reason::NotAuthorized | Reason::RightsEnded | Reason::ShuttingDown)
+        )
+    }
+
+    /// Whether the client may still have a last word: one that lost the right to be here may not, and at shutdown
+    /// connections end that would not have ended.
+    fn allows_will(&self) -> bool {
+        !matches!(
+            self,
+            Self::Server(Reason::NotAuthorized | Reason::ShuttingDown)
+        )
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    /// Leaves every place that knows of the session, publishes the will if it is due, and says goodbye.
+    /// DISCONNECT from the client.
+    pub(super) fn disconnected(&mut self, with_will: bool, session_expiry: Option<u32>) -> End {
+        if let Some(seconds) = session_expiry {
+            if self.expiry.is_zero() && seconds > 0 {
+                // MQTT 5 section 3.14.2.2.2.
+                return End::Server(Reason::ProtocolError);
+            }
+            let longest = self.ctx.limits.max_session_expiry_s;
+            self.expiry = Duration::from_secs(seconds.min(longest).into());
+        }
+        if !with_will {
+            self.will = None;
+        }
+        End::Client
+    }
+
+    /// Answers what was received, publishes the will if it is due, hands on what outlives the connection, and says goodbye.
     pub(super) async fn finish(mut self, end: End) {
-        self.place.leave();
-        tracing::debug!(user = %self.identity.username, client_id = ?self.client_id, %end, "session ended");
+        tracing::debug!(user = %self.client.identity.username, client_id = ?self.client.id, %end, "connection ended");
+        let over = self.expiry.is_zero() || end.ends_session();
+        if over {
+            self.kept.clear();
+        } else {
+            self.kept.park();
+        }
         // A send that was received is stored, whether or not the client is still there to hear of it.
         self.last_answers().await;
         if let End::Server(reason) = end {
             self.io.wire.disconnect(reason);
         }
-        if !matches!(end, End::Server(Reason::ShuttingDown))
-            && let Some(will) = self.will.take()
-        {
-            // The ACL and the connection may have changed since CONNECT: asked anew, and nobody is left to tell.
-            let answer = self.accept(will).await.await;
-            if let Err(super::Refused::With(code, text)) = answer.result {
-                tracing::info!(user = %self.identity.username, ?code, text, "will dropped");
+        let mut will = self.will.take().filter(|_| end.allows_will());
+        if !over {
+            self.kept.will = will.take_if(|w| !w.delay.is_zero());
+        }
+        will::publish(&self.ctx, &self.client, will).await;
+        let Self {
+            ctx,
+            mut io,
+            client,
+            kept,
+            expiry,
+            ..
+        } = self;
+        match Instant::now().checked_add(expiry) {
+            Some(expires) if !over => {
+                ctx.tasks
+                    .spawn(offline::wait(ctx.clone(), client, kept, expires));
             }
+            _ => kept.end(),
         }
         if !matches!(end, End::Socket(_)) {
-            self.io.finish().await;
+            io.finish().await;
         }
     }
 
@@ -82,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
         };
         if timeout(LAST_ANSWERS, answers).await.is_err() {
-            tracing::warn!(user = %self.identity.username, "some messages were not answered in time");
+            tracing::warn!(user = %self.client.identity.username, "some messages were not answered in time");
         }
     }
 }

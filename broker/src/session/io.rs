@@ -39,8 +39,8 @@ pub(super) enum Moved {
     Received,
     /// Bytes went out.
     Sent,
-    /// The keep-alive deadline passed.
-    Silent,
+    /// The deadline passed.
+    Deadline,
 }
 
 /// A byte stream, what was read from it, and what is to be written.
@@ -94,18 +94,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         received
     }
 
-    /// Reads or writes some, or waits until `silent_at`. Cancel-safe.
+    /// Reads or writes some, or waits until `due`. Cancel-safe.
     pub(super) async fn transfer(
         &mut self,
         may_read: bool,
-        silent_at: Option<Instant>,
+        due: Option<Instant>,
     ) -> Result<Moved, End> {
         let waiting = self.wire.output_len() > 0 || self.unflushed;
         if waiting {
             self.stalled_at
                 .get_or_insert_with(|| Instant::now() + self.write_stall);
         }
-        let deadline = [silent_at, self.stalled_at].into_iter().flatten().min();
+        let deadline = [due, self.stalled_at].into_iter().flatten().min();
         let timer = async {
             match deadline {
                 Some(at) => sleep_until(at).await,
@@ -126,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             moved = moved => moved.map_err(End::Socket),
             () = timer => match self.stalled_at {
                 Some(at) if at <= Instant::now() => Err(End::Broken("the client does not read")),
-                _ => Ok(Moved::Silent),
+                _ => Ok(Moved::Deadline),
             },
         }
     }

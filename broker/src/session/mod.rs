@@ -1,46 +1,61 @@
 //! One client from CONNECT to the end, over any byte stream, in either version.
 //!
-//! A session is one task. It owns the socket and the protocol state, and waits for whichever comes first: bytes from the
-//! client, room in the socket, [mail](crate::mailbox), an answer from the host, or a deadline. Everything it holds is
+//! A connection is one task. It owns the socket and the protocol state, and waits for whichever comes first: bytes from
+//! the client, room in the socket, [mail](crate::mailbox), an answer from the host, or a deadline. Everything it holds is
 //! bounded: one chunk of unread bytes, [`RECEIVE_MAXIMUM`] packets under way in each direction, and an output buffer that
 //! stops it from making more once it is full.
+//!
+//! What outlives a connection is [`Kept`]. A connection that ends hands it to [`offline`], which keeps it until the next
+//! connection of the same client claims it.
 
+mod client;
 mod connect;
 mod deliver;
 mod end;
+mod in_flight;
+mod inbox;
 mod io;
+mod kept;
+mod offline;
 mod place;
 mod publish;
+mod rate;
+mod rights;
 mod subscribe;
+mod will;
 
-use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use futures_util::{
     StreamExt as _,
     future::{BoxFuture, OptionFuture},
     stream::FuturesOrdered,
 };
-use herald_acl::{Policy, TopicFilter, Who};
+use herald_acl::{Policy, TopicFilter};
 use parking_lot::RwLock;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bus::{Bus, SessionId},
-    feed::Feed,
-    host::{Authenticate, Batch, HostError, Identity, Inbox, Intake},
+    bus::Bus,
+    host::{Authenticate, Batch, HostError, Inbox, Intake},
     limits::{Limits, RECEIVE_MAXIMUM},
-    mailbox::{Delivery, Mailbox},
     metrics::Metrics,
     registry::Registry,
-    wire::{Incoming, PubackCode, Publish, Qos, Reason, Wire},
+    sys::Sys,
+    wire::{Incoming, Qos, Reason, Wire},
 };
+use client::Client;
 use end::End;
 use io::Io;
+pub(crate) use kept::Kept;
 use place::Place;
+use publish::{Answer, Refused};
+use rate::Rate;
+use will::Will;
 
 /// What all sessions share.
 pub(crate) struct Context {
@@ -49,9 +64,12 @@ pub(crate) struct Context {
     pub(crate) policy: RwLock<Arc<Policy>>,
     pub(crate) registry: Registry,
     pub(crate) bus: Bus,
+    pub(crate) sys: Sys,
     pub(crate) authenticate: Arc<dyn Authenticate>,
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) intake: Arc<dyn Intake>,
+    /// Counts every task of the broker.
+    pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
 
@@ -71,12 +89,6 @@ struct Granted {
     identifier: Option<NonZeroU32>,
 }
 
-/// Delivery of the session's own inbox.
-struct InboxState {
-    feed: Feed,
-    reading: Option<BoxFuture<'static, Result<Batch, HostError>>>,
-}
-
 /// What is retained, for a new subscription: read part by part, as the client takes it.
 struct Replay {
     filter: TopicFilter,
@@ -84,42 +96,23 @@ struct Replay {
     after: Option<String>,
 }
 
-/// The answer to a PUBLISH, once it is known.
-struct Answer {
-    packet_id: Option<u16>,
-    result: Result<(), Refused>,
-}
-
-/// Why a PUBLISH goes nowhere.
-enum Refused {
-    /// Said in PUBACK (5), or dropped in silence, counted and logged (3.1.1).
-    With(PubackCode, String),
-    /// Not stored, as too much waits to be: the client tries again.
-    Busy,
-    /// Not stored: the client tries again.
-    Unavailable,
-}
-
 /// A connected session.
 struct Session<S> {
     ctx: Arc<Context>,
     io: Io<S>,
-    id: SessionId,
-    identity: Identity,
-    place: Place,
-    client_id: Arc<str>,
-    mailbox: Arc<Mailbox>,
-    will: Option<Publish>,
-    granted: Vec<Granted>,
-    inbox: Option<InboxState>,
+    client: Client,
+    kept: Box<Kept>,
+    will: Option<Will>,
+    /// How long the session outlives the connection.
+    expiry: Duration,
+    /// When the token that the client logged in with expires.
+    token_expires: Option<Instant>,
+    /// A read of the inbox that is under way.
+    reading: Option<BoxFuture<'static, Result<Batch, HostError>>>,
     /// PUBLISHes being answered, in the order they came (MQTT 5 section 4.6.0-2).
     answers: FuturesOrdered<BoxFuture<'static, Answer>>,
-    /// Subscriptions that still get what is retained.
-    replays: VecDeque<Replay>,
-    /// Shared messages taken from the mailbox and not sent yet.
-    shared: VecDeque<Delivery>,
-    /// QoS 1 PUBLISHes to the client that it has not acknowledged, and how many it may have.
-    in_flight: usize,
+    rate: Rate,
+    /// How many QoS 1 and 2 PUBLISHes to the client it may leave unacknowledged.
     window: usize,
     last_packet: Instant,
 }
@@ -129,7 +122,7 @@ pub(crate) async fn run<S>(ctx: Arc<Context>, stream: S, peer: SocketAddr, deadl
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let wire = Wire::new(ctx.limits.packet_bytes, RECEIVE_MAXIMUM);
+    let wire = Wire::new(ctx.limits.packet_bytes);
     let mut io = Io::new(stream, wire, ctx.limits.write_stall);
     let connecting = Box::pin(connect::connect(&ctx, &mut io, peer));
     let connected = tokio::select! {
@@ -138,7 +131,7 @@ where
     };
     match connected {
         Some(Ok(connected)) => {
-            tracing::debug!(%peer, user = %connected.identity.username, client_id = ?connected.client_id, "session began");
+            tracing::debug!(%peer, user = %connected.client.identity.username, client_id = ?connected.client.id, goes_on = connected.kept.goes_on, "session began");
             let session = Session::new(ctx, io, connected);
             Box::pin(session.run()).await;
         }
@@ -157,33 +150,53 @@ where
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn new(ctx: Arc<Context>, io: Io<S>, connected: connect::Connected) -> Self {
         Self {
+            rate: Rate::new(ctx.limits.publishes_per_s),
             ctx,
             io,
-            id: connected.session,
-            identity: connected.identity,
-            place: connected.place,
-            client_id: connected.client_id,
-            mailbox: connected.mailbox,
+            client: connected.client,
+            kept: connected.kept,
             will: connected.will,
-            granted: vec![],
-            inbox: None,
+            expiry: connected.expiry,
+            token_expires: connected.token_expires,
+            reading: None,
             answers: FuturesOrdered::new(),
-            replays: VecDeque::new(),
-            shared: VecDeque::new(),
-            in_flight: 0,
             window: connected.receive_maximum.min(RECEIVE_MAXIMUM).into(),
             last_packet: Instant::now(),
         }
     }
 
     async fn run(mut self) {
-        let end = loop {
-            match self.turn().await {
-                Ok(()) => {}
-                Err(end) => break end,
-            }
+        let end = match self.take_up() {
+            Ok(()) => loop {
+                match self.turn().await {
+                    Ok(()) => {}
+                    Err(end) => break end,
+                }
+            },
+            Err(end) => end,
         };
         self.finish(end).await;
+    }
+
+    /// Goes on with a session that was kept.
+    fn take_up(&mut self) -> Result<(), End> {
+        if !self.kept.goes_on {
+            return Ok(());
+        }
+        let received = self.kept.received.iter().copied();
+        self.io.wire.resume(received, self.kept.in_flight.ids());
+        for id in self.kept.in_flight.released() {
+            if self.io.wire.resume_pubrel(id) {
+                self.kept.in_flight.sent(id);
+            } else {
+                self.kept.in_flight.done(id);
+            }
+        }
+        if let Some(feed) = &mut self.kept.inbox {
+            feed.resume(self.window);
+        }
+        self.watch_again();
+        self.recheck()
     }
 
     /// Does all that can be done now, then waits for the next event.
@@ -192,33 +205,60 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.deliver()?;
 
         let may_read = self.may_read();
-        // A client is not silent while it is not listened to.
-        let silent_at = self
-            .io
-            .wire
-            .keep_alive()
-            .filter(|_| may_read)
-            .map(|d| self.last_packet + d);
+        let deadline = self.deadline(may_read);
         let answering = !self.answers.is_empty();
-        let reading: OptionFuture<_> = self.inbox.as_mut().and_then(|i| i.reading.as_mut()).into();
+        let reading: OptionFuture<_> = self.reading.as_mut().into();
         tokio::select! {
-            moved = self.io.transfer(may_read, silent_at) => match moved? {
+            moved = self.io.transfer(may_read, deadline) => match moved? {
                 io::Moved::Received | io::Moved::Sent => {}
-                io::Moved::Silent => {
-                    self.io.wire.keep_alive_expired();
-                    return Err(End::Broken("keep-alive"));
-                }
+                io::Moved::Deadline => return self.deadline_passed(),
             },
-            () = self.mailbox.ready() => self.take_mail()?,
+            () = self.kept.mailbox.ready() => self.take_mail()?,
             Some(answer) = self.answers.next(), if answering => self.answer(answer)?,
             Some(batch) = reading => self.read_done(batch)?,
         }
         Ok(())
     }
 
+    /// When something is to be done if nothing happens until then.
+    fn deadline(&mut self, may_read: bool) -> Option<Instant> {
+        // A client is not silent while it is not listened to.
+        let silent = self.silent_at().filter(|_| may_read);
+        let throttled = self.throttled_until();
+        [silent, self.token_expires, throttled]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn deadline_passed(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        if self.token_expires.is_some_and(|at| at <= now) {
+            return Err(End::Server(Reason::TokenExpired));
+        }
+        if self.may_read() && self.silent_at().is_some_and(|at| at <= now) {
+            self.io.wire.keep_alive_expired();
+            return Err(End::Broken("keep-alive"));
+        }
+        Ok(())
+    }
+
+    fn silent_at(&self) -> Option<Instant> {
+        self.io.wire.keep_alive().map(|d| self.last_packet + d)
+    }
+
+    /// A client of MQTT 3.1.1 that publishes too fast cannot be told so: it is not read from for a while.
+    fn throttled_until(&mut self) -> Option<Instant> {
+        if self.io.wire.is_v5() {
+            None
+        } else {
+            self.rate.wait()
+        }
+    }
+
     /// Handles packets until none is complete, or the session must wait.
     async fn handle_received(&mut self) -> Result<(), End> {
-        while self.may_read() && self.io.has_unread() {
+        while self.io.has_unread() && self.may_read() {
             match self.io.receive() {
                 Ok(None) => break,
                 Ok(Some(packet)) => {
@@ -233,38 +273,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     async fn handle(&mut self, packet: Incoming) -> Result<(), End> {
         match packet {
-            Incoming::Publish(publish) => self.publish(publish).await,
-            Incoming::Puback { packet_id } => {
-                self.acknowledged(packet_id);
-                Ok(())
-            }
-            Incoming::Subscribe(subscribe) => self.subscribe(subscribe).await,
+            Incoming::Publish(publish) => return self.publish(publish).await,
+            Incoming::Puback { packet_id } => self.acknowledged(packet_id),
+            Incoming::Pubrec { packet_id, refused } => return self.pubrec(packet_id, refused),
+            Incoming::Pubrel { packet_id } => return self.pubrel(packet_id),
+            Incoming::Pubcomp { packet_id } => self.acknowledged(packet_id),
+            Incoming::Subscribe(subscribe) => return self.subscribe(subscribe).await,
             Incoming::Unsubscribe { packet_id, filters } => {
-                self.unsubscribe(packet_id, filters).await
+                return self.unsubscribe(packet_id, filters);
             }
-            Incoming::Pingreq => Ok(()),
-            Incoming::Disconnect { with_will } => {
-                if !with_will {
-                    self.will = None;
-                }
-                Err(End::Client)
+            Incoming::Pingreq | Incoming::Repeated => {}
+            Incoming::Disconnect {
+                with_will,
+                session_expiry,
+            } => return Err(self.disconnected(with_will, session_expiry)),
+            Incoming::Connect(_) | Incoming::Unsupported => {
+                return Err(End::Server(Reason::ProtocolError));
             }
-            Incoming::Connect(_) | Incoming::Unsupported => Err(End::Server(Reason::ProtocolError)),
         }
+        Ok(())
     }
 
-    /// No more is read while as many PUBLISHes are being answered as the client may have under way, or while it does not
-    /// take what is sent to it.
-    fn may_read(&self) -> bool {
-        self.answers.len() < RECEIVE_MAXIMUM.into() && !self.io.output_full()
-    }
-
-    /// Whom the ACL is asked about.
-    fn who(&self) -> Who<'_> {
-        Who {
-            username: &self.identity.username,
-            role: self.identity.role,
-            client_id: &self.client_id,
-        }
+    /// No more is read while as many PUBLISHes are being answered as the client may have under way, while it does not
+    /// take what is sent to it, or while it has published too fast.
+    fn may_read(&mut self) -> bool {
+        self.answers.len() < RECEIVE_MAXIMUM.into()
+            && !self.io.output_full()
+            && self.throttled_until().is_none()
     }
 }

@@ -4,48 +4,73 @@ use std::sync::Arc;
 
 use super::Context;
 use crate::{
-    bus::SessionId, host::Identity, mailbox::Mailbox, registry::TooManySessions, wire::Reason,
+    bus::SessionId,
+    host::Identity,
+    mailbox::{Claim, Delivery, Mailbox},
+    registry::{Entered, TooManySessions},
 };
 
 /// Given up when dropped, however the session ends.
 pub(super) struct Place {
     ctx: Arc<Context>,
-    identity: Identity,
+    username: herald_acl::Username,
     session: SessionId,
+    left: bool,
 }
 
 impl Place {
-    /// Enters the session into the registry.
+    /// Enters a new session into the registry, or claims the one that the client has.
     pub(super) fn take(
         ctx: &Arc<Context>,
         identity: &Identity,
         client_id: &Arc<str>,
         session: SessionId,
         mailbox: &Arc<Mailbox>,
-    ) -> Result<Self, TooManySessions> {
+    ) -> Result<(Self, Entered), TooManySessions> {
         let limit = ctx.limits.sessions_per_user;
-        ctx.registry
+        let entered = ctx
+            .registry
             .enter(identity, client_id, session, mailbox, limit)?;
-        if ctx.stop.is_cancelled() {
-            // It came after all were told.
-            mailbox.stop(Reason::ShuttingDown);
-        }
-        Ok(Self {
+        let place = Self {
             ctx: ctx.clone(),
-            identity: identity.clone(),
+            username: identity.username.clone(),
             session,
-        })
+            // With a claim, the place is the other one.
+            left: matches!(entered, Entered::Claimed(_)),
+        };
+        Ok((place, entered))
     }
 
-    /// Gives the place up before the session's last words.
-    pub(super) fn leave(&self) {
-        self.ctx.registry.leave(&self.identity, self.session);
+    /// No more messages are wanted.
+    pub(super) fn stop_all(&self) {
         self.ctx.bus.unsubscribe(self.session, None);
+        self.stop_copies();
+    }
+
+    /// No more live copies are wanted: nobody looks.
+    pub(super) fn stop_copies(&self) {
+        self.ctx.registry.untap(self.session, None);
+        self.ctx.sys.unwatch(self.session, None);
+    }
+
+    /// Gives a message that the session could not finish to another member of its group.
+    pub(super) fn reassign(&self, delivery: Delivery) {
+        self.ctx.bus.reassign(delivery, self.session);
+    }
+
+    /// Gives the place up, unless a new connection has claimed it.
+    pub(super) fn leave(&mut self) -> Option<Claim> {
+        let claim = self.ctx.registry.leave(&self.username, self.session);
+        self.left = claim.is_none();
+        claim
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.leave();
+        if !self.left {
+            self.stop_all();
+            self.ctx.registry.forget(&self.username, self.session);
+        }
     }
 }

@@ -1,17 +1,37 @@
 //! PUBLISH from the client.
 
+use std::{collections::HashSet, sync::Arc};
+
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::TopicName;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Answer, End, Refused, Session};
+use super::{Client, Context, End, Session};
 use crate::{
     bus::{BusError, Message},
     host::{Send as SendRequest, SendRefusal},
+    limits::UNRELEASED,
     topics::{Destination, destination},
-    wire::{PubackCode, Publish, Qos, Reason},
+    wire::{Publish, PublishCode, Qos, Reason},
 };
+
+/// The answer to a PUBLISH, once it is known.
+pub(super) struct Answer {
+    packet_id: Option<u16>,
+    qos: Qos,
+    pub(super) result: Result<(), Refused>,
+}
+
+/// Why a PUBLISH goes nowhere.
+pub(super) enum Refused {
+    /// Said in PUBACK or PUBREC (5), or dropped in silence, counted and logged (3.1.1).
+    With(PublishCode, String),
+    /// Not stored, as too much waits to be: the client tries again.
+    Busy,
+    /// Not stored: the client tries again.
+    Unavailable,
+}
 
 /// The payload of a PUBLISH to `users/{me}/messages`.
 #[derive(Deserialize)]
@@ -21,105 +41,154 @@ struct SendPayload {
     idempotency_key: Option<String>,
 }
 
+/// Passes `publish` on to where it belongs, if the ACL lets it. Shared messages are handed on before this resolves, so that
+/// those of one client keep their order; the answer may take longer.
+pub(super) async fn accept(
+    ctx: &Arc<Context>,
+    client: &Client,
+    publish: Publish,
+) -> BoxFuture<'static, Answer> {
+    let (packet_id, qos) = (publish.packet_id, publish.qos);
+    let answer = move |result| Answer {
+        packet_id,
+        qos,
+        result,
+    };
+    let done = |result| std::future::ready(answer(result)).boxed();
+    let topic = match TopicName::parse(&publish.topic) {
+        Ok(topic) => topic,
+        Err(e) => return done(Err(refuse(PublishCode::TopicNameInvalid, e.to_string()))),
+    };
+    let place = destination(&topic, &client.identity.username);
+    if place == Destination::Reserved || !ctx.policy().publish(&client.who(), &topic).allowed {
+        let text = "you may not publish to this topic".to_owned();
+        return done(Err(refuse(PublishCode::NotAuthorized, text)));
+    }
+    if place == Destination::Send {
+        let sending = send(ctx, client, &publish);
+        return sending.map(answer).boxed();
+    }
+    let message = Message {
+        topic,
+        expires: Message::expiry(publish.properties.message_expiry),
+        payload: publish.payload,
+        qos,
+        retain: publish.retain,
+        properties: publish.properties,
+        origin: client.session,
+    };
+    done(ctx.bus.publish(message).await.map_err(Refused::from))
+}
+
+/// Takes a message that the client sends to be processed.
+fn send(
+    ctx: &Context,
+    client: &Client,
+    publish: &Publish,
+) -> BoxFuture<'static, Result<(), Refused>> {
+    let payload = match serde_json::from_slice::<SendPayload>(&publish.payload) {
+        Ok(payload) => payload,
+        Err(e) => {
+            let text = format!(r#"the payload must be {{"body": "..."}}: {e}"#);
+            let refused = Err(refuse(PublishCode::PayloadFormatInvalid, text));
+            return std::future::ready(refused).boxed();
+        }
+    };
+    let request = SendRequest {
+        body: payload.body,
+        idempotency_key: payload.idempotency_key,
+    };
+    let sending = ctx.intake.send(&client.identity, request);
+    sending.map(|sent| sent.map_err(Refused::from)).boxed()
+}
+
+impl From<SendRefusal> for Refused {
+    fn from(refusal: SendRefusal) -> Self {
+        match refusal {
+            SendRefusal::Invalid(text) => refuse(PublishCode::PayloadFormatInvalid, text),
+            SendRefusal::Quota(text) => refuse(PublishCode::QuotaExceeded, text),
+            SendRefusal::Busy => Self::Busy,
+            SendRefusal::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
+impl From<BusError> for Refused {
+    fn from(e: BusError) -> Self {
+        match e {
+            BusError::RetainedFull => refuse(PublishCode::QuotaExceeded, e.to_string()),
+            BusError::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
+fn refuse(code: PublishCode, text: String) -> Refused {
+    Refused::With(code, text)
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Takes a PUBLISH; its answer follows when it is known, in the order of the PUBLISHes.
     pub(super) async fn publish(&mut self, publish: Publish) -> Result<(), End> {
-        if publish.qos == Qos::ExactlyOnce {
-            // CONNACK said so (MQTT 5 section 3.2.2.3.4).
-            return Err(End::Server(Reason::QosNotSupported));
+        self.ctx.metrics.publishes_received.add(1);
+        if publish.qos == Qos::ExactlyOnce && self.kept.received.len() >= UNRELEASED {
+            return Err(End::Server(Reason::ReceiveMaximumExceeded));
         }
-        let answer = self.accept(publish).await;
+        let answer = if self.rate.take() || !self.io.wire.is_v5() {
+            accept(&self.ctx, &self.client, publish).await
+        } else {
+            let limit = self.ctx.limits.publishes_per_s;
+            let text = format!("at most {limit} messages a second; slow down");
+            let answer = Answer {
+                packet_id: publish.packet_id,
+                qos: publish.qos,
+                result: Err(refuse(PublishCode::QuotaExceeded, text)),
+            };
+            std::future::ready(answer).boxed()
+        };
         self.answers.push_back(answer);
         Ok(())
     }
 
-    /// Passes `publish` on to where it belongs, if the ACL lets it.
-    pub(super) async fn accept(&mut self, publish: Publish) -> BoxFuture<'static, Answer> {
-        let packet_id = publish.packet_id;
-        let done = |result| async move { Answer { packet_id, result } }.boxed();
-        let topic = match TopicName::parse(&publish.topic) {
-            Ok(topic) => topic,
-            Err(e) => return done(Err(refuse(PubackCode::TopicNameInvalid, e.to_string()))),
-        };
-        let place = destination(&topic, &self.identity.username);
-        if place == Destination::Reserved || !self.ctx.policy().publish(&self.who(), &topic).allowed
-        {
-            let text = "you may not publish to this topic".to_owned();
-            return done(Err(refuse(PubackCode::NotAuthorized, text)));
-        }
-        if place == Destination::Send {
-            return self.send(packet_id, &publish);
-        }
-        let message = Message {
-            topic,
-            expires: Message::expiry(publish.properties.message_expiry),
-            payload: publish.payload,
-            qos: publish.qos,
-            retain: publish.retain,
-            properties: publish.properties,
-            origin: self.id,
-        };
-        // Awaited here, so that one client's messages keep their order.
-        let result = self.ctx.bus.publish(message).await.map_err(|e| match e {
-            BusError::RetainedFull => refuse(PubackCode::QuotaExceeded, e.to_string()),
-            BusError::Unavailable => Refused::Unavailable,
-        });
-        done(result)
-    }
-
-    fn send(&self, packet_id: Option<u16>, publish: &Publish) -> BoxFuture<'static, Answer> {
-        let payload = match serde_json::from_slice::<SendPayload>(&publish.payload) {
-            Ok(payload) => payload,
-            Err(e) => {
-                let text = format!(r#"the payload must be {{"body": "..."}}: {e}"#);
-                let result = Err(refuse(PubackCode::PayloadFormatInvalid, text));
-                return async move { Answer { packet_id, result } }.boxed();
-            }
-        };
-        let request = SendRequest {
-            body: payload.body,
-            idempotency_key: payload.idempotency_key,
-        };
-        let sending = self.ctx.intake.send(&self.identity, request);
-        async move {
-            let result = sending.await.map_err(|e| match e {
-                SendRefusal::Invalid(text) => refuse(PubackCode::PayloadFormatInvalid, text),
-                SendRefusal::Quota(text) => refuse(PubackCode::QuotaExceeded, text),
-                SendRefusal::Busy => Refused::Busy,
-                SendRefusal::Unavailable => Refused::Unavailable,
-            });
-            Answer { packet_id, result }
-        }
-        .boxed()
-    }
-
-    /// Sends the PUBACK that `answer` calls for.
+    /// Sends the PUBACK or PUBREC that `answer` calls for.
     pub(super) fn answer(&mut self, answer: Answer) -> Result<(), End> {
         let (code, text) = match answer.result {
-            Ok(()) => (PubackCode::Success, String::new()),
+            Ok(()) => (PublishCode::Success, String::new()),
             Err(Refused::With(code, text)) => {
                 self.ctx.metrics.publishes_denied.add(1);
-                tracing::info!(user = %self.identity.username, client_id = ?self.client_id, ?code, text, "publish refused");
+                tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, ?code, text, "publish refused");
                 (code, text)
             }
             // 3.1.1 has no way to say so but to end: an acknowledgement would mean that it is stored.
             Err(_) if !self.io.wire.is_v5() => return Err(End::Server(Reason::Unavailable)),
             Err(Refused::Busy) => (
-                PubackCode::QuotaExceeded,
+                PublishCode::QuotaExceeded,
                 "the server is busy; try again".into(),
             ),
             Err(Refused::Unavailable) => (
-                PubackCode::Unspecified,
+                PublishCode::Unspecified,
                 "the message could not be taken; try again".into(),
             ),
         };
-        if let Some(packet_id) = answer.packet_id {
-            self.io.wire.puback(packet_id, code, &text)?;
+        let Some(packet_id) = answer.packet_id else {
+            return Ok(());
+        };
+        // One that 3.1.1 could not be told was refused is acknowledged to the end.
+        let taken = code == PublishCode::Success || !self.io.wire.is_v5();
+        if answer.qos == Qos::ExactlyOnce && taken {
+            self.kept.received.insert(packet_id);
         }
+        self.io.wire.answer(answer.qos, packet_id, code, &text)?;
         Ok(())
     }
-}
 
-fn refuse(code: PubackCode, text: String) -> Refused {
-    Refused::With(code, text)
+    /// PUBREL: the client will not repeat a QoS 2 PUBLISH.
+    pub(super) fn pubrel(&mut self, packet_id: u16) -> Result<(), End> {
+        let known = self.kept.received.remove(&packet_id);
+        if self.kept.received.is_empty() {
+            // An idle session holds no buffer.
+            self.kept.received = HashSet::new();
+        }
+        self.io.wire.pubcomp(packet_id, known)?;
+        Ok(())
+    }
 }

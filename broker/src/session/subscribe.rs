@@ -1,11 +1,11 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
-use herald_acl::{Role, TopicFilter};
+use herald_acl::TopicFilter;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{End, Granted, InboxState, Replay, Session};
+use super::{End, Granted, Replay, Session, rights::may_subscribe};
 use crate::{
-    feed::Feed,
+    mailbox::Delivery,
     topics,
     wire::{Qos, Reason, RetainHandling, SubackCode, Subscribe, Subscription, UnsubackCode},
 };
@@ -19,12 +19,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         let mut codes = Vec::with_capacity(subscribe.subscriptions.len());
         for subscription in &subscribe.subscriptions {
-            let code = match self.grant(subscription).await {
+            let code = match self.grant(subscription).await? {
                 Ok((filter, new)) => {
                     self.queue_retained(&filter, subscription.retain_handling, new);
-                    let qos = subscription.qos.min(Qos::AtLeastOnce);
-                    self.granted.retain(|g| g.filter != filter);
-                    self.granted.push(Granted {
+                    let qos = granted_qos(&filter, subscription.qos);
+                    self.kept.granted.retain(|g| g.filter != filter);
+                    self.kept.granted.push(Granted {
                         filter,
                         qos,
                         no_local: subscription.no_local,
@@ -33,7 +33,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     });
                     match qos {
                         Qos::AtMostOnce => SubackCode::Granted0,
-                        _ => SubackCode::Granted1,
+                        Qos::AtLeastOnce => SubackCode::Granted1,
+                        Qos::ExactlyOnce => SubackCode::Granted2,
                     }
                 }
                 Err(code) => code,
@@ -48,46 +49,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     async fn grant(
         &mut self,
         subscription: &Subscription,
-    ) -> Result<(TopicFilter, bool), SubackCode> {
-        let filter =
-            TopicFilter::parse(&subscription.filter).map_err(|_| SubackCode::TopicFilterInvalid)?;
-        if filter.is_shared() {
-            return Err(SubackCode::SharedSubscriptionsNotSupported);
-        }
-        let policy = self.ctx.policy();
-        let decision = policy.subscribe(&self.who(), &filter);
-        let scope = decision.rule.as_deref().and_then(|rule| policy.scope(rule));
-        // No rule can open an inbox to another user: only administrators tap.
-        let reaches_others = self.reaches_others(&filter);
-        let allowed = decision.allowed && (!reaches_others || self.identity.role == Role::Admin);
-        let (true, Some(scope)) = (allowed, scope) else {
-            self.ctx.metrics.subscribes_denied.add(1);
-            tracing::info!(user = %self.identity.username, client_id = ?self.client_id, filter = ?filter.as_str(), "subscribe refused");
-            return Err(SubackCode::NotAuthorized);
+    ) -> Result<Result<(TopicFilter, bool), SubackCode>, End> {
+        let Ok(filter) = TopicFilter::parse(&subscription.filter) else {
+            return Ok(Err(SubackCode::TopicFilterInvalid));
         };
-        let new = !self.granted.iter().any(|g| g.filter == filter);
-        if new && self.granted.len() >= self.ctx.limits.subscriptions_per_session {
-            return Err(SubackCode::QuotaExceeded);
+        if filter.is_shared() && subscription.no_local {
+            // MQTT 5 section 3.8.3.1-4.
+            return Err(End::Server(Reason::ProtocolError));
+        }
+        let Some(scope) = may_subscribe(&self.ctx, &self.client, &filter) else {
+            self.ctx.metrics.subscribes_denied.add(1);
+            tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, filter = ?filter.as_str(), "subscribe refused");
+            return Ok(Err(SubackCode::NotAuthorized));
+        };
+        if filter.is_shared() && (topics::is_durable(&filter) || topics::touches_sys(&filter)) {
+            // Each session of a user gets every notification: there is nothing to share.
+            return Ok(Err(SubackCode::SharedSubscriptionsNotSupported));
+        }
+        let new = !self.kept.granted.iter().any(|g| g.filter == filter);
+        if new && self.kept.granted.len() >= self.ctx.limits.subscriptions_per_session {
+            return Ok(Err(SubackCode::QuotaExceeded));
         }
         if topics::touches_shared(&filter) {
-            let bus = &self.ctx.bus;
-            bus.subscribe(&scope, &filter, self.id, &self.mailbox)
-                .await
-                .map_err(|_| SubackCode::Unspecified)?;
+            let (bus, kept) = (&self.ctx.bus, &self.kept);
+            let subscribed = bus.subscribe(&scope, &filter, kept.id, &kept.mailbox).await;
+            if subscribed.is_err() {
+                return Ok(Err(SubackCode::Unspecified));
+            }
         }
-        if reaches_others {
-            let registry = &self.ctx.registry;
-            registry.tap(&self.identity, &filter, self.id, &self.mailbox);
-        }
-        Ok((filter, new))
+        self.watch(&filter);
+        Ok(Ok((filter, new)))
     }
 
-    /// Whether `filter` may match what others are notified of.
-    fn reaches_others(&self, filter: &TopicFilter) -> bool {
-        topics::touches_users(filter) && !topics::own(&self.identity.username).covers(filter)
-    }
-
-    /// MQTT 5 section 3.3.1.3: what is retained goes to a new subscription, and as the client asked to a repeated one.
+    /// MQTT 5 section 3.3.1.3: what is retained goes to a new subscription, and as the client asked to a repeated one; to one
+    /// that is shared, never (section 4.8.2).
     fn queue_retained(&mut self, filter: &TopicFilter, handling: RetainHandling, new: bool) {
         let wanted = match handling {
             RetainHandling::SendRetained => true,
@@ -95,68 +90,64 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             RetainHandling::DoNotSendRetained => false,
         };
         // One replay a subscription, so they are bounded like these.
-        self.replays.retain(|r| &r.filter != filter);
-        if wanted && topics::touches_shared(filter) {
-            self.replays.push_back(Replay {
+        self.kept.replays.retain(|r| &r.filter != filter);
+        if !wanted || filter.is_shared() {
+            return;
+        }
+        if topics::touches_shared(filter) {
+            self.kept.replays.push_back(Replay {
                 filter: filter.clone(),
                 after: None,
             });
         }
+        if topics::touches_sys(filter) {
+            let latest = self.ctx.sys.latest(filter).into_iter();
+            self.kept.shared.extend(latest.map(|message| Delivery {
+                filter: filter.as_str().into(),
+                message,
+                retained: true,
+            }));
+        }
     }
 
-    /// Starts delivery of the inbox if a filter covers it now: behind `after`, or behind what was acknowledged last.
-    async fn start_inbox(&mut self, after: Option<i64>) -> Result<(), End> {
-        let inbox = topics::inbox(&self.identity.username);
-        if !self.granted.iter().any(|g| g.filter.matches(&inbox)) {
-            return Ok(());
-        }
-        if self.inbox.is_some() && after.is_none() {
-            return Ok(());
-        }
-        let inbox = &self.ctx.inbox;
-        let start = match after {
-            // What the client remembers may be ahead of a database that was restored.
-            Some(after) => inbox.newest(&self.identity).await.map(|n| n.min(after)),
-            None => inbox.acknowledged(&self.identity).await,
-        };
-        let start = start.map_err(|e| {
-            tracing::error!(error = %e, "inbox cannot be read");
-            End::Server(Reason::Unavailable)
-        })?;
-        self.inbox = Some(InboxState {
-            feed: Feed::new(start, self.window),
-            reading: None,
-        });
-        Ok(())
-    }
-
-    pub(super) async fn unsubscribe(
-        &mut self,
-        packet_id: u16,
-        filters: Vec<String>,
-    ) -> Result<(), End> {
+    pub(super) fn unsubscribe(&mut self, packet_id: u16, filters: Vec<String>) -> Result<(), End> {
         let mut codes = Vec::with_capacity(filters.len());
         for text in &filters {
-            let Ok(filter) = TopicFilter::parse(text) else {
-                codes.push(UnsubackCode::TopicFilterInvalid);
-                continue;
-            };
-            let before = self.granted.len();
-            self.granted.retain(|g| g.filter != filter);
-            if self.granted.len() == before {
-                codes.push(UnsubackCode::NoSubscriptionExisted);
-                continue;
-            }
-            self.ctx.bus.unsubscribe(self.id, Some(&filter));
-            self.replays.retain(|r| r.filter != filter);
-            self.ctx.registry.untap(self.id, &filter);
-            codes.push(UnsubackCode::Success);
-        }
-        let inbox = topics::inbox(&self.identity.username);
-        if !self.granted.iter().any(|g| g.filter.matches(&inbox)) {
-            self.inbox = None;
+            codes.push(match TopicFilter::parse(text) {
+                Err(_) => UnsubackCode::TopicFilterInvalid,
+                Ok(filter) if self.drop_subscription(&filter) => UnsubackCode::Success,
+                Ok(_) => UnsubackCode::NoSubscriptionExisted,
+            });
         }
         self.io.wire.unsuback(packet_id, &codes)?;
         Ok(())
+    }
+
+    /// Ends a subscription. `false` if there is none to this filter.
+    pub(super) fn drop_subscription(&mut self, filter: &TopicFilter) -> bool {
+        let before = self.kept.granted.len();
+        self.kept.granted.retain(|g| &g.filter != filter);
+        if self.kept.granted.len() == before {
+            return false;
+        }
+        let session = self.kept.id;
+        self.ctx.bus.unsubscribe(session, Some(filter));
+        self.ctx.registry.untap(session, Some(filter));
+        self.ctx.sys.unwatch(session, Some(filter));
+        self.kept.replays.retain(|r| &r.filter != filter);
+        if !self.wants_inbox() {
+            self.kept.inbox = None;
+            self.reading = None;
+        }
+        true
+    }
+}
+
+/// The inbox comes at QoS 1 at most.
+fn granted_qos(filter: &TopicFilter, asked: Qos) -> Qos {
+    if topics::is_durable(filter) {
+        asked.min(Qos::AtLeastOnce)
+    } else {
+        asked
     }
 }

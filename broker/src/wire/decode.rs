@@ -17,6 +17,19 @@ pub(crate) enum Incoming {
     Puback {
         packet_id: u16,
     },
+    /// The first answer to a QoS 2 PUBLISH; `refused`: it is also the last (MQTT 5 section 4.3.3).
+    Pubrec {
+        packet_id: u16,
+        refused: bool,
+    },
+    Pubrel {
+        packet_id: u16,
+    },
+    Pubcomp {
+        packet_id: u16,
+    },
+    /// A QoS 2 PUBLISH that has been received already, and answered.
+    Repeated,
     Subscribe(Subscribe),
     Unsubscribe {
         packet_id: u16,
@@ -25,10 +38,12 @@ pub(crate) enum Incoming {
     /// `with_will`: MQTT 5 reason 0x04, "publish my will all the same".
     Disconnect {
         with_will: bool,
+        /// The session expiry interval in seconds, if it is to be another from now on (MQTT 5 section 3.14.2.2.2).
+        session_expiry: Option<u32>,
     },
     /// PINGRESP has been queued already.
     Pingreq,
-    /// A step of a QoS 2 flow, or AUTH, of which the client was told that they are not supported; or a protocol error.
+    /// AUTH, which no CONNECT that was accepted may lead to, or a packet that only a server sends.
     Unsupported,
 }
 
@@ -51,6 +66,12 @@ pub(crate) struct Connect {
     pub(crate) receive_maximum: u16,
     /// MQTT 5: wants reason strings.
     pub(crate) problem_information: bool,
+    /// MQTT 5: asks for response information (section 3.1.2.11.6).
+    pub(crate) response_information: bool,
+    /// MQTT 5: how many topic aliases the client takes (section 3.1.2.11.5).
+    pub(crate) topic_alias_maximum: u16,
+    /// Seconds; 0 for none.
+    pub(crate) keep_alive: u16,
 }
 
 /// The will, which becomes a PUBLISH if the connection ends without a clean DISCONNECT.
@@ -60,6 +81,8 @@ pub(crate) struct Will {
     pub(crate) payload: Bytes,
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
+    /// MQTT 5: seconds (section 3.1.3.2.2).
+    pub(crate) delay: u32,
     pub(crate) properties: PublishProperties,
 }
 
@@ -138,6 +161,26 @@ pub(super) fn incoming(packet: Packet) -> Incoming {
         Packet::V5_0Puback(p) => Incoming::Puback {
             packet_id: p.packet_id(),
         },
+        Packet::V3_1_1Pubrec(p) => Incoming::Pubrec {
+            packet_id: p.packet_id(),
+            refused: false,
+        },
+        Packet::V5_0Pubrec(p) => Incoming::Pubrec {
+            packet_id: p.packet_id(),
+            refused: p.reason_code().is_some_and(|c| c as u8 != 0),
+        },
+        Packet::V3_1_1Pubrel(p) => Incoming::Pubrel {
+            packet_id: p.packet_id(),
+        },
+        Packet::V5_0Pubrel(p) => Incoming::Pubrel {
+            packet_id: p.packet_id(),
+        },
+        Packet::V3_1_1Pubcomp(p) => Incoming::Pubcomp {
+            packet_id: p.packet_id(),
+        },
+        Packet::V5_0Pubcomp(p) => Incoming::Pubcomp {
+            packet_id: p.packet_id(),
+        },
         Packet::V3_1_1Subscribe(p) => Incoming::Subscribe(Subscribe {
             packet_id: p.packet_id(),
             subscriptions: p
@@ -163,9 +206,16 @@ pub(super) fn incoming(packet: Packet) -> Incoming {
             packet_id: p.packet_id(),
             filters: p.entries().iter().map(|e| e.as_str().to_owned()).collect(),
         },
-        Packet::V3_1_1Disconnect(_) => Incoming::Disconnect { with_will: false },
+        Packet::V3_1_1Disconnect(_) => Incoming::Disconnect {
+            with_will: false,
+            session_expiry: None,
+        },
         Packet::V5_0Disconnect(p) => Incoming::Disconnect {
             with_will: p.reason_code().is_some_and(|c| c as u8 == 0x04),
+            session_expiry: p.props().iter().flatten().find_map(|p| match p {
+                Property::SessionExpiryInterval(v) => Some(v.val()),
+                _ => None,
+            }),
         },
         Packet::V3_1_1Pingreq(_) | Packet::V5_0Pingreq(_) => Incoming::Pingreq,
         _ => Incoming::Unsupported,
@@ -183,11 +233,15 @@ fn connect_v3(p: &v3_1_1::Connect) -> Connect {
             payload: Bytes::copy_from_slice(p.will_payload().unwrap_or_default()),
             qos: p.will_qos(),
             retain: p.will_retain(),
+            delay: 0,
             properties: PublishProperties::default(),
         }),
         session_expiry: if p.clean_session() { 0 } else { u32::MAX },
         authentication_method: false,
         problem_information: true,
+        response_information: false,
+        topic_alias_maximum: 0,
+        keep_alive: p.keep_alive(),
         maximum_packet_size: u32::MAX,
         receive_maximum: u16::MAX,
     }
@@ -199,6 +253,8 @@ fn connect_v5(p: &v5_0::Connect) -> Connect {
     let mut problem_information = true;
     let mut maximum_packet_size = u32::MAX;
     let mut receive_maximum = u16::MAX;
+    let mut response_information = false;
+    let mut topic_alias_maximum = 0;
     for prop in p.props() {
         match prop {
             Property::SessionExpiryInterval(v) => session_expiry = v.val(),
@@ -206,6 +262,8 @@ fn connect_v5(p: &v5_0::Connect) -> Connect {
             Property::MaximumPacketSize(v) => maximum_packet_size = v.val(),
             Property::ReceiveMaximum(v) => receive_maximum = v.val(),
             Property::RequestProblemInformation(v) => problem_information = v.val() != 0,
+            Property::RequestResponseInformation(v) => response_information = v.val() != 0,
+            Property::TopicAliasMaximum(v) => topic_alias_maximum = v.val(),
             _ => {}
         }
     }
@@ -219,6 +277,7 @@ fn connect_v5(p: &v5_0::Connect) -> Connect {
             payload: Bytes::copy_from_slice(p.will_payload().unwrap_or_default()),
             qos: p.will_qos(),
             retain: p.will_retain(),
+            delay: will_delay(p.will_props()),
             properties: publish_properties(p.will_props()),
         }),
         session_expiry,
@@ -226,7 +285,18 @@ fn connect_v5(p: &v5_0::Connect) -> Connect {
         maximum_packet_size,
         receive_maximum,
         problem_information,
+        response_information,
+        topic_alias_maximum,
+        keep_alive: p.keep_alive(),
     }
+}
+
+fn will_delay(props: &[Property]) -> u32 {
+    let delay = props.iter().find_map(|p| match p {
+        Property::WillDelayInterval(v) => Some(v.val()),
+        _ => None,
+    });
+    delay.unwrap_or(0)
 }
 
 fn names_subscription(props: &[Property]) -> bool {

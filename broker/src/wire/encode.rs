@@ -2,26 +2,37 @@
 
 use std::num::NonZeroU32;
 
-use mqtt_protocol_core::mqtt::packet::{
-    AssignedClientIdentifier, ContentType, CorrelationData, GenericPacketTrait as _, MaximumQos,
-    MessageExpiryInterval, Packet, PayloadFormat, PayloadFormatIndicator, Property, Qos,
-    ReasonString, ResponseTopic, SessionExpiryInterval, SharedSubscriptionAvailable,
-    SubscriptionIdentifier, UserProperty, v3_1_1, v5_0,
+use mqtt_protocol_core::mqtt::{
+    common::Cursor,
+    connection::Event,
+    packet::{
+        AssignedClientIdentifier, ContentType, CorrelationData, GenericPacketTrait as _,
+        MessageExpiryInterval, Packet, PayloadFormat, PayloadFormatIndicator, Property, Qos,
+        ReasonString, ReceiveMaximum, ResponseInformation, ResponseTopic, ServerKeepAlive,
+        SessionExpiryInterval, SubscriptionIdentifier, TopicAliasMaximum, UserProperty, v3_1_1,
+        v5_0,
+    },
+    result_code::{ConnectReasonCode, ConnectReturnCode, MqttError, PubcompReasonCode},
 };
 
-use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, ConnectReturnCode, MqttError};
+use super::{Closed, PublishCode, PublishProperties, Reason, SubackCode, UnsubackCode, Wire};
+use crate::limits::TOPIC_ALIASES;
 
-use super::{
-    Closed, PubackCode, PublishProperties, Reason, SubackCode, UnsubackCode, Wire, decode::Connect,
-};
-
-/// What a successful CONNACK of MQTT 5 tells the client.
+/// What a successful CONNACK tells the client; all but the first in MQTT 5 only.
 #[derive(Debug, Default)]
 pub(crate) struct ConnackProperties {
+    /// The client's session was kept, and goes on.
+    pub(crate) session_present: bool,
     /// The client id that the server chose.
     pub(crate) assigned_client_id: Option<String>,
-    /// The client asked for a session that outlives the connection: tell it that it does not.
-    pub(crate) no_session_expiry: bool,
+    /// Seconds that the session is kept for, if not what the client asked for.
+    pub(crate) session_expiry: Option<u32>,
+    /// The keep-alive in seconds, if not what the client asked for.
+    pub(crate) server_keep_alive: Option<u16>,
+    /// Below which topic the client may be answered, if it asked (section 3.2.2.3.15).
+    pub(crate) response_information: Option<String>,
+    /// Packets that the client may have under way (section 3.2.2.3.3).
+    pub(crate) receive_maximum: u16,
 }
 
 /// A PUBLISH to the client.
@@ -34,6 +45,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) properties: &'a PublishProperties,
     /// Identifiers of the subscriptions that it is for.
     pub(crate) identifiers: &'a [NonZeroU32],
+    /// The packet identifier that it had on an earlier connection: it is sent again (MQTT 5 section 4.4).
+    pub(crate) again: Option<u16>,
 }
 
 /// What became of a PUBLISH to the client.
@@ -41,8 +54,8 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) enum Sent {
     /// Nothing more is heard of it.
     Qos0,
-    /// A PUBACK with this packet identifier will answer it.
-    Qos1(u16),
+    /// PUBACK or PUBREC with this packet identifier will answer it.
+    Tracked(u16),
     /// The client does not take packets so large.
     TooLarge,
 }
@@ -79,24 +92,15 @@ impl Wire {
     /// CONNACK that accepts.
     pub(crate) fn accept(&mut self, connack: ConnackProperties) -> Result<(), Closed> {
         let packet = if self.is_v5() {
-            let mut props: Vec<Property> = vec![];
-            props.extend(property(MaximumQos::new(1)));
-            props.extend(property(SharedSubscriptionAvailable::new(0)));
-            if connack.no_session_expiry {
-                props.extend(property(SessionExpiryInterval::new(0)));
-            }
-            if let Some(id) = connack.assigned_client_id {
-                props.extend(property(AssignedClientIdentifier::new(id)));
-            }
             v5_0::Connack::builder()
-                .session_present(false)
+                .session_present(connack.session_present)
                 .reason_code(ConnectReasonCode::Success)
-                .props(props)
+                .props(connack_properties(connack))
                 .build()
                 .map(Packet::from)
         } else {
             v3_1_1::Connack::builder()
-                .session_present(false)
+                .session_present(connack.session_present)
                 .return_code(ConnectReturnCode::Accepted)
                 .build()
                 .map(Packet::from)
@@ -152,30 +156,107 @@ impl Wire {
         Closed(Some(error))
     }
 
-    /// PUBACK. In 3.1.1 it carries no code: a refused message is acknowledged and dropped.
-    pub(crate) fn puback(
+    /// The answer to a PUBLISH at `qos`: PUBACK, or PUBREC. In 3.1.1 it carries no code: a refused message is acknowledged
+    /// and dropped.
+    pub(crate) fn answer(
         &mut self,
+        qos: Qos,
         packet_id: u16,
-        code: PubackCode,
+        code: PublishCode,
         text: &str,
     ) -> Result<(), Closed> {
+        self.unanswered.retain(|id| *id != packet_id);
+        let packet = match (qos, self.is_v5()) {
+            (Qos::ExactlyOnce, true) => pubrec_v5(packet_id, code, self.reason_string(text)),
+            (Qos::ExactlyOnce, false) => v3_1_1::Pubrec::builder()
+                .packet_id(packet_id)
+                .build()
+                .map(Packet::from),
+            (_, true) => puback_v5(packet_id, code, self.reason_string(text)),
+            (_, false) => v3_1_1::Puback::builder()
+                .packet_id(packet_id)
+                .build()
+                .map(Packet::from),
+        };
+        self.send(packet.map_err(|e| Closed(Some(e)))?)
+    }
+
+    /// PUBREL: the answer to PUBREC.
+    pub(crate) fn pubrel(&mut self, packet_id: u16) -> Result<(), Closed> {
         let packet = if self.is_v5() {
-            let builder = v5_0::Puback::builder().packet_id(packet_id);
-            match code {
-                PubackCode::Success => builder.build().map(Packet::from),
-                refused => builder
-                    .reason_code(refused.v5())
-                    .props(self.reason_string(text))
-                    .build()
-                    .map(Packet::from),
-            }
+            v5_0::Pubrel::builder()
+                .packet_id(packet_id)
+                .build()
+                .map(Packet::from)
         } else {
-            v3_1_1::Puback::builder()
+            v3_1_1::Pubrel::builder()
                 .packet_id(packet_id)
                 .build()
                 .map(Packet::from)
         };
         self.send(packet.map_err(|e| Closed(Some(e)))?)
+    }
+
+    /// PUBCOMP: the answer to PUBREL. `known`: there was such a PUBLISH.
+    pub(crate) fn pubcomp(&mut self, packet_id: u16, known: bool) -> Result<(), Closed> {
+        let packet = if self.is_v5() {
+            let builder = v5_0::Pubcomp::builder().packet_id(packet_id);
+            if known {
+                builder.build().map(Packet::from)
+            } else {
+                builder
+                    .reason_code(PubcompReasonCode::PacketIdentifierNotFound)
+                    .build()
+                    .map(Packet::from)
+            }
+        } else {
+            v3_1_1::Pubcomp::builder()
+                .packet_id(packet_id)
+                .build()
+                .map(Packet::from)
+        };
+        self.send(packet.map_err(|e| Closed(Some(e)))?)
+    }
+
+    /// Takes up a session that was kept, right after CONNACK: `received` are the QoS 2 PUBLISHes that wait for their PUBREL,
+    /// `under_way` the packet identifiers of what the client has not acknowledged.
+    pub(crate) fn resume(
+        &mut self,
+        received: impl Iterator<Item = u16>,
+        under_way: impl Iterator<Item = u16>,
+    ) {
+        self.connection
+            .restore_qos2_publish_handled(received.collect());
+        for id in under_way {
+            // Fails only for one that is taken, and a new connection has none.
+            let _ = self.connection.register_packet_id(id);
+        }
+    }
+
+    /// Sends the PUBREL of a flow whose PUBREC came over an earlier connection. `false`: it cannot be, as the client takes no
+    /// packet of that size. To be called before anything is received on this connection.
+    pub(crate) fn resume_pubrel(&mut self, packet_id: u16) -> bool {
+        // The core takes a PUBREL only for a flow that it saw begin: it is shown one, of which nothing is sent.
+        let publish = Outgoing {
+            topic: "resumed",
+            payload: &[],
+            qos: Qos::ExactlyOnce,
+            retain: false,
+            properties: &PublishProperties::default(),
+            identifiers: &[],
+            again: Some(packet_id),
+        };
+        let Ok(publish) = self.build(&publish, Some(packet_id)) else {
+            return false;
+        };
+        let begun = self.connection.send(publish);
+        if begun.iter().any(|e| matches!(e, Event::NotifyError(_))) {
+            return false;
+        }
+        let [high, low] = packet_id.to_be_bytes();
+        self.connection
+            .recv(&mut Cursor::new(&[0x50, 2, high, low]));
+        self.pubrel(packet_id).is_ok()
     }
 
     /// SUBACK, one code a filter.
@@ -219,21 +300,34 @@ impl Wire {
 
     /// PUBLISH. A packet larger than the client takes is left out, as MQTT 5 section 3.1.2.11.4 asks.
     pub(crate) fn publish(&mut self, publish: &Outgoing<'_>) -> Result<Sent, Closed> {
-        let packet_id = match publish.qos {
-            Qos::AtMostOnce => None,
+        let packet_id = match (publish.qos, publish.again) {
+            (Qos::AtMostOnce, _) => None,
+            (_, Some(id)) => Some(id),
             _ => Some(
                 self.connection
                     .acquire_packet_id()
                     .map_err(|e| Closed(Some(e)))?,
             ),
         };
-        let packet = if self.is_v5() {
-            publish_v5(publish, packet_id)
-        } else {
-            publish_v3(publish, packet_id)
-        };
-        match self.send(packet.map_err(|e| Closed(Some(e)))?) {
-            Ok(()) => Ok(packet_id.map_or(Sent::Qos0, Sent::Qos1)),
+        let mut packet = self
+            .build(publish, packet_id)
+            .map_err(|e| Closed(Some(e)))?;
+        let alias = self.alias(publish.topic);
+        if let Packet::V5_0Publish(p) = packet {
+            packet = match alias {
+                Alias::None => p,
+                Alias::New(alias) => p.add_topic_alias(alias),
+                Alias::Known(alias) => p.remove_topic_add_topic_alias(alias),
+            }
+            .into();
+        }
+        match self.send(packet) {
+            Ok(()) => {
+                if matches!(alias, Alias::New(_)) {
+                    self.aliases.push(publish.topic.into());
+                }
+                Ok(packet_id.map_or(Sent::Qos0, Sent::Tracked))
+            }
             Err(Closed(Some(MqttError::PacketTooLarge))) => {
                 if let Some(id) = packet_id {
                     self.connection.release_packet_id(id);
@@ -243,6 +337,72 @@ impl Wire {
             Err(closed) => Err(closed),
         }
     }
+
+    fn build(&self, publish: &Outgoing<'_>, packet_id: Option<u16>) -> Built {
+        if self.is_v5() {
+            publish_v5(publish, packet_id)
+        } else {
+            publish_v3(publish, packet_id)
+        }
+    }
+
+    /// The first topics of a connection get an alias each (MQTT 5 section 3.3.2.3.4), as many as the client and we keep.
+    fn alias(&self, topic: &str) -> Alias {
+        if let Some(known) = self.aliases.iter().position(|t| &**t == topic) {
+            return Alias::Known(known as u16 + 1);
+        }
+        let next = self.aliases.len() as u16 + 1;
+        if next <= self.topic_alias_maximum {
+            Alias::New(next)
+        } else {
+            Alias::None
+        }
+    }
+}
+
+/// How a topic is named in a PUBLISH of MQTT 5.
+#[derive(Clone, Copy)]
+enum Alias {
+    None,
+    New(u16),
+    Known(u16),
+}
+
+fn connack_properties(connack: ConnackProperties) -> Vec<Property> {
+    let mut props: Vec<Property> = vec![];
+    props.extend(property(ReceiveMaximum::new(connack.receive_maximum)));
+    props.extend(property(TopicAliasMaximum::new(TOPIC_ALIASES)));
+    if let Some(seconds) = connack.session_expiry {
+        props.extend(property(SessionExpiryInterval::new(seconds)));
+    }
+    if let Some(id) = connack.assigned_client_id {
+        props.extend(property(AssignedClientIdentifier::new(id)));
+    }
+    if let Some(seconds) = connack.server_keep_alive {
+        props.extend(property(ServerKeepAlive::new(seconds)));
+    }
+    if let Some(topic) = connack.response_information {
+        props.extend(property(ResponseInformation::new(topic)));
+    }
+    props
+}
+
+fn puback_v5(packet_id: u16, code: PublishCode, reason: Vec<Property>) -> Built {
+    let builder = v5_0::Puback::builder().packet_id(packet_id);
+    match code {
+        PublishCode::Success => builder.build(),
+        refused => builder.reason_code(refused.puback()).props(reason).build(),
+    }
+    .map(Packet::from)
+}
+
+fn pubrec_v5(packet_id: u16, code: PublishCode, reason: Vec<Property>) -> Built {
+    let builder = v5_0::Pubrec::builder().packet_id(packet_id);
+    match code {
+        PublishCode::Success => builder.build(),
+        refused => builder.reason_code(refused.pubrec()).props(reason).build(),
+    }
+    .map(Packet::from)
 }
 
 type Built = Result<Packet, MqttError>;
@@ -251,6 +411,7 @@ fn publish_v3(publish: &Outgoing<'_>, packet_id: Option<u16>) -> Built {
     let mut builder = v3_1_1::Publish::builder()
         .topic_name(publish.topic)?
         .qos(publish.qos)
+        .dup(publish.again.is_some())
         .retain(publish.retain)
         .payload(publish.payload);
     if let Some(id) = packet_id {
@@ -286,6 +447,7 @@ fn publish_v5(publish: &Outgoing<'_>, packet_id: Option<u16>) -> Built {
     let mut builder = v5_0::Publish::builder()
         .topic_name(publish.topic)?
         .qos(publish.qos)
+        .dup(publish.again.is_some())
         .retain(publish.retain)
         .payload(publish.payload)
         .props(props);
@@ -293,11 +455,4 @@ fn publish_v5(publish: &Outgoing<'_>, packet_id: Option<u16>) -> Built {
         builder = builder.packet_id(id);
     }
     builder.build().map(Packet::from)
-}
-
-impl Connect {
-    /// Whether the client wants its session kept when the connection ends.
-    pub(crate) fn wants_persistence(&self) -> bool {
-        self.session_expiry > 0
-    }
 }

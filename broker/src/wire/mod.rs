@@ -14,18 +14,21 @@ use mqtt_protocol_core::mqtt::{
     Connection, Version,
     common::Cursor,
     connection::{ConnectionOptions, Event, TimerKind},
+    packet::Packet,
     result_code::MqttError,
     role,
 };
+
+use crate::limits::TOPIC_ALIASES;
 
 use check::Start;
 pub(crate) use decode::{
     Connect, Incoming, Publish, PublishProperties, RetainHandling, Subscribe, Subscription, Will,
 };
 pub(crate) use encode::{ConnackProperties, Outgoing, Sent};
-pub(crate) use reason::{PubackCode, Reason, SubackCode, UnsubackCode};
+pub(crate) use reason::{PublishCode, Reason, SubackCode, UnsubackCode};
 
-/// Quality of service; level 2 is parsed, and refused.
+/// Quality of service.
 pub(crate) use mqtt_protocol_core::mqtt::packet::Qos;
 
 /// The connection is over: nothing more is read. What [`Wire::output`] holds may still be sent.
@@ -46,14 +49,18 @@ pub(crate) struct Wire {
     peer_packet_bytes: u32,
     /// The next byte is not the first of a packet.
     in_packet: bool,
+    /// QoS 2 PUBLISHes received and not answered yet.
+    unanswered: Vec<u16>,
+    /// MQTT 5: topics that have an alias on this connection, that of the first being 1.
+    aliases: Vec<Box<str>>,
+    /// MQTT 5: how many aliases are given.
+    topic_alias_maximum: u16,
 }
 
 impl Wire {
     /// A connection that waits for CONNECT and takes packets of up to `packet_bytes`.
-    pub(crate) fn new(packet_bytes: u32, receive_maximum: u16) -> Self {
-        let options = ConnectionOptions::new()
-            .maximum_packet_size_recv(packet_bytes)
-            .receive_maximum(receive_maximum);
+    pub(crate) fn new(packet_bytes: u32) -> Self {
+        let options = ConnectionOptions::new().maximum_packet_size_recv(packet_bytes);
         let mut connection = Connection::with_options(Version::Undetermined, options);
         connection.set_auto_ping_response(true);
         Self {
@@ -63,6 +70,9 @@ impl Wire {
             problem_information: true,
             peer_packet_bytes: u32::MAX,
             in_packet: false,
+            unanswered: Vec::new(),
+            aliases: Vec::new(),
+            topic_alias_maximum: 0,
         }
     }
 
@@ -79,13 +89,35 @@ impl Wire {
                 Start::Bad => return Err(self.broken(MqttError::MalformedPacket)),
             }
         }
-        let events = self.connection.recv(input);
+        let mut events = self.connection.recv(input);
         // Every packet, once complete, makes at least one event.
         self.in_packet = events.is_empty();
-        self.process(events).map_err(|closed| match closed {
+        let complete = !self.in_packet;
+        // The core answers a repeated QoS 2 PUBLISH by itself, even if the first has not been answered yet: too early.
+        events.retain(|e| !self.answers_early(e));
+        let received = self.process(events).map_err(|closed| match closed {
             Closed(Some(e)) => self.broken(e),
             orderly => orderly,
-        })
+        })?;
+        if let Some(Incoming::Publish(p)) = &received
+            && p.qos == Qos::ExactlyOnce
+        {
+            self.unanswered.extend(p.packet_id);
+        }
+        Ok(received.or(complete.then_some(Incoming::Repeated)))
+    }
+
+    /// Whether `event` is the PUBREC of a PUBLISH that is being answered.
+    fn answers_early(&self, event: &Event) -> bool {
+        let packet_id = match event {
+            Event::RequestSendPacket { packet, .. } => match packet {
+                Packet::V3_1_1Pubrec(p) => p.packet_id(),
+                Packet::V5_0Pubrec(p) => p.packet_id(),
+                _ => return false,
+            },
+            _ => return false,
+        };
+        self.unanswered.contains(&packet_id)
     }
 
     /// The keep-alive time has passed without a packet (MQTT 5 section 3.1.2.10).
@@ -142,6 +174,7 @@ impl Wire {
         if let Some(Incoming::Connect(connect)) = &incoming {
             self.problem_information = connect.problem_information;
             self.peer_packet_bytes = connect.maximum_packet_size;
+            self.topic_alias_maximum = connect.topic_alias_maximum.min(TOPIC_ALIASES);
         }
         match closed {
             Some(closed) => Err(closed),

@@ -1,8 +1,8 @@
 //! Reason codes as the session means them, and their spelling in each version.
 
 use mqtt_protocol_core::mqtt::result_code::{
-    ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, PubackReasonCode, SubackReasonCode,
-    SubackReturnCode, UnsubackReasonCode,
+    ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, PubackReasonCode, PubrecReasonCode,
+    SubackReasonCode, SubackReturnCode, UnsubackReasonCode,
 };
 
 /// Why the server refuses or ends a connection.
@@ -14,10 +14,12 @@ pub(crate) enum Reason {
     NotAuthorized,
     /// Too many failed logins.
     Throttled,
+    /// What the client may do has changed, and leaves nothing of what it had.
+    RightsEnded,
+    /// The token that the client logged in with has expired.
+    TokenExpired,
     /// The client id is empty where it may not be, or cannot be used.
     ClientIdNotValid,
-    /// QoS 2 is not supported yet.
-    QosNotSupported,
     /// Enhanced authentication is not supported.
     BadAuthenticationMethod,
     /// The will's topic is malformed.
@@ -30,6 +32,8 @@ pub(crate) enum Reason {
     ShuttingDown,
     /// The server could not do what it must; the client should come back.
     Unavailable,
+    /// The client has more QoS 2 PUBLISHes under way than it may.
+    ReceiveMaximumExceeded,
     /// The client broke the protocol.
     ProtocolError,
 }
@@ -39,16 +43,17 @@ impl Reason {
     /// nobody whether the name or the password was wrong.
     pub(super) fn connect_v5(self) -> ConnectReasonCode {
         match self {
-            Self::BadCredentials | Self::NotAuthorized => ConnectReasonCode::NotAuthorized,
+            Self::BadCredentials | Self::NotAuthorized | Self::RightsEnded | Self::TokenExpired => {
+                ConnectReasonCode::NotAuthorized
+            }
             Self::Throttled => ConnectReasonCode::ConnectionRateExceeded,
             Self::ClientIdNotValid => ConnectReasonCode::ClientIdentifierNotValid,
-            Self::QosNotSupported => ConnectReasonCode::QosNotSupported,
             Self::BadAuthenticationMethod => ConnectReasonCode::BadAuthenticationMethod,
             Self::TopicNameInvalid => ConnectReasonCode::TopicNameInvalid,
             Self::QuotaExceeded => ConnectReasonCode::QuotaExceeded,
             Self::TakenOver => ConnectReasonCode::UnspecifiedError,
             Self::ShuttingDown | Self::Unavailable => ConnectReasonCode::ServerUnavailable,
-            Self::ProtocolError => ConnectReasonCode::ProtocolError,
+            Self::ReceiveMaximumExceeded | Self::ProtocolError => ConnectReasonCode::ProtocolError,
         }
     }
 
@@ -58,9 +63,11 @@ impl Reason {
             Self::ClientIdNotValid => ConnectReturnCode::IdentifierRejected,
             Self::BadCredentials
             | Self::NotAuthorized
-            | Self::QosNotSupported
+            | Self::RightsEnded
+            | Self::TokenExpired
             | Self::BadAuthenticationMethod
             | Self::TopicNameInvalid
+            | Self::ReceiveMaximumExceeded
             | Self::ProtocolError => ConnectReturnCode::NotAuthorized,
             Self::Throttled
             | Self::QuotaExceeded
@@ -73,14 +80,16 @@ impl Reason {
     /// The DISCONNECT code of MQTT 5 (section 3.14.2.1).
     pub(super) fn disconnect(self) -> DisconnectReasonCode {
         match self {
-            Self::BadCredentials | Self::NotAuthorized => DisconnectReasonCode::NotAuthorized,
+            Self::BadCredentials | Self::NotAuthorized | Self::RightsEnded | Self::TokenExpired => {
+                DisconnectReasonCode::NotAuthorized
+            }
             Self::Throttled => DisconnectReasonCode::ConnectionRateExceeded,
-            Self::QosNotSupported => DisconnectReasonCode::QosNotSupported,
             Self::TopicNameInvalid => DisconnectReasonCode::TopicNameInvalid,
             Self::QuotaExceeded => DisconnectReasonCode::QuotaExceeded,
             Self::TakenOver => DisconnectReasonCode::SessionTakenOver,
             Self::ShuttingDown => DisconnectReasonCode::ServerShuttingDown,
             Self::Unavailable => DisconnectReasonCode::UnspecifiedError,
+            Self::ReceiveMaximumExceeded => DisconnectReasonCode::ReceiveMaximumExceeded,
             Self::ClientIdNotValid | Self::BadAuthenticationMethod | Self::ProtocolError => {
                 DisconnectReasonCode::ProtocolError
             }
@@ -88,9 +97,9 @@ impl Reason {
     }
 }
 
-/// The answer to a QoS 1 PUBLISH (MQTT 5 section 3.4.2.1).
+/// The answer to a PUBLISH: PUBACK at QoS 1, PUBREC at QoS 2 (MQTT 5 sections 3.4.2.1 and 3.5.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PubackCode {
+pub(crate) enum PublishCode {
     Success,
     NotAuthorized,
     TopicNameInvalid,
@@ -100,8 +109,8 @@ pub(crate) enum PubackCode {
     Unspecified,
 }
 
-impl PubackCode {
-    pub(super) fn v5(self) -> PubackReasonCode {
+impl PublishCode {
+    pub(super) fn puback(self) -> PubackReasonCode {
         match self {
             Self::Success => PubackReasonCode::Success,
             Self::NotAuthorized => PubackReasonCode::NotAuthorized,
@@ -109,6 +118,17 @@ impl PubackCode {
             Self::QuotaExceeded => PubackReasonCode::QuotaExceeded,
             Self::PayloadFormatInvalid => PubackReasonCode::PayloadFormatInvalid,
             Self::Unspecified => PubackReasonCode::UnspecifiedError,
+        }
+    }
+
+    pub(super) fn pubrec(self) -> PubrecReasonCode {
+        match self {
+            Self::Success => PubrecReasonCode::Success,
+            Self::NotAuthorized => PubrecReasonCode::NotAuthorized,
+            Self::TopicNameInvalid => PubrecReasonCode::TopicNameInvalid,
+            Self::QuotaExceeded => PubrecReasonCode::QuotaExceeded,
+            Self::PayloadFormatInvalid => PubrecReasonCode::PayloadFormatInvalid,
+            Self::Unspecified => PubrecReasonCode::UnspecifiedError,
         }
     }
 }
@@ -120,6 +140,8 @@ pub(crate) enum SubackCode {
     Granted0,
     /// At QoS 1.
     Granted1,
+    /// At QoS 2.
+    Granted2,
     NotAuthorized,
     TopicFilterInvalid,
     QuotaExceeded,
@@ -133,6 +155,7 @@ impl SubackCode {
         match self {
             Self::Granted0 => SubackReasonCode::GrantedQos0,
             Self::Granted1 => SubackReasonCode::GrantedQos1,
+            Self::Granted2 => SubackReasonCode::GrantedQos2,
             Self::NotAuthorized => SubackReasonCode::NotAuthorized,
             Self::TopicFilterInvalid => SubackReasonCode::TopicFilterInvalid,
             Self::QuotaExceeded => SubackReasonCode::QuotaExceeded,
@@ -147,6 +170,7 @@ impl SubackCode {
         match self {
             Self::Granted0 => SubackReturnCode::SuccessMaximumQos0,
             Self::Granted1 => SubackReturnCode::SuccessMaximumQos1,
+            Self::Granted2 => SubackReturnCode::SuccessMaximumQos2,
             _ => SubackReturnCode::Failure,
         }
     }

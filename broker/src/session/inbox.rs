@@ -1,0 +1,134 @@
+//! The client's inbox: where it starts, and how it is read.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{End, Session, deliver::terms, in_flight::What};
+use crate::{
+    feed::{Feed, Next},
+    host::{Batch, HostError, Notification},
+    topics,
+    wire::{Outgoing, PublishProperties, Qos, Reason, Sent},
+};
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    /// Whether a subscription covers the user's inbox.
+    pub(super) fn wants_inbox(&self) -> bool {
+        let inbox = topics::inbox(&self.client.identity.username);
+        self.kept.granted.iter().any(|g| g.is_for(&inbox))
+    }
+
+    /// Starts delivery of the inbox if a filter covers it now: behind `after`, or behind what was acknowledged last.
+    pub(super) async fn start_inbox(&mut self, after: Option<i64>) -> Result<(), End> {
+        if !self.wants_inbox() || (self.kept.inbox.is_some() && after.is_none()) {
+            return Ok(());
+        }
+        let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
+        let start = match after {
+            // What the client remembers may be ahead of a database that was restored.
+            Some(after) => inbox.newest(identity).await.map(|n| n.min(after)),
+            None => inbox.acknowledged(identity).await,
+        };
+        let start = start.map_err(|e| unreadable(&e))?;
+        self.reading = None;
+        self.kept.inbox = Some(Feed::new(start, self.window));
+        Ok(())
+    }
+
+    /// Sends what the inbox has, or begins to read it.
+    pub(super) fn deliver_inbox(&mut self) -> Result<(), End> {
+        while self.may_send() {
+            let Some(feed) = &mut self.kept.inbox else {
+                return Ok(());
+            };
+            match feed.next() {
+                Next::Send(notification) => self.send_notification(notification, None)?,
+                Next::Read { after, limit } => {
+                    let read = self.ctx.inbox.read(&self.client.identity, after, limit);
+                    self.reading = Some(read);
+                    return Ok(());
+                }
+                Next::Wait => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_done(&mut self, batch: Result<Batch, HostError>) -> Result<(), End> {
+        self.reading = None;
+        if let Some(feed) = &mut self.kept.inbox {
+            feed.read_done(batch.map_err(|e| unreadable(&e))?);
+        }
+        Ok(())
+    }
+
+    /// Sends a notification; `again` with the packet identifier that it had on an earlier connection.
+    pub(super) fn send_notification(
+        &mut self,
+        notification: Notification,
+        again: Option<u16>,
+    ) -> Result<(), End> {
+        let topic = topics::inbox(&self.client.identity.username);
+        let granted = self.kept.granted.iter();
+        let (granted_qos, identifiers) = terms(granted.filter(|g| g.is_for(&topic)));
+        let qos = match again {
+            Some(_) => Qos::AtLeastOnce,
+            None => granted_qos.min(Qos::AtLeastOnce),
+        };
+        let seq = notification.seq;
+        let properties = PublishProperties {
+            utf8: true,
+            content_type: Some("application/json".into()),
+            user: vec![("seq".into(), seq.to_string().into())],
+            ..PublishProperties::default()
+        };
+        let sent = self.io.wire.publish(&Outgoing {
+            topic: topic.as_str(),
+            payload: &notification.payload,
+            qos,
+            retain: false,
+            properties: &properties,
+            identifiers: &identifiers,
+            again,
+        })?;
+        match (sent, again) {
+            (Sent::TooLarge, _) => {
+                tracing::warn!(user = %self.client.identity.username, client_id = ?self.client.id, seq, "a notification is larger than the client takes");
+                self.withhold(seq, again);
+                return Ok(());
+            }
+            (Sent::Tracked(id), Some(_)) => self.kept.in_flight.sent(id),
+            (Sent::Tracked(id), None) => {
+                let keeps = !self.expiry.is_zero();
+                let payload = keeps.then_some(notification.payload);
+                let what = What::Notification { seq, payload };
+                self.kept.in_flight.push(id, what);
+                if let Some(feed) = &mut self.kept.inbox {
+                    feed.sent(id, seq);
+                }
+            }
+            (Sent::Qos0, _) => {}
+        }
+        self.ctx.metrics.publishes_sent.add(1);
+        self.ctx.metrics.notifications_sent.add(1);
+        Ok(())
+    }
+
+    /// A notification cannot be sent to this client.
+    fn withhold(&mut self, seq: i64, again: Option<u16>) {
+        if let Some(id) = again {
+            self.kept.in_flight.done(id);
+        }
+        let Some(feed) = &mut self.kept.inbox else {
+            return;
+        };
+        match again {
+            Some(id) => feed.withhold_in_flight(id),
+            None => feed.withhold(seq),
+        }
+    }
+}
+
+fn unreadable(e: &HostError) -> End {
+    tracing::error!(error = %e, "inbox cannot be read");
+    End::Server(Reason::Unavailable)
+}

@@ -1,0 +1,74 @@
+//! What a session may have, asked again when that may have changed.
+
+use herald_acl::{Role, TopicFilter};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Client, Context, End, Session};
+use crate::{topics, wire::Reason};
+
+/// Whether `filter` may match what others than `client`'s user are notified of.
+pub(super) fn reaches_others(client: &Client, filter: &TopicFilter) -> bool {
+    // A shared subscription is one to shared topics alone.
+    !filter.is_shared()
+        && topics::touches_users(filter)
+        && !topics::own(&client.identity.username).covers(filter)
+}
+
+/// What the rule stands for that lets `client` subscribe to `filter`; `None` if it may not.
+pub(super) fn may_subscribe(
+    ctx: &Context,
+    client: &Client,
+    filter: &TopicFilter,
+) -> Option<TopicFilter> {
+    // No rule can open an inbox to another user: only administrators tap.
+    if reaches_others(client, filter) && client.identity.role != Role::Admin {
+        return None;
+    }
+    let policy = ctx.policy();
+    let decision = policy.subscribe(&client.who(), filter);
+    let rule = decision.rule.filter(|_| decision.allowed)?;
+    policy.scope(&rule)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    /// Gives up the subscriptions that the client may not have any more. One that is left with none ends.
+    pub(super) fn recheck(&mut self) -> Result<(), End> {
+        let (ctx, client) = (&self.ctx, &self.client);
+        let lost: Vec<TopicFilter> = self
+            .kept
+            .granted
+            .iter()
+            .filter(|g| may_subscribe(ctx, client, &g.filter).is_none())
+            .map(|g| g.filter.clone())
+            .collect();
+        for filter in &lost {
+            tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, filter = ?filter.as_str(), "subscription ended: no rule allows it any more");
+            self.drop_subscription(filter);
+        }
+        if !lost.is_empty() && self.kept.granted.is_empty() {
+            return Err(End::Server(Reason::RightsEnded));
+        }
+        Ok(())
+    }
+
+    /// Sets up again what a session without a connection does not have: live copies of what it has no part in.
+    pub(super) fn watch_again(&mut self) {
+        let filters: Vec<TopicFilter> =
+            self.kept.granted.iter().map(|g| g.filter.clone()).collect();
+        for filter in filters {
+            self.watch(&filter);
+        }
+    }
+
+    /// Sets up the live copies that `filter` is for.
+    pub(super) fn watch(&self, filter: &TopicFilter) {
+        let (ctx, kept) = (&self.ctx, &self.kept);
+        let owner = &self.client.identity.username;
+        if reaches_others(&self.client, filter) {
+            ctx.registry.tap(owner, filter, kept.id, &kept.mailbox);
+        }
+        if topics::touches_sys(filter) {
+            ctx.sys.watch(owner, filter, kept.id, &kept.mailbox);
+        }
+    }
+}
