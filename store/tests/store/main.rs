@@ -8,3 +8,4 @@ mod durability;
 mod inbox;
 mod opening;
 mod queue;
+mod retained;
