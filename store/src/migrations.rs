@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "initial",
@@ -16,6 +16,11 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
         2,
         "retained",
         include_str!("../../migrations/sqlite/0002_retained.sql"),
+    ),
+    (
+        3,
+        "acl_rules",
+        include_str!("../../migrations/sqlite/0003_acl_rules.sql"),
     ),
 ];
 

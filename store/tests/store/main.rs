@@ -9,3 +9,4 @@ mod inbox;
 mod opening;
 mod queue;
 mod retained;
+mod rules;
