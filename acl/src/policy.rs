@@ -46,13 +46,20 @@ impl Policy {
         Self { rules }
     }
 
-    /// The policy of a new installation: all users read their own inbox and the broadcasts and
-    /// send messages of their own; admins also announce and read everything.
+    /// The policy of a new installation: all users read their own inbox, the broadcasts and the
+    /// responses to them, and send messages of their own; admins also announce, respond and read
+    /// everything.
     #[must_use]
     pub fn builtin() -> Self {
+        Self::new(Self::builtin_rules())
+    }
+
+    /// The rules of [`Policy::builtin`].
+    #[must_use]
+    pub fn builtin_rules() -> Vec<Rule> {
         let admin = Subject::Role(Role::Admin);
         let everyone = Subject::Everyone;
-        Self::new(vec![
+        vec![
             allow("builtin-inbox", &everyone, Actions::Subscribe, "users/%u/#"),
             allow(
                 "builtin-send",
@@ -66,9 +73,17 @@ impl Policy {
                 Actions::Subscribe,
                 "broadcast/#",
             ),
+            allow(
+                "builtin-responses",
+                &everyone,
+                Actions::Subscribe,
+                "responses/%u/#",
+            ),
             allow("builtin-announce", &admin, Actions::Publish, "broadcast/#"),
+            allow("builtin-respond", &admin, Actions::Publish, "responses/#"),
             allow("builtin-debug", &admin, Actions::Subscribe, "#"),
-        ])
+            allow("builtin-sys", &admin, Actions::Subscribe, "$SYS/#"),
+        ]
     }
 
     /// What the rule with this id stands for, whoever asks: see [`FilterTemplate::scope`].
@@ -223,6 +238,10 @@ mod tests {
             bob.subscribe(&policy, "$share/g/users/bob/#"),
             allowed("builtin-inbox")
         );
+        assert_eq!(
+            bob.subscribe(&policy, "responses/bob/#"),
+            allowed("builtin-responses")
+        );
     }
 
     #[test]
@@ -242,6 +261,9 @@ mod tests {
             "$share/g/#",
             "$share/users/bob/#",
             "broadcasts",
+            "responses/#",
+            "responses/+/1",
+            "responses/alice/#",
         ];
         for filter in filters {
             assert_eq!(bob.subscribe(&policy, filter), DEFAULT, "{filter}");
@@ -259,6 +281,7 @@ mod tests {
             "users/alice/messages",
             "users/bob/notifications",
             "broadcast/all",
+            "responses/bob/1",
             "$SYS/x",
             "x",
         ];
@@ -268,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn an_admin_reads_everything_and_announces() {
+    fn an_admin_reads_everything_announces_and_responds() {
         let (policy, root) = (Policy::builtin(), Client::new("root", Role::Admin));
         assert_eq!(root.subscribe(&policy, "#"), allowed("builtin-debug"));
         assert_eq!(
@@ -280,7 +303,13 @@ mod tests {
             root.publish(&policy, "broadcast/all"),
             allowed("builtin-announce")
         );
+        assert_eq!(root.subscribe(&policy, "$SYS/#"), allowed("builtin-sys"));
+        assert_eq!(
+            root.publish(&policy, "responses/alice/1"),
+            allowed("builtin-respond")
+        );
         assert_eq!(root.publish(&policy, "users/alice/messages"), DEFAULT);
+        assert_eq!(root.publish(&policy, "$SYS/x"), DEFAULT);
     }
 
     #[test]

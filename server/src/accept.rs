@@ -3,15 +3,13 @@
 //! Each handshake runs in its connection's own task and has a deadline, so silent connections delay nobody.
 
 use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use tokio::{
     io::{self, AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -20,13 +18,15 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
+use crate::connections::{Connections, Counted};
+
 /// After a failed accept (no file descriptor left, say), before the next.
 const BACKOFF: Duration = Duration::from_millis(100);
 
 /// From accept to the end of all handshakes: TLS, WebSocket upgrade, MQTT CONNECT.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// A connection, which counts against its address until it is dropped.
+/// A connection, which is counted until it is dropped.
 pub(crate) struct Connection {
     stream: Either<TlsStream<TcpStream>, TcpStream>,
     _counted: Counted,
@@ -38,8 +38,8 @@ pub(crate) struct Accept {
     pub(crate) listener: TcpListener,
     /// `None` for plain TCP.
     pub(crate) tls: Option<TlsAcceptor>,
-    /// Most live connections from one address.
-    pub(crate) per_address: usize,
+    /// Where live connections are counted.
+    pub(crate) connections: Arc<Connections>,
     /// Ends it.
     pub(crate) stop: CancellationToken,
     /// Where the tasks of the connections are counted.
@@ -54,7 +54,6 @@ impl Accept {
         F: Fn(Connection, SocketAddr, Instant) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = ()> + Send,
     {
-        let addresses = Arc::<Addresses>::default();
         while let Some(accepted) = self.stop.run_until_cancelled(self.listener.accept()).await {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
@@ -64,8 +63,7 @@ impl Accept {
                     continue;
                 }
             };
-            let Some(counted) = addresses.enter(peer.ip(), self.per_address) else {
-                tracing::warn!(%peer, limit = self.per_address, "too many connections from one address");
+            let Some(counted) = self.connections.enter(peer.ip()) else {
                 continue;
             };
             let (tls, stop, serve) = (self.tls.clone(), self.stop.clone(), serve.clone());
@@ -125,58 +123,5 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// Live connections by address.
-#[derive(Default)]
-struct Addresses(Mutex<HashMap<IpAddr, usize>>);
-
-/// Counts a connection until dropped.
-struct Counted {
-    addresses: Arc<Addresses>,
-    ip: IpAddr,
-}
-
-impl Addresses {
-    fn enter(self: &Arc<Self>, ip: IpAddr, limit: usize) -> Option<Counted> {
-        let mut counts = self.0.lock();
-        let count = counts.entry(ip).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        Some(Counted {
-            addresses: self.clone(),
-            ip,
-        })
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut counts = self.addresses.0.lock();
-        if let Some(count) = counts.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.ip);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_gets_its_room_back_when_a_connection_ends() {
-        let addresses = Arc::<Addresses>::default();
-        let (a, b): (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
-        let first = addresses.enter(a, 1);
-        assert!(first.is_some() && addresses.enter(a, 1).is_none());
-        assert!(addresses.enter(b, 1).is_some());
-        drop(first);
-        assert!(addresses.enter(a, 1).is_some());
     }
 }

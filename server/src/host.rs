@@ -85,24 +85,64 @@ async fn check(
 }
 
 fn by_token(token: &Token) -> Credential {
-    let expires_at = token.expires_at.map(|at| {
-        let ms = u64::try_from(at.as_millis()).unwrap_or(0);
-        SystemTime::UNIX_EPOCH + Duration::from_millis(ms)
-    });
     Credential::Token {
         id: token.id.as_str().into(),
-        expires_at,
+        expires_at: token.expires_at.map(system_time),
     }
 }
 
 impl Retain for Host {
     fn load(&self) -> BoxFuture<'static, Result<Vec<RetainedMessage>, HostError>> {
-        async { Ok(vec![]) }.boxed()
+        let store = self.store.clone();
+        async move {
+            let kept = store.retained(Timestamp::now()).await.map_err(host_error)?;
+            Ok(kept.into_iter().map(retained).collect())
+        }
+        .boxed()
     }
 
-    fn save(&self, _changes: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>> {
-        async { Ok(()) }.boxed()
+    fn save(&self, changes: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>> {
+        let store = self.store.clone();
+        async move {
+            let changes = changes.into_iter().map(retained_change).collect();
+            store.save_retained(changes).await.map_err(host_error)
+        }
+        .boxed()
     }
+}
+
+fn retained(m: herald_store::RetainedMessage) -> RetainedMessage {
+    RetainedMessage {
+        topic: m.topic,
+        payload: m.payload,
+        attributes: m.attributes,
+        expires_at: m.expires_at.map(system_time),
+    }
+}
+
+fn retained_change(change: RetainedChange) -> herald_store::RetainedChange {
+    match change {
+        RetainedChange::Clear { topic } => herald_store::RetainedChange::Clear { topic },
+        RetainedChange::Set(m) => {
+            herald_store::RetainedChange::Set(herald_store::RetainedMessage {
+                topic: m.topic,
+                payload: m.payload,
+                attributes: m.attributes,
+                expires_at: m.expires_at.map(timestamp),
+            })
+        }
+    }
+}
+
+/// A time before 1970 counts as 1970: both are past.
+fn system_time(at: Timestamp) -> SystemTime {
+    let ms = u64::try_from(at.as_millis()).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_millis(ms)
+}
+
+fn timestamp(at: SystemTime) -> Timestamp {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH);
+    Timestamp::from_millis(0) + since.unwrap_or_default()
 }
 
 impl Inbox for Host {
@@ -178,5 +218,56 @@ impl Intake for Host {
             }
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use herald_store::StoreOptions;
+
+    use super::*;
+
+    async fn host(dir: &std::path::Path) -> Host {
+        let options = StoreOptions::sqlite(&dir.join("herald.db"));
+        let store = Store::open(options).await.unwrap();
+        Host {
+            accounts: Arc::new(Accounts::new(store.clone())),
+            store,
+            acks: Arc::default(),
+            message_bytes: 1,
+            turns: Arc::default(),
+        }
+    }
+
+    fn message(topic: &str, expires_at: Option<SystemTime>) -> RetainedMessage {
+        RetainedMessage {
+            topic: topic.into(),
+            payload: Bytes::from_static(b"\0\xff"),
+            attributes: "{}".into(),
+            expires_at,
+        }
+    }
+
+    #[tokio::test]
+    async fn retained_messages_come_back_as_they_were_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = self::host(dir.path()).await;
+        let in_an_hour = Timestamp::now() + Duration::from_secs(3600);
+        let kept = [
+            message("a", None),
+            message("b", Some(system_time(in_an_hour))),
+        ];
+        let expired = message("c", Some(SystemTime::UNIX_EPOCH));
+        let set = kept.iter().cloned().chain([expired, message("d", None)]);
+        let changes = set.map(RetainedChange::Set).collect();
+        host.save(changes).await.unwrap();
+        let topic = "d".into();
+        host.save(vec![RetainedChange::Clear { topic }])
+            .await
+            .unwrap();
+        host.store.close().await;
+
+        let host = self::host(dir.path()).await;
+        assert_eq!(host.load().await.unwrap(), kept);
     }
 }

@@ -6,6 +6,7 @@ mod banner;
 mod cli;
 mod commands;
 mod config;
+mod connections;
 mod data_dir;
 mod host;
 mod http;

@@ -22,6 +22,7 @@ use crate::{
     acks::Acks,
     banner::banner,
     config::{Config, Processor},
+    connections::Connections,
     data_dir, host,
     host::Host,
     http,
@@ -94,8 +95,11 @@ async fn serve_from(
     let broker = start_broker(config, &accounts, store, &acks).await?;
     let worker = start_worker(config, store, &broker);
     let accepting = TaskTracker::new();
-    sockets.listen_mqtt(config, tls.as_ref(), &broker, &stop, &accepting);
-    let http = sockets.http(config, tls, &stop, &accepting)?;
+    let limits = &config.limits;
+    let connections = Connections::new(limits.connections, limits.connections_per_address);
+    let connections = Arc::new(connections);
+    sockets.listen_mqtt(tls.as_ref(), &connections, &broker, &stop, &accepting);
+    let http = sockets.http(tls, &connections, &stop, &accepting)?;
     let api = herald_api::routes(store.clone(), accounts, api_options(config, &broker));
     let http = poem::Server::new_with_acceptor(http)
         .idle_timeout(HTTP_IDLE)
@@ -142,14 +146,15 @@ async fn serve_from(
         () = ending => run_file.remove(),
         _ = signals.next() => bail!("told to stop again: ended at once; what is unfinished is taken up at the next start"),
     }
-    log_counters(&broker);
+    log_counters(&broker, &connections);
     ended
 }
 
-/// What the broker did and dropped since start.
-fn log_counters(broker: &Broker) {
+/// What was done and dropped since start.
+fn log_counters(broker: &Broker, connections: &Connections) {
     let m = broker.metrics();
     tracing::info!(
+        connections_refused = connections.refused(),
         connects = m.connects.get(),
         connects_refused = m.connects_refused.get(),
         subscribes_denied = m.subscribes_denied.get(),
@@ -182,15 +187,9 @@ async fn start_broker(
         message_bytes: config.limits.message_bytes,
         turns: Arc::default(),
     });
-    let limits = herald_broker::Limits {
-        packet_bytes: config.limits.packet_bytes,
-        sessions_per_user: config.limits.sessions_per_user,
-        subscriptions_per_session: config.limits.subscriptions_per_session,
-        ..herald_broker::Limits::default()
-    };
     let policy = Policy::builtin();
     let broker = Broker::start(
-        limits,
+        config.broker_limits(),
         policy,
         host.clone(),
         host.clone(),
@@ -276,8 +275,8 @@ impl Sockets {
     /// Serves MQTT on the sockets that are for it.
     fn listen_mqtt(
         &mut self,
-        config: &Config,
         tls: Option<&rustls::ServerConfig>,
+        connections: &Arc<Connections>,
         broker: &Broker,
         stop: &CancellationToken,
         tasks: &TaskTracker,
@@ -291,7 +290,7 @@ impl Sockets {
             let accept = Accept {
                 listener,
                 tls,
-                per_address: config.limits.connections_per_address,
+                connections: connections.clone(),
                 stop: stop.clone(),
                 tasks: tasks.clone(),
             };
@@ -306,8 +305,8 @@ impl Sockets {
     /// The acceptor of HTTP.
     fn http(
         self,
-        config: &Config,
         tls: Option<rustls::ServerConfig>,
+        connections: &Arc<Connections>,
         stop: &CancellationToken,
         tasks: &TaskTracker,
     ) -> std::io::Result<http::Accepted> {
@@ -318,7 +317,7 @@ impl Sockets {
         http::accepted(Accept {
             listener: self.http,
             tls,
-            per_address: config.limits.connections_per_address,
+            connections: connections.clone(),
             stop: stop.clone(),
             tasks: tasks.clone(),
         })

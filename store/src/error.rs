@@ -76,6 +76,14 @@ pub enum StoreError {
     /// The delay cannot be used.
     #[error(transparent)]
     Delay(#[from] DelayError),
+    /// An access rule is none. Nobody knows what it was meant to allow or deny.
+    #[error("the access rule {id} in the database is invalid: {reason}; correct or delete it")]
+    InvalidRule {
+        /// Its id.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A row holds something that this version never writes.
     #[error("the database holds an invalid {what}; restore a backup")]
     Invalid {

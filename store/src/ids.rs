@@ -59,6 +59,11 @@ id! {
     /// the text.
     TokenId
 }
+id! {
+    /// The id of an access rule. Rules that were there from the start have names instead, such as
+    /// `builtin-inbox`. A clone shares the text.
+    RuleId
+}
 
 /// The number of a notification in its owner's inbox: 1, 2, 3... without gaps. 0 stands before the
 /// first.

@@ -1,5 +1,5 @@
-//! Everything Herald keeps: accounts, sessions, tokens, settings, messages and inboxes, in a
-//! database that only this crate speaks SQL to.
+//! Everything Herald keeps: accounts, sessions, tokens, access rules, settings, messages, inboxes
+//! and retained messages, in a database that only this crate speaks SQL to.
 //!
 //! A [`Store`] is cheap to clone and is shared by all. Reads run beside each other and never wait
 //! for writes. Writes go through one task that puts those which arrive together into one
@@ -19,6 +19,8 @@ mod migrations;
 mod notification;
 mod open;
 mod queue;
+mod retained;
+mod rules;
 mod sessions;
 mod store;
 mod timestamp;
@@ -29,11 +31,13 @@ mod writer;
 pub use body::{BodyError, check_body, check_idempotency_key};
 pub use delay::{Delay, DelayError};
 pub use error::StoreError;
-pub use ids::{MessageId, Seq, TokenId, UserId};
+pub use ids::{MessageId, RuleId, Seq, TokenId, UserId};
 pub use inbox::Notifications;
 pub use messages::{Accepted, Message, Status};
 pub use notification::Notification;
 pub use queue::{Finished, Job, Lease, Outcome, StatusCounts};
+pub use retained::{RetainedChange, RetainedMessage};
+pub use rules::{CreateRule, MAX_RULES, RuleContent, StoredRule};
 pub use sessions::Session;
 pub use store::{Store, StoreOptions};
 pub use timestamp::Timestamp;

@@ -6,11 +6,23 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "initial",
-    include_str!("../../migrations/sqlite/0001_initial.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 3] = [
+    (
+        1,
+        "initial",
+        include_str!("../../migrations/sqlite/0001_initial.sql"),
+    ),
+    (
+        2,
+        "retained",
+        include_str!("../../migrations/sqlite/0002_retained.sql"),
+    ),
+    (
+        3,
+        "acl_rules",
+        include_str!("../../migrations/sqlite/0003_acl_rules.sql"),
+    ),
+];
 
 /// Runs those migrations that have not run yet, all in one transaction, so that two processes that
 /// start together do not meet, and an older version is still whole if one of them fails.

@@ -4,6 +4,12 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{Config, ConfigError, TlsMode};
 
+/// The most messages that may wait for one session.
+const MAX_QUEUED_MESSAGES: u64 = 1_000_000;
+
+/// The longest that a session may outlive its connection, in seconds: a year.
+const MAX_SESSION_EXPIRY_S: u64 = 365 * 24 * 60 * 60;
+
 /// Checks that `config` can be used together.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let error = |text: String| Err(ConfigError(text));
@@ -40,26 +46,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if config.worker.lease_ms < 1000 {
         return error("worker.lease_ms: at least 1000".into());
     }
-    let limits = &config.limits;
-    for (key, value, least) in [
-        ("limits.message_bytes", limits.message_bytes, 1),
-        ("limits.packet_bytes", limits.packet_bytes as usize, 1024),
-        ("limits.sessions_per_user", limits.sessions_per_user, 1),
-        (
-            "limits.subscriptions_per_session",
-            limits.subscriptions_per_session,
-            1,
-        ),
-        (
-            "limits.connections_per_address",
-            limits.connections_per_address,
-            1,
-        ),
-    ] {
-        if value < least {
-            return error(format!("{key}: at least {least}"));
-        }
-    }
+    ranges(config)?;
     for origin in &config.http.allowed_origins {
         let host = origin
             .strip_prefix("https://")
@@ -68,6 +55,51 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             return error(format!(
                 "http.allowed_origins: '{origin}' is not an origin such as https://app.example"
             ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that numbers are neither too small nor too large to make sense.
+fn ranges(config: &Config) -> Result<(), ConfigError> {
+    let (mqtt, limits) = (&config.mqtt, &config.limits);
+    for (key, value, least) in [
+        ("message_bytes", limits.message_bytes, 1),
+        ("packet_bytes", limits.packet_bytes as usize, 1024),
+        ("sessions_per_user", limits.sessions_per_user, 1),
+        (
+            "subscriptions_per_session",
+            limits.subscriptions_per_session,
+            1,
+        ),
+        ("queued_messages", limits.queued_messages, 1),
+        ("connections", limits.connections, 1),
+        ("connections_per_address", limits.connections_per_address, 1),
+    ] {
+        if value < least {
+            return Err(ConfigError(format!("limits.{key}: at least {least}")));
+        }
+    }
+    if limits.queued_bytes < limits.packet_bytes as usize {
+        return Err(ConfigError(format!(
+            "limits.queued_bytes: at least {} (limits.packet_bytes), or the largest packet is always lost",
+            limits.packet_bytes
+        )));
+    }
+    for (key, value, most) in [
+        (
+            "limits.queued_messages",
+            limits.queued_messages as u64,
+            MAX_QUEUED_MESSAGES,
+        ),
+        (
+            "mqtt.max_session_expiry_s",
+            mqtt.max_session_expiry_s.into(),
+            MAX_SESSION_EXPIRY_S,
+        ),
+    ] {
+        if value > most {
+            return Err(ConfigError(format!("{key}: at most {most}")));
         }
     }
     Ok(())
@@ -166,6 +198,44 @@ mod tests {
             c.http.listen = ([0, 0, 0, 0], 8443).into();
         });
         assert!(text.starts_with("tls.mode: "), "{text}");
+    }
+
+    #[test]
+    fn a_number_out_of_its_range_is_named_with_the_range() {
+        let cases = [
+            (
+                refused(|c| c.limits.message_bytes = 0),
+                "limits.message_bytes: at least 1",
+            ),
+            (
+                refused(|c| c.limits.queued_messages = 0),
+                "limits.queued_messages: at least 1",
+            ),
+            (
+                refused(|c| c.limits.queued_messages = 1_000_001),
+                "limits.queued_messages: at most 1000000",
+            ),
+            (
+                refused(|c| c.limits.connections = 0),
+                "limits.connections: at least 1",
+            ),
+            (
+                refused(|c| c.limits.connections_per_address = 0),
+                "limits.connections_per_address: at least 1",
+            ),
+            (
+                refused(|c| c.mqtt.max_session_expiry_s = u32::MAX),
+                "mqtt.max_session_expiry_s: at most 31536000",
+            ),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(error, expected);
+        }
+        let queue = refused(|c| c.limits.packet_bytes = 1024 * 1024 + 1);
+        assert!(
+            queue.starts_with("limits.queued_bytes: at least 1048577 "),
+            "{queue}"
+        );
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub(crate) struct Mqtt {
     #[serde(with = "listen")]
     pub(crate) listen_tcp: Option<SocketAddr>,
     pub(crate) allow_plain: bool,
+    pub(crate) max_keep_alive_s: u16,
+    pub(crate) max_session_expiry_s: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -96,6 +98,10 @@ pub(crate) struct Limits {
     pub(crate) packet_bytes: u32,
     pub(crate) sessions_per_user: usize,
     pub(crate) subscriptions_per_session: usize,
+    pub(crate) queued_messages: usize,
+    pub(crate) queued_bytes: usize,
+    pub(crate) publishes_per_s: u32,
+    pub(crate) connections: usize,
     pub(crate) connections_per_address: usize,
 }
 
@@ -113,6 +119,8 @@ impl Default for Config {
                 listen_tls: Some(local(8883)),
                 listen_tcp: Some(local(1883)),
                 allow_plain: false,
+                max_keep_alive_s: broker.max_keep_alive_s,
+                max_session_expiry_s: broker.max_session_expiry_s,
             },
             tls: Tls {
                 mode: TlsMode::Auto,
@@ -132,6 +140,10 @@ impl Default for Config {
                 packet_bytes: broker.packet_bytes,
                 sessions_per_user: broker.sessions_per_user,
                 subscriptions_per_session: broker.subscriptions_per_session,
+                queued_messages: broker.queued_messages,
+                queued_bytes: broker.queued_bytes,
+                publishes_per_s: broker.publishes_per_s,
+                connections: 50_000,
                 connections_per_address: 20_000,
             },
         }
@@ -151,6 +163,22 @@ impl Config {
         }
         check::check(&config)?;
         Ok(config)
+    }
+
+    /// What the broker is told.
+    pub(crate) fn broker_limits(&self) -> herald_broker::Limits {
+        let limits = &self.limits;
+        herald_broker::Limits {
+            packet_bytes: limits.packet_bytes,
+            sessions_per_user: limits.sessions_per_user,
+            subscriptions_per_session: limits.subscriptions_per_session,
+            queued_messages: limits.queued_messages,
+            queued_bytes: limits.queued_bytes,
+            publishes_per_s: limits.publishes_per_s,
+            max_keep_alive_s: self.mqtt.max_keep_alive_s,
+            max_session_expiry_s: self.mqtt.max_session_expiry_s,
+            ..herald_broker::Limits::default()
+        }
     }
 
     /// The SQLite file.
@@ -285,6 +313,26 @@ mod tests {
         assert!(error("[mqtt]\nlisten_tcp = \"nowhere\"").starts_with("mqtt.listen_tcp: "));
         assert!(error("[worker]\nconcurrency = \"many\"").starts_with("worker.concurrency: "));
         assert!(error("[tls]\nmode = \"maybe\"").starts_with("tls.mode: "));
+        let keep_alive = error("[mqtt]\nmax_keep_alive_s = 65536");
+        assert!(keep_alive.starts_with("mqtt.max_keep_alive_s: "));
+        let rate = error("[limits]\npublishes_per_s = -1");
+        assert!(rate.starts_with("limits.publishes_per_s: "));
+    }
+
+    #[test]
+    fn the_broker_is_told_every_limit_of_its_own() {
+        let file = "[limits]\npacket_bytes = 2000\nsessions_per_user = 2\n\
+            subscriptions_per_session = 3\nqueued_messages = 4\nqueued_bytes = 5000\n\
+            publishes_per_s = 6\n[mqtt]\nmax_keep_alive_s = 7\nmax_session_expiry_s = 8";
+        let told = load(file).unwrap().broker_limits();
+        assert_eq!(told.packet_bytes, 2000);
+        assert_eq!(told.sessions_per_user, 2);
+        assert_eq!(told.subscriptions_per_session, 3);
+        assert_eq!(told.queued_messages, 4);
+        assert_eq!(told.queued_bytes, 5000);
+        assert_eq!(told.publishes_per_s, 6);
+        assert_eq!(told.max_keep_alive_s, 7);
+        assert_eq!(told.max_session_expiry_s, 8);
     }
 
     #[test]

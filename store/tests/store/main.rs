@@ -8,3 +8,5 @@ mod durability;
 mod inbox;
 mod opening;
 mod queue;
+mod retained;
+mod rules;

@@ -6,6 +6,7 @@
 mod banner;
 mod cli;
 mod config;
+mod connections;
 mod delay;
 mod failures;
 mod isolation;

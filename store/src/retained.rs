@@ -1,0 +1,130 @@
+//! Retained messages, kept through a restart.
+
+use bytes::Bytes;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use crate::writer::Operation;
+use crate::{Store, StoreError, Timestamp};
+
+/// The last message of a topic that was published with the retain flag (MQTT 5 section 3.3.1.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetainedMessage {
+    /// The topic.
+    pub topic: String,
+    /// What was published. A clone shares it.
+    pub payload: Bytes,
+    /// Whatever the broker wants to know of it besides.
+    pub attributes: String,
+    /// When it is to be forgotten; `None`: when it is replaced.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// One change of what is retained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RetainedChange {
+    /// The message of its topic from now on.
+    Set(RetainedMessage),
+    /// The topic has none any more.
+    Clear {
+        /// Which.
+        topic: String,
+    },
+}
+
+impl Store {
+    /// All retained messages, by topic. Those that have expired by `now` are forgotten first.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read or written.
+    pub async fn retained(&self, now: Timestamp) -> Result<Vec<RetainedMessage>, StoreError> {
+        self.write(ForgetExpired { now }).await?;
+        sqlx::query("SELECT topic, payload, attributes, expires_at FROM retained ORDER BY topic")
+            .fetch_all(self.readers())
+            .await?
+            .iter()
+            .map(message)
+            .collect()
+    }
+
+    /// Makes the changes in their order, all or none. Waits a limited time for room in the queue
+    /// of the writer.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if they cannot be written.
+    pub async fn save_retained(&self, changes: Vec<RetainedChange>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.write(Save { changes }).await
+    }
+}
+
+fn message(row: &AnyRow) -> Result<RetainedMessage, StoreError> {
+    let expires_at: Option<i64> = row.try_get("expires_at")?;
+    Ok(RetainedMessage {
+        topic: row.try_get("topic")?,
+        payload: row.try_get::<Vec<u8>, _>("payload")?.into(),
+        attributes: row.try_get("attributes")?,
+        expires_at: expires_at.map(Timestamp::from_millis),
+    })
+}
+
+struct ForgetExpired {
+    now: Timestamp,
+}
+
+impl Operation for ForgetExpired {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM retained WHERE expires_at <= $1")
+            .bind(self.now.as_millis())
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+}
+
+struct Save {
+    changes: Vec<RetainedChange>,
+}
+
+impl Operation for Save {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        for change in &self.changes {
+            match change {
+                RetainedChange::Set(message) => set(conn, message).await?,
+                RetainedChange::Clear { topic } => clear(conn, topic).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn set(conn: &mut AnyConnection, message: &RetainedMessage) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO retained (topic, payload, attributes, expires_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (topic) DO UPDATE SET payload = excluded.payload,
+            attributes = excluded.attributes, expires_at = excluded.expires_at",
+    )
+    .bind(message.topic.as_str())
+    .bind(message.payload.as_ref())
+    .bind(message.attributes.as_str())
+    .bind(message.expires_at.map(Timestamp::as_millis))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn clear(conn: &mut AnyConnection, topic: &str) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM retained WHERE topic = $1")
+        .bind(topic)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

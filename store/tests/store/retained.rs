@@ -1,0 +1,100 @@
+//! Retained messages.
+
+use crate::common::{Db, at, execute};
+use herald_store::{RetainedChange, RetainedMessage, Timestamp};
+
+fn message(topic: &str, payload: &[u8], expires_at: Option<Timestamp>) -> RetainedMessage {
+    RetainedMessage {
+        topic: topic.into(),
+        payload: payload.to_vec().into(),
+        attributes: format!("of {topic}"),
+        expires_at,
+    }
+}
+
+fn set(message: &RetainedMessage) -> RetainedChange {
+    RetainedChange::Set(message.clone())
+}
+
+fn clear(topic: &str) -> RetainedChange {
+    let topic = topic.into();
+    RetainedChange::Clear { topic }
+}
+
+#[tokio::test]
+async fn what_is_retained_is_there_after_a_restart() {
+    let db = Db::new().await;
+    let (a, b) = (
+        message("a/ü", b"\0\xffany bytes", Some(at(100))),
+        message("b", b"1", None),
+    );
+    db.store
+        .save_retained(vec![set(&b), set(&a)])
+        .await
+        .unwrap();
+    db.store.close().await;
+    let store = db.open_again().await;
+    assert_eq!(store.retained(at(0)).await.unwrap(), [a, b]);
+}
+
+#[tokio::test]
+async fn a_message_is_replaced_whole_or_cleared() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let old = message("a", b"old", Some(at(100)));
+    let new = message("a", b"new", None);
+    let other = message("b", b"other", None);
+    let changes = vec![set(&old), set(&other), clear("c")];
+    store.save_retained(changes).await.unwrap();
+    store.save_retained(vec![set(&new)]).await.unwrap();
+    assert_eq!(store.retained(at(0)).await.unwrap(), [new, other.clone()]);
+    store.save_retained(vec![clear("a")]).await.unwrap();
+    assert_eq!(store.retained(at(0)).await.unwrap(), [other]);
+    store.save_retained(vec![]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_has_expired_is_forgotten() {
+    let db = Db::new().await;
+    let messages = [
+        message("forever", b"x", None),
+        message("later", b"x", Some(at(11))),
+        message("now", b"x", Some(at(10))),
+        message("past", b"x", Some(at(-5))),
+    ];
+    let changes = messages.iter().map(set).collect();
+    db.store.save_retained(changes).await.unwrap();
+    let left = db.store.retained(at(10)).await.unwrap();
+    assert_eq!(left, messages[..2]);
+    // They are gone from the database, too: an earlier time does not bring them back.
+    assert_eq!(db.store.retained(at(-10)).await.unwrap(), left);
+}
+
+#[tokio::test]
+async fn changes_are_made_all_or_none() {
+    let db = Db::new().await;
+    let kept = message("kept", b"x", None);
+    db.store.save_retained(vec![set(&kept)]).await.unwrap();
+    execute(
+        &db.file(),
+        "CREATE TRIGGER refuse BEFORE INSERT ON retained WHEN NEW.topic = 'refused'
+         BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    )
+    .await;
+    let changes = vec![
+        set(&message("new", b"x", None)),
+        clear("kept"),
+        set(&message("refused", b"x", None)),
+    ];
+    db.store.save_retained(changes).await.unwrap_err();
+    assert_eq!(db.store.retained(at(0)).await.unwrap(), [kept]);
+}
+
+#[tokio::test]
+async fn ten_thousand_messages_are_saved_at_once() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let changes = (0..10_000)
+        .map(|n| set(&message(&format!("t/{n}"), b"x", None)))
+        .collect();
+    store.save_retained(changes).await.unwrap();
+    assert_eq!(store.retained(at(0)).await.unwrap().len(), 10_000);
+}
