@@ -9,7 +9,7 @@ let client;
 
 const commands = {
   connect({ url, ca, ...options }) {
-    client = mqtt.connect(url, { ...options, ca: readFileSync(ca), reconnectPeriod: 0 });
+    client = mqtt.connect(url, { ...options, ca: ca && readFileSync(ca), reconnectPeriod: 0 });
     client.on('packetreceive', received);
     client.on('message', (topic, payload, { qos, retain, properties = {} }) =>
       emit('message', { topic, payload: payload.toString(), qos, retain, properties }));
@@ -35,7 +35,8 @@ function received({ cmd, ...packet }) {
     case 'suback':
       return emit('suback', { codes: packet.granted });
     case 'puback':
-      return emit('puback', { code: packet.reasonCode ?? 0 });
+    case 'pubcomp':
+      return emit(cmd, { code: packet.reasonCode ?? 0 });
     case 'disconnect':
       return emit('disconnect', { code: packet.reasonCode });
   }
