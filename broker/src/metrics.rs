@@ -17,6 +17,8 @@ pub struct Metrics {
     pub notifications_sent: Counter,
     /// Shared messages dropped because a session read too slowly.
     pub shared_dropped: Counter,
+    /// Routers of shared topics that died or hung, and were replaced.
+    pub router_restarts: Counter,
 }
 
 /// One counter.

@@ -72,7 +72,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if topics::touches_shared(&filter) {
             let bus = &self.ctx.bus;
             bus.subscribe(&scope, &filter, self.id, &self.mailbox)
-                .await
                 .map_err(|_| SubackCode::Unspecified)?;
         }
         if reaches_others {
