@@ -173,8 +173,15 @@ impl Accounts {
         };
         let user = user.filter(|user| !user.disabled);
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
-        let matches = turn.matches(password, hash, on_failure).await?;
-        Ok(user.filter(|_| matches))
+        if !turn.matches(password, hash, on_failure).await? {
+            return Ok(None);
+        }
+        // What changed while the hash was computed has ended the sessions that there were, and must not miss this one.
+        let Some(checked) = user else { return Ok(None) };
+        let current = self.store.user_by_name(&checked.username).await?;
+        Ok(current.filter(|user| {
+            user.id == checked.id && user.password_hash == checked.password_hash && !user.disabled
+        }))
     }
 
     /// Creates an account. Errors: [`AccountError::Taken`], [`AccountError::PasswordLength`],
@@ -194,7 +201,10 @@ impl Accounts {
     pub async fn set_password(&self, user: &UserId, password: &str) -> Result<bool, AccountError> {
         check_new_password(password)?;
         let hash = self.passwords.turn().await?.hash(password).await?;
-        Ok(self.store.set_password(user, &hash, None).await?)
+        Ok(self
+            .store
+            .set_password(user, &hash, None, Timestamp::now())
+            .await?)
     }
 
     /// Creates the administrator `admin` with the password `admin` if there is no account at all, and answers

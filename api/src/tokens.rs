@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use herald_store::{Scopes, Token, TokenId};
+use herald_store::{Scopes, Timestamp, Token, TokenId};
 use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
@@ -161,7 +161,11 @@ impl TokensApi {
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
     async fn revoke(&self, caller: Caller, id: Path<String>) -> Result<Revoked, ApiError> {
         let id = TokenId::from_string(id.0);
-        if self.0.store.revoke_token(&caller.user.id, &id).await? {
+        let revoked = self
+            .0
+            .store
+            .revoke_token(&caller.user.id, &id, Timestamp::now());
+        if revoked.await? {
             Ok(Revoked::Revoked)
         } else {
             Err(ApiError::new(Code::NotFound, "You have no such token."))

@@ -211,6 +211,13 @@ impl Mailbox {
 }
 
 #[cfg(test)]
+impl Default for Mailbox {
+    fn default() -> Self {
+        Self::new(&Limits::default())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -227,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_session_that_never_looks_holds_a_bounded_number_of_messages() {
-        let mailbox = Mailbox::new(&Limits::default());
+        let mailbox = Mailbox::default();
         let mut dropped = 0;
         for _ in 0..Limits::default().queued_messages + 10 {
             dropped += mailbox.deliver(delivery(1));
@@ -241,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_session_that_never_looks_holds_a_bounded_number_of_bytes() {
-        let mailbox = Mailbox::new(&Limits::default());
+        let mailbox = Mailbox::default();
         for _ in 0..20 {
             mailbox.deliver(delivery(Limits::default().queued_bytes / 4));
         }
@@ -250,7 +257,7 @@ mod tests {
 
     #[test]
     fn wake_ups_past_the_bound_turn_into_a_read() {
-        let mailbox = Mailbox::new(&Limits::default());
+        let mailbox = Mailbox::default();
         for seq in 1..=FRESH as i64 + 1 {
             mailbox.wake(&Notification {
                 seq,
@@ -276,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_connected_session_that_would_lose_what_it_is_owed_is_stopped() {
-        let mailbox = Mailbox::new(&Limits::default());
+        let mailbox = Mailbox::default();
         let all = Limits::default().queued_messages;
         (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()), 0));
         assert!(mailbox.take_orders().0.is_none());
@@ -286,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_session_without_a_connection_keeps_the_newest_of_what_it_is_owed() {
-        let mailbox = Mailbox::new(&Limits::default());
+        let mailbox = Mailbox::default();
         mailbox.deliver(delivery(1));
         mailbox.deliver(owed());
         mailbox.go_offline();

@@ -26,6 +26,7 @@ use crate::{
     data_dir, host,
     host::Host,
     http,
+    rights::Rights,
     run_file::{Addresses, RunFile},
     signals::Signals,
     tls,
@@ -92,7 +93,8 @@ async fn serve_from(
 
     let stop = CancellationToken::new();
     let acks = Arc::new(Acks::default());
-    let broker = start_broker(config, &accounts, store, &acks).await?;
+    let (policy, rights) = Rights::load(store).await?;
+    let broker = start_broker(config, policy, &accounts, store, &acks).await?;
     let worker = start_worker(config, store, &broker);
     let accepting = TaskTracker::new();
     let limits = &config.limits;
@@ -109,6 +111,7 @@ async fn serve_from(
     let mut acking = tokio::spawn(acks.run(store.clone(), end_acks.clone()));
     let mut working = tokio::spawn(worker.run(stop.clone()));
     let mut serving = tokio::spawn(http);
+    let mut following = tokio::spawn(rights.run(broker.clone(), stop.clone()));
 
     // Before anyone is told that the server is ready: who starts it may stop it at once.
     let mut signals = Signals::listen().context("cannot listen for signals")?;
@@ -127,6 +130,10 @@ async fn serve_from(
         _ = &mut working => Err(anyhow::anyhow!("the worker ended by itself")),
         _ = &mut serving => Err(anyhow::anyhow!("the HTTP server ended by itself")),
         _ = &mut acking => Err(anyhow::anyhow!("the writer of acknowledgements ended by itself")),
+        lost = &mut following => Err(match lost {
+            Ok(Err(lost)) => lost.into(),
+            _ => anyhow::anyhow!("the follower of rights ended by itself"),
+        }),
     };
 
     // What is claimed is finished and its owner told; then clients are told; then the last acknowledgements are written.
@@ -134,6 +141,7 @@ async fn serve_from(
         stop.cancel();
         accepting.close();
         joined("worker", working).await;
+        joined("follower of rights", following).await;
         broker.stop().await;
         joined("HTTP server", serving).await;
         if timeout(GRACE, accepting.wait()).await.is_err() {
@@ -176,6 +184,7 @@ async fn joined<T>(what: &str, task: JoinHandle<T>) {
 
 async fn start_broker(
     config: &Config,
+    policy: Policy,
     accounts: &Arc<Accounts>,
     store: &Store,
     acks: &Arc<Acks>,
@@ -187,7 +196,6 @@ async fn start_broker(
         message_bytes: config.limits.message_bytes,
         turns: Arc::default(),
     });
-    let policy = Policy::builtin();
     let broker = Broker::start(
         config.broker_limits(),
         policy,

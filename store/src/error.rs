@@ -84,6 +84,10 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// So many changes of rights were made since a server last read them that the oldest are not
+    /// kept any more. Only a start makes sure that nobody keeps a right that was taken away.
+    #[error("changes of rights were forgotten before they were read; start the server again")]
+    RightsForgotten,
     /// A row holds something that this version never writes.
     #[error("the database holds an invalid {what}; restore a backup")]
     Invalid {

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "initial",
@@ -21,6 +21,11 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         3,
         "acl_rules",
         include_str!("../../migrations/sqlite/0003_acl_rules.sql"),
+    ),
+    (
+        4,
+        "rights_changes",
+        include_str!("../../migrations/sqlite/0004_rights_changes.sql"),
     ),
 ];
 

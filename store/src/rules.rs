@@ -4,6 +4,7 @@ use herald_acl::{Actions, Effect, FilterTemplate, Role, Rule, Subject};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::rights::{Changed, record};
 use crate::users::parse_username;
 use crate::writer::Operation;
 use crate::{RuleId, Store, StoreError, Timestamp};
@@ -137,9 +138,10 @@ impl Store {
         &self,
         id: &RuleId,
         content: RuleContent,
+        now: Timestamp,
     ) -> Result<Option<StoredRule>, StoreError> {
         let id = id.clone();
-        self.write(Replace { id, content }).await
+        self.write(Replace { id, content, now }).await
     }
 
     /// Deletes a rule. Returns whether there was one.
@@ -147,8 +149,9 @@ impl Store {
     /// # Errors
     ///
     /// A [`StoreError`] if it cannot be written.
-    pub async fn delete_rule(&self, id: &RuleId) -> Result<bool, StoreError> {
-        self.write(Delete(id.clone())).await
+    pub async fn delete_rule(&self, id: &RuleId, now: Timestamp) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write(Delete { id, now }).await
     }
 }
 
@@ -248,6 +251,7 @@ impl Operation for Create {
         if inserted.rows_affected() == 0 {
             return Ok(CreateRule::TooMany);
         }
+        record(conn, &Changed::Policy, self.now).await?;
         Ok(CreateRule::Created(content.with_id(&self.id, self.now)))
     }
 }
@@ -255,6 +259,7 @@ impl Operation for Create {
 struct Replace {
     id: RuleId,
     content: RuleContent,
+    now: Timestamp,
 }
 
 impl Operation for Replace {
@@ -280,21 +285,29 @@ impl Operation for Replace {
         let Some(created_at) = created_at else {
             return Ok(None);
         };
+        record(conn, &Changed::Policy, self.now).await?;
         let created_at = Timestamp::from_millis(created_at);
         Ok(Some(content.with_id(&self.id, created_at)))
     }
 }
 
-struct Delete(RuleId);
+struct Delete {
+    id: RuleId,
+    now: Timestamp,
+}
 
 impl Operation for Delete {
     type Answer = bool;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
         let deleted = sqlx::query("DELETE FROM acl_rules WHERE id = $1")
-            .bind(self.0.as_str())
+            .bind(self.id.as_str())
             .execute(&mut *conn)
             .await?;
-        Ok(deleted.rows_affected() > 0)
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        record(conn, &Changed::Policy, self.now).await?;
+        Ok(true)
     }
 }

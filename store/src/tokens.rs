@@ -4,6 +4,7 @@ use herald_acl::Username;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::rights::{Changed, record};
 use crate::users::{parse_username, user};
 use crate::writer::Operation;
 use crate::{Store, StoreError, Timestamp, TokenId, User, UserId};
@@ -165,10 +166,16 @@ impl Store {
     /// # Errors
     ///
     /// A [`StoreError`] if it cannot be written.
-    pub async fn revoke_token(&self, user: &UserId, token: &TokenId) -> Result<bool, StoreError> {
+    pub async fn revoke_token(
+        &self,
+        user: &UserId,
+        token: &TokenId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(Revoke {
             user: user.clone(),
             token: token.clone(),
+            now,
         })
         .await
     }
@@ -230,17 +237,29 @@ impl Operation for Create {
 struct Revoke {
     user: UserId,
     token: TokenId,
+    now: Timestamp,
 }
 
 impl Operation for Revoke {
     type Answer = bool;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
-        let deleted = sqlx::query("DELETE FROM tokens WHERE id = $1 AND user_id = $2")
-            .bind(self.token.as_str())
-            .bind(self.user.as_str())
-            .execute(conn)
-            .await?;
-        Ok(deleted.rows_affected() > 0)
+        let owner: Option<String> = sqlx::query_scalar(
+            "DELETE FROM tokens WHERE id = $1 AND user_id = $2
+             RETURNING (SELECT username FROM users WHERE users.id = tokens.user_id) AS username",
+        )
+        .bind(self.token.as_str())
+        .bind(self.user.as_str())
+        .fetch_optional(&mut *conn)
+        .await?;
+        let Some(owner) = owner else {
+            return Ok(false);
+        };
+        let changed = Changed::Token {
+            owner: parse_username(&owner)?,
+            token: self.token.clone(),
+        };
+        record(conn, &changed, self.now).await?;
+        Ok(true)
     }
 }

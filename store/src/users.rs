@@ -122,26 +122,6 @@ impl Store {
             .await?;
         Ok(count.unsigned_abs())
     }
-
-    /// Sets the password hash of an account and ends its browser sessions, except the one whose
-    /// secret has the hash `keep_session`. Tokens stay. Returns whether the account exists.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn set_password(
-        &self,
-        user: &UserId,
-        password_hash: &str,
-        keep_session: Option<&str>,
-    ) -> Result<bool, StoreError> {
-        self.write(SetPassword {
-            user: user.clone(),
-            password_hash: password_hash.to_owned(),
-            keep_session: keep_session.map(str::to_owned),
-        })
-        .await
-    }
 }
 
 /// Reads an account from a row that has its columns.
@@ -187,29 +167,5 @@ impl Operation for Create {
             0 => CreateUser::Taken,
             _ => CreateUser::Created(user.clone()),
         })
-    }
-}
-
-struct SetPassword {
-    user: UserId,
-    password_hash: String,
-    keep_session: Option<String>,
-}
-
-impl Operation for SetPassword {
-    type Answer = bool;
-
-    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
-        let updated = sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2")
-            .bind(self.password_hash.as_str())
-            .bind(self.user.as_str())
-            .execute(&mut *conn)
-            .await?;
-        sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND secret_hash <> $2")
-            .bind(self.user.as_str())
-            .bind(self.keep_session.as_deref().unwrap_or_default())
-            .execute(conn)
-            .await?;
-        Ok(updated.rows_affected() > 0)
     }
 }

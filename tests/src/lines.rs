@@ -1,6 +1,6 @@
 //! The lines that a child process prints.
 
-use std::process::Stdio;
+use std::{collections::VecDeque, process::Stdio};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
@@ -18,6 +18,8 @@ pub(crate) struct Lines {
     name: &'static str,
     child: Child,
     lines: mpsc::Receiver<String>,
+    /// Read, and to be read again.
+    again: VecDeque<String>,
     /// All that was read so far, for the message of a failure.
     seen: Vec<String>,
 }
@@ -38,6 +40,7 @@ impl Lines {
             name,
             child,
             lines,
+            again: VecDeque::new(),
             seen: vec![],
         }
     }
@@ -48,6 +51,9 @@ impl Lines {
 
     /// The next line, or `None` when the process has closed its output.
     pub(crate) async fn next(&mut self) -> Option<String> {
+        if let Some(line) = self.again.pop_front() {
+            return Some(line);
+        }
         let wait = tokio::time::timeout(crate::LIMIT, self.lines.recv());
         let Ok(line) = wait.await else {
             panic!(
@@ -73,6 +79,19 @@ impl Lines {
             self.name,
             self.seen.join("\n")
         );
+    }
+
+    /// Waits for a line for which `pick` answers, and leaves those before it to be read after.
+    pub(crate) async fn find_ahead<T>(
+        &mut self,
+        what: &str,
+        pick: impl Fn(&str) -> Option<T>,
+    ) -> T {
+        let from = self.seen.len();
+        let found = self.find(what, pick).await;
+        let last = self.seen.len() - 1;
+        self.again.extend(self.seen[from..last].iter().cloned());
+        found
     }
 
     /// Waits for the process to end and answers its exit code; `None` if a signal ended it.

@@ -89,7 +89,8 @@ impl Mosquitto {
         }
         let mut lines = call.start("mosquitto_sub");
         let subscribed = |line: &str| line.starts_with("Subscribed (mid").then_some(());
-        lines.find("a SUBACK", subscribed).await;
+        // What a session is owed that goes on may come before.
+        lines.find_ahead("a SUBACK", subscribed).await;
         Subscriber { lines }
     }
 

@@ -1,39 +1,52 @@
 //! The shared plane: live topics routed by an embedded `rumqttd`, retained messages kept here.
 //!
-//! `rumqttd` never sees a client: no client id, filter, will or acknowledgement of one, and only topics behind a fixed
-//! ASCII prefix. What it knows is one local link to publish through and one for each *scope*: the widest filter that an
-//! allow rule of the ACL stands for. So what clients do cannot make it grow. Which subscriber of a scope gets a message is
-//! decided here, by the filter that the ACL granted.
+//! `rumqttd` never sees a client: no client id, topic, filter, will, property or acknowledgement of one. What it knows is
+//! one local link to publish through and one for each *scope*: the widest filter that an allow rule of the ACL stands for.
+//! So what clients do cannot make it grow. Which subscriber of a scope gets a message is decided here, by the filter that
+//! the ACL granted. If the router dies nonetheless, the [supervisor] puts another in its place.
 
+mod frame;
+mod groups;
 mod message;
 mod retained;
 mod router;
+mod subscribers;
+mod supervisor;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use herald_acl::TopicFilter;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::{
+    sync::{
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    host::Retain,
-    mailbox::{Delivery, Mailbox},
-    metrics::Metrics,
-};
+use crate::{host::Retain, mailbox::Delivery, mailbox::Mailbox, metrics::Metrics};
 
 pub(crate) use message::Message;
 use retained::Retained;
-use router::{Link, Router};
+use router::Router;
+use subscribers::Subscribers;
+use supervisor::{Links, Supervisor};
 
 /// Messages accepted and not yet handed to the router.
 const QUEUE: usize = 1024;
+
+/// How long a publisher waits at most.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Names a session within this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,24 +72,13 @@ pub(crate) enum BusError {
     Unavailable,
 }
 
-struct Subscriber {
-    session: SessionId,
-    filter: TopicFilter,
-    text: Arc<str>,
-    mailbox: Arc<Mailbox>,
-}
-
-/// Those who listen within one scope.
-type Subscribers = Arc<RwLock<Vec<Subscriber>>>;
-
 /// The shared plane of one broker.
 pub(crate) struct Bus {
-    router: Arc<Router>,
+    subscribers: Arc<RwLock<Subscribers>>,
     retained: Mutex<Retained>,
     queue: mpsc::Sender<Arc<Message>>,
-    scopes: RwLock<HashMap<String, Subscribers>>,
-    /// Held while a scope's link opens.
-    opening: AsyncMutex<()>,
+    /// The router that runs.
+    router: watch::Receiver<Option<Router>>,
     tasks: TaskTracker,
     stop: CancellationToken,
     metrics: Arc<Metrics>,
@@ -88,18 +90,22 @@ impl Bus {
         metrics: Arc<Metrics>,
         _retain: Arc<dyn Retain>,
     ) -> Result<Self, BusError> {
-        let router = Arc::new(Router::start());
+        let subscribers = Arc::<RwLock<Subscribers>>::default();
+        let links = Links {
+            subscribers: subscribers.clone(),
+            metrics: metrics.clone(),
+        };
         let (queue, messages) = mpsc::channel(QUEUE);
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        let link = router.link().await?;
-        tasks.spawn(publish(link, messages, stop.clone()));
+        let (supervise, router) = Supervisor::start(messages, links)
+            .await
+            .map_err(|_| BusError::Unavailable)?;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(supervise));
         Ok(Self {
-            router,
+            subscribers,
             retained: Mutex::default(),
             queue,
-            scopes: RwLock::default(),
-            opening: AsyncMutex::default(),
+            router,
             tasks,
             stop,
             metrics,
@@ -112,14 +118,21 @@ impl Bus {
         if message.retain {
             self.retained.lock().set(&message)?;
         }
-        self.queue
-            .send(message)
-            .await
-            .map_err(|_| BusError::Unavailable)
+        match self.queue.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(message)) => timeout(PATIENCE, self.queue.send(message))
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .ok_or(BusError::Unavailable),
+            Err(TrySendError::Closed(_)) => Err(BusError::Unavailable),
+        }
     }
 
-    /// Delivers what matches `filter` to `mailbox` from now on. `scope` is what the rule that allows it stands for.
-    pub(crate) async fn subscribe(
+    /// Delivers what matches `filter` to `mailbox` from now on, whether or not a router runs: messages wait for it. `scope`
+    /// is what the rule that allows it stands for. A shared filter (`$share/{name}/{filter}`) makes the session a member of
+    /// its group.
+    pub(crate) fn subscribe(
         &self,
         scope: &TopicFilter,
         filter: &TopicFilter,
@@ -127,30 +140,31 @@ impl Bus {
         mailbox: &Arc<Mailbox>,
     ) -> Result<(), BusError> {
         debug_assert!(scope.covers(filter));
-        let subscribers = self.scope(scope).await?;
-        let mut subscribers = subscribers.write();
-        subscribers.retain(|s| s.session != session || &s.filter != filter);
-        subscribers.push(Subscriber {
-            session,
-            filter: filter.clone(),
-            text: filter.as_str().into(),
-            mailbox: mailbox.clone(),
-        });
-        Ok(())
-    }
-
-    /// Gives a delivery that `from` could not finish to another member of its group.
-    pub(crate) fn reassign(&self, _delivery: Delivery, _from: SessionId) {
-        self.metrics.shared_dropped.add(1);
+        if self
+            .subscribers
+            .write()
+            .enter(scope, filter, session, mailbox)
+        {
+            Ok(())
+        } else {
+            tracing::error!("rules of too many scopes are in use");
+            Err(BusError::Unavailable)
+        }
     }
 
     /// Ends what [`Bus::subscribe`] began; with `filter` `None`, all of the session's.
     pub(crate) fn unsubscribe(&self, session: SessionId, filter: Option<&TopicFilter>) {
-        for subscribers in self.scopes.read().values() {
-            subscribers
-                .write()
-                .retain(|s| s.session != session || filter.is_some_and(|f| f != &s.filter));
+        let mut subscribers = self.subscribers.write();
+        match filter {
+            Some(filter) => subscribers.leave(session, filter),
+            None => subscribers.leave_all(session),
         }
+    }
+
+    /// Gives what `from` could not finish to another member of its group; drops and counts it if there is none.
+    pub(crate) fn reassign(&self, delivery: Delivery, from: SessionId) {
+        let dropped = self.subscribers.read().reassign(delivery, from);
+        self.metrics.shared_dropped.add(dropped);
     }
 
     /// The first `limit` retained messages that `filter` matches, by topic, of the topics after `after`.
@@ -163,9 +177,9 @@ impl Bus {
         self.retained.lock().matching(filter, after, limit)
     }
 
-    /// Whether messages are still handed to the router.
+    /// Whether messages are handed to a router right now.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.queue.is_closed()
+        !self.queue.is_closed() && self.router.borrow().is_some()
     }
 
     /// Ends the tasks.
@@ -173,186 +187,5 @@ impl Bus {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-    }
-
-    async fn scope(&self, scope: &TopicFilter) -> Result<Subscribers, BusError> {
-        let known = || self.scopes.read().get(scope.as_str()).cloned();
-        if let Some(known) = known() {
-            return Ok(known);
-        }
-        let _opening = self.opening.lock().await;
-        // Another session may have opened it meanwhile.
-        if let Some(known) = known() {
-            return Ok(known);
-        }
-        let mut link = self.router.link().await?;
-        link.subscribe(scope).await?;
-        let subscribers = Subscribers::default();
-        self.tasks.spawn(dispatch(
-            link,
-            subscribers.clone(),
-            self.metrics.clone(),
-            self.stop.clone(),
-        ));
-        self.scopes
-            .write()
-            .insert(scope.as_str().to_owned(), subscribers.clone());
-        Ok(subscribers)
-    }
-}
-
-/// Hands accepted messages to the router, in order.
-async fn publish(
-    mut link: Link,
-    mut messages: mpsc::Receiver<Arc<Message>>,
-    stop: CancellationToken,
-) {
-    while let Some(Some(message)) = stop.run_until_cancelled(messages.recv()).await {
-        if let Err(e) = link.publish(&message).await {
-            tracing::error!(error = %e, "shared topics stopped: the router is gone");
-            return;
-        }
-    }
-    link.close().await;
-}
-
-/// Hands what the router forwards to the subscribers it matches.
-async fn dispatch(
-    mut link: Link,
-    subscribers: Subscribers,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-) {
-    loop {
-        match stop.run_until_cancelled(link.next()).await {
-            None => return link.close().await,
-            Some(Err(e)) => {
-                tracing::error!(error = %e, "shared topics stopped: the router is gone");
-                return;
-            }
-            Some(Ok(received)) => {
-                if received.lost > 0 {
-                    metrics.shared_dropped.add(received.lost);
-                    tracing::warn!(
-                        lost = received.lost,
-                        "shared messages lost: routing lagged behind"
-                    );
-                }
-                for s in subscribers.read().iter() {
-                    if s.filter.matches(&received.message.topic) {
-                        let dropped = s.mailbox.deliver(Delivery {
-                            filter: s.text.clone(),
-                            message: received.message.clone(),
-                            retained: false,
-                        });
-                        metrics.shared_dropped.add(dropped);
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use futures_util::{FutureExt as _, future::BoxFuture};
-
-    use super::*;
-    use crate::{
-        host::{HostError, RetainedChange, RetainedMessage},
-        limits::Limits,
-        wire::Qos,
-    };
-
-    /// Keeps nothing.
-    struct Forgets;
-
-    impl Retain for Forgets {
-        fn load(&self) -> BoxFuture<'static, Result<Vec<RetainedMessage>, HostError>> {
-            async { Ok(vec![]) }.boxed()
-        }
-
-        fn save(&self, _: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>> {
-            async { Ok(()) }.boxed()
-        }
-    }
-
-    fn filter(text: &str) -> TopicFilter {
-        TopicFilter::parse(text).unwrap()
-    }
-
-    /// The first `count` messages that arrive.
-    async fn arrived(mailbox: &Mailbox, count: usize) -> Vec<(String, Vec<u8>, Qos)> {
-        let mut arrived = vec![];
-        tokio::time::timeout(Duration::from_secs(10), async {
-            loop {
-                arrived.extend(mailbox.take(false).shared.into_iter().map(|d| {
-                    let m = d.message;
-                    (m.topic.as_str().to_owned(), m.payload.to_vec(), m.qos)
-                }));
-                if arrived.len() >= count {
-                    break;
-                }
-                mailbox.ready().await;
-            }
-        })
-        .await
-        .expect("the messages arrive");
-        arrived
-    }
-
-    fn expected(topic: &str, payload: &str) -> (String, Vec<u8>, Qos) {
-        (topic.to_owned(), payload.into(), Qos::AtLeastOnce)
-    }
-
-    fn message(topic: &str, payload: &str) -> Message {
-        Message {
-            topic: herald_acl::TopicName::parse(topic).unwrap(),
-            payload: payload.to_owned().into(),
-            qos: Qos::AtLeastOnce,
-            ..Message::sample()
-        }
-    }
-
-    #[tokio::test]
-    async fn a_message_reaches_the_subscribers_it_matches_and_no_other() {
-        let bus = Bus::start(Arc::default(), Arc::new(Forgets)).await.unwrap();
-        let scope = filter("#");
-        let (a, b) = (
-            Arc::new(Mailbox::new(&Limits::default())),
-            Arc::new(Mailbox::new(&Limits::default())),
-        );
-        bus.subscribe(&scope, &filter("ü/+"), SessionId::next(), &a)
-            .await
-            .unwrap();
-        bus.subscribe(&scope, &filter("b"), SessionId::next(), &b)
-            .await
-            .unwrap();
-        for (topic, payload) in [("ü/x", "1"), ("b", "2"), ("ü/x/y", "3"), ("ü/z", "")] {
-            bus.publish(message(topic, payload)).await.unwrap();
-        }
-        assert_eq!(
-            arrived(&a, 2).await,
-            [expected("ü/x", "1"), expected("ü/z", "")]
-        );
-        assert_eq!(arrived(&b, 1).await, [expected("b", "2")]);
-        bus.stop().await;
-    }
-
-    #[tokio::test]
-    async fn a_topic_with_no_subscriber_does_not_end_the_publisher() {
-        let bus = Bus::start(Arc::default(), Arc::new(Forgets)).await.unwrap();
-        for _ in 0..100 {
-            bus.publish(message("nobody/listens", "x")).await.unwrap();
-        }
-        let mailbox = Arc::new(Mailbox::new(&Limits::default()));
-        bus.subscribe(&filter("a/#"), &filter("a/#"), SessionId::next(), &mailbox)
-            .await
-            .unwrap();
-        bus.publish(message("a/b", "heard")).await.unwrap();
-        assert_eq!(arrived(&mailbox, 1).await, [expected("a/b", "heard")]);
-        bus.stop().await;
     }
 }

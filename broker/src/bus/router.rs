@@ -1,90 +1,201 @@
 //! The embedded `rumqttd` behind a small, safe surface.
 //!
 //! What its 0.20.0 source makes necessary:
-//! - a publish that matches no filter disconnects its link: one filter that matches all is made at start;
-//! - it slices topics at byte 1, and treats a leading `$` apart: every topic goes behind [`PREFIX`];
-//! - an empty payload is not forwarded as such to the retained store only: the marker property says that it was empty;
-//! - local links publish at QoS 0: level, retain flag and origin travel in a user property of ours;
+//! - it keeps an entry for each topic ever published, and compares topics by slicing them at byte 1: the topics here are
+//!   [`topic`]s of ours, one a slot, and all that a client wrote is opaque payload;
+//! - the size of a log counts topic and payload alone: properties are not used, so that its bound is one on memory;
 //! - `LinkRx::next` may answer `None`, and `Unschedule` must be answered with `wake`;
 //! - a link that lags jumps ahead silently: the log offsets that come with each message show it;
-//! - the ids of all links ever made are remembered: ours are numbered from a small pool that never grows past the rules.
+//! - the ids of all links ever made are remembered: ours are named after their slots;
+//! - its senders block when a thousand events wait: see [`WINDOW`];
+//! - its thread can panic, which drops the senders to all links, and else never ends, as it holds a sender to itself: see
+//!   [`Publisher::end_router`].
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use herald_acl::{TopicFilter, TopicName};
 use rumqttd::{
     Broker, Config, Notification, RouterConfig,
     local::{LinkRx, LinkTx},
-    protocol::{Disconnect, DisconnectReasonCode, Packet, Publish, PublishProperties},
+    protocol::{Packet, PingReq},
+};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
 };
 
-use super::{BusError, Message, SessionId};
-use crate::wire::Qos;
-
-/// Before every topic and filter on the router.
-const PREFIX: &str = "h/";
-
-/// Names the user property that carries what a router message has no field for.
-const META: &str = "herald";
-
-/// What stands for an empty payload.
-const EMPTY: &[u8] = b"\0";
+use super::{Message, frame, subscribers::MAX_SCOPES};
 
 /// How long the router may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// The router, which runs on a thread of its own until the process ends.
-pub(super) struct Router {
-    broker: Arc<Broker>,
-    links: AtomicUsize,
-    started: Instant,
+/// Once the router has not confirmed so many messages, no more are handed over. With one message for each slot past it,
+/// and a wake-up from each, this stays below the thousand events at which handing over would block.
+const WINDOW: usize = 256;
+
+/// The router's thread has died, or does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the router is gone")]
+pub(super) struct RouterGone;
+
+/// The topic of a slot on the router.
+fn topic(slot: usize) -> String {
+    format!("h/{slot}")
 }
 
+/// A router on a thread of its own. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Router(Arc<Broker>);
+
 impl Router {
-    pub(super) fn start() -> Self {
-        let router = RouterConfig {
-            max_connections: 1024,
-            max_outgoing_packet_count: 200,
-            max_segment_size: 4 * 1024 * 1024,
-            max_segment_count: 4,
-            initialized_filters: Some(vec![format!("{PREFIX}#")]),
-            ..RouterConfig::default()
-        };
-        Self {
-            broker: Arc::new(Broker::new(Config {
+    pub(super) fn start() -> Result<Self, RouterGone> {
+        // It panics if the thread cannot be made.
+        std::panic::catch_unwind(|| {
+            let router = RouterConfig {
+                // One for each slot, one that publishes, and some to spare.
+                max_connections: MAX_SCOPES + 8,
+                max_outgoing_packet_count: 200,
+                max_segment_size: 1024 * 1024,
+                max_segment_count: 4,
+                // Without a filter no topic is looked at, and `end_router` would end nothing.
+                initialized_filters: Some(vec![topic(0)]),
+                ..RouterConfig::default()
+            };
+            Self(Arc::new(Broker::new(Config {
                 router,
                 ..Config::default()
-            })),
-            links: AtomicUsize::new(0),
-            started: Instant::now(),
+            })))
+        })
+        .map_err(|_| RouterGone)
+    }
+
+    /// Opens the link that publishes.
+    pub(super) async fn publisher(&self) -> Result<Publisher, RouterGone> {
+        let (tx, rx) = self.link("publisher".into()).await?;
+        Ok(Publisher {
+            tx,
+            rx,
+            unconfirmed: 0,
+            probe: None,
+        })
+    }
+
+    /// Opens a link that receives what is published to `slot` from now on.
+    pub(super) async fn receiver(&self, slot: usize) -> Result<Receiver, RouterGone> {
+        let (mut tx, mut rx) = self.link(format!("slot-{slot}")).await?;
+        tx.subscribe(topic(slot)).map_err(|_| RouterGone)?;
+        let answered = async {
+            loop {
+                match rx.next().await {
+                    Ok(Some(Notification::DeviceAck(_))) => return Ok(()),
+                    Ok(_) => {}
+                    Err(_) => return Err(RouterGone),
+                }
+            }
+        };
+        timeout(ANSWER, answered).await.map_err(|_| RouterGone)??;
+        Ok(Receiver {
+            rx,
+            _tx: tx,
+            offset: None,
+        })
+    }
+
+    async fn link(&self, id: String) -> Result<(LinkTx, LinkRx), RouterGone> {
+        let (answer, opened) = oneshot::channel();
+        let broker = self.0.clone();
+        // The router answers over a blocking channel, and never if it dies just then: the runtime must not wait for it.
+        std::thread::Builder::new()
+            .name("router-link".into())
+            .spawn(move || {
+                // Nobody waits for it any more if it took too long.
+                let _ = answer.send(broker.link(&id));
+            })
+            .map_err(|_| RouterGone)?;
+        match timeout(ANSWER, opened).await {
+            Ok(Ok(Ok(link))) => Ok(link),
+            _ => Err(RouterGone),
+        }
+    }
+}
+
+/// The link that publishes.
+pub(super) struct Publisher {
+    tx: LinkTx,
+    rx: LinkRx,
+    /// Messages handed over since what the last answer confirmed.
+    unconfirmed: usize,
+    probe: Option<Probe>,
+}
+
+/// A question to the router that it has not answered.
+struct Probe {
+    sent: Instant,
+    /// How many of the unconfirmed messages its answer confirms.
+    confirms: usize,
+}
+
+impl Publisher {
+    /// Whether the router keeps up: while it does not, nothing may be published.
+    pub(super) fn has_room(&self) -> bool {
+        self.unconfirmed < WINDOW
+    }
+
+    /// Hands a [frame](super::frame) over.
+    pub(super) async fn publish(&mut self, slot: usize, frame: Bytes) -> Result<(), RouterGone> {
+        self.tx
+            .try_publish(topic(slot), frame)
+            .map_err(|_| RouterGone)?;
+        self.unconfirmed += 1;
+        if self.unconfirmed >= WINDOW / 2 && self.probe.is_none() {
+            self.ask().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks the router whether it lives, unless it has been asked already; fails if it was asked too long ago.
+    pub(super) async fn probe(&mut self) -> Result<(), RouterGone> {
+        match &self.probe {
+            Some(probe) if probe.sent.elapsed() > ANSWER => Err(RouterGone),
+            Some(_) => Ok(()),
+            None => self.ask().await,
         }
     }
 
-    /// Opens a link of our own.
-    pub(super) async fn link(&self) -> Result<Link, BusError> {
-        let id = format!("link-{}", self.links.fetch_add(1, Ordering::Relaxed));
-        let broker = self.broker.clone();
-        // The router answers over a blocking channel.
-        let opening = tokio::task::spawn_blocking(move || broker.link(&id).ok());
-        let (tx, rx) = tokio::time::timeout(ANSWER, opening)
+    /// PINGREQ, which the router answers behind all that it was handed before.
+    async fn ask(&mut self) -> Result<(), RouterGone> {
+        self.tx
+            .send(Packet::PingReq(PingReq))
             .await
-            .ok()
-            .and_then(Result::ok)
-            .flatten()
-            .ok_or(BusError::Unavailable)?;
-        Ok(Link {
-            tx,
-            rx,
-            started: self.started,
-            offset: None,
-        })
+            .map_err(|_| RouterGone)?;
+        self.probe = Some(Probe {
+            sent: Instant::now(),
+            confirms: self.unconfirmed,
+        });
+        Ok(())
+    }
+
+    /// The next answer of the router; fails at once when it dies. Cancel-safe.
+    pub(super) async fn answer(&mut self) -> Result<(), RouterGone> {
+        loop {
+            match self.rx.next().await {
+                Ok(Some(Notification::DeviceAck(_))) => {
+                    if let Some(probe) = self.probe.take() {
+                        self.unconfirmed -= probe.confirms;
+                    }
+                    return Ok(());
+                }
+                Ok(Some(Notification::Disconnect(..))) | Err(_) => return Err(RouterGone),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Makes the router's thread end, if it still runs or ever goes on: a topic that cannot be sliced at byte 1 panics it,
+    /// and nothing else ends it.
+    pub(super) fn end_router(mut self) {
+        // If that cannot be handed over, the thread has ended.
+        let _ = self.tx.try_publish("\u{e9}", "end");
     }
 }
 
@@ -95,55 +206,18 @@ pub(super) struct Received {
     pub(super) lost: u64,
 }
 
-/// One local connection to the router.
-pub(super) struct Link {
-    tx: LinkTx,
+/// The link that receives what is published to one slot.
+pub(super) struct Receiver {
     rx: LinkRx,
-    started: Instant,
-    /// Offset of the last message in the log of the link's filter.
+    /// The router would not miss it; kept so that a link is dropped as a whole.
+    _tx: LinkTx,
+    /// Offset of the last message in the log of the slot.
     offset: Option<u64>,
 }
 
-impl Link {
-    pub(super) async fn publish(&mut self, message: &Message) -> Result<(), BusError> {
-        let payload = if message.payload.is_empty() {
-            Bytes::from_static(EMPTY)
-        } else {
-            message.payload.clone()
-        };
-        let topic = Bytes::from(format!("{PREFIX}{}", message.topic.as_str()));
-        let packet = Packet::Publish(
-            Publish::new(topic, payload, false),
-            Some(encode(message, self.started)),
-        );
-        self.tx
-            .send(packet)
-            .await
-            .map(|_| ())
-            .map_err(|_| BusError::Unavailable)
-    }
-
-    /// Subscribes the link; resolves once the router has it.
-    pub(super) async fn subscribe(&mut self, scope: &TopicFilter) -> Result<(), BusError> {
-        self.tx
-            .subscribe(format!("{PREFIX}{}", scope.as_str()))
-            .map_err(|_| BusError::Unavailable)?;
-        let answered = async {
-            loop {
-                match self.rx.next().await {
-                    Ok(Some(Notification::DeviceAck(_))) => return Ok(()),
-                    Ok(_) => {}
-                    Err(_) => return Err(BusError::Unavailable),
-                }
-            }
-        };
-        tokio::time::timeout(ANSWER, answered)
-            .await
-            .map_err(|_| BusError::Unavailable)?
-    }
-
+impl Receiver {
     /// The next message. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Result<Received, BusError> {
+    pub(super) async fn next(&mut self) -> Result<Received, RouterGone> {
         loop {
             match self.rx.next().await {
                 Ok(Some(Notification::Forward(forward))) => {
@@ -153,7 +227,7 @@ impl Link {
                         _ => 0,
                     };
                     self.offset = offset.or(self.offset);
-                    match decode(forward.publish, forward.properties, self.started) {
+                    match frame::decode(&forward.publish.payload) {
                         Some(message) => {
                             return Ok(Received {
                                 message: Arc::new(message),
@@ -164,91 +238,61 @@ impl Link {
                     }
                 }
                 Ok(Some(Notification::Unschedule)) => {
-                    self.rx.wake().await.map_err(|_| BusError::Unavailable)?;
+                    self.rx.wake().await.map_err(|_| RouterGone)?;
                 }
-                Ok(Some(Notification::Disconnect(..))) | Err(_) => {
-                    return Err(BusError::Unavailable);
-                }
+                Ok(Some(Notification::Disconnect(..))) | Err(_) => return Err(RouterGone),
                 Ok(_) => {}
             }
         }
     }
+}
 
-    pub(super) async fn close(mut self) {
-        let goodbye = Disconnect {
-            reason_code: DisconnectReasonCode::NormalDisconnection,
-        };
-        // The router may be gone already, and then so is the link.
-        let _ = self.tx.send(Packet::Disconnect(goodbye, None)).await;
+#[cfg(test)]
+impl Router {
+    /// Makes the router's thread panic.
+    pub(super) async fn kill(&self) {
+        self.link("killer".into())
+            .await
+            .unwrap()
+            .0
+            .publish("\u{e9}", "end")
+            .unwrap();
+    }
+
+    /// Makes the router's thread wait until it is told to go on.
+    pub(super) async fn stall(&self) -> Stalled {
+        let (mut tx, rx) = self.link("staller".into()).await.unwrap();
+        let (go_on, goes_on) = std::sync::mpsc::channel();
+        let (stalled, stalls) = oneshot::channel();
+        std::thread::spawn(move || {
+            loop {
+                tx.publish("stall", "x").unwrap();
+                let packets = tx.buffer();
+                // The router has not taken it, and cannot while the lock is held.
+                if !packets.is_empty() {
+                    stalled.send(()).unwrap();
+                    let _ = goes_on.recv();
+                    return;
+                }
+            }
+        });
+        stalls.await.unwrap();
+        Stalled { go_on, rx }
     }
 }
 
-/// `{origin} {qos} {retain} {empty} {expires}`, the last in milliseconds since the router started, or `-`.
-fn encode(message: &Message, started: Instant) -> PublishProperties {
-    let p = &message.properties;
-    let expires = message.expires.map_or("-".to_owned(), |at| {
-        at.saturating_duration_since(started)
-            .as_millis()
-            .to_string()
-    });
-    let meta = format!(
-        "{} {} {} {} {expires}",
-        message.origin.0,
-        message.qos as u8,
-        u8::from(message.retain),
-        u8::from(message.payload.is_empty()),
-    );
-    let mut user_properties = vec![(META.to_owned(), meta)];
-    user_properties.extend(p.user.iter().map(|(k, v)| (k.to_string(), v.to_string())));
-    PublishProperties {
-        payload_format_indicator: p.utf8.then_some(1),
-        response_topic: p.response_topic.as_deref().map(str::to_owned),
-        correlation_data: p.correlation_data.clone(),
-        user_properties,
-        content_type: p.content_type.as_deref().map(str::to_owned),
-        ..PublishProperties::default()
-    }
+/// A router whose thread waits.
+#[cfg(test)]
+pub(super) struct Stalled {
+    go_on: std::sync::mpsc::Sender<()>,
+    rx: LinkRx,
 }
 
-/// The message that [`encode`] was given; `None` for anything else.
-fn decode(
-    publish: Publish,
-    properties: Option<PublishProperties>,
-    started: Instant,
-) -> Option<Message> {
-    let p = properties?;
-    let topic = std::str::from_utf8(&publish.topic).ok()?;
-    let topic = TopicName::parse(topic.strip_prefix(PREFIX)?).ok()?;
-    let mut user = p.user_properties.into_iter();
-    let (_, meta) = user.next().filter(|(key, _)| key == META)?;
-    let mut meta = meta.split(' ');
-    let origin = SessionId(meta.next()?.parse().ok()?);
-    let qos = match meta.next()? {
-        "0" => Qos::AtMostOnce,
-        "1" => Qos::AtLeastOnce,
-        "2" => Qos::ExactlyOnce,
-        _ => return None,
-    };
-    let retain = meta.next()? == "1";
-    let empty = meta.next()? == "1";
-    let expires = match meta.next()? {
-        "-" => None,
-        ms => Some(started + Duration::from_millis(ms.parse().ok()?)),
-    };
-    Some(Message {
-        topic,
-        payload: if empty { Bytes::new() } else { publish.payload },
-        qos,
-        retain,
-        properties: crate::wire::PublishProperties {
-            utf8: p.payload_format_indicator == Some(1),
-            message_expiry: None,
-            content_type: p.content_type.map(Into::into),
-            response_topic: p.response_topic.map(Into::into),
-            correlation_data: p.correlation_data,
-            user: user.map(|(k, v)| (k.into(), v.into())).collect(),
-        },
-        origin,
-        expires,
-    })
+#[cfg(test)]
+impl Stalled {
+    /// Lets the thread go on, and waits until it has ended.
+    pub(super) async fn go_on_and_end(mut self) {
+        drop(self.go_on);
+        while self.rx.next().await.is_ok() {}
+    }
 }

@@ -19,7 +19,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         let mut codes = Vec::with_capacity(subscribe.subscriptions.len());
         for subscription in &subscribe.subscriptions {
-            let code = match self.grant(subscription).await? {
+            let code = match self.grant(subscription)? {
                 Ok((filter, new)) => {
                     self.queue_retained(&filter, subscription.retain_handling, new);
                     let qos = granted_qos(&filter, subscription.qos);
@@ -46,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Asks the ACL, and sets up what the filter touches. Answers whether the filter is new to the session.
-    async fn grant(
+    fn grant(
         &mut self,
         subscription: &Subscription,
     ) -> Result<Result<(TopicFilter, bool), SubackCode>, End> {
@@ -72,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         if topics::touches_shared(&filter) {
             let (bus, kept) = (&self.ctx.bus, &self.kept);
-            let subscribed = bus.subscribe(&scope, &filter, kept.id, &kept.mailbox).await;
+            let subscribed = bus.subscribe(&scope, &filter, kept.id, &kept.mailbox);
             if subscribed.is_err() {
                 return Ok(Err(SubackCode::Unspecified));
             }

@@ -1,6 +1,6 @@
 use anyhow::{Context as _, bail};
 use herald_api::Accounts;
-use herald_store::{Scopes, Store, TokenId};
+use herald_store::{Scopes, Store, Timestamp, TokenId};
 
 use super::{print, store};
 use crate::{
@@ -49,7 +49,7 @@ async fn run(store: &Store, command: TokenCommand) -> anyhow::Result<()> {
             let Some(owner) = store.token_owner(&id).await? else {
                 bail!("there is no token {id}");
             };
-            store.revoke_token(&owner.id, &id).await?;
+            store.revoke_token(&owner.id, &id, Timestamp::now()).await?;
             print(format_args!("revoked {id} of {}", owner.username))?;
         }
     }

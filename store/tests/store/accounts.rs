@@ -90,7 +90,7 @@ async fn a_new_password_ends_the_other_sessions_and_no_token() {
 
     assert!(
         store
-            .set_password(&ann.id, "new", Some("a2"))
+            .set_password(&ann.id, "new", Some("a2"), at(1))
             .await
             .unwrap()
     );
@@ -101,9 +101,19 @@ async fn a_new_password_ends_the_other_sessions_and_no_token() {
     assert!(store.session("b1", at(1)).await.unwrap().is_some());
     assert!(store.token_by_hash("t1", at(1)).await.unwrap().is_some());
 
-    assert!(store.set_password(&ann.id, "newer", None).await.unwrap());
+    assert!(
+        store
+            .set_password(&ann.id, "newer", None, at(1))
+            .await
+            .unwrap()
+    );
     assert!(store.session("a2", at(1)).await.unwrap().is_none());
-    assert!(!store.set_password(&UserId::new(), "x", None).await.unwrap());
+    assert!(
+        !store
+            .set_password(&UserId::new(), "x", None, at(1))
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -196,9 +206,24 @@ async fn a_token_works_until_it_expires_or_is_revoked() {
         store.token_owner(&short.id).await.unwrap().as_ref(),
         Some(&ann)
     );
-    assert!(!store.revoke_token(&bob.id, &forever.id).await.unwrap());
-    assert!(store.revoke_token(&ann.id, &forever.id).await.unwrap());
-    assert!(!store.revoke_token(&ann.id, &forever.id).await.unwrap());
+    assert!(
+        !store
+            .revoke_token(&bob.id, &forever.id, at(9))
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .revoke_token(&ann.id, &forever.id, at(9))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .revoke_token(&ann.id, &forever.id, at(9))
+            .await
+            .unwrap()
+    );
     assert_eq!(store.token_by_hash("h1", at(0)).await.unwrap(), None);
     assert_eq!(store.token_owner(&forever.id).await.unwrap(), None);
 }

@@ -9,4 +9,6 @@ mod inbox;
 mod opening;
 mod queue;
 mod retained;
+mod rights;
 mod rules;
+mod user_changes;

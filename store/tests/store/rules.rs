@@ -59,7 +59,10 @@ async fn a_rule_is_made_found_replaced_and_deleted() {
         description: None,
         ..content(admins, Actions::Publish, Effect::Deny, "$SYS/%%/x")
     };
-    let replaced = store.replace_rule(&id(&made), deny.clone()).await.unwrap();
+    let replaced = store
+        .replace_rule(&id(&made), deny.clone(), at(6))
+        .await
+        .unwrap();
     let expected = StoredRule {
         rule: Rule {
             id: made.rule.id.clone(),
@@ -74,10 +77,10 @@ async fn a_rule_is_made_found_replaced_and_deleted() {
     assert_eq!(replaced.as_ref(), Some(&expected));
     assert_eq!(store.rule(&id(&made)).await.unwrap(), Some(expected));
 
-    assert!(store.delete_rule(&id(&made)).await.unwrap());
-    assert!(!store.delete_rule(&id(&made)).await.unwrap());
+    assert!(store.delete_rule(&id(&made), at(6)).await.unwrap());
+    assert!(!store.delete_rule(&id(&made), at(6)).await.unwrap());
     assert_eq!(store.rule(&id(&made)).await.unwrap(), None);
-    let gone = store.replace_rule(&id(&made), lamp()).await.unwrap();
+    let gone = store.replace_rule(&id(&made), lamp(), at(6)).await.unwrap();
     assert_eq!(gone, None);
 }
 
@@ -104,12 +107,12 @@ async fn every_subject_action_and_effect_is_kept() {
 async fn the_built_in_rules_can_be_changed_and_deleted_and_do_not_come_back() {
     let db = Db::new().await;
     let inbox = RuleId::from_string("builtin-inbox");
-    let replaced = db.store.replace_rule(&inbox, lamp()).await.unwrap();
+    let replaced = db.store.replace_rule(&inbox, lamp(), at(6)).await.unwrap();
     assert!(replaced.is_some());
     for rule in Policy::builtin_rules() {
         if rule.id != inbox.as_str() {
             let id = RuleId::from_string(rule.id);
-            assert!(db.store.delete_rule(&id).await.unwrap());
+            assert!(db.store.delete_rule(&id, at(6)).await.unwrap());
         }
     }
     db.store.close().await;
@@ -147,7 +150,7 @@ async fn there_are_no_more_rules_than_can_be_looked_at() {
     let refused = store.create_rule(lamp(), at(5)).await.unwrap();
     assert_eq!(refused, CreateRule::TooMany);
     let inbox = RuleId::from_string("builtin-inbox");
-    assert!(store.delete_rule(&inbox).await.unwrap());
+    assert!(store.delete_rule(&inbox, at(6)).await.unwrap());
     create(&store, lamp()).await;
     assert_eq!(store.rules().await.unwrap().len(), MAX_RULES as usize);
 }
@@ -167,7 +170,7 @@ async fn a_rule_that_was_edited_into_none_is_an_error_that_names_it() {
         assert!(text.contains("builtin-inbox"), "{text}");
         // It can be mended.
         let inbox = RuleId::from_string("builtin-inbox");
-        db.store.replace_rule(&inbox, lamp()).await.unwrap();
+        db.store.replace_rule(&inbox, lamp(), at(6)).await.unwrap();
         db.store.rules().await.unwrap();
     }
 }

@@ -140,7 +140,7 @@ async fn the_lower_qos_of_publisher_and_subscriber_counts() {
 }
 
 #[tokio::test]
-async fn the_inbox_comes_at_qos_1_at_most() {
+async fn notifications_are_granted_at_qos_1_and_shared_topics_at_what_is_asked() {
     let herald = Herald::with_users(&["alice"]).await;
     for version in Version::BOTH {
         let mut alice = Raw::connect(&herald, version, "alice").await;

@@ -1,0 +1,121 @@
+//! What happens when the router dies or hangs.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::bus::router::Router;
+
+/// Ends the router's thread, and waits until another router runs.
+async fn replace_router(bus: &Bus, end: impl AsyncFnOnce(&Router)) {
+    let mut router = bus.router.clone();
+    let old = router.borrow_and_update().clone().unwrap();
+    end(&old).await;
+    timeout(LIMIT, router.wait_for(Option::is_none))
+        .await
+        .unwrap()
+        .unwrap();
+    timeout(LIMIT, router.wait_for(Option::is_some))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_router_that_dies_is_replaced_with_all_that_it_served() {
+    let bus = bus().await;
+    let (_, all) = listener(&bus, "#");
+    let narrow = Arc::new(Mailbox::default());
+    bus.subscribe(&filter("a/#"), &filter("a/+"), SessionId::next(), &narrow)
+        .unwrap();
+    let kept = Message {
+        retain: true,
+        ..message("a/kept", "kept")
+    };
+    bus.publish(kept).await.unwrap();
+    arrived(&all, |got| got.len() == 1).await;
+    arrived(&narrow, |got| got.len() == 1).await;
+    for deaths in 1..=2 {
+        let died = std::time::Instant::now();
+        replace_router(&bus, Router::kill).await;
+        assert!(bus.is_ready());
+        bus.publish(message("a/b", "heard")).await.unwrap();
+        for mailbox in [&all, &narrow] {
+            let got = arrived(mailbox, |got| got.len() == 1).await;
+            assert_eq!(payloads(&got), ["heard"]);
+        }
+        assert!(died.elapsed() < Duration::from_secs(1));
+        assert_eq!(bus.metrics.router_restarts.get(), deaths);
+        let kept = bus.retained(&filter("#"), None, 9);
+        assert_eq!(
+            kept.iter().map(|m| m.topic.as_str()).collect::<Vec<_>>(),
+            ["a/kept"]
+        );
+    }
+    bus.stop().await;
+}
+
+#[tokio::test]
+async fn a_router_that_nobody_listens_on_is_replaced_when_it_dies() {
+    let bus = bus().await;
+    replace_router(&bus, Router::kill).await;
+    let (_, mailbox) = listener(&bus, "a");
+    bus.publish(message("a", "heard")).await.unwrap();
+    arrived(&mailbox, |got| got.len() == 1).await;
+    bus.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publishers_do_not_notice_that_the_router_dies() {
+    let bus = Arc::new(bus().await);
+    let (_, mailbox) = listener(&bus, "a/+");
+    let stop = CancellationToken::new();
+    let publishers: Vec<_> = (0..4)
+        .map(|i| {
+            let (bus, stop) = (bus.clone(), stop.clone());
+            tokio::spawn(async move {
+                while !stop.is_cancelled() {
+                    bus.publish(message(&format!("a/{i}"), "x")).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                bus.publish(message(&format!("a/{i}"), "last"))
+                    .await
+                    .unwrap();
+            })
+        })
+        .collect();
+    for _ in 0..2 {
+        arrived(&mailbox, |got| !got.is_empty()).await;
+        replace_router(&bus, Router::kill).await;
+    }
+    stop.cancel();
+    // What is published after the router is back comes from each of them.
+    let lasts = |got: &[Delivery]| {
+        let last = got.iter().filter(|d| d.message.payload == "last");
+        last.map(|d| d.message.topic.clone())
+            .collect::<BTreeSet<_>>()
+            .len()
+            == 4
+    };
+    arrived(&mailbox, lasts).await;
+    for publisher in publishers {
+        publisher.await.unwrap();
+    }
+    assert_eq!(bus.metrics.router_restarts.get(), 2);
+    bus.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_router_that_hangs_is_replaced_and_ends_when_it_goes_on() {
+    let bus = bus().await;
+    let (_, mailbox) = listener(&bus, "a");
+    bus.publish(message("a", "before")).await.unwrap();
+    arrived(&mailbox, |got| got.len() == 1).await;
+    let mut stalled = None;
+    replace_router(&bus, async |router| stalled = Some(router.stall().await)).await;
+    bus.publish(message("a", "heard")).await.unwrap();
+    let got = arrived(&mailbox, |got| got.len() == 1).await;
+    assert_eq!(payloads(&got), ["heard"]);
+    let ended = stalled.unwrap().go_on_and_end();
+    timeout(LIMIT, ended).await.expect("the thread ends");
+    bus.stop().await;
+}

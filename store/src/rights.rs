@@ -1,0 +1,128 @@
+//! What has changed of who may do what, as others who hold live sessions and rules must learn it.
+
+use herald_acl::Username;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use crate::{Store, StoreError, Timestamp, TokenId};
+
+/// How many changes are kept. A server reads them several times a second.
+const KEPT: i64 = 100_000;
+
+/// A change of rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RightsChange {
+    /// Its number: later changes have greater ones.
+    pub id: i64,
+    /// What has changed.
+    pub changed: Changed,
+}
+
+/// What has changed of who may do what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// The access rules.
+    Policy,
+    /// A user was disabled or deleted, or has another role.
+    User(Username),
+    /// The password of a user.
+    Password(Username),
+    /// A token was revoked.
+    Token {
+        /// Whose it was.
+        owner: Username,
+        /// Which.
+        token: TokenId,
+    },
+}
+
+impl Store {
+    /// The changes of rights after the number `after`, in order. Made by whatever process has the
+    /// database open.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::RightsForgotten`] if some of them are not kept any more, another
+    /// [`StoreError`] if the database cannot be read.
+    pub async fn rights_changes(&self, after: i64) -> Result<Vec<RightsChange>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, kind, username, token_id FROM rights_changes WHERE id > $1 ORDER BY id",
+        )
+        .bind(after)
+        .fetch_all(self.readers())
+        .await?;
+        // Only as many as are kept can have displaced one.
+        if let Some(first) = rows.first()
+            && rows.len() as i64 >= KEPT
+            && first.try_get::<i64, _>("id")? > after + 1
+        {
+            return Err(StoreError::RightsForgotten);
+        }
+        rows.iter().map(change).collect()
+    }
+
+    /// The number of the newest change of rights; 0 before the first.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn last_rights_change(&self) -> Result<i64, StoreError> {
+        let last: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM rights_changes")
+            .fetch_one(self.readers())
+            .await?;
+        Ok(last.unwrap_or(0))
+    }
+}
+
+fn change(row: &AnyRow) -> Result<RightsChange, StoreError> {
+    let invalid = || StoreError::Invalid {
+        what: "change of rights",
+    };
+    let username = || -> Result<Username, StoreError> {
+        let name: Option<&str> = row.try_get("username")?;
+        Username::parse(name.ok_or_else(invalid)?).map_err(|_| invalid())
+    };
+    let changed = match row.try_get("kind")? {
+        "policy" => Changed::Policy,
+        "user" => Changed::User(username()?),
+        "password" => Changed::Password(username()?),
+        "token" => Changed::Token {
+            owner: username()?,
+            token: TokenId::from_string(row.try_get::<String, _>("token_id")?),
+        },
+        _ => return Err(invalid()),
+    };
+    Ok(RightsChange {
+        id: row.try_get("id")?,
+        changed,
+    })
+}
+
+/// Writes a change down, in the transaction that makes it, and forgets the oldest.
+pub(crate) async fn record(
+    conn: &mut AnyConnection,
+    changed: &Changed,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (kind, username, token) = match changed {
+        Changed::Policy => ("policy", None, None),
+        Changed::User(username) => ("user", Some(username), None),
+        Changed::Password(username) => ("password", Some(username), None),
+        Changed::Token { owner, token } => ("token", Some(owner), Some(token)),
+    };
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO rights_changes (kind, username, token_id, at) VALUES ($1, $2, $3, $4)
+         RETURNING id",
+    )
+    .bind(kind)
+    .bind(username.map(Username::as_str))
+    .bind(token.map(TokenId::as_str))
+    .bind(now.as_millis())
+    .fetch_one(&mut *conn)
+    .await?;
+    sqlx::query("DELETE FROM rights_changes WHERE id <= $1")
+        .bind(id - KEPT)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

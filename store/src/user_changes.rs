@@ -1,0 +1,218 @@
+//! Changes of accounts: password, role, disabling, deletion.
+
+use herald_acl::Role;
+use sqlx::{AnyConnection, Row};
+
+use crate::rights::{Changed, record};
+use crate::users::user;
+use crate::writer::Operation;
+use crate::{Store, StoreError, Timestamp, User, UserId};
+
+/// What is to change of an account; `None` stays as it is.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct UserUpdate {
+    /// What it is trusted with.
+    pub role: Option<Role>,
+    /// Whether it may not sign in. Disabling it ends its browser sessions; its tokens do not work
+    /// until it is enabled again.
+    pub disabled: Option<bool>,
+    /// The hash of its password. A new one ends its browser sessions; its tokens stay.
+    pub password_hash: Option<String>,
+    /// The session whose secret has this hash stays when the password changes.
+    pub keep_session: Option<String>,
+}
+
+/// What came of [`Store::update_user`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpdateUser {
+    /// All was changed; this is the account now.
+    Updated(User),
+    /// There is no such account.
+    Unknown,
+    /// Nothing was changed: no administrator would be left who can sign in.
+    LastAdministrator,
+}
+
+/// What came of [`Store::delete_user`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteUser {
+    /// The account is gone.
+    Deleted,
+    /// There is no such account.
+    Unknown,
+    /// Nothing was changed: no administrator would be left who can sign in.
+    LastAdministrator,
+}
+
+impl Store {
+    /// Changes an account, all at once or not at all.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn update_user(
+        &self,
+        user: &UserId,
+        update: UserUpdate,
+        now: Timestamp,
+    ) -> Result<UpdateUser, StoreError> {
+        self.write(Update {
+            user: user.clone(),
+            update,
+            now,
+        })
+        .await
+    }
+
+    /// Sets the password hash of an account and ends its browser sessions, except the one whose
+    /// secret has the hash `keep_session`. Tokens stay. Returns whether the account exists.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn set_password(
+        &self,
+        user: &UserId,
+        password_hash: &str,
+        keep_session: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let update = UserUpdate {
+            password_hash: Some(password_hash.to_owned()),
+            keep_session: keep_session.map(str::to_owned),
+            ..UserUpdate::default()
+        };
+        let updated = self.update_user(user, update, now).await?;
+        Ok(matches!(updated, UpdateUser::Updated(_)))
+    }
+
+    /// Deletes an account with its sessions, tokens, messages and inbox.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn delete_user(
+        &self,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<DeleteUser, StoreError> {
+        let user = user.clone();
+        self.write(Delete { user, now }).await
+    }
+}
+
+async fn find(conn: &mut AnyConnection, id: &UserId) -> Result<Option<User>, StoreError> {
+    sqlx::query(
+        "SELECT id, username, role, password_hash, disabled, created_at
+         FROM users WHERE id = $1",
+    )
+    .bind(id.as_str())
+    .fetch_optional(conn)
+    .await?
+    .map(|row| user(&row))
+    .transpose()
+}
+
+/// Whether someone else administers if `user` does not any more.
+async fn is_last_administrator(conn: &mut AnyConnection, user: &User) -> Result<bool, StoreError> {
+    if user.role != Role::Admin || user.disabled {
+        return Ok(false);
+    }
+    let others = sqlx::query(
+        "SELECT COUNT(*) AS others FROM users WHERE role = $1 AND disabled = 0 AND id <> $2",
+    )
+    .bind(Role::Admin.as_str())
+    .bind(user.id.as_str())
+    .fetch_one(conn)
+    .await?;
+    Ok(others.try_get::<i64, _>("others")? == 0)
+}
+
+struct Update {
+    user: UserId,
+    update: UserUpdate,
+    now: Timestamp,
+}
+
+impl Operation for Update {
+    type Answer = UpdateUser;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<UpdateUser, StoreError> {
+        let update = &self.update;
+        let Some(before) = find(conn, &self.user).await? else {
+            return Ok(UpdateUser::Unknown);
+        };
+        let after = User {
+            role: update.role.unwrap_or(before.role),
+            disabled: update.disabled.unwrap_or(before.disabled),
+            password_hash: update
+                .password_hash
+                .clone()
+                .unwrap_or_else(|| before.password_hash.clone()),
+            ..before.clone()
+        };
+        let administers = after.role == Role::Admin && !after.disabled;
+        if !administers && is_last_administrator(conn, &before).await? {
+            return Ok(UpdateUser::LastAdministrator);
+        }
+        sqlx::query("UPDATE users SET role = $2, disabled = $3, password_hash = $4 WHERE id = $1")
+            .bind(after.id.as_str())
+            .bind(after.role.as_str())
+            .bind(i64::from(after.disabled))
+            .bind(after.password_hash.as_str())
+            .execute(&mut *conn)
+            .await?;
+        if update.password_hash.is_some() {
+            end_sessions(conn, &after, update.keep_session.as_deref()).await?;
+            let changed = Changed::Password(after.username.clone());
+            record(conn, &changed, self.now).await?;
+        }
+        if after.disabled {
+            end_sessions(conn, &after, None).await?;
+        }
+        if after.role != before.role || after.disabled != before.disabled {
+            let changed = Changed::User(after.username.clone());
+            record(conn, &changed, self.now).await?;
+        }
+        Ok(UpdateUser::Updated(after))
+    }
+}
+
+/// Ends the browser sessions of a user, except the one whose secret has the hash `except`.
+async fn end_sessions(
+    conn: &mut AnyConnection,
+    user: &User,
+    except: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND secret_hash <> $2")
+        .bind(user.id.as_str())
+        .bind(except.unwrap_or_default())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+struct Delete {
+    user: UserId,
+    now: Timestamp,
+}
+
+impl Operation for Delete {
+    type Answer = DeleteUser;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<DeleteUser, StoreError> {
+        let Some(user) = find(conn, &self.user).await? else {
+            return Ok(DeleteUser::Unknown);
+        };
+        if is_last_administrator(conn, &user).await? {
+            return Ok(DeleteUser::LastAdministrator);
+        }
+        // All that is the user's goes with it: ON DELETE CASCADE.
+        sqlx::query("DELETE FROM users WHERE id = $1")
+            .bind(user.id.as_str())
+            .execute(&mut *conn)
+            .await?;
+        record(conn, &Changed::User(user.username), self.now).await?;
+        Ok(DeleteUser::Deleted)
+    }
+}

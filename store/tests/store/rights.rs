@@ -1,0 +1,186 @@
+//! What has changed of who may do what.
+
+use crate::common::{Db, at, execute, name, user};
+use herald_acl::{Actions, Effect, FilterTemplate, Role, Subject};
+use herald_store::{
+    Changed, CreateRule, RightsChange, RuleContent, RuleId, Scopes, Store, StoreError, TokenId,
+    UserId, UserUpdate,
+};
+
+/// What has changed after `seen`, which is moved on.
+async fn changed(store: &Store, seen: &mut i64) -> Vec<Changed> {
+    let changes = store.rights_changes(*seen).await.unwrap();
+    assert!(changes.is_sorted_by(|a, b| a.id < b.id), "{changes:?}");
+    *seen = changes.last().map_or(*seen, |change| change.id);
+    assert_eq!(store.last_rights_change().await.unwrap(), *seen);
+    changes.into_iter().map(|change| change.changed).collect()
+}
+
+fn rule() -> RuleContent {
+    RuleContent {
+        subject: Subject::Everyone,
+        actions: Actions::Both,
+        effect: Effect::Deny,
+        filter: FilterTemplate::parse("x").unwrap(),
+        description: None,
+    }
+}
+
+#[tokio::test]
+async fn a_new_database_has_no_change_of_rights() {
+    let Db { store, dir: _dir } = Db::new().await;
+    assert_eq!(store.last_rights_change().await.unwrap(), 0);
+    assert_eq!(store.rights_changes(0).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn every_change_of_a_rule_is_told() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let mut seen = 0;
+    let CreateRule::Created(made) = store.create_rule(rule(), at(1)).await.unwrap() else {
+        panic!("there are too many rules");
+    };
+    assert_eq!(changed(&store, &mut seen).await, [Changed::Policy]);
+    let id = RuleId::from_string(made.rule.id);
+    store.replace_rule(&id, rule(), at(2)).await.unwrap();
+    assert_eq!(changed(&store, &mut seen).await, [Changed::Policy]);
+    store.delete_rule(&id, at(3)).await.unwrap();
+    assert_eq!(changed(&store, &mut seen).await, [Changed::Policy]);
+    // What changes nothing is not told.
+    store.delete_rule(&id, at(4)).await.unwrap();
+    store.replace_rule(&id, rule(), at(4)).await.unwrap();
+    assert_eq!(changed(&store, &mut seen).await, []);
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_told_with_its_owner() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
+    let scopes = Scopes {
+        api: false,
+        mqtt: true,
+    };
+    let token = store
+        .create_token(&ann.id, "phone", scopes, "hash", None, at(0))
+        .await
+        .unwrap();
+    let mut seen = 0;
+    store.revoke_token(&bob.id, &token.id, at(1)).await.unwrap();
+    let none = TokenId::new();
+    store.revoke_token(&ann.id, &none, at(1)).await.unwrap();
+    assert_eq!(changed(&store, &mut seen).await, []);
+    store.revoke_token(&ann.id, &token.id, at(1)).await.unwrap();
+    let revoked = Changed::Token {
+        owner: name("ann"),
+        token: token.id,
+    };
+    assert_eq!(changed(&store, &mut seen).await, [revoked]);
+}
+
+#[tokio::test]
+async fn a_change_of_an_account_is_told() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    // Or ann could not stop being one.
+    let root = name("root");
+    let root = store.create_user(&root, Role::Admin, "hash", at(0)).await;
+    root.unwrap();
+    let mut seen = 0;
+    let set = store.set_password(&ann.id, "new", None, at(1));
+    assert!(set.await.unwrap());
+    let password = Changed::Password(name("ann"));
+    assert_eq!(
+        changed(&store, &mut seen).await,
+        std::slice::from_ref(&password)
+    );
+
+    let all = Changed::User(name("ann"));
+    let updates = [
+        (Some(Role::Admin), None, None, vec![all.clone()]),
+        (Some(Role::Admin), Some(false), None, vec![]),
+        (
+            Some(Role::User),
+            Some(true),
+            Some("newer".to_owned()),
+            vec![password, all.clone()],
+        ),
+    ];
+    for (role, disabled, password_hash, expected) in updates {
+        let update = UserUpdate {
+            role,
+            disabled,
+            password_hash,
+            keep_session: None,
+        };
+        store.update_user(&ann.id, update, at(2)).await.unwrap();
+        assert_eq!(changed(&store, &mut seen).await, expected);
+    }
+
+    store.delete_user(&ann.id, at(3)).await.unwrap();
+    assert_eq!(changed(&store, &mut seen).await, [all]);
+    store.delete_user(&ann.id, at(4)).await.unwrap();
+    let nobody = UserId::new();
+    store.set_password(&nobody, "x", None, at(4)).await.unwrap();
+    assert_eq!(changed(&store, &mut seen).await, []);
+}
+
+#[tokio::test]
+async fn what_another_process_changes_is_told_too() {
+    let db = Db::new().await;
+    let other = db.open_again().await;
+    other.create_rule(rule(), at(1)).await.unwrap();
+    let changes = db.store.rights_changes(0).await.unwrap();
+    let expected = RightsChange {
+        id: 1,
+        changed: Changed::Policy,
+    };
+    assert_eq!(changes, [expected]);
+}
+
+/// Makes as many changes as are kept, numbered from 1.
+const FILL: &str =
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+    INSERT INTO rights_changes (id, kind, at) SELECT i, 'policy', 0 FROM n";
+
+#[tokio::test]
+async fn old_changes_are_forgotten_and_it_is_told_that_they_were() {
+    let db = Db::new().await;
+    execute(&db.file(), FILL).await;
+    assert_eq!(db.store.rights_changes(0).await.unwrap().len(), 100_000);
+    db.store.create_rule(rule(), at(1)).await.unwrap();
+    let kept = db.store.rights_changes(1).await.unwrap();
+    assert_eq!(kept.len(), 100_000);
+    assert_eq!(kept.first().map(|change| change.id), Some(2));
+    let missed = db.store.rights_changes(0).await;
+    assert!(matches!(missed, Err(StoreError::RightsForgotten)));
+}
+
+#[tokio::test]
+async fn a_number_is_not_used_again() {
+    let db = Db::new().await;
+    db.store.create_rule(rule(), at(1)).await.unwrap();
+    execute(&db.file(), "DELETE FROM rights_changes").await;
+    db.store.create_rule(rule(), at(1)).await.unwrap();
+    assert_eq!(db.store.rights_changes(1).await.unwrap()[0].id, 2);
+}
+
+#[tokio::test]
+async fn reading_what_is_new_does_not_read_what_is_old() {
+    use sqlx::{Connection as _, Row as _};
+
+    let db = Db::new().await;
+    let url = format!("sqlite://{}", db.file().display());
+    let mut conn = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let plan: String = sqlx::query(
+        "EXPLAIN QUERY PLAN SELECT id, kind, username, token_id FROM rights_changes
+         WHERE id > 5 ORDER BY id",
+    )
+    .fetch_one(&mut conn)
+    .await
+    .unwrap()
+    .get("detail");
+    assert!(
+        plan.contains("USING INTEGER PRIMARY KEY (rowid>?)"),
+        "{plan}"
+    );
+}

@@ -1,0 +1,187 @@
+//! Changes of accounts.
+
+use crate::common::{Db, at, claim_one, name, notify, processed, send, user};
+use herald_acl::Role;
+use herald_store::{
+    CreateUser, DeleteUser, Scopes, Seq, Store, StoreError, UpdateUser, User, UserId, UserUpdate,
+};
+
+const BOTH: Scopes = Scopes {
+    api: true,
+    mqtt: true,
+};
+
+async fn admin(store: &Store, username: &str) -> User {
+    let username = name(username);
+    let created = store.create_user(&username, Role::Admin, "hash", at(0));
+    match created.await.unwrap() {
+        CreateUser::Created(user) => user,
+        CreateUser::Taken => panic!("{username} is taken"),
+    }
+}
+
+fn role(role: Role) -> UserUpdate {
+    UserUpdate {
+        role: Some(role),
+        ..UserUpdate::default()
+    }
+}
+
+fn disabled(disabled: bool) -> UserUpdate {
+    UserUpdate {
+        disabled: Some(disabled),
+        ..UserUpdate::default()
+    }
+}
+
+async fn update(store: &Store, user: &User, update: UserUpdate) -> UpdateUser {
+    store.update_user(&user.id, update, at(1)).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_asked_for_changes_and_nothing_else() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
+    let same = update(&store, &ann, UserUpdate::default()).await;
+    assert_eq!(same, UpdateUser::Updated(ann.clone()));
+    let all = UserUpdate {
+        role: Some(Role::Admin),
+        disabled: Some(true),
+        password_hash: Some("new".into()),
+        keep_session: None,
+    };
+    let expected = User {
+        role: Role::Admin,
+        disabled: true,
+        password_hash: "new".into(),
+        ..ann.clone()
+    };
+    let updated = update(&store, &ann, all).await;
+    assert_eq!(updated, UpdateUser::Updated(expected.clone()));
+    let found = store.user_by_name(&ann.username).await.unwrap();
+    assert_eq!(found, Some(expected));
+    let untouched = store.user_by_name(&bob.username).await.unwrap();
+    assert_eq!(untouched, Some(bob));
+    let nobody = UserId::new();
+    let unknown = store.update_user(&nobody, role(Role::User), at(1)).await;
+    assert_eq!(unknown.unwrap(), UpdateUser::Unknown);
+}
+
+#[tokio::test]
+async fn disabling_ends_sessions_for_good_and_stops_tokens_meanwhile() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    store
+        .create_session(&ann.id, "s", "csrf", at(100), at(0))
+        .await
+        .unwrap();
+    store
+        .create_token(&ann.id, "phone", BOTH, "t", None, at(0))
+        .await
+        .unwrap();
+    update(&store, &ann, disabled(true)).await;
+    assert!(store.session("s", at(1)).await.unwrap().is_none());
+    assert!(store.token_by_hash("t", at(1)).await.unwrap().is_none());
+    update(&store, &ann, disabled(false)).await;
+    assert!(store.session("s", at(1)).await.unwrap().is_none());
+    assert!(store.token_by_hash("t", at(1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_last_administrator_who_can_sign_in_stays_one() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let (ann, bob) = (admin(&store, "ann").await, admin(&store, "bob").await);
+    user(&store, "carol").await;
+    let demoted = update(&store, &bob, role(Role::User)).await;
+    assert!(matches!(demoted, UpdateUser::Updated(_)));
+    let refused = UpdateUser::LastAdministrator;
+    for change in [
+        role(Role::User),
+        disabled(true),
+        UserUpdate {
+            password_hash: Some("x".into()),
+            ..disabled(true)
+        },
+    ] {
+        assert_eq!(update(&store, &ann, change).await, refused);
+    }
+    let deleted = store.delete_user(&ann.id, at(1)).await.unwrap();
+    assert_eq!(deleted, DeleteUser::LastAdministrator);
+    let found = store.user_by_name(&ann.username).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&ann), "nothing has changed");
+    assert_eq!(store.last_rights_change().await.unwrap(), 1);
+
+    // An administrator who cannot sign in does not count.
+    update(&store, &bob, role(Role::Admin)).await;
+    update(&store, &bob, disabled(true)).await;
+    assert_eq!(update(&store, &ann, disabled(true)).await, refused);
+    update(&store, &bob, disabled(false)).await;
+    let deleted = store.delete_user(&ann.id, at(1)).await.unwrap();
+    assert_eq!(deleted, DeleteUser::Deleted);
+}
+
+#[tokio::test]
+async fn of_two_administrators_who_remove_each_other_at_once_one_stays() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let (ann, bob) = (admin(&store, "ann").await, admin(&store, "bob").await);
+    let (a, b) = tokio::join!(
+        store.delete_user(&ann.id, at(1)),
+        store.update_user(&bob.id, role(Role::User), at(1)),
+    );
+    let (a, b) = (a.unwrap(), b.unwrap());
+    let refused = (
+        a == DeleteUser::LastAdministrator,
+        b == UpdateUser::LastAdministrator,
+    );
+    assert_ne!(refused.0, refused.1, "{a:?} {b:?}");
+}
+
+#[tokio::test]
+async fn all_that_is_a_users_goes_with_the_account() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
+    notify(&store, &bob.id, 1).await;
+    notify(&store, &ann.id, 2).await;
+    let queued = send(&store, &ann.id, "queued", at(500)).await;
+    store
+        .create_session(&ann.id, "s", "csrf", at(100), at(0))
+        .await
+        .unwrap();
+    let token = store
+        .create_token(&ann.id, "phone", BOTH, "t", None, at(0))
+        .await
+        .unwrap();
+
+    let deleted = store.delete_user(&ann.id, at(1)).await.unwrap();
+    assert_eq!(deleted, DeleteUser::Deleted);
+    assert_eq!(store.user_by_name(&ann.username).await.unwrap(), None);
+    assert!(store.session("s", at(1)).await.unwrap().is_none());
+    assert!(store.token_by_hash("t", at(1)).await.unwrap().is_none());
+    assert_eq!(store.token_owner(&token.id).await.unwrap(), None);
+    assert_eq!(store.message(&ann.id, &queued.id).await.unwrap(), None);
+    assert_eq!(store.next_due().await.unwrap(), None);
+    let inbox = store.notifications(&ann.id, Seq::NONE, 10, 1000);
+    assert_eq!(inbox.await.unwrap().items, []);
+    let late = store.accept(&ann.id, "late".into(), None, at(1)).await;
+    assert!(matches!(late, Err(StoreError::UnknownUser)));
+
+    // Another user of the name begins with nothing; others lose nothing.
+    let second = user(&store, "ann").await;
+    assert_ne!(second.id, ann.id);
+    assert_eq!(store.last_seq(&second.id).await.unwrap(), Seq::NONE);
+    assert_eq!(store.last_seq(&bob.id).await.unwrap(), Seq(1));
+    let again = store.delete_user(&ann.id, at(1)).await.unwrap();
+    assert_eq!(again, DeleteUser::Unknown);
+}
+
+#[tokio::test]
+async fn a_message_of_a_deleted_user_that_is_being_processed_ends_in_nothing() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    send(&store, &ann.id, "hello", at(0)).await;
+    let job = claim_one(&store, at(0)).await;
+    store.delete_user(&ann.id, at(1)).await.unwrap();
+    let finished = store.finish(&job, processed(), at(2)).await.unwrap();
+    assert_eq!(finished, None);
+    store.acknowledge(&[(ann.id, Seq(1))], at(2)).await.unwrap();
+}
