@@ -31,7 +31,11 @@ const commands = {
 function received({ cmd, ...packet }) {
   switch (cmd) {
     case 'connack':
-      return emit('connack', { code: packet.reasonCode ?? packet.returnCode, properties: packet.properties ?? {} });
+      return emit('connack', {
+        code: packet.reasonCode ?? packet.returnCode,
+        sessionPresent: packet.sessionPresent,
+        properties: packet.properties ?? {},
+      });
     case 'suback':
       return emit('suback', { codes: packet.granted });
     case 'puback':

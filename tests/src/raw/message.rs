@@ -1,6 +1,6 @@
 //! What a client publishes.
 
-use super::Property;
+use super::{Property, Publish};
 
 /// A PUBLISH to be sent.
 #[derive(Clone, Debug)]
@@ -53,5 +53,11 @@ impl Message {
     pub fn with(mut self, property: Property) -> Self {
         self.properties.push(property);
         self
+    }
+
+    /// Whether `received` has this topic and payload.
+    #[must_use]
+    pub fn is(&self, received: &Publish) -> bool {
+        (&self.topic, &self.payload) == (&received.topic, &received.payload)
     }
 }
