@@ -60,11 +60,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             origin: self.id,
         };
         // Awaited here, so that one client's messages keep their order.
-        let result = self.ctx.bus.publish(message).await.map_err(|e| match e {
-            BusError::RetainedFull => refuse(PubackCode::QuotaExceeded, e.to_string()),
-            BusError::Unavailable => Refused::Unavailable,
-        });
-        done(result)
+        match self.ctx.bus.publish(message).await {
+            Ok(None) => done(Ok(())),
+            // The answer waits until what is retained is durable; the session does not.
+            Ok(Some(saving)) => async move {
+                let result = saving.done().await.map_err(not_taken);
+                Answer { packet_id, result }
+            }
+            .boxed(),
+            Err(e) => done(Err(not_taken(e))),
+        }
     }
 
     fn send(&self, packet_id: Option<u16>, publish: &Publish) -> BoxFuture<'static, Answer> {
@@ -122,4 +127,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
 fn refuse(code: PubackCode, text: String) -> Refused {
     Refused::With(code, text)
+}
+
+fn not_taken(e: BusError) -> Refused {
+    match e {
+        BusError::RetainedFull => refuse(PubackCode::QuotaExceeded, e.to_string()),
+        BusError::Unavailable => Refused::Unavailable,
+    }
 }
