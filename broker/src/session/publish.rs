@@ -77,7 +77,15 @@ pub(super) async fn accept(
         properties: publish.properties,
         origin: client.session,
     };
-    done(ctx.bus.publish(message).await.map_err(Refused::from))
+    match ctx.bus.publish(message).await {
+        Ok(None) => done(Ok(())),
+        // Acknowledged once what is retained is durable.
+        Ok(Some(saving)) => {
+            let saved = async move { saving.done().await.map_err(Refused::from) };
+            saved.map(answer).boxed()
+        }
+        Err(e) => done(Err(e.into())),
+    }
 }
 
 /// Takes a message that the client sends to be processed.

@@ -106,15 +106,27 @@ async fn publishers_do_not_notice_that_the_router_dies() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_router_that_hangs_is_replaced_and_ends_when_it_goes_on() {
-    let bus = bus().await;
+    let bus = Arc::new(bus().await);
     let (_, mailbox) = listener(&bus, "a");
     bus.publish(message("a", "before")).await.unwrap();
     arrived(&mailbox, |got| got.len() == 1).await;
     let mut stalled = None;
-    replace_router(&bus, async |router| stalled = Some(router.stall().await)).await;
-    bus.publish(message("a", "heard")).await.unwrap();
-    let got = arrived(&mailbox, |got| got.len() == 1).await;
-    assert_eq!(payloads(&got), ["heard"]);
+    let mut publisher = None;
+    replace_router(&bus, async |router| {
+        stalled = Some(router.stall().await);
+        // More than the queue holds: the publisher waits for the next router.
+        let bus = bus.clone();
+        publisher = Some(tokio::spawn(async move {
+            for _ in 0..QUEUE * 2 {
+                bus.publish(message("a", "x")).await.unwrap();
+            }
+            bus.publish(message("a", "last")).await.unwrap();
+        }));
+    })
+    .await;
+    let last = |got: &[Delivery]| got.last().is_some_and(|d| d.message.payload == "last");
+    arrived(&mailbox, last).await;
+    publisher.unwrap().await.unwrap();
     let ended = stalled.unwrap().go_on_and_end();
     timeout(LIMIT, ended).await.expect("the thread ends");
     bus.stop().await;
