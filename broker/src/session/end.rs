@@ -2,7 +2,6 @@
 
 use std::{fmt, io, time::Duration};
 
-use futures_util::StreamExt as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout},

@@ -8,6 +8,7 @@
 //! What outlives a connection is [`Kept`]. A connection that ends hands it to [`offline`], which keeps it until the next
 //! connection of the same client claims it.
 
+mod answers;
 mod client;
 mod connect;
 mod deliver;
@@ -26,11 +27,7 @@ mod will;
 
 use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
-use futures_util::{
-    StreamExt as _,
-    future::{BoxFuture, OptionFuture},
-    stream::FuturesOrdered,
-};
+use futures_util::future::{BoxFuture, OptionFuture};
 use herald_acl::{Policy, TopicFilter};
 use parking_lot::RwLock;
 use tokio::{
@@ -48,12 +45,13 @@ use crate::{
     sys::Sys,
     wire::{Incoming, Qos, Reason, Wire},
 };
+use answers::Answers;
 use client::Client;
 use end::End;
 use io::Io;
 pub(crate) use kept::Kept;
 use place::Place;
-use publish::{Answer, Refused};
+use publish::Refused;
 use rate::Rate;
 use will::Will;
 
@@ -102,15 +100,14 @@ struct Session<S> {
     io: Io<S>,
     client: Client,
     kept: Box<Kept>,
-    will: Option<Will>,
+    will: Option<Box<Will>>,
     /// How long the session outlives the connection.
     expiry: Duration,
     /// When the token that the client logged in with expires.
     token_expires: Option<Instant>,
     /// A read of the inbox that is under way.
     reading: Option<BoxFuture<'static, Result<Batch, HostError>>>,
-    /// PUBLISHes being answered, in the order they came (MQTT 5 section 4.6.0-2).
-    answers: FuturesOrdered<BoxFuture<'static, Answer>>,
+    answers: Answers,
     rate: Rate,
     /// How many QoS 1 and 2 PUBLISHes to the client it may leave unacknowledged.
     window: usize,
@@ -159,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             expiry: connected.expiry,
             token_expires: connected.token_expires,
             reading: None,
-            answers: FuturesOrdered::new(),
+            answers: Answers::default(),
             window: connected.receive_maximum.min(RECEIVE_MAXIMUM).into(),
             last_packet: Instant::now(),
         }
@@ -175,7 +172,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             },
             Err(end) => end,
         };
-        self.finish(end).await;
+        // Boxed, as a session spends next to no time there.
+        Box::pin(self.finish(end)).await;
     }
 
     /// Goes on with a session that was kept.
@@ -206,7 +204,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
         let may_read = self.may_read();
         let deadline = self.deadline(may_read);
-        let answering = !self.answers.is_empty();
         let reading: OptionFuture<_> = self.reading.as_mut().into();
         tokio::select! {
             moved = self.io.transfer(may_read, deadline) => match moved? {
@@ -214,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 io::Moved::Deadline => return self.deadline_passed(),
             },
             () = self.kept.mailbox.ready() => self.take_mail()?,
-            Some(answer) = self.answers.next(), if answering => self.answer(answer)?,
+            Some(answer) = self.answers.next() => self.answer(answer)?,
             Some(batch) = reading => self.read_done(batch)?,
         }
         Ok(())
@@ -273,12 +270,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     async fn handle(&mut self, packet: Incoming) -> Result<(), End> {
         match packet {
-            Incoming::Publish(publish) => return self.publish(publish).await,
+            // Boxed, so that a session that waits is not as large as one that is busy.
+            Incoming::Publish(publish) => return Box::pin(self.publish(publish)).await,
             Incoming::Puback { packet_id } => self.acknowledged(packet_id),
             Incoming::Pubrec { packet_id, refused } => return self.pubrec(packet_id, refused),
             Incoming::Pubrel { packet_id } => return self.pubrel(packet_id),
             Incoming::Pubcomp { packet_id } => self.acknowledged(packet_id),
-            Incoming::Subscribe(subscribe) => return self.subscribe(subscribe).await,
+            Incoming::Subscribe(subscribe) => return Box::pin(self.subscribe(subscribe)).await,
             Incoming::Unsubscribe { packet_id, filters } => {
                 return self.unsubscribe(packet_id, filters);
             }
