@@ -170,11 +170,11 @@ impl Bus {
         }
     }
 
+    /// Gives what `from` could not finish to another member of its group; drops and counts it if there is none.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "for sessions that outlive their connection")
     )]
-    /// Gives what `from` could not finish to another member of its group; drops and counts it if there is none.
     pub(crate) fn reassign(&self, delivery: Delivery, from: SessionId) {
         let dropped = self.subscribers.read().reassign(delivery, from);
         self.metrics.shared_dropped.add(dropped);

@@ -55,6 +55,25 @@ async fn a_router_that_dies_is_replaced_with_all_that_it_served() {
 }
 
 #[tokio::test]
+async fn messages_handed_to_a_dead_router_reach_the_next_in_order() {
+    let bus = bus().await;
+    let (_, mailbox) = listener(&bus, "a");
+    for deaths in 1..=4 {
+        let router = bus.router.borrow().clone().unwrap();
+        router.kill().await;
+        // Nobody has noticed yet.
+        assert!(bus.is_ready());
+        for i in 0..10 {
+            bus.publish(message("a", &i.to_string())).await.unwrap();
+        }
+        let got = arrived(&mailbox, |got| got.len() == 10).await;
+        assert_eq!(payloads(&got).concat(), "0123456789");
+        assert_eq!(bus.metrics.router_restarts.get(), deaths);
+    }
+    bus.stop().await;
+}
+
+#[tokio::test]
 async fn a_router_that_nobody_listens_on_is_replaced_when_it_dies() {
     let bus = bus().await;
     replace_router(&bus, Router::kill).await;
