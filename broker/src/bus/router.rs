@@ -253,14 +253,11 @@ impl Receiver {
 
 #[cfg(test)]
 impl Router {
-    /// Makes the router's thread panic.
+    /// Makes the router's thread panic; it has when this resolves, and no other task need have run since.
     pub(super) async fn kill(&self) {
-        self.link("killer".into())
-            .await
-            .unwrap()
-            .0
-            .publish("\u{e9}", "end")
-            .unwrap();
+        let (mut tx, _rx) = self.link("killer".into()).await.unwrap();
+        // Until nothing is taken any more.
+        while tx.publish("\u{e9}", "end").is_ok() {}
     }
 
     /// Makes the router's thread wait until it is told to go on.
