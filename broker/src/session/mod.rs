@@ -97,7 +97,7 @@ struct Replay {
 /// A connected session.
 struct Session<S> {
     ctx: Arc<Context>,
-    io: Io<S>,
+    io: Box<Io<S>>,
     client: Client,
     kept: Box<Kept>,
     will: Option<Box<Will>>,
@@ -120,7 +120,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let wire = Wire::new(ctx.limits.packet_bytes);
-    let mut io = Io::new(stream, wire, ctx.limits.write_stall);
+    // Boxed, as futures keep room for each place that a value was in.
+    let mut io = Box::new(Io::new(stream, wire, ctx.limits.write_stall));
     let connecting = Box::pin(connect::connect(&ctx, &mut io, peer));
     let connected = tokio::select! {
         done = tokio::time::timeout_at(deadline, connecting) => done.ok(),
@@ -129,8 +130,8 @@ where
     match connected {
         Some(Ok(connected)) => {
             tracing::debug!(%peer, user = %connected.client.identity.username, client_id = ?connected.client.id, goes_on = connected.kept.goes_on, "session began");
-            let session = Session::new(ctx, io, connected);
-            Box::pin(session.run()).await;
+            let session = Box::new(Session::new(ctx, io, connected));
+            session.run().await;
         }
         Some(Err(refusal)) => {
             ctx.metrics.connects_refused.add(1);
@@ -145,7 +146,7 @@ where
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    fn new(ctx: Arc<Context>, io: Io<S>, connected: connect::Connected) -> Self {
+    fn new(ctx: Arc<Context>, io: Box<Io<S>>, connected: connect::Connected) -> Self {
         Self {
             rate: Rate::new(ctx.limits.publishes_per_s),
             ctx,
@@ -162,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         let end = match self.take_up() {
             Ok(()) => loop {
                 match self.turn().await {
