@@ -9,7 +9,7 @@ let client;
 
 const commands = {
   connect({ url, ca, ...options }) {
-    client = mqtt.connect(url, { ...options, ca: readFileSync(ca), reconnectPeriod: 0 });
+    client = mqtt.connect(url, { ...options, ca: ca && readFileSync(ca), reconnectPeriod: 0 });
     client.on('packetreceive', received);
     client.on('message', (topic, payload, { qos, retain, properties = {} }) =>
       emit('message', { topic, payload: payload.toString(), qos, retain, properties }));
@@ -31,11 +31,16 @@ const commands = {
 function received({ cmd, ...packet }) {
   switch (cmd) {
     case 'connack':
-      return emit('connack', { code: packet.reasonCode ?? packet.returnCode, properties: packet.properties ?? {} });
+      return emit('connack', {
+        code: packet.reasonCode ?? packet.returnCode,
+        sessionPresent: packet.sessionPresent,
+        properties: packet.properties ?? {},
+      });
     case 'suback':
       return emit('suback', { codes: packet.granted });
     case 'puback':
-      return emit('puback', { code: packet.reasonCode ?? 0 });
+    case 'pubcomp':
+      return emit(cmd, { code: packet.reasonCode ?? 0 });
     case 'disconnect':
       return emit('disconnect', { code: packet.reasonCode });
   }

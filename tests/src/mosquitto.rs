@@ -78,7 +78,12 @@ impl Mosquitto {
 
     /// `mosquitto_sub` at QoS 1, once the broker has answered the subscription.
     pub async fn subscribe(&self, topics: &[&str]) -> Subscriber {
-        let mut call = self.args(&["-q", "1", "-F", "message %q %r %t %p"]);
+        self.subscribe_at(1, topics).await
+    }
+
+    /// The same at this QoS.
+    pub async fn subscribe_at(&self, qos: u8, topics: &[&str]) -> Subscriber {
+        let mut call = self.args(&["-q", &qos.to_string(), "-F", "message %q %r %t %p"]);
         for topic in topics {
             call.extend(&["-t", topic]);
         }
@@ -91,12 +96,25 @@ impl Mosquitto {
 
     /// `mosquitto_pub` at QoS 1: the reason code of the PUBACK, always 0 in 3.1.1.
     pub async fn publish(&self, topic: &str, payload: &str) -> u8 {
-        let call = self.args(&["-q", "1", "-t", topic, "-m", payload]);
+        self.publish_at(1, topic, payload).await
+    }
+
+    /// The same at this QoS: the reason code of the last answer, 0 at QoS 0.
+    pub async fn publish_at(&self, qos: u8, topic: &str, payload: &str) -> u8 {
+        let call = self.args(&["-q", &qos.to_string(), "-t", topic, "-m", payload]);
         let mut lines = call.start("mosquitto_pub");
+        let answer = match qos {
+            0 => {
+                lines.ended().await;
+                return 0;
+            }
+            1 => "received PUBACK",
+            _ => "received PUBCOMP",
+        };
         // Client null received PUBACK (Mid: 1, RC:135)
         lines
-            .find("a PUBACK", |line| {
-                let (_, code) = line.split_once("received PUBACK")?.1.split_once("RC:")?;
+            .find(answer, |line| {
+                let (_, code) = line.split_once(answer)?.1.split_once("RC:")?;
                 code.trim_end_matches(')').parse().ok()
             })
             .await

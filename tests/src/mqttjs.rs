@@ -40,8 +40,10 @@ impl MqttJs {
             "username": username,
             "password": password,
             "protocolVersion": version.level(),
-            "ca": herald.ca(),
         });
+        // A server without TLS has none.
+        let ca = Some(herald.ca()).filter(|ca| ca.exists());
+        connect["ca"] = json!(ca);
         merge(&mut connect, options);
         client.command(&connect).await;
         client
@@ -92,10 +94,27 @@ impl MqttJs {
 
     /// Publishes at QoS 1 and answers the code of the PUBACK.
     pub async fn publish(&mut self, topic: &str, payload: &str) -> u8 {
-        let command = json!({"command": "publish", "topic": topic, "payload": payload, "qos": 1});
+        self.publish_at(1, topic, payload).await
+    }
+
+    /// Publishes at this QoS and answers the code of the last answer, 0 at QoS 0.
+    pub async fn publish_at(&mut self, qos: u8, topic: &str, payload: &str) -> u8 {
+        self.publish_with(topic, payload, json!({"qos": qos})).await
+    }
+
+    /// Publishes with MQTT.js's `options`, of which `qos` must be one, and answers the code of the last answer.
+    pub async fn publish_with(&mut self, topic: &str, payload: &str, options: Value) -> u8 {
+        let answer = match options["qos"].as_u64() {
+            Some(0) => None,
+            Some(1) => Some("puback"),
+            _ => Some("pubcomp"),
+        };
+        let mut command = json!({"command": "publish", "topic": topic, "payload": payload});
+        merge(&mut command, options);
         self.command(&command).await;
-        let puback = self.event("puback").await;
-        puback["code"].as_u64().unwrap().try_into().unwrap()
+        let Some(answer) = answer else { return 0 };
+        let code = self.event(answer).await["code"].as_u64();
+        code.unwrap().try_into().unwrap()
     }
 
     /// The next message.

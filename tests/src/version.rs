@@ -22,6 +22,12 @@ impl Version {
         }
     }
 
+    /// Whether there are reasons, properties, and a DISCONNECT from the server.
+    #[must_use]
+    pub fn is_v5(self) -> bool {
+        self == Self::V5
+    }
+
     /// CONNACK for a client that may not connect.
     #[must_use]
     pub fn connect_refused(self) -> u8 {

@@ -1,21 +1,40 @@
 //! Packets from bytes: what the broker sends.
 
+use super::Property;
 use crate::Version;
 
 /// A packet from the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
     /// CONNACK (section 3.2).
-    Connack {
-        /// Return code, or reason code.
-        code: u8,
-        /// Whether the broker goes on with a session it knew.
-        session_present: bool,
-    },
+    Connack(Connack),
     /// PUBLISH (section 3.3).
     Publish(Publish),
     /// PUBACK (section 3.4).
     Puback {
+        /// Packet identifier.
+        id: u16,
+        /// Reason code; always 0 in 3.1.1.
+        code: u8,
+        /// MQTT 5: properties.
+        properties: Vec<Property>,
+    },
+    /// PUBREC (section 3.5).
+    Pubrec {
+        /// Packet identifier.
+        id: u16,
+        /// Reason code; always 0 in 3.1.1.
+        code: u8,
+        /// MQTT 5: properties.
+        properties: Vec<Property>,
+    },
+    /// PUBREL (section 3.6).
+    Pubrel {
+        /// Packet identifier.
+        id: u16,
+    },
+    /// PUBCOMP (section 3.7).
+    Pubcomp {
         /// Packet identifier.
         id: u16,
         /// Reason code; always 0 in 3.1.1.
@@ -28,6 +47,13 @@ pub enum Packet {
         /// A code for each filter.
         codes: Vec<u8>,
     },
+    /// UNSUBACK (section 3.11).
+    Unsuback {
+        /// Packet identifier.
+        id: u16,
+        /// A code for each filter; none in 3.1.1.
+        codes: Vec<u8>,
+    },
     /// PINGRESP (section 3.13).
     Pingresp,
     /// DISCONNECT (MQTT 5 section 3.14).
@@ -37,6 +63,17 @@ pub enum Packet {
     },
     /// Anything else, by its first byte.
     Other(u8),
+}
+
+/// A CONNACK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connack {
+    /// Return code, or reason code.
+    pub code: u8,
+    /// Whether the broker goes on with a session it knew.
+    pub session_present: bool,
+    /// MQTT 5: properties.
+    pub properties: Vec<Property>,
 }
 
 /// A PUBLISH from the broker.
@@ -52,14 +89,31 @@ pub struct Publish {
     pub retain: bool,
     /// The DUP flag.
     pub dup: bool,
-    /// Packet identifier, for QoS 1.
+    /// Packet identifier, for QoS 1 and 2.
     pub id: Option<u16>,
-    /// User properties, in order.
-    pub user: Vec<(String, String)>,
+    /// MQTT 5: properties, in order.
+    pub properties: Vec<Property>,
+}
+
+impl Publish {
+    /// Subscription identifiers, sorted.
+    #[must_use]
+    pub fn identifiers(&self) -> Vec<u32> {
+        let mut all: Vec<u32> = self.properties.iter().filter_map(identifier).collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+fn identifier(property: &Property) -> Option<u32> {
+    match property {
+        Property::SubscriptionIdentifier(id) => Some(*id),
+        _ => None,
+    }
 }
 
 /// What is left to read of a packet.
-struct Rest<'a>(&'a [u8]);
+pub(super) struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
     fn take(&mut self, n: usize) -> &'a [u8] {
@@ -68,56 +122,50 @@ impl<'a> Rest<'a> {
         taken
     }
 
-    fn byte(&mut self) -> u8 {
+    pub(super) fn byte(&mut self) -> u8 {
         self.take(1)[0]
     }
 
-    fn u16(&mut self) -> u16 {
+    pub(super) fn u16(&mut self) -> u16 {
         u16::from_be_bytes(self.take(2).try_into().unwrap())
     }
 
-    fn string(&mut self) -> String {
-        let length = self.u16().into();
-        String::from_utf8(self.take(length).to_vec()).unwrap()
+    pub(super) fn u32(&mut self) -> u32 {
+        u32::from_be_bytes(self.take(4).try_into().unwrap())
     }
 
-    fn varint(&mut self) -> usize {
+    pub(super) fn binary(&mut self) -> Vec<u8> {
+        let length = self.u16().into();
+        self.take(length).to_vec()
+    }
+
+    pub(super) fn string(&mut self) -> String {
+        String::from_utf8(self.binary()).unwrap()
+    }
+
+    pub(super) fn varint(&mut self) -> usize {
         let (used, value) = varint(self.0).unwrap();
         self.take(used);
         value
     }
 
-    /// Reads the properties (MQTT 5 section 2.2.2) and answers those of the user.
-    fn properties(&mut self) -> Vec<(String, String)> {
+    /// Properties (MQTT 5 section 2.2.2). Some packets leave them out when there are none.
+    fn properties(&mut self) -> Vec<Property> {
+        if self.0.is_empty() {
+            return vec![];
+        }
         let length = self.varint();
         let mut rest = Rest(self.take(length));
-        let mut user = vec![];
+        let mut all = vec![];
         while !rest.0.is_empty() {
-            match rest.byte() {
-                0x01 | 0x17 | 0x19 | 0x24 | 0x25 | 0x28..=0x2A => {
-                    rest.byte();
-                }
-                0x13 | 0x21..=0x23 => {
-                    rest.u16();
-                }
-                0x02 | 0x11 | 0x18 | 0x27 => {
-                    rest.take(4);
-                }
-                0x0B => {
-                    rest.varint();
-                }
-                0x26 => user.push((rest.string(), rest.string())),
-                0x03 | 0x08 | 0x12 | 0x15 | 0x1A | 0x1C | 0x1F => {
-                    rest.string();
-                }
-                0x09 | 0x16 => {
-                    let length = rest.u16().into();
-                    rest.take(length);
-                }
-                unknown => panic!("no such property: {unknown:#04x}"),
-            }
+            all.push(Property::read(&mut rest));
         }
-        user
+        all
+    }
+
+    /// The reason code of an acknowledgement, which leaves 0 out.
+    fn code(&mut self) -> u8 {
+        if self.0.is_empty() { 0 } else { self.byte() }
     }
 }
 
@@ -148,30 +196,41 @@ fn parse(version: Version, first: u8, mut rest: Rest) -> Packet {
         2 => {
             let session_present = rest.byte() == 1;
             let code = rest.byte();
-            Packet::Connack {
+            Packet::Connack(Connack {
                 code,
                 session_present,
-            }
+                properties: rest.properties(),
+            })
         }
         3 => Packet::Publish(publish(version, first, rest)),
-        4 => {
-            let id = rest.u16();
-            let code = if rest.0.is_empty() { 0 } else { rest.byte() };
-            Packet::Puback { id, code }
-        }
-        9 => {
+        4 => Packet::Puback {
+            id: rest.u16(),
+            code: rest.code(),
+            properties: rest.properties(),
+        },
+        5 => Packet::Pubrec {
+            id: rest.u16(),
+            code: rest.code(),
+            properties: rest.properties(),
+        },
+        6 => Packet::Pubrel { id: rest.u16() },
+        7 => Packet::Pubcomp {
+            id: rest.u16(),
+            code: rest.code(),
+        },
+        9 | 11 => {
             let id = rest.u16();
             if version == Version::V5 {
                 rest.properties();
             }
             let codes = rest.0.to_vec();
-            Packet::Suback { id, codes }
+            match first >> 4 {
+                9 => Packet::Suback { id, codes },
+                _ => Packet::Unsuback { id, codes },
+            }
         }
         13 => Packet::Pingresp,
-        14 => {
-            let code = if rest.0.is_empty() { 0 } else { rest.byte() };
-            Packet::Disconnect { code }
-        }
+        14 => Packet::Disconnect { code: rest.code() },
         _ => Packet::Other(first),
     }
 }
@@ -180,7 +239,7 @@ fn publish(version: Version, first: u8, mut rest: Rest) -> Publish {
     let qos = first >> 1 & 3;
     let topic = rest.string();
     let id = (qos > 0).then(|| rest.u16());
-    let user = match version {
+    let properties = match version {
         Version::V311 => vec![],
         Version::V5 => rest.properties(),
     };
@@ -191,6 +250,6 @@ fn publish(version: Version, first: u8, mut rest: Rest) -> Publish {
         retain: first & 1 == 1,
         dup: first & 8 == 8,
         id,
-        user,
+        properties,
     }
 }

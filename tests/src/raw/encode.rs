@@ -1,25 +1,28 @@
 //! Packets as bytes: what a client sends.
 
-use super::Connect;
+use super::{Connect, Message, Property};
 use crate::Version;
 
-/// User property "after" of a SUBSCRIBE.
-const USER_PROPERTY: u8 = 0x26;
-
-/// Appends a UTF-8 string (section 1.5.4) or binary data (section 1.5.6).
-fn string(out: &mut Vec<u8>, bytes: &[u8]) {
+/// Binary data (section 1.5.6).
+pub(super) fn binary(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap();
-    out.extend(length.to_be_bytes());
-    out.extend(bytes);
+    [&length.to_be_bytes(), bytes].concat()
 }
 
-/// Appends a variable byte integer (section 1.5.5).
-fn varint(out: &mut Vec<u8>, mut value: usize) {
+/// A UTF-8 string (section 1.5.4).
+pub(super) fn string(text: &str) -> Vec<u8> {
+    binary(text.as_bytes())
+}
+
+/// A variable byte integer (section 1.5.5).
+pub(super) fn varint(mut value: usize) -> Vec<u8> {
+    let mut out = vec![];
     loop {
         let low = u8::try_from(value % 128).unwrap();
         value /= 128;
         if value == 0 {
-            return out.push(low);
+            out.push(low);
+            return out;
         }
         out.push(low | 0x80);
     }
@@ -27,18 +30,19 @@ fn varint(out: &mut Vec<u8>, mut value: usize) {
 
 /// A whole packet.
 pub(super) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
-    let mut out = vec![first];
-    varint(&mut out, body.len());
-    out.extend(body);
-    out
+    [&[first][..], &varint(body.len()), body].concat()
 }
 
-/// Appends the properties that a version 5 packet has there.
-fn properties(out: &mut Vec<u8>, version: Version, properties: &[u8]) {
-    if version == Version::V5 {
-        varint(out, properties.len());
-        out.extend(properties);
+/// The properties that a version 5 packet has there; nothing in 3.1.1.
+fn properties<'a>(version: Version, all: impl IntoIterator<Item = &'a Property>) -> Vec<u8> {
+    if version == Version::V311 {
+        return vec![];
     }
+    let mut body = vec![];
+    for property in all {
+        property.append(&mut body);
+    }
+    [varint(body.len()), body].concat()
 }
 
 /// CONNECT (section 3.1).
@@ -47,28 +51,23 @@ pub(super) fn connect(version: Version, connect: &Connect) -> Vec<u8> {
     if let Some(will) = &connect.will {
         flags |= 0b100 | will.qos << 3 | u8::from(will.retain) << 5;
     }
-    let mut body = vec![];
-    string(&mut body, b"MQTT");
+    let mut body = string("MQTT");
     body.extend([version.level(), flags]);
     body.extend(connect.keep_alive_s.to_be_bytes());
-    let mut props = vec![];
-    if let Some(maximum) = connect.receive_maximum {
-        props.push(0x21);
-        props.extend(maximum.to_be_bytes());
-    }
-    if let Some(maximum) = connect.maximum_packet_size {
-        props.push(0x27);
-        props.extend(maximum.to_be_bytes());
-    }
-    properties(&mut body, version, &props);
-    string(&mut body, connect.client_id.as_bytes());
+    let maxima = [
+        connect.receive_maximum.map(Property::ReceiveMaximum),
+        connect.maximum_packet_size.map(Property::MaximumPacketSize),
+    ];
+    let more = maxima.iter().flatten();
+    body.extend(properties(version, more.chain(&connect.properties)));
+    body.extend(string(&connect.client_id));
     if let Some(will) = &connect.will {
-        properties(&mut body, version, &[]);
-        string(&mut body, will.topic.as_bytes());
-        string(&mut body, will.payload.as_bytes());
+        body.extend(properties(version, &will.properties));
+        body.extend(string(&will.topic));
+        body.extend(string(&will.payload));
     }
-    string(&mut body, connect.username.as_bytes());
-    string(&mut body, connect.password.as_bytes());
+    body.extend(string(&connect.username));
+    body.extend(string(&connect.password));
     packet(0x10, &body)
 }
 
@@ -77,43 +76,46 @@ pub(super) fn subscribe(
     version: Version,
     id: u16,
     filters: &[(&str, u8)],
-    after: Option<&str>,
+    with: &[Property],
 ) -> Vec<u8> {
     let mut body = id.to_be_bytes().to_vec();
-    let mut user = vec![];
-    if let Some(after) = after {
-        user.push(USER_PROPERTY);
-        string(&mut user, b"after");
-        string(&mut user, after.as_bytes());
-    }
-    properties(&mut body, version, &user);
+    body.extend(properties(version, with));
     for (filter, options) in filters {
-        string(&mut body, filter.as_bytes());
+        body.extend(string(filter));
         body.push(*options);
     }
     packet(0x82, &body)
 }
 
-/// PUBLISH (section 3.3); `id` is for QoS 1.
-pub(super) fn publish(
-    version: Version,
-    id: Option<u16>,
-    topic: &str,
-    payload: &[u8],
-    retain: bool,
-) -> Vec<u8> {
-    let mut body = vec![];
-    string(&mut body, topic.as_bytes());
+/// UNSUBSCRIBE (section 3.10).
+pub(super) fn unsubscribe(version: Version, id: u16, filter: &str) -> Vec<u8> {
+    let mut body = id.to_be_bytes().to_vec();
+    body.extend(properties(version, []));
+    body.extend(string(filter));
+    packet(0xA2, &body)
+}
+
+/// PUBLISH (section 3.3); `id` is for QoS 1 and 2.
+pub(super) fn publish(version: Version, id: Option<u16>, message: &Message) -> Vec<u8> {
+    let mut body = string(&message.topic);
     if let Some(id) = id {
         body.extend(id.to_be_bytes());
     }
-    properties(&mut body, version, &[]);
-    body.extend(payload);
-    let qos = u8::from(id.is_some());
-    packet(0x30 | qos << 1 | u8::from(retain), &body)
+    body.extend(properties(version, &message.properties));
+    body.extend(message.payload.as_bytes());
+    let flags = u8::from(message.dup) << 3 | message.qos << 1 | u8::from(message.retain);
+    packet(0x30 | flags, &body)
 }
 
-/// PUBACK (section 3.4).
-pub(super) fn puback(id: u16) -> Vec<u8> {
-    packet(0x40, &id.to_be_bytes())
+/// DISCONNECT (section 3.14), in MQTT 5 with this reason.
+pub(super) fn disconnect(version: Version, code: u8, with: &[Property]) -> Vec<u8> {
+    match version {
+        Version::V311 => packet(0xE0, &[]),
+        Version::V5 => packet(0xE0, &[vec![code], properties(version, with)].concat()),
+    }
+}
+
+/// PUBACK, PUBREC, PUBREL, PUBCOMP (sections 3.4 to 3.7), by their first byte.
+pub(super) fn acknowledgement(first: u8, id: u16) -> Vec<u8> {
+    packet(first, &id.to_be_bytes())
 }

@@ -1,6 +1,10 @@
 //! A send is on disk, then processed, and its owner hears of it.
 
-use herald_tests::{Herald, Http, Mosquitto, Transport, Version, password, raw::Raw, within};
+use herald_tests::{
+    Herald, Http, Mosquitto, Transport, Version, password,
+    raw::{Property, Raw},
+    within,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -147,7 +151,7 @@ async fn mqtt_5_carries_the_number_and_can_start_behind_one() {
     let filters = filters.each_ref().map(|(f, qos)| (f.as_str(), *qos));
     assert_eq!(raw.subscribe_all(&filters, Some("1")).await, [1]);
     let publish = raw.take().await;
-    assert_eq!(publish.user, [("seq".to_owned(), "2".to_owned())]);
+    assert!(publish.properties.contains(&Property::user("seq", "2")));
     assert_eq!(parse(&publish.payload), notified(2, "two"));
     assert_eq!(taken(&mut raw, 1).await, [notified(3, "three")]);
     // What was acknowledged can be read again.
