@@ -91,10 +91,7 @@ impl Accept {
     }
 }
 
-async fn handshake(
-    stream: TcpStream,
-    tls: Option<TlsAcceptor>,
-) -> io::Result<Stream> {
+async fn handshake(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Stream> {
     stream.set_nodelay(true)?;
     match tls {
         Some(tls) => Ok(Either::Left(Box::new(tls.accept(stream).await?))),
