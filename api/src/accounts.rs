@@ -8,7 +8,9 @@ use std::{
 };
 
 use herald_acl::{Role, Username};
-use herald_store::{CreateUser, Scopes, Store, StoreError, Timestamp, Token, User, UserId};
+use herald_store::{
+    CreateUser, Scopes, Store, StoreError, Timestamp, Token, UpdateUser, User, UserId, UserUpdate,
+};
 
 use crate::{
     passwords::{PasswordError, Passwords, Turn},
@@ -96,6 +98,16 @@ impl fmt::Debug for IssuedToken {
             .field("token", &self.token)
             .finish_non_exhaustive()
     }
+}
+
+/// What is to change of an account; `None` stays as it is.
+#[derive(Default)]
+pub(crate) struct AccountUpdate<'a> {
+    pub(crate) role: Option<Role>,
+    pub(crate) disabled: Option<bool>,
+    pub(crate) password: Option<&'a str>,
+    /// The hash of the secret of the browser session that a new password does not end.
+    pub(crate) keep_session: Option<&'a str>,
 }
 
 /// Checks passwords and tokens, and creates accounts. One per process: it holds the counters of failed sign-ins.
@@ -199,12 +211,61 @@ impl Accounts {
     /// Replaces a user's password and ends the user's browser sessions. Answers whether there is such a user. Errors:
     /// [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`].
     pub async fn set_password(&self, user: &UserId, password: &str) -> Result<bool, AccountError> {
-        check_new_password(password)?;
-        let hash = self.passwords.turn().await?.hash(password).await?;
+        let update = AccountUpdate {
+            password: Some(password),
+            ..AccountUpdate::default()
+        };
+        let updated = self.update(user, update).await?;
+        Ok(matches!(updated, UpdateUser::Updated(_)))
+    }
+
+    /// Changes an account. Errors: [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`].
+    pub(crate) async fn update(
+        &self,
+        user: &UserId,
+        update: AccountUpdate<'_>,
+    ) -> Result<UpdateUser, AccountError> {
+        let password_hash = match update.password {
+            Some(password) => {
+                check_new_password(password)?;
+                Some(self.passwords.turn().await?.hash(password).await?)
+            }
+            None => None,
+        };
+        let update = UserUpdate {
+            role: update.role,
+            disabled: update.disabled,
+            password_hash,
+            keep_session: update.keep_session.map(str::to_owned),
+        };
         Ok(self
             .store
-            .set_password(user, &hash, None, Timestamp::now())
+            .update_user(user, update, Timestamp::now())
             .await?)
+    }
+
+    /// Replaces the password of a user who knows the `current` one, and ends the user's browser sessions except
+    /// `keep_session`. Throttled by `address` as [`Accounts::login`] is. Answers whether `current` was right. Errors:
+    /// [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`], [`AccountError::Throttled`].
+    pub(crate) async fn change_password(
+        &self,
+        username: &Username,
+        current: &str,
+        new: &str,
+        address: IpAddr,
+        keep_session: Option<&str>,
+    ) -> Result<bool, AccountError> {
+        check_new_password(new)?;
+        let Some(user) = self.login(username.as_str(), current, address).await? else {
+            return Ok(false);
+        };
+        let update = AccountUpdate {
+            password: Some(new),
+            keep_session,
+            ..AccountUpdate::default()
+        };
+        let updated = self.update(&user.id, update).await?;
+        Ok(matches!(updated, UpdateUser::Updated(_)))
     }
 
     /// Creates the administrator `admin` with the password `admin` if there is no account at all, and answers

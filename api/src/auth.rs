@@ -47,6 +47,25 @@ impl Example for Login {
     }
 }
 
+/// A new password, and the proof that its owner asks for it.
+#[derive(Object)]
+#[oai(example)]
+struct NewPassword {
+    /// The password until now.
+    current: Password,
+    /// 8 to 1024 bytes, not starting with `hrld_`.
+    new: Password,
+}
+
+impl Example for NewPassword {
+    fn example() -> Self {
+        Self {
+            current: Password("correct horse battery staple".into()),
+            new: Password("another horse battery staple".into()),
+        }
+    }
+}
+
 /// Who is signed in.
 #[derive(Object)]
 #[oai(rename = "Session")]
@@ -130,6 +149,42 @@ impl AuthApi {
             user: caller.user.into(),
             csrf_token: caller.session.map(|session| session.csrf_token),
         }))
+    }
+
+    /// Change the own password
+    ///
+    /// Ends the user's other browser sessions, and within a second the MQTT sessions that were signed in by the old
+    /// password. Tokens stay. Errors: 401 `invalid_credentials`, 422 `invalid`, 429 `too_many_attempts` as for signing
+    /// in.
+    #[oai(
+        path = "/auth/password",
+        method = "put",
+        operation_id = "changePassword"
+    )]
+    async fn password(
+        &self,
+        caller: Caller,
+        request: &Request,
+        passwords: Json<NewPassword>,
+    ) -> Result<Done, ApiError> {
+        let keep = caller.session.as_ref();
+        let changed = self
+            .0
+            .accounts
+            .change_password(
+                &caller.user.username,
+                &passwords.current,
+                &passwords.new,
+                peer(request),
+                keep.map(|session| session.secret_hash.as_str()),
+            )
+            .await?;
+        if !changed {
+            let detail = "The current password is wrong.";
+            return Err(ApiError::new(Code::InvalidCredentials, detail));
+        }
+        tracing::info!(user = %caller.user.username, "a password was changed by its owner");
+        Ok(Done::Done)
     }
 
     /// Get ready for MQTT

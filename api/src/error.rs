@@ -33,6 +33,8 @@ pub(crate) enum Code {
     MethodNotAllowed,
     RequestTimeout,
     UsernameTaken,
+    LastAdministrator,
+    TooManyRules,
     IdempotencyKeyReused,
     TooLarge,
     UnsupportedMediaType,
@@ -53,7 +55,10 @@ impl Code {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::UsernameTaken | Self::IdempotencyKeyReused => StatusCode::CONFLICT,
+            Self::UsernameTaken
+            | Self::LastAdministrator
+            | Self::TooManyRules
+            | Self::IdempotencyKeyReused => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,

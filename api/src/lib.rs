@@ -3,10 +3,11 @@
 //! [`routes`] makes one endpoint of it all, for any poem server. [`Accounts`] is the part that knows passwords and
 //! tokens; MQTT and the command line use it too.
 
+mod access;
 mod accounts;
-mod admin;
 mod auth;
 mod body_limit;
+mod delay;
 mod description;
 mod docs_page;
 mod error;
@@ -20,6 +21,8 @@ mod origin;
 mod page;
 mod passwords;
 mod problems;
+mod rule;
+mod rules;
 mod secret;
 mod security_headers;
 mod session;
@@ -29,6 +32,7 @@ mod text;
 mod throttle;
 mod tokens;
 mod user;
+mod users;
 
 use std::sync::Arc;
 
@@ -65,7 +69,9 @@ pub fn routes(
             tokens::TokensApi(Arc::clone(&state)),
             messages::MessagesApi(Arc::clone(&state)),
             notifications::NotificationsApi(Arc::clone(&state)),
-            admin::AdminApi(Arc::clone(&state)),
+            delay::DelayApi(Arc::clone(&state)),
+            users::UsersApi(Arc::clone(&state)),
+            rules::RulesApi(Arc::clone(&state)),
         ),
         "Herald",
         env!("CARGO_PKG_VERSION"),

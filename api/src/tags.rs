@@ -13,6 +13,8 @@ pub(crate) enum Tag {
     Messages,
     /// The inbox without MQTT.
     Notifications,
-    /// For administrators.
+    /// For administrators: accounts, and how long messages wait.
     Admin,
+    /// For administrators: who may publish and subscribe to what.
+    Access,
 }

@@ -1,10 +1,15 @@
 //! A user, as clients see one.
 
-use herald_acl::Role;
+use herald_acl::{Role, Username};
 use herald_store::User;
 use poem_openapi::{Enum, Object};
 
-use crate::text::DateTime;
+use crate::{error::ApiError, text::DateTime};
+
+/// The username that a client has given, or what is wrong with it.
+pub(crate) fn username(text: &str) -> Result<Username, ApiError> {
+    Username::parse(text).map_err(|error| ApiError::invalid(error.to_string()))
+}
 
 /// What an account may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]

@@ -81,7 +81,9 @@ impl Registry {
         limit: usize,
     ) -> Result<Entered, TooManySessions> {
         let mut state = self.state.lock();
-        let entries = state.users.entry(identity.username.clone()).or_default();
+        let entries = state.users.entry(identity.username.clone());
+        // Most users have one session.
+        let entries = entries.or_insert_with(|| Vec::with_capacity(1));
         if let Some(old) = entries.iter_mut().find(|e| e.client_id == *client_id) {
             let (claim, claimed) = oneshot::channel();
             old.credential = identity.credential.clone();

@@ -26,9 +26,12 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// From accept to the end of all handshakes: TLS, WebSocket upgrade, MQTT CONNECT.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// TLS is boxed: a connection without it should not be as large.
+type Stream = Either<Box<TlsStream<TcpStream>>, TcpStream>;
+
 /// A connection, which is counted until it is dropped.
 pub(crate) struct Connection {
-    stream: Either<TlsStream<TcpStream>, TcpStream>,
+    stream: Stream,
     _counted: Counted,
 }
 
@@ -69,8 +72,9 @@ impl Accept {
             let (tls, stop, serve) = (self.tls.clone(), self.stop.clone(), serve.clone());
             self.tasks.spawn(async move {
                 let deadline = Instant::now() + HANDSHAKE;
-                let shaken = stop.run_until_cancelled(timeout_at(deadline, handshake(stream, tls)));
-                match shaken.await {
+                // Boxed, so that the task is not as large as a handshake once it is over.
+                let shaking = Box::pin(timeout_at(deadline, handshake(stream, tls)));
+                match stop.run_until_cancelled(shaking).await {
                     Some(Ok(Ok(stream))) => {
                         let connection = Connection {
                             stream,
@@ -87,13 +91,10 @@ impl Accept {
     }
 }
 
-async fn handshake(
-    stream: TcpStream,
-    tls: Option<TlsAcceptor>,
-) -> io::Result<Either<TlsStream<TcpStream>, TcpStream>> {
+async fn handshake(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Stream> {
     stream.set_nodelay(true)?;
     match tls {
-        Some(tls) => Ok(Either::Left(tls.accept(stream).await?)),
+        Some(tls) => Ok(Either::Left(Box::new(tls.accept(stream).await?))),
         None => Ok(Either::Right(stream)),
     }
 }

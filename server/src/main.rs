@@ -11,6 +11,7 @@ mod data_dir;
 mod host;
 mod http;
 mod logging;
+mod open_files;
 mod rights;
 mod run_file;
 mod serve;

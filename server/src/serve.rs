@@ -25,7 +25,7 @@ use crate::{
     connections::Connections,
     data_dir, host,
     host::Host,
-    http,
+    http, open_files,
     rights::Rights,
     run_file::{Addresses, RunFile},
     signals::Signals,
@@ -53,6 +53,7 @@ struct Sockets {
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+    open_files::raise_limit(config.limits.connections);
     data_dir::create(&config.data_dir)?;
     let _lock = data_dir::lock(&config.data_dir)?;
     RunFile::forget(&config.data_dir);

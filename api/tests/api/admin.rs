@@ -8,18 +8,48 @@ async fn set_delay(browser: &Browser<'_>, delay: Value) -> Answer {
     call.json(delay).send().await
 }
 
+const OPERATIONS: [(Method, &str); 13] = [
+    (Method::GET, "/api/v1/admin/delay"),
+    (Method::PUT, "/api/v1/admin/delay"),
+    (Method::GET, "/api/v1/admin/users"),
+    (Method::POST, "/api/v1/admin/users"),
+    (Method::GET, "/api/v1/admin/users/alice"),
+    (Method::PATCH, "/api/v1/admin/users/alice"),
+    (Method::DELETE, "/api/v1/admin/users/alice"),
+    (Method::GET, "/api/v1/admin/acl/rules"),
+    (Method::POST, "/api/v1/admin/acl/rules"),
+    (Method::GET, "/api/v1/admin/acl/rules/builtin-inbox"),
+    (Method::PUT, "/api/v1/admin/acl/rules/builtin-inbox"),
+    (Method::DELETE, "/api/v1/admin/acl/rules/builtin-inbox"),
+    (Method::POST, "/api/v1/admin/acl/check"),
+];
+
 #[tokio::test]
 async fn only_administrators_may_enter() {
     let herald = Herald::start().await;
     let alice = herald.browser("alice").await;
-    for (method, path) in [
-        (Method::GET, "/api/v1/admin/delay"),
-        (Method::PUT, "/api/v1/admin/delay"),
-        (Method::GET, "/api/v1/admin/users"),
-        (Method::POST, "/api/v1/admin/users"),
-    ] {
+    for (method, path) in OPERATIONS {
+        let nobody = herald.call(method.clone(), path).json(json!({}));
+        let answer = nobody.send().await;
+        answer.expect_problem(401, "unauthenticated");
         let call = alice.call(method, path).json(json!({}));
         call.send().await.expect_problem(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn an_administrators_page_must_send_the_csrf_token_with_what_changes_something() {
+    let herald = Herald::start().await;
+    let admin = herald.admin().await;
+    for (method, path) in OPERATIONS {
+        if method == Method::GET {
+            continue;
+        }
+        let call = herald.call(method, path).header("cookie", &admin.cookie);
+        call.json(json!({}))
+            .send()
+            .await
+            .expect_problem(403, "csrf");
     }
 }
 

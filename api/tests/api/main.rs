@@ -12,4 +12,7 @@ mod messages;
 mod mqtt_ws;
 mod notifications;
 mod openapi;
+mod password;
+mod rules;
 mod tokens;
+mod users;

@@ -5,11 +5,13 @@
 //! So what clients do cannot make it grow. Which subscriber of a scope gets a message is decided here, by the filter that
 //! the ACL granted. If the router dies nonetheless, the [supervisor] puts another in its place.
 
+mod dirty;
 mod frame;
 mod groups;
 mod message;
 mod retained;
 mod router;
+mod saver;
 mod subscribers;
 mod supervisor;
 #[cfg(test)]
@@ -24,7 +26,7 @@ use std::{
 };
 
 use herald_acl::TopicFilter;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use tokio::{
     sync::{
         mpsc::{self, error::TrySendError},
@@ -37,8 +39,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{host::Retain, mailbox::Delivery, mailbox::Mailbox, metrics::Metrics};
 
 pub(crate) use message::Message;
-use retained::Retained;
 use router::Router;
+use saver::Kept;
+pub(crate) use saver::Saving;
 use subscribers::Subscribers;
 use supervisor::{Links, Supervisor};
 
@@ -75,7 +78,7 @@ pub(crate) enum BusError {
 /// The shared plane of one broker.
 pub(crate) struct Bus {
     subscribers: Arc<RwLock<Subscribers>>,
-    retained: Mutex<Retained>,
+    kept: Kept,
     queue: mpsc::Sender<Arc<Message>>,
     /// The router that runs.
     router: watch::Receiver<Option<Router>>,
@@ -85,11 +88,16 @@ pub(crate) struct Bus {
 }
 
 impl Bus {
-    /// Starts the router and the task that publishes to it.
+    /// Loads what `retain` kept, and starts the router, the task that publishes to it and the one that saves.
     pub(crate) async fn start(
         metrics: Arc<Metrics>,
-        _retain: Arc<dyn Retain>,
+        retain: Arc<dyn Retain>,
     ) -> Result<Self, BusError> {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (kept, save) = Kept::load(retain, stop.clone()).await.map_err(|e| {
+            tracing::error!(error = %e, "retained messages cannot be loaded");
+            BusError::Unavailable
+        })?;
         let subscribers = Arc::<RwLock<Subscribers>>::default();
         let links = Links {
             subscribers: subscribers.clone(),
@@ -99,11 +107,11 @@ impl Bus {
         let (supervise, router) = Supervisor::start(messages, links)
             .await
             .map_err(|_| BusError::Unavailable)?;
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(save);
         tasks.spawn(stop.clone().run_until_cancelled_owned(supervise));
         Ok(Self {
             subscribers,
-            retained: Mutex::default(),
+            kept,
             queue,
             router,
             tasks,
@@ -112,18 +120,22 @@ impl Bus {
         })
     }
 
-    /// Publishes `message` to all who subscribed, and keeps it if it is to be retained.
-    pub(crate) async fn publish(&self, message: Message) -> Result<(), BusError> {
+    /// Publishes `message` to all who subscribed, and makes it its topic's retained message if it is to be. That is not
+    /// durable before what is answered is [done](Saving::done), nor need its sender wait: the order is that of the calls.
+    pub(crate) async fn publish(&self, message: Message) -> Result<Option<Saving>, BusError> {
         let message = Arc::new(message);
-        if message.retain {
-            self.retained.lock().set(&message)?;
-        }
+        let saving = if message.retain {
+            self.kept.set(&message)?
+        } else {
+            None
+        };
         match self.queue.try_send(message) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(saving),
             Err(TrySendError::Full(message)) => timeout(PATIENCE, self.queue.send(message))
                 .await
                 .ok()
                 .and_then(Result::ok)
+                .map(|()| saving)
                 .ok_or(BusError::Unavailable),
             Err(TrySendError::Closed(_)) => Err(BusError::Unavailable),
         }
@@ -174,7 +186,7 @@ impl Bus {
         after: Option<&str>,
         limit: usize,
     ) -> Vec<Arc<Message>> {
-        self.retained.lock().matching(filter, after, limit)
+        self.kept.matching(filter, after, limit)
     }
 
     /// Whether messages are handed to a router right now.
@@ -182,7 +194,8 @@ impl Bus {
         !self.queue.is_closed() && self.router.borrow().is_some()
     }
 
-    /// Ends the tasks.
+    /// Ends the tasks; what is retained and not saved is, if that does not take too long. The
+    /// router's thread stays, with nothing to do, until the process ends.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();

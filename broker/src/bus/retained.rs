@@ -4,37 +4,124 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use herald_acl::TopicFilter;
 
-use super::{BusError, Message};
-use crate::limits::{RETAINED_BYTES, RETAINED_MESSAGES};
+use super::{BusError, Message, dirty::Dirty, frame};
+use crate::{
+    host::{RetainedChange, RetainedMessage},
+    limits::{RETAINED_BYTES, RETAINED_MESSAGES},
+};
 
-/// Bounded by count and bytes.
+/// Topics saved at once.
+const BATCH_TOPICS: usize = 256;
+
+/// Bytes saved at once; one message at least.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// What is retained now, and which of it is not saved. Bounded by count and bytes.
 #[derive(Default)]
 pub(super) struct Retained {
     by_topic: BTreeMap<String, Arc<Message>>,
     bytes: usize,
+    dirty: Dirty,
+}
+
+/// Some topics at one moment.
+pub(super) struct Part {
+    topics: Vec<Arc<str>>,
+    /// The number of the last change at that moment.
+    at: u64,
 }
 
 impl Retained {
-    /// Sets, replaces, or (with an empty payload) clears the message of its topic (MQTT 5 section 3.3.1.3).
-    pub(super) fn set(&mut self, message: &Arc<Message>) -> Result<(), BusError> {
+    /// Takes what was kept. What is no message any more is left where it is, what has expired is cleared.
+    pub(super) fn load(&mut self, kept: Vec<RetainedMessage>) {
+        for kept in kept {
+            let topic = kept.topic.clone();
+            match frame::from_kept(kept) {
+                Ok(message) if message.expired() => {
+                    if self.dirty.has_room(&topic) {
+                        self.dirty.note(&topic);
+                    }
+                }
+                Ok(message) if self.has_room(self.size_of(&topic), message.size()) => {
+                    self.insert(Arc::new(message));
+                }
+                Ok(_) => tracing::error!(topic, "too many retained messages are kept; skipped"),
+                Err(e) => tracing::error!(topic, error = e, "a kept message is none; skipped"),
+            }
+        }
+    }
+
+    /// Sets, replaces, or (with an empty payload) clears the message of its topic (MQTT 5 section 3.3.1.3). Answers the
+    /// number of the change that is to be saved, if there is one.
+    pub(super) fn set(&mut self, message: &Arc<Message>) -> Result<Option<u64>, BusError> {
         let topic = message.topic.as_str();
-        let old = self.by_topic.get(topic).map_or(0, |m| m.size());
-        if message.payload.is_empty() {
-            self.by_topic.remove(topic);
-            self.bytes -= old;
-            return Ok(());
+        let clear = message.payload.is_empty();
+        if clear && !self.by_topic.contains_key(topic) {
+            return Ok(self.dirty.change_of(topic));
         }
-        if !self.has_room(old, message.size()) {
+        if !clear && !self.has_room(self.size_of(topic), message.size()) {
             self.drop_expired();
+            if !self.has_room(self.size_of(topic), message.size()) {
+                return Err(BusError::RetainedFull);
+            }
         }
-        let old = self.by_topic.get(topic).map_or(0, |m| m.size());
-        if !self.has_room(old, message.size()) {
-            return Err(BusError::RetainedFull);
+        if !self.dirty.has_room(topic) {
+            return Err(BusError::Unavailable);
         }
-        let bytes = self.bytes - old + message.size();
-        self.by_topic.insert(topic.to_owned(), message.clone());
-        self.bytes = bytes;
-        Ok(())
+        if clear {
+            self.remove(topic);
+        } else {
+            self.insert(message.clone());
+        }
+        Ok(Some(self.dirty.note(topic)))
+    }
+
+    /// What is to be saved next, by age; `None`: nothing.
+    pub(super) fn unsaved(&self) -> Option<(Part, Vec<RetainedChange>)> {
+        let mut part = Part {
+            topics: vec![],
+            at: self.dirty.last(),
+        };
+        let mut changes = vec![];
+        let mut bytes = 0;
+        for topic in self.dirty.oldest().take(BATCH_TOPICS) {
+            let message = self.by_topic.get(&**topic).filter(|m| !m.expired());
+            bytes += message.map_or(topic.len(), |m| m.size());
+            if bytes > BATCH_BYTES && !part.topics.is_empty() {
+                break;
+            }
+            part.topics.push(topic.clone());
+            changes.push(match message {
+                Some(message) => RetainedChange::Set(frame::to_kept(message)),
+                None => RetainedChange::Clear {
+                    topic: topic.as_ref().to_owned(),
+                },
+            });
+        }
+        (!part.topics.is_empty()).then_some((part, changes))
+    }
+
+    /// `saved` is. Answers up to which number all changes are.
+    pub(super) fn saved(&mut self, saved: &Part) -> u64 {
+        self.dirty.saved(&saved.topics, saved.at);
+        self.dirty.settled()
+    }
+
+    /// Forgets what has expired, and notes that it is to be cleared.
+    pub(super) fn drop_expired(&mut self) {
+        let expired: Vec<_> = self
+            .by_topic
+            .values()
+            .filter(|m| m.expired())
+            .cloned()
+            .collect();
+        for message in expired {
+            let topic = message.topic.as_str();
+            if self.dirty.has_room(topic) {
+                self.remove(topic);
+                self.dirty.note(topic);
+            }
+        }
     }
 
     /// The first `limit` that `filter` matches and that have not expired, by topic, of the topics after `after`.
@@ -60,14 +147,23 @@ impl Retained {
         count <= RETAINED_MESSAGES && self.bytes - old + new <= RETAINED_BYTES
     }
 
-    fn drop_expired(&mut self) {
-        let bytes = &mut self.bytes;
-        self.by_topic.retain(|_, m| {
-            if m.expired() {
-                *bytes -= m.size();
-            }
-            !m.expired()
-        });
+    /// The size of the message of `topic`, 0 for none.
+    fn size_of(&self, topic: &str) -> usize {
+        self.by_topic.get(topic).map_or(0, |m| m.size())
+    }
+
+    fn insert(&mut self, message: Arc<Message>) {
+        self.bytes += message.size();
+        let topic = message.topic.as_str().to_owned();
+        if let Some(old) = self.by_topic.insert(topic, message) {
+            self.bytes -= old.size();
+        }
+    }
+
+    fn remove(&mut self, topic: &str) {
+        if let Some(old) = self.by_topic.remove(topic) {
+            self.bytes -= old.size();
+        }
     }
 }
 

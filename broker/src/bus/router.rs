@@ -19,15 +19,15 @@ use rumqttd::{
     local::{LinkRx, LinkTx},
     protocol::{Packet, PingReq},
 };
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{Message, frame, subscribers::MAX_SCOPES};
 
-/// How long the router may take to answer.
+/// How long the router may take to open a link.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// How many seconds it may leave a probe unanswered.
+const UNANSWERED: u32 = 5;
 
 /// Once the router has not confirmed so many messages, no more are handed over. With one message for each slot past it,
 /// and a wake-up from each, this stays below the thousand events at which handing over would block.
@@ -130,7 +130,8 @@ pub(super) struct Publisher {
 
 /// A question to the router that it has not answered.
 struct Probe {
-    sent: Instant,
+    /// How often [`Publisher::probe`] found it so. Not a time: that also passes while the whole process stands still.
+    unanswered: u32,
     /// How many of the unconfirmed messages its answer confirms.
     confirms: usize,
 }
@@ -141,7 +142,7 @@ impl Publisher {
         self.unconfirmed < WINDOW
     }
 
-    /// Hands a [frame](super::frame) over.
+    /// Hands a [frame] over.
     pub(super) async fn publish(&mut self, slot: usize, frame: Bytes) -> Result<(), RouterGone> {
         self.tx
             .try_publish(topic(slot), frame)
@@ -153,11 +154,14 @@ impl Publisher {
         Ok(())
     }
 
-    /// Asks the router whether it lives, unless it has been asked already; fails if it was asked too long ago.
+    /// To be called each second: asks the router whether it lives, and fails if it has not answered for too long.
     pub(super) async fn probe(&mut self) -> Result<(), RouterGone> {
-        match &self.probe {
-            Some(probe) if probe.sent.elapsed() > ANSWER => Err(RouterGone),
-            Some(_) => Ok(()),
+        match &mut self.probe {
+            Some(probe) if probe.unanswered >= UNANSWERED => Err(RouterGone),
+            Some(probe) => {
+                probe.unanswered += 1;
+                Ok(())
+            }
             None => self.ask().await,
         }
     }
@@ -169,7 +173,7 @@ impl Publisher {
             .await
             .map_err(|_| RouterGone)?;
         self.probe = Some(Probe {
-            sent: Instant::now(),
+            unanswered: 0,
             confirms: self.unconfirmed,
         });
         Ok(())
@@ -249,14 +253,11 @@ impl Receiver {
 
 #[cfg(test)]
 impl Router {
-    /// Makes the router's thread panic.
+    /// Makes the router's thread panic; it has when this resolves, and no other task need have run since.
     pub(super) async fn kill(&self) {
-        self.link("killer".into())
-            .await
-            .unwrap()
-            .0
-            .publish("\u{e9}", "end")
-            .unwrap();
+        let (mut tx, _rx) = self.link("killer".into()).await.unwrap();
+        // Until nothing is taken any more.
+        while tx.publish("\u{e9}", "end").is_ok() {}
     }
 
     /// Makes the router's thread wait until it is told to go on.

@@ -24,15 +24,6 @@ use crate::metrics::Metrics;
 /// How often a router that has nothing to do is asked whether it lives.
 const PROBE: Duration = Duration::from_secs(1);
 
-/// The first wait after a router that did not last; each further one is twice as long.
-const BACKOFF: Duration = Duration::from_millis(50);
-
-/// The longest wait.
-const MAX_BACKOFF: Duration = Duration::from_secs(5);
-
-/// A router that ran for this long is followed by the next one without a wait.
-const LASTING: Duration = Duration::from_secs(10);
-
 /// The task's state.
 pub(super) struct Supervisor {
     messages: mpsc::Receiver<Arc<Message>>,
@@ -80,7 +71,7 @@ impl Supervisor {
 
     /// Ends only when nobody can send messages any more.
     async fn run(mut self, mut running: Running) {
-        let mut backoff = Duration::ZERO;
+        let mut backoff = Backoff::default();
         loop {
             let started = Instant::now();
             if self.serve(&mut running).await.is_ok() {
@@ -89,19 +80,16 @@ impl Supervisor {
             self.current.send_replace(None);
             tracing::error!("the router of shared topics is gone; starting another");
             running.give_up();
-            if started.elapsed() >= LASTING {
-                backoff = Duration::ZERO;
-            }
+            backoff.ran_for(started.elapsed());
             running = self.restart(&mut backoff).await;
             self.links.metrics.router_restarts.add(1);
             self.current.send_replace(Some(running.router.clone()));
         }
     }
 
-    async fn restart(&self, backoff: &mut Duration) -> Running {
+    async fn restart(&self, backoff: &mut Backoff) -> Running {
         loop {
-            sleep(*backoff).await;
-            *backoff = (*backoff * 2).clamp(BACKOFF, MAX_BACKOFF);
+            sleep(backoff.next()).await;
             match Running::start(&self.links).await {
                 Ok(running) => return running,
                 Err(e) => tracing::error!(error = %e, "the router does not start; trying again"),
@@ -210,5 +198,44 @@ async fn dispatch(mut receiver: Receiver, slot: usize, links: Links) -> RouterGo
         links.metrics.shared_dropped.add(dropped);
         // The router's channels never make a task yield.
         tokio::task::coop::consume_budget().await;
+    }
+}
+
+/// How long to wait before the next start: not at all at first, then 50 ms and twice as long each time, up to 5 s.
+#[derive(Default)]
+struct Backoff(Duration);
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(50);
+    const LONGEST: Duration = Duration::from_secs(5);
+    /// What runs for this long has earned a start without a wait.
+    const LASTING: Duration = Duration::from_secs(10);
+
+    fn ran_for(&mut self, time: Duration) {
+        if time >= Self::LASTING {
+            self.0 = Duration::ZERO;
+        }
+    }
+
+    fn next(&mut self) -> Duration {
+        let wait = self.0;
+        self.0 = (wait * 2).clamp(Self::FIRST, Self::LONGEST);
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_that_fail_are_ever_further_apart_up_to_a_bound() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<_> = (0..10).map(|_| backoff.next().as_millis()).collect();
+        assert_eq!(waits, [0, 50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        backoff.ran_for(Duration::from_secs(9));
+        assert_eq!(backoff.next(), Backoff::LONGEST);
+        backoff.ran_for(Duration::from_secs(10));
+        assert_eq!(backoff.next(), Duration::ZERO);
     }
 }

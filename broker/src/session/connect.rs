@@ -32,7 +32,7 @@ const MAX_CLIENT_ID: usize = 256;
 pub(super) struct Connected {
     pub(super) client: Client,
     pub(super) kept: Box<Kept>,
-    pub(super) will: Option<Will>,
+    pub(super) will: Option<Box<Will>>,
     /// How long the session is to outlive the connection.
     pub(super) expiry: Duration,
     /// When the token that the client logged in with expires.
@@ -163,7 +163,7 @@ async fn admit(
         token_expires: token_expires(&client.identity.credential),
         client,
         kept,
-        will: connect.will.as_ref().map(Will::from),
+        will: connect.will.as_ref().map(|w| Box::new(w.into())),
         expiry: Duration::from_secs(expiry.into()),
         receive_maximum: connect.receive_maximum,
     };

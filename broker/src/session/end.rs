@@ -2,7 +2,6 @@
 
 use std::{fmt, io, time::Duration};
 
-use futures_util::StreamExt as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout},
@@ -85,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Answers what was received, publishes the will if it is due, hands on what outlives the connection, and says goodbye.
-    pub(super) async fn finish(mut self, end: End) {
+    pub(super) async fn finish(mut self: Box<Self>, end: End) {
         tracing::debug!(user = %self.client.identity.username, client_id = ?self.client.id, %end, "connection ended");
         let over = self.expiry.is_zero() || end.ends_session();
         if over {
@@ -110,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             kept,
             expiry,
             ..
-        } = self;
+        } = *self;
         match Instant::now().checked_add(expiry) {
             Some(expires) if !over => {
                 ctx.tasks

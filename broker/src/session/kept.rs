@@ -30,7 +30,7 @@ pub(crate) struct Kept {
     /// Shared messages taken from the mailbox and not sent yet.
     pub(super) shared: VecDeque<Delivery>,
     /// The will, while the session has no connection and its delay has not passed.
-    pub(super) will: Option<Will>,
+    pub(super) will: Option<Box<Will>>,
     /// The session goes on; else this is but the place for a new one.
     pub(super) goes_on: bool,
 }

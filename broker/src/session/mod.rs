@@ -8,6 +8,7 @@
 //! What outlives a connection is [`Kept`]. A connection that ends hands it to [`offline`], which keeps it until the next
 //! connection of the same client claims it.
 
+mod answers;
 mod client;
 mod connect;
 mod deliver;
@@ -26,11 +27,7 @@ mod will;
 
 use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
-use futures_util::{
-    StreamExt as _,
-    future::{BoxFuture, OptionFuture},
-    stream::FuturesOrdered,
-};
+use futures_util::future::{BoxFuture, OptionFuture};
 use herald_acl::{Policy, TopicFilter};
 use parking_lot::RwLock;
 use tokio::{
@@ -48,12 +45,13 @@ use crate::{
     sys::Sys,
     wire::{Incoming, Qos, Reason, Wire},
 };
+use answers::Answers;
 use client::Client;
 use end::End;
 use io::Io;
 pub(crate) use kept::Kept;
 use place::Place;
-use publish::{Answer, Refused};
+use publish::Refused;
 use rate::Rate;
 use will::Will;
 
@@ -99,18 +97,17 @@ struct Replay {
 /// A connected session.
 struct Session<S> {
     ctx: Arc<Context>,
-    io: Io<S>,
+    io: Box<Io<S>>,
     client: Client,
     kept: Box<Kept>,
-    will: Option<Will>,
+    will: Option<Box<Will>>,
     /// How long the session outlives the connection.
     expiry: Duration,
     /// When the token that the client logged in with expires.
     token_expires: Option<Instant>,
     /// A read of the inbox that is under way.
     reading: Option<BoxFuture<'static, Result<Batch, HostError>>>,
-    /// PUBLISHes being answered, in the order they came (MQTT 5 section 4.6.0-2).
-    answers: FuturesOrdered<BoxFuture<'static, Answer>>,
+    answers: Answers,
     rate: Rate,
     /// How many QoS 1 and 2 PUBLISHes to the client it may leave unacknowledged.
     window: usize,
@@ -123,7 +120,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let wire = Wire::new(ctx.limits.packet_bytes);
-    let mut io = Io::new(stream, wire, ctx.limits.write_stall);
+    // Boxed, as futures keep room for each place that a value was in.
+    let mut io = Box::new(Io::new(stream, wire, ctx.limits.write_stall));
     let connecting = Box::pin(connect::connect(&ctx, &mut io, peer));
     let connected = tokio::select! {
         done = tokio::time::timeout_at(deadline, connecting) => done.ok(),
@@ -132,8 +130,8 @@ where
     match connected {
         Some(Ok(connected)) => {
             tracing::debug!(%peer, user = %connected.client.identity.username, client_id = ?connected.client.id, goes_on = connected.kept.goes_on, "session began");
-            let session = Session::new(ctx, io, connected);
-            Box::pin(session.run()).await;
+            let session = Box::new(Session::new(ctx, io, connected));
+            session.run().await;
         }
         Some(Err(refusal)) => {
             ctx.metrics.connects_refused.add(1);
@@ -148,7 +146,7 @@ where
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    fn new(ctx: Arc<Context>, io: Io<S>, connected: connect::Connected) -> Self {
+    fn new(ctx: Arc<Context>, io: Box<Io<S>>, connected: connect::Connected) -> Self {
         Self {
             rate: Rate::new(ctx.limits.publishes_per_s),
             ctx,
@@ -159,13 +157,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             expiry: connected.expiry,
             token_expires: connected.token_expires,
             reading: None,
-            answers: FuturesOrdered::new(),
+            answers: Answers::default(),
             window: connected.receive_maximum.min(RECEIVE_MAXIMUM).into(),
             last_packet: Instant::now(),
         }
     }
 
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         let end = match self.take_up() {
             Ok(()) => loop {
                 match self.turn().await {
@@ -175,7 +173,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             },
             Err(end) => end,
         };
-        self.finish(end).await;
+        // Boxed, as a session spends next to no time there.
+        Box::pin(self.finish(end)).await;
     }
 
     /// Goes on with a session that was kept.
@@ -206,7 +205,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
         let may_read = self.may_read();
         let deadline = self.deadline(may_read);
-        let answering = !self.answers.is_empty();
         let reading: OptionFuture<_> = self.reading.as_mut().into();
         tokio::select! {
             moved = self.io.transfer(may_read, deadline) => match moved? {
@@ -214,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 io::Moved::Deadline => return self.deadline_passed(),
             },
             () = self.kept.mailbox.ready() => self.take_mail()?,
-            Some(answer) = self.answers.next(), if answering => self.answer(answer)?,
+            Some(answer) = self.answers.next() => self.answer(answer)?,
             Some(batch) = reading => self.read_done(batch)?,
         }
         Ok(())
@@ -273,12 +271,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     async fn handle(&mut self, packet: Incoming) -> Result<(), End> {
         match packet {
-            Incoming::Publish(publish) => return self.publish(publish).await,
+            // Boxed, so that a session that waits is not as large as one that is busy.
+            Incoming::Publish(publish) => return Box::pin(self.publish(publish)).await,
             Incoming::Puback { packet_id } => self.acknowledged(packet_id),
             Incoming::Pubrec { packet_id, refused } => return self.pubrec(packet_id, refused),
             Incoming::Pubrel { packet_id } => return self.pubrel(packet_id),
             Incoming::Pubcomp { packet_id } => self.acknowledged(packet_id),
-            Incoming::Subscribe(subscribe) => return self.subscribe(subscribe).await,
+            Incoming::Subscribe(subscribe) => return Box::pin(self.subscribe(subscribe)).await,
             Incoming::Unsubscribe { packet_id, filters } => {
                 return self.unsubscribe(packet_id, filters);
             }

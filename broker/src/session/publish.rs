@@ -2,12 +2,12 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::FutureExt as _;
 use herald_acl::TopicName;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Client, Context, End, Session};
+use super::{Client, Context, End, Session, answers::Answering};
 use crate::{
     bus::{BusError, Message},
     host::{Send as SendRequest, SendRefusal},
@@ -43,18 +43,14 @@ struct SendPayload {
 
 /// Passes `publish` on to where it belongs, if the ACL lets it. Shared messages are handed on before this resolves, so that
 /// those of one client keep their order; the answer may take longer.
-pub(super) async fn accept(
-    ctx: &Arc<Context>,
-    client: &Client,
-    publish: Publish,
-) -> BoxFuture<'static, Answer> {
+pub(super) async fn accept(ctx: &Arc<Context>, client: &Client, publish: Publish) -> Answering {
     let (packet_id, qos) = (publish.packet_id, publish.qos);
     let answer = move |result| Answer {
         packet_id,
         qos,
         result,
     };
-    let done = |result| std::future::ready(answer(result)).boxed();
+    let done = |result| Answering::Known(answer(result));
     let topic = match TopicName::parse(&publish.topic) {
         Ok(topic) => topic,
         Err(e) => return done(Err(refuse(PublishCode::TopicNameInvalid, e.to_string()))),
@@ -65,8 +61,10 @@ pub(super) async fn accept(
         return done(Err(refuse(PublishCode::NotAuthorized, text)));
     }
     if place == Destination::Send {
-        let sending = send(ctx, client, &publish);
-        return sending.map(answer).boxed();
+        return match send(ctx, client, &publish) {
+            Ok(sending) => Answering::Pending(sending.map(answer).boxed()),
+            Err(refused) => done(Err(refused)),
+        };
     }
     let message = Message {
         topic,
@@ -77,7 +75,15 @@ pub(super) async fn accept(
         properties: publish.properties,
         origin: client.session,
     };
-    done(ctx.bus.publish(message).await.map_err(Refused::from))
+    match ctx.bus.publish(message).await {
+        Ok(None) => done(Ok(())),
+        // Acknowledged once what is retained is durable.
+        Ok(Some(saving)) => {
+            let saved = async move { saving.done().await.map_err(Refused::from) };
+            Answering::Pending(saved.map(answer).boxed())
+        }
+        Err(e) => done(Err(e.into())),
+    }
 }
 
 /// Takes a message that the client sends to be processed.
@@ -85,21 +91,17 @@ fn send(
     ctx: &Context,
     client: &Client,
     publish: &Publish,
-) -> BoxFuture<'static, Result<(), Refused>> {
-    let payload = match serde_json::from_slice::<SendPayload>(&publish.payload) {
-        Ok(payload) => payload,
-        Err(e) => {
-            let text = format!(r#"the payload must be {{"body": "..."}}: {e}"#);
-            let refused = Err(refuse(PublishCode::PayloadFormatInvalid, text));
-            return std::future::ready(refused).boxed();
-        }
-    };
+) -> Result<impl Future<Output = Result<(), Refused>> + use<>, Refused> {
+    let payload = serde_json::from_slice::<SendPayload>(&publish.payload).map_err(|e| {
+        let text = format!(r#"the payload must be {{"body": "..."}}: {e}"#);
+        refuse(PublishCode::PayloadFormatInvalid, text)
+    })?;
     let request = SendRequest {
         body: payload.body,
         idempotency_key: payload.idempotency_key,
     };
     let sending = ctx.intake.send(&client.identity, request);
-    sending.map(|sent| sent.map_err(Refused::from)).boxed()
+    Ok(sending.map(|sent| sent.map_err(Refused::from)))
 }
 
 impl From<SendRefusal> for Refused {
@@ -133,20 +135,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if publish.qos == Qos::ExactlyOnce && self.kept.received.len() >= UNRELEASED {
             return Err(End::Server(Reason::ReceiveMaximumExceeded));
         }
-        let answer = if self.rate.take() || !self.io.wire.is_v5() {
+        let answering = if self.rate.take() || !self.io.wire.is_v5() {
             accept(&self.ctx, &self.client, publish).await
         } else {
             let limit = self.ctx.limits.publishes_per_s;
             let text = format!("at most {limit} messages a second; slow down");
-            let answer = Answer {
+            Answering::Known(Answer {
                 packet_id: publish.packet_id,
                 qos: publish.qos,
                 result: Err(refuse(PublishCode::QuotaExceeded, text)),
-            };
-            std::future::ready(answer).boxed()
+            })
         };
-        self.answers.push_back(answer);
-        Ok(())
+        match self.answers.push(answering) {
+            Some(known) => self.answer(known),
+            None => Ok(()),
+        }
     }
 
     /// Sends the PUBACK or PUBREC that `answer` calls for.

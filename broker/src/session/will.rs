@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Client, Context, Refused, publish::accept};
+use super::{Client, Context, Refused, answers::Answering, publish::accept};
 use crate::wire::{self, Publish};
 
 /// A will that CONNECT gave.
@@ -29,10 +29,13 @@ impl From<&wire::Will> for Will {
 }
 
 /// Publishes `will`, if the ACL still lets it.
-pub(super) async fn publish(ctx: &Arc<Context>, client: &Client, will: Option<Will>) {
+pub(super) async fn publish(ctx: &Arc<Context>, client: &Client, will: Option<Box<Will>>) {
     let Some(will) = will else { return };
     // Asked anew: the ACL may have changed since CONNECT. Nobody is left to tell.
-    let answer = accept(ctx, client, will.publish).await.await;
+    let answer = match accept(ctx, client, will.publish).await {
+        Answering::Known(answer) => answer,
+        Answering::Pending(answer) => answer.await,
+    };
     if let Err(Refused::With(code, text)) = answer.result {
         tracing::info!(user = %client.identity.username, ?code, text, "will dropped");
     }

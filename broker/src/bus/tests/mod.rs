@@ -1,6 +1,7 @@
 //! The bus with its real router.
 
 mod groups;
+mod keeping;
 mod restart;
 mod routing;
 

@@ -1,27 +1,13 @@
-//! What only administrators may do.
+//! How long messages wait before they are processed, for administrators.
 
 use std::sync::Arc;
 
-use herald_acl::Username;
 use herald_store::Delay;
-use poem_openapi::{
-    ApiResponse, Enum, Object, OpenApi, Union,
-    param::Query,
-    payload::Json,
-    types::{Example, Password},
-};
+use poem_openapi::{Enum, Object, OpenApi, Union, payload::Json, types::Example};
 
-use crate::{
-    error::ApiError,
-    page,
-    session::Administrator,
-    state::State,
-    tags::Tag,
-    text::Text,
-    user::{RoleName, UserView},
-};
+use crate::{error::ApiError, session::Administrator, state::State, tags::Tag};
 
-pub(crate) struct AdminApi(pub(crate) Arc<State>);
+pub(crate) struct DelayApi(pub(crate) Arc<State>);
 
 /// Every message waits the same time.
 #[derive(Object)]
@@ -102,45 +88,8 @@ impl NewDelay {
     }
 }
 
-/// The account to create.
-#[derive(Object)]
-#[oai(example)]
-struct NewUser {
-    /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
-    username: Text,
-    /// 8 to 1024 bytes, not starting with `hrld_`.
-    password: Password,
-    /// An ordinary user, unless given.
-    role: Option<RoleName>,
-}
-
-impl Example for NewUser {
-    fn example() -> Self {
-        Self {
-            username: Text("alice".into()),
-            password: Password("correct horse battery staple".into()),
-            role: Some(RoleName::User),
-        }
-    }
-}
-
-#[derive(Object)]
-struct UserList {
-    /// By username.
-    items: Vec<UserView>,
-    /// The `after` of the next page.
-    next: Option<String>,
-}
-
-#[derive(ApiResponse)]
-enum Created {
-    /// The account was created.
-    #[oai(status = 201)]
-    Created(Json<UserView>),
-}
-
 #[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
-impl AdminApi {
+impl DelayApi {
     /// See the delay
     #[oai(path = "/delay", method = "get", operation_id = "getDelay")]
     async fn delay(&self, _admin: Administrator) -> Result<Json<DelayView>, ApiError> {
@@ -161,51 +110,6 @@ impl AdminApi {
         tracing::info!(by = %admin.0.user.username, ?delay, moved, "the delay was changed");
         Ok(Json(delay.into()))
     }
-
-    /// List accounts
-    #[oai(path = "/users", method = "get", operation_id = "listUsers")]
-    async fn users(
-        &self,
-        _admin: Administrator,
-        /// Only usernames behind this one.
-        after: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
-    ) -> Result<Json<UserList>, ApiError> {
-        let after = after.0.as_deref().map(username).transpose()?;
-        let users = self.0.store.list_users(after.as_ref(), limit.0 + 1).await?;
-        let (users, next) = page::cut(users, limit.0, |user| user.username.to_string());
-        Ok(Json(UserList {
-            items: users.into_iter().map(UserView::from).collect(),
-            next,
-        }))
-    }
-
-    /// Create an account
-    ///
-    /// Errors: 409 `username_taken`, 422 `invalid`.
-    #[oai(path = "/users", method = "post", operation_id = "createUser")]
-    async fn create_user(
-        &self,
-        admin: Administrator,
-        new: Json<NewUser>,
-    ) -> Result<Created, ApiError> {
-        let role = new.role.unwrap_or(RoleName::User);
-        let user = self
-            .0
-            .accounts
-            .create_user(username(&new.username.0)?, &new.password, role.into())
-            .await?;
-        tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was created");
-        Ok(Created::Created(Json(user.into())))
-    }
-}
-
-fn username(text: &str) -> Result<Username, ApiError> {
-    Username::parse(text).map_err(|error| ApiError::invalid(error.to_string()))
 }
 
 impl From<Delay> for DelayView {

@@ -1,0 +1,231 @@
+//! Access rules, for administrators.
+
+use std::sync::Arc;
+
+use herald_acl::{Policy, TopicFilter, TopicName, Who};
+use herald_store::{CreateRule, RuleId, StoredRule, Timestamp};
+use poem_openapi::{
+    ApiResponse, Enum, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+    types::Example,
+};
+
+use crate::{
+    access,
+    error::{ApiError, Code},
+    page,
+    rule::{NewRule, RuleView},
+    session::Administrator,
+    state::State,
+    tags::Tag,
+    text::Text,
+    user::username,
+};
+
+pub(crate) struct RulesApi(pub(crate) Arc<State>);
+
+/// What a client wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum Action {
+    Publish,
+    Subscribe,
+}
+
+#[derive(Object)]
+struct RuleList {
+    /// By id.
+    items: Vec<RuleView>,
+    /// The `after` of the next page.
+    next: Option<String>,
+}
+
+/// What someone wants to do.
+#[derive(Object)]
+#[oai(example, deny_unknown_fields)]
+struct Check {
+    username: Text,
+    action: Action,
+    /// The topic to publish to, or the filter to subscribe to.
+    topic: Text,
+    /// What the client calls itself; empty unless given.
+    client_id: Option<Text>,
+}
+
+impl Example for Check {
+    fn example() -> Self {
+        Self {
+            username: Text("alice".into()),
+            action: Action::Subscribe,
+            topic: Text("rooms/alice/#".into()),
+            client_id: Some(Text("phone".into())),
+        }
+    }
+}
+
+/// Whether it is allowed, and why.
+#[derive(Object)]
+struct Checked {
+    allowed: bool,
+    /// The rule that decides. Null if no rule allows it, or if no rule can.
+    rule: Option<RuleView>,
+}
+
+#[derive(ApiResponse)]
+enum Created {
+    /// The rule was made.
+    #[oai(status = 201)]
+    Created(Json<RuleView>),
+}
+
+#[derive(ApiResponse)]
+enum Deleted {
+    /// The rule is gone.
+    #[oai(status = 204)]
+    Deleted,
+}
+
+#[OpenApi(prefix_path = "/admin/acl", tag = "Tag::Access")]
+impl RulesApi {
+    /// List access rules
+    ///
+    /// What no rule allows is denied; a rule that denies outweighs all that allow.
+    #[oai(path = "/rules", method = "get", operation_id = "listRules")]
+    async fn rules(
+        &self,
+        _admin: Administrator,
+        /// Only rules behind this one.
+        after: Query<Option<String>>,
+        #[oai(
+            default = "page::default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
+        limit: Query<u32>,
+    ) -> Result<Json<RuleList>, ApiError> {
+        let after = after.0.map(RuleId::from_string);
+        let rules = self.0.store.list_rules(after.as_ref(), limit.0 + 1).await?;
+        let (rules, next) = page::cut(rules, limit.0, |stored| stored.rule.id.clone());
+        Ok(Json(RuleList {
+            items: rules.into_iter().map(RuleView::from).collect(),
+            next,
+        }))
+    }
+
+    /// Make an access rule
+    ///
+    /// It is in force within a second, also for clients that are connected. Errors: 409 `too_many_rules` past 1000,
+    /// 422 `invalid`.
+    #[oai(path = "/rules", method = "post", operation_id = "createRule")]
+    async fn create(&self, admin: Administrator, new: Json<NewRule>) -> Result<Created, ApiError> {
+        let content = new.content()?;
+        match self.0.store.create_rule(content, Timestamp::now()).await? {
+            CreateRule::Created(stored) => {
+                tracing::info!(by = %admin.0.user.username, rule = stored.rule.id, "an access rule was made");
+                Ok(Created::Created(Json(stored.into())))
+            }
+            CreateRule::TooMany => Err(ApiError::new(
+                Code::TooManyRules,
+                format!(
+                    "There are {} access rules already.",
+                    herald_store::MAX_RULES
+                ),
+            )),
+        }
+    }
+
+    /// See an access rule
+    ///
+    /// Errors: 404 `not_found`.
+    #[oai(path = "/rules/:id", method = "get", operation_id = "getRule")]
+    async fn rule(
+        &self,
+        _admin: Administrator,
+        id: Path<String>,
+    ) -> Result<Json<RuleView>, ApiError> {
+        let found = self.0.store.rule(&RuleId::from_string(id.0)).await?;
+        Ok(Json(found.ok_or_else(unknown)?.into()))
+    }
+
+    /// Replace an access rule
+    ///
+    /// The built-in rules, too. It is in force within a second. Errors: 404 `not_found`, 422 `invalid`.
+    #[oai(path = "/rules/:id", method = "put", operation_id = "replaceRule")]
+    async fn replace(
+        &self,
+        admin: Administrator,
+        id: Path<String>,
+        new: Json<NewRule>,
+    ) -> Result<Json<RuleView>, ApiError> {
+        let (id, content) = (RuleId::from_string(id.0), new.content()?);
+        let replaced = self.0.store.replace_rule(&id, content, Timestamp::now());
+        let replaced = replaced.await?.ok_or_else(unknown)?;
+        tracing::info!(by = %admin.0.user.username, rule = %id, "an access rule was replaced");
+        Ok(Json(replaced.into()))
+    }
+
+    /// Delete an access rule
+    ///
+    /// The built-in rules, too. It is out of force within a second. Errors: 404 `not_found`.
+    #[oai(path = "/rules/:id", method = "delete", operation_id = "deleteRule")]
+    async fn delete(&self, admin: Administrator, id: Path<String>) -> Result<Deleted, ApiError> {
+        let id = RuleId::from_string(id.0);
+        if !self.0.store.delete_rule(&id, Timestamp::now()).await? {
+            return Err(unknown());
+        }
+        tracing::info!(by = %admin.0.user.username, rule = %id, "an access rule was deleted");
+        Ok(Deleted::Deleted)
+    }
+
+    /// Ask what a user may do
+    ///
+    /// Decides as the broker does, by the rules of now. Some things no rule can allow: publishing below `users/` other
+    /// than to one's own `messages`, publishing to topics that start with `$`, and, unless one is an administrator,
+    /// reading what is another user's below `users/`. A locked account may do nothing. Errors: 404 `not_found` if there
+    /// is no such account, 422 `invalid`.
+    #[oai(path = "/check", method = "post", operation_id = "checkAccess")]
+    async fn check(
+        &self,
+        _admin: Administrator,
+        check: Json<Check>,
+    ) -> Result<Json<Checked>, ApiError> {
+        let store = &self.0.store;
+        let user = store.user_by_name(&username(&check.username.0)?).await?;
+        let user =
+            user.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such account."))?;
+        let who = Who {
+            username: &user.username,
+            role: user.role,
+            client_id: check.client_id.as_ref().map_or("", |id| &id.0),
+        };
+        let rules = store.list_rules(None, u32::MAX).await?;
+        let policy = Policy::new(rules.iter().map(|stored| stored.rule.clone()).collect());
+        let topic = &check.topic.0;
+        let invalid = |error| ApiError::invalid(format!("topic: {error}"));
+        let decision = match check.action {
+            Action::Publish => {
+                let topic = TopicName::parse(topic).map_err(invalid)?;
+                access::publish(&policy, &who, &topic)
+            }
+            Action::Subscribe => {
+                let filter = TopicFilter::parse(topic).map_err(invalid)?;
+                access::subscribe(&policy, &who, &filter)
+            }
+        };
+        let decision = if user.disabled {
+            access::refused()
+        } else {
+            decision
+        };
+        let decided = |stored: &StoredRule| Some(&stored.rule.id) == decision.rule.as_ref();
+        let rule = rules.into_iter().find(decided);
+        Ok(Json(Checked {
+            allowed: decision.allowed,
+            rule: rule.map(RuleView::from),
+        }))
+    }
+}
+
+fn unknown() -> ApiError {
+    ApiError::new(Code::NotFound, "There is no such access rule.")
+}

@@ -1,0 +1,223 @@
+//! Accounts, for administrators.
+
+use std::sync::Arc;
+
+use herald_acl::Username;
+use herald_store::{DeleteUser, Timestamp, UpdateUser, User};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+    types::{Example, Password},
+};
+
+use crate::{
+    accounts::AccountUpdate,
+    error::{ApiError, Code},
+    page,
+    session::Administrator,
+    state::State,
+    tags::Tag,
+    text::Text,
+    user::{RoleName, UserView, username},
+};
+
+pub(crate) struct UsersApi(pub(crate) Arc<State>);
+
+/// The account to create.
+#[derive(Object)]
+#[oai(example)]
+struct NewUser {
+    /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
+    username: Text,
+    /// 8 to 1024 bytes, not starting with `hrld_`.
+    password: Password,
+    /// An ordinary user, unless given.
+    role: Option<RoleName>,
+}
+
+impl Example for NewUser {
+    fn example() -> Self {
+        Self {
+            username: Text("alice".into()),
+            password: Password("correct horse battery staple".into()),
+            role: Some(RoleName::User),
+        }
+    }
+}
+
+#[derive(Object)]
+struct UserList {
+    /// By username.
+    items: Vec<UserView>,
+    /// The `after` of the next page.
+    next: Option<String>,
+}
+
+#[derive(ApiResponse)]
+enum Created {
+    /// The account was created.
+    #[oai(status = 201)]
+    Created(Json<UserView>),
+}
+
+/// What to change of an account. What is left out stays as it is.
+#[derive(Object)]
+#[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
+struct UserChange {
+    role: Option<RoleName>,
+    /// Whether the account is locked.
+    disabled: Option<bool>,
+    /// 8 to 1024 bytes, not starting with `hrld_`.
+    password: Option<Password>,
+}
+
+impl Example for UserChange {
+    fn example() -> Self {
+        Self {
+            role: None,
+            disabled: Some(true),
+            password: None,
+        }
+    }
+}
+
+#[derive(ApiResponse)]
+enum Deleted {
+    /// The account is gone.
+    #[oai(status = 204)]
+    Deleted,
+}
+
+#[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
+impl UsersApi {
+    /// List accounts
+    #[oai(path = "/users", method = "get", operation_id = "listUsers")]
+    async fn users(
+        &self,
+        _admin: Administrator,
+        /// Only usernames behind this one.
+        after: Query<Option<String>>,
+        #[oai(
+            default = "page::default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
+        limit: Query<u32>,
+    ) -> Result<Json<UserList>, ApiError> {
+        let after = after.0.as_deref().map(username).transpose()?;
+        let users = self.0.store.list_users(after.as_ref(), limit.0 + 1).await?;
+        let (users, next) = page::cut(users, limit.0, |user| user.username.to_string());
+        Ok(Json(UserList {
+            items: users.into_iter().map(UserView::from).collect(),
+            next,
+        }))
+    }
+
+    /// Create an account
+    ///
+    /// Errors: 409 `username_taken`, 422 `invalid`.
+    #[oai(path = "/users", method = "post", operation_id = "createUser")]
+    async fn create_user(
+        &self,
+        admin: Administrator,
+        new: Json<NewUser>,
+    ) -> Result<Created, ApiError> {
+        let role = new.role.unwrap_or(RoleName::User);
+        let user = self
+            .0
+            .accounts
+            .create_user(username(&new.username.0)?, &new.password, role.into())
+            .await?;
+        tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was created");
+        Ok(Created::Created(Json(user.into())))
+    }
+
+    /// See an account
+    ///
+    /// Errors: 404 `not_found`.
+    #[oai(path = "/users/:name", method = "get", operation_id = "getUser")]
+    async fn user(
+        &self,
+        _admin: Administrator,
+        name: Path<String>,
+    ) -> Result<Json<UserView>, ApiError> {
+        Ok(Json(self.find(&name.0).await?.into()))
+    }
+
+    /// Change an account
+    ///
+    /// Within a second, a new role or a lock ends all MQTT sessions of the user, and a new password those that were
+    /// signed in by the old one. A lock and a new password end browser sessions; tokens do not work while the account
+    /// is locked, and a new password does not touch them. Errors: 404 `not_found`, 409 `last_administrator` if nobody
+    /// could administer any more, 422 `invalid`.
+    #[oai(path = "/users/:name", method = "patch", operation_id = "changeUser")]
+    async fn change_user(
+        &self,
+        admin: Administrator,
+        name: Path<String>,
+        change: Json<UserChange>,
+    ) -> Result<Json<UserView>, ApiError> {
+        let user = self.find(&name.0).await?;
+        let by = &admin.0;
+        let update = AccountUpdate {
+            role: change.role.map(RoleName::into),
+            disabled: change.disabled,
+            password: change.password.as_ref().map(|password| password.as_str()),
+            keep_session: by
+                .session
+                .as_ref()
+                .map(|session| session.secret_hash.as_str()),
+        };
+        match self.0.accounts.update(&user.id, update).await? {
+            UpdateUser::Updated(user) => {
+                tracing::info!(
+                    by = %by.user.username, user = %user.username, role = %user.role, disabled = user.disabled,
+                    password = change.password.is_some(), "an account was changed"
+                );
+                Ok(Json(user.into()))
+            }
+            UpdateUser::Unknown => Err(unknown()),
+            UpdateUser::LastAdministrator => Err(last_administrator()),
+        }
+    }
+
+    /// Delete an account
+    ///
+    /// With its sessions, tokens, messages and inbox. Access rules that name the user stay, and are about whoever gets
+    /// the name next. Errors: 404 `not_found`, 409 `last_administrator` if nobody could administer any more.
+    #[oai(path = "/users/:name", method = "delete", operation_id = "deleteUser")]
+    async fn delete_user(
+        &self,
+        admin: Administrator,
+        name: Path<String>,
+    ) -> Result<Deleted, ApiError> {
+        let user = self.find(&name.0).await?;
+        match self.0.store.delete_user(&user.id, Timestamp::now()).await? {
+            DeleteUser::Deleted => {
+                tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was deleted");
+                Ok(Deleted::Deleted)
+            }
+            DeleteUser::Unknown => Err(unknown()),
+            DeleteUser::LastAdministrator => Err(last_administrator()),
+        }
+    }
+}
+
+impl UsersApi {
+    async fn find(&self, name: &str) -> Result<User, ApiError> {
+        // What is no username is nobody's.
+        let name = Username::parse(name).map_err(|_| unknown())?;
+        self.0.store.user_by_name(&name).await?.ok_or_else(unknown)
+    }
+}
+
+fn unknown() -> ApiError {
+    ApiError::new(Code::NotFound, "There is no such account.")
+}
+
+fn last_administrator() -> ApiError {
+    ApiError::new(
+        Code::LastAdministrator,
+        "Nobody else who can sign in is an administrator.",
+    )
+}

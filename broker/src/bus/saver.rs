@@ -1,0 +1,167 @@
+//! Keeps retained messages through a restart.
+//!
+//! A change is made in memory at once; one task writes what has changed, as it is by then. So what is kept is in order by
+//! construction, and changes of one topic that come quicker than saves are saved as one.
+
+use std::{sync::Arc, time::Duration};
+
+use herald_acl::TopicFilter;
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, interval, sleep, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{BusError, Message, retained::Retained};
+use crate::host::{HostError, Retain};
+
+/// How long a publisher waits for its message to be saved.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The wait after a save that failed; each further one is twice as long.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// The longest wait.
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+
+/// How often what has expired is looked for.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// How long saving may take once the bus stops.
+const LAST: Duration = Duration::from_secs(5);
+
+/// What is retained, in memory and at the host.
+pub(super) struct Kept {
+    retained: Arc<Mutex<Retained>>,
+    changed: Arc<Notify>,
+    saved: watch::Receiver<u64>,
+}
+
+impl Kept {
+    /// Loads what the host kept. The future saves what changes; once `stop` is cancelled, what is left, and ends.
+    pub(super) async fn load(
+        host: Arc<dyn Retain>,
+        stop: CancellationToken,
+    ) -> Result<(Self, impl Future<Output = ()> + Send), HostError> {
+        let mut retained = Retained::default();
+        retained.load(host.load().await?);
+        let retained = Arc::new(Mutex::new(retained));
+        let changed = Arc::<Notify>::default();
+        let (saved, watching) = watch::channel(0);
+        let saver = Saver {
+            retained: retained.clone(),
+            changed: changed.clone(),
+            saved,
+            host,
+        };
+        let kept = Self {
+            retained,
+            changed,
+            saved: watching,
+        };
+        Ok((kept, saver.run(stop)))
+    }
+
+    /// Makes `message` the one of its topic, or clears that. `None`: there is nothing to wait for.
+    pub(super) fn set(&self, message: &Arc<Message>) -> Result<Option<Saving>, BusError> {
+        let Some(change) = self.retained.lock().set(message)? else {
+            return Ok(None);
+        };
+        self.changed.notify_one();
+        Ok(Some(Saving {
+            change,
+            saved: self.saved.clone(),
+            deadline: Instant::now() + PATIENCE,
+        }))
+    }
+
+    /// See [`super::Bus::retained`].
+    pub(super) fn matching(
+        &self,
+        filter: &TopicFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<Arc<Message>> {
+        self.retained.lock().matching(filter, after, limit)
+    }
+}
+
+/// A retained message that is being saved.
+#[derive(Debug)]
+pub(crate) struct Saving {
+    change: u64,
+    saved: watch::Receiver<u64>,
+    deadline: Instant,
+}
+
+impl Saving {
+    /// Resolves once the message, or what replaced it, is durable; fails if that takes too long. It is saved nonetheless
+    /// when the host can.
+    pub(crate) async fn done(mut self) -> Result<(), BusError> {
+        let saved = self.saved.wait_for(|saved| *saved >= self.change);
+        match timeout_at(self.deadline, saved).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(BusError::Unavailable),
+        }
+    }
+}
+
+/// The task that saves.
+struct Saver {
+    retained: Arc<Mutex<Retained>>,
+    changed: Arc<Notify>,
+    /// All changes up to this number are.
+    saved: watch::Sender<u64>,
+    host: Arc<dyn Retain>,
+}
+
+impl Saver {
+    async fn run(self, stop: CancellationToken) {
+        let too_long = async {
+            stop.cancelled().await;
+            sleep(LAST).await;
+        };
+        tokio::select! {
+            () = self.save_until(&stop) => {}
+            () = too_long => tracing::error!("some retained messages could not be saved before the end"),
+        }
+    }
+
+    async fn save_until(&self, stop: &CancellationToken) {
+        let mut sweep = interval(SWEEP);
+        loop {
+            self.save_all().await;
+            if stop.is_cancelled() {
+                return;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.changed.notified() => {}
+                _ = sweep.tick() => self.retained.lock().drop_expired(),
+            }
+        }
+    }
+
+    /// Saves part by part until nothing is left to be saved.
+    async fn save_all(&self) {
+        let mut backoff = BACKOFF;
+        loop {
+            let Some((part, changes)) = self.retained.lock().unsaved() else {
+                return;
+            };
+            match self.host.save(changes).await {
+                Ok(()) => {
+                    let settled = self.retained.lock().saved(&part);
+                    self.saved.send_replace(settled);
+                    backoff = BACKOFF;
+                }
+                Err(e) => {
+                    tracing::error!(error = %e, "retained messages cannot be saved; trying again");
+                    sleep(backoff).await;
+                    backoff = (backoff * 2).min(MAX_BACKOFF);
+                }
+            }
+        }
+    }
+}
