@@ -68,6 +68,13 @@ impl Raw {
         .await
     }
 
+    /// Sends a SUBSCRIBE to one filter with these options, and does not wait.
+    pub async fn send_subscribe(&mut self, id: u16, filter: &str, options: u8) {
+        let filters = [(filter, options)];
+        self.send(&encode::subscribe(self.version, id, &filters, &[]))
+            .await;
+    }
+
     /// Unsubscribes and answers the code; 0 in 3.1.1, which has none.
     pub async fn unsubscribe(&mut self, filter: &str) -> u8 {
         let sent = self.next_id();
