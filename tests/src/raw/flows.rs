@@ -259,9 +259,10 @@ impl Raw {
         .await;
     }
 
-    /// All messages that come before the answer to a PINGREQ, not acknowledged: after SUBACK, what is retained, if it fits
-    /// into what may be under way.
+    /// All messages that the broker has for the client right now and may send, not acknowledged.
     pub async fn at_once(&mut self) -> Vec<Publish> {
+        // What has come to the session by the first PINGREQ is sent before the second is answered.
+        self.ping().await;
         self.ping().await;
         self.early.drain(..).collect()
     }
