@@ -5,15 +5,18 @@
 
 mod banner;
 mod cli;
+mod client_ids;
 mod config;
 mod connections;
 mod delay;
+mod denied;
 mod exactly_once;
 mod failures;
 mod flow;
 mod heard;
 mod hostile;
 mod isolation;
+mod keep_alive;
 mod kill;
 mod limits;
 mod login;
