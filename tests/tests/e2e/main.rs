@@ -18,6 +18,8 @@ mod mqttjs;
 mod notified;
 mod offline;
 mod promise;
+mod rights;
+mod rules;
 mod rumqttc;
 mod send;
 mod shared;
