@@ -23,6 +23,8 @@ mod promise;
 mod qos;
 mod queued;
 mod resumed_inbox;
+mod rights;
+mod rules;
 mod rumqttc;
 mod send;
 mod sessions;
