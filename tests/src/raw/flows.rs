@@ -9,9 +9,14 @@ const PUBREL: u8 = 0x62;
 const PUBCOMP: u8 = 0x70;
 
 impl Raw {
+    /// Sends CONNECT.
+    pub async fn send_connect(&mut self, connect: &Connect) {
+        self.send(&encode::connect(self.version, connect)).await;
+    }
+
     /// Sends CONNECT and answers the CONNACK.
     pub async fn connack(&mut self, connect: &Connect) -> Connack {
-        self.send(&encode::connect(self.version, connect)).await;
+        self.send_connect(connect).await;
         match self.packet().await {
             Some(Packet::Connack(connack)) => connack,
             other => panic!("CONNACK expected: {other:?}"),
@@ -201,6 +206,12 @@ impl Raw {
     /// The next message, acknowledged to the end.
     pub async fn take(&mut self) -> Publish {
         let publish = self.message().await;
+        self.finish(&publish).await;
+        publish
+    }
+
+    /// Acknowledges a message to the end.
+    pub async fn finish(&mut self, publish: &Publish) {
         match (publish.qos, publish.id) {
             (1, Some(id)) => self.acknowledge(id).await,
             (2, Some(id)) => {
@@ -210,7 +221,6 @@ impl Raw {
             }
             _ => {}
         }
-        publish
     }
 
     /// PUBACK.
@@ -240,5 +250,12 @@ impl Raw {
             matches!(packet, Packet::Pingresp).then_some(())
         })
         .await;
+    }
+
+    /// All messages that come before the answer to a PINGREQ, not acknowledged: after SUBACK, what is retained, if it fits
+    /// into what may be under way.
+    pub async fn at_once(&mut self) -> Vec<Publish> {
+        self.ping().await;
+        self.early.drain(..).collect()
     }
 }
