@@ -7,4 +7,6 @@ mod common;
 mod connecting;
 mod packets;
 mod properties;
+mod qos2;
 mod row;
+mod strict;
