@@ -297,7 +297,7 @@ mod tests {
             root.subscribe(&policy, "users/root/x"),
             allowed("builtin-inbox")
         );
-        let reversed = Policy::new(builtin_rules().into_iter().rev().collect());
+        let reversed = Policy::new(Policy::builtin_rules().into_iter().rev().collect());
         assert_eq!(
             root.subscribe(&reversed, "users/root/x"),
             allowed("builtin-inbox")

@@ -48,7 +48,7 @@ async fn names_and_text_that_may_not_be_end_the_session() {
         vec![
             topic("PUBLISH to # (3.3.2-2)", "notice/#", &[0x81, 0x82, 0x90]),
             topic("PUBLISH to + (3.3.2-2)", "+/notice", &[0x81, 0x82, 0x90]),
-            topic("PUBLISH to no topic (3.3.2.1)", "", &[0x82]),
+            topic("PUBLISH to no topic (3.3.2.1)", "", &[0x82, 0x94]),
             topic("U+0000 in a topic (1.5.4-2)", "a\0", &[0x81, 0x82, 0x90]),
             row(
                 version,

@@ -9,7 +9,8 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::{Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject, Username};
 use herald_broker::{
     Authenticate, Batch, Broker, Credential, HostError, Identity, Inbox, Intake, Limits, Login,
-    LoginRefusal, Notification, Retain, RetainedChange, RetainedMessage, Send, SendRefusal,
+    LoginRefusal, Notification, Position, Retain, RetainedChange, RetainedMessage, Send,
+    SendRefusal,
 };
 
 /// Everyone's password.
@@ -58,12 +59,12 @@ pub(crate) fn notification(seq: i64) -> Notification {
 }
 
 impl Inbox for Hosts {
-    fn acknowledged(&self, _: &Identity) -> BoxFuture<'static, Result<i64, HostError>> {
-        async { Ok(0) }.boxed()
-    }
-
-    fn newest(&self, _: &Identity) -> BoxFuture<'static, Result<i64, HostError>> {
-        async { Ok(NEWEST) }.boxed()
+    fn position(&self, _: &Identity) -> BoxFuture<'static, Result<Position, HostError>> {
+        let position = Position {
+            acknowledged: 0,
+            newest: NEWEST,
+        };
+        async move { Ok(position) }.boxed()
     }
 
     fn read(
