@@ -209,6 +209,23 @@ impl Http {
         self.put("/admin/delay", &delay).await.expect(200);
     }
 
+    /// Makes a rule that allows this and answers its id. It is in force within a second. For administrators.
+    pub async fn allow(&self, subject: &str, action: &str, filter: &str) -> String {
+        self.rule("allow", subject, action, filter).await
+    }
+
+    /// Makes a rule that denies this and answers its id. It is in force within a second. For administrators.
+    pub async fn deny(&self, subject: &str, action: &str, filter: &str) -> String {
+        self.rule("deny", subject, action, filter).await
+    }
+
+    async fn rule(&self, effect: &str, subject: &str, action: &str, filter: &str) -> String {
+        let rule =
+            json!({"subject": subject, "action": action, "effect": effect, "filter": filter});
+        let made = self.post("/admin/acl/rules", &rule).await.expect(201);
+        made["id"].as_str().unwrap().into()
+    }
+
     /// Creates an account with the password of [`password`]. For administrators.
     pub async fn create_user(&self, username: &str, role: &str) {
         let user = json!({"username": username, "password": password(username), "role": role});

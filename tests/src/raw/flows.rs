@@ -68,6 +68,13 @@ impl Raw {
         .await
     }
 
+    /// Sends a SUBSCRIBE to one filter with these options, and does not wait.
+    pub async fn send_subscribe(&mut self, id: u16, filter: &str, options: u8) {
+        let filters = [(filter, options)];
+        self.send(&encode::subscribe(self.version, id, &filters, &[]))
+            .await;
+    }
+
     /// Unsubscribes and answers the code; 0 in 3.1.1, which has none.
     pub async fn unsubscribe(&mut self, filter: &str) -> u8 {
         let sent = self.next_id();
@@ -252,9 +259,10 @@ impl Raw {
         .await;
     }
 
-    /// All messages that come before the answer to a PINGREQ, not acknowledged: after SUBACK, what is retained, if it fits
-    /// into what may be under way.
+    /// All messages that the broker has for the client right now and may send, not acknowledged.
     pub async fn at_once(&mut self) -> Vec<Publish> {
+        // What has come to the session by the first PINGREQ is sent before the second is answered.
+        self.ping().await;
         self.ping().await;
         self.early.drain(..).collect()
     }

@@ -56,4 +56,10 @@ impl Announcer {
         assert_eq!(self.0.deliver(message).await, 0, "{message:?}");
         while !message.is(&self.0.take().await) {}
     }
+
+    /// Waits until all that was published has come to groups, too, which get a message after those who listen alone.
+    pub(crate) async fn settle(&mut self) {
+        self.send(&Message::new("broadcast/settled/by now", ""))
+            .await;
+    }
 }

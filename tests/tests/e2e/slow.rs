@@ -1,0 +1,235 @@
+//! Clients that do not read, or publish too fast: bounded, told, and at no one else's cost.
+
+use std::time::Duration;
+
+use herald_tests::{
+    Herald, Version,
+    raw::{Connect, Message, Raw},
+};
+use tokio::time::timeout;
+
+use crate::heard::{Announcer, announce, heard};
+
+const TOPIC: &str = "broadcast/x";
+
+/// A server with `settings` and the user alice.
+async fn start(settings: &[(&str, &str)]) -> Herald {
+    let herald = Herald::start_with(settings).await;
+    let admin = herald.http("admin").await;
+    admin.create_user("alice", "user").await;
+    herald
+}
+
+/// More than sockets hold.
+const LONG: usize = 100_000;
+const MANY: usize = 200;
+
+#[tokio::test]
+async fn a_reader_that_stops_is_disconnected_once_its_queue_is_full_and_others_notice_nothing() {
+    let herald = start(&[
+        ("HERALD_LIMITS__QUEUED_MESSAGES", "10"),
+        ("HERALD_LIMITS__PUBLISHES_PER_S", "0"),
+    ])
+    .await;
+    let text = "x".repeat(LONG);
+    for version in Version::BOTH {
+        for qos in [1, 2] {
+            let slow = Connect::of("alice").client_id("slow");
+            let mut slow = Raw::connect_as(&herald, version, &slow).await;
+            assert_eq!(slow.subscribe_at(TOPIC, qos).await, qos);
+            let mut alice = Raw::connect(&herald, version, "alice").await;
+            assert_eq!(alice.subscribe_at(TOPIC, qos).await, qos);
+            let mut admin = Raw::connect(&herald, version, "admin").await;
+            // What may be under way, what waits, and more.
+            for n in 0..60 {
+                let payload = format!("{n} {text}");
+                announce(&mut admin, TOPIC, qos, &[&payload]).await;
+                assert_eq!(heard(&mut alice, 1).await, [payload]);
+            }
+            // Now it reads: some messages, then why there are no more.
+            let code = slow.ended_at_last().await;
+            assert_eq!(code, version.is_v5().then_some(0x97), "QoS {qos}");
+            alice.disconnect().await;
+        }
+    }
+}
+
+/// It reads, but acknowledges nothing.
+#[tokio::test]
+async fn a_reader_that_acknowledges_nothing_is_disconnected_once_its_queue_is_full() {
+    let herald = start(&[("HERALD_LIMITS__QUEUED_MESSAGES", "10")]).await;
+    for version in Version::BOTH {
+        let slow = Connect::of("alice").client_id("slow");
+        let mut slow = Raw::connect_as(&herald, version, &slow).await;
+        assert_eq!(slow.subscribe(TOPIC).await, 1);
+        let mut admin = Announcer::new(&herald, version).await;
+        for n in 0..32 {
+            admin.tell(TOPIC, 1, &[&format!("{n}")]).await;
+        }
+        assert_eq!(slow.at_once().await.len(), 32);
+        for n in 32..60 {
+            admin.tell(TOPIC, 1, &[&format!("{n}")]).await;
+        }
+        assert_eq!(slow.ended().await, version.is_v5().then_some(0x97));
+    }
+}
+
+/// A session that is to be kept is, and has the newest of what waits.
+#[tokio::test]
+async fn a_kept_session_of_a_slow_reader_goes_on() {
+    let herald = start(&[("HERALD_LIMITS__QUEUED_MESSAGES", "10")]).await;
+    for version in Version::BOTH {
+        let connect = Connect::kept("alice").client_id(&format!("{version:?}"));
+        let mut slow = Raw::connect_as(&herald, version, &connect).await;
+        assert_eq!(slow.subscribe(TOPIC).await, 1);
+        let mut admin = Announcer::new(&herald, version).await;
+        let texts: Vec<String> = (0..60).map(|n| n.to_string()).collect();
+        let payloads: Vec<&str> = texts.iter().map(String::as_str).collect();
+        admin.tell(TOPIC, 1, &payloads).await;
+        slow.ended_at_last().await;
+        let mut back = Raw::resume(&herald, version, &connect).await;
+        let mut got = vec![];
+        while got.last() != texts.last() {
+            got.extend(heard(&mut back, 1).await);
+        }
+        // What was under way, then the newest of what waited.
+        assert_eq!(got[..32], texts[..32], "{version:?}");
+        assert_eq!(got[got.len() - 10..], texts[50..], "{version:?}");
+        assert!(got.len() <= 32 + 2 * 10, "{got:?}");
+        back.disconnect().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_at_qos_0_loses_messages_and_nothing_else() {
+    let herald = start(&[
+        ("HERALD_LIMITS__QUEUED_MESSAGES", "10"),
+        ("HERALD_LIMITS__PUBLISHES_PER_S", "0"),
+    ])
+    .await;
+    let text = "x".repeat(LONG);
+    for version in Version::BOTH {
+        let slow = Connect::of("alice").client_id("slow");
+        let mut slow = Raw::connect_as(&herald, version, &slow).await;
+        assert_eq!(slow.subscribe_at("broadcast/#", 1).await, 1);
+        let mut admin = Announcer::new(&herald, version).await;
+        for n in 0..MANY {
+            let message = Message::new(TOPIC, &format!("{n:03} {text}"));
+            admin.send(&message).await;
+        }
+        admin.tell("broadcast/end", 0, &["end"]).await;
+        // In order, with gaps.
+        let mut got = vec![];
+        loop {
+            let message = slow.message().await;
+            if message.topic == "broadcast/end" {
+                break;
+            }
+            got.push(message.payload[..3].to_owned());
+        }
+        assert!(got.is_sorted() && got.len() < MANY, "{version:?}: {got:?}");
+        slow.ping().await;
+        slow.disconnect().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_mqtt_5_that_publishes_too_fast_is_told() {
+    const RATE: usize = 20;
+    let herald = start(&[("HERALD_LIMITS__PUBLISHES_PER_S", "20")]).await;
+    let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
+    assert_eq!(alice.subscribe_at("broadcast/#", 2).await, 2);
+    for qos in [1, 2] {
+        let connect = Connect::of("admin").client_id(&format!("{qos}"));
+        let mut admin = Raw::connect_as(&herald, Version::V5, &connect).await;
+        let mut taken = vec![];
+        let mut refused = 0;
+        // As many as may come at once, and as many as it takes.
+        while refused == 0 {
+            for _ in 0..30 {
+                let n = taken.len() + refused;
+                let text = format!("{qos}: {n}");
+                let message = Message::new(TOPIC, &text).qos(qos);
+                match admin.deliver_explained(&message).await {
+                    (0, _) => taken.push(text),
+                    (0x97, why) => {
+                        assert!(!why.is_empty(), "there is a reason");
+                        refused += 1;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        assert!(taken.len() >= RATE, "QoS {qos}: {}", taken.len());
+        admin.ping().await;
+        assert_eq!(heard(&mut alice, taken.len()).await, taken);
+        // Another client of the same user is not concerned.
+        let mut other = Raw::connect(&herald, Version::V5, "admin").await;
+        announce(&mut other, TOPIC, 1, &["of another"]).await;
+        assert_eq!(heard(&mut alice, 1).await, ["of another"]);
+    }
+}
+
+/// It cannot be told, so it is read from later.
+#[tokio::test]
+async fn a_client_of_mqtt_3_1_1_that_publishes_too_fast_is_slowed_and_loses_nothing() {
+    const COUNT: u16 = 60;
+    let herald = start(&[("HERALD_LIMITS__PUBLISHES_PER_S", "20")]).await;
+    let mut alice = Raw::connect(&herald, Version::V311, "alice").await;
+    assert_eq!(alice.subscribe_at("broadcast/#", 2).await, 2);
+    for qos in [0, 1, 2] {
+        let connect = Connect::of("admin").client_id(&format!("{qos}"));
+        let mut admin = Raw::connect_as(&herald, Version::V311, &connect).await;
+        let texts: Vec<String> = (1..=COUNT).map(|n| format!("{qos}: {n}")).collect();
+        for (id, text) in (1..).zip(&texts) {
+            let message = Message::new(TOPIC, text).qos(qos);
+            match qos {
+                0 => assert_eq!(admin.deliver(&message).await, 0),
+                _ => admin.send_as(&message, id).await,
+            }
+        }
+        assert_eq!(heard(&mut alice, COUNT.into()).await, texts);
+        for id in 1..=COUNT {
+            match qos {
+                0 => {}
+                1 => assert_eq!(admin.puback(id).await.0, 0),
+                _ => assert_eq!(admin.pubrec(id).await.0, 0),
+            }
+        }
+        admin.ping().await;
+    }
+}
+
+/// Its own keep-alive does not run while the server does not listen to it.
+#[tokio::test]
+async fn a_client_that_is_slowed_does_not_time_out() {
+    let herald = start(&[("HERALD_LIMITS__PUBLISHES_PER_S", "1")]).await;
+    let connect = Connect {
+        keep_alive_s: 1,
+        ..Connect::of("admin")
+    };
+    let mut admin = Raw::connect_as(&herald, Version::V311, &connect).await;
+    for id in 1..=5 {
+        admin.send_as(&Message::new(TOPIC, "x").qos(1), id).await;
+    }
+    for id in 1..=5 {
+        assert_eq!(admin.puback(id).await.0, 0);
+    }
+    admin.ping().await;
+}
+
+/// A client that sends half a packet and no more.
+#[tokio::test]
+async fn a_client_that_stops_within_a_packet_is_disconnected_by_its_keep_alive() {
+    let herald = start(&[]).await;
+    for version in Version::BOTH {
+        let connect = Connect {
+            keep_alive_s: 1,
+            ..Connect::of("alice")
+        };
+        let mut alice = Raw::connect_as(&herald, version, &connect).await;
+        alice.send(&[0x30, 0x20, 0x00, 0x09]).await;
+        let ended = timeout(Duration::from_secs(20), alice.ended()).await;
+        assert_eq!(ended.unwrap(), version.is_v5().then_some(0x8D));
+    }
+}

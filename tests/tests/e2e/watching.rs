@@ -1,0 +1,232 @@
+//! What administrators see of the broker and of others: `$SYS/herald/#` and taps.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use herald_tests::{
+    Herald, Mosquitto, Transport, Version,
+    raw::{Connect, Raw},
+};
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::{
+    heard::announce,
+    notified::{inbox, messages, notified, parse, taken},
+    offline::finish,
+};
+
+/// All that there is below `$SYS/herald/`.
+const VALUES: [&str; 13] = [
+    "clients/connected",
+    "clients/disconnected",
+    "connects/accepted",
+    "connects/refused",
+    "notifications/sent",
+    "publishes/denied",
+    "publishes/received",
+    "publishes/sent",
+    "router/restarts",
+    "shared/dropped",
+    "subscribes/denied",
+    "uptime",
+    "version",
+];
+
+/// Reads rounds until the value of `name` is right. Rounds are ten seconds apart.
+async fn until_value(watcher: &mut Raw, name: &str, is_right: impl Fn(&str) -> bool) {
+    let topic = format!("$SYS/herald/{name}");
+    let reading = async {
+        loop {
+            let value = watcher.take().await;
+            if value.topic == topic && is_right(&value.payload) {
+                break;
+            }
+        }
+    };
+    let read = timeout(Duration::from_secs(40), reading).await;
+    assert!(read.is_ok(), "{name}");
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn administrators_get_the_state_of_the_broker_at_once_and_every_round() {
+    let herald = Herald::start().await;
+    for version in Version::BOTH {
+        let mut admin = Raw::connect(&herald, version, "admin").await;
+        assert!(admin.subscribe("$SYS/herald/#").await <= 2);
+        for retained in [true, false] {
+            let mut round = BTreeMap::new();
+            for _ in VALUES {
+                let value = admin.take().await;
+                assert_eq!((value.qos, value.retain), (0, retained), "{value:?}");
+                round.insert(value.topic, value.payload);
+            }
+            let names: Vec<_> = round
+                .keys()
+                .filter_map(|t| t.strip_prefix("$SYS/herald/"))
+                .collect();
+            assert_eq!(names, VALUES, "{version:?}");
+            for (topic, value) in &round {
+                if topic != "$SYS/herald/version" {
+                    number(value);
+                }
+            }
+        }
+        admin.disconnect().await;
+    }
+}
+
+#[tokio::test]
+async fn the_counters_count() {
+    let herald = Herald::with_users(&["alice"]).await;
+    let watcher = Connect::of("admin").client_id("watcher");
+    let mut watcher = Raw::connect_as(&herald, Version::V5, &watcher).await;
+    let kept = Connect::kept("alice").client_id("kept");
+    Raw::connect_as(&herald, Version::V5, &kept)
+        .await
+        .disconnect()
+        .await;
+    let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
+    assert_eq!(alice.subscribe("#").await, 0x87);
+    assert_eq!(alice.subscribe(&inbox("alice")).await, 1);
+    assert_eq!(alice.publish("broadcast/x", "mine").await, 0x87);
+    let send = json!({"body": "hello"}).to_string();
+    assert_eq!(alice.publish(&messages("alice"), &send).await, 0);
+    assert_eq!(taken(&mut alice, 1).await, [notified(1, "hello")]);
+    let wrong = Connect::of("alice").password("wrong");
+    Raw::connect_code(&herald, Version::V5, &wrong).await;
+
+    assert!(watcher.subscribe("$SYS/herald/#").await <= 2);
+    until_value(&mut watcher, "clients/connected", |n| number(n) == 2).await;
+    for (name, at_least) in [
+        ("connects/accepted", 3),
+        ("connects/refused", 1),
+        ("notifications/sent", 1),
+        ("publishes/denied", 1),
+        ("publishes/received", 2),
+        ("publishes/sent", 1),
+        ("subscribes/denied", 1),
+    ] {
+        until_value(&mut watcher, name, |n| number(n) >= at_least).await;
+    }
+    until_value(&mut watcher, "clients/disconnected", |n| number(n) == 1).await;
+}
+
+#[tokio::test]
+async fn users_do_not_see_the_state_of_the_broker_and_nobody_writes_it() {
+    let herald = Herald::with_users(&["alice"]).await;
+    for version in Version::BOTH {
+        let mut alice = Raw::connect(&herald, version, "alice").await;
+        for filter in [
+            "$SYS/#",
+            "$SYS/herald/#",
+            "$SYS/herald/uptime",
+            "$SYS/+/uptime",
+        ] {
+            let code = alice.subscribe(filter).await;
+            assert_eq!(code, version.subscribe_refused(), "{filter}");
+        }
+        let mut admin = Raw::connect(&herald, version, "admin").await;
+        let code = admin.publish("$SYS/herald/uptime", "0").await;
+        assert_eq!(code, version.puback(0x87));
+    }
+}
+
+#[tokio::test]
+async fn mosquitto_sub_shows_the_state_of_the_broker() {
+    let herald = Herald::start().await;
+    for version in Version::BOTH {
+        let client = Mosquitto::new(&herald, version, Transport::Tls, "admin");
+        let mut client = client.subscribe(&["$SYS/herald/version"]).await;
+        let value = client.message().await;
+        assert_eq!(
+            (value.payload.as_str(), value.retain),
+            (herald.run().version.as_str(), true)
+        );
+        client.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_tap_is_a_live_copy_of_what_others_are_notified_of() {
+    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let http = herald.http("alice").await;
+    finish(&http, &["before"]).await;
+    let mut n = 1;
+    for version in Version::BOTH {
+        for filter in ["users/#", "#", "users/alice/#", "+/+/notifications"] {
+            let mut admin = Raw::connect(&herald, version, "admin").await;
+            assert!(admin.subscribe_at(filter, 2).await <= 2, "{filter}");
+            // Nothing of the past.
+            assert_eq!(admin.at_once().await, []);
+            n += 1;
+            finish(&http, &["live"]).await;
+            let copy = admin.take().await;
+            assert_eq!((copy.topic, copy.qos), (inbox("alice"), 0), "{filter}");
+            assert_eq!(parse(&copy.payload), notified(n, "live"));
+            admin.disconnect().await;
+        }
+    }
+    // Not one of them moved the cursor.
+    let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
+    assert_eq!(alice.subscribe(&inbox("alice")).await, 1);
+    assert_eq!(taken(&mut alice, 1).await, [notified(1, "before")]);
+}
+
+/// Live is live: a session that was away has missed it.
+#[tokio::test]
+async fn a_tap_keeps_nothing_for_a_session_that_is_away() {
+    let herald = Herald::with_users(&["alice"]).await;
+    let http = herald.http("alice").await;
+    for version in Version::BOTH {
+        let connect = Connect::kept("admin").client_id(&format!("{version:?}"));
+        let mut admin = Raw::connect_as(&herald, version, &connect).await;
+        assert!(admin.subscribe("users/#").await <= 2);
+        admin.cut().await;
+        finish(&http, &["missed"]).await;
+        let mut admin = Raw::resume(&herald, version, &connect).await;
+        assert_eq!(admin.at_once().await, []);
+        // Watched again without a new SUBSCRIBE.
+        finish(&http, &["live"]).await;
+        assert_eq!(parse(&admin.take().await.payload).1, "live");
+        admin.disconnect().await;
+    }
+}
+
+#[tokio::test]
+async fn a_tap_that_does_not_read_slows_nobody() {
+    const COUNT: usize = 300;
+    let limits = [
+        ("HERALD_LIMITS__QUEUED_MESSAGES", "10"),
+        ("HERALD_LIMITS__PUBLISHES_PER_S", "0"),
+    ];
+    let herald = Herald::start_with(&limits).await;
+    let admin = herald.http("admin").await;
+    admin.set_delay(json!({"mode": "fixed", "ms": 0})).await;
+    admin.create_user("alice", "user").await;
+    let tap = Connect::of("admin").client_id("tap");
+    let mut tap = Raw::connect_as(&herald, Version::V311, &tap).await;
+    assert!(tap.subscribe_at("#", 0).await <= 2);
+
+    let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
+    assert_eq!(alice.subscribe(&inbox("alice")).await, 1);
+    let mut sender = Connect::of("alice").client_id("sender");
+    sender.clean = true;
+    let mut sender = Raw::connect_as(&herald, Version::V5, &sender).await;
+    // More than sockets and queues between hold.
+    let long = "x".repeat(40_000);
+    for n in 1..=COUNT {
+        let send = json!({"body": format!("{n} {long}")}).to_string();
+        assert_eq!(sender.publish(&messages("alice"), &send).await, 0);
+        let (seq, body) = taken(&mut alice, 1).await.remove(0);
+        assert_eq!(usize::try_from(seq).unwrap(), n);
+        assert!(body.starts_with(&format!("{n} ")));
+    }
+    let mut publisher = Raw::connect(&herald, Version::V5, "admin").await;
+    assert_eq!(alice.subscribe("broadcast/x").await, 1);
+    announce(&mut publisher, "broadcast/x", 1, &["and this"]).await;
+    assert_eq!(alice.take().await.payload, "and this");
+}
