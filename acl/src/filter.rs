@@ -147,7 +147,7 @@ impl TopicFilter {
     /// The levels of an equivalent filter whose `#` matches the parent level in every case.
     ///
     /// There is no topic name of no level, or of one empty level, so `#` needs a level and `/#` two.
-    fn pattern(&self) -> std::str::Split<'_, char> {
+    pub(crate) fn pattern(&self) -> std::str::Split<'_, char> {
         let text = match self.inner() {
             "#" => "+/#",
             "/#" => "/+/#",

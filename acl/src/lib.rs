@@ -17,6 +17,7 @@
 //! ```
 
 mod filter;
+mod index;
 mod policy;
 mod role;
 mod rule;

@@ -1,8 +1,11 @@
 //! The rules together, and what they decide.
 
+use std::collections::HashMap;
+
 use crate::filter::TopicFilter;
+use crate::index::{Index, Verdict};
 use crate::role::Role;
-use crate::rule::{Action, Actions, Effect, Rule, Subject};
+use crate::rule::{Actions, Effect, Rule, Subject};
 use crate::template::FilterTemplate;
 use crate::topic::TopicName;
 use crate::username::Username;
@@ -35,7 +38,11 @@ pub struct Decision {
 /// allow rule that cannot be expanded allows nothing.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    rules: Vec<Rule>,
+    /// Of each rule, in their order.
+    ids: Vec<String>,
+    /// What [`scope`](Self::scope) answers.
+    scopes: HashMap<String, TopicFilter>,
+    index: Index,
 }
 
 impl Policy {
@@ -43,7 +50,16 @@ impl Policy {
     /// do: the earlier one.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
-        Self { rules }
+        let mut scopes = HashMap::new();
+        for rule in &rules {
+            let scope = || rule.filter.scope();
+            scopes.entry(rule.id.clone()).or_insert_with(scope);
+        }
+        Self {
+            index: Index::new(&rules),
+            ids: rules.into_iter().map(|rule| rule.id).collect(),
+            scopes,
+        }
     }
 
     /// The policy of a new installation: all users read their own inbox, the broadcasts and the
@@ -89,72 +105,34 @@ impl Policy {
     /// What the rule with this id stands for, whoever asks: see [`FilterTemplate::scope`].
     #[must_use]
     pub fn scope(&self, rule: &str) -> Option<TopicFilter> {
-        self.rules
-            .iter()
-            .find(|r| r.id == rule)
-            .map(|r| r.filter.scope())
+        self.scopes.get(rule).cloned()
     }
 
     /// Decides whether a client may publish to `topic`: an allow rule matches it and no deny rule
     /// does.
     #[must_use]
     pub fn publish(&self, who: &Who<'_>, topic: &TopicName) -> Decision {
-        let matches = |filter: &TopicFilter| filter.matches(topic);
-        self.decide(who, Action::Publish, matches, matches)
+        self.name_rule(self.index.publish(who, topic))
     }
 
     /// Decides whether a client may subscribe to `filter`, of which a shared subscription is
     /// decided on the inner filter: one allow rule covers all of it and no deny rule overlaps it.
     #[must_use]
     pub fn subscribe(&self, who: &Who<'_>, filter: &TopicFilter) -> Decision {
-        let covers = |rule: &TopicFilter| rule.covers(filter);
-        let overlaps = |rule: &TopicFilter| rule.overlaps(filter);
-        self.decide(who, Action::Subscribe, covers, overlaps)
+        self.name_rule(self.index.subscribe(who, filter))
     }
 
-    /// Names the first deny rule that `denies`, else the most specific rule that `allows`: one
-    /// whose filter covers no other of them.
-    fn decide(
-        &self,
-        who: &Who<'_>,
-        action: Action,
-        allows: impl Fn(&TopicFilter) -> bool,
-        denies: impl Fn(&TopicFilter) -> bool,
-    ) -> Decision {
-        let concerned = |rule: &&Rule| rule.actions.contains(action) && rule.subject.contains(who);
-        let mut best: Option<(&Rule, TopicFilter)> = None;
-        for rule in self.rules.iter().filter(concerned) {
-            let filter = rule.filter.expand(who);
-            match rule.effect {
-                Effect::Deny => {
-                    if filter.is_none_or(|filter| denies(&filter)) {
-                        return Decision {
-                            allowed: false,
-                            rule: Some(rule.id.clone()),
-                        };
-                    }
-                }
-                Effect::Allow => {
-                    if let Some(filter) = filter.filter(&allows)
-                        && best
-                            .as_ref()
-                            .is_none_or(|(_, best)| is_narrower(&filter, best))
-                    {
-                        best = Some((rule, filter));
-                    }
-                }
-            }
-        }
+    fn name_rule(&self, verdict: Verdict) -> Decision {
+        let (allowed, rule) = match verdict {
+            Verdict::Allowed(rule) => (true, Some(rule)),
+            Verdict::Denied(rule) => (false, Some(rule)),
+            Verdict::Unmentioned => (false, None),
+        };
         Decision {
-            allowed: best.is_some(),
-            rule: best.map(|(rule, _)| rule.id.clone()),
+            allowed,
+            rule: rule.map(|rule| self.ids[rule].clone()),
         }
     }
-}
-
-/// Whether `a` matches less than `b`, and nothing else.
-fn is_narrower(a: &TopicFilter, b: &TopicFilter) -> bool {
-    b.covers(a) && !a.covers(b)
 }
 
 /// An allow rule of the built-in policy.
@@ -319,7 +297,7 @@ mod tests {
             root.subscribe(&policy, "users/root/x"),
             allowed("builtin-inbox")
         );
-        let reversed = Policy::new(policy.rules.into_iter().rev().collect());
+        let reversed = Policy::new(Policy::builtin_rules().into_iter().rev().collect());
         assert_eq!(
             root.subscribe(&reversed, "users/root/x"),
             allowed("builtin-inbox")
@@ -408,6 +386,20 @@ mod tests {
                 "{client_id:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_scope_of_a_rule_is_found_by_its_id_and_is_of_the_first_that_has_it() {
+        let everyone = Subject::Everyone;
+        let policy = Policy::new(vec![
+            allow("rooms", &everyone, Actions::Both, "rooms/%u/#"),
+            allow("rooms", &everyone, Actions::Both, "halls/%u/#"),
+            deny("doors", &everyone, Actions::Both, "doors/%c-%%/+"),
+        ]);
+        let scope = |id| policy.scope(id).map(|scope| scope.to_string());
+        assert_eq!(scope("rooms").as_deref(), Some("rooms/+/#"));
+        assert_eq!(scope("doors").as_deref(), Some("doors/+/+"));
+        assert_eq!(scope("halls"), None);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub enum Effect {
 }
 
 /// The users that a rule concerns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// Every user.
     Everyone,

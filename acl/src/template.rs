@@ -67,6 +67,11 @@ impl FilterTemplate {
         self.0.as_str()
     }
 
+    /// The levels as text: see [`TopicFilter::pattern`].
+    pub(crate) fn pattern(&self) -> std::str::Split<'_, char> {
+        self.0.pattern()
+    }
+
     /// The filter for one client: `%u` and `%c` are filled in.
     ///
     /// `None` if the template holds `%c` and the client id is no plain level: it is empty, holds
@@ -124,7 +129,7 @@ impl fmt::Display for FilterTemplate {
 }
 
 /// Whether a client id can stand in a level and stay inside it.
-fn is_level(client_id: &str) -> bool {
+pub(crate) fn is_level(client_id: &str) -> bool {
     !client_id.is_empty() && !client_id.contains(['/', '\0']) && find_wildcard(client_id).is_none()
 }
 

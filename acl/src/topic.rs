@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The longest topic name or filter, in bytes (MQTT 5 section 4.7.3).
-const MAX_BYTES: usize = 65_535;
+pub(crate) const MAX_BYTES: usize = 65_535;
 
 /// The most levels of a topic name or filter. The limit is ours: MQTT has none, but a server that
 /// builds a node for each level needs one.
-const MAX_LEVELS: usize = 128;
+pub(crate) const MAX_LEVELS: usize = 128;
 
 /// A valid topic name: 1 to 65,535 bytes of UTF-8 in at most 128 levels, without NUL, `+` and `#`
 /// (MQTT 5 sections 4.7.1 and 4.7.3). A clone shares the text.

@@ -136,7 +136,7 @@ impl NotificationsApi {
         store
             .acknowledge(&[(user.clone(), seq(ack.up_to))], Timestamp::now())
             .await?;
-        let acked = store.acked(&user).await?.0;
+        let acked = store.position(&user).await?.acked.0;
         Ok(Json(Acknowledged { acked }))
     }
 }

@@ -48,14 +48,14 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Starts behind `after`. The log may already hold more, so the first thing it asks for is a read.
-    pub(crate) fn new(after: i64, window: usize) -> Self {
+    /// Starts behind `after`. With `behind`, the log holds more than that, and the first thing it asks for is a read.
+    pub(crate) fn new(after: i64, window: usize, behind: bool) -> Self {
         Self {
             sent: after,
             ready: VecDeque::new(),
             in_flight: VecDeque::new(),
             window: window.max(1),
-            behind: true,
+            behind,
             reading: false,
             withheld: None,
         }
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_cursor_never_moves_over_what_was_withheld() {
-        let mut feed = Feed::new(0, 4);
+        let mut feed = Feed::new(0, 4, true);
         feed.next();
         feed.read_done(batch(1..4, 4));
         assert_eq!(feed.next(), Next::Send(n(1)));
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_start_behind_the_highest_number_there_can_be_is_no_fault() {
-        let mut feed = Feed::new(i64::MAX, 4);
+        let mut feed = Feed::new(i64::MAX, 4, true);
         feed.next();
         feed.read_done(Batch::default());
         feed.offer(n(1));
@@ -209,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn a_new_feed_reads_before_it_waits() {
-        let mut feed = Feed::new(7, 4);
+    fn a_new_feed_that_is_behind_reads_before_it_waits() {
+        let mut feed = Feed::new(7, 4, true);
         assert_eq!(feed.next(), Next::Read { after: 7, limit: 4 });
         feed.read_done(batch(1..1, 4));
         assert_eq!(feed.next(), Next::Wait);
@@ -218,16 +218,15 @@ mod tests {
 
     #[test]
     fn a_caught_up_feed_needs_no_read() {
-        let mut feed = Feed::new(0, 4);
-        feed.next();
-        feed.read_done(batch(1..1, 4));
+        let mut feed = Feed::new(0, 4, false);
+        assert_eq!(feed.next(), Next::Wait);
         feed.offer(n(1));
         assert_eq!(feed.next(), Next::Send(n(1)));
     }
 
     #[test]
     fn acknowledgements_out_of_order_move_the_cursor_only_over_a_full_run() {
-        let mut feed = Feed::new(0, 4);
+        let mut feed = Feed::new(0, 4, true);
         feed.next();
         feed.read_done(batch(1..4, 4));
         for id in 1..=3 {
@@ -266,7 +265,7 @@ mod tests {
                 3 => Just(Step::ReadDone), 4 => (0_usize..5).prop_map(Step::Ack),
             ], 0..80),
         ) {
-            let mut feed = Feed::new(start, window);
+            let mut feed = Feed::new(start, window, true);
             let mut log = start;
             let mut read: Option<(i64, usize)> = None;
             let mut in_flight: Vec<u16> = vec![];

@@ -108,13 +108,19 @@ pub struct Batch {
     pub more: bool,
 }
 
+/// Where an inbox is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The highest number that any session of the user has acknowledged; 0 for none.
+    pub acknowledged: i64,
+    /// The number of the newest notification; 0 if there is none.
+    pub newest: i64,
+}
+
 /// The durable log of notifications of each user.
 pub trait Inbox: std::marker::Send + Sync + 'static {
-    /// The highest number that any session of `user` has acknowledged; 0 for none.
-    fn acknowledged(&self, user: &Identity) -> BoxFuture<'static, Result<i64, HostError>>;
-
-    /// The number of the newest notification of `user`; 0 if there is none.
-    fn newest(&self, user: &Identity) -> BoxFuture<'static, Result<i64, HostError>>;
+    /// How far the inbox of `user` goes, and how far it was acknowledged.
+    fn position(&self, user: &Identity) -> BoxFuture<'static, Result<Position, HostError>>;
 
     /// Up to `limit` notifications with a number greater than `after`, in order. Fewer if they are large, but one at
     /// least if there is one.
@@ -126,7 +132,7 @@ pub trait Inbox: std::marker::Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<Batch, HostError>>;
 
     /// Records that everything up to `up_to` has been acknowledged. It may be written later, in a batch: losing it
-    /// costs a repeat. [`Inbox::acknowledged`] already counts it.
+    /// costs a repeat. [`Inbox::position`] already counts it.
     fn acknowledge(&self, user: &Identity, up_to: i64);
 }
 

@@ -27,7 +27,7 @@ mod wire;
 pub use broker::Broker;
 pub use host::{
     Authenticate, Batch, Credential, HostError, Identity, Inbox, Intake, Login, LoginRefusal,
-    Notification, Retain, RetainedChange, RetainedMessage, Revoked, Send, SendRefusal,
+    Notification, Position, Retain, RetainedChange, RetainedMessage, Revoked, Send, SendRefusal,
 };
 pub use limits::Limits;
 pub use metrics::Metrics;

@@ -10,7 +10,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_api::{AccountError, Accounts, Scope, TOKEN_PREFIX};
 use herald_broker::{
     Authenticate, Batch, Credential, HostError, Identity, Inbox, Intake, Login, LoginRefusal,
-    Notification, Retain, RetainedChange, RetainedMessage, Send, SendRefusal,
+    Notification, Position, Retain, RetainedChange, RetainedMessage, Send, SendRefusal,
 };
 use herald_store::{Accepted, Seq, Store, Timestamp, Token, User, UserId};
 
@@ -146,13 +146,16 @@ fn timestamp(at: SystemTime) -> Timestamp {
 }
 
 impl Inbox for Host {
-    fn acknowledged(&self, user: &Identity) -> BoxFuture<'static, Result<i64, HostError>> {
+    fn position(&self, user: &Identity) -> BoxFuture<'static, Result<Position, HostError>> {
         let (store, acks, user) = (self.store.clone(), self.acks.clone(), user_id(user));
         async move {
             // Noted first: between the two, a number may only move from there to the database.
-            let noted = acks.noted(&user);
-            let written = store.acked(&user).await.map_err(host_error)?;
-            Ok(noted.unwrap_or(written).max(written).0)
+            let noted = acks.noted(&user).map_or(0, |seq| seq.0);
+            let written = store.position(&user).await.map_err(host_error)?;
+            Ok(Position {
+                acknowledged: written.acked.0.max(noted),
+                newest: written.last.0,
+            })
         }
         .boxed()
     }
@@ -173,11 +176,6 @@ impl Inbox for Host {
             })
         }
         .boxed()
-    }
-
-    fn newest(&self, user: &Identity) -> BoxFuture<'static, Result<i64, HostError>> {
-        let (store, user) = (self.store.clone(), user_id(user));
-        async move { Ok(store.last_seq(&user).await.map_err(host_error)?.0) }.boxed()
     }
 
     fn acknowledge(&self, user: &Identity, up_to: i64) {

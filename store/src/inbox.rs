@@ -15,6 +15,15 @@ pub struct Notifications {
     pub more: bool,
 }
 
+/// Where an inbox is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The highest number that was acknowledged; [`Seq::NONE`] if there is none.
+    pub acked: Seq,
+    /// The number of the newest notification; [`Seq::NONE`] if there is none.
+    pub last: Seq,
+}
+
 impl Store {
     /// The notifications of `user` after the number `after`, in order: up to `limit`, and no more once they hold
     /// `max_bytes`, but one at least.
@@ -54,30 +63,22 @@ impl Store {
         Ok(read)
     }
 
-    /// The number of the newest notification of `user`; [`Seq::NONE`] if there is none.
+    /// How far the inbox of `user` goes, and how far it was acknowledged.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] if the database cannot be read.
-    pub async fn last_seq(&self, user: &UserId) -> Result<Seq, StoreError> {
-        let seq: Option<i64> = sqlx::query_scalar("SELECT last_seq FROM users WHERE id = $1")
-            .bind(user.as_str())
-            .fetch_optional(self.readers())
-            .await?;
-        Ok(seq.map_or(Seq::NONE, Seq))
-    }
-
-    /// The highest number that `user` acknowledged; [`Seq::NONE`] if there is none.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn acked(&self, user: &UserId) -> Result<Seq, StoreError> {
-        let seq: Option<i64> = sqlx::query_scalar("SELECT acked_seq FROM users WHERE id = $1")
-            .bind(user.as_str())
-            .fetch_optional(self.readers())
-            .await?;
-        Ok(seq.map_or(Seq::NONE, Seq))
+    pub async fn position(&self, user: &UserId) -> Result<Position, StoreError> {
+        let row: Option<(i64, i64)> =
+            sqlx::query_as("SELECT acked_seq, last_seq FROM users WHERE id = $1")
+                .bind(user.as_str())
+                .fetch_optional(self.readers())
+                .await?;
+        let (acked, last) = row.unwrap_or_default();
+        Ok(Position {
+            acked: Seq(acked),
+            last: Seq(last),
+        })
     }
 
     /// Acknowledges all notifications of each user up to a number, and marks the messages of those

@@ -34,7 +34,7 @@ pub use body::{BodyError, check_body, check_idempotency_key};
 pub use delay::{Delay, DelayError};
 pub use error::StoreError;
 pub use ids::{MessageId, RuleId, Seq, TokenId, UserId};
-pub use inbox::Notifications;
+pub use inbox::{Notifications, Position};
 pub use messages::{Accepted, Message, Status};
 pub use notification::Notification;
 pub use queue::{Finished, Job, Lease, Outcome, StatusCounts};

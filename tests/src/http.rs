@@ -147,6 +147,11 @@ impl Http {
         self.send(self.api(Method::PUT, path).json(body)).await
     }
 
+    /// PATCH a path below `/api/v1`.
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.api(Method::PATCH, path).json(body)).await
+    }
+
     /// DELETE a path below `/api/v1`.
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(self.api(Method::DELETE, path)).await
@@ -188,9 +193,15 @@ impl Http {
 
     /// A new access token, by its text.
     pub async fn token(&self, scopes: &[&str]) -> String {
+        self.token_with_id(scopes).await.1
+    }
+
+    /// A new access token, by its id and its text.
+    pub async fn token_with_id(&self, scopes: &[&str]) -> (String, String) {
         let token = json!({"name": "test", "scopes": scopes});
-        let answer = self.post("/tokens", &token).await;
-        answer.expect(201)["token"].as_str().unwrap().into()
+        let created = self.post("/tokens", &token).await.expect(201);
+        let text = |key: &str| created[key].as_str().unwrap().to_owned();
+        (text("id"), text("token"))
     }
 
     /// Sets the delay of messages sent from now on. For administrators.

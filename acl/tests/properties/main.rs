@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod decisions;
 mod filters;
 mod policies;
+mod reference;
 mod universe;

@@ -12,18 +12,18 @@ use proptest::sample::select;
 use crate::universe::{LEVELS, any_topic, matched_topics, reference_matches, universe};
 
 /// Client ids, most of them hostile.
-fn any_client_id() -> impl Strategy<Value = String> {
+pub(crate) fn any_client_id() -> impl Strategy<Value = String> {
     const CHOSEN: [&str; 11] = [
         "a", "b", "+", "#", "a/b", "a/#", "$x", "$share", "", "/", "\0",
     ];
     prop_oneof![3 => select(&CHOSEN).prop_map(Into::into), 1 => any::<String>()]
 }
 
-fn any_role() -> impl Strategy<Value = Role> {
+pub(crate) fn any_role() -> impl Strategy<Value = Role> {
     select(&[Role::User, Role::Admin])
 }
 
-fn any_username() -> impl Strategy<Value = Username> {
+pub(crate) fn any_username() -> impl Strategy<Value = Username> {
     select(&["a", "b"]).prop_map(|name| Username::parse(name).unwrap())
 }
 

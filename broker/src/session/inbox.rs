@@ -23,14 +23,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Ok(());
         }
         let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
-        let start = match after {
-            // What the client remembers may be ahead of a database that was restored.
-            Some(after) => inbox.newest(identity).await.map(|n| n.min(after)),
-            None => inbox.acknowledged(identity).await,
-        };
-        let start = start.map_err(|e| unreadable(&e))?;
+        let position = inbox.position(identity).await;
+        let position = position.map_err(|e| unreadable(&e))?;
+        // What the client remembers may be ahead of a database that was restored.
+        let start = after.map_or(position.acknowledged, |after| after.min(position.newest));
         self.reading = None;
-        self.kept.inbox = Some(Feed::new(start, self.window));
+        // What is newer than the position comes with a wake-up, which waits in the mailbox.
+        let feed = Feed::new(start, self.window, position.newest > start);
+        self.kept.inbox = Some(feed);
         Ok(())
     }
 

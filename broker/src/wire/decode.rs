@@ -3,11 +3,14 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use bytes::Bytes;
-use mqtt_protocol_core::mqtt::packet::{Packet, Property, Qos, v3_1_1, v5_0};
+use mqtt_protocol_core::mqtt::{
+    packet::{Packet, Property, Qos, v3_1_1, v5_0},
+    result_code::MqttError,
+};
 
 pub(crate) use mqtt_protocol_core::mqtt::packet::RetainHandling;
 
-use super::UserProperties;
+use super::{UserProperties, strict};
 
 /// A packet from the client that the session has to act on.
 #[derive(Debug)]
@@ -132,9 +135,10 @@ pub(crate) struct Subscription {
     pub(crate) retain_handling: RetainHandling,
 }
 
-/// The packet, without its version.
-pub(super) fn incoming(packet: Packet) -> Incoming {
-    match packet {
+/// The packet, without its version; an error if it is one that MQTT does not allow and the core lets through.
+pub(super) fn incoming(packet: Packet) -> Result<Incoming, MqttError> {
+    strict::check(&packet)?;
+    Ok(match packet {
         Packet::V3_1_1Connect(p) => Incoming::Connect(Box::new(connect_v3(&p))),
         Packet::V5_0Connect(p) => Incoming::Connect(Box::new(connect_v5(&p))),
         Packet::V3_1_1Publish(p) => Incoming::Publish(Publish {
@@ -145,8 +149,6 @@ pub(super) fn incoming(packet: Packet) -> Incoming {
             retain: p.retain(),
             properties: PublishProperties::default(),
         }),
-        // Only a server names subscriptions (MQTT 5 section 3.3.4-6).
-        Packet::V5_0Publish(p) if names_subscription(p.props()) => Incoming::Unsupported,
         Packet::V5_0Publish(p) => Incoming::Publish(Publish {
             packet_id: p.packet_id(),
             topic: p.topic_name().to_owned(),
@@ -219,7 +221,7 @@ pub(super) fn incoming(packet: Packet) -> Incoming {
         },
         Packet::V3_1_1Pingreq(_) | Packet::V5_0Pingreq(_) => Incoming::Pingreq,
         _ => Incoming::Unsupported,
-    }
+    })
 }
 
 fn connect_v3(p: &v3_1_1::Connect) -> Connect {
@@ -297,12 +299,6 @@ fn will_delay(props: &[Property]) -> u32 {
         _ => None,
     });
     delay.unwrap_or(0)
-}
-
-fn names_subscription(props: &[Property]) -> bool {
-    props
-        .iter()
-        .any(|p| matches!(p, Property::SubscriptionIdentifier(_)))
 }
 
 fn publish_properties(props: &[Property]) -> PublishProperties {

@@ -15,7 +15,9 @@ use mqtt_protocol_core::mqtt::{
     result_code::{ConnectReasonCode, ConnectReturnCode, MqttError, PubcompReasonCode},
 };
 
-use super::{Closed, PublishCode, PublishProperties, Reason, SubackCode, UnsubackCode, Wire};
+use super::{
+    Closed, PublishCode, PublishProperties, Reason, SubackCode, UnsubackCode, Wire, connect,
+};
 use crate::limits::TOPIC_ALIASES;
 
 /// What a successful CONNACK tells the client; all but the first in MQTT 5 only.
@@ -127,6 +129,32 @@ impl Wire {
         if let Ok(packet) = packet {
             let _ = self.send(packet);
         }
+    }
+
+    /// CONNECT could not be taken, of which the core has said less or more than it should. MQTT 3.1.1 closes without a word
+    /// (MQTT-3.1.4-1), except over the version.
+    pub(super) fn refuse_malformed(&mut self, connect: &[u8], error: MqttError) -> Closed {
+        if error == MqttError::UnsupportedProtocolVersion {
+            return Closed(Some(error));
+        }
+        self.out.clear();
+        if self.is_v5() {
+            let code = match error {
+                _ if !connect::is_mqtt(connect) => ConnectReasonCode::UnsupportedProtocolVersion,
+                _ if connect::has_no_user_name(connect) => ConnectReasonCode::NotAuthorized,
+                MqttError::ClientIdentifierNotValid => ConnectReasonCode::ClientIdentifierNotValid,
+                MqttError::ProtocolError => ConnectReasonCode::ProtocolError,
+                _ => ConnectReasonCode::MalformedPacket,
+            };
+            let packet = v5_0::Connack::builder()
+                .session_present(false)
+                .reason_code(code)
+                .build();
+            if let Ok(packet) = packet {
+                append(&packet.into(), &mut self.out);
+            }
+        }
+        Closed(Some(error))
     }
 
     /// Ends the connection: DISCONNECT with `reason` in MQTT 5, which 3.1.1 does not have.

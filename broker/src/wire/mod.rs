@@ -4,9 +4,11 @@
 //! two versions end here. Parsing, packet identifiers and keep-alive are `mqtt-protocol-core`'s.
 
 mod check;
+mod connect;
 mod decode;
 mod encode;
 mod reason;
+mod strict;
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,6 +49,8 @@ pub(crate) struct Wire {
     problem_information: bool,
     /// MQTT 5: the largest packet that the client takes (section 3.1.2.11.4).
     peer_packet_bytes: u32,
+    /// The largest packet that is taken.
+    packet_bytes: u32,
     /// The next byte is not the first of a packet.
     in_packet: bool,
     /// QoS 2 PUBLISHes received and not answered yet.
@@ -69,6 +73,7 @@ impl Wire {
             keep_alive: None,
             problem_information: true,
             peer_packet_bytes: u32::MAX,
+            packet_bytes,
             in_packet: false,
             unanswered: Vec::new(),
             aliases: Vec::new(),
@@ -83,22 +88,51 @@ impl Wire {
         input: &mut Cursor<&[u8]>,
     ) -> Result<Option<Incoming>, Closed> {
         if !self.in_packet {
-            match check::start(input.remaining_slice()) {
+            match check::start(input.remaining_slice(), self.packet_bytes) {
                 Start::Good => {}
                 Start::Short => return Ok(None),
                 Start::Bad => return Err(self.broken(MqttError::MalformedPacket)),
+                Start::Connect(length) => return self.receive_connect(input, length),
             }
         }
+        let received = self.feed(input);
+        received.map_err(|closed| match closed {
+            Closed(Some(e)) => self.broken(e),
+            orderly => orderly,
+        })
+    }
+
+    /// Reads the CONNECT that is the next `length` bytes.
+    fn receive_connect(
+        &mut self,
+        input: &mut Cursor<&[u8]>,
+        length: usize,
+    ) -> Result<Option<Incoming>, Closed> {
+        let start = input.position();
+        let connect = input.remaining_slice()[..length].to_vec();
+        let changed = connect::without_alias_maximum_0(&connect);
+        let first = self.connection.get_protocol_version() == Version::Undetermined;
+        let received = self.feed(&mut Cursor::new(changed.as_deref().unwrap_or(&connect)));
+        input.set_position(start + length as u64);
+        if changed.is_some() {
+            self.topic_alias_maximum = 0;
+        }
+        received.map_err(|closed| match closed {
+            Closed(Some(e)) if first => self.refuse_malformed(&connect, e),
+            Closed(Some(e)) => self.broken(e),
+            orderly => orderly,
+        })
+    }
+
+    /// Hands `input` to the core, and does what it says.
+    fn feed(&mut self, input: &mut Cursor<&[u8]>) -> Result<Option<Incoming>, Closed> {
         let mut events = self.connection.recv(input);
         // Every packet, once complete, makes at least one event.
         self.in_packet = events.is_empty();
         let complete = !self.in_packet;
         // The core answers a repeated QoS 2 PUBLISH by itself, even if the first has not been answered yet: too early.
         events.retain(|e| !self.answers_early(e));
-        let received = self.process(events).map_err(|closed| match closed {
-            Closed(Some(e)) => self.broken(e),
-            orderly => orderly,
-        })?;
+        let received = self.process(events)?;
         if let Some(Incoming::Publish(p)) = &received
             && p.qos == Qos::ExactlyOnce
         {
@@ -152,7 +186,10 @@ impl Wire {
         let mut closed = None;
         for event in events {
             match event {
-                Event::NotifyPacketReceived(packet) => incoming = Some(decode::incoming(packet)),
+                Event::NotifyPacketReceived(packet) => match decode::incoming(packet) {
+                    Ok(packet) => incoming = Some(packet),
+                    Err(e) => closed = Some(Closed(Some(e))),
+                },
                 Event::RequestSendPacket { packet, .. } => encode::append(&packet, &mut self.out),
                 Event::RequestTimerReset { duration_ms, .. } => {
                     self.keep_alive = Some(Duration::from_millis(duration_ms));

@@ -127,7 +127,7 @@ async fn what_was_answered_survives_a_killed_process() {
         .iter()
         .map(|notification| notification.seq.0)
         .collect();
-    let last = store.last_seq(&ann.id).await.unwrap().0;
+    let last = store.position(&ann.id).await.unwrap().last.0;
     assert_eq!(numbers, (1..=last).collect::<Vec<_>>());
     for line in lines {
         match line.split_once(' ').unwrap() {
@@ -184,7 +184,7 @@ async fn reads_do_not_wait_for_a_write() {
     let write = db.store.accept(&ann.id, "hello".into(), None, at(0));
     tokio::pin!(write);
     assert!(futures_util::poll!(&mut write).is_pending());
-    assert_eq!(db.store.last_seq(&ann.id).await.unwrap(), Seq(1));
+    assert_eq!(db.store.position(&ann.id).await.unwrap().last, Seq(1));
     let messages = db
         .store
         .messages(&ann.id, Some(Status::Processed), None, 9)

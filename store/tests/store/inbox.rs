@@ -34,8 +34,8 @@ async fn an_inbox_is_read_page_by_page_in_order() {
             .items,
         []
     );
-    assert_eq!(store.last_seq(&ann.id).await.unwrap(), Seq(5));
-    assert_eq!(store.last_seq(&bob.id).await.unwrap(), Seq(2));
+    assert_eq!(store.position(&ann.id).await.unwrap().last, Seq(5));
+    assert_eq!(store.position(&bob.id).await.unwrap().last, Seq(2));
 }
 
 #[tokio::test]
@@ -71,8 +71,8 @@ async fn the_inbox_of_no_account_is_empty() {
             .items,
         []
     );
-    assert_eq!(store.last_seq(&nobody).await.unwrap(), Seq::NONE);
-    assert_eq!(store.acked(&nobody).await.unwrap(), Seq::NONE);
+    assert_eq!(store.position(&nobody).await.unwrap().last, Seq::NONE);
+    assert_eq!(store.position(&nobody).await.unwrap().acked, Seq::NONE);
     store.acknowledge(&[(nobody, Seq(7))], at(0)).await.unwrap();
     store.acknowledge(&[], at(0)).await.unwrap();
 }
@@ -88,13 +88,13 @@ async fn an_acknowledgement_never_goes_back_or_beyond_the_newest() {
             .await
             .unwrap();
         assert_eq!(
-            store.acked(&ann.id).await.unwrap(),
+            store.position(&ann.id).await.unwrap().acked,
             Seq(acked),
             "after {up_to}"
         );
     }
     notify(&store, &ann.id, 1).await;
-    assert_eq!(store.acked(&ann.id).await.unwrap(), Seq(3));
+    assert_eq!(store.position(&ann.id).await.unwrap().acked, Seq(3));
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn many_users_acknowledge_at_once() {
     up_to.push((up_to[4].0.clone(), Seq(1)));
     store.acknowledge(&up_to, at(9)).await.unwrap();
     for (owner, seq) in &up_to[..5] {
-        assert_eq!(store.acked(owner).await.unwrap(), *seq);
+        assert_eq!(store.position(owner).await.unwrap().acked, *seq);
     }
 }
 

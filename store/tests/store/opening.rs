@@ -130,7 +130,7 @@ async fn a_damaged_page_is_found_wherever_it_is() {
     }
     fs::write(db.file(), &whole).unwrap();
     let store = db.open_again().await;
-    assert_eq!(store.last_seq(&ann.id).await.unwrap().0, 50);
+    assert_eq!(store.position(&ann.id).await.unwrap().last.0, 50);
 }
 
 #[tokio::test]

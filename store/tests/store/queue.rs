@@ -180,7 +180,7 @@ async fn a_lease_that_ran_out_can_be_claimed_and_the_late_worker_finishes_nothin
         store.finish(&late, processed(), at(101)).await.unwrap(),
         None
     );
-    assert_eq!(store.last_seq(&ann.id).await.unwrap(), Seq::NONE);
+    assert_eq!(store.position(&ann.id).await.unwrap().last, Seq::NONE);
 
     let finished = store.finish(&second, processed(), at(102)).await.unwrap();
     assert_eq!(finished.unwrap().notification.seq, Seq(1));
@@ -324,7 +324,7 @@ async fn numbers_have_no_gaps_however_many_finish_at_once() {
                 .items,
             told
         );
-        assert_eq!(store.last_seq(&owner.id).await.unwrap(), Seq(60));
+        assert_eq!(store.position(&owner.id).await.unwrap().last, Seq(60));
     }
 }
 

@@ -168,8 +168,8 @@ async fn all_that_is_a_users_goes_with_the_account() {
     // Another user of the name begins with nothing; others lose nothing.
     let second = user(&store, "ann").await;
     assert_ne!(second.id, ann.id);
-    assert_eq!(store.last_seq(&second.id).await.unwrap(), Seq::NONE);
-    assert_eq!(store.last_seq(&bob.id).await.unwrap(), Seq(1));
+    assert_eq!(store.position(&second.id).await.unwrap().last, Seq::NONE);
+    assert_eq!(store.position(&bob.id).await.unwrap().last, Seq(1));
     let again = store.delete_user(&ann.id, at(1)).await.unwrap();
     assert_eq!(again, DeleteUser::Unknown);
 }

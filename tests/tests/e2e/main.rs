@@ -30,6 +30,8 @@ mod qos;
 mod queued;
 mod resumed_inbox;
 mod retained;
+mod rights;
+mod rules;
 mod rumqttc;
 mod send;
 mod sessions;

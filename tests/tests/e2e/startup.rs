@@ -4,6 +4,7 @@ use std::fs;
 
 use herald_tests::{Herald, Http, Mosquitto, Transport, Version, within};
 use reqwest::Method;
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use crate::notified::{inbox, notified, printed};
 
@@ -104,4 +105,19 @@ async fn what_a_killed_server_left_behind_does_not_stop_the_next() {
     assert!(herald.data_dir().join("run.json").exists());
     herald.begin().await;
     herald.http("admin").await;
+}
+
+#[tokio::test]
+async fn a_server_does_not_start_with_an_access_rule_that_is_none() {
+    let mut herald = Herald::start().await;
+    herald.stop().await;
+    let url = format!("sqlite://{}", herald.data_dir().join("herald.db").display());
+    let mut by_hand = SqliteConnection::connect(&url).await.unwrap();
+    let broken = "UPDATE acl_rules SET filter = 'users/%x' WHERE id = 'builtin-inbox'";
+    by_hand.execute(broken).await.unwrap();
+    by_hand.close().await.unwrap();
+    let (code, error) = herald.begin_in_vain().await;
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("builtin-inbox"), "{error}");
+    assert!(!herald.data_dir().join("run.json").exists(), "{error}");
 }

@@ -1,0 +1,211 @@
+//! CONNECT, as far as it has to be looked at before the core sees it.
+
+use super::check::Start;
+
+/// From the end of the remaining length to the level and the flags: after the protocol name (MQTT 5 section 3.1.2).
+const LEVEL: usize = 6;
+const FLAGS: usize = 7;
+
+/// To the properties: after the flags and the keep-alive.
+const PROPERTIES: usize = 10;
+
+/// Topic Alias Maximum (MQTT 5 section 3.1.2.11.5).
+const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
+
+/// Looks at the start of a CONNECT of at most `limit` bytes.
+pub(super) fn start(bytes: &[u8], limit: usize) -> Start {
+    let Some((length, header)) = variable(&bytes[1..]) else {
+        // Five bytes of length are the core's to refuse.
+        return if bytes.len() > 4 {
+            Start::Good
+        } else {
+            Start::Short
+        };
+    };
+    let (header, whole) = (1 + header, 1 + header + length);
+    if whole > limit || length <= FLAGS {
+        // Too long, or too short for flags: the core's to refuse.
+        return Start::Good;
+    }
+    if bytes.len() < whole {
+        return Start::Short;
+    }
+    if valid_flags(bytes[header + FLAGS]) {
+        Start::Connect(whole)
+    } else {
+        Start::Bad
+    }
+}
+
+/// The flags (MQTT 5 sections 3.1.2.3 to 3.1.2.7): the reserved one is clear, the will's QoS is 0 to 2, and there is none of
+/// a will that is not there.
+fn valid_flags(flags: u8) -> bool {
+    let (will, will_qos, will_retain) = (flags & 0b100, flags & 0b1_1000, flags & 0b10_0000);
+    let no_will = will == 0 && will_qos == 0 && will_retain == 0;
+    flags & 1 == 0 && (no_will || (will != 0 && will_qos != 0b1_1000))
+}
+
+/// Whether a whole CONNECT is one of MQTT at all.
+pub(super) fn is_mqtt(connect: &[u8]) -> bool {
+    variable(&connect[1..]).is_some_and(|(_, header)| {
+        let name = connect.get(1 + header..1 + header + LEVEL);
+        name == Some(b"\0\x04MQTT")
+    })
+}
+
+/// Whether a whole CONNECT of MQTT 5 has a password and no user name, which the core does not take.
+pub(super) fn has_no_user_name(connect: &[u8]) -> bool {
+    let Some((_, header)) = variable(&connect[1..]) else {
+        return false;
+    };
+    connect.get(1 + header + LEVEL) == Some(&5)
+        && connect
+            .get(1 + header + FLAGS)
+            .is_some_and(|flags| flags & 0b1100_0000 == 0b0100_0000)
+}
+
+/// A whole CONNECT in which a Topic Alias Maximum of 0 is 1, if it has one: the core panics over the 0.
+pub(super) fn without_alias_maximum_0(connect: &[u8]) -> Option<Vec<u8>> {
+    let zero = alias_maximum_0(connect)?;
+    let mut changed = connect.to_vec();
+    changed[zero + 1] = 1;
+    // A second one, which may not be, is the core's to refuse: it must find none that is 0.
+    while let Some(zero) = alias_maximum_0(&changed) {
+        changed[zero + 1] = 1;
+    }
+    Some(changed)
+}
+
+/// Where the two bytes of a Topic Alias Maximum of 0 are.
+fn alias_maximum_0(connect: &[u8]) -> Option<usize> {
+    let (_, header) = variable(&connect[1..])?;
+    let properties = 1 + header + PROPERTIES;
+    if connect.get(1 + header + LEVEL) != Some(&5) {
+        return None;
+    }
+    let (length, prefix) = variable(connect.get(properties..)?)?;
+    let mut at = properties + prefix;
+    let end = (at + length).min(connect.len());
+    while at < end {
+        let (property, value) = (connect[at], at + 1);
+        if property == TOPIC_ALIAS_MAXIMUM && connect.get(value..value + 2)? == [0, 0] {
+            return Some(value);
+        }
+        at = value + size(property, connect.get(value..end)?)?;
+    }
+    None
+}
+
+/// How many bytes the value of a property of CONNECT takes (MQTT 5 section 2.2.2.2). `None` for one that CONNECT cannot
+/// have: the core refuses it before it looks at any.
+fn size(property: u8, value: &[u8]) -> Option<usize> {
+    let string = |at: usize| {
+        let length = value.get(at..at + 2)?;
+        Some(at + 2 + usize::from(u16::from_be_bytes([length[0], length[1]])))
+    };
+    match property {
+        0x17 | 0x19 => Some(1),
+        0x21 | TOPIC_ALIAS_MAXIMUM => Some(2),
+        0x11 | 0x27 => Some(4),
+        0x15 | 0x16 => string(0),
+        0x26 => string(string(0)?),
+        _ => None,
+    }
+}
+
+/// A variable byte integer (MQTT 5 section 1.5.5), and how many bytes it takes.
+fn variable(bytes: &[u8]) -> Option<(usize, usize)> {
+    let mut value = 0;
+    for (n, byte) in bytes.iter().take(4).enumerate() {
+        value |= usize::from(byte & 0x7F) << (7 * n);
+        if byte & 0x80 == 0 {
+            return Some((value, n + 1));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 1024;
+
+    /// A CONNECT of MQTT 5.
+    fn connect(flags: u8, properties: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x10, 13 + properties.len() as u8, 0, 4];
+        bytes.extend(b"MQTT");
+        bytes.extend([5, flags, 0, 60, properties.len() as u8]);
+        bytes.extend(properties);
+        bytes.extend([0, 0]);
+        bytes
+    }
+
+    #[test]
+    fn it_is_looked_at_once_it_is_whole() {
+        for (flags, good) in [
+            (0b0000_0010, true),
+            (0b1100_0010, true),
+            (0b0010_1110, true),
+            (0b0000_0011, false),
+            (0b0001_1110, false),
+            (0b0000_1010, false),
+            (0b0010_0010, false),
+        ] {
+            let bytes = connect(flags, &[]);
+            let right = if good {
+                Start::Connect(bytes.len())
+            } else {
+                Start::Bad
+            };
+            assert_eq!(start(&bytes, LIMIT), right, "{flags:08b}");
+            for short in 1..bytes.len() {
+                assert_eq!(start(&bytes[..short], LIMIT), Start::Short, "{short}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_core_refuses_is_left_to_it() {
+        assert_eq!(start(&[0x10, 0], LIMIT), Start::Good);
+        assert_eq!(start(&[0x10, 7, 0, 4], LIMIT), Start::Good);
+        assert_eq!(start(&[0x10, 0xFF, 0xFF, 0xFF, 0xFF], LIMIT), Start::Good);
+        assert_eq!(start(&[0x10, 0xFF, 0xFF, 0x7F], LIMIT), Start::Good);
+        assert_eq!(start(&[0x10, 0x80, 0x80], LIMIT), Start::Short);
+    }
+
+    #[test]
+    fn an_alias_maximum_of_0_is_found_wherever_it_is() {
+        let user = [0x26, 0, 1, b'a', 0, 1, 0x22];
+        let expiry = [0x11, 0, 0, 0x22, 0];
+        for before in [&[][..], &user, &expiry, &[0x22, 0, 0]] {
+            let properties = [before, &[0x22, 0, 0, 0x21, 0, 5]].concat();
+            let bytes = connect(2, &properties);
+            let changed = without_alias_maximum_0(&bytes).unwrap();
+            assert_eq!(without_alias_maximum_0(&changed), None);
+            let differ = bytes.iter().zip(&changed).filter(|(a, b)| a != b);
+            let expected = if before == [0x22, 0, 0] { 2 } else { 1 };
+            assert_eq!(differ.count(), expected, "{before:x?}");
+        }
+        for without in [&[][..], &user, &expiry, &[0x22, 0, 1], &[0x22, 1, 0]] {
+            assert_eq!(without_alias_maximum_0(&connect(2, without)), None);
+        }
+    }
+
+    #[test]
+    fn properties_that_are_cut_short_are_left_to_the_core() {
+        let whole = connect(2, &[0x26, 0, 1, b'a', 0, 1, b'b', 0x22, 0, 0]);
+        for short in 2..whole.len() {
+            without_alias_maximum_0(&whole[..short]);
+            has_no_user_name(&whole[..short]);
+        }
+        assert_eq!(without_alias_maximum_0(&connect(2, &[0x26, 0xFF])), None);
+    }
+
+    #[test]
+    fn a_password_without_a_user_name_shows_in_the_flags() {
+        assert!(has_no_user_name(&connect(0b0100_0010, &[])));
+        assert!(!has_no_user_name(&connect(0b1100_0010, &[])));
+        assert!(!has_no_user_name(&connect(0b1000_0010, &[])));
+    }
+}

@@ -1,0 +1,114 @@
+//! What MQTT does not allow in a packet and the core lets through.
+
+use mqtt_protocol_core::mqtt::{
+    packet::{Packet, Property, RetainHandling, SubEntry, v3_1_1, v5_0},
+    result_code::MqttError,
+};
+
+/// The check of one packet.
+type Checked = Result<(), MqttError>;
+
+/// Checks a packet from a client that the core has parsed.
+pub(super) fn check(packet: &Packet) -> Checked {
+    match packet {
+        Packet::V3_1_1Publish(p) => publish(p.topic_name(), p.packet_id()),
+        Packet::V5_0Publish(p) => {
+            publish(p.topic_name(), p.packet_id())?;
+            // Only a server names subscriptions (MQTT 5 section 3.3.4-6).
+            none(subscription_identifiers(p.props()) > 0)?;
+            properties(p.props())
+        }
+        Packet::V3_1_1Pubrel(p) => identifier(p.packet_id()),
+        Packet::V5_0Pubrel(p) => identifier(p.packet_id()),
+        Packet::V3_1_1Subscribe(p) => subscribe_v3(p),
+        Packet::V5_0Subscribe(p) => subscribe_v5(p),
+        Packet::V3_1_1Unsubscribe(p) => {
+            identifier(p.packet_id())?;
+            p.entries().iter().try_for_each(|e| text(e.as_str()))
+        }
+        Packet::V5_0Unsubscribe(p) => {
+            identifier(p.packet_id())?;
+            p.entries().iter().try_for_each(|e| text(e.as_str()))?;
+            properties(p.props())
+        }
+        Packet::V3_1_1Connect(p) => text(p.client_id()),
+        Packet::V5_0Connect(p) => {
+            text(p.client_id())?;
+            properties(p.props())?;
+            properties(p.will_props())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// MQTT 5 sections 3.3.2.1 and 2.2.1. A topic name with more levels than we take is well-formed, and not refused here.
+fn publish(topic: &str, packet_id: Option<u16>) -> Checked {
+    none(topic.is_empty())?;
+    text(topic)?;
+    if topic.contains(['+', '#']) {
+        return Err(MqttError::TopicNameInvalid);
+    }
+    packet_id.map_or(Ok(()), identifier)
+}
+
+fn subscribe_v3(p: &v3_1_1::Subscribe) -> Checked {
+    identifier(p.packet_id())?;
+    for entry in p.entries() {
+        filter(entry)?;
+        let options = entry.sub_opts();
+        // MQTT 3.1.1 section 3.8.3-4: these bits are reserved.
+        let handling = options.rh() != RetainHandling::SendRetained;
+        if options.nl() || options.rap() || handling {
+            return Err(MqttError::MalformedPacket);
+        }
+    }
+    Ok(())
+}
+
+fn subscribe_v5(p: &v5_0::Subscribe) -> Checked {
+    identifier(p.packet_id())?;
+    p.entries().iter().try_for_each(filter)?;
+    // MQTT 5 section 3.8.2.1.2.
+    none(subscription_identifiers(p.props()) > 1)?;
+    properties(p.props())
+}
+
+fn filter(entry: &SubEntry) -> Checked {
+    text(entry.topic_filter())
+}
+
+/// MQTT 5 section 2.2.1-3: a packet identifier is not 0.
+fn identifier(packet_id: u16) -> Checked {
+    none(packet_id == 0)
+}
+
+/// MQTT 5 section 1.5.4-2: text does not hold U+0000.
+fn text(text: &str) -> Checked {
+    if text.contains('\0') {
+        Err(MqttError::MalformedPacket)
+    } else {
+        Ok(())
+    }
+}
+
+fn properties(props: &[Property]) -> Checked {
+    props.iter().try_for_each(|p| match p {
+        Property::ContentType(v) => text(v.val()),
+        Property::ResponseTopic(v) => text(v.val()),
+        Property::UserProperty(v) => text(v.key()).and_then(|()| text(v.val())),
+        _ => Ok(()),
+    })
+}
+
+fn subscription_identifiers(props: &[Property]) -> usize {
+    let is_one = |p: &&Property| matches!(p, Property::SubscriptionIdentifier(_));
+    props.iter().filter(is_one).count()
+}
+
+fn none(found: bool) -> Checked {
+    if found {
+        Err(MqttError::ProtocolError)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Access rules that an administrator makes are in force at once.
+
+use herald_tests::{Herald, Http, Version, raw::Raw, until};
+use serde_json::{Value, json};
+
+fn rule(subject: &str, action: &str, effect: &str, filter: &str) -> Value {
+    json!({"subject": subject, "action": action, "effect": effect, "filter": filter})
+}
+
+/// Makes a rule and answers its path.
+async fn create(admin: &Http, rule: &Value) -> String {
+    let made = admin.post("/admin/acl/rules", rule).await.expect(201);
+    format!("/admin/acl/rules/{}", made["id"].as_str().unwrap())
+}
+
+/// Subscribes until the answer is `code`.
+async fn subscribed(raw: &mut Raw, filter: &str, code: u8) {
+    until("another answer to SUBSCRIBE", async || {
+        (raw.subscribe(filter).await == code).then_some(())
+    })
+    .await;
+}
+
+/// Publishes until the answer is `code`.
+async fn published(raw: &mut Raw, topic: &str, code: u8) {
+    until("another answer to PUBLISH", async || {
+        (raw.publish(topic, "x").await == code).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_rule_lets_a_connected_user_in_and_its_end_shuts_the_user_out() {
+    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let admin = herald.http("admin").await;
+    let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
+    let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
+    assert_eq!(bob.subscribe("rooms/bob/#").await, 0x87);
+
+    let path = create(&admin, &rule("user:bob", "both", "allow", "rooms/%u/#")).await;
+    subscribed(&mut bob, "rooms/bob/#", 1).await;
+    assert_eq!(bob.publish("rooms/bob/door", "open").await, 0);
+    let message = bob.take().await;
+    assert_eq!(message.topic, "rooms/bob/door");
+    assert_eq!(bob.subscribe("rooms/+/#").await, 0x87);
+    assert_eq!(bob.publish("rooms/alice/door", "open").await, 0x87);
+    assert_eq!(alice.subscribe("rooms/alice/#").await, 0x87);
+
+    admin.delete(&path).await.expect(204);
+    subscribed(&mut bob, "rooms/bob/other", 0x87).await;
+    assert_eq!(bob.publish("rooms/bob/door", "open").await, 0x87);
+}
+
+#[tokio::test]
+async fn a_rule_that_is_replaced_is_in_force_as_it_is_now() {
+    let herald = Herald::with_users(&["bob"]).await;
+    let admin = herald.http("admin").await;
+    let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
+    let path = create(&admin, &rule("role:user", "publish", "allow", "a/#")).await;
+    published(&mut bob, "a/1", 0).await;
+    let other = rule("role:user", "publish", "allow", "b/#");
+    admin.put(&path, &other).await.expect(200);
+    published(&mut bob, "b/1", 0).await;
+    assert_eq!(bob.publish("a/1", "x").await, 0x87);
+    create(&admin, &rule("user:bob", "publish", "deny", "+/1")).await;
+    published(&mut bob, "b/1", 0x87).await;
+    assert_eq!(bob.publish("b/2", "x").await, 0);
+}
+
+#[tokio::test]
+async fn the_rules_outlive_a_restart() {
+    let mut herald = Herald::with_users(&["bob"]).await;
+    let admin = herald.http("admin").await;
+    create(&admin, &rule("everyone", "both", "allow", "rooms/%u/#")).await;
+    let inbox = "/admin/acl/rules/builtin-broadcast";
+    admin.delete(inbox).await.expect(204);
+    herald.restart().await;
+    let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
+    assert_eq!(bob.subscribe("rooms/bob/#").await, 1);
+    assert_eq!(bob.subscribe("broadcast/#").await, 0x87);
+}
+
+#[tokio::test]
+async fn what_the_api_says_of_a_user_is_what_the_broker_does() {
+    let herald = Herald::with_users(&["bob"]).await;
+    let admin = herald.http("admin").await;
+    // Whatever rules can allow to everyone, and some of it not.
+    for new in [
+        rule("everyone", "both", "allow", "#"),
+        rule("everyone", "both", "allow", "$SYS/#"),
+        rule("everyone", "both", "deny", "closed/#"),
+        rule("everyone", "both", "deny", "own/%c/x"),
+    ] {
+        create(&admin, &new).await;
+    }
+    for username in ["bob", "admin"] {
+        let mut raw = Raw::connect(&herald, Version::V5, username).await;
+        published(&mut raw, "own/other/x", 0).await;
+        published(&mut raw, &format!("own/{username}-raw/x"), 0x87).await;
+        let own = format!("users/{username}/messages");
+        for (action, topic) in [
+            ("publish", "a"),
+            ("publish", "closed/1"),
+            ("publish", "users"),
+            ("publish", "users/alice/messages"),
+            ("publish", "users/bob/notifications"),
+            ("publish", own.as_str()),
+            ("publish", "$SYS/x"),
+            ("subscribe", "a/#"),
+            ("subscribe", "closed/#"),
+            ("subscribe", "+/1"),
+            ("subscribe", "#"),
+            ("subscribe", "users/#"),
+            ("subscribe", "users/+/notifications"),
+            ("subscribe", "users/alice/#"),
+            ("subscribe", "users/bob/#"),
+            ("subscribe", "responses/bob/#"),
+        ] {
+            let client_id = format!("{username}-raw");
+            let what = json!({"username": username, "action": action, "topic": topic, "client_id": client_id});
+            let told = admin.post("/admin/acl/check", &what).await.expect(200);
+            let code = match action {
+                "publish" => raw.publish(topic, r#"{"body": "x"}"#).await,
+                _ => raw.subscribe(topic).await,
+            };
+            let expected = told["allowed"] == true;
+            assert_eq!(
+                code != 0x87,
+                expected,
+                "{username} {action} {topic}: {code:02x}"
+            );
+        }
+    }
+}
+
+/// Whether a message to `topic` reaches `bob`, who gets every `broadcast/now`.
+async fn reaches(admin: &mut Raw, bob: &mut Raw, topic: &str) -> bool {
+    assert_eq!(admin.publish(topic, "x").await, 0);
+    assert_eq!(admin.publish("broadcast/now", "x").await, 0);
+    let mut reached = false;
+    loop {
+        let message = bob.take().await;
+        if message.topic == "broadcast/now" {
+            return reached;
+        }
+        reached |= message.topic == topic;
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_ends_with_the_rule_that_allowed_it() {
+    let herald = Herald::with_users(&["bob"]).await;
+    let web = herald.http("admin").await;
+    create(&web, &rule("role:admin", "publish", "allow", "rooms/#")).await;
+    let path = create(&web, &rule("user:bob", "subscribe", "allow", "rooms/%u/#")).await;
+    let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
+    let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
+    subscribed(&mut bob, "rooms/bob/#", 1).await;
+    assert_eq!(bob.subscribe("broadcast/#").await, 1);
+    assert!(reaches(&mut admin, &mut bob, "rooms/bob/1").await);
+
+    web.delete(&path).await.expect(204);
+    until("the end of a subscription", async || {
+        let reached = reaches(&mut admin, &mut bob, "rooms/bob/1").await;
+        (!reached).then_some(())
+    })
+    .await;
+    assert!(!reaches(&mut admin, &mut bob, "rooms/bob/2").await);
+    bob.ping().await;
+}
