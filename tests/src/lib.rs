@@ -14,13 +14,17 @@ mod lines;
 mod mosquitto;
 mod mqttjs;
 pub mod raw;
+mod rumqttc;
 mod version;
 mod wait;
+mod websocket;
 
 pub use cli::{Cli, Ended, program};
 pub use herald::{Herald, Run, password};
 pub use http::{Answer, Http};
 pub use mosquitto::{Mosquitto, Received, Subscriber, Transport};
 pub use mqttjs::MqttJs;
+pub use rumqttc::{Delivered, Options as RumqttcOptions, Rumqttc};
 pub use version::Version;
 pub use wait::{LIMIT, until, within};
+pub use websocket::{bridge, websocket};

@@ -34,13 +34,24 @@ pub struct Raw {
 impl Raw {
     /// A connection on which nothing was sent.
     pub async fn open(herald: &Herald, version: Version) -> Self {
+        Self::over(herald.tcp_address(), version).await
+    }
+
+    /// The same to any address.
+    pub async fn over(address: &str, version: Version) -> Self {
         Self {
             version,
-            stream: TcpStream::connect(herald.tcp_address()).await.unwrap(),
+            stream: TcpStream::connect(address).await.unwrap(),
             unread: vec![],
             early: VecDeque::new(),
             last_id: 0,
         }
+    }
+
+    /// The bytes of this CONNECT.
+    #[must_use]
+    pub fn connect_bytes(version: Version, connect: &Connect) -> Vec<u8> {
+        encode::connect(version, connect)
     }
 
     /// The code that answers this CONNECT.
