@@ -232,10 +232,16 @@ async fn what_is_no_mqtt_is_not_answered_as_mqtt() {
 async fn an_invalid_topic_is_refused() {
     let herald = Herald::start().await;
     for topic in ["broadcast/#", "broadcast/+/x", "#"] {
-        let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
-        assert_eq!(admin.publish(topic, "x").await, 0x90, "{topic}");
-        admin.ping().await;
+        for (version, code) in [(Version::V5, Some(0x90)), (Version::V311, None)] {
+            let mut admin = Raw::connect(&herald, version, "admin").await;
+            admin.publish_only(topic, "x").await;
+            assert_eq!(admin.ended().await, code, "{topic}");
+        }
     }
+    let deep = format!("broadcast{}", "/x".repeat(128));
+    let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
+    assert_eq!(admin.publish(&deep, "x").await, 0x90);
+    admin.ping().await;
     for filter in ["broadcast/#/x", "broadcast/a+", "a#"] {
         let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
         assert_eq!(admin.subscribe(filter).await, 0x8F, "{filter}");

@@ -3,6 +3,8 @@
 use herald_tests::{Herald, Http, Version, raw::Raw, until};
 use serde_json::{Value, json};
 
+use crate::notified::inbox;
+
 fn rule(subject: &str, action: &str, effect: &str, filter: &str) -> Value {
     json!({"subject": subject, "action": action, "effect": effect, "filter": filter})
 }
@@ -36,6 +38,8 @@ async fn a_new_rule_lets_a_connected_user_in_and_its_end_shuts_the_user_out() {
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
     let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
     assert_eq!(bob.subscribe("rooms/bob/#").await, 0x87);
+    // What is left to him, so that his session goes on.
+    assert_eq!(bob.subscribe(&inbox("bob")).await, 1);
 
     let path = create(&admin, &rule("user:bob", "both", "allow", "rooms/%u/#")).await;
     subscribed(&mut bob, "rooms/bob/#", 1).await;
