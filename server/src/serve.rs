@@ -169,7 +169,10 @@ fn log_counters(broker: &Broker, connections: &Connections) {
         subscribes_denied = m.subscribes_denied.get(),
         publishes_denied = m.publishes_denied.get(),
         notifications_sent = m.notifications_sent.get(),
+        publishes_received = m.publishes_received.get(),
+        publishes_sent = m.publishes_sent.get(),
         shared_dropped = m.shared_dropped.get(),
+        router_restarts = m.router_restarts.get(),
         "stopped"
     );
 }
