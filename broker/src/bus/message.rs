@@ -81,3 +81,15 @@ impl Message {
         }
     }
 }
+
+#[cfg(test)]
+mod review {
+    use super::*;
+    #[test]
+    fn the_size_of_a_message_is_about_what_it_takes() {
+        let user = (0..26_000).map(|_| ("".into(), "".into())).collect();
+        let m = Message { properties: PublishProperties { user, ..Default::default() }, ..Message::sample() };
+        let least = 26_000 * std::mem::size_of::<(std::sync::Arc<str>, std::sync::Arc<str>)>();
+        assert!(m.size() >= least, "size {} of at least {least} bytes", m.size());
+    }
+}

@@ -17,7 +17,18 @@ use herald_broker::{
 pub(crate) const PASSWORD: &str = "secret";
 
 /// The users there are, and that `root` administers.
-pub(crate) const USERS: [&str; 3] = ["alice", "bob", "root"];
+pub(crate) const USERS: [&str; 4] = ["alice", "bob", "root", "tok"];
+
+type Gates = std::collections::HashMap<String, (u32, Arc<tokio::sync::Semaphore>)>;
+static GATES: std::sync::LazyLock<std::sync::Mutex<Gates>> = std::sync::LazyLock::new(Default::default);
+
+pub(crate) fn gate(name: &str) -> Arc<tokio::sync::Semaphore> {
+    let mut g = GATES.lock().unwrap();
+    g.entry(name.into()).or_insert_with(|| (0, Arc::new(tokio::sync::Semaphore::new(0)))).1.clone()
+}
+pub(crate) fn started(name: &str) -> u32 { gate(name); GATES.lock().unwrap()[name].0 }
+fn start(name: &str) { gate(name); GATES.lock().unwrap().get_mut(name).unwrap().0 += 1; }
+
 
 /// Where all connections come from.
 pub(crate) const PEER: SocketAddr =
@@ -41,7 +52,9 @@ impl Authenticate for Hosts {
                 } else {
                     Role::User
                 },
-                credential: Credential::Password,
+                credential: if login.username == "tok" {
+                    Credential::Token { id: "t".into(), expires_at: Some(std::time::SystemTime::now() + std::time::Duration::from_millis(300)) }
+                } else { Credential::Password },
             })
         } else {
             Err(LoginRefusal::BadCredentials)
@@ -94,6 +107,11 @@ impl Intake for Hosts {
     fn send(&self, _: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
         async move {
             match send.body.as_str() {
+                b if b.starts_with("slow") || b.starts_with("new") => {
+                    start(b);
+                    if b.starts_with("slow") { gate(b).acquire().await.unwrap().forget(); }
+                    Ok(())
+                }
                 "" => Err(SendRefusal::Invalid("empty".into())),
                 "long" => Err(SendRefusal::Quota("too long".into())),
                 "busy" => Err(SendRefusal::Busy),
@@ -120,7 +138,7 @@ impl Retain for Hosts {
 
 /// Everyone has an inbox, a room and a notice board; an administrator announces and reads all. `shared`: what they may do
 /// on shared topics, `last` apart, where everyone may do all.
-fn policy(shared: Actions) -> Policy {
+pub(crate) fn policy(shared: Actions) -> Policy {
     let (everyone, admin) = (Subject::Everyone, Subject::Role(Role::Admin));
     let rule = |(id, subject, actions, filter): (&str, &Subject, _, _)| Rule {
         id: id.into(),
@@ -137,7 +155,7 @@ fn policy(shared: Actions) -> Policy {
         ("last", &everyone, Actions::Both, "last"),
         ("broadcast", &everyone, Actions::Subscribe, "broadcast/#"),
         ("announce", &admin, shared, "broadcast/#"),
-        ("debug", &admin, Actions::Subscribe, "#"),
+        ("debug", &admin, Actions::Subscribe, "#"), ("sys", &admin, Actions::Subscribe, "$SYS/herald/#"),
     ];
     Policy::new(rules.into_iter().map(rule).collect())
 }
@@ -163,4 +181,10 @@ pub(crate) async fn broker(shared: Actions) -> Broker {
     )
     .await
     .expect("the router of shared topics starts")
+}
+
+pub(crate) async fn broker2(sessions_per_user: usize) -> Broker {
+    let limits = Limits { sessions_per_user, max_session_expiry_s: 60, publishes_per_s: 0, ..Limits::default() };
+    let hosts = Arc::new(Hosts);
+    Broker::start(limits, policy(Actions::Both), hosts.clone(), hosts.clone(), hosts.clone(), hosts).await.unwrap()
 }
