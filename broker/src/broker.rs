@@ -72,10 +72,10 @@ impl Broker {
         session::run(self.ctx.clone(), stream, peer, deadline).await;
     }
 
-    /// Tells the sessions of `username` that `notification` is in their inbox. It is there already: losing this call
-    /// costs a delay, never a notification.
-    pub fn notify(&self, username: &Username, notification: &Notification) {
-        let dropped = self.ctx.registry.notify(username, notification);
+    /// Tells the sessions of the user with this key and name that `notification` is in their inbox. It is there already:
+    /// losing this call costs a delay, never a notification.
+    pub fn notify(&self, user_id: &str, username: &Username, notification: &Notification) {
+        let dropped = self.ctx.registry.notify(user_id, username, notification);
         self.ctx.metrics.shared_dropped.add(dropped);
     }
 

@@ -53,12 +53,53 @@ pub(crate) struct Mail {
 /// Where a new connection of the same client waits for the session.
 pub(crate) type Claim = oneshot::Sender<Box<Kept>>;
 
+/// Whether the session has a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Online,
+    /// Not yet again: one is taking it up.
+    Claimed,
+    Offline,
+}
+
 struct State {
     mail: Mail,
     shared_bytes: usize,
-    /// The session has a connection.
-    online: bool,
+    presence: Presence,
+    /// Some subscription to shared topics is above QoS 0.
+    owed: bool,
     claim: Option<Claim>,
+}
+
+impl State {
+    /// Whether the session must not lose `delivery`.
+    fn is_owed(&self, delivery: &Delivery) -> bool {
+        self.owed && delivery.message.qos != Qos::AtMostOnce
+    }
+
+    /// Makes room for `delivery`, at the cost of what need not be delivered. Answers how many messages had to go, itself
+    /// among them, and whether one of them was owed.
+    fn take_in(&mut self, delivery: Delivery, messages: usize, bytes: usize) -> (u64, bool) {
+        let size = delivery.message.size();
+        let full =
+            |state: &Self| state.mail.shared.len() >= messages || state.shared_bytes + size > bytes;
+        let (mut dropped, mut lost) = (0, false);
+        while full(self) && !self.mail.shared.is_empty() {
+            if !self.is_owed(&delivery) {
+                return (dropped + 1, lost);
+            }
+            let spare = self.mail.shared.iter().position(|d| !self.is_owed(d));
+            let Some(old) = self.mail.shared.remove(spare.unwrap_or(0)) else {
+                break;
+            };
+            self.shared_bytes -= old.message.size();
+            dropped += 1;
+            lost |= spare.is_none();
+        }
+        self.shared_bytes += size;
+        self.mail.shared.push_back(delivery);
+        (dropped, lost)
+    }
 }
 
 /// A session's letter box. Anyone may put in; only the session takes out.
@@ -77,7 +118,8 @@ impl Mailbox {
             state: Mutex::new(State {
                 mail: Mail::default(),
                 shared_bytes: 0,
-                online: true,
+                presence: Presence::Online,
+                owed: false,
                 claim: None,
             }),
             ready: Notify::new(),
@@ -90,7 +132,7 @@ impl Mailbox {
     pub(crate) fn wake(&self, fresh: &Notification) {
         {
             let mut state = self.state.lock();
-            if !state.online {
+            if state.presence != Presence::Online {
                 state.mail.missed = true;
                 return;
             }
@@ -110,32 +152,30 @@ impl Mailbox {
     }
 
     /// A shared message for one of the session's subscriptions. Answers how many messages had to go for it. A session that
-    /// is connected and would lose one that it is owed (QoS 1 or 2) is stopped instead of losing it in silence.
+    /// is connected and would lose one that it is owed is stopped instead of losing it in silence.
     pub(crate) fn deliver(&self, delivery: Delivery) -> u64 {
-        let mut dropped = 0;
-        {
+        let dropped = {
             let mut state = self.state.lock();
-            if !state.online && delivery.message.qos == Qos::AtMostOnce {
+            let online = state.presence == Presence::Online;
+            if !online && !state.is_owed(&delivery) {
                 return 0;
             }
-            state.shared_bytes += delivery.message.size();
-            state.mail.shared.push_back(delivery);
-            while state.mail.shared.len() > self.messages || state.shared_bytes > self.bytes {
-                let Some(old) = state.mail.shared.pop_front() else {
-                    break;
-                };
-                state.shared_bytes -= old.message.size();
-                dropped += 1;
-                if state.online && old.message.qos != Qos::AtMostOnce {
-                    state.mail.stop.get_or_insert(Reason::QuotaExceeded);
-                }
-            }
-            if !state.online {
+            let (dropped, lost) = state.take_in(delivery, self.messages, self.bytes);
+            if !online {
                 return dropped;
             }
-        }
+            if lost {
+                state.mail.stop.get_or_insert(Reason::QuotaExceeded);
+            }
+            dropped
+        };
         self.ready.notify_one();
         dropped
+    }
+
+    /// Whether some subscription to shared topics is above QoS 0: only then is the session owed anything.
+    pub(crate) fn set_owed(&self, owed: bool) {
+        self.state.lock().owed = owed;
     }
 
     /// Makes the session ask the ACL again.
@@ -153,7 +193,13 @@ impl Mailbox {
     /// Asks whoever has the session to hand it over. An earlier claim that was not answered lapses: its connection is the
     /// one that is taken over.
     pub(crate) fn claim(&self, claim: Claim) {
-        self.state.lock().claim = Some(claim);
+        {
+            let mut state = self.state.lock();
+            state.claim = Some(claim);
+            if state.presence == Presence::Offline {
+                state.presence = Presence::Claimed;
+            }
+        }
         self.ready.notify_one();
     }
 
@@ -164,25 +210,54 @@ impl Mailbox {
 
     /// Whether the session has a connection.
     pub(crate) fn is_online(&self) -> bool {
-        self.state.lock().online
+        self.state.lock().presence == Presence::Online
     }
 
-    /// The session has a connection again.
+    /// Whether nobody would notice if the session ended now: it has no connection, and none is taking it up.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.lock().presence == Presence::Offline
+    }
+
+    /// Whether the session was told to end as its user lost the right to it.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.state.lock().mail.stop == Some(Reason::NotAuthorized)
+    }
+
+    /// The session has a connection again. That an earlier one was too slow is over.
     pub(crate) fn go_online(&self) {
-        self.state.lock().online = true;
+        let mut state = self.state.lock();
+        state.presence = Presence::Online;
+        state.mail.stop.take_if(|r| *r == Reason::QuotaExceeded);
     }
 
     /// The session has none any more: only what it is owed is still kept for it.
     pub(crate) fn go_offline(&self) {
         let mut state = self.state.lock();
-        state.online = false;
+        state.presence = if state.claim.is_some() {
+            Presence::Claimed
+        } else {
+            Presence::Offline
+        };
         if !state.mail.fresh.is_empty() {
             state.mail.fresh = VecDeque::new();
             state.mail.missed = true;
         }
-        let shared = &mut state.mail.shared;
-        shared.retain(|d| d.message.qos != Qos::AtMostOnce);
-        state.shared_bytes = shared.iter().map(|d| d.message.size()).sum();
+        let all = std::mem::take(&mut state.mail.shared);
+        let kept: VecDeque<_> = all.into_iter().filter(|d| state.is_owed(d)).collect();
+        state.shared_bytes = kept.iter().map(|d| d.message.size()).sum();
+        state.mail.shared = kept;
+    }
+
+    /// Takes what waits for one subscription; all that is shared with `filter` `None`. Orders stay.
+    pub(crate) fn take_shared(&self, filter: Option<&str>) -> VecDeque<Delivery> {
+        let mut state = self.state.lock();
+        let all = std::mem::take(&mut state.mail.shared);
+        let (taken, left): (VecDeque<_>, VecDeque<_>) = all
+            .into_iter()
+            .partition(|d| filter.is_none_or(|f| *d.filter == *f));
+        state.shared_bytes = left.iter().map(|d| d.message.size()).sum();
+        state.mail.shared = left;
+        taken
     }
 
     /// Resolves when there may be something to take. Cancel-safe.
@@ -203,11 +278,27 @@ impl Mailbox {
         mail
     }
 
-    /// Takes what a session without a connection has to know: why it must end, and whether it is claimed.
-    pub(crate) fn take_orders(&self) -> (Option<Reason>, bool) {
+    /// Takes what a session without a connection has to know. Why it must end stays, and then the claim, too: whoever ends
+    /// the session answers it.
+    pub(crate) fn take_orders(&self) -> Orders {
         let mut state = self.state.lock();
-        (state.mail.stop.take(), state.claim.is_some())
+        let stop = state.mail.stop;
+        Orders {
+            stop,
+            recheck: std::mem::take(&mut state.mail.recheck),
+            claim: state.claim.take_if(|_| stop.is_none()),
+        }
     }
+}
+
+/// What a session without a connection has to know.
+pub(crate) struct Orders {
+    /// Why it must end.
+    pub(crate) stop: Option<Reason>,
+    /// The ACL has changed.
+    pub(crate) recheck: bool,
+    /// A new connection waits for it.
+    pub(crate) claim: Option<Claim>,
 }
 
 #[cfg(test)]
@@ -282,11 +373,40 @@ mod tests {
     }
 
     #[test]
-    fn a_connected_session_that_would_lose_what_it_is_owed_is_stopped() {
+    fn what_need_not_be_delivered_goes_first_and_ends_nothing() {
+        let mailbox = Mailbox::default();
+        mailbox.set_owed(true);
+        let all = Limits::default().queued_messages;
+        mailbox.deliver(owed());
+        (1..all).for_each(|_| assert_eq!(mailbox.deliver(delivery(1)), 0));
+        // A newcomer that need not be delivered has no room; one that is owed has.
+        assert_eq!(mailbox.deliver(delivery(1)), 1);
+        assert_eq!(mailbox.deliver(owed()), 1);
+        let mail = mailbox.take(false);
+        assert_eq!((mail.shared.len(), mail.stop), (all, None));
+        let is_owed = |d: &&Delivery| d.message.qos == Qos::AtLeastOnce;
+        assert_eq!(mail.shared.iter().filter(is_owed).count(), 2);
+    }
+
+    #[test]
+    fn a_session_with_no_subscription_above_qos_0_is_owed_nothing() {
         let mailbox = Mailbox::default();
         let all = Limits::default().queued_messages;
+        (0..=all).for_each(|_| {
+            mailbox.deliver(owed());
+        });
+        assert_eq!(mailbox.take(true).stop, None);
+        mailbox.go_offline();
+        assert!(mailbox.take(false).shared.is_empty());
+    }
+
+    #[test]
+    fn a_connected_session_that_would_lose_what_it_is_owed_is_stopped() {
+        let mailbox = Mailbox::default();
+        mailbox.set_owed(true);
+        let all = Limits::default().queued_messages;
         (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()), 0));
-        assert!(mailbox.take_orders().0.is_none());
+        assert!(mailbox.take_orders().stop.is_none());
         assert_eq!(mailbox.deliver(owed()), 1);
         assert_eq!(mailbox.take(false).stop, Some(Reason::QuotaExceeded));
     }
@@ -294,6 +414,7 @@ mod tests {
     #[test]
     fn a_session_without_a_connection_keeps_the_newest_of_what_it_is_owed() {
         let mailbox = Mailbox::default();
+        mailbox.set_owed(true);
         mailbox.deliver(delivery(1));
         mailbox.deliver(owed());
         mailbox.go_offline();

@@ -30,6 +30,8 @@ const REVOCATIONS: usize = 10_000;
 
 struct Entry {
     session: SessionId,
+    /// The host's key: a name may come to be another user's.
+    user_id: Arc<str>,
     client_id: Arc<str>,
     credential: Credential,
     mailbox: Arc<Mailbox>,
@@ -84,19 +86,20 @@ impl Registry {
         let entries = state.users.entry(identity.username.clone());
         // Most users have one session.
         let entries = entries.or_insert_with(|| Vec::with_capacity(1));
-        if let Some(old) = entries.iter_mut().find(|e| e.client_id == *client_id) {
+        if let Some(old) = entries.iter_mut().find(|e| e.is_of(identity, client_id)) {
             let (claim, claimed) = oneshot::channel();
             old.credential = identity.credential.clone();
             old.mailbox.claim(claim);
             return Ok(Entered::Claimed(claimed));
         }
         if entries.len() >= limit {
-            let idle = entries.iter().position(|e| !e.mailbox.is_online());
+            let idle = entries.iter().position(|e| e.mailbox.is_idle());
             let idle = entries.remove(idle.ok_or(TooManySessions)?);
             idle.mailbox.stop(Reason::QuotaExceeded);
         }
         entries.push(Entry {
             session,
+            user_id: identity.user_id.clone(),
             client_id: client_id.clone(),
             credential: identity.credential.clone(),
             mailbox: mailbox.clone(),
@@ -104,11 +107,11 @@ impl Registry {
         Ok(Entered::New)
     }
 
-    /// Whether the user's client has a session.
-    pub(crate) fn has(&self, username: &Username, client_id: &str) -> bool {
+    /// Whether the client has a session.
+    pub(crate) fn has(&self, identity: &Identity, client_id: &str) -> bool {
         let state = self.state.lock();
-        let mut entries = state.users.get(username).into_iter().flatten();
-        entries.any(|e| *e.client_id == *client_id)
+        let mut entries = state.users.get(&identity.username).into_iter().flatten();
+        entries.any(|e| e.is_of(identity, client_id))
     }
 
     /// Removes a session and its taps, if it is still there, unless a new connection waits for it: then that one's claim is
@@ -150,10 +153,17 @@ impl Registry {
         self.state.lock().taps.remove(session, filter);
     }
 
-    /// Wakes the sessions of `username`, and copies to the taps. Answers how many copies had to be dropped.
-    pub(crate) fn notify(&self, username: &Username, notification: &Notification) -> u64 {
+    /// Wakes the sessions of the user whose key is `user_id`, and copies to the taps. Answers how many copies had to be
+    /// dropped.
+    pub(crate) fn notify(
+        &self,
+        user_id: &str,
+        username: &Username,
+        notification: &Notification,
+    ) -> u64 {
         let state = self.state.lock();
-        for entry in state.users.get(username).into_iter().flatten() {
+        let entries = state.users.get(username).into_iter().flatten();
+        for entry in entries.filter(|e| *e.user_id == *user_id) {
             entry.mailbox.wake(notification);
         }
         if state.taps.is_empty() {
@@ -215,6 +225,12 @@ impl Registry {
         let all = || state.users.values().flatten();
         let online = all().filter(|e| e.mailbox.is_online()).count();
         (all().count(), online)
+    }
+}
+
+impl Entry {
+    fn is_of(&self, identity: &Identity, client_id: &str) -> bool {
+        self.user_id == identity.user_id && *self.client_id == *client_id
     }
 }
 
@@ -335,7 +351,7 @@ mod tests {
         enter(&registry, "bob", "3");
         idle.go_offline();
         assert!(third().is_ok(), "one without a connection makes room");
-        assert_eq!(idle.take_orders().0, Some(Reason::QuotaExceeded));
+        assert_eq!(idle.take_orders().stop, Some(Reason::QuotaExceeded));
     }
 
     #[test]
@@ -359,7 +375,7 @@ mod tests {
         let registry = Registry::default();
         let (_, alice) = enter(&registry, "alice", "1");
         let (_, bob) = enter(&registry, "bob", "1");
-        registry.notify(&Username::parse("alice").unwrap(), &notification());
+        registry.notify("alice", &Username::parse("alice").unwrap(), &notification());
         assert_eq!(alice.take(false).fresh.len(), 1);
         let mail = bob.take(false);
         assert!(mail.fresh.is_empty() && mail.shared.is_empty());

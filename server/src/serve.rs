@@ -225,7 +225,7 @@ fn start_worker(config: &Config, store: &Store, broker: &Broker) -> Worker {
     let tell = move |event: Event<'_>| match event {
         Event::Finished(finished) => {
             let notification = host::notification(&finished.notification);
-            broker.notify(&finished.username, &notification);
+            broker.notify(finished.user_id.as_str(), &finished.username, &notification);
         }
         Event::Unclear(username) => broker.nudge(username),
     };

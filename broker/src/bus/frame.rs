@@ -42,6 +42,7 @@ struct Attributes<'a> {
 /// What a frame says besides the payload.
 #[derive(Serialize, Deserialize)]
 struct Header<'a> {
+    id: u64,
     #[serde(borrow)]
     topic: Cow<'a, str>,
     retain: bool,
@@ -95,6 +96,7 @@ impl<'a> Attributes<'a> {
 /// What [`decode`] makes `message` of again.
 pub(super) fn encode(message: &Message) -> Bytes {
     let header = Header {
+        id: message.id,
         topic: message.topic.as_str().into(),
         retain: message.retain,
         origin: message.origin.0,
@@ -121,6 +123,7 @@ pub(super) fn decode(frame: &Bytes) -> Option<Message> {
     let header = frame.split_to(length);
     let header: Header<'_> = serde_json::from_slice(&header).ok()?;
     Some(Message {
+        id: header.id,
         topic: TopicName::parse(&*header.topic).ok()?,
         payload: frame,
         qos: header.attributes.qos()?,
@@ -157,6 +160,7 @@ pub(super) fn from_kept(kept: RetainedMessage) -> Result<Message, String> {
         Instant::now().checked_add(at.duration_since(SystemTime::now()).unwrap_or_default())
     });
     Ok(Message {
+        id: Message::next_id(),
         topic,
         payload: kept.payload,
         qos: attributes.qos().ok_or("its level is unknown")?,

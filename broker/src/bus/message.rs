@@ -1,6 +1,9 @@
 //! A message on a shared topic, and its form on the router.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use herald_acl::TopicName;
@@ -8,9 +11,17 @@ use herald_acl::TopicName;
 use super::SessionId;
 use crate::wire::{PublishProperties, Qos};
 
+/// What a message takes besides its text, in bytes.
+const MESSAGE: usize = 256;
+
+/// What a user property takes besides its text.
+const USER_PROPERTY: usize = 96;
+
 /// A message as its publisher sent it.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
+    /// See [`Message::next_id`].
+    pub(crate) id: u64,
     pub(crate) topic: TopicName,
     pub(crate) payload: Bytes,
     pub(crate) qos: Qos,
@@ -24,11 +35,19 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// A number never used before, which each copy of a message keeps.
+    pub(crate) fn next_id() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Bytes it takes up, about.
     pub(crate) fn size(&self) -> usize {
         let p = &self.properties;
-        let user: usize = p.user.iter().map(|(k, v)| k.len() + v.len()).sum();
-        self.topic.as_str().len()
+        let user = p.user.iter();
+        let user: usize = user.map(|(k, v)| k.len() + v.len() + USER_PROPERTY).sum();
+        MESSAGE
+            + self.topic.as_str().len()
             + self.payload.len()
             + p.content_type.as_ref().map_or(0, |v| v.len())
             + p.response_topic.as_ref().map_or(0, |v| v.len())
@@ -58,6 +77,7 @@ impl Message {
     /// A message of the broker's own, at QoS 0.
     pub(crate) fn of_ours(topic: TopicName, payload: Bytes) -> Self {
         Self {
+            id: Self::next_id(),
             topic,
             payload,
             qos: Qos::AtMostOnce,
@@ -71,6 +91,7 @@ impl Message {
     #[cfg(test)]
     pub(crate) fn sample() -> Self {
         Self {
+            id: Self::next_id(),
             topic: TopicName::parse("broadcast/x").unwrap(),
             payload: Bytes::new(),
             qos: Qos::AtMostOnce,
@@ -88,8 +109,18 @@ mod review {
     #[test]
     fn the_size_of_a_message_is_about_what_it_takes() {
         let user = (0..26_000).map(|_| ("".into(), "".into())).collect();
-        let m = Message { properties: PublishProperties { user, ..Default::default() }, ..Message::sample() };
+        let m = Message {
+            properties: PublishProperties {
+                user,
+                ..Default::default()
+            },
+            ..Message::sample()
+        };
         let least = 26_000 * std::mem::size_of::<(std::sync::Arc<str>, std::sync::Arc<str>)>();
-        assert!(m.size() >= least, "size {} of at least {least} bytes", m.size());
+        assert!(
+            m.size() >= least,
+            "size {} of at least {least} bytes",
+            m.size()
+        );
     }
 }

@@ -14,11 +14,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Client, Context, End, Kept, Place, Will, io::Io, will};
+use super::{Client, Context, End, Kept, Place, Will, io::Io, offline, will};
 use crate::{
     bus::SessionId,
     host::{Credential, Identity, Login, LoginRefusal},
-    limits::RECEIVE_MAXIMUM,
+    limits::{RECEIVE_MAXIMUM, USER_PROPERTIES},
     mailbox::Mailbox,
     registry::Entered,
     topics,
@@ -38,6 +38,26 @@ pub(super) struct Connected {
     /// When the token that the client logged in with expires.
     pub(super) token_expires: Option<Instant>,
     pub(super) receive_maximum: u16,
+}
+
+impl Connected {
+    /// The client cannot be told that it is let in: leaves the session as it was.
+    fn hand_back(self, ctx: &Arc<Context>) {
+        let Self {
+            client,
+            mut kept,
+            expiry,
+            ..
+        } = self;
+        if kept.goes_on && !expiry.is_zero() {
+            kept.park();
+            let expires = Instant::now() + expiry;
+            let waiting = offline::wait(ctx.clone(), client, kept, expires);
+            ctx.tasks.spawn(waiting);
+        } else {
+            end(kept);
+        }
+    }
 }
 
 /// Why a connection never became a session.
@@ -77,7 +97,10 @@ where
                 ctx.metrics.connects.add(1);
                 Ok(connected)
             }
-            Err(closed) => Err(End::from(closed).into()),
+            Err(closed) => {
+                connected.hand_back(ctx);
+                Err(End::from(closed).into())
+            }
         },
         Err((reason, text)) => {
             io.wire.refuse(reason, &text);
@@ -136,7 +159,14 @@ async fn admit(
     // A new session, or more to send again at once than the client takes: nothing is gone on with.
     let too_many = kept.in_flight.released().len() > connect.receive_maximum.into();
     if connect.clean || too_many {
-        will::publish(ctx, &client, kept.will.take()).await;
+        if let Some(will) = kept.will.take() {
+            // Not waited for: a session that is handed over is never held across a wait, or a connection that gives up would
+            // take it along.
+            let tasks = ctx.tasks.clone();
+            let (ctx, client) = (ctx.clone(), client.clone());
+            let publish = async move { will::publish(&ctx, &client, Some(will)).await };
+            tasks.spawn(publish);
+        }
         kept.clear();
     }
     // The client is back before its will was due (MQTT 5 section 3.1.3.2.2).
@@ -175,6 +205,10 @@ fn check_will(ctx: &Context, client: &Client, connect: &Connect) -> Result<(), D
     let Some(will) = &connect.will else {
         return Ok(());
     };
+    if will.properties.user.len() > USER_PROPERTIES {
+        let text = format!("a will has at most {USER_PROPERTIES} user properties");
+        return Err((Reason::QuotaExceeded, text));
+    }
     let topic = TopicName::parse(&will.topic)
         .map_err(|e| (Reason::TopicNameInvalid, format!("will topic: {e}")))?;
     if ctx.policy().publish(&client.who(), &topic).allowed {
@@ -201,7 +235,7 @@ async fn claim(ctx: &Arc<Context>, client: &Client) -> Result<Box<Kept>, Denied>
             Entered::Claimed(claimed) => match claimed.await {
                 Ok(kept) => return Ok(kept),
                 // Another connection of the client came meanwhile, or the session was lost.
-                Err(_) if ctx.registry.has(&client.identity.username, &client.id) => {
+                Err(_) if ctx.registry.has(&client.identity, &client.id) => {
                     return Err((
                         Reason::TakenOver,
                         "another connection has your client id".into(),

@@ -57,8 +57,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 What::Message(sending) if self.may_still_have(&sending) => {
                     self.send_message(*sending, Some(id))?;
                 }
-                What::Message(_) => {
+                What::Message(sending) => {
                     self.kept.in_flight.done(id);
+                    self.kept.give_up(*sending);
                 }
                 // A session that goes on keeps the payloads, and PUBREL was sent right after CONNACK.
                 What::Notification { payload: None, .. } | What::Released => {
@@ -154,18 +155,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 .filter(|g| !(g.no_local && message.origin == self.kept.id))
                 .collect()
         };
-        // A live copy comes for each matching filter; the one for the first is sent.
-        let due = match matching.first() {
-            Some(first) => delivery.retained || came_for(first),
-            None => false,
-        };
-        if !due {
+        if matching.is_empty() {
             return Ok(());
         }
         let as_published = message.retain && matching.iter().any(|g| g.retain_as_published);
         let retain = delivery.retained || as_published;
+        let others = matching.len() > 1;
         let (qos, identifiers) = terms(matching.into_iter());
         let qos = message.qos.min(qos);
+        // A live copy comes for each matching filter; the first to come is sent.
+        let live = !delivery.retained && !delivery.is_shared();
+        if live && !self.kept.is_first_copy(message, others) {
+            return Ok(());
+        }
         let sending = Sending {
             delivery,
             qos,

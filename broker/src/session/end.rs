@@ -1,6 +1,6 @@
 //! How a session ends.
 
-use std::{fmt, io, time::Duration};
+use std::{collections::HashSet, fmt, io, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -86,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Answers what was received, publishes the will if it is due, hands on what outlives the connection, and says goodbye.
     pub(super) async fn finish(mut self: Box<Self>, end: End) {
         tracing::debug!(user = %self.client.identity.username, client_id = ?self.client.id, %end, "connection ended");
-        let over = self.expiry.is_zero() || end.ends_session();
+        let mut over = self.expiry.is_zero() || end.ends_session();
         if over {
             self.kept.clear();
         } else {
@@ -94,10 +94,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         // A send that was received is stored, whether or not the client is still there to hear of it.
         self.last_answers().await;
+        let revoked = self.kept.mailbox.is_revoked();
+        if revoked && !over {
+            over = true;
+            self.kept.clear();
+        }
+        if over {
+            // The last answers are to a session that is over.
+            self.kept.received = HashSet::new();
+        }
         if let End::Server(reason) = end {
             self.io.wire.disconnect(reason);
         }
-        let mut will = self.will.take().filter(|_| end.allows_will());
+        let mut will = self.will.take();
+        will.take_if(|_| revoked || !end.allows_will());
         if !over {
             self.kept.will = will.take_if(|w| !w.delay.is_zero());
         }

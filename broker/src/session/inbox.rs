@@ -11,15 +11,11 @@ use crate::{
 };
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    /// Whether a subscription covers the user's inbox.
-    pub(super) fn wants_inbox(&self) -> bool {
-        let inbox = topics::inbox(&self.client.identity.username);
-        self.kept.granted.iter().any(|g| g.is_for(&inbox))
-    }
-
     /// Starts delivery of the inbox if a filter covers it now: behind `after`, or behind what was acknowledged last.
     pub(super) async fn start_inbox(&mut self, after: Option<i64>) -> Result<(), End> {
-        if !self.wants_inbox() || (self.kept.inbox.is_some() && after.is_none()) {
+        let own = topics::inbox(&self.client.identity.username);
+        let wanted = self.kept.granted.iter().any(|g| g.is_for(&own));
+        if !wanted || (self.kept.inbox.is_some() && after.is_none()) {
             return Ok(());
         }
         let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);

@@ -105,6 +105,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             self.stalled_at
                 .get_or_insert_with(|| Instant::now() + self.write_stall);
         }
+        if self.stalled_at.is_some_and(|at| at <= Instant::now()) {
+            // Also if the client never stops sending.
+            return Err(End::Broken("the client does not read"));
+        }
         let deadline = [due, self.stalled_at].into_iter().flatten().min();
         let timer = async {
             match deadline {

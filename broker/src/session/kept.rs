@@ -6,13 +6,22 @@ use std::{
     sync::Arc,
 };
 
-use super::{Granted, Place, Replay, Will, in_flight::InFlight};
+use herald_acl::TopicFilter;
+
+use super::{
+    Granted, Place, Replay, Will,
+    in_flight::{InFlight, Sending},
+};
 use crate::{
-    bus::SessionId,
+    bus::{Message, SessionId},
     feed::Feed,
     mailbox::{Delivery, Mailbox},
+    topics,
     wire::Qos,
 };
+
+/// Messages remembered of which another copy may come.
+const COPIES: usize = 256;
 
 /// One session's state, which one task has at any time: that of its connection, or the one that waits for the next.
 pub(crate) struct Kept {
@@ -29,6 +38,8 @@ pub(crate) struct Kept {
     pub(super) replays: VecDeque<Replay>,
     /// Shared messages taken from the mailbox and not sent yet.
     pub(super) shared: VecDeque<Delivery>,
+    /// Messages of which another copy may come, as more than one subscription matched. The newest of them.
+    pub(super) copied: VecDeque<u64>,
     /// The will, while the session has no connection and its delay has not passed.
     pub(super) will: Option<Box<Will>>,
     /// The session goes on; else this is but the place for a new one.
@@ -48,9 +59,79 @@ impl Kept {
             received: HashSet::new(),
             replays: VecDeque::new(),
             shared: VecDeque::new(),
+            copied: VecDeque::new(),
             will: None,
             goes_on: false,
         }
+    }
+
+    /// Adds a subscription, or replaces the one to the same filter.
+    pub(super) fn grant(&mut self, granted: Granted) {
+        let same = |g: &&mut Granted| g.filter == granted.filter;
+        match self.granted.iter_mut().find(same) {
+            Some(old) => *old = granted,
+            None => self.granted.push(granted),
+        }
+        self.set_owed();
+    }
+
+    /// Ends a subscription. `false` if there is none to this filter.
+    pub(super) fn drop_subscription(&mut self, filter: &TopicFilter) -> bool {
+        let before = self.granted.len();
+        self.granted.retain(|g| &g.filter != filter);
+        if self.granted.len() == before {
+            return false;
+        }
+        self.set_owed();
+        self.place.stop(filter);
+        self.replays.retain(|r| &r.filter != filter);
+        if filter.is_shared() {
+            // Other members of the group can still have what waits for this one.
+            let is_of = |d: &Delivery| *d.filter == *filter.as_str();
+            let taken = std::mem::take(&mut self.shared);
+            let (lost, left): (VecDeque<_>, _) = taken.into_iter().partition(is_of);
+            self.shared = left;
+            self.reassign(lost);
+            self.reassign(self.mailbox.take_shared(Some(filter.as_str())));
+        }
+        let inbox = topics::inbox(self.place.username());
+        if !self.granted.iter().any(|g| g.is_for(&inbox)) {
+            self.inbox = None;
+        }
+        true
+    }
+
+    /// Tells the mailbox whether the session is owed messages: the inbox is not in it.
+    fn set_owed(&self) {
+        let above_0 = |g: &Granted| g.qos != Qos::AtMostOnce && !topics::is_durable(&g.filter);
+        self.mailbox.set_owed(self.granted.iter().any(above_0));
+    }
+
+    fn reassign(&self, deliveries: impl IntoIterator<Item = Delivery>) {
+        for delivery in deliveries.into_iter().filter(Delivery::is_shared) {
+            self.place.reassign(delivery);
+        }
+    }
+
+    /// What the client may not have any more: other members of the group it came for may.
+    pub(super) fn give_up(&self, sending: Sending) {
+        if sending.qos == Qos::AtLeastOnce {
+            self.reassign([sending.delivery]);
+        }
+    }
+
+    /// Remembers that `message` was handled, if another copy of it may come. `false` if it was handled before.
+    pub(super) fn is_first_copy(&mut self, message: &Message, others: bool) -> bool {
+        if self.copied.contains(&message.id) {
+            return false;
+        }
+        if others {
+            if self.copied.len() == COPIES {
+                self.copied.pop_front();
+            }
+            self.copied.push_back(message.id);
+        }
+        true
     }
 
     /// The connection is gone, the session is not.
@@ -64,22 +145,22 @@ impl Kept {
         }
     }
 
-    /// The session is over: forgets all that it had. What other members of its groups can take goes to them.
+    /// The session is over: forgets all that it had, but not an order to end. What other members of its groups can take goes
+    /// to them.
     pub(super) fn clear(&mut self) {
         self.place.stop_all();
         self.granted = vec![];
         self.inbox = None;
         self.received = HashSet::new();
         self.replays = VecDeque::new();
+        self.copied = VecDeque::new();
         self.goes_on = false;
-        let waiting = self.mailbox.take(false).shared;
-        let taken = std::mem::take(&mut self.shared);
+        self.set_owed();
         let sent = std::mem::take(&mut self.in_flight).into_unacknowledged();
-        for delivery in sent.chain(taken).chain(waiting) {
-            if delivery.is_shared() {
-                self.place.reassign(delivery);
-            }
-        }
+        self.reassign(sent);
+        let taken = std::mem::take(&mut self.shared);
+        self.reassign(taken);
+        self.reassign(self.mailbox.take_shared(None));
     }
 
     /// Gives up the place of a session that is over, or hands it to the connection that waits for it.

@@ -55,6 +55,9 @@ use publish::Refused;
 use rate::Rate;
 use will::Will;
 
+/// How long packets are handled before anything else is looked at.
+const LONG: Duration = Duration::from_millis(100);
+
 /// What all sessions share.
 pub(crate) struct Context {
     pub(crate) limits: Limits,
@@ -200,8 +203,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Does all that can be done now, then waits for the next event.
     async fn turn(&mut self) -> Result<(), End> {
-        self.handle_received().await?;
+        // Also of a client that always has something to say.
+        if self.token_expires.is_some_and(|at| at <= Instant::now()) {
+            return Err(End::Server(Reason::TokenExpired));
+        }
+        let more = self.handle_received().await?;
         self.deliver()?;
+        if more {
+            // Orders do not wait for all that has been received.
+            return self.take_mail();
+        }
 
         let may_read = self.may_read();
         let deadline = self.deadline(may_read);
@@ -231,9 +242,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     fn deadline_passed(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        if self.token_expires.is_some_and(|at| at <= now) {
-            return Err(End::Server(Reason::TokenExpired));
-        }
         if self.may_read() && self.silent_at().is_some_and(|at| at <= now) {
             self.io.wire.keep_alive_expired();
             return Err(End::Broken("keep-alive"));
@@ -254,19 +262,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Handles packets until none is complete, or the session must wait.
-    async fn handle_received(&mut self) -> Result<(), End> {
+    /// Handles packets until none is complete, or the session must wait, or that takes long: then `true`.
+    async fn handle_received(&mut self) -> Result<bool, End> {
+        let since = Instant::now();
         while self.io.has_unread() && self.may_read() {
             match self.io.receive() {
                 Ok(None) => break,
                 Ok(Some(packet)) => {
                     self.last_packet = Instant::now();
                     self.handle(packet).await?;
+                    if since.elapsed() > LONG {
+                        return Ok(true);
+                    }
                 }
                 Err(closed) => return Err(End::Protocol(closed)),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     async fn handle(&mut self, packet: Incoming) -> Result<(), End> {

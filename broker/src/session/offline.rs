@@ -4,28 +4,33 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Client, Context, Kept, will};
+use super::{Client, Context, Kept, rights, will};
 use crate::wire::Reason;
 
 /// Keeps the session until its client comes back or `expires` has come.
 pub(super) async fn wait(ctx: Arc<Context>, client: Client, mut kept: Box<Kept>, expires: Instant) {
     let since = Instant::now();
     loop {
-        let (stop, claimed) = kept.mailbox.take_orders();
-        if let Some(reason) = stop {
+        let orders = kept.mailbox.take_orders();
+        if let Some(claim) = orders.claim {
+            kept.goes_on = true;
+            match claim.send(kept) {
+                Ok(()) => return,
+                // That connection has given up.
+                Err(back) => kept = back,
+            }
+            kept.mailbox.go_offline();
+            continue;
+        }
+        if let Some(reason) = orders.stop {
             // A user who lost the right to be here has lost that to a last word, too.
             if reason == Reason::NotAuthorized {
                 kept.will = None;
             }
             break;
         }
-        if claimed && let Some(claim) = kept.mailbox.take_claim() {
-            kept.goes_on = true;
-            match claim.send(kept) {
-                Ok(()) => return,
-                Err(back) => kept = back,
-            }
-            continue;
+        if orders.recheck && !rights::recheck(&ctx, &client, &mut kept) {
+            break;
         }
         let will_due = kept.will.as_ref().map(|w| (since + w.delay).min(expires));
         tokio::select! {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use herald_acl::{TopicFilter, Username};
+
 use super::Context;
 use crate::{
     bus::SessionId,
@@ -13,7 +15,7 @@ use crate::{
 /// Given up when dropped, however the session ends.
 pub(super) struct Place {
     ctx: Arc<Context>,
-    username: herald_acl::Username,
+    username: Username,
     session: SessionId,
     left: bool,
 }
@@ -39,6 +41,18 @@ impl Place {
             left: matches!(entered, Entered::Claimed(_)),
         };
         Ok((place, entered))
+    }
+
+    /// Whose it is.
+    pub(super) fn username(&self) -> &Username {
+        &self.username
+    }
+
+    /// No more messages are wanted for `filter`.
+    pub(super) fn stop(&self, filter: &TopicFilter) {
+        self.ctx.bus.unsubscribe(self.session, Some(filter));
+        self.ctx.registry.untap(self.session, Some(filter));
+        self.ctx.sys.unwatch(self.session, Some(filter));
     }
 
     /// No more messages are wanted.

@@ -11,7 +11,7 @@ use super::{Client, Context, End, Session, answers::Answering};
 use crate::{
     bus::{BusError, Message},
     host::{Send as SendRequest, SendRefusal},
-    limits::UNRELEASED,
+    limits::{UNRELEASED, USER_PROPERTIES},
     topics::{Destination, destination},
     wire::{Publish, PublishCode, Qos, Reason},
 };
@@ -55,6 +55,10 @@ pub(super) async fn accept(ctx: &Arc<Context>, client: &Client, publish: Publish
         Ok(topic) => topic,
         Err(e) => return done(Err(refuse(PublishCode::TopicNameInvalid, e.to_string()))),
     };
+    if publish.properties.user.len() > USER_PROPERTIES {
+        let text = format!("a message has at most {USER_PROPERTIES} user properties");
+        return done(Err(refuse(PublishCode::QuotaExceeded, text)));
+    }
     let place = destination(&topic, &client.identity.username);
     if place == Destination::Reserved || !ctx.policy().publish(&client.who(), &topic).allowed {
         let text = "you may not publish to this topic".to_owned();
@@ -67,6 +71,7 @@ pub(super) async fn accept(ctx: &Arc<Context>, client: &Client, publish: Publish
         };
     }
     let message = Message {
+        id: Message::next_id(),
         topic,
         expires: Message::expiry(publish.properties.message_expiry),
         payload: publish.payload,

@@ -3,7 +3,7 @@
 use herald_acl::{Role, TopicFilter};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Client, Context, End, Session};
+use super::{Client, Context, End, Kept, Session};
 use crate::{topics, wire::Reason};
 
 /// Whether `filter` may match what others than `client`'s user are notified of.
@@ -30,25 +30,32 @@ pub(super) fn may_subscribe(
     policy.scope(&rule)
 }
 
+/// Gives up the subscriptions that `client` may not have any more. `false` if that leaves it with none.
+pub(super) fn recheck(ctx: &Context, client: &Client, kept: &mut Kept) -> bool {
+    let all = kept.granted.iter();
+    let lost: Vec<TopicFilter> = all
+        .filter(|g| may_subscribe(ctx, client, &g.filter).is_none())
+        .map(|g| g.filter.clone())
+        .collect();
+    for filter in &lost {
+        tracing::info!(user = %client.identity.username, client_id = ?client.id, filter = ?filter.as_str(), "subscription ended: no rule allows it any more");
+        kept.drop_subscription(filter);
+    }
+    lost.is_empty() || !kept.granted.is_empty()
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    /// Gives up the subscriptions that the client may not have any more. One that is left with none ends.
+    /// Gives up the subscriptions that the client may not have any more. A session that is left with none ends.
     pub(super) fn recheck(&mut self) -> Result<(), End> {
-        let (ctx, client) = (&self.ctx, &self.client);
-        let lost: Vec<TopicFilter> = self
-            .kept
-            .granted
-            .iter()
-            .filter(|g| may_subscribe(ctx, client, &g.filter).is_none())
-            .map(|g| g.filter.clone())
-            .collect();
-        for filter in &lost {
-            tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, filter = ?filter.as_str(), "subscription ended: no rule allows it any more");
-            self.drop_subscription(filter);
+        let some_left = recheck(&self.ctx, &self.client, &mut self.kept);
+        if self.kept.inbox.is_none() {
+            self.reading = None;
         }
-        if !lost.is_empty() && self.kept.granted.is_empty() {
-            return Err(End::Server(Reason::RightsEnded));
+        if some_left {
+            Ok(())
+        } else {
+            Err(End::Server(Reason::RightsEnded))
         }
-        Ok(())
     }
 
     /// Sets up again what a session without a connection does not have: live copies of what it has no part in.

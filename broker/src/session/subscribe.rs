@@ -5,6 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Granted, Replay, Session, rights::may_subscribe};
 use crate::{
+    limits::FILTER_BYTES,
     mailbox::Delivery,
     topics,
     wire::{Qos, Reason, RetainHandling, SubackCode, Subscribe, Subscription, UnsubackCode},
@@ -23,8 +24,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Ok((filter, new)) => {
                     self.queue_retained(&filter, subscription.retain_handling, new);
                     let qos = granted_qos(&filter, subscription.qos);
-                    self.kept.granted.retain(|g| g.filter != filter);
-                    self.kept.granted.push(Granted {
+                    self.kept.grant(Granted {
                         filter,
                         qos,
                         no_local: subscription.no_local,
@@ -53,6 +53,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let Ok(filter) = TopicFilter::parse(&subscription.filter) else {
             return Ok(Err(SubackCode::TopicFilterInvalid));
         };
+        if subscription.filter.len() > FILTER_BYTES {
+            return Ok(Err(SubackCode::QuotaExceeded));
+        }
         if filter.is_shared() && subscription.no_local {
             // MQTT 5 section 3.8.3.1-4.
             return Err(End::Server(Reason::ProtocolError));
@@ -101,6 +104,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             });
         }
         if topics::touches_sys(filter) {
+            // Those of a repeated subscription replace the earlier ones, so they are bounded like subscriptions.
+            let of_this = |d: &Delivery| d.retained && *d.filter == *filter.as_str();
+            self.kept.shared.retain(|d| !of_this(d));
             let latest = self.ctx.sys.latest(filter).into_iter();
             self.kept.shared.extend(latest.map(|message| Delivery {
                 filter: filter.as_str().into(),
@@ -124,22 +130,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Ends a subscription. `false` if there is none to this filter.
-    pub(super) fn drop_subscription(&mut self, filter: &TopicFilter) -> bool {
-        let before = self.kept.granted.len();
-        self.kept.granted.retain(|g| &g.filter != filter);
-        if self.kept.granted.len() == before {
-            return false;
-        }
-        let session = self.kept.id;
-        self.ctx.bus.unsubscribe(session, Some(filter));
-        self.ctx.registry.untap(session, Some(filter));
-        self.ctx.sys.unwatch(session, Some(filter));
-        self.kept.replays.retain(|r| &r.filter != filter);
-        if !self.wants_inbox() {
-            self.kept.inbox = None;
+    fn drop_subscription(&mut self, filter: &TopicFilter) -> bool {
+        let dropped = self.kept.drop_subscription(filter);
+        if self.kept.inbox.is_none() {
             self.reading = None;
         }
-        true
+        dropped
     }
 }
 

@@ -34,6 +34,11 @@ pub(super) fn check(packet: &Packet) -> Checked {
         Packet::V3_1_1Connect(p) => text(p.client_id()),
         Packet::V5_0Connect(p) => {
             text(p.client_id())?;
+            // MQTT 5 section 3.1.2.11.10.
+            let has = |wanted: fn(&Property) -> bool| p.props().iter().any(wanted);
+            let data = has(|p| matches!(p, Property::AuthenticationData(_)));
+            let method = has(|p| matches!(p, Property::AuthenticationMethod(_)));
+            none(data && !method)?;
             properties(p.props())?;
             properties(p.will_props())
         }

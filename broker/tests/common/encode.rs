@@ -116,7 +116,11 @@ impl Connect {
         if let Some(will) = &self.will {
             body.extend(in_version(self.version, &will.properties));
             body.extend(data(will.topic));
-            if will.topic.starts_with("users/") { body.extend(data(format!("{{\"body\":\"slow-{}\"}}", self.client_id))); } else { body.extend(data("gone")); }
+            if will.topic.starts_with("users/") {
+                body.extend(data(format!("{{\"body\":\"slow-{}\"}}", self.client_id)));
+            } else {
+                body.extend(data("gone"));
+            }
         }
         body.extend(data(self.username));
         body.extend(data(crate::common::hosts::PASSWORD));

@@ -20,15 +20,24 @@ pub(crate) const PASSWORD: &str = "secret";
 pub(crate) const USERS: [&str; 4] = ["alice", "bob", "root", "tok"];
 
 type Gates = std::collections::HashMap<String, (u32, Arc<tokio::sync::Semaphore>)>;
-static GATES: std::sync::LazyLock<std::sync::Mutex<Gates>> = std::sync::LazyLock::new(Default::default);
+static GATES: std::sync::LazyLock<std::sync::Mutex<Gates>> =
+    std::sync::LazyLock::new(Default::default);
 
 pub(crate) fn gate(name: &str) -> Arc<tokio::sync::Semaphore> {
     let mut g = GATES.lock().unwrap();
-    g.entry(name.into()).or_insert_with(|| (0, Arc::new(tokio::sync::Semaphore::new(0)))).1.clone()
+    g.entry(name.into())
+        .or_insert_with(|| (0, Arc::new(tokio::sync::Semaphore::new(0))))
+        .1
+        .clone()
 }
-pub(crate) fn started(name: &str) -> u32 { gate(name); GATES.lock().unwrap()[name].0 }
-fn start(name: &str) { gate(name); GATES.lock().unwrap().get_mut(name).unwrap().0 += 1; }
-
+pub(crate) fn started(name: &str) -> u32 {
+    gate(name);
+    GATES.lock().unwrap()[name].0
+}
+fn start(name: &str) {
+    gate(name);
+    GATES.lock().unwrap().get_mut(name).unwrap().0 += 1;
+}
 
 /// Where all connections come from.
 pub(crate) const PEER: SocketAddr =
@@ -53,8 +62,15 @@ impl Authenticate for Hosts {
                     Role::User
                 },
                 credential: if login.username == "tok" {
-                    Credential::Token { id: "t".into(), expires_at: Some(std::time::SystemTime::now() + std::time::Duration::from_millis(300)) }
-                } else { Credential::Password },
+                    Credential::Token {
+                        id: "t".into(),
+                        expires_at: Some(
+                            std::time::SystemTime::now() + std::time::Duration::from_millis(300),
+                        ),
+                    }
+                } else {
+                    Credential::Password
+                },
             })
         } else {
             Err(LoginRefusal::BadCredentials)
@@ -109,7 +125,9 @@ impl Intake for Hosts {
             match send.body.as_str() {
                 b if b.starts_with("slow") || b.starts_with("new") => {
                     start(b);
-                    if b.starts_with("slow") { gate(b).acquire().await.unwrap().forget(); }
+                    if b.starts_with("slow") {
+                        gate(b).acquire().await.unwrap().forget();
+                    }
                     Ok(())
                 }
                 "" => Err(SendRefusal::Invalid("empty".into())),
@@ -155,7 +173,8 @@ pub(crate) fn policy(shared: Actions) -> Policy {
         ("last", &everyone, Actions::Both, "last"),
         ("broadcast", &everyone, Actions::Subscribe, "broadcast/#"),
         ("announce", &admin, shared, "broadcast/#"),
-        ("debug", &admin, Actions::Subscribe, "#"), ("sys", &admin, Actions::Subscribe, "$SYS/herald/#"),
+        ("debug", &admin, Actions::Subscribe, "#"),
+        ("sys", &admin, Actions::Subscribe, "$SYS/herald/#"),
     ];
     Policy::new(rules.into_iter().map(rule).collect())
 }
@@ -184,7 +203,21 @@ pub(crate) async fn broker(shared: Actions) -> Broker {
 }
 
 pub(crate) async fn broker2(sessions_per_user: usize) -> Broker {
-    let limits = Limits { sessions_per_user, max_session_expiry_s: 60, publishes_per_s: 0, ..Limits::default() };
+    let limits = Limits {
+        sessions_per_user,
+        max_session_expiry_s: 60,
+        publishes_per_s: 0,
+        ..Limits::default()
+    };
     let hosts = Arc::new(Hosts);
-    Broker::start(limits, policy(Actions::Both), hosts.clone(), hosts.clone(), hosts.clone(), hosts).await.unwrap()
+    Broker::start(
+        limits,
+        policy(Actions::Both),
+        hosts.clone(),
+        hosts.clone(),
+        hosts.clone(),
+        hosts,
+    )
+    .await
+    .unwrap()
 }
