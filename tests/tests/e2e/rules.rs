@@ -36,6 +36,8 @@ async fn a_new_rule_lets_a_connected_user_in_and_its_end_shuts_the_user_out() {
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
     let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
     assert_eq!(bob.subscribe("rooms/bob/#").await, 0x87);
+    // A session that is left without any subscription ends.
+    assert_eq!(bob.subscribe("broadcast/#").await, 1);
 
     let path = create(&admin, &rule("user:bob", "both", "allow", "rooms/%u/#")).await;
     subscribed(&mut bob, "rooms/bob/#", 1).await;
