@@ -2,7 +2,7 @@
 
 use herald_tests::{
     Herald, MqttJs, Version, password,
-    raw::{Connack, Connect, Message, Property, Raw},
+    raw::{Connack, Connect, Message, Packet, Property, Raw},
     until,
 };
 use serde_json::json;
@@ -211,6 +211,20 @@ async fn enhanced_authentication_is_refused() {
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
     admin.send(&[0xF0, 2, 0x19, 0]).await;
     assert_eq!(admin.ended().await, Some(0x82));
+}
+
+/// Data without a method (section 3.1.2.11.10).
+#[tokio::test]
+async fn authentication_data_without_a_method_is_a_protocol_error() {
+    let herald = Herald::start().await;
+    let connect = Connect::of("admin").with(Property::AuthenticationData(vec![1]));
+    let mut raw = Raw::open(&herald, Version::V5).await;
+    raw.send_connect(&connect).await;
+    let answer = raw.packet().await;
+    assert!(
+        !matches!(&answer, Some(Packet::Connack(c)) if c.code == 0),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
