@@ -284,3 +284,24 @@ async fn a_session_that_goes_on_with_smaller_packets_is_not_sent_what_was_under_
         alice.disconnect().await;
     }
 }
+
+/// 0 is the same as no property (section 3.1.2.11.5).
+#[tokio::test]
+async fn a_client_that_says_that_it_takes_no_alias_is_let_in_and_gets_none() {
+    let herald = Herald::with_users(&["alice"]).await;
+    let connect = Connect::of("alice").with(Property::TopicAliasMaximum(0));
+    let mut alice = Raw::open(&herald, Version::V5).await;
+    alice.send_connect(&connect).await;
+    let answer = alice.packet().await;
+    assert!(
+        matches!(&answer, Some(Packet::Connack(connack)) if connack.code == 0),
+        "{answer:?}"
+    );
+    assert_eq!(alice.subscribe(TOPIC).await, 1);
+    let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
+    announce(&mut admin, TOPIC, 1, &["1", "2"]).await;
+    for _ in 0..2 {
+        let received = alice.take().await;
+        assert_eq!((received.topic.as_str(), alias(&received)), (TOPIC, None));
+    }
+}

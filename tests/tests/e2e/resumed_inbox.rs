@@ -28,7 +28,7 @@ async fn what_was_under_way_comes_again_with_dup_and_the_same_packet_identifier(
         finish(&alice, &["two", "three"]).await;
         assert_eq!(taken(&mut raw, 1).await, three()[..1]);
         alice.delivered(&first).await;
-        let mut sent = vec![raw.message().await, raw.message().await];
+        let mut sent = [raw.message().await, raw.message().await];
         for (publish, expected) in sent.iter_mut().zip(&three()[1..]) {
             assert_eq!(parse(&publish.payload), *expected);
             assert!(!publish.dup);

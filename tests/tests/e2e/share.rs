@@ -323,7 +323,7 @@ async fn a_member_that_also_listens_for_itself_gets_both() {
     let mut admin = Announcer::new(&herald, Version::V5).await;
     for n in ["1", "2"] {
         admin.tell(TOPIC, 2, &[n]).await;
-        let mut copies = vec![alice.take().await, alice.take().await];
+        let mut copies = [alice.take().await, alice.take().await];
         copies.sort_by_key(|p| p.identifiers());
         let seen: Vec<_> = copies.iter().map(|p| (p.qos, p.identifiers())).collect();
         assert_eq!(seen, [(1, vec![1]), (2, vec![2])]);
@@ -347,7 +347,7 @@ async fn mosquitto_and_mqttjs_share_a_group() {
         let all = texts(0..10);
         publish_all(&mut admin, 1, &all).await;
         // In turn.
-        let mut shares = vec![vec![], vec![]];
+        let mut shares = [vec![], vec![]];
         for _ in 0..5 {
             shares[0].push(printing.message().await.payload);
             let message = browser.message().await;
