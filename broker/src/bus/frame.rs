@@ -228,7 +228,7 @@ mod tests {
         let message = rich();
         let kept = to_kept(&message);
         let mut again = from_kept(kept.clone()).unwrap();
-        again.origin = message.origin;
+        (again.id, again.origin) = (message.id, message.origin);
         assert_eq!(format!("{again:?}"), format!("{message:?}"));
         for (attributes, payload) in [("", "x"), (r#"{"qos":3}"#, "x"), (r#"{"qos":1}"#, "")] {
             let bad = RetainedMessage {
