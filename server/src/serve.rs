@@ -112,7 +112,9 @@ async fn serve_from(
     let mut acking = tokio::spawn(acks.run(store.clone(), end_acks.clone()));
     let mut working = tokio::spawn(worker.run(stop.clone()));
     let mut serving = tokio::spawn(http);
-    let mut following = tokio::spawn(rights.run(broker.clone(), stop.clone()));
+    // Until the last session has ended.
+    let end_rights = CancellationToken::new();
+    let mut following = tokio::spawn(rights.run(broker.clone(), end_rights.clone()));
 
     // Before anyone is told that the server is ready: who starts it may stop it at once.
     let mut signals = Signals::listen().context("cannot listen for signals")?;
@@ -131,10 +133,14 @@ async fn serve_from(
         _ = &mut working => Err(anyhow::anyhow!("the worker ended by itself")),
         _ = &mut serving => Err(anyhow::anyhow!("the HTTP server ended by itself")),
         _ = &mut acking => Err(anyhow::anyhow!("the writer of acknowledgements ended by itself")),
-        lost = &mut following => Err(match lost {
-            Ok(Err(lost)) => lost.into(),
-            _ => anyhow::anyhow!("the follower of rights ended by itself"),
-        }),
+        lost = &mut following => {
+            // Nobody is to keep a right that was taken away.
+            broker.stop().await;
+            Err(match lost {
+                Ok(Err(lost)) => lost.into(),
+                _ => anyhow::anyhow!("the follower of rights ended by itself"),
+            })
+        }
     };
 
     // What is claimed is finished and its owner told; then clients are told; then the last acknowledgements are written.
@@ -142,8 +148,9 @@ async fn serve_from(
         stop.cancel();
         accepting.close();
         joined("worker", working).await;
-        joined("follower of rights", following).await;
         broker.stop().await;
+        end_rights.cancel();
+        joined("follower of rights", following).await;
         joined("HTTP server", serving).await;
         if timeout(GRACE, accepting.wait()).await.is_err() {
             tracing::warn!("some connections did not end in time");
