@@ -23,7 +23,7 @@ use crate::{
 
 const SUBPROTOCOL: &str = "mqtt";
 /// What a connection reads at once and may leave unsent, in bytes. tungstenite's default is 128 KiB for each.
-const BUFFER: usize = 4 * 1024;
+const BUFFER: usize = 1024;
 
 #[handler]
 pub(crate) async fn upgrade(

@@ -63,13 +63,22 @@ impl Broker {
 
     /// Serves MQTT on one byte stream (TCP, TLS, WebSocket) until it ends. What comes before CONNACK must be over at
     /// `deadline`.
-    pub async fn serve<S>(&self, stream: S, peer: SocketAddr, deadline: Instant)
+    pub fn serve<S>(
+        &self,
+        stream: S,
+        peer: SocketAddr,
+        deadline: Instant,
+    ) -> impl Future<Output = ()> + Send + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         // Counted, so that `stop` waits for it, wherever it runs.
-        let _token = self.ctx.tasks.token();
-        session::run(self.ctx.clone(), stream, peer, deadline).await;
+        let token = self.ctx.tasks.token();
+        let run = session::run(self.ctx.clone(), stream, peer, deadline);
+        async move {
+            let _token = token;
+            run.await;
+        }
     }
 
     /// Tells the sessions of the user with this key and name that `notification` is in their inbox. It is there already:

@@ -69,26 +69,39 @@ impl Accept {
             let Some(counted) = self.connections.enter(peer.ip()) else {
                 continue;
             };
-            let (tls, stop, serve) = (self.tls.clone(), self.stop.clone(), serve.clone());
+            // Boxed, so that the task is not as large as a handshake once it is over.
+            let shaking = Box::pin(shake(stream, peer, counted, self.tls.clone()));
+            let (stop, serve) = (self.stop.clone(), serve.clone());
             self.tasks.spawn(async move {
-                let deadline = Instant::now() + HANDSHAKE;
-                // Boxed, so that the task is not as large as a handshake once it is over.
-                let shaking = Box::pin(timeout_at(deadline, handshake(stream, tls)));
-                match stop.run_until_cancelled(shaking).await {
-                    Some(Ok(Ok(stream))) => {
-                        let connection = Connection {
-                            stream,
-                            _counted: counted,
-                        };
-                        serve(connection, peer, deadline).await;
-                    }
-                    Some(Ok(Err(e))) => tracing::debug!(%peer, error = %e, "TLS handshake failed"),
-                    Some(Err(_)) => tracing::debug!(%peer, "TLS handshake took too long"),
-                    None => {}
+                if let Some(Some((connection, deadline))) = stop.run_until_cancelled(shaking).await
+                {
+                    serve(connection, peer, deadline).await;
                 }
             });
         }
     }
+}
+
+/// Shakes hands. Answers the deadline of the handshakes to come, too; `None` if the client did not do its part.
+async fn shake(
+    stream: TcpStream,
+    peer: SocketAddr,
+    counted: Counted,
+    tls: Option<TlsAcceptor>,
+) -> Option<(Connection, Instant)> {
+    let deadline = Instant::now() + HANDSHAKE;
+    match timeout_at(deadline, handshake(stream, tls)).await {
+        Ok(Ok(stream)) => {
+            let connection = Connection {
+                stream,
+                _counted: counted,
+            };
+            return Some((connection, deadline));
+        }
+        Ok(Err(e)) => tracing::debug!(%peer, error = %e, "TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+    }
+    None
 }
 
 async fn handshake(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Stream> {

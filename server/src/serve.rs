@@ -242,9 +242,8 @@ fn start_worker(config: &Config, store: &Store, broker: &Broker) -> Worker {
 fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
     let (serving, asked) = (broker.clone(), broker.clone());
     let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
-        let broker = serving.clone();
         let deadline = Instant::now() + HANDSHAKE;
-        async move { broker.serve(stream, peer, deadline).await }.boxed()
+        serving.serve(stream, peer, deadline).boxed()
     };
     let ready = move || {
         let ready = asked.is_ready();
@@ -314,10 +313,11 @@ impl Sockets {
                 tasks: tasks.clone(),
             };
             let broker = broker.clone();
-            tasks.spawn(accept.run(move |connection, peer, deadline| {
-                let broker = broker.clone();
-                async move { broker.serve(connection, peer, deadline).await }
-            }));
+            tasks.spawn(
+                accept.run(move |connection, peer, deadline| {
+                    broker.serve(connection, peer, deadline)
+                }),
+            );
         }
     }
 

@@ -58,6 +58,9 @@ use will::Will;
 /// How long packets are handled before anything else is looked at.
 const LONG: Duration = Duration::from_millis(100);
 
+/// What a packet asks for and takes time.
+type Work<'a> = BoxFuture<'a, Result<(), End>>;
+
 /// What all sessions share.
 pub(crate) struct Context {
     pub(crate) limits: Limits,
@@ -118,14 +121,37 @@ struct Session<S> {
 }
 
 /// Runs a connection to its end. `deadline` bounds all that comes before CONNACK.
-pub(crate) async fn run<S>(ctx: Arc<Context>, stream: S, peer: SocketAddr, deadline: Instant)
+pub(crate) fn run<S>(
+    ctx: Arc<Context>,
+    stream: S,
+    peer: SocketAddr,
+    deadline: Instant,
+) -> impl Future<Output = ()> + Send
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    // Boxed, so that a connection is not as large as its handshake once that is over.
+    let begin = Box::pin(begin(ctx, stream, peer, deadline));
+    async move {
+        if let Some(session) = begin.await {
+            session.run().await;
+        }
+    }
+}
+
+/// From the first byte to CONNACK. `None`: it did not come to a session.
+async fn begin<S>(
+    ctx: Arc<Context>,
+    stream: S,
+    peer: SocketAddr,
+    deadline: Instant,
+) -> Option<Box<Session<S>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let wire = Wire::new(ctx.limits.packet_bytes);
-    // Boxed, as futures keep room for each place that a value was in.
     let mut io = Box::new(Io::new(stream, wire, ctx.limits.write_stall));
-    let connecting = Box::pin(connect::connect(&ctx, &mut io, peer));
+    let connecting = connect::connect(&ctx, &mut io, peer);
     let connected = tokio::select! {
         done = tokio::time::timeout_at(deadline, connecting) => done.ok(),
         () = ctx.stop.cancelled() => None,
@@ -133,8 +159,7 @@ where
     match connected {
         Some(Ok(connected)) => {
             tracing::debug!(%peer, user = %connected.client.identity.username, client_id = ?connected.client.id, goes_on = connected.kept.goes_on, "session began");
-            let session = Box::new(Session::new(ctx, io, connected));
-            session.run().await;
+            return Some(Box::new(Session::new(ctx, io, connected)));
         }
         Some(Err(refusal)) => {
             ctx.metrics.connects_refused.add(1);
@@ -146,6 +171,7 @@ where
             tracing::debug!(%peer, "connection gave no CONNECT in time");
         }
     }
+    None
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -270,7 +296,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Ok(None) => break,
                 Ok(Some(packet)) => {
                     self.last_packet = Instant::now();
-                    self.handle(packet).await?;
+                    if let Some(work) = self.handle(packet)? {
+                        work.await?;
+                    }
                     if since.elapsed() > LONG {
                         return Ok(true);
                     }
@@ -281,18 +309,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(false)
     }
 
-    async fn handle(&mut self, packet: Incoming) -> Result<(), End> {
+    /// Handles a packet. What takes time is answered to be waited for: boxed, so that a session that waits is not as large
+    /// as one that is busy.
+    fn handle(&mut self, packet: Incoming) -> Result<Option<Work<'_>>, End> {
         match packet {
-            // Boxed, so that a session that waits is not as large as one that is busy.
-            Incoming::Publish(publish) => return Box::pin(self.publish(publish)).await,
-            Incoming::Puback { packet_id } => self.acknowledged(packet_id),
-            Incoming::Pubrec { packet_id, refused } => return self.pubrec(packet_id, refused),
-            Incoming::Pubrel { packet_id } => return self.pubrel(packet_id),
-            Incoming::Pubcomp { packet_id } => self.acknowledged(packet_id),
-            Incoming::Subscribe(subscribe) => return Box::pin(self.subscribe(subscribe)).await,
-            Incoming::Unsubscribe { packet_id, filters } => {
-                return self.unsubscribe(packet_id, filters);
+            Incoming::Publish(publish) => return Ok(Some(Box::pin(self.publish(publish)))),
+            Incoming::Subscribe(subscribe) => {
+                return Ok(Some(Box::pin(self.subscribe(subscribe))));
             }
+            Incoming::Puback { packet_id } | Incoming::Pubcomp { packet_id } => {
+                self.acknowledged(packet_id);
+            }
+            Incoming::Pubrec { packet_id, refused } => self.pubrec(packet_id, refused)?,
+            Incoming::Pubrel { packet_id } => self.pubrel(packet_id)?,
+            Incoming::Unsubscribe { packet_id, filters } => self.unsubscribe(packet_id, filters)?,
             Incoming::Pingreq | Incoming::Repeated => {}
             Incoming::Disconnect {
                 with_will,
@@ -302,7 +332,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 return Err(End::Server(Reason::ProtocolError));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// No more is read while as many PUBLISHes are being answered as the client may have under way, while it does not
