@@ -85,10 +85,10 @@ impl State {
             |state: &Self| state.mail.shared.len() >= messages || state.shared_bytes + size > bytes;
         let (mut dropped, mut lost) = (0, false);
         while full(self) && !self.mail.shared.is_empty() {
-            if !self.is_owed(&delivery) {
+            let spare = self.mail.shared.iter().position(|d| !self.is_owed(d));
+            if spare.is_none() && !self.is_owed(&delivery) {
                 return (dropped + 1, lost);
             }
-            let spare = self.mail.shared.iter().position(|d| !self.is_owed(d));
             let Some(old) = self.mail.shared.remove(spare.unwrap_or(0)) else {
                 break;
             };
@@ -379,13 +379,25 @@ mod tests {
         let all = Limits::default().queued_messages;
         mailbox.deliver(owed());
         (1..all).for_each(|_| assert_eq!(mailbox.deliver(delivery(1)), 0));
-        // A newcomer that need not be delivered has no room; one that is owed has.
-        assert_eq!(mailbox.deliver(delivery(1)), 1);
+        assert_eq!(mailbox.deliver(delivery(2)), 1);
         assert_eq!(mailbox.deliver(owed()), 1);
         let mail = mailbox.take(false);
         assert_eq!((mail.shared.len(), mail.stop), (all, None));
         let is_owed = |d: &&Delivery| d.message.qos == Qos::AtLeastOnce;
         assert_eq!(mail.shared.iter().filter(is_owed).count(), 2);
+        let newest = mail.shared.iter().rfind(|d| !is_owed(d));
+        assert_eq!(newest.map(|d| d.message.payload.len()), Some(2));
+    }
+
+    #[test]
+    fn what_need_not_be_delivered_has_no_room_where_all_is_owed() {
+        let mailbox = Mailbox::default();
+        mailbox.set_owed(true);
+        let all = Limits::default().queued_messages;
+        (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()), 0));
+        assert_eq!(mailbox.deliver(delivery(1)), 1);
+        let mail = mailbox.take(false);
+        assert_eq!((mail.shared.len(), mail.stop), (all, None));
     }
 
     #[test]
