@@ -14,6 +14,12 @@ pub(crate) fn facts() -> String {
     )
 }
 
+/// How many processes want to run, on the mean of the last minute: on a shared machine, more than the cores.
+pub(crate) fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or("unknown").to_owned()
+}
+
 /// The value of the first `name: value` line of `file`.
 fn field(file: &str, name: &str) -> Option<String> {
     fs::read_to_string(file).ok()?.lines().find_map(|line| {

@@ -1,0 +1,88 @@
+//! A server's process, what it has taken of the machine, and its end.
+
+use std::{
+    fs,
+    process::{Child, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+
+/// How long a server may take to end.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A child process, which is killed when dropped.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts `command`.
+    pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let child = command.spawn();
+        let program = command.get_program().to_string_lossy().into_owned();
+        Ok(Self(
+            child.with_context(|| format!("{program} does not start"))?,
+        ))
+    }
+
+    /// The child.
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    /// Resident memory, in KB.
+    pub(crate) fn resident_kb(&self) -> anyhow::Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+        let kb = line.and_then(|l| l.split_whitespace().next());
+        Ok(kb.context("the server ended")?.parse()?)
+    }
+
+    /// Processor time taken so far, by all threads, in user and system mode.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        // The name, in parentheses, may hold anything.
+        let (_, fields) = stat.rsplit_once(')').context("no name")?;
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap_or(0))
+            .sum();
+        let seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+        Ok(Duration::from_secs_f64(seconds))
+    }
+
+    /// Asks the process to end, and waits for it.
+    pub(crate) fn stop(mut self) {
+        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
+            // One that has ended already cannot be told.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let deadline = Instant::now() + GRACE;
+        while Instant::now() < deadline && matches!(self.0.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Raises the number of files that this process, and those it starts, may open as far as allowed; answers how many.
+pub(crate) fn raise_open_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // What cannot be raised stays.
+    let _ = setrlimit(Resource::Nofile, raised);
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
