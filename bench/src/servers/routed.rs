@@ -120,7 +120,7 @@ async fn notify(broker: &Broker, host: &Memory, users: &[Username], rate: u32, c
         let user = &users[rand::rng().random_range(0..users.len())];
         let notification = host.finish(user);
         let start = clock::now();
-        broker.notify(user, &notification);
+        broker.notify(user.as_str(), user, &notification);
         took.push((clock::now() - start) as f64 / 1e3);
     }
     percentile(&mut took, 0.5)
