@@ -2,9 +2,10 @@
 
 use crate::{
     common::encode::{
-        Connect, V3, V5, Will, ack, data, number, packet, pingreq, prop, publish, subscribe, user,
+        Connect, V3, V5, Will, ack, data, number, packet, pingreq, publish, subscribe,
     },
     row::{Expect::Refuses, Row, check_at_the_start, row},
+    text::{prop, user},
 };
 
 /// Codes of CONNACK for what is malformed (MQTT 5 section 3.2.2.2); a server may tell none of them (section 4.13.1).
@@ -71,6 +72,7 @@ async fn connect_flags_that_contradict_each_other_are_refused() {
                 qos: 0,
                 retain: false,
                 topic: "notice",
+                payload: "gone",
                 properties: vec![],
             }),
             ..plain.clone()

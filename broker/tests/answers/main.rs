@@ -1,6 +1,7 @@
 //! What a client sends that is malformed, out of order or refused, and what must come back. The numbers are sections
 //! and statements of MQTT 5; where 3.1.1 numbers them otherwise, it says the same.
 
+#[path = "../common/client.rs"]
 mod client;
 #[path = "../common/mod.rs"]
 mod common;
@@ -9,4 +10,8 @@ mod packets;
 mod properties;
 mod qos2;
 mod row;
+#[path = "../common/small.rs"]
+mod small;
 mod strict;
+#[path = "../common/text.rs"]
+mod text;

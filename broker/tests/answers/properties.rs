@@ -2,13 +2,12 @@
 
 use crate::{
     client::Answer::{Puback, Suback, Unsuback},
-    common::encode::{
-        V3, V5, data, number, packet, prop, props, publish, subscribe, unsubscribe, user,
-    },
+    common::encode::{V3, V5, data, number, packet, props, publish, subscribe, unsubscribe},
     row::{
         Expect::{Ends, Goes},
         check_in_session, row,
     },
+    text::{prop, user},
 };
 
 /// MQTT 5 section 4.13.1: a malformed packet, or a protocol error.

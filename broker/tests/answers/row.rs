@@ -5,10 +5,8 @@ use herald_broker::Broker;
 
 use crate::{
     client::{Answer, Client},
-    common::{
-        encode::{Connect, V5},
-        hosts,
-    },
+    common::encode::{Connect, V5},
+    small,
 };
 
 /// What must come back.
@@ -53,7 +51,7 @@ pub(crate) async fn check_at_the_start(rows: Vec<Row>) {
 }
 
 async fn check(rows: Vec<Row>, connected: bool) {
-    let broker = hosts::broker(Actions::Both).await;
+    let broker = small::broker(Actions::Both).await;
     let mut wrong = vec![];
     for row in rows {
         if let Err(got) = try_row(&broker, &row, connected).await {

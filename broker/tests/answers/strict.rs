@@ -3,12 +3,13 @@
 use crate::{
     client::Answer::Connack,
     common::encode::{
-        Connect, V3, V5, data, number, packet, props, publish, subscribe, unsubscribe, user,
+        Connect, V3, V5, data, number, packet, props, publish, subscribe, unsubscribe,
     },
     row::{
         Expect::{Ends, Goes, Refuses},
         check_at_the_start, check_in_session, row,
     },
+    text::user,
 };
 
 #[tokio::test]

@@ -39,19 +39,9 @@ pub(crate) fn props(all: &[Vec<u8>]) -> Vec<u8> {
     [var(all.len()), all].concat()
 }
 
-/// A property whose value is a string or binary data.
-pub(crate) fn prop(id: u8, value: impl AsRef<[u8]>) -> Vec<u8> {
-    [vec![id], data(value)].concat()
-}
-
 /// A property whose value is a number, with the bytes it takes.
 pub(crate) fn number(id: u8, bytes: &[u8]) -> Vec<u8> {
     [&[id], bytes].concat()
-}
-
-/// A user property.
-pub(crate) fn user(key: &str, value: &str) -> Vec<u8> {
-    [vec![0x26], data(key), data(value)].concat()
 }
 
 /// The properties of a version: none in 3.1.1, which has no place for them.
@@ -65,6 +55,7 @@ pub(crate) struct Will {
     pub(crate) qos: u8,
     pub(crate) retain: bool,
     pub(crate) topic: &'static str,
+    pub(crate) payload: &'static str,
     pub(crate) properties: Vec<Vec<u8>>,
 }
 
@@ -116,11 +107,7 @@ impl Connect {
         if let Some(will) = &self.will {
             body.extend(in_version(self.version, &will.properties));
             body.extend(data(will.topic));
-            if will.topic.starts_with("users/") {
-                body.extend(data(format!("{{\"body\":\"slow-{}\"}}", self.client_id)));
-            } else {
-                body.extend(data("gone"));
-            }
+            body.extend(data(will.payload));
         }
         body.extend(data(self.username));
         body.extend(data(crate::common::hosts::PASSWORD));

@@ -3,41 +3,27 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::{Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject, Username};
 use herald_broker::{
     Authenticate, Batch, Broker, Credential, HostError, Identity, Inbox, Intake, Limits, Login,
-    LoginRefusal, Notification, Position, Retain, RetainedChange, RetainedMessage, Send,
-    SendRefusal,
+    LoginRefusal, Notification, Position, Retain, RetainedChange, RetainedMessage,
 };
 
 /// Everyone's password.
 pub(crate) const PASSWORD: &str = "secret";
 
-/// The users there are, and that `root` administers.
-pub(crate) const USERS: [&str; 4] = ["alice", "bob", "root", "tok"];
+/// The users there are: `root` administers, and [`BRIEF`] logs in by a token.
+const USERS: [&str; 4] = ["alice", "bob", "root", BRIEF];
 
-type Gates = std::collections::HashMap<String, (u32, Arc<tokio::sync::Semaphore>)>;
-static GATES: std::sync::LazyLock<std::sync::Mutex<Gates>> =
-    std::sync::LazyLock::new(Default::default);
+/// The user whose token expires [soon](TOKEN) after the login.
+pub(crate) const BRIEF: &str = "brief";
 
-pub(crate) fn gate(name: &str) -> Arc<tokio::sync::Semaphore> {
-    let mut g = GATES.lock().unwrap();
-    g.entry(name.into())
-        .or_insert_with(|| (0, Arc::new(tokio::sync::Semaphore::new(0))))
-        .1
-        .clone()
-}
-pub(crate) fn started(name: &str) -> u32 {
-    gate(name);
-    GATES.lock().unwrap()[name].0
-}
-fn start(name: &str) {
-    gate(name);
-    GATES.lock().unwrap().get_mut(name).unwrap().0 += 1;
-}
+/// How long the token is valid.
+const TOKEN: Duration = Duration::from_millis(300);
 
 /// Where all connections come from.
 pub(crate) const PEER: SocketAddr =
@@ -61,12 +47,10 @@ impl Authenticate for Hosts {
                 } else {
                     Role::User
                 },
-                credential: if login.username == "tok" {
+                credential: if login.username == BRIEF {
                     Credential::Token {
-                        id: "t".into(),
-                        expires_at: Some(
-                            std::time::SystemTime::now() + std::time::Duration::from_millis(300),
-                        ),
+                        id: "token".into(),
+                        expires_at: Some(SystemTime::now() + TOKEN),
                     }
                 } else {
                     Credential::Password
@@ -118,32 +102,6 @@ impl Inbox for Hosts {
     fn acknowledge(&self, _: &Identity, _: i64) {}
 }
 
-impl Intake for Hosts {
-    /// The body says what becomes of it.
-    fn send(&self, _: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
-        async move {
-            match send.body.as_str() {
-                b if b.starts_with("slow") || b.starts_with("new") => {
-                    start(b);
-                    if b.starts_with("slow") {
-                        gate(b).acquire().await.unwrap().forget();
-                    }
-                    Ok(())
-                }
-                "" => Err(SendRefusal::Invalid("empty".into())),
-                "long" => Err(SendRefusal::Quota("too long".into())),
-                "busy" => Err(SendRefusal::Busy),
-                "down" => Err(SendRefusal::Unavailable),
-                _ => {
-                    tokio::task::yield_now().await;
-                    Ok(())
-                }
-            }
-        }
-        .boxed()
-    }
-}
-
 impl Retain for Hosts {
     fn load(&self) -> BoxFuture<'static, Result<Vec<RetainedMessage>, HostError>> {
         async { Ok(vec![]) }.boxed()
@@ -158,13 +116,6 @@ impl Retain for Hosts {
 /// on shared topics, `last` apart, where everyone may do all.
 pub(crate) fn policy(shared: Actions) -> Policy {
     let (everyone, admin) = (Subject::Everyone, Subject::Role(Role::Admin));
-    let rule = |(id, subject, actions, filter): (&str, &Subject, _, _)| Rule {
-        id: id.into(),
-        subject: subject.clone(),
-        actions,
-        effect: Effect::Allow,
-        filter: FilterTemplate::parse(filter).expect("these filters are valid"),
-    };
     let rules = [
         ("inbox", &everyone, Actions::Subscribe, "users/%u/#"),
         ("send", &everyone, Actions::Publish, "users/%u/messages"),
@@ -176,48 +127,33 @@ pub(crate) fn policy(shared: Actions) -> Policy {
         ("debug", &admin, Actions::Subscribe, "#"),
         ("sys", &admin, Actions::Subscribe, "$SYS/herald/#"),
     ];
-    Policy::new(rules.into_iter().map(rule).collect())
+    let rules = rules.map(|(id, subject, actions, filter)| allow(id, subject, actions, filter));
+    Policy::new(rules.into())
 }
 
-/// Starts a broker that lets clients do `shared` on shared topics. Sessions that are kept without a connection are so for
-/// a second.
-pub(crate) async fn broker(shared: Actions) -> Broker {
-    let limits = Limits {
-        packet_bytes: 4096,
-        queued_bytes: 64 * 1024,
-        publishes_per_s: 0,
-        max_session_expiry_s: 1,
-        ..Limits::default()
-    };
+/// A rule that lets `subject` do `actions` where `filter` matches.
+pub(crate) fn allow(id: &str, subject: &Subject, actions: Actions, filter: &str) -> Rule {
+    Rule {
+        id: id.into(),
+        subject: subject.clone(),
+        actions,
+        effect: Effect::Allow,
+        filter: FilterTemplate::parse(filter).expect("these filters are valid"),
+    }
+}
+
+/// Starts a broker that keeps clients within `limits`, lets them do `shared` on shared topics, and hands what they send to
+/// `intake`.
+pub(crate) async fn broker(limits: Limits, shared: Actions, intake: Arc<dyn Intake>) -> Broker {
     let hosts = Arc::new(Hosts);
     Broker::start(
         limits,
         policy(shared),
         hosts.clone(),
         hosts.clone(),
-        hosts.clone(),
+        intake,
         hosts,
     )
     .await
     .expect("the router of shared topics starts")
-}
-
-pub(crate) async fn broker2(sessions_per_user: usize) -> Broker {
-    let limits = Limits {
-        sessions_per_user,
-        max_session_expiry_s: 60,
-        publishes_per_s: 0,
-        ..Limits::default()
-    };
-    let hosts = Arc::new(Hosts);
-    Broker::start(
-        limits,
-        policy(Actions::Both),
-        hosts.clone(),
-        hosts.clone(),
-        hosts.clone(),
-        hosts,
-    )
-    .await
-    .unwrap()
 }

@@ -1,8 +1,11 @@
 //! Streams of packets as a client should send them, in both versions: what mutation starts from.
 
-use crate::common::encode::{
-    Connect, V3, V5, Will, ack, data, number, packet, pingreq, prop, props, publish, subscribe,
-    unsubscribe, user,
+use crate::{
+    common::encode::{
+        Connect, V3, V5, Will, ack, data, number, packet, pingreq, props, publish, subscribe,
+        unsubscribe,
+    },
+    text::{prop, user},
 };
 
 /// The packets of one connection; the first is CONNECT.
@@ -29,6 +32,7 @@ fn connects_v3() -> Vec<Connect> {
         qos,
         retain,
         topic: "rooms/alice/will",
+        payload: "gone",
         properties: vec![],
     };
     vec![
@@ -62,6 +66,7 @@ fn connects_v5() -> Vec<Connect> {
         qos: 1,
         retain: true,
         topic: "notice",
+        payload: "gone",
         properties: vec![
             number(0x18, &[0, 0, 0, 1]),
             number(0x01, &[1]),

@@ -8,7 +8,11 @@ mod common;
 mod corpus;
 mod mutate;
 mod run;
+#[path = "../common/small.rs"]
+mod small;
 mod stream;
+#[path = "../common/text.rs"]
+mod text;
 
 use std::{
     env, fs,
@@ -23,10 +27,11 @@ use herald_broker::Broker;
 
 use common::{
     encode::{Connect, V5, publish, subscribe},
-    hosts::{PEER, broker},
+    hosts::PEER,
 };
 use corpus::Packets;
 use run::{Report, UnderWay, describe, serve_all};
+use small::broker;
 
 /// Streams in a run.
 const STREAMS: u64 = 1_000_000;

@@ -89,7 +89,7 @@ async fn serve(
     under_way.lock().insert(seed);
     if seed.is_multiple_of(8) {
         let alice = Username::parse("alice").expect("a valid name");
-        broker.notify(&alice, &notification(NEWEST + 1));
+        broker.notify("alice", &alice, &notification(NEWEST + 1));
     }
     let (script, received) = Script::new(bytes.clone(), cuts);
     let serving = broker.serve(script, PEER, Instant::now() + STREAM * 2);

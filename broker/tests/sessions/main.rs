@@ -1,0 +1,15 @@
+//! What becomes of sessions where events meet: one connection takes over from another, rights end, messages wait.
+
+mod bounds;
+#[path = "../common/client.rs"]
+mod client;
+#[path = "../common/mod.rs"]
+mod common;
+mod copies;
+mod flood;
+mod groups;
+mod held;
+mod revocations;
+mod rights;
+mod setup;
+mod takeover;
