@@ -19,6 +19,10 @@ mod transport;
 use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand, ValueEnum as _};
+use tokio::signal::{
+    ctrl_c,
+    unix::{SignalKind, signal},
+};
 use transport::Transport;
 
 #[derive(Debug, Parser)]
@@ -96,7 +100,17 @@ async fn main() -> anyhow::Result<()> {
         } => return servers::rumqttd::serve(address, connections),
         _ => println!("{}\nload before: {}\n", machine::facts(), machine::load()),
     }
-    match cli.command {
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Left alone, the servers would outlive a command that is told to end; dropped, they end with it.
+    tokio::select! {
+        done = measure(cli.command) => done,
+        _ = ctrl_c() => anyhow::bail!("interrupted"),
+        _ = terminate.recv() => anyhow::bail!("terminated"),
+    }
+}
+
+async fn measure(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Acl => acl::run(),
         Command::Store { dir } => store::run(&dir).await,
         Command::Connections {
