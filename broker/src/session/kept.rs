@@ -70,7 +70,13 @@ impl Kept {
         let same = |g: &&mut Granted| g.filter == granted.filter;
         match self.granted.iter_mut().find(same) {
             Some(old) => *old = granted,
-            None => self.granted.push(granted),
+            None => {
+                if self.granted.is_empty() {
+                    // Most clients have one.
+                    self.granted.reserve_exact(1);
+                }
+                self.granted.push(granted);
+            }
         }
         self.set_owed();
     }
