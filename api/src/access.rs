@@ -5,6 +5,9 @@ use herald_acl::{Decision, Policy, Role, TopicFilter, TopicName, Who};
 /// First level of the topics that belong to a user.
 const USERS: &str = "users";
 
+/// First level of what the server says of itself.
+const SYS: &str = "$SYS";
+
 /// Whether a client may publish to `topic`.
 pub(crate) fn publish(policy: &Policy, who: &Who<'_>, topic: &TopicName) -> Decision {
     let mut levels = topic.levels();
@@ -23,6 +26,13 @@ pub(crate) fn publish(policy: &Policy, who: &Who<'_>, topic: &TopicName) -> Deci
 
 /// Whether a client may subscribe to `filter`.
 pub(crate) fn subscribe(policy: &Policy, who: &Who<'_>, filter: &TopicFilter) -> Decision {
+    if filter.is_shared() {
+        // A group is for shared topics alone, whatever else its filter matches.
+        return match filter.levels().next() {
+            Some(USERS | SYS) => refused(),
+            _ => policy.subscribe(who, filter),
+        };
+    }
     let touches_users = matches!(filter.levels().next(), Some(USERS | "+" | "#"));
     let own = TopicFilter::parse(format!("{USERS}/{}/#", who.username));
     // No rule opens an inbox to another user who is no administrator.
@@ -95,20 +105,42 @@ mod tests {
         for (filter, allowed) in [
             ("users/bob/#", true),
             ("users/bob/notifications", true),
-            ("$share/g/users/bob/+", true),
             ("lamps/#", true),
             ("$SYS/#", true),
             ("#", false),
             ("+/bob/#", false),
             ("users/+/notifications", false),
             ("users/alice/#", false),
-            ("$share/g/#", false),
         ] {
             let filter = TopicFilter::parse(filter).unwrap();
             let decision = subscribe(&all(), &who(Role::User), &filter);
             assert_eq!(decision.allowed, allowed, "{filter}");
             let decision = subscribe(&all(), &who(Role::Admin), &filter);
             assert!(decision.allowed, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_for_shared_topics_alone() {
+        let bob = Username::parse("bob").unwrap();
+        for role in [Role::User, Role::Admin] {
+            let who = Who {
+                username: &bob,
+                role,
+                client_id: "",
+            };
+            for (filter, allowed) in [
+                ("$share/g/lamps/#", true),
+                // What it matches of inboxes does not come.
+                ("$share/g/#", true),
+                ("$share/g/users/bob/+", false),
+                ("$share/g/users/#", false),
+                ("$share/g/$SYS/#", false),
+            ] {
+                let parsed = TopicFilter::parse(filter).unwrap();
+                let decision = subscribe(&all(), &who, &parsed);
+                assert_eq!(decision.allowed, allowed, "{filter}");
+            }
         }
     }
 }
