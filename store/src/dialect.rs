@@ -29,22 +29,6 @@ const LOG_RETRY: Duration = Duration::from_millis(20);
 /// Settings of the connections that read.
 const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON";
 
-/// Claims up to `$4` due messages for the lease `$1` until `$2`, at the time `$3`: queued ones,
-/// and those whose lease has run out. No other claim runs at the same time, so none is skipped.
-pub(crate) const CLAIM: &str = "UPDATE messages
-    SET status = 'processing', attempts = attempts + 1, lease = $1, lease_until = $2
-    WHERE id IN (
-        SELECT id FROM (
-            SELECT id, due FROM (
-                SELECT id, run_at AS due FROM messages
-                WHERE status = 'queued' AND run_at <= $3 ORDER BY run_at LIMIT $4)
-            UNION ALL
-            SELECT id, lease_until AS due FROM messages
-            WHERE status = 'processing' AND lease_until <= $3
-        ) ORDER BY due LIMIT $4)
-    RETURNING id, user_id, body, attempts, created_at, run_at,
-        (SELECT username FROM users WHERE users.id = messages.user_id) AS username";
-
 /// Gives every queued message a wait of `$1` to `$1 + $2 - 1` ms, counted from its acceptance.
 pub(crate) const RESCHEDULE_QUEUED: &str = "UPDATE messages
     SET run_at = created_at + $1 + abs(random() % $2) WHERE status = 'queued'";
@@ -81,6 +65,19 @@ pub(crate) async fn set_up_writer(conn: &mut AnyConnection) -> Result<(), sqlx::
             set => return set.map(drop),
         }
     }
+}
+
+/// Says whether the commits of the writer are durable from now on. One that is takes those before it along.
+pub(crate) async fn set_durable(
+    conn: &mut AnyConnection,
+    durable: bool,
+) -> Result<(), sqlx::Error> {
+    let level = if durable {
+        "PRAGMA synchronous = FULL"
+    } else {
+        "PRAGMA synchronous = NORMAL"
+    };
+    conn.execute(level).await.map(drop)
 }
 
 /// Makes a new connection one that only reads.
@@ -138,7 +135,6 @@ pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row;
 
     use super::*;
     use crate::open::Location;
@@ -194,27 +190,6 @@ mod tests {
             .execute(store.readers())
             .await;
         assert!(deleted.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_claim_reads_no_message_that_is_not_due() {
-        let (_dir, mut conn) = empty_database().await;
-        let explain: &'static str = format!("EXPLAIN QUERY PLAN {CLAIM}").leak();
-        let plan: Vec<String> = sqlx::query(explain)
-            .bind("")
-            .bind(0_i64)
-            .bind(0_i64)
-            .bind(0_i64)
-            .fetch_all(&mut conn)
-            .await
-            .unwrap()
-            .iter()
-            .map(|row| row.get("detail"))
-            .collect();
-        let due = "messages_by_status (status=? AND run_at<?)";
-        assert!(plan.iter().any(|step| step.contains(due)), "{plan:#?}");
-        let scan = plan.iter().find(|step| step.contains("SCAN messages"));
-        assert_eq!(scan, None, "{plan:#?}");
     }
 
     #[test]

@@ -8,18 +8,23 @@
 //!
 //! Time is always given by the caller as `now`, so tests need no clock.
 
+mod accept;
 mod body;
+mod bulk;
 mod delay;
 mod dialect;
 mod error;
+mod finish;
 mod ids;
 mod inbox;
+mod lanes;
 mod messages;
 mod migrations;
 mod notification;
 mod open;
 mod queue;
 mod retained;
+mod retries;
 mod rights;
 mod rules;
 mod sessions;
@@ -30,15 +35,18 @@ mod user_changes;
 mod users;
 mod writer;
 
+pub use accept::Accepted;
 pub use body::{BodyError, check_body, check_idempotency_key};
 pub use delay::{Delay, DelayError};
 pub use error::StoreError;
+pub use finish::{Finished, Outcome};
 pub use ids::{MessageId, RuleId, Seq, TokenId, UserId};
 pub use inbox::{Notifications, Position};
-pub use messages::{Accepted, Message, Status};
+pub use messages::{Message, Status};
 pub use notification::Notification;
-pub use queue::{Finished, Job, Lease, Outcome, StatusCounts};
+pub use queue::{Job, Lease, StatusCounts};
 pub use retained::{RetainedChange, RetainedMessage};
+pub use retries::{FailedAttempt, Moved};
 pub use rights::{Changed, RightsChange};
 pub use rules::{CreateRule, MAX_RULES, RuleContent, StoredRule};
 pub use sessions::Session;

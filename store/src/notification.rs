@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::queue::{Job, Outcome};
-use crate::{Seq, Timestamp};
+use crate::{Job, Outcome, Seq, Timestamp};
 
 /// A notification in an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +76,7 @@ mod tests {
             username: "bob".parse().unwrap(),
             body: "hello \"you\"".into(),
             attempt: 2,
+            failures: 1,
             created_at: Timestamp::from_millis(1_795_341_600_000),
             lease: Lease::new(),
         }

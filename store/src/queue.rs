@@ -1,4 +1,4 @@
-//! What the worker takes and finishes.
+//! What the worker takes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,17 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
+use crate::lanes::{self, LaneChanges};
 use crate::users::parse_username;
 use crate::writer::Operation;
-use crate::{MessageId, Notification, Seq, Status, Store, StoreError, Timestamp, UserId, dialect};
+use crate::{MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
+
+/// How many users a claim takes messages of, at most.
+const MAX_LANES: u32 = 64;
 
 /// The right of one worker to finish the messages of one claim. Every claim has another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease(Arc<str>);
+pub struct Lease(pub(crate) Arc<str>);
 
 impl Lease {
     pub(crate) fn new() -> Self {
@@ -35,59 +39,12 @@ pub struct Job {
     pub body: String,
     /// How often it has been claimed, this time included.
     pub attempt: i64,
+    /// How many of the attempts before failed; a claim whose worker died is not one of them.
+    pub failures: i64,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// The right to finish it.
     pub lease: Lease,
-}
-
-/// How a message ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was processed.
-    Processed {
-        /// What it became.
-        result: String,
-    },
-    /// It failed for good.
-    Dead {
-        /// Why; its owner reads this.
-        error: String,
-    },
-}
-
-impl Outcome {
-    pub(crate) fn status(&self) -> Status {
-        match self {
-            Self::Processed { .. } => Status::Processed,
-            Self::Dead { .. } => Status::Dead,
-        }
-    }
-
-    pub(crate) fn result(&self) -> Option<&str> {
-        match self {
-            Self::Processed { result } => Some(result),
-            Self::Dead { .. } => None,
-        }
-    }
-
-    pub(crate) fn error(&self) -> Option<&str> {
-        match self {
-            Self::Processed { .. } => None,
-            Self::Dead { error } => Some(error),
-        }
-    }
-}
-
-/// A message that was finished.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
-    /// Whose it is.
-    pub user_id: UserId,
-    /// The name of whose it is.
-    pub username: Username,
-    /// What its owner is told.
-    pub notification: Notification,
 }
 
 /// How many messages there are of each status.
@@ -106,8 +63,9 @@ pub struct StatusCounts {
 }
 
 impl Store {
-    /// Claims up to `limit` messages that are due at `now`, those due longest first: queued ones,
-    /// and those whose lease has run out. Until `now + lease`, no one else can claim them.
+    /// Claims up to `limit` messages that are due at `now`: queued ones, and those whose lease has run out. Users take
+    /// turns; of the messages of one user, those that have been due longest come first. It may claim fewer than are due:
+    /// [`next_due`](Self::next_due) tells. Until `now + lease`, no one else can claim them.
     ///
     /// # Errors
     ///
@@ -146,27 +104,6 @@ impl Store {
         .await
     }
 
-    /// Ends the message of `job` at `now`, and puts the notification about it in its owner's inbox
-    /// under the next number. Returns `None`, and does nothing, if the message was finished or
-    /// claimed again since.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn finish(
-        &self,
-        job: &Job,
-        outcome: Outcome,
-        now: Timestamp,
-    ) -> Result<Option<Finished>, StoreError> {
-        self.write(Finish {
-            job: job.clone(),
-            outcome,
-            now,
-        })
-        .await
-    }
-
     /// Puts all claimed messages back into the queue, and returns how many there were. For the
     /// start of the only process that works on this database: whoever claimed them is gone.
     ///
@@ -178,7 +115,7 @@ impl Store {
     }
 
     /// When [`claim`](Self::claim) next has something to claim, if nothing is accepted until then:
-    /// the earliest time of a queued message or end of a lease. It may be in the past.
+    /// the earliest time of a queued message or end of a lease. It may be in the past, and it may be a little early.
     ///
     /// # Errors
     ///
@@ -186,7 +123,8 @@ impl Store {
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let due: Option<i64> = sqlx::query_scalar(
             "SELECT MIN(due) FROM (
-                SELECT MIN(run_at) AS due FROM messages WHERE status = 'queued'
+                SELECT MIN(turn_at) AS due FROM lanes
+                WHERE NOT EXISTS (SELECT 1 FROM settings WHERE key = 'paused')
                 UNION ALL
                 SELECT MIN(lease_until) AS due FROM messages WHERE status = 'processing') AS dues",
         )
@@ -201,10 +139,16 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn counts(&self) -> Result<StatusCounts, StoreError> {
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as("SELECT status, COUNT(*) FROM messages GROUP BY status")
-                .fetch_all(self.readers())
-                .await?;
+        // Each is a walk through an index that has just those messages.
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT 'queued', COUNT(*) FROM messages WHERE status = 'queued'
+             UNION ALL
+             SELECT 'processing', COUNT(*) FROM messages WHERE status = 'processing'
+             UNION ALL
+             SELECT status, COUNT(*) FROM messages WHERE processed_at IS NOT NULL GROUP BY status",
+        )
+        .fetch_all(self.readers())
+        .await?;
         let mut counts = StatusCounts::default();
         for (status, count) in rows {
             let counted = match Status::from_column(&status)? {
@@ -218,6 +162,37 @@ impl Store {
         }
         Ok(counts)
     }
+
+    /// Stops claims, on all servers of this database, until [`resume`](Self::resume); what is claimed goes on.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn pause(&self) -> Result<(), StoreError> {
+        self.write(SetPaused(true)).await
+    }
+
+    /// Lets claims go on. Wakes the worker.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn resume(&self) -> Result<(), StoreError> {
+        self.write(SetPaused(false)).await
+    }
+
+    /// Whether claims are stopped.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn is_paused(&self) -> Result<bool, StoreError> {
+        let paused: Option<String> =
+            sqlx::query_scalar("SELECT value FROM settings WHERE key = 'paused'")
+                .fetch_optional(self.readers())
+                .await?;
+        Ok(paused.is_some())
+    }
 }
 
 struct Claim {
@@ -229,21 +204,64 @@ struct Claim {
 impl Operation for Claim {
     type Answer = Vec<Job>;
 
+    /// A claim that is lost in a crash was never made.
+    const DURABLE: bool = false;
+
     async fn run(&self, conn: &mut AnyConnection) -> Result<Vec<Job>, StoreError> {
+        requeue(conn, Some(self.now)).await?;
+        let users = lanes::due(conn, self.limit.min(MAX_LANES), self.now).await?;
+        if users.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut jobs = self.take(conn, &users).await?;
+        lanes::to_the_back(conn, &users, self.now).await?;
+        // RETURNING promises no order.
+        jobs.sort_by(|(a_at, a), (b_at, b)| (a_at, &a.id).cmp(&(b_at, &b.id)));
+        Ok(jobs.into_iter().map(|(_, job)| job).collect())
+    }
+}
+
+impl Claim {
+    /// Claims messages of each user, as many of each, with the time each was due.
+    async fn take(
+        &self,
+        conn: &mut AnyConnection,
+        users: &[UserId],
+    ) -> Result<Vec<(i64, Job)>, StoreError> {
+        let each = i64::from(self.limit) / users.len() as i64;
+        // Few different statements, as each has to be prepared.
+        let lanes = users.len().next_power_of_two();
+        let nobody = std::iter::repeat_n("", lanes - users.len());
+        let of_one = |number| {
+            format!(
+                "SELECT id FROM (
+                    SELECT id FROM messages
+                    WHERE user_id = ${number} AND status = 'queued' AND run_at <= $3
+                    ORDER BY run_at, id LIMIT $4) AS lane"
+            )
+        };
+        let of_each: Vec<_> = (5..5 + lanes).map(of_one).collect();
+        let text = format!(
+            "UPDATE messages
+             SET status = 'processing', attempts = attempts + 1, lease = $1, lease_until = $2
+             WHERE id IN ({})
+             RETURNING id, user_id, body, attempts, failures, created_at, run_at,
+                (SELECT username FROM users WHERE users.id = messages.user_id) AS username",
+            of_each.join(" UNION ALL ")
+        );
         let lease = Lease::new();
-        let mut rows = sqlx::query(dialect::CLAIM)
+        let mut query = sqlx::query(bulk::statement(text))
             .bind(&*lease.0)
             .bind(self.until.as_millis())
             .bind(self.now.as_millis())
-            .bind(i64::from(self.limit))
-            .fetch_all(conn)
-            .await?
-            .into_iter()
-            .map(|row| Ok((row.try_get("run_at")?, job(&row, &lease)?)))
-            .collect::<Result<Vec<(i64, Job)>, StoreError>>()?;
-        // RETURNING promises no order.
-        rows.sort_by(|(a_at, a), (b_at, b)| (a_at, &a.id).cmp(&(b_at, &b.id)));
-        Ok(rows.into_iter().map(|(_, job)| job).collect())
+            .bind(each);
+        for user in users.iter().map(UserId::as_str).chain(nobody) {
+            query = query.bind(user);
+        }
+        let rows = query.fetch_all(conn).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("run_at")?, job(row, &lease)?)))
+            .collect()
     }
 }
 
@@ -255,6 +273,7 @@ fn job(row: &AnyRow, lease: &Lease) -> Result<Job, StoreError> {
         username: parse_username(row.try_get("username")?)?,
         body: row.try_get("body")?,
         attempt: row.try_get("attempts")?,
+        failures: row.try_get("failures")?,
         created_at: Timestamp::from_millis(row.try_get("created_at")?),
         lease: lease.clone(),
     })
@@ -268,6 +287,9 @@ struct Renew {
 
 impl Operation for Renew {
     type Answer = bool;
+
+    /// A start after a crash takes up what was claimed, whatever the lease.
+    const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
         let renewed = sqlx::query(
@@ -283,76 +305,59 @@ impl Operation for Renew {
     }
 }
 
-struct Finish {
-    job: Job,
-    outcome: Outcome,
-    now: Timestamp,
-}
-
-impl Operation for Finish {
-    type Answer = Option<Finished>;
-
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Option<Finished>, StoreError> {
-        let Self { job, outcome, now } = self;
-        let ended = sqlx::query(
-            "UPDATE messages
-             SET status = $1, result = $2, error = $3, processed_at = $4,
-                lease = NULL, lease_until = NULL
-             WHERE id = $5 AND status = 'processing' AND lease = $6",
-        )
-        .bind(outcome.status().as_str())
-        .bind(outcome.result())
-        .bind(outcome.error())
-        .bind(now.as_millis())
-        .bind(job.id.as_str())
-        .bind(&*job.lease.0)
-        .execute(&mut *conn)
-        .await?;
-        if ended.rows_affected() == 0 {
-            return Ok(None);
-        }
-        let seq: i64 = sqlx::query_scalar(
-            "UPDATE users SET last_seq = last_seq + 1 WHERE id = $1 RETURNING last_seq",
-        )
-        .bind(job.user_id.as_str())
-        .fetch_one(&mut *conn)
-        .await?;
-        let notification = Notification::new(Seq(seq), job, outcome, *now);
-        sqlx::query(
-            "INSERT INTO notifications (user_id, seq, message_id, payload, created_at)
-             VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(job.user_id.as_str())
-        .bind(seq)
-        .bind(job.id.as_str())
-        .bind(&*notification.payload)
-        .bind(now.as_millis())
-        .execute(conn)
-        .await?;
-        Ok(Some(Finished {
-            user_id: job.user_id.clone(),
-            username: job.username.clone(),
-            notification,
-        }))
-    }
-}
-
 struct ReleaseAll;
 
 impl Operation for ReleaseAll {
     type Answer = u64;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<u64, StoreError> {
-        let released = sqlx::query(
-            "UPDATE messages SET status = 'queued', lease = NULL, lease_until = NULL
-             WHERE status = 'processing'",
-        )
-        .execute(conn)
-        .await?;
-        Ok(released.rows_affected())
+        requeue(conn, None).await
     }
 
     fn wakes_worker(&self, released: &u64) -> bool {
         *released > 0
+    }
+}
+
+/// Puts claimed messages back into the queue: all, or those whose lease has run out at a time. Returns how many.
+async fn requeue(
+    conn: &mut AnyConnection,
+    run_out_at: Option<Timestamp>,
+) -> Result<u64, StoreError> {
+    let requeued = sqlx::query(
+        "UPDATE messages SET status = 'queued', lease = NULL, lease_until = NULL
+         WHERE status = 'processing' AND lease_until <= $1
+         RETURNING user_id, run_at",
+    )
+    .bind(run_out_at.map_or(i64::MAX, Timestamp::as_millis))
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut lanes = LaneChanges::default();
+    for row in &requeued {
+        let user: String = row.try_get("user_id")?;
+        let due = Timestamp::from_millis(row.try_get("run_at")?);
+        lanes.queued(&UserId::from_string(user), due);
+    }
+    lanes.write(conn).await?;
+    Ok(requeued.len() as u64)
+}
+
+struct SetPaused(bool);
+
+impl Operation for SetPaused {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        let statement = if self.0 {
+            "INSERT INTO settings (key, value) VALUES ('paused', '') ON CONFLICT (key) DO NOTHING"
+        } else {
+            "DELETE FROM settings WHERE key = 'paused'"
+        };
+        sqlx::query(statement).execute(conn).await?;
+        Ok(())
+    }
+
+    fn wakes_worker(&self, (): &()) -> bool {
+        !self.0
     }
 }

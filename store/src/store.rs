@@ -18,9 +18,14 @@ pub struct StoreOptions {
     pub url: String,
     /// How many connections read beside the one that writes; at least one.
     pub readers: u32,
+    /// How many messages of one user may wait or be worked on at a time. Sending more is refused.
+    pub waiting_messages: u32,
 }
 
 impl StoreOptions {
+    /// How many messages of one user may wait if nothing else is asked for.
+    pub const DEFAULT_WAITING_MESSAGES: u32 = 100_000;
+
     /// How many connections read if nothing else is asked for.
     pub const DEFAULT_READERS: u32 = 4;
 
@@ -34,6 +39,7 @@ impl StoreOptions {
         Self {
             url: format!("sqlite://{path}"),
             readers: Self::DEFAULT_READERS,
+            waiting_messages: Self::DEFAULT_WAITING_MESSAGES,
         }
     }
 }
@@ -48,6 +54,7 @@ pub struct Store {
 struct Inner {
     writer: Writer,
     readers: AnyPool,
+    waiting_messages: u32,
     /// Told of every commit after which a message may be due.
     queued: Arc<Notify>,
 }
@@ -62,6 +69,7 @@ impl Store {
     /// [`StoreError::Url`], [`StoreError::Unwritable`], [`StoreError::NotADatabase`],
     /// [`StoreError::Corrupt`], [`StoreError::Newer`], or another [`StoreError`].
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
+        let waiting_messages = options.waiting_messages;
         let location = Location::parse(options.url)?;
         let conn = location.prepare().await?;
         let readers = location.connect_readers(options.readers).await?;
@@ -70,6 +78,7 @@ impl Store {
         let inner = Inner {
             writer,
             readers,
+            waiting_messages,
             queued,
         };
         Ok(Self {
@@ -99,6 +108,11 @@ impl Store {
     #[must_use]
     pub fn queued(&self) -> &Notify {
         &self.inner.queued
+    }
+
+    /// How many messages of one user may wait or be worked on at a time.
+    pub(crate) fn waiting_messages(&self) -> u32 {
+        self.inner.waiting_messages
     }
 
     /// The connections for reading.

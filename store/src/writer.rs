@@ -5,12 +5,9 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use sqlx::any::Any;
 use sqlx::{AnyConnection, Connection, Transaction};
 use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
@@ -19,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::open::Location;
 use crate::{StoreError, dialect};
+use batch::{Batch, Queued, Waiting};
 
 /// How many writes wait for the writer.
 const QUEUE: usize = 1024;
@@ -30,9 +28,13 @@ const BATCH: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A write.
-pub(crate) trait Operation: Send + Sync + 'static {
-    /// What its caller learns once it is durable.
+pub(crate) trait Operation: Send + Sync + Sized + 'static {
+    /// What its caller learns once it is written.
     type Answer: Send + 'static;
+
+    /// Whether it is answered only once it survives a power failure. Otherwise it may be undone by one, but only
+    /// together with all that was written after it.
+    const DURABLE: bool = true;
 
     /// Does the write, in a transaction that others share. If it fails, none of it is kept.
     ///
@@ -42,6 +44,20 @@ pub(crate) trait Operation: Send + Sync + 'static {
         &self,
         conn: &mut AnyConnection,
     ) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
+
+    /// Does several, with the same result as one after the other, and returns the answer of each.
+    fn run_all(
+        all: &[&Self],
+        conn: &mut AnyConnection,
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send {
+        async move {
+            let mut answers = Vec::with_capacity(all.len());
+            for operation in all {
+                answers.push(operation.run(conn).await?);
+            }
+            Ok(answers)
+        }
+    }
 
     /// Whether a message may be due after the write was committed with this answer.
     fn wakes_worker(&self, _answer: &Self::Answer) -> bool {
@@ -69,6 +85,7 @@ impl Writer {
         let task = Task {
             location,
             conn: Some(conn),
+            durable: true,
             operations,
             stop: Arc::clone(&stop),
             wake,
@@ -126,65 +143,13 @@ impl fmt::Debug for Writer {
     }
 }
 
-/// A write in the queue.
-trait Queued: Send {
-    /// Runs it and remembers how that went; says whether it went well.
-    fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, bool>;
-
-    /// Whether a message may be due now that it is committed.
-    fn wakes_worker(&self) -> bool;
-
-    /// Answers its caller, with `failure` if the transaction failed.
-    fn answer(self: Box<Self>, failure: Option<&StoreError>);
-}
-
-struct Waiting<O: Operation> {
-    operation: O,
-    /// How the last run went.
-    outcome: Outcome<O>,
-    caller: oneshot::Sender<Outcome<O>>,
-}
-
-impl<O: Operation> Waiting<O> {
-    fn new(operation: O, caller: oneshot::Sender<Outcome<O>>) -> Self {
-        Self {
-            operation,
-            outcome: Err(StoreError::Closed),
-            caller,
-        }
-    }
-}
-
-impl<O: Operation> Queued for Waiting<O> {
-    fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, bool> {
-        async move {
-            let run = AssertUnwindSafe(self.operation.run(conn)).catch_unwind();
-            self.outcome = run.await.unwrap_or(Err(StoreError::Panicked));
-            self.outcome.is_ok()
-        }
-        .boxed()
-    }
-
-    fn wakes_worker(&self) -> bool {
-        let outcome = self.outcome.as_ref();
-        outcome.is_ok_and(|answer| self.operation.wakes_worker(answer))
-    }
-
-    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
-        let outcome = match failure {
-            Some(failure) => Err(failure.clone()),
-            None => self.outcome,
-        };
-        // A caller that has stopped waiting does not undo what was written.
-        let _ = self.caller.send(outcome);
-    }
-}
-
 /// What the task owns.
 struct Task {
     location: Location,
     /// `None` after a failure, until the next batch.
     conn: Option<AnyConnection>,
+    /// Whether its commits are durable.
+    durable: bool,
     operations: mpsc::Receiver<Box<dyn Queued>>,
     stop: Arc<Notify>,
     wake: Arc<Notify>,
@@ -213,27 +178,34 @@ impl Task {
     }
 
     /// Writes a batch and answers it.
-    async fn write(&mut self, batch: &mut Vec<Box<dyn Queued>>) {
-        let committed = self.commit(batch).await;
+    async fn write(&mut self, queued: &mut Vec<Box<dyn Queued>>) {
+        let writes = queued.len();
+        let mut batch = Batch::of(queued.drain(..));
+        let committed = self.commit(&mut batch).await;
         if let Err(error) = &committed {
-            tracing::error!(%error, writes = batch.len(), "a database transaction failed");
+            tracing::error!(%error, writes, "a database transaction failed");
             // Whatever state it is in, closing it undoes what was not committed.
             self.disconnect().await;
         }
-        if committed.is_ok() && batch.iter().any(|waiting| waiting.wakes_worker()) {
+        if committed.is_ok() && batch.wakes_worker() {
             self.wake.notify_one();
         }
-        for waiting in batch.drain(..) {
-            waiting.answer(committed.as_ref().err());
-        }
+        batch.answer(committed.as_ref().err());
     }
 
-    async fn commit(&mut self, batch: &mut [Box<dyn Queued>]) -> Result<(), StoreError> {
+    async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let conn = match self.conn.take() {
             Some(conn) => self.conn.insert(conn),
-            None => self.conn.insert(self.location.connect_writer().await?),
+            None => {
+                self.durable = true;
+                self.conn.insert(self.location.connect_writer().await?)
+            }
         };
-        if commit_together(conn, batch).await? || batch.len() == 1 {
+        if batch.is_durable() != self.durable {
+            dialect::set_durable(conn, batch.is_durable()).await?;
+            self.durable = batch.is_durable();
+        }
+        if commit_together(conn, batch).await? {
             return Ok(());
         }
         commit_each(conn, batch).await
@@ -248,37 +220,21 @@ impl Task {
     }
 }
 
-/// Runs all in one transaction. If one fails, none is kept, and the answer is `false`.
-async fn commit_together(
-    conn: &mut AnyConnection,
-    batch: &mut [Box<dyn Queued>],
-) -> Result<bool, StoreError> {
+/// Runs all in one transaction. If one of several fails, none is kept, and the answer is `false`.
+async fn commit_together(conn: &mut AnyConnection, batch: &mut Batch) -> Result<bool, StoreError> {
     let mut tx = begin(conn).await?;
-    for waiting in batch {
-        if !waiting.run(&mut tx).await {
-            tx.rollback().await?;
-            return Ok(false);
-        }
+    if !batch.run(&mut tx).await {
+        tx.rollback().await?;
+        return Ok(batch.is_single());
     }
     tx.commit().await?;
     Ok(true)
 }
 
-/// Runs all in one transaction. Those that fail are undone alone. Two statements a write dearer
-/// than [`commit_together`], so it is only used after that failed.
-async fn commit_each(
-    conn: &mut AnyConnection,
-    batch: &mut [Box<dyn Queued>],
-) -> Result<(), StoreError> {
+/// Runs all in one transaction, one by one. Those that fail are undone alone.
+async fn commit_each(conn: &mut AnyConnection, batch: &mut Batch) -> Result<(), StoreError> {
     let mut tx = begin(conn).await?;
-    for waiting in batch {
-        let mut savepoint = tx.begin().await?;
-        if waiting.run(&mut savepoint).await {
-            savepoint.commit().await?;
-        } else {
-            savepoint.rollback().await?;
-        }
-    }
+    batch.run_each(&mut tx).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -286,6 +242,8 @@ async fn commit_each(
 async fn begin(conn: &mut AnyConnection) -> Result<Transaction<'_, Any>, StoreError> {
     Ok(conn.begin_with(dialect::BEGIN_WRITE).await?)
 }
+
+mod batch;
 
 #[cfg(test)]
 mod tests;

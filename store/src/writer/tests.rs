@@ -1,7 +1,7 @@
 //! Writes that fail, and their neighbours.
 
 use futures_util::future::join_all;
-use futures_util::poll;
+use futures_util::{FutureExt as _, poll};
 use sqlx::AnyPool;
 use tempfile::TempDir;
 

@@ -92,7 +92,7 @@ async fn of_many_sends_with_one_key_at_once_one_is_new() {
         match accepted.unwrap() {
             Accepted::New(_) => new += 1,
             Accepted::Existing(_) => {}
-            Accepted::KeyConflict => panic!("the bodies are the same"),
+            other => panic!("{other:?}"),
         }
     }
     assert_eq!(new, 1);

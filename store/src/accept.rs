@@ -1,0 +1,275 @@
+//! Taking charge of a message.
+
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
+use std::time::Duration;
+
+use herald_acl::Username;
+use sqlx::{AnyConnection, Row};
+
+use crate::lanes::LaneChanges;
+use crate::messages::message;
+use crate::users::parse_username;
+use crate::writer::Operation;
+use crate::{Delay, Message, MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
+
+/// What came of [`Store::accept`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// The message was accepted and is durable.
+    New(Message),
+    /// The user sent this body with this idempotency key before; this is that message.
+    Existing(Message),
+    /// The user sent another body with this idempotency key before.
+    KeyConflict,
+    /// The user has as many messages that have not ended as [`StoreOptions::waiting_messages`](crate::StoreOptions)
+    /// allows.
+    TooManyWaiting,
+}
+
+impl Store {
+    /// Accepts a message of `user`, to be worked on after the delay that is set. Wakes the worker.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] at once if too many writes are waiting, [`StoreError::UnknownUser`] if
+    /// there is no such account, another [`StoreError`] if it cannot be written.
+    pub async fn accept(
+        &self,
+        user: &UserId,
+        body: String,
+        idempotency_key: Option<String>,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        let accept = self.new_accept(user, body, idempotency_key, now);
+        self.try_write(accept).await?.ok_or(StoreError::UnknownUser)
+    }
+
+    /// As [`accept`](Self::accept), but if too many writes are waiting, waits for room for a while before it fails with
+    /// [`StoreError::Busy`]: for senders that can be held back.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn accept_patiently(
+        &self,
+        user: &UserId,
+        body: String,
+        idempotency_key: Option<String>,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        let accept = self.new_accept(user, body, idempotency_key, now);
+        self.write(accept).await?.ok_or(StoreError::UnknownUser)
+    }
+
+    fn new_accept(
+        &self,
+        user: &UserId,
+        body: String,
+        idempotency_key: Option<String>,
+        now: Timestamp,
+    ) -> Accept {
+        Accept {
+            user: user.clone(),
+            body,
+            idempotency_key,
+            now,
+            max_open: i64::from(self.waiting_messages()),
+        }
+    }
+}
+
+struct Accept {
+    user: UserId,
+    body: String,
+    idempotency_key: Option<String>,
+    now: Timestamp,
+    max_open: i64,
+}
+
+impl Accept {
+    /// What tells a repeat from another message.
+    fn key(&self) -> Option<Key> {
+        let key = self.idempotency_key.clone()?;
+        Some((self.user.clone(), key))
+    }
+
+    fn message(&self, sender: &Sender) -> Message {
+        let delay = sender.delay.sample(&mut rand::rng());
+        Message {
+            // Made here, so that ids are in the order of the commits.
+            id: MessageId::new(),
+            user_id: self.user.clone(),
+            username: sender.username.clone(),
+            body: self.body.clone(),
+            status: Status::Queued,
+            result: None,
+            error: None,
+            attempts: 0,
+            created_at: self.now,
+            run_at: self.now + Duration::from_millis(delay),
+            processed_at: None,
+            delivered_at: None,
+        }
+    }
+
+    /// The answer to a repeat of `earlier`.
+    fn repeat(&self, earlier: &Message) -> Accepted {
+        if earlier.body == self.body {
+            Accepted::Existing(earlier.clone())
+        } else {
+            Accepted::KeyConflict
+        }
+    }
+}
+
+impl Operation for Accept {
+    /// `None` if there is no such account.
+    type Answer = Option<Accepted>;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<Option<Accepted>, StoreError> {
+        let mut answers = Self::run_all(&[self], conn).await?;
+        Ok(answers.pop().flatten())
+    }
+
+    async fn run_all(
+        all: &[&Self],
+        conn: &mut AnyConnection,
+    ) -> Result<Vec<Option<Accepted>>, StoreError> {
+        let mut senders = senders(conn, all).await?;
+        let mut by_key = sent_before(conn, all).await?;
+        let mut new = Vec::with_capacity(all.len());
+        let mut lanes = LaneChanges::default();
+        let mut answers = Vec::with_capacity(all.len());
+        for accept in all {
+            let Some(sender) = senders.get_mut(&accept.user) else {
+                answers.push(None);
+                continue;
+            };
+            let vacant = match accept.key().map(|key| by_key.entry(key)) {
+                Some(Entry::Occupied(earlier)) => {
+                    answers.push(Some(accept.repeat(earlier.get())));
+                    continue;
+                }
+                Some(Entry::Vacant(vacant)) => Some(vacant),
+                None => None,
+            };
+            if sender.open >= accept.max_open {
+                answers.push(Some(Accepted::TooManyWaiting));
+                continue;
+            }
+            sender.open += 1;
+            let message = accept.message(sender);
+            if let Some(vacant) = vacant {
+                vacant.insert(message.clone());
+            }
+            lanes.open(&accept.user, 1);
+            lanes.queued(&accept.user, message.run_at);
+            new.push((message.id.clone(), message.run_at, *accept));
+            answers.push(Some(Accepted::New(message)));
+        }
+        insert(conn, &new).await?;
+        lanes.write(conn).await?;
+        Ok(answers)
+    }
+
+    fn wakes_worker(&self, accepted: &Option<Accepted>) -> bool {
+        matches!(accepted, Some(Accepted::New(_)))
+    }
+}
+
+/// What has to be known of a user who sends.
+struct Sender {
+    username: Username,
+    delay: Delay,
+    open: i64,
+}
+
+async fn senders(
+    conn: &mut AnyConnection,
+    all: &[&Accept],
+) -> Result<HashMap<UserId, Sender>, StoreError> {
+    let users: BTreeSet<_> = all.iter().map(|accept| accept.user.as_str()).collect();
+    let users: Vec<_> = users.into_iter().collect();
+    let mut senders = HashMap::with_capacity(users.len());
+    for chunk in bulk::chunks(&users) {
+        let text = format!(
+            "SELECT u.id, u.username, COALESCE(l.open, 0) AS open,
+                COALESCE(u.delay, (SELECT value FROM settings WHERE key = 'delay')) AS delay
+             FROM users u LEFT JOIN lanes l ON l.user_id = u.id WHERE u.id IN ({})",
+            bulk::list(chunk.len(), 1)
+        );
+        let mut query = sqlx::query(bulk::statement(text));
+        for user in chunk {
+            query = query.bind(*user);
+        }
+        for row in query.fetch_all(&mut *conn).await? {
+            let sender = Sender {
+                username: parse_username(row.try_get("username")?)?,
+                delay: Delay::from_setting(row.try_get("delay")?)?,
+                open: row.try_get("open")?,
+            };
+            let id: String = row.try_get("id")?;
+            senders.insert(UserId::from_string(id), sender);
+        }
+    }
+    Ok(senders)
+}
+
+/// A user and an idempotency key.
+type Key = (UserId, String);
+
+/// The messages that were sent before with the keys of `all`.
+async fn sent_before(
+    conn: &mut AnyConnection,
+    all: &[&Accept],
+) -> Result<HashMap<Key, Message>, StoreError> {
+    let keys: Vec<Key> = all.iter().filter_map(|accept| accept.key()).collect();
+    let mut found = HashMap::with_capacity(keys.len());
+    for chunk in bulk::chunks(&keys) {
+        let text = format!(
+            "WITH sent (user_id, key) AS (VALUES {})
+             SELECT m.id, m.user_id, u.username, m.body, m.status, m.result, m.error, m.attempts,
+                m.created_at, m.run_at, m.processed_at, m.delivered_at, m.idempotency_key
+             FROM sent
+             JOIN messages m ON m.user_id = sent.user_id AND m.idempotency_key = sent.key
+             JOIN users u ON u.id = m.user_id",
+            bulk::rows(chunk.len(), 2, 1)
+        );
+        let mut query = sqlx::query(bulk::statement(text));
+        for (user, key) in chunk {
+            query = query.bind(user.as_str()).bind(key.as_str());
+        }
+        for row in query.fetch_all(&mut *conn).await? {
+            let message = message(&row)?;
+            let key = row.try_get("idempotency_key")?;
+            found.insert((message.user_id.clone(), key), message);
+        }
+    }
+    Ok(found)
+}
+
+async fn insert(
+    conn: &mut AnyConnection,
+    new: &[(MessageId, Timestamp, &Accept)],
+) -> Result<(), StoreError> {
+    for chunk in bulk::chunks(new) {
+        let text = format!(
+            "INSERT INTO messages (id, user_id, body, idempotency_key, status, created_at, run_at)
+             VALUES {}",
+            bulk::rows(chunk.len(), 7, 1)
+        );
+        let mut query = sqlx::query(bulk::statement(text));
+        for (id, run_at, accept) in chunk {
+            query = query
+                .bind(id.as_str())
+                .bind(accept.user.as_str())
+                .bind(accept.body.as_str())
+                .bind(accept.idempotency_key.as_deref())
+                .bind(Status::Queued.as_str())
+                .bind(accept.now.as_millis())
+                .bind(run_at.as_millis());
+        }
+        query.execute(&mut *conn).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Statements over many rows at once: most of the cost of a small statement is in handing it over.
+
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+
+/// Rows of one statement, at most. SQLite takes 32,766 parameters, but finds each by looking through all before it.
+const MAX_ROWS: usize = 64;
+
+/// Cuts `items` into pieces whose lengths are powers of two, so that there are few different statements and each is
+/// prepared once.
+pub(crate) fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let largest = 1 << items.len().checked_ilog2()?;
+        let (chunk, rest) = items.split_at(MAX_ROWS.min(largest));
+        items = rest;
+        Some(chunk)
+    })
+}
+
+/// `($1, $2), ($3, $4)`: as many rows of as many columns, numbered from `$first`.
+pub(crate) fn rows(rows: usize, columns: usize, first: usize) -> String {
+    let row = |row: usize| {
+        let start = first + row * columns;
+        format!("({})", list(columns, start))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// `$1, $2, $3`, numbered from `$first`.
+pub(crate) fn list(count: usize, first: usize) -> String {
+    let one = |number| format!("${number}");
+    let all: Vec<_> = (first..first + count).map(one).collect();
+    all.join(", ")
+}
+
+/// A statement that was put together from the text of this crate and the functions above. Everything else is bound.
+pub(crate) fn statement(text: String) -> SqlStr {
+    AssertSqlSafe(text).into_sql_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_all_items_in_order_in_few_sizes() {
+        for len in 0..300 {
+            let items: Vec<_> = (0..len).collect();
+            let cut: Vec<_> = chunks(&items).collect();
+            assert_eq!(cut.concat(), items);
+            assert!(
+                cut.iter()
+                    .all(|chunk| chunk.len().is_power_of_two() && chunk.len() <= MAX_ROWS)
+            );
+        }
+    }
+
+    #[test]
+    fn parameters_are_numbered_through() {
+        assert_eq!(rows(2, 3, 4), "($4, $5, $6), ($7, $8, $9)");
+        assert_eq!(list(3, 1), "$1, $2, $3");
+    }
+}

@@ -1,0 +1,235 @@
+//! How a message ends, and that its owner is told.
+
+use std::collections::{BTreeMap, HashSet};
+
+use herald_acl::Username;
+use sqlx::{AnyConnection, Row};
+
+use crate::lanes::LaneChanges;
+use crate::writer::Operation;
+use crate::{Job, Notification, Seq, Status, Store, StoreError, Timestamp, UserId, bulk};
+
+/// How a message ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was processed.
+    Processed {
+        /// What it became.
+        result: String,
+    },
+    /// It failed for good.
+    Dead {
+        /// Why; its owner reads this.
+        error: String,
+    },
+}
+
+impl Outcome {
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Processed { .. } => Status::Processed,
+            Self::Dead { .. } => Status::Dead,
+        }
+    }
+
+    pub(crate) fn result(&self) -> Option<&str> {
+        match self {
+            Self::Processed { result } => Some(result),
+            Self::Dead { .. } => None,
+        }
+    }
+
+    pub(crate) fn error(&self) -> Option<&str> {
+        match self {
+            Self::Processed { .. } => None,
+            Self::Dead { error } => Some(error),
+        }
+    }
+}
+
+/// A message that was finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The name of whose it is.
+    pub username: Username,
+    /// What its owner is told.
+    pub notification: Notification,
+}
+
+impl Store {
+    /// Ends the message of `job` at `now`, and puts the notification about it in its owner's inbox
+    /// under the next number. Returns `None`, and does nothing, if the message was finished or
+    /// claimed again since.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn finish(
+        &self,
+        job: &Job,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Option<Finished>, StoreError> {
+        self.write(Finish {
+            job: job.clone(),
+            outcome,
+            now,
+        })
+        .await
+    }
+}
+
+struct Finish {
+    job: Job,
+    outcome: Outcome,
+    now: Timestamp,
+}
+
+impl Operation for Finish {
+    type Answer = Option<Finished>;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<Option<Finished>, StoreError> {
+        let mut answers = Self::run_all(&[self], conn).await?;
+        Ok(answers.pop().flatten())
+    }
+
+    async fn run_all(
+        all: &[&Self],
+        conn: &mut AnyConnection,
+    ) -> Result<Vec<Option<Finished>>, StoreError> {
+        let mut ended = end(conn, all).await?;
+        // Of two that finish the same claim, the second finds it finished.
+        let ended: Vec<_> = all
+            .iter()
+            .map(|finish| ended.remove(finish.job.id.as_str()).then_some(*finish))
+            .collect();
+        let mut last = take_numbers(conn, ended.iter().flatten().copied()).await?;
+        let mut lanes = LaneChanges::default();
+        let mut finished = Vec::with_capacity(all.len());
+        for finish in ended {
+            let Some(finish) = finish else {
+                finished.push(None);
+                continue;
+            };
+            let job = &finish.job;
+            // The message is there, so its owner is.
+            let seq = last.get_mut(&job.user_id).ok_or(StoreError::UnknownUser)?;
+            *seq += 1;
+            lanes.open(&job.user_id, -1);
+            let notification = Notification::new(Seq(*seq), job, &finish.outcome, finish.now);
+            finished.push(Some(Finished {
+                user_id: job.user_id.clone(),
+                username: job.username.clone(),
+                notification,
+            }));
+        }
+        let told: Vec<_> = all
+            .iter()
+            .zip(&finished)
+            .filter_map(|(finish, finished)| Some((*finish, &finished.as_ref()?.notification)))
+            .collect();
+        insert(conn, &told).await?;
+        record_failures(conn, told.iter().map(|(finish, _)| *finish)).await?;
+        lanes.write(conn).await?;
+        Ok(finished)
+    }
+}
+
+/// Ends those messages that are still the claimant's, and returns their ids.
+async fn end(conn: &mut AnyConnection, all: &[&Finish]) -> Result<HashSet<String>, StoreError> {
+    let mut ended = HashSet::with_capacity(all.len());
+    for chunk in bulk::chunks(all) {
+        let text = format!(
+            "WITH done (message_id, its_lease, its_status, its_result, its_error, done_at) AS (VALUES {})
+             UPDATE messages
+             SET status = its_status, result = its_result, error = its_error,
+                processed_at = done_at, lease = NULL, lease_until = NULL
+             FROM done
+             WHERE id = message_id AND status = 'processing' AND lease = its_lease
+             RETURNING id",
+            bulk::rows(chunk.len(), 6, 1)
+        );
+        let mut query = sqlx::query_scalar::<_, String>(bulk::statement(text));
+        for Finish { job, outcome, now } in chunk {
+            query = query
+                .bind(job.id.as_str())
+                .bind(&*job.lease.0)
+                .bind(outcome.status().as_str())
+                .bind(outcome.result())
+                .bind(outcome.error())
+                .bind(now.as_millis());
+        }
+        ended.extend(query.fetch_all(&mut *conn).await?);
+    }
+    Ok(ended)
+}
+
+/// Takes as many numbers as each user has messages among `ended`, and returns the number before the first of them.
+async fn take_numbers(
+    conn: &mut AnyConnection,
+    ended: impl Iterator<Item = &Finish>,
+) -> Result<BTreeMap<UserId, i64>, StoreError> {
+    let mut counts = BTreeMap::<UserId, i64>::new();
+    for finish in ended {
+        *counts.entry(finish.job.user_id.clone()).or_default() += 1;
+    }
+    let wanted: Vec<_> = counts.iter().collect();
+    let mut before = BTreeMap::new();
+    for chunk in bulk::chunks(&wanted) {
+        let text = format!(
+            "WITH wanted (user_id, how_many) AS (VALUES {})
+             UPDATE users SET last_seq = last_seq + how_many
+             FROM wanted WHERE id = user_id RETURNING id, last_seq",
+            bulk::rows(chunk.len(), 2, 1)
+        );
+        let mut query = sqlx::query(bulk::statement(text));
+        for (user, count) in chunk {
+            query = query.bind(user.as_str()).bind(**count);
+        }
+        for row in query.fetch_all(&mut *conn).await? {
+            let user = UserId::from_string(row.try_get::<String, _>("id")?);
+            let last: i64 = row.try_get("last_seq")?;
+            let count = counts.get(&user).copied().unwrap_or_default();
+            before.insert(user, last - count);
+        }
+    }
+    Ok(before)
+}
+
+async fn insert(
+    conn: &mut AnyConnection,
+    told: &[(&Finish, &Notification)],
+) -> Result<(), StoreError> {
+    for chunk in bulk::chunks(told) {
+        let text = format!(
+            "INSERT INTO notifications (user_id, seq, message_id, payload, created_at) VALUES {}",
+            bulk::rows(chunk.len(), 5, 1)
+        );
+        let mut query = sqlx::query(bulk::statement(text));
+        for (Finish { job, now, .. }, notification) in chunk {
+            query = query
+                .bind(job.user_id.as_str())
+                .bind(notification.seq.0)
+                .bind(job.id.as_str())
+                .bind(&*notification.payload)
+                .bind(now.as_millis());
+        }
+        query.execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+/// Remembers why each of those that died did.
+async fn record_failures(
+    conn: &mut AnyConnection,
+    ended: impl Iterator<Item = &Finish>,
+) -> Result<(), StoreError> {
+    for Finish { job, outcome, now } in ended {
+        if let Outcome::Dead { error } = outcome {
+            crate::retries::record_failure(conn, job, error, *now).await?;
+        }
+    }
+    Ok(())
+}

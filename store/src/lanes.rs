@@ -1,0 +1,112 @@
+//! The messages of each user that have not ended, and whose turn it is.
+//!
+//! A claim takes from the lanes that have waited longest for a turn, and sends them to the back. So users take turns,
+//! however many messages each of them has. A turn may come too early, if what was due was moved or taken out since: the
+//! claim finds nothing then, and corrects it. It never comes too late.
+
+use std::collections::BTreeMap;
+
+use sqlx::AnyConnection;
+
+use crate::{StoreError, Timestamp, UserId, bulk};
+
+/// What changes for the lane of one user.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LaneChange {
+    /// How many messages more have not ended; negative for fewer.
+    pub(crate) open: i64,
+    /// A message was queued that is due at this time.
+    pub(crate) due: Option<Timestamp>,
+}
+
+/// What changes for the lanes, by user.
+#[derive(Debug, Default)]
+pub(crate) struct LaneChanges(BTreeMap<UserId, LaneChange>);
+
+impl LaneChanges {
+    /// `count` more of the messages of `user` are open; negative for fewer.
+    pub(crate) fn open(&mut self, user: &UserId, count: i64) {
+        self.lane(user).open += count;
+    }
+
+    /// A message of `user` was queued and is due at `due`.
+    pub(crate) fn queued(&mut self, user: &UserId, due: Timestamp) {
+        let lane = self.lane(user);
+        lane.due = Some(lane.due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    fn lane(&mut self, user: &UserId) -> &mut LaneChange {
+        if !self.0.contains_key(user) {
+            self.0.insert(user.clone(), LaneChange::default());
+        }
+        self.0.get_mut(user).expect("it was just put there")
+    }
+
+    /// Writes the changes.
+    pub(crate) async fn write(self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        let changes: Vec<_> = self.0.into_iter().collect();
+        for chunk in bulk::chunks(&changes) {
+            let text = format!(
+                "INSERT INTO lanes (user_id, open, turn_at) VALUES {}
+                 ON CONFLICT (user_id) DO UPDATE SET
+                    open = lanes.open + excluded.open,
+                    turn_at = CASE
+                        WHEN excluded.turn_at IS NULL THEN lanes.turn_at
+                        WHEN lanes.turn_at < excluded.turn_at THEN lanes.turn_at
+                        ELSE excluded.turn_at END",
+                bulk::rows(chunk.len(), 3, 1)
+            );
+            let mut query = sqlx::query(bulk::statement(text));
+            for (user, change) in chunk {
+                query = query
+                    .bind(user.as_str())
+                    .bind(change.open)
+                    .bind(change.due.map(Timestamp::as_millis));
+            }
+            query.execute(&mut *conn).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends the lanes of `users` behind all that wait for a turn at `now`, or, if nothing in them is due, to the time when
+/// something is.
+pub(crate) async fn to_the_back(
+    conn: &mut AnyConnection,
+    users: &[UserId],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for chunk in bulk::chunks(users) {
+        let text = format!(
+            "UPDATE lanes SET turn_at = (
+                SELECT CASE WHEN MIN(m.run_at) < $1 THEN $1 ELSE MIN(m.run_at) END
+                FROM messages m WHERE m.user_id = lanes.user_id AND m.status = 'queued')
+             WHERE user_id IN ({})",
+            bulk::list(chunk.len(), 2)
+        );
+        let mut query = sqlx::query(bulk::statement(text)).bind(now.as_millis());
+        for user in chunk {
+            query = query.bind(user.as_str());
+        }
+        query.execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+/// Up to `limit` users whose turn has come, those first who have waited longest. Nobody's has while the queue is paused.
+pub(crate) async fn due(
+    conn: &mut AnyConnection,
+    limit: u32,
+    now: Timestamp,
+) -> Result<Vec<UserId>, StoreError> {
+    let users: Vec<String> = sqlx::query_scalar(
+        "SELECT user_id FROM lanes
+         WHERE turn_at <= $1 AND NOT EXISTS (SELECT 1 FROM settings WHERE key = 'paused')
+         ORDER BY turn_at, user_id LIMIT $2",
+    )
+    .bind(now.as_millis())
+    .bind(i64::from(limit))
+    .fetch_all(conn)
+    .await?;
+    Ok(users.into_iter().map(UserId::from_string).collect())
+}

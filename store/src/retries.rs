@@ -1,0 +1,241 @@
+//! Attempts that failed, and messages that are put back into the queue or taken out of it.
+
+use sqlx::{AnyConnection, Row};
+
+use crate::lanes::LaneChanges;
+use crate::writer::Operation;
+use crate::{Job, MessageId, Status, Store, StoreError, Timestamp, UserId};
+
+/// An attempt at a message that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// Which one it was: 1 for the first claim of the message.
+    pub attempt: i64,
+    /// Why; the message's owner reads this.
+    pub error: String,
+    /// When.
+    pub failed_at: Timestamp,
+}
+
+/// What came of [`Store::cancel`] or [`Store::retry`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// It was done.
+    Done,
+    /// It was not: the message has this status.
+    Not(Status),
+    /// There is no such message.
+    Unknown,
+}
+
+impl Store {
+    /// Puts the message of `job`, at which an attempt failed for the reason `error`, back into the queue until `run_at`.
+    /// Wakes the worker. Returns `false`, and does nothing, if the message was finished or claimed again since.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn retry_later(
+        &self,
+        job: &Job,
+        error: String,
+        run_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(RetryLater {
+            job: job.clone(),
+            error,
+            run_at,
+            now,
+        })
+        .await
+    }
+
+    /// Puts a dead message back into the queue, due at once and with all its attempts ahead of it. Its owner is told
+    /// again when it ends. Wakes the worker.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn retry(&self, id: &MessageId, now: Timestamp) -> Result<Moved, StoreError> {
+        let id = id.clone();
+        self.write(Retry { id, now }).await
+    }
+
+    /// Takes a message of `user` out of the queue.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn cancel(
+        &self,
+        user: &UserId,
+        id: &MessageId,
+        now: Timestamp,
+    ) -> Result<Moved, StoreError> {
+        let (user, id) = (user.clone(), id.clone());
+        self.write(Cancel { user, id, now }).await
+    }
+
+    /// The attempts at a message that failed, the first first. Whose message it is, is for the caller to check.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn failed_attempts(&self, id: &MessageId) -> Result<Vec<FailedAttempt>, StoreError> {
+        let rows: Vec<(i64, String, i64)> = sqlx::query_as(
+            "SELECT attempt, error, failed_at FROM failed_attempts
+             WHERE message_id = $1 ORDER BY attempt",
+        )
+        .bind(id.as_str())
+        .fetch_all(self.readers())
+        .await?;
+        let read = |(attempt, error, failed_at)| FailedAttempt {
+            attempt,
+            error,
+            failed_at: Timestamp::from_millis(failed_at),
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+}
+
+struct RetryLater {
+    job: Job,
+    error: String,
+    run_at: Timestamp,
+    now: Timestamp,
+}
+
+impl Operation for RetryLater {
+    type Answer = bool;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+        let Self { job, error, .. } = self;
+        let put_back = sqlx::query(
+            "UPDATE messages
+             SET status = 'queued', run_at = $1, error = $2, failures = failures + 1,
+                lease = NULL, lease_until = NULL
+             WHERE id = $3 AND status = 'processing' AND lease = $4",
+        )
+        .bind(self.run_at.as_millis())
+        .bind(error.as_str())
+        .bind(job.id.as_str())
+        .bind(&*job.lease.0)
+        .execute(&mut *conn)
+        .await?;
+        if put_back.rows_affected() == 0 {
+            return Ok(false);
+        }
+        record_failure(conn, job, error, self.now).await?;
+        let mut lanes = LaneChanges::default();
+        lanes.queued(&job.user_id, self.run_at);
+        lanes.write(conn).await?;
+        Ok(true)
+    }
+
+    fn wakes_worker(&self, put_back: &bool) -> bool {
+        *put_back
+    }
+}
+
+/// Remembers why the attempt of `job` failed.
+pub(crate) async fn record_failure(
+    conn: &mut AnyConnection,
+    job: &Job,
+    error: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO failed_attempts (message_id, attempt, error, failed_at)
+         VALUES ($1, $2, $3, $4)",
+    )
+    .bind(job.id.as_str())
+    .bind(job.attempt)
+    .bind(error)
+    .bind(now.as_millis())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+struct Retry {
+    id: MessageId,
+    now: Timestamp,
+}
+
+impl Operation for Retry {
+    type Answer = Moved;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<Moved, StoreError> {
+        let Some((user, status)) = owner(conn, &self.id).await? else {
+            return Ok(Moved::Unknown);
+        };
+        if status != Status::Dead {
+            return Ok(Moved::Not(status));
+        }
+        sqlx::query(
+            "UPDATE messages
+             SET status = 'queued', run_at = $1, failures = 0, processed_at = NULL
+             WHERE id = $2",
+        )
+        .bind(self.now.as_millis())
+        .bind(self.id.as_str())
+        .execute(&mut *conn)
+        .await?;
+        let mut lanes = LaneChanges::default();
+        lanes.open(&user, 1);
+        lanes.queued(&user, self.now);
+        lanes.write(conn).await?;
+        Ok(Moved::Done)
+    }
+
+    fn wakes_worker(&self, moved: &Moved) -> bool {
+        *moved == Moved::Done
+    }
+}
+
+struct Cancel {
+    user: UserId,
+    id: MessageId,
+    now: Timestamp,
+}
+
+impl Operation for Cancel {
+    type Answer = Moved;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<Moved, StoreError> {
+        let status = match owner(conn, &self.id).await? {
+            Some((owner, status)) if owner == self.user => status,
+            _ => return Ok(Moved::Unknown),
+        };
+        if status != Status::Queued {
+            return Ok(Moved::Not(status));
+        }
+        sqlx::query("UPDATE messages SET status = 'cancelled', processed_at = $1 WHERE id = $2")
+            .bind(self.now.as_millis())
+            .bind(self.id.as_str())
+            .execute(&mut *conn)
+            .await?;
+        let mut lanes = LaneChanges::default();
+        lanes.open(&self.user, -1);
+        lanes.write(conn).await?;
+        Ok(Moved::Done)
+    }
+}
+
+/// Whose a message is, and its status.
+async fn owner(
+    conn: &mut AnyConnection,
+    id: &MessageId,
+) -> Result<Option<(UserId, Status)>, StoreError> {
+    let row = sqlx::query("SELECT user_id, status FROM messages WHERE id = $1")
+        .bind(id.as_str())
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| {
+        let user: String = row.try_get("user_id")?;
+        let status = Status::from_column(row.try_get("status")?)?;
+        Ok((UserId::from_string(user), status))
+    })
+    .transpose()
+}

@@ -1,0 +1,194 @@
+//! Writes that share a transaction, those of a kind together.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::{AnyConnection, Connection};
+use tokio::sync::oneshot;
+
+use super::{Operation, Outcome};
+use crate::StoreError;
+
+/// A write in the queue.
+pub(super) trait Queued: Send {
+    /// Puts it with those of its kind.
+    fn join(self: Box<Self>, batch: &mut Batch);
+}
+
+/// A write and who waits for it.
+pub(super) struct Waiting<O: Operation> {
+    operation: O,
+    outcome: Outcome<O>,
+    caller: oneshot::Sender<Outcome<O>>,
+}
+
+impl<O: Operation> Waiting<O> {
+    pub(super) fn new(operation: O, caller: oneshot::Sender<Outcome<O>>) -> Self {
+        Self {
+            operation,
+            outcome: Err(StoreError::Closed),
+            caller,
+        }
+    }
+}
+
+impl<O: Operation> Queued for Waiting<O> {
+    fn join(self: Box<Self>, batch: &mut Batch) {
+        batch.kind::<O>().0.push(*self);
+    }
+}
+
+/// Writes that share a transaction.
+pub(super) struct Batch {
+    kinds: Vec<Box<dyn Group>>,
+}
+
+impl Batch {
+    pub(super) fn of(queued: impl Iterator<Item = Box<dyn Queued>>) -> Self {
+        let mut batch = Self { kinds: vec![] };
+        for waiting in queued {
+            waiting.join(&mut batch);
+        }
+        batch
+    }
+
+    fn kind<O: Operation>(&mut self) -> &mut Kind<O> {
+        let same = |group: &Box<dyn Group>| (group.as_ref() as &dyn Any).is::<Kind<O>>();
+        let index = self.kinds.iter().position(same).unwrap_or_else(|| {
+            self.kinds.push(Box::new(Kind::<O>(vec![])));
+            self.kinds.len() - 1
+        });
+        let kind: &mut dyn Any = self.kinds[index].as_mut();
+        kind.downcast_mut().expect("its type was asked for")
+    }
+
+    /// Whether there is one write only.
+    pub(super) fn is_single(&self) -> bool {
+        self.kinds.iter().map(|kind| kind.len()).sum::<usize>() == 1
+    }
+
+    /// Whether one of them has to survive a power failure.
+    pub(super) fn is_durable(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.is_durable())
+    }
+
+    /// Whether a message may be due now that they are committed.
+    pub(super) fn wakes_worker(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.wakes_worker())
+    }
+
+    /// Runs all, until one fails; then the answer is `false`.
+    pub(super) async fn run(&mut self, conn: &mut AnyConnection) -> bool {
+        for kind in &mut self.kinds {
+            if !kind.run(conn).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Runs one by one. Those that fail are undone alone.
+    pub(super) async fn run_each(&mut self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        for kind in &mut self.kinds {
+            kind.run_each(conn).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells each caller what came of its write, or that the commit failed.
+    pub(super) fn answer(self, failure: Option<&StoreError>) {
+        for kind in self.kinds {
+            kind.answer(failure);
+        }
+    }
+}
+
+/// Writes of one kind.
+trait Group: Any + Send {
+    fn len(&self) -> usize;
+    fn is_durable(&self) -> bool;
+    fn wakes_worker(&self) -> bool;
+    /// Runs all and remembers how that went; says whether it went well.
+    fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, bool>;
+    /// Runs each under a savepoint of its own.
+    fn run_each<'a>(
+        &'a mut self,
+        conn: &'a mut AnyConnection,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn answer(self: Box<Self>, failure: Option<&StoreError>);
+}
+
+struct Kind<O: Operation>(Vec<Waiting<O>>);
+
+impl<O: Operation> Group for Kind<O> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is_durable(&self) -> bool {
+        O::DURABLE
+    }
+
+    fn wakes_worker(&self) -> bool {
+        self.0.iter().any(|waiting| {
+            let outcome = waiting.outcome.as_ref();
+            outcome.is_ok_and(|answer| waiting.operation.wakes_worker(answer))
+        })
+    }
+
+    fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, bool> {
+        async move {
+            let all: Vec<_> = self.0.iter().map(|waiting| &waiting.operation).collect();
+            let run = AssertUnwindSafe(O::run_all(&all, conn)).catch_unwind();
+            match run.await.unwrap_or(Err(StoreError::Panicked)) {
+                Ok(answers) => {
+                    debug_assert_eq!(answers.len(), self.0.len());
+                    for (waiting, answer) in self.0.iter_mut().zip(answers) {
+                        waiting.outcome = Ok(answer);
+                    }
+                    true
+                }
+                Err(error) => {
+                    for waiting in &mut self.0 {
+                        waiting.outcome = Err(error.clone());
+                    }
+                    false
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn run_each<'a>(
+        &'a mut self,
+        conn: &'a mut AnyConnection,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            for waiting in &mut self.0 {
+                let mut savepoint = conn.begin().await?;
+                let run = AssertUnwindSafe(waiting.operation.run(&mut savepoint)).catch_unwind();
+                waiting.outcome = run.await.unwrap_or(Err(StoreError::Panicked));
+                if waiting.outcome.is_ok() {
+                    savepoint.commit().await?;
+                } else {
+                    savepoint.rollback().await?;
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
+        for waiting in self.0 {
+            let outcome = match failure {
+                Some(failure) => Err(failure.clone()),
+                None => waiting.outcome,
+            };
+            // A caller that has stopped waiting does not undo what was written.
+            let _ = waiting.caller.send(outcome);
+        }
+    }
+}
