@@ -104,7 +104,8 @@ impl MessagesApi {
     /// Send a message
     ///
     /// The answer comes when the message is safely stored. Its notification goes to the sender's inbox once it is
-    /// processed. Errors: 409 `idempotency_key_reused`, 413 `too_large`, 422 `invalid`.
+    /// processed. Errors: 409 `idempotency_key_reused`, 413 `too_large`, 422 `invalid`,
+    /// 429 `too_many_waiting`.
     #[oai(path = "/messages", method = "post", operation_id = "sendMessage")]
     async fn send(
         &self,
@@ -135,6 +136,10 @@ impl MessagesApi {
             Accepted::KeyConflict => Err(ApiError::new(
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key was used for another body.",
+            )),
+            Accepted::TooManyWaiting => Err(ApiError::new(
+                Code::TooManyWaiting,
+                "As many of your messages are waiting as may; send again when some are done.",
             )),
         }
     }

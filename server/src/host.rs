@@ -208,6 +208,9 @@ impl Intake for Host {
                 Ok(Accepted::KeyConflict) => Err(SendRefusal::Invalid(
                     "this idempotency_key was used for another body".into(),
                 )),
+                Ok(Accepted::TooManyWaiting) => Err(SendRefusal::Quota(
+                    "too many of your messages are waiting; send again when some are done".into(),
+                )),
                 Err(herald_store::StoreError::Busy) => Err(SendRefusal::Busy),
                 Err(e) => {
                     tracing::error!(error = %e, "a message could not be stored");
