@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use herald_store::{Finished, Job, Outcome, Store, StoreError, Timestamp};
 use tokio::time::{Instant, interval_at, sleep};
 
-use crate::{ProcessError, Processor};
+use crate::{Failure, Processor};
 
 /// How often the end of a message is tried to be written, with a growing pause between.
 const FINISH_ATTEMPTS: u32 = 6;
@@ -64,10 +64,10 @@ async fn process(
     loop {
         tokio::select! {
             result = &mut processing => {
-                let result = result.unwrap_or_else(|_| Err(ProcessError("the processor crashed".into())));
-                return Some(match result {
+                let crashed = |_| Err(Failure::Final { error: "the processor crashed".into() });
+                return Some(match result.unwrap_or_else(crashed) {
                     Ok(result) => Outcome::Processed { result },
-                    Err(ProcessError(error)) => Outcome::Dead { error },
+                    Err(Failure::Retry { error, .. } | Failure::Final { error }) => Outcome::Dead { error },
                 });
             }
             _ = renewal.tick() => match store.renew(job, lease, Timestamp::now()).await {

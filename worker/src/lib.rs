@@ -8,5 +8,5 @@ mod job;
 mod processor;
 mod run;
 
-pub use processor::{Echo, ProcessError, Processor};
+pub use processor::{Echo, Failure, Processor};
 pub use run::{Event, Tell, Worker, WorkerOptions};

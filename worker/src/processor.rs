@@ -1,17 +1,38 @@
 //! What turns a message into a result.
 
+use std::{num::NonZeroU32, time::Duration};
+
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_store::Job;
 
-/// The processor cannot make a result of this message; its owner reads why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ProcessError(pub String);
+/// Why there is no result. The owner of the message reads `error`, so it names no host and no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// It may succeed later; no sooner than `after`, if that is given.
+    Retry {
+        /// Why it failed.
+        error: String,
+        /// How long to wait at least, counted from now.
+        after: Option<Duration>,
+    },
+    /// It never will.
+    Final {
+        /// Why it failed.
+        error: String,
+    },
+}
 
 /// Turns a message into a result. It may be asked more than once for the same message, whose id is the idempotency key.
 pub trait Processor: Send + Sync + 'static {
-    /// The result of `job`.
-    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, ProcessError>>;
+    /// The result of `job`. May be dropped before its end.
+    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>>;
+
+    /// Waits until it makes sense to claim a message, and answers how many may then be under way at once, those that
+    /// already are included. Asked before each claim; what is waited for here costs no message an attempt. The answer
+    /// reserves nothing, and may be dropped before its end.
+    fn ready(&self) -> BoxFuture<'_, NonZeroU32> {
+        std::future::ready(NonZeroU32::MAX).boxed()
+    }
 }
 
 /// The built-in processor: the result is the message.
@@ -19,7 +40,7 @@ pub trait Processor: Send + Sync + 'static {
 pub struct Echo;
 
 impl Processor for Echo {
-    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, ProcessError>> {
+    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>> {
         async { Ok(job.body.clone()) }.boxed()
     }
 }

@@ -88,11 +88,12 @@ impl Worker {
     /// Claims what there is room for, then waits until there may be more. Only the waits are cut short by `stop`: what is
     /// claimed is worked on.
     async fn turn(&mut self, stop: &CancellationToken) {
+        let Some(most) = stop.run_until_cancelled(self.processor.ready()).await else {
+            return;
+        };
         while self.running.try_join_next().is_some() {}
-        let room = self
-            .options
-            .concurrency
-            .saturating_sub(self.running.len() as u32);
+        let most = self.options.concurrency.min(most.get());
+        let room = most.saturating_sub(self.running.len() as u32);
         if room == 0 {
             stop.run_until_cancelled(self.running.join_next()).await;
             return;

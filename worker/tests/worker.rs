@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -16,10 +17,10 @@ use herald_store::{
     Accepted, CreateUser, Delay, Finished, Job, Message, Seq, Status, Store, StoreOptions,
     Timestamp, User,
 };
-use herald_worker::{Echo, Event, ProcessError, Processor, Worker, WorkerOptions};
+use herald_worker::{Echo, Event, Failure, Processor, Worker, WorkerOptions};
 use tempfile::TempDir;
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
     time::timeout,
 };
@@ -156,7 +157,7 @@ struct Gate {
 }
 
 impl Processor for Gate {
-    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, ProcessError>> {
+    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>> {
         async {
             self.begun.fetch_add(1, Ordering::SeqCst);
             self.open.acquire().await.unwrap().forget();
@@ -246,11 +247,15 @@ async fn a_message_whose_worker_died_is_processed_by_the_next() {
 struct Broken;
 
 impl Processor for Broken {
-    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, ProcessError>> {
+    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>> {
         async {
             match job.body.as_str() {
                 "panic" => panic!("a bug in the processor"),
-                _ => Err(ProcessError("no".into())),
+                "later" => Err(Failure::Retry {
+                    error: "not now".into(),
+                    after: None,
+                }),
+                _ => Err(Failure::Final { error: "no".into() }),
             }
         }
         .boxed()
@@ -261,7 +266,11 @@ impl Processor for Broken {
 async fn a_processor_that_fails_or_crashes_fails_the_message_and_its_owner_hears_of_it() {
     let bench = Bench::new(0).await;
     let mut worker = Running::start(&bench.store, Broken, 4, LEASE);
-    for (body, error) in [("panic", "the processor crashed"), ("refuse", "no")] {
+    for (body, error) in [
+        ("panic", "the processor crashed"),
+        ("later", "not now"),
+        ("refuse", "no"),
+    ] {
         let sent = bench.send(body).await;
         let finished = worker.next().await;
         assert!(finished.notification.payload.contains("message.failed"));
@@ -272,4 +281,71 @@ async fn a_processor_that_fails_or_crashes_fails_the_message_and_its_owner_hears
         );
     }
     worker.stop().await;
+}
+
+/// Says how many messages it takes: none as long as that is 0.
+struct Choosy {
+    most: watch::Receiver<u32>,
+    under_way: AtomicU32,
+    highest: Arc<AtomicU32>,
+}
+
+impl Processor for Choosy {
+    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>> {
+        async {
+            let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+            self.highest.fetch_max(now, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
+            Ok(job.body.clone())
+        }
+        .boxed()
+    }
+
+    fn ready(&self) -> BoxFuture<'_, NonZeroU32> {
+        let mut most = self.most.clone();
+        async move {
+            let most = *most.wait_for(|most| *most > 0).await.unwrap();
+            NonZeroU32::new(most).unwrap()
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_before_the_processor_is_ready_nor_more_than_it_takes() {
+    let bench = Bench::new(0).await;
+    let (most, receiver) = watch::channel(0);
+    let highest = Arc::new(AtomicU32::new(0));
+    let choosy = Choosy {
+        most: receiver,
+        under_way: AtomicU32::new(0),
+        highest: highest.clone(),
+    };
+    let mut worker = Running::start(&bench.store, choosy, 16, LEASE);
+    let sent = futures_util::future::join_all((0..50).map(|_| bench.send("hello"))).await;
+    let waiting = bench.status(&sent[0]).await;
+    assert_eq!((waiting.status, waiting.attempts), (Status::Queued, 0));
+    most.send(2).unwrap();
+    for _ in 0..50 {
+        worker.next().await;
+    }
+    assert_eq!(bench.status(&sent[0]).await.attempts, 1);
+    assert!(highest.load(Ordering::SeqCst) <= 2);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_processor_that_is_never_ready_does_not_hold_up_the_stop() {
+    let bench = Bench::new(0).await;
+    let (_most, receiver) = watch::channel(0);
+    let choosy = Choosy {
+        most: receiver,
+        under_way: AtomicU32::new(0),
+        highest: Arc::default(),
+    };
+    let worker = Running::start(&bench.store, choosy, 16, LEASE);
+    let sent = bench.send("hello").await;
+    worker.stop().await;
+    assert_eq!(bench.status(&sent).await.status, Status::Queued);
 }
