@@ -8,7 +8,9 @@
 //!
 //! Time is always given by the caller as `now`, so tests need no clock.
 
+mod acknowledge;
 mod body;
+mod cursors;
 mod delay;
 mod dialect;
 mod error;
@@ -30,7 +32,9 @@ mod user_changes;
 mod users;
 mod writer;
 
+pub use acknowledge::Acknowledged;
 pub use body::{BodyError, check_body, check_idempotency_key};
+pub use cursors::MAX_CURSORS;
 pub use delay::{Delay, DelayError};
 pub use error::StoreError;
 pub use ids::{MessageId, RuleId, Seq, TokenId, UserId};
