@@ -133,9 +133,12 @@ impl NotificationsApi {
     ) -> Result<Json<Acknowledged>, ApiError> {
         let store = &self.0.store;
         let user = caller.user.id;
-        store
-            .acknowledge(&[(user.clone(), seq(ack.up_to))], Timestamp::now())
-            .await?;
+        let acknowledged = herald_store::Acknowledged {
+            user: user.clone(),
+            client_id: None,
+            up_to: seq(ack.up_to),
+        };
+        store.acknowledge(&[acknowledged], Timestamp::now()).await?;
         let acked = store.position(&user).await?.acked.0;
         Ok(Json(Acknowledged { acked }))
     }

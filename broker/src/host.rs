@@ -111,16 +111,32 @@ pub struct Batch {
 /// Where an inbox is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The highest number that any session of the user has acknowledged; 0 for none.
+    /// Everything up to this number has been acknowledged; 0 for nothing.
     pub acknowledged: i64,
     /// The number of the newest notification; 0 if there is none.
     pub newest: i64,
 }
 
-/// The durable log of notifications of each user.
+/// The durable log of notifications of each user, with a cursor of the user and one of each client id that asked for a
+/// session to be kept. The same client id of another user is another one.
 pub trait Inbox: std::marker::Send + Sync + 'static {
-    /// How far the inbox of `user` goes, and how far it was acknowledged.
-    fn position(&self, user: &Identity) -> BoxFuture<'static, Result<Position, HostError>>;
+    /// How far the inbox of `user` goes, and how far it was acknowledged: by `client_id`, if the session is one that is kept,
+    /// else by any session of the user. A client id without a cursor gets one where the user's is; it is durable before this
+    /// resolves, and outlives the session.
+    fn position(
+        &self,
+        user: &Identity,
+        client_id: Option<&Arc<str>>,
+    ) -> BoxFuture<'static, Result<Position, HostError>>;
+
+    /// Moves the cursor of `client_id`, of a session that is kept, to `to`, forwards or back, but not beyond the newest
+    /// number. Resolves to where it is now once that is durable.
+    fn set_position(
+        &self,
+        user: &Identity,
+        client_id: &Arc<str>,
+        to: i64,
+    ) -> BoxFuture<'static, Result<Position, HostError>>;
 
     /// Up to `limit` notifications with a number greater than `after`, in order. Fewer if they are large, but one at
     /// least if there is one.
@@ -131,9 +147,10 @@ pub trait Inbox: std::marker::Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'static, Result<Batch, HostError>>;
 
-    /// Records that everything up to `up_to` has been acknowledged. It may be written later, in a batch: losing it
-    /// costs a repeat. [`Inbox::position`] already counts it.
-    fn acknowledge(&self, user: &Identity, up_to: i64);
+    /// Records that everything up to `up_to` has been acknowledged: moves the user's cursor, and that of `client_id`, if the
+    /// session is one that is kept. It may be written later, in a batch: losing it costs a repeat. [`Inbox::position`]
+    /// already counts it.
+    fn acknowledge(&self, user: &Identity, client_id: Option<&Arc<str>>, up_to: i64);
 }
 
 /// A message that a client sends by publishing to `users/{me}/messages`.

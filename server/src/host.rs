@@ -146,16 +146,39 @@ fn timestamp(at: SystemTime) -> Timestamp {
 }
 
 impl Inbox for Host {
-    fn position(&self, user: &Identity) -> BoxFuture<'static, Result<Position, HostError>> {
+    fn position(
+        &self,
+        user: &Identity,
+        client_id: Option<&Arc<str>>,
+    ) -> BoxFuture<'static, Result<Position, HostError>> {
         let (store, acks, user) = (self.store.clone(), self.acks.clone(), user_id(user));
+        let client_id = client_id.cloned();
         async move {
             // Noted first: between the two, a number may only move from there to the database.
-            let noted = acks.noted(&user).map_or(0, |seq| seq.0);
-            let written = store.position(&user).await.map_err(host_error)?;
-            Ok(Position {
-                acknowledged: written.acked.0.max(noted),
-                newest: written.last.0,
-            })
+            let of_user = acks.noted(&user, None);
+            let Some(client_id) = client_id else {
+                let written = store.position(&user).await.map_err(host_error)?;
+                return Ok(position(written, of_user));
+            };
+            let noted = acks.noted(&user, Some(&client_id));
+            let written = store.cursor(&user, &client_id, of_user, Timestamp::now());
+            Ok(position(written.await.map_err(host_error)?, noted))
+        }
+        .boxed()
+    }
+
+    fn set_position(
+        &self,
+        user: &Identity,
+        client_id: &Arc<str>,
+        to: i64,
+    ) -> BoxFuture<'static, Result<Position, HostError>> {
+        let (store, acks, user) = (self.store.clone(), self.acks.clone(), user_id(user));
+        let client_id = client_id.clone();
+        async move {
+            let _held = acks.forget(&user, &client_id).await;
+            let set = store.set_cursor(&user, &client_id, Seq(to), Timestamp::now());
+            Ok(position(set.await.map_err(host_error)?, Seq::NONE))
         }
         .boxed()
     }
@@ -178,8 +201,17 @@ impl Inbox for Host {
         .boxed()
     }
 
-    fn acknowledge(&self, user: &Identity, up_to: i64) {
-        self.acks.note(user_id(user), Seq(up_to));
+    fn acknowledge(&self, user: &Identity, client_id: Option<&Arc<str>>, up_to: i64) {
+        let client_id = client_id.cloned();
+        self.acks.note(user_id(user), client_id, Seq(up_to));
+    }
+}
+
+/// Where an inbox is that was acknowledged up to `noted`, too.
+fn position(written: herald_store::Position, noted: Seq) -> Position {
+    Position {
+        acknowledged: written.acked.max(noted).0,
+        newest: written.last.0,
     }
 }
 
@@ -223,52 +255,4 @@ impl Intake for Host {
 }
 
 #[cfg(test)]
-mod tests {
-    use herald_store::StoreOptions;
-
-    use super::*;
-
-    async fn host(dir: &std::path::Path) -> Host {
-        let options = StoreOptions::sqlite(&dir.join("herald.db"));
-        let store = Store::open(options).await.unwrap();
-        Host {
-            accounts: Arc::new(Accounts::new(store.clone())),
-            store,
-            acks: Arc::default(),
-            message_bytes: 1,
-            turns: Arc::default(),
-        }
-    }
-
-    fn message(topic: &str, expires_at: Option<SystemTime>) -> RetainedMessage {
-        RetainedMessage {
-            topic: topic.into(),
-            payload: Bytes::from_static(b"\0\xff"),
-            attributes: "{}".into(),
-            expires_at,
-        }
-    }
-
-    #[tokio::test]
-    async fn retained_messages_come_back_as_they_were_given() {
-        let dir = tempfile::tempdir().unwrap();
-        let host = self::host(dir.path()).await;
-        let in_an_hour = Timestamp::now() + Duration::from_secs(3600);
-        let kept = [
-            message("a", None),
-            message("b", Some(system_time(in_an_hour))),
-        ];
-        let expired = message("c", Some(SystemTime::UNIX_EPOCH));
-        let set = kept.iter().cloned().chain([expired, message("d", None)]);
-        let changes = set.map(RetainedChange::Set).collect();
-        host.save(changes).await.unwrap();
-        let topic = "d".into();
-        host.save(vec![RetainedChange::Clear { topic }])
-            .await
-            .unwrap();
-        host.store.close().await;
-
-        let host = self::host(dir.path()).await;
-        assert_eq!(host.load().await.unwrap(), kept);
-    }
-}
+mod tests;

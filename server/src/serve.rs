@@ -8,7 +8,7 @@ use herald_acl::Policy;
 use herald_api::{Accounts, ApiOptions, MqttStream};
 use herald_broker::Broker;
 use herald_store::{Store, StoreOptions};
-use herald_worker::{Echo, Event, Worker, WorkerOptions};
+use herald_worker::{Echo, Event, Retries, Worker, WorkerOptions};
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -226,6 +226,11 @@ fn start_worker(config: &Config, store: &Store, broker: &Broker) -> Worker {
     let options = WorkerOptions {
         concurrency: config.worker.concurrency,
         lease: config.lease(),
+        time_limit: Duration::from_millis(config.worker.timeout_ms),
+        retries: Retries {
+            max_attempts: config.worker.max_attempts,
+            backoff: Duration::from_millis(config.worker.backoff_ms),
+        },
         grace: GRACE,
     };
     let broker = broker.clone();

@@ -1,10 +1,7 @@
-//! Inboxes: what each user was told, and how far it was acknowledged.
+//! Inboxes: what each user was told.
 
+use crate::{Notification, Seq, Store, StoreError, UserId};
 use futures_util::TryStreamExt as _;
-use sqlx::AnyConnection;
-
-use crate::writer::Operation;
-use crate::{Notification, Seq, Store, StoreError, Timestamp, UserId};
 
 /// A part of an inbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,7 +15,7 @@ pub struct Notifications {
 /// Where an inbox is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// The highest number that was acknowledged; [`Seq::NONE`] if there is none.
+    /// Everything up to this number was acknowledged; [`Seq::NONE`] if nothing was.
     pub acked: Seq,
     /// The number of the newest notification; [`Seq::NONE`] if there is none.
     pub last: Seq,
@@ -63,7 +60,8 @@ impl Store {
         Ok(read)
     }
 
-    /// How far the inbox of `user` goes, and how far it was acknowledged.
+    /// How far the inbox of `user` goes, and the highest number that was acknowledged, by whichever of the user's sessions
+    /// or over HTTP.
     ///
     /// # Errors
     ///
@@ -79,63 +77,5 @@ impl Store {
             acked: Seq(acked),
             last: Seq(last),
         })
-    }
-
-    /// Acknowledges all notifications of each user up to a number, and marks the messages of those
-    /// that were not acknowledged before as delivered at `now`. A number that is not above what
-    /// was acknowledged before does nothing; one above the newest counts as the newest.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn acknowledge(
-        &self,
-        up_to: &[(UserId, Seq)],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if up_to.is_empty() {
-            return Ok(());
-        }
-        self.write(Acknowledge {
-            up_to: up_to.to_vec(),
-            now,
-        })
-        .await
-    }
-}
-
-struct Acknowledge {
-    up_to: Vec<(UserId, Seq)>,
-    now: Timestamp,
-}
-
-impl Operation for Acknowledge {
-    type Answer = ();
-
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        for (user, seq) in &self.up_to {
-            sqlx::query(
-                "UPDATE messages SET delivered_at = $1
-                 WHERE delivered_at IS NULL AND id IN (
-                    SELECT message_id FROM notifications
-                    WHERE user_id = $2 AND seq <= $3
-                        AND seq > (SELECT acked_seq FROM users WHERE id = $2))",
-            )
-            .bind(self.now.as_millis())
-            .bind(user.as_str())
-            .bind(seq.0)
-            .execute(&mut *conn)
-            .await?;
-            sqlx::query(
-                "UPDATE users
-                 SET acked_seq = CASE WHEN last_seq < $2 THEN last_seq ELSE $2 END
-                 WHERE id = $1 AND acked_seq < $2",
-            )
-            .bind(user.as_str())
-            .bind(seq.0)
-            .execute(&mut *conn)
-            .await?;
-        }
-        Ok(())
     }
 }

@@ -9,8 +9,10 @@
 //! Time is always given by the caller as `now`, so tests need no clock.
 
 mod accept;
+mod acknowledge;
 mod body;
 mod bulk;
+mod cursors;
 mod delay;
 mod dialect;
 mod error;
@@ -36,7 +38,9 @@ mod users;
 mod writer;
 
 pub use accept::Accepted;
+pub use acknowledge::Acknowledged;
 pub use body::{BodyError, check_body, check_idempotency_key};
+pub use cursors::MAX_CURSORS;
 pub use delay::{Delay, DelayError};
 pub use error::StoreError;
 pub use finish::{Finished, Outcome};

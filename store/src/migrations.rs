@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (
         1,
         "initial",
@@ -26,6 +26,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         4,
         "rights_changes",
         include_str!("../../migrations/sqlite/0004_rights_changes.sql"),
+    ),
+    (
+        5,
+        "cursors",
+        include_str!("../../migrations/sqlite/0005_cursors.sql"),
     ),
     (
         6,

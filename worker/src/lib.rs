@@ -6,7 +6,9 @@
 
 mod job;
 mod processor;
+mod retries;
 mod run;
 
 pub use processor::{Echo, Failure, Processor};
+pub use retries::Retries;
 pub use run::{Event, Tell, Worker, WorkerOptions};

@@ -1,22 +1,27 @@
 //! The loop that claims.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use herald_acl::Username;
 use herald_store::{Finished, Job, Store, Timestamp};
 use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Processor,
-    job::{End, work},
+    Processor, Retries,
+    job::{End, conclude, process},
 };
 
 /// Longest sleep without a look at the queue: a bound on what a clock set back, or another node's message, can delay.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Messages that are processed and whose end is being written. While one transaction is made durable, the next messages
+/// are processed, and their ends share the next one.
+const ENDING: usize = 256;
 
 /// After an error of the database.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -40,6 +45,10 @@ pub struct WorkerOptions {
     pub concurrency: u32,
     /// How long a claim holds without renewal.
     pub lease: Duration,
+    /// How long the processor may take for one attempt.
+    pub time_limit: Duration,
+    /// How failed attempts are repeated.
+    pub retries: Retries,
     /// How long messages under way may take to end once the worker is told to stop.
     pub grace: Duration,
 }
@@ -50,6 +59,8 @@ pub struct Worker {
     processor: Arc<dyn Processor>,
     options: WorkerOptions,
     tell: Tell,
+    /// One permit for each message that may be processed at once.
+    slots: Arc<Semaphore>,
     running: JoinSet<()>,
 }
 
@@ -64,6 +75,7 @@ impl Worker {
         Self {
             store,
             processor,
+            slots: Arc::new(Semaphore::new(options.concurrency as usize)),
             options,
             tell,
             running: JoinSet::new(),
@@ -92,10 +104,14 @@ impl Worker {
             return;
         };
         while self.running.try_join_next().is_some() {}
-        let most = self.options.concurrency.min(most.get());
-        let room = most.saturating_sub(self.running.len() as u32);
-        if room == 0 {
+        if self.running.len() >= self.options.concurrency as usize + ENDING {
             stop.run_until_cancelled(self.running.join_next()).await;
+            return;
+        }
+        let room = self.room(most);
+        if room == 0 {
+            let freed = stop.run_until_cancelled(self.slots.acquire()).await;
+            drop(freed);
             return;
         }
         let now = Timestamp::now();
@@ -103,7 +119,9 @@ impl Worker {
             Ok(jobs) => {
                 let more_may_wait = jobs.len() as u32 == room;
                 for job in jobs {
-                    self.start(job);
+                    // Nobody else takes them, so there are as many as there was room for.
+                    let slot = self.slots.clone().acquire_owned().await;
+                    self.start(job, slot.expect("it is never closed"));
                 }
                 if !more_may_wait {
                     stop.run_until_cancelled(self.wait()).await;
@@ -116,16 +134,26 @@ impl Worker {
         }
     }
 
-    fn start(&mut self, job: Job) {
+    /// How many messages more may be processed, if the processor takes `most` at once.
+    fn room(&self, most: NonZeroU32) -> u32 {
+        let free = self.slots.available_permits() as u32;
+        let busy = self.options.concurrency - free;
+        free.min(most.get().saturating_sub(busy))
+    }
+
+    fn start(&mut self, job: Job, slot: OwnedSemaphorePermit) {
         let store = self.store.clone();
         let processor = self.processor.clone();
-        let lease = self.options.lease;
+        let options = self.options.clone();
         let tell = self.tell.clone();
         self.running.spawn(async move {
-            match work(&store, processor.as_ref(), &job, lease).await {
+            let result = process(&store, processor.as_ref(), &job, &options).await;
+            drop(slot);
+            let Some(result) = result else { return };
+            match conclude(&store, &job, result, &options.retries).await {
                 End::Finished(finished) => tell(Event::Finished(&finished)),
                 End::Unclear => tell(Event::Unclear(&job.username)),
-                End::Lost => {}
+                End::Later | End::Lost => {}
             }
         });
     }

@@ -173,7 +173,11 @@ impl Authenticate for Memory {
 }
 
 impl Inbox for Memory {
-    fn position(&self, user: &Identity) -> BoxFuture<'static, Result<Position, HostError>> {
+    fn position(
+        &self,
+        user: &Identity,
+        _: Option<&Arc<str>>,
+    ) -> BoxFuture<'static, Result<Position, HostError>> {
         let inboxes = self.inboxes.lock();
         let newest = inboxes.get(user.username.as_str()).map_or(0, Vec::len) as i64;
         let position = Position {
@@ -181,6 +185,15 @@ impl Inbox for Memory {
             newest,
         };
         async move { Ok(position) }.boxed()
+    }
+
+    fn set_position(
+        &self,
+        user: &Identity,
+        client_id: &Arc<str>,
+        _: i64,
+    ) -> BoxFuture<'static, Result<Position, HostError>> {
+        self.position(user, Some(client_id))
     }
 
     fn read(
@@ -200,7 +213,7 @@ impl Inbox for Memory {
         async { Ok(batch) }.boxed()
     }
 
-    fn acknowledge(&self, _: &Identity, _: i64) {}
+    fn acknowledge(&self, _: &Identity, _: Option<&Arc<str>>, _: i64) {}
 }
 
 impl Intake for Memory {

@@ -177,6 +177,7 @@ async fn admit(
         kept.mailbox.stop(Reason::ShuttingDown);
     }
     let expiry = connect.session_expiry.min(ctx.limits.max_session_expiry_s);
+    kept.has_cursor |= expiry > 0;
     let longest = ctx.limits.max_keep_alive_s;
     let asks_for_more = connect.keep_alive == 0 || connect.keep_alive > longest;
     let properties = ConnackProperties {

@@ -213,7 +213,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.kept.in_flight.done(packet_id);
         let feed = self.kept.inbox.as_mut();
         if let Some(up_to) = feed.and_then(|feed| feed.acknowledge(packet_id)) {
-            self.ctx.inbox.acknowledge(&self.client.identity, up_to);
+            let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
+            inbox.acknowledge(identity, self.client_with_cursor(), up_to);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The client's inbox: where it starts, and how it is read.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Session, deliver::terms, in_flight::What};
@@ -19,8 +21,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Ok(());
         }
         let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
-        let position = inbox.position(identity).await;
-        let position = position.map_err(|e| unreadable(&e))?;
+        let position = match (after, self.client_with_cursor()) {
+            (Some(after), Some(client_id)) => inbox.set_position(identity, client_id, after),
+            (_, client_id) => inbox.position(identity, client_id),
+        };
+        let position = position.await.map_err(|e| unreadable(&e))?;
         // What the client remembers may be ahead of a database that was restored.
         let start = after.map_or(position.acknowledged, |after| after.min(position.newest));
         self.reading = None;
@@ -28,6 +33,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let feed = Feed::new(start, self.window, position.newest > start);
         self.kept.inbox = Some(feed);
         Ok(())
+    }
+
+    /// The client id, if the inbox has a cursor for it.
+    pub(super) fn client_with_cursor(&self) -> Option<&Arc<str>> {
+        self.kept.has_cursor.then_some(&self.client.id)
     }
 
     /// Sends what the inbox has, or begins to read it.

@@ -31,6 +31,9 @@ pub(crate) struct Kept {
     pub(super) granted: Vec<Granted>,
     /// Delivery of the user's inbox, if that is subscribed to.
     pub(super) inbox: Option<Feed>,
+    /// The inbox has a cursor for the client id, as CONNECT asked for a session that is kept. So it stays to the session's
+    /// end, though a later CONNECT or DISCONNECT asks for that end.
+    pub(super) has_cursor: bool,
     pub(super) in_flight: InFlight,
     /// QoS 2 PUBLISHes that were taken and wait for their PUBREL.
     pub(super) received: HashSet<u16>,
@@ -55,6 +58,7 @@ impl Kept {
             mailbox,
             granted: vec![],
             inbox: None,
+            has_cursor: false,
             in_flight: InFlight::default(),
             received: HashSet::new(),
             replays: VecDeque::new(),
@@ -157,6 +161,7 @@ impl Kept {
         self.place.stop_all();
         self.granted = vec![];
         self.inbox = None;
+        self.has_cursor = false;
         self.received = HashSet::new();
         self.replays = VecDeque::new();
         self.copied = VecDeque::new();

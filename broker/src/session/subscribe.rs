@@ -41,8 +41,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             };
             codes.push(code);
         }
+        // First: a client that was told that it is subscribed has a place from which it gets everything.
+        self.start_inbox(after).await?;
         self.io.wire.suback(subscribe.packet_id, &codes)?;
-        self.start_inbox(after).await
+        Ok(())
     }
 
     /// Asks the ACL, and sets up what the filter touches. Answers whether the filter is new to the session.

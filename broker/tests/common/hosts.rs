@@ -72,12 +72,25 @@ pub(crate) fn notification(seq: i64) -> Notification {
 }
 
 impl Inbox for Hosts {
-    fn position(&self, _: &Identity) -> BoxFuture<'static, Result<Position, HostError>> {
+    fn position(
+        &self,
+        _: &Identity,
+        _: Option<&Arc<str>>,
+    ) -> BoxFuture<'static, Result<Position, HostError>> {
         let position = Position {
             acknowledged: 0,
             newest: NEWEST,
         };
         async move { Ok(position) }.boxed()
+    }
+
+    fn set_position(
+        &self,
+        user: &Identity,
+        client_id: &Arc<str>,
+        _: i64,
+    ) -> BoxFuture<'static, Result<Position, HostError>> {
+        self.position(user, Some(client_id))
     }
 
     fn read(
@@ -99,7 +112,7 @@ impl Inbox for Hosts {
         async { Ok(batch) }.boxed()
     }
 
-    fn acknowledge(&self, _: &Identity, _: i64) {}
+    fn acknowledge(&self, _: &Identity, _: Option<&Arc<str>>, _: i64) {}
 }
 
 impl Retain for Hosts {
@@ -145,15 +158,18 @@ pub(crate) fn allow(id: &str, subject: &Subject, actions: Actions, filter: &str)
 /// Starts a broker that keeps clients within `limits`, lets them do `shared` on shared topics, and hands what they send to
 /// `intake`.
 pub(crate) async fn broker(limits: Limits, shared: Actions, intake: Arc<dyn Intake>) -> Broker {
+    broker_with(limits, shared, intake, Arc::new(Hosts)).await
+}
+
+/// The same with other inboxes.
+pub(crate) async fn broker_with(
+    limits: Limits,
+    shared: Actions,
+    intake: Arc<dyn Intake>,
+    inbox: Arc<dyn Inbox>,
+) -> Broker {
     let hosts = Arc::new(Hosts);
-    Broker::start(
-        limits,
-        policy(shared),
-        hosts.clone(),
-        hosts.clone(),
-        intake,
-        hosts,
-    )
-    .await
-    .expect("the router of shared topics starts")
+    Broker::start(limits, policy(shared), hosts.clone(), inbox, intake, hosts)
+        .await
+        .expect("the router of shared topics starts")
 }

@@ -6,6 +6,7 @@ mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod copies;
+mod cursors;
 mod flood;
 mod groups;
 mod held;
@@ -13,3 +14,5 @@ mod revocations;
 mod rights;
 mod setup;
 mod takeover;
+#[path = "../common/text.rs"]
+mod text;

@@ -46,6 +46,12 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if config.worker.lease_ms < 1000 {
         return error("worker.lease_ms: at least 1000".into());
     }
+    if config.worker.timeout_ms == 0 {
+        return error("worker.timeout_ms: at least 1".into());
+    }
+    if config.worker.max_attempts == 0 {
+        return error("worker.max_attempts: at least 1, or nothing is ever processed".into());
+    }
     ranges(config)?;
     for origin in &config.http.allowed_origins {
         let host = origin
@@ -242,6 +248,8 @@ mod tests {
     fn what_is_missing_or_makes_no_sense_is_named() {
         assert!(refused(|c| c.tls.mode = TlsMode::Files).starts_with("tls.cert: "));
         assert!(refused(|c| c.worker.concurrency = 0).starts_with("worker.concurrency: "));
+        assert!(refused(|c| c.worker.timeout_ms = 0).starts_with("worker.timeout_ms: "));
+        assert!(refused(|c| c.worker.max_attempts = 0).starts_with("worker.max_attempts: "));
         assert!(refused(|c| c.database.url = "postgres://x".into()).starts_with("database.url: "));
         assert!(
             refused(|c| c.http.allowed_origins = vec!["app.example".into()])

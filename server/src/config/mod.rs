@@ -88,6 +88,9 @@ pub(crate) enum Processor {
 pub(crate) struct Worker {
     pub(crate) concurrency: u32,
     pub(crate) lease_ms: u64,
+    pub(crate) timeout_ms: u64,
+    pub(crate) max_attempts: u32,
+    pub(crate) backoff_ms: u64,
     pub(crate) processor: Processor,
 }
 
@@ -133,6 +136,9 @@ impl Default for Config {
             worker: Worker {
                 concurrency: 16,
                 lease_ms: 30_000,
+                timeout_ms: 60_000,
+                max_attempts: 5,
+                backoff_ms: 1_000,
                 processor: Processor::Echo,
             },
             limits: Limits {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use herald_acl::{Role, Username};
 use herald_store::{
-    Accepted, CreateUser, Delay, Finished, Job, Message, Outcome, Store, StoreOptions, Timestamp,
-    User, UserId,
+    Accepted, Acknowledged, CreateUser, Delay, Finished, Job, Message, Outcome, Seq, Store,
+    StoreOptions, Timestamp, User, UserId,
 };
 use sqlx::{Connection, Executor, SqliteConnection};
 use tempfile::TempDir;
@@ -41,6 +41,15 @@ impl Db {
 
     pub(crate) fn file(&self) -> PathBuf {
         self.dir.path().join("herald.db")
+    }
+
+    /// What a query that counts answers.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        let url = format!("sqlite://{}", self.file().display());
+        let mut conn = SqliteConnection::connect(&url).await.unwrap();
+        let count = sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+        count
     }
 
     /// Another handle on the same file, as another process would have.
@@ -101,6 +110,15 @@ pub(crate) async fn notify(store: &Store, user: &UserId, count: usize) -> Vec<Fi
         );
     }
     finished
+}
+
+/// What acknowledges everything up to `seq` for the user's cursor alone.
+pub(crate) fn up_to(user: &UserId, seq: i64) -> Acknowledged {
+    Acknowledged {
+        user: user.clone(),
+        client_id: None,
+        up_to: Seq(seq),
+    }
 }
 
 /// Runs a statement beside the store, as an operator with a SQL shell would.

@@ -1,6 +1,6 @@
 //! Changes of accounts.
 
-use crate::common::{Db, at, claim_one, name, notify, processed, send, user};
+use crate::common::{Db, at, claim_one, name, notify, processed, send, up_to, user};
 use herald_acl::Role;
 use herald_store::{
     CreateUser, DeleteUser, Scopes, Seq, Store, StoreError, UpdateUser, User, UserId, UserUpdate,
@@ -183,5 +183,8 @@ async fn a_message_of_a_deleted_user_that_is_being_processed_ends_in_nothing() {
     store.delete_user(&ann.id, at(1)).await.unwrap();
     let finished = store.finish(&job, processed(), at(2)).await.unwrap();
     assert_eq!(finished, None);
-    store.acknowledge(&[(ann.id, Seq(1))], at(2)).await.unwrap();
+    store
+        .acknowledge(&[up_to(&ann.id, 1)], at(2))
+        .await
+        .unwrap();
 }

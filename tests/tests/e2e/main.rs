@@ -8,6 +8,7 @@ mod cli;
 mod client_ids;
 mod config;
 mod connections;
+mod cursors;
 mod delay;
 mod denied;
 mod exactly_once;
