@@ -7,6 +7,8 @@
 mod job;
 mod processor;
 mod run;
+mod webhook;
 
 pub use processor::{Echo, Failure, Processor};
 pub use run::{Event, Tell, Worker, WorkerOptions};
+pub use webhook::{Authorities, Endpoint, SigningKey, Webhook, WebhookError, WebhookOptions};
