@@ -44,5 +44,6 @@ mod startup;
 mod subscriptions;
 mod swagger;
 mod watching;
+mod webhook;
 mod websocket;
 mod wills;
