@@ -8,7 +8,7 @@ use herald_acl::Policy;
 use herald_api::{Accounts, ApiOptions, MqttStream};
 use herald_broker::Broker;
 use herald_store::{Store, StoreOptions};
-use herald_worker::{Echo, Event, Retries, Worker, WorkerOptions};
+use herald_worker::{Echo, Event, Retries, Webhook, Worker, WorkerOptions};
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -96,7 +96,7 @@ async fn serve_from(
     let acks = Arc::new(Acks::default());
     let (policy, rights) = Rights::load(store).await?;
     let broker = start_broker(config, policy, &accounts, store, &acks).await?;
-    let worker = start_worker(config, store, &broker);
+    let worker = start_worker(config, store, &broker)?;
     let accepting = TaskTracker::new();
     let limits = &config.limits;
     let connections = Connections::new(limits.connections, limits.connections_per_address);
@@ -219,9 +219,10 @@ async fn start_broker(
     broker.context("the broker did not start")
 }
 
-fn start_worker(config: &Config, store: &Store, broker: &Broker) -> Worker {
-    let processor = match config.worker.processor {
+fn start_worker(config: &Config, store: &Store, broker: &Broker) -> anyhow::Result<Worker> {
+    let processor: Arc<dyn herald_worker::Processor> = match config.worker.processor {
         Processor::Echo => Arc::new(Echo),
+        Processor::Webhook => Arc::new(Webhook::new(config.webhook.options()?)?),
     };
     let options = WorkerOptions {
         concurrency: config.worker.concurrency,
@@ -241,7 +242,12 @@ fn start_worker(config: &Config, store: &Store, broker: &Broker) -> Worker {
         }
         Event::Unclear(username) => broker.nudge(username),
     };
-    Worker::new(store.clone(), processor, options, Arc::new(tell))
+    Ok(Worker::new(
+        store.clone(),
+        processor,
+        options,
+        Arc::new(tell),
+    ))
 }
 
 fn api_options(config: &Config, broker: &Broker) -> ApiOptions {

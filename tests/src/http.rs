@@ -69,6 +69,8 @@ impl Http {
             .cookie_store(true)
             .redirect(Policy::none())
             .timeout(LIMIT)
+            // Whatever else is built with it.
+            .http1_only()
             .build()
             .unwrap();
         Self {

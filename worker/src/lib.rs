@@ -8,7 +8,9 @@ mod job;
 mod processor;
 mod retries;
 mod run;
+mod webhook;
 
 pub use processor::{Echo, Failure, Processor};
 pub use retries::Retries;
 pub use run::{Event, Tell, Worker, WorkerOptions};
+pub use webhook::{Authorities, Endpoint, SigningKey, Webhook, WebhookError, WebhookOptions};

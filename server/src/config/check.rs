@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Config, ConfigError, TlsMode};
+use super::{Config, ConfigError, Processor, TlsMode};
 
 /// The most messages that may wait for one session.
 const MAX_QUEUED_MESSAGES: u64 = 1_000_000;
@@ -51,6 +51,9 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if config.worker.max_attempts == 0 {
         return error("worker.max_attempts: at least 1, or nothing is ever processed".into());
+    }
+    if config.worker.processor == Processor::Webhook {
+        config.webhook.options()?;
     }
     ranges(config)?;
     for origin in &config.http.allowed_origins {
@@ -112,7 +115,9 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// The sections of the configuration.
-const SECTIONS: [&str; 6] = ["HTTP", "MQTT", "TLS", "DATABASE", "WORKER", "LIMITS"];
+const SECTIONS: [&str; 7] = [
+    "HTTP", "MQTT", "TLS", "DATABASE", "WORKER", "WEBHOOK", "LIMITS",
+];
 
 /// Refuses variables that were meant as keys and are none: `HERALD_HTTP_LISTEN` would be ignored in silence.
 pub(super) fn environment(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {

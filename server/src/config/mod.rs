@@ -1,6 +1,7 @@
 //! `herald.toml`, the environment, and the defaults.
 
 mod check;
+mod webhook;
 
 use std::{
     net::SocketAddr,
@@ -14,6 +15,7 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Options;
+use webhook::Webhook;
 
 /// Read if it exists and no other file is named.
 const DEFAULT_FILE: &str = "herald.toml";
@@ -33,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) tls: Tls,
     pub(crate) database: Database,
     pub(crate) worker: Worker,
+    pub(crate) webhook: Webhook,
     pub(crate) limits: Limits,
 }
 
@@ -81,6 +84,7 @@ pub(crate) struct Database {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Processor {
     Echo,
+    Webhook,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -141,6 +145,7 @@ impl Default for Config {
                 backoff_ms: 1_000,
                 processor: Processor::Echo,
             },
+            webhook: Webhook::default(),
             limits: Limits {
                 message_bytes: 64 * 1024,
                 packet_bytes: broker.packet_bytes,
@@ -323,6 +328,13 @@ mod tests {
         assert!(keep_alive.starts_with("mqtt.max_keep_alive_s: "));
         let rate = error("[limits]\npublishes_per_s = -1");
         assert!(rate.starts_with("limits.publishes_per_s: "));
+    }
+
+    #[test]
+    fn a_secret_of_the_wrong_kind_is_not_repeated() {
+        let error = error("[webhook]\nsecret = 123456789");
+        assert!(error.starts_with("webhook.secret: "), "{error}");
+        assert!(!error.contains("123456789"), "{error}");
     }
 
     #[test]

@@ -45,5 +45,6 @@ mod startup;
 mod subscriptions;
 mod swagger;
 mod watching;
+mod webhook;
 mod websocket;
 mod wills;

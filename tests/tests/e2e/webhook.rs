@@ -1,0 +1,153 @@
+//! Messages processed by an HTTP service: the one in `docs/webhook.md`.
+
+use std::{fs, process::Stdio};
+
+use herald_tests::{
+    Cli, Herald, Version,
+    raw::{Connect, Raw},
+    within,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+use crate::notified::inbox;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// The service that operators are shown. Dropping it kills it.
+struct Service {
+    _folder: TempDir,
+    _child: Child,
+    url: String,
+}
+
+impl Service {
+    async fn start(secret: &str) -> Self {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/webhook.md");
+        let docs = fs::read_to_string(docs).unwrap();
+        let code = docs.split_once("```js\n").unwrap().1;
+        let code = code.split_once("```").unwrap().0;
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("service.mjs");
+        fs::write(&file, code).unwrap();
+        let mut child = Command::new("node")
+            .arg(file)
+            .env("SECRET", secret)
+            .env("PORT", "0")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let url = within("the service's start", lines.next_line()).await;
+        Self {
+            url: url.unwrap().unwrap(),
+            _folder: folder,
+            _child: child,
+        }
+    }
+}
+
+/// A server that has its messages processed at `url`, and alice's inbox.
+async fn served(url: &str) -> (Herald, Raw) {
+    let herald = Herald::start_with(&[
+        ("HERALD_WORKER__PROCESSOR", "webhook"),
+        ("HERALD_WEBHOOK__URL", url),
+        ("HERALD_WEBHOOK__SECRET", SECRET),
+    ])
+    .await;
+    let admin = herald.http("admin").await;
+    admin.set_delay(json!({"mode": "fixed", "ms": 0})).await;
+    admin.create_user("alice", "user").await;
+    let connect = Connect::of("alice");
+    let mut alice = Raw::connect_as(&herald, Version::V5, &connect).await;
+    assert_eq!(alice.subscribe(&inbox("alice")).await, 1);
+    (herald, alice)
+}
+
+/// The next notification.
+async fn next(alice: &mut Raw) -> Value {
+    serde_json::from_str(&alice.take().await.payload).unwrap()
+}
+
+#[tokio::test]
+async fn the_answer_of_the_service_arrives_as_the_result() {
+    let service = Service::start(SECRET).await;
+    let (herald, mut alice) = served(&service.url).await;
+    let id = herald.http("alice").await.send_message("hello").await;
+    let notification = next(&mut alice).await;
+    assert_eq!(notification["type"], "message.processed");
+    assert_eq!(notification["message"]["id"], id);
+    assert_eq!(notification["message"]["result"], "HELLO");
+    assert_eq!(notification["message"]["attempts"], 1);
+    // Standard error is the log.
+    assert!(!herald.stderr().contains(&SECRET[6..]));
+}
+
+#[tokio::test]
+async fn a_message_that_the_service_refuses_arrives_as_failed() {
+    let service = Service::start(SECRET).await;
+    let (herald, mut alice) = served(&service.url).await;
+    let http = herald.http("alice").await;
+    http.send_message(&"x".repeat(101)).await;
+    let notification = next(&mut alice).await;
+    assert_eq!(notification["type"], "message.failed");
+    assert_eq!(notification["message"]["status"], "dead");
+    assert_eq!(notification["message"]["error"], "the service answered 400");
+}
+
+#[tokio::test]
+async fn a_service_with_another_secret_refuses() {
+    let other = "whsec_b3RoZXIgc2VjcmV0IG9mIDI0IGJ5dGVz";
+    let service = Service::start(other).await;
+    let (herald, mut alice) = served(&service.url).await;
+    herald.http("alice").await.send_message("hello").await;
+    let notification = next(&mut alice).await;
+    assert_eq!(notification["message"]["error"], "the service answered 401");
+}
+
+#[tokio::test]
+async fn a_webhook_without_url_or_secret_is_a_configuration_error() {
+    let folder = TempDir::new().unwrap();
+    let check =
+        || Cli::new(folder.path(), &["check-config"]).env("HERALD_WORKER__PROCESSOR", "webhook");
+    let url = "https://me:hidden@service.example/?key=hidden";
+    for (cli, key) in [
+        (check(), "webhook.url"),
+        (check().env("HERALD_WEBHOOK__URL", url), "webhook.secret"),
+        (
+            check()
+                .env("HERALD_WEBHOOK__URL", url)
+                .env("HERALD_WEBHOOK__SECRET", "whsec_hidden"),
+            "webhook.secret",
+        ),
+        (
+            check().env("HERALD_WEBHOOK__SECERT", SECRET),
+            "webhook.secert",
+        ),
+        (
+            check().env("HERALD_WEBHOOK_SECRET", SECRET),
+            "HERALD_WEBHOOK__SECRET",
+        ),
+    ] {
+        let ended = cli.run().await;
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert_eq!(ended.stderr.trim_end().lines().count(), 1, "{ended:?}");
+        assert!(ended.stderr.contains(key), "{key}: {ended:?}");
+        assert!(!ended.stderr.contains("hidden"), "{ended:?}");
+        assert!(!ended.stderr.contains(&SECRET[6..]), "{ended:?}");
+    }
+    let shown = check()
+        .env("HERALD_WEBHOOK__URL", url)
+        .env("HERALD_WEBHOOK__SECRET", SECRET);
+    let shown = shown.succeed().await;
+    assert!(
+        shown.contains("https://***@service.example/?***"),
+        "{shown}"
+    );
+    assert!(!shown.contains("hidden") && !shown.contains(&SECRET[6..]));
+}

@@ -1,0 +1,170 @@
+//! The webhook and the worker together: what is not sent to a dead endpoint uses up no attempt.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use herald_store::{MessageId, Status};
+use herald_worker::{Event, Processor as _, Webhook, WebhookOptions, Worker, WorkerOptions};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    jobs::{LIMIT, Queue, options, webhook},
+    server::{Server, answer, ok},
+};
+
+/// Failures in a row that open the breaker.
+const FAILURES: usize = 5;
+
+/// A worker with room for 16 whose webhook takes `concurrency`.
+struct Working {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    finished: mpsc::Receiver<()>,
+}
+
+impl Working {
+    fn start(queue: &Queue, url: &str, concurrency: u32) -> Self {
+        let webhook = Webhook::new(WebhookOptions {
+            concurrency: concurrency.try_into().unwrap(),
+            ..options(url)
+        });
+        let (sender, finished) = mpsc::channel(1024);
+        let tell = move |event: Event<'_>| {
+            if let Event::Finished(_) = event {
+                sender.try_send(()).unwrap();
+            }
+        };
+        let options = WorkerOptions {
+            concurrency: 16,
+            lease: Duration::from_secs(30),
+            grace: LIMIT,
+        };
+        let stop = CancellationToken::new();
+        let worker = Worker::new(
+            queue.store.clone(),
+            Arc::new(webhook.unwrap()),
+            options,
+            Arc::new(tell),
+        );
+        Self {
+            task: tokio::spawn(worker.run(stop.clone())),
+            stop,
+            finished,
+        }
+    }
+
+    async fn finished(&mut self, count: usize) {
+        for _ in 0..count {
+            timeout(LIMIT, self.finished.recv()).await.unwrap().unwrap();
+        }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        timeout(LIMIT, self.task).await.unwrap().unwrap();
+    }
+}
+
+/// The status of each of these, and how often it was claimed.
+async fn states(queue: &Queue, ids: &[MessageId]) -> Vec<(Status, i64)> {
+    let all = ids
+        .iter()
+        .map(|id| queue.store.message(&queue.alice.id, id));
+    let all = join_all(all).await.into_iter();
+    all.map(|message| message.unwrap().unwrap())
+        .map(|message| (message.status, message.attempts))
+        .collect()
+}
+
+async fn sent(queue: &Queue, count: usize) -> Vec<MessageId> {
+    let mut ids = vec![];
+    for number in 0..count {
+        ids.push(queue.send(&number.to_string()).await);
+    }
+    ids
+}
+
+fn count(states: &[(Status, i64)], state: (Status, i64)) -> usize {
+    states.iter().filter(|s| **s == state).count()
+}
+
+#[tokio::test]
+async fn messages_wait_unclaimed_while_the_endpoint_is_dead_and_go_once_it_is_back() {
+    let back = Arc::new(AtomicBool::new(false));
+    let answers = back.clone();
+    let server = Server::start(move |_| match answers.load(Ordering::SeqCst) {
+        true => ok("done"),
+        false => answer(503, "", ""),
+    })
+    .await;
+    let queue = Queue::new().await;
+    let ids = sent(&queue, 20).await;
+    let mut working = Working::start(&queue, &server.url(), 1);
+    working.finished(FAILURES).await;
+    back.store(true, Ordering::SeqCst);
+    working.finished(20 - FAILURES).await;
+    let states = states(&queue, &ids).await;
+    assert_eq!(count(&states, (Status::Dead, 1)), FAILURES);
+    assert_eq!(count(&states, (Status::Processed, 1)), 20 - FAILURES);
+    working.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_is_asked_once_a_pause() {
+    let server = Server::start(|_| answer(500, "", "")).await;
+    let queue = Queue::new().await;
+    let ids = sent(&queue, 20).await;
+    let mut working = Working::start(&queue, &server.url(), 1);
+    // One more is the probe after the first pause.
+    working.finished(FAILURES + 1).await;
+    working.stop().await;
+    assert_eq!(server.asked(), FAILURES + 1);
+    let states = states(&queue, &ids).await;
+    assert_eq!(count(&states, (Status::Queued, 0)), 20 - FAILURES - 1);
+}
+
+#[tokio::test]
+async fn after_a_pause_one_probe_is_let_through() {
+    let server = Server::start(|number| match number < FAILURES {
+        true => answer(500, "", ""),
+        false => ok("done"),
+    })
+    .await;
+    let webhook = webhook(&server.url());
+    assert_eq!(webhook.ready().await.get(), 16);
+    for _ in 0..FAILURES {
+        crate::jobs::ask(&webhook).await.unwrap_err();
+    }
+    assert_eq!(timeout(LIMIT, webhook.ready()).await.unwrap().get(), 1);
+    crate::jobs::ask(&webhook).await.unwrap();
+    assert_eq!(webhook.ready().await.get(), 16);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_messages_is_not_dead() {
+    let server = Server::start(|_| answer(400, "", "")).await;
+    let queue = Queue::new().await;
+    sent(&queue, 20).await;
+    let mut working = Working::start(&queue, &server.url(), 16);
+    working.finished(20).await;
+    assert_eq!(server.asked(), 20);
+    working.stop().await;
+}
+
+#[tokio::test]
+async fn no_more_exchanges_are_under_way_than_configured() {
+    let server = Server::start(|_| ok("done")).await;
+    let queue = Queue::new().await;
+    sent(&queue, 60).await;
+    let mut working = Working::start(&queue, &server.url(), 3);
+    working.finished(60).await;
+    assert!(server.highest() <= 3, "{}", server.highest());
+    working.stop().await;
+}
