@@ -235,5 +235,5 @@ async fn a_subscription_is_acknowledged_only_once_it_has_its_place() {
     all_had_a_turn(&broker).await;
     // It gets none.
     cursors.may_answer.close();
-    assert_eq!(phone.until_closed().await, Ok(vec![Disconnect(0x88)]));
+    assert_eq!(phone.until_closed().await, Ok(vec![Disconnect(0x80)]));
 }
