@@ -73,15 +73,25 @@ impl Client {
         matches!(self.ask(&packets::PINGREQ).await, Ok(Packet::Pingresp))
     }
 
+    /// The next packet, whenever it comes.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Packet> {
+        loop {
+            if let Some(packet) = packets::take(&mut self.received)? {
+                return Ok(packet);
+            }
+            self.stream.receive(&mut self.received).await?;
+        }
+    }
+
+    /// Sends a packet, and waits for no answer.
+    pub(crate) async fn send(&mut self, packet: &[u8]) -> anyhow::Result<()> {
+        self.stream.send(packet).await
+    }
+
     async fn ask(&mut self, packet: &[u8]) -> anyhow::Result<Packet> {
         let answer = timeout(ANSWER, async {
             self.stream.send(packet).await?;
-            loop {
-                if let Some(packet) = packets::take(&mut self.received)? {
-                    return Ok(packet);
-                }
-                self.stream.receive(&mut self.received).await?;
-            }
+            self.next().await
         });
         let answer = answer.await.context("no answer in time")?;
         if self.received.is_empty() {

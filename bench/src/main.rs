@@ -1,12 +1,17 @@
 //! Measures Herald beside something that gives the figures a meaning. Release builds only:
 //! `cargo run --release -p herald-bench -- acl`, or any other of its commands; without one it lists them.
 
+mod accept;
 mod acl;
+mod backlog;
 mod client;
 mod clock;
 mod connections;
 mod crowd;
+mod disk;
+mod e2e;
 mod figures;
+mod https;
 mod machine;
 mod packets;
 mod process;
@@ -16,12 +21,15 @@ mod servers;
 mod store;
 mod transport;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum as _};
-use tokio::signal::{
-    ctrl_c,
-    unix::{SignalKind, signal},
+use tokio::{
+    runtime::Builder,
+    signal::{
+        ctrl_c,
+        unix::{SignalKind, signal},
+    },
 };
 use transport::Transport;
 
@@ -44,6 +52,36 @@ enum Command {
         /// Where the database is made and removed; it should be on the disk that matters.
         #[arg(long, default_value = ".")]
         dir: std::path::PathBuf,
+    },
+    /// Durable sends over HTTPS, beside /healthz on the same connections and the disk's own fdatasync.
+    Accept {
+        /// Connections that send at once.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 256])]
+        at_once: Vec<usize>,
+        /// How often all is measured; the medians are printed.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// How long each is measured each time, in milliseconds.
+        #[arg(long, default_value_t = 1000)]
+        phase_ms: u64,
+    },
+    /// From a send over HTTPS to its notification over WSS, at fixed rates, beside the disk's own fdatasync.
+    E2e {
+        /// Messages a second.
+        #[arg(long, value_delimiter = ',', default_values_t = [10, 500, 2000])]
+        rates: Vec<u64>,
+        /// How often all is measured; the medians are printed.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// A start with many messages in the queue, and what they take until they are done, or while they wait.
+    Backlog {
+        /// Messages.
+        #[arg(default_value_t = 1_000_000)]
+        messages: usize,
+        /// How long they may take to be done, in seconds; the rate is of those that were by then.
+        #[arg(long, default_value_t = 600)]
+        patience_s: u64,
     },
     /// Memory of an idle client and connects a second, beside mosquitto.
     Connections {
@@ -84,13 +122,21 @@ enum Command {
     },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     if cfg!(debug_assertions) {
         anyhow::bail!("this is a debug build; use cargo run --release -p herald-bench");
     }
-    match cli.command {
+    let mut runtime = match cli.command {
+        // One thread makes this load, and wakes no other for it: the server needs the processors.
+        Command::Accept { .. } | Command::E2e { .. } => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build()?.block_on(run(cli.command))
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::ServeBroker { users } => {
             return servers::routed::serve(&servers::users(users)).await;
         }
@@ -103,7 +149,7 @@ async fn main() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     // Left alone, the servers would outlive a command that is told to end; dropped, they end with it.
     tokio::select! {
-        done = measure(cli.command) => done,
+        done = measure(command) => done,
         _ = ctrl_c() => anyhow::bail!("interrupted"),
         _ = terminate.recv() => anyhow::bail!("terminated"),
     }
@@ -113,6 +159,29 @@ async fn measure(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Acl => acl::run(),
         Command::Store { dir } => store::run(&dir).await,
+        Command::Accept {
+            at_once,
+            rounds,
+            phase_ms,
+        } => {
+            accept::run(accept::Options {
+                at_once,
+                rounds,
+                phase: Duration::from_millis(phase_ms),
+            })
+            .await
+        }
+        Command::E2e { rates, rounds } => e2e::run(&rates, rounds).await,
+        Command::Backlog {
+            messages,
+            patience_s,
+        } => {
+            backlog::run(backlog::Options {
+                messages,
+                patience: Duration::from_secs(patience_s),
+            })
+            .await
+        }
         Command::Connections {
             clients,
             transports,

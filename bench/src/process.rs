@@ -33,25 +33,24 @@ impl Process {
 
     /// Resident memory, in KB.
     pub(crate) fn resident_kb(&self) -> anyhow::Result<f64> {
+        self.status_kb("VmRSS:")
+    }
+
+    /// The most that resident memory ever was, in KB.
+    pub(crate) fn peak_kb(&self) -> anyhow::Result<f64> {
+        self.status_kb("VmHWM:")
+    }
+
+    fn status_kb(&self, name: &str) -> anyhow::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|l| l.strip_prefix(name));
         let kb = line.and_then(|l| l.split_whitespace().next());
         Ok(kb.context("the server ended")?.parse()?)
     }
 
     /// Processor time taken so far, by all threads, in user and system mode.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        // The name, in parentheses, may hold anything.
-        let (_, fields) = stat.rsplit_once(')').context("no name")?;
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|ticks| ticks.parse::<u64>().unwrap_or(0))
-            .sum();
-        let seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
-        Ok(Duration::from_secs_f64(seconds))
+        cpu(self.0.id())
     }
 
     /// Asks the process to end, and waits for it.
@@ -73,6 +72,25 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Processor time taken so far by this process.
+pub(crate) fn own_cpu() -> anyhow::Result<Duration> {
+    cpu(std::process::id())
+}
+
+fn cpu(pid: u32) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in parentheses, may hold anything.
+    let (_, fields) = stat.rsplit_once(')').context("no name")?;
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().unwrap_or(0))
+        .sum();
+    let seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 /// Raises the number of files that this process, and those it starts, may open as far as allowed; answers how many.

@@ -1,28 +1,22 @@
 //! Sends that are on disk when they are answered, by how many wait at once.
 
-use std::{
-    fs::File,
-    io::Write as _,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Instant};
 
 use anyhow::bail;
 use futures_util::{StreamExt as _, stream};
 use herald_acl::{Role, Username};
 use herald_store::{Accepted, CreateUser, Store, StoreOptions, Timestamp, UserId};
 
-/// Syncs measured, and their bytes each.
-const SYNCS: u32 = 200;
-const SYNC_BYTES: usize = 4096;
+use crate::disk;
+
+/// Syncs measured.
+const SYNCS: usize = 200;
 
 pub(crate) async fn run(dir: &Path) -> anyhow::Result<()> {
     let dir = tempfile::tempdir_in(dir)?;
-    let sync = fdatasync(dir.path())?;
-    println!(
-        "fdatasync of {SYNC_BYTES} bytes: {:.2} ms\n",
-        sync.as_secs_f64() * 1e3
-    );
+    let syncs = disk::fdatasyncs(dir.path(), SYNCS)?;
+    let sync = syncs.iter().sum::<f64>() / SYNCS as f64;
+    println!("fdatasync of {} bytes: {sync:.2} ms\n", disk::BYTES);
 
     let store = Store::open(StoreOptions::sqlite(&dir.path().join("herald.db"))).await?;
     let alice = Username::parse("alice")?;
@@ -43,7 +37,7 @@ pub(crate) async fn run(dir: &Path) -> anyhow::Result<()> {
         println!(
             "{at_once:>10} {:>12.0} {:>22.1}",
             1.0 / each.as_secs_f64(),
-            sync.as_secs_f64() / each.as_secs_f64()
+            sync / 1e3 / each.as_secs_f64()
         );
     }
     store.close().await;
@@ -60,15 +54,4 @@ async fn send(store: &Store, user: &UserId, at_once: usize, sends: u32) -> anyho
         }
     }
     Ok(())
-}
-
-/// What the disk takes to make a small write durable.
-fn fdatasync(dir: &Path) -> std::io::Result<Duration> {
-    let mut file = File::create(dir.join("sync"))?;
-    let start = Instant::now();
-    for _ in 0..SYNCS {
-        file.write_all(&[7; SYNC_BYTES])?;
-        file.sync_data()?;
-    }
-    Ok(start.elapsed() / SYNCS)
 }

@@ -31,7 +31,10 @@ const AT_ONCE: usize = 256;
 const SESSIONS: usize = 1000;
 
 /// A folder with a database of accounts, which one server after the other may use.
-pub(crate) struct Installation(Arc<TempDir>);
+pub(crate) struct Installation {
+    folder: Arc<TempDir>,
+    program: PathBuf,
+}
 
 /// Which listeners the server has.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,25 +70,42 @@ impl Installation {
         };
         let made = made.await;
         store.close().await;
-        made.map(|()| Self(Arc::new(folder)))
+        made?;
+        Ok(Self {
+            folder: Arc::new(folder),
+            // Now, as it may be built: that is no part of a start.
+            program: program()?,
+        })
+    }
+
+    /// Where its database is, and whatever should be on the same disk.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its database, beside any server that has it open.
+    pub(crate) async fn store(&self) -> anyhow::Result<Store> {
+        let database = self.folder.path().join("data/herald.db");
+        Ok(Store::open(StoreOptions::sqlite(&database)).await?)
     }
 
     /// The certificate of its local authority and its server's certificate and key, once a server with TLS was started.
     pub(crate) fn certificates(&self) -> [PathBuf; 3] {
-        ["ca.pem", "server.pem", "server.key"].map(|name| self.0.path().join("data/tls").join(name))
+        ["ca.pem", "server.pem", "server.key"]
+            .map(|name| self.folder.path().join("data/tls").join(name))
     }
 
     /// Starts a server that takes `connections` from one address.
     pub(crate) fn start(&self, listeners: Listeners, connections: usize) -> anyhow::Result<Server> {
-        let data = self.0.path().join("data");
-        let mut command = Command::new(program()?);
+        let data = self.folder.path().join("data");
+        let mut command = Command::new(&self.program);
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("HERALD_") {
                 command.env_remove(name);
             }
         }
         command
-            .current_dir(self.0.path())
+            .current_dir(self.folder.path())
             .arg("--data-dir")
             .arg(&data)
             .env("HERALD_HTTP__LISTEN", "127.0.0.1:0")
@@ -102,7 +122,7 @@ impl Installation {
                 .env("HERALD_MQTT__LISTEN_TLS", "")
                 .env("HERALD_TLS__MODE", "off"),
         };
-        let log = self.0.path().join("log");
+        let log = self.folder.path().join("log");
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -115,7 +135,7 @@ impl Installation {
             name: "Herald",
             process,
             targets: targets(&run, listeners, &data)?,
-            _folder: Some(self.0.clone()),
+            _folder: Some(self.folder.clone()),
         })
     }
 }
@@ -126,8 +146,8 @@ async fn create(store: &Store, login: &Login, role: Role) -> anyhow::Result<()> 
         bail!("a new database has no accounts");
     };
     let scopes = Scopes {
+        api: true,
         mqtt: true,
-        ..Scopes::default()
     };
     let hash = format!("{:x}", Sha256::digest(&login.password));
     store

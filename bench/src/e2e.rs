@@ -1,0 +1,313 @@
+//! From the POST of a message to its notification at the client.
+//!
+//! Messages are due at fixed times, whether or not those before them were answered, and each is timed from when it was
+//! due: a server that stands still delays all that should have been sent meanwhile, and that counts.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use anyhow::{Context as _, bail};
+use herald_store::Delay;
+use parking_lot::Mutex;
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    accept::rest,
+    client::Client,
+    clock, disk,
+    figures::{median, percentile},
+    https::{self, Connection},
+    packets::{self, Packet},
+    process::own_cpu,
+    servers::{
+        self, Server,
+        herald::{Installation, Listeners},
+    },
+    transport::{Target, Transport},
+};
+
+/// Users, each with a client that listens.
+const USERS: usize = 16;
+
+/// Connections that send for all of them.
+const SENDERS: usize = 128;
+
+/// How long messages are sent at one rate, and how many at least.
+const LENGTH_S: u64 = 10;
+const LEAST: u64 = 200;
+
+/// How long the last messages may be under way.
+const LAST: Duration = Duration::from_secs(15);
+
+/// Before the first message is due.
+const LEAD: Duration = Duration::from_millis(50);
+
+/// About what a message has, and how many of its first characters are its number.
+const BODY_BYTES: usize = 100;
+const DIGITS: usize = 10;
+
+/// Syncs of the disk in each round.
+const SYNCS: usize = 50;
+
+/// One rate, once.
+struct Round {
+    /// In milliseconds, of those that came.
+    p50: f64,
+    p99: f64,
+    max: f64,
+    /// How much later than due sending began, in milliseconds.
+    late_p99: f64,
+    /// Not answered with 202.
+    failed: u64,
+    /// Answered so, and not heard of.
+    missing: u64,
+    /// Came again.
+    again: u64,
+    /// Processor time for one message, in microseconds: the server's, and that of this process.
+    server_cpu: f64,
+    own_cpu: f64,
+    /// A sync of the disk, in milliseconds.
+    sync: f64,
+}
+
+pub(crate) async fn run(rates: &[u64], rounds: usize) -> anyhow::Result<()> {
+    let users = servers::users(USERS);
+    let installation = Installation::create(&users).await?;
+    let store = installation.store().await?;
+    store.set_delay(Delay::Fixed { ms: 0 }, false).await?;
+    store.close().await;
+    let server = installation.start(Listeners::Secure, SENDERS + USERS + 100)?;
+    println!(
+        "{USERS} users, who send over HTTPS ({SENDERS} connections) and listen over WSS at QoS 1; no delay; timed from \
+         when each send was due; medians of {rounds} rounds, max of all\n"
+    );
+    println!(
+        "{:>8} {:>9} {:>9} {:>9} {:>10} {:>14} {:>8} {:>8} {:>7} {:>12} {:>12} {:>13}",
+        "msg/s",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+        "fdatasync",
+        "p50 - 2 syncs",
+        "failed",
+        "missing",
+        "again",
+        "CPU us/msg",
+        "load us/msg",
+        "sent late p99"
+    );
+    let mut measured: Vec<Vec<Round>> = rates.iter().map(|_| vec![]).collect();
+    for _ in 0..rounds {
+        for (rate, rounds) in rates.iter().zip(&mut measured) {
+            rounds.push(round(&server, &installation, *rate).await?);
+        }
+    }
+    for (rate, rounds) in rates.iter().zip(&measured) {
+        print(*rate, rounds);
+    }
+    server.process.stop();
+    Ok(())
+}
+
+fn print(rate: u64, rounds: &[Round]) {
+    let of = |figure: fn(&Round) -> f64| median(&rounds.iter().map(figure).collect::<Vec<_>>());
+    let sum = |figure: fn(&Round) -> u64| rounds.iter().map(figure).sum::<u64>();
+    println!(
+        "{rate:>8} {:>9.2} {:>9.2} {:>9.2} {:>10.2} {:>14.2} {:>8} {:>8} {:>7} {:>12.0} {:>12.0} {:>13.2}",
+        of(|r| r.p50),
+        of(|r| r.p99),
+        rounds.iter().map(|r| r.max).fold(0.0, f64::max),
+        of(|r| r.sync),
+        of(|r| r.p50 - 2.0 * r.sync),
+        sum(|r| r.failed),
+        sum(|r| r.missing),
+        sum(|r| r.again),
+        of(|r| r.server_cpu),
+        of(|r| r.own_cpu),
+        of(|r| r.late_p99),
+    );
+}
+
+/// When messages were due and came, by their numbers; nanoseconds of [`clock::now`].
+struct Times {
+    first_due: u64,
+    step: u64,
+    /// 0: it has not come.
+    came: Mutex<Vec<u64>>,
+    again: Mutex<u64>,
+}
+
+impl Times {
+    fn due(&self, number: u64) -> u64 {
+        self.first_due + number * self.step
+    }
+}
+
+async fn round(server: &Server, installation: &Installation, rate: u64) -> anyhow::Result<Round> {
+    let target = server.target(Transport::SecureWebSocket)?;
+    let count = (rate * LENGTH_S).max(LEAST);
+    rest(server).await?;
+    let mut syncs = disk::fdatasyncs(installation.folder(), SYNCS)?;
+    let connections = connections(target).await?;
+    let listeners = listeners(target).await?;
+    rest(server).await?;
+    let cpu = (server.process.cpu()?, own_cpu()?);
+    let times = Arc::new(Times {
+        first_due: clock::now() + LEAD.as_nanos() as u64,
+        step: 1_000_000_000 / rate,
+        came: Mutex::new(vec![0; count as usize]),
+        again: Mutex::default(),
+    });
+    let mut listening = JoinSet::new();
+    for (user, client) in listeners.into_iter().enumerate() {
+        listening.spawn(listen(client, user as u64, times.clone()));
+    }
+    let (mut late, failed) = send_all(connections, count, &times).await?;
+    let expected = count - failed;
+    let deadline = Instant::now() + LAST;
+    while came(&times) < expected && Instant::now() < deadline {
+        sleep(Duration::from_millis(20)).await;
+    }
+    if let Some(ended) = listening.try_join_next() {
+        ended??;
+    }
+    let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count as f64;
+    let (server_cpu, own_cpu) = (
+        each(server.process.cpu()? - cpu.0),
+        each(own_cpu()? - cpu.1),
+    );
+    let mut took: Vec<f64> = (0..)
+        .zip(times.came.lock().iter())
+        .filter(|(_, came)| **came > 0)
+        .map(|(number, came)| came.saturating_sub(times.due(number)) as f64 / 1e6)
+        .collect();
+    let again = *times.again.lock();
+    Ok(Round {
+        p50: percentile(&mut took, 0.5),
+        p99: percentile(&mut took, 0.99),
+        max: percentile(&mut took, 1.0),
+        late_p99: percentile(&mut late, 0.99),
+        failed,
+        missing: expected.saturating_sub(took.len() as u64),
+        again,
+        server_cpu,
+        own_cpu,
+        sync: percentile(&mut syncs, 0.5),
+    })
+}
+
+fn came(times: &Times) -> u64 {
+    times.came.lock().iter().filter(|came| **came > 0).count() as u64
+}
+
+async fn connections(target: &Target) -> anyhow::Result<Vec<Connection>> {
+    let mut connections = Vec::with_capacity(SENDERS);
+    for _ in 0..SENDERS {
+        connections.push(Connection::open(target).await?);
+    }
+    Ok(connections)
+}
+
+/// A client of each user that has subscribed to its inbox.
+async fn listeners(target: &Target) -> anyhow::Result<Vec<Client>> {
+    let mut listeners = Vec::with_capacity(USERS);
+    for user in servers::users(USERS) {
+        let mut client = Client::open(target).await?;
+        client.connect(&user).await?;
+        let inbox = format!("users/{}/notifications", user.name);
+        client.subscribe(&inbox, 1).await?;
+        listeners.push(client);
+    }
+    Ok(listeners)
+}
+
+/// Sends `count` messages, each when it is due; answers how late each began in milliseconds, and how many failed.
+async fn send_all(
+    connections: Vec<Connection>,
+    count: u64,
+    times: &Arc<Times>,
+) -> anyhow::Result<(Vec<f64>, u64)> {
+    let users = Arc::new(servers::users(USERS));
+    let mut senders = JoinSet::new();
+    let mut turns = vec![];
+    for mut connection in connections {
+        // Room for all, so that handing out turns waits for nobody.
+        let (turn, mut numbers) = mpsc::channel::<u64>(count as usize / SENDERS + 1);
+        turns.push(turn);
+        let (users, times) = (users.clone(), times.clone());
+        senders.spawn(async move {
+            let (mut late, mut failed) = (vec![], 0);
+            while let Some(number) = numbers.recv().await {
+                let body = format!("{number:0DIGITS$}{:x>1$}", "", BODY_BYTES - DIGITS);
+                let request = https::send(&users[number as usize % USERS], &body);
+                late.push(clock::now().saturating_sub(times.due(number)) as f64 / 1e6);
+                if !connection
+                    .ask(&request)
+                    .await
+                    .is_ok_and(|status| status == 202)
+                {
+                    failed += 1;
+                }
+            }
+            (late, failed)
+        });
+    }
+    // A thread sleeps more precisely than a timer of the runtime, which counts in milliseconds.
+    let clocked = times.clone();
+    let handing_out = tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
+        for number in 0..count {
+            let wait = clocked.due(number).saturating_sub(clock::now());
+            thread::sleep(Duration::from_nanos(wait));
+            let turn = &turns[number as usize % SENDERS];
+            turn.try_send(number).context("a sender ended")?;
+        }
+        Ok(())
+    });
+    let (mut late, mut failed) = (vec![], 0);
+    while let Some(sender) = senders.join_next().await {
+        let (lates, fails) = sender?;
+        late.extend(lates);
+        failed += fails;
+    }
+    handing_out.await??;
+    Ok((late, failed))
+}
+
+/// Notes when each notification of `user` came, and acknowledges it.
+async fn listen(mut client: Client, user: u64, times: Arc<Times>) -> anyhow::Result<()> {
+    loop {
+        let packet = client.next().await?;
+        let now = clock::now();
+        let Packet::Publish { packet_id, payload } = packet else {
+            bail!("{packet:?} instead of a notification");
+        };
+        let number = number(&payload).context("a notification without a number")?;
+        if number % USERS as u64 != user {
+            bail!("a notification of another user");
+        }
+        {
+            let mut came = times.came.lock();
+            let came = came.get_mut(number as usize).context("a number unknown")?;
+            match *came {
+                0 => *came = now,
+                _ => *times.again.lock() += 1,
+            }
+        }
+        if let Some(id) = packet_id {
+            client.send(&packets::puback(id)).await?;
+        }
+    }
+}
+
+/// The number that the body of a notification begins with.
+fn number(payload: &[u8]) -> Option<u64> {
+    let key = b"\"body\":\"";
+    let at = payload.windows(key.len()).position(|part| part == key)? + key.len();
+    std::str::from_utf8(payload.get(at..at + DIGITS)?)
+        .ok()?
+        .parse()
+        .ok()
+}
