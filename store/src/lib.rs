@@ -9,6 +9,7 @@
 //! Time is always given by the caller as `now`, so tests need no clock.
 
 mod body;
+mod clock;
 mod delay;
 mod dialect;
 mod error;
@@ -23,6 +24,7 @@ mod retained;
 mod rights;
 mod rules;
 mod sessions;
+mod steady;
 mod store;
 mod timestamp;
 mod tokens;
@@ -31,6 +33,7 @@ mod users;
 mod writer;
 
 pub use body::{BodyError, check_body, check_idempotency_key};
+pub use clock::ClockSetBack;
 pub use delay::{Delay, DelayError};
 pub use error::StoreError;
 pub use ids::{MessageId, RuleId, Seq, TokenId, UserId};
