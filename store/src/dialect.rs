@@ -154,6 +154,14 @@ pub(crate) fn fault(error: &sqlx::Error) -> Option<Fault> {
     }
 }
 
+/// What the database says is wrong.
+pub(crate) fn reason(error: &sqlx::Error) -> String {
+    match error.as_database_error() {
+        Some(error) => error.message().to_owned(),
+        None => error.to_string(),
+    }
+}
+
 /// Whether `error` says that another process has the database locked.
 pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
     fault(error) == Some(Fault::Locked)

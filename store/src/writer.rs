@@ -131,6 +131,9 @@ trait Queued: Send {
     /// Runs it and remembers how that went; says whether it went well.
     fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, bool>;
 
+    /// Why the last run failed, if that was no fault of its own: on this connection, others would fail, too.
+    fn broken(&self) -> Option<StoreError>;
+
     /// Whether a message may be due now that it is committed.
     fn wakes_worker(&self) -> bool;
 
@@ -163,6 +166,13 @@ impl<O: Operation> Queued for Waiting<O> {
             self.outcome.is_ok()
         }
         .boxed()
+    }
+
+    fn broken(&self) -> Option<StoreError> {
+        match &self.outcome {
+            Err(error @ StoreError::Storage { .. }) => Some(error.clone()),
+            _ => None,
+        }
     }
 
     fn wakes_worker(&self) -> bool {
@@ -256,6 +266,10 @@ async fn commit_together(
     let mut tx = begin(conn).await?;
     for waiting in batch {
         if !waiting.run(&mut tx).await {
+            // A connection that was made while the file could only be read never writes.
+            if let Some(error) = waiting.broken() {
+                return Err(error);
+            }
             tx.rollback().await?;
             return Ok(false);
         }
@@ -275,6 +289,8 @@ async fn commit_each(
         let mut savepoint = tx.begin().await?;
         if waiting.run(&mut savepoint).await {
             savepoint.commit().await?;
+        } else if let Some(error) = waiting.broken() {
+            return Err(error);
         } else {
             savepoint.rollback().await?;
         }
