@@ -29,6 +29,7 @@ use crate::{
     plan::{Plan, Round},
     sender::Sender,
     user::User,
+    verdict::Tally,
     world::{Phase, World},
 };
 
@@ -61,17 +62,18 @@ async fn nothing_is_lost_doubled_or_leaked_however_often_the_server_is_killed() 
     }
     world.enter(Phase::Calm);
     within("the last answers", clients.senders.join_all()).await;
-    let (mut messages, mut repeats) = (0, 0);
+    let mut tally = Tally::default();
     for (user, http) in &users {
-        let (sent, again) = verdict::check(user, http).await;
-        messages += sent;
-        repeats += again;
+        verdict::check(user, http, &mut tally).await;
     }
     world.enter(Phase::Over);
     within("the end of the listeners", clients.listeners.join_all()).await;
     eprintln!(
-        "{} kills, {messages} messages, {repeats} notifications heard again, {:.1} s",
+        "{} kills, {} messages, {} claimed again, {} notifications heard again, {:.1} s",
         plan.rounds,
+        tally.messages,
+        tally.claimed_again,
+        tally.heard_again,
         started.elapsed().as_secs_f32()
     );
 }

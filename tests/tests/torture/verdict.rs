@@ -10,9 +10,18 @@ use crate::user::{Fate, User};
 /// Items a page, the most that there can be.
 const PAGE: usize = 200;
 
-/// Waits until all messages of `user` are finished and heard of, then compares everything with everything. Answers how many
-/// messages there are, and how many notifications came again.
-pub(crate) async fn check(user: &User, http: &Http) -> (usize, u64) {
+/// What a run has come to.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) messages: usize,
+    /// Messages that were claimed by more than one server.
+    pub(crate) claimed_again: usize,
+    /// Notifications that came again, to the same client or to another one of the user.
+    pub(crate) heard_again: u64,
+}
+
+/// Waits until all messages of `user` are finished and heard of, then compares everything with everything.
+pub(crate) async fn check(user: &User, http: &Http, tally: &mut Tally) {
     let name = &user.name;
     until("all messages to be processed", async || {
         let newest = |status| page(http, format!("/messages?limit=1&status={status}"));
@@ -61,7 +70,10 @@ pub(crate) async fn check(user: &User, http: &Http) -> (usize, u64) {
         assert_eq!(message["result"], message["body"]);
     }
     assert!(ids.is_empty(), "{name}: not told of {ids:#?}");
-    (messages.len(), repeats)
+    let claimed_again = |message: &&Value| message["attempts"].as_i64() > Some(1);
+    tally.messages += messages.len();
+    tally.claimed_again += messages.iter().filter(claimed_again).count();
+    tally.heard_again += repeats;
 }
 
 fn text(value: &Value) -> &str {
