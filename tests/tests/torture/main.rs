@@ -7,6 +7,8 @@
 //! promises was written, and not that it was on the disk by then: that is what SQLite's `synchronous=FULL` is for, and only
 //! a power cut would show it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
+
 mod listener;
 mod plan;
 mod sender;

@@ -29,6 +29,7 @@ pub(crate) struct Sender {
 impl Sender {
     pub(crate) async fn over_http(mut self, http: Http) {
         while self.world.is_storm() {
+            self.world.room(&self.user).await;
             let body = self.user.new_body(&mut self.chance);
             while !self.post(&http, &body).await && self.keyed {
                 self.world.pause().await;
@@ -91,6 +92,7 @@ impl Sender {
         unanswered: &mut VecDeque<String>,
     ) -> Result<(), Lost> {
         loop {
+            self.world.room(&self.user).await;
             if self.world.is_storm() {
                 let burst = self.chance.random_range(1..=BURST);
                 while unanswered.len() < burst {

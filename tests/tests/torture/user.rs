@@ -29,6 +29,8 @@ pub(crate) struct User {
 struct Seen {
     /// By body, which is of one message alone.
     sent: HashMap<String, Fate>,
+    /// How many of them were answered.
+    accepted: usize,
     /// Payloads by number.
     heard: BTreeMap<i64, String>,
     repeats: u64,
@@ -76,8 +78,9 @@ impl User {
 
     /// A message was answered with 202 or PUBACK. One message has one id, however often it is sent.
     pub(crate) fn accepted(&self, body: &str, id: Option<String>) {
-        let mut seen = self.seen();
+        let seen = &mut *self.seen();
         let fate = seen.sent.get_mut(body).expect("it was sent");
+        seen.accepted += usize::from(*fate == Fate::Unknown);
         match (&fate, &id) {
             (Fate::Accepted(Some(before)), Some(now)) => assert_eq!(before, now, "{body}"),
             (Fate::Accepted(Some(_)), None) => {}
@@ -119,6 +122,12 @@ impl User {
     pub(crate) fn all_heard(&self) -> (BTreeMap<i64, String>, u64) {
         let seen = self.seen();
         (seen.heard.clone(), seen.repeats)
+    }
+
+    /// How many messages were answered and not heard of yet.
+    pub(crate) fn count_waiting(&self) -> usize {
+        let seen = self.seen();
+        seen.accepted.saturating_sub(seen.heard.len())
     }
 
     /// How many notifications were heard, without repeats.

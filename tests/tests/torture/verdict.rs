@@ -23,17 +23,7 @@ pub(crate) struct Tally {
 /// Waits until all messages of `user` are finished and heard of, then compares everything with everything.
 pub(crate) async fn check(user: &User, http: &Http, tally: &mut Tally) {
     let name = &user.name;
-    until("all messages to be processed", async || {
-        let newest = |status| page(http, format!("/messages?limit=1&status={status}"));
-        let (queued, processing) = (newest("queued").await, newest("processing").await);
-        (queued.is_empty() && processing.is_empty()).then_some(())
-    })
-    .await;
-    let messages = all_messages(http).await;
-    until("all notifications to come", async || {
-        (user.count_heard() >= messages.len()).then_some(())
-    })
-    .await;
+    let messages = all_finished(user, http).await;
 
     let mut ids = HashMap::new();
     let mut sent = user.all_sent();
@@ -74,6 +64,26 @@ pub(crate) async fn check(user: &User, http: &Http, tally: &mut Tally) {
     tally.messages += messages.len();
     tally.claimed_again += messages.iter().filter(claimed_again).count();
     tally.heard_again += repeats;
+}
+
+/// All messages, once each is finished and heard of. However many there are, there must always be a next one.
+async fn all_finished(user: &User, http: &Http) -> Vec<Value> {
+    loop {
+        let heard = user.count_heard();
+        let finished = until("the next notification", async || {
+            let first = |status| page(http, format!("/messages?limit=1&status={status}"));
+            if first("queued").await.is_empty() && first("processing").await.is_empty() {
+                let messages = all_messages(http).await;
+                if user.count_heard() >= messages.len() {
+                    return Some(Some(messages));
+                }
+            }
+            (user.count_heard() > heard).then_some(None)
+        });
+        if let Some(messages) = finished.await {
+            return messages;
+        }
+    }
 }
 
 fn text(value: &Value) -> &str {

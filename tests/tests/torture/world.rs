@@ -4,8 +4,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::user::User;
+
 /// Pause of a client before it tries again.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// Messages of a user that may wait to be heard of before more are sent: enough to find them in every state, and not so many
+/// that all the server does is to catch up.
+const WAITING: usize = 50;
 
 /// What the clients are to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +66,16 @@ impl World {
         let goal = *count.borrow() + more;
         let reached = count.wait_for(|count| *count >= goal).await;
         reached.expect("the world has the sender");
+    }
+
+    /// Waits until there is room for more messages of `user`, or the storm is over.
+    pub(crate) async fn room(&self, user: &User) {
+        let mut count = self.events.subscribe();
+        let room = count.wait_for(|_| user.count_waiting() < WAITING);
+        tokio::select! {
+            room = room => drop(room.expect("the world has the sender")),
+            () = self.reached(Phase::Calm) => {}
+        }
     }
 
     /// What a client waits before it tries again, as any client does.
