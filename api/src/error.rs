@@ -19,6 +19,9 @@ use crate::accounts::AccountError;
 /// The media type of problem details (RFC 9457, section 3).
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
+/// When to try again while nothing can be stored: somebody has to look at the server first.
+const STORAGE_WAIT: Duration = Duration::from_secs(10);
+
 /// What went wrong. Clients may rely on these codes; they never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "ProblemCode", rename_all = "snake_case")]
@@ -149,6 +152,14 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy | StoreError::Locked | StoreError::Closed => Self::busy(),
+            StoreError::Storage { .. } | StoreError::Unwritable { .. } => {
+                tracing::error!(%error, "a request could not be served");
+                Self::new(
+                    Code::NotReady,
+                    "The server cannot store anything at the moment. Its log says why. Try again later.",
+                )
+                .retry_after(STORAGE_WAIT)
+            }
             StoreError::Delay(error) => Self::invalid(error.to_string()),
             StoreError::UnknownUser => {
                 Self::unauthenticated("The account does not exist any more.")
@@ -258,6 +269,14 @@ mod tests {
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = response.into_body().into_string().await.unwrap();
         assert!(!body.contains("SELECT"), "{body}");
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_the_servers_trouble_and_passes() {
+        let reason = "database or disk is full".to_owned();
+        let response = ApiError::from(StoreError::Storage { reason }).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.header("retry-after"), Some("10"));
     }
 
     #[test]

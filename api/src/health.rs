@@ -2,20 +2,33 @@
 
 use std::{sync::Arc, time::Duration};
 
+use herald_store::{Store, StoreError};
 use poem::{
     handler,
     web::{Data, Json},
 };
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 use crate::{
     error::{ApiError, Code},
     state::State,
 };
 
-/// How long the database and the broker may take to answer.
+/// How long the database may take to answer.
 const MAX_WAIT: Duration = Duration::from_secs(2);
+
+/// How long an answer of the database holds: it is asked by a write, and whoever likes may ask for `/readyz`.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// What keeps the server from serving; `None` if nothing does.
+type Trouble = Option<&'static str>;
+
+/// The database's last answer, and when it came. Held while the next one is waited for.
+pub(crate) type LastPing = Arc<Mutex<Option<(Instant, Trouble)>>>;
 
 #[derive(Serialize)]
 struct Health {
@@ -28,18 +41,51 @@ pub(crate) fn alive() -> Json<Health> {
     Json(Health { status: "alive" })
 }
 
-/// `/readyz`: database and broker answer too.
+/// `/readyz`: database and broker answer too, and the database can be written.
 #[handler]
 pub(crate) async fn ready(state: Data<&Arc<State>>) -> Result<Json<Health>, ApiError> {
-    let answers = async { tokio::join!(state.store.ping(), (state.options.ready)()) };
-    let reason = match timeout(MAX_WAIT, answers).await {
-        Ok((Ok(()), true)) => return Ok(Json(Health { status: "ready" })),
-        Ok((Ok(()), false)) => "The broker does not answer.",
-        Ok((Err(error), _)) => {
-            tracing::warn!(%error, "not ready: the database does not answer");
-            "The database does not answer."
-        }
+    let answers = async { tokio::join!(database(&state), (state.options.ready)()) };
+    let trouble = match timeout(2 * MAX_WAIT, answers).await {
+        Ok((None, true)) => return Ok(Json(Health { status: "ready" })),
+        Ok((None, false)) => "The broker does not answer.",
+        Ok((Some(trouble), _)) => trouble,
         Err(_) => "The database or the broker takes too long.",
     };
-    Err(ApiError::new(Code::NotReady, reason))
+    Err(ApiError::new(Code::NotReady, trouble))
+}
+
+/// What is wrong with the database, by an answer that all who ask for it share for a moment.
+async fn database(state: &State) -> Trouble {
+    let mut last = Arc::clone(&state.last_ping).lock_owned().await;
+    if let Some((at, trouble)) = *last
+        && at.elapsed() < FRESH
+    {
+        return trouble;
+    }
+    let store = state.store.clone();
+    // In a task of its own, so that one who stops waiting leaves the answer to the others.
+    let asking = tokio::spawn(async move {
+        let trouble = ping(&store).await;
+        *last = Some((Instant::now(), trouble));
+        trouble
+    });
+    asking
+        .await
+        .unwrap_or(Some("The database cannot be asked."))
+}
+
+async fn ping(store: &Store) -> Trouble {
+    match timeout(MAX_WAIT, store.ping()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "not ready: the database cannot be used");
+            Some(match error {
+                StoreError::Storage { .. } | StoreError::Unwritable { .. } => {
+                    "The database cannot be written. The server's log says why."
+                }
+                _ => "The database does not answer.",
+            })
+        }
+        Err(_) => Some("The database takes too long."),
+    }
 }

@@ -62,6 +62,7 @@ pub fn routes(
         store,
         accounts,
         options,
+        last_ping: health::LastPing::default(),
     });
     let api = OpenApiService::new(
         (

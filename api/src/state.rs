@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use herald_store::Store;
 
-use crate::{accounts::Accounts, options::ApiOptions};
+use crate::{accounts::Accounts, health::LastPing, options::ApiOptions};
 
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) options: ApiOptions,
+    pub(crate) last_ping: LastPing,
 }

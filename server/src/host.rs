@@ -87,7 +87,7 @@ async fn check(
 fn by_token(token: &Token) -> Credential {
     Credential::Token {
         id: token.id.as_str().into(),
-        expires_at: token.expires_at.map(system_time),
+        expires_at: token.expires_at.map(on_system_clock),
     }
 }
 
@@ -132,6 +132,12 @@ fn retained_change(change: RetainedChange) -> herald_store::RetainedChange {
             })
         }
     }
+}
+
+/// When the system's clock, by which the broker counts, will show `at`: later than it says if that clock was set back.
+fn on_system_clock(at: Timestamp) -> SystemTime {
+    let left = at.as_millis().saturating_sub(Timestamp::now().as_millis());
+    SystemTime::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0))
 }
 
 /// A time before 1970 counts as 1970: both are past.

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use herald_acl::Policy;
 use herald_api::{Accounts, ApiOptions, MqttStream};
 use herald_broker::Broker;
-use herald_store::{Store, StoreOptions};
+use herald_store::{Store, StoreOptions, Timestamp};
 use herald_worker::{Echo, Event, Retries, Webhook, Worker, WorkerOptions};
 use tokio::{
     net::TcpListener,
@@ -87,6 +87,13 @@ async fn serve_from(
         tracing::info!(
             messages = released,
             "messages that were being processed will be processed again"
+        );
+    }
+    if let Some(set_back) = store.follow_clock_back(Timestamp::now()).await? {
+        tracing::warn!(
+            seconds = set_back.by.as_secs(),
+            rows = set_back.moved,
+            "the system's clock was set back; what waits was moved back by as much"
         );
     }
     let mut sockets = bind(config).await?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::DelayError;
+use crate::dialect::Fault;
 
 /// Why the database did not do as asked. The text says what to do about it and quotes no data.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -17,6 +18,16 @@ pub enum StoreError {
     /// The store was closed. Whether a write that was under way was done is not known.
     #[error("the database is closed")]
     Closed,
+    /// The system refuses to write the database, or to read it. Whether a write was done is not known if the disk itself
+    /// failed. Each later try is a new one.
+    #[error(
+        "the database cannot be written: {reason}; check that the disk is not full, and that it and the files of the \
+         database can be written by this user; it goes on by itself once they can"
+    )]
+    Storage {
+        /// What SQLite answered.
+        reason: String,
+    },
     /// The address of the database cannot be used.
     #[error("{reason}; write it as sqlite:///absolute/path/herald.db")]
     Url {
@@ -107,8 +118,13 @@ impl From<sqlx::Error> for StoreError {
         match error {
             sqlx::Error::PoolTimedOut => Self::Busy,
             sqlx::Error::PoolClosed => Self::Closed,
-            error if crate::dialect::is_locked(&error) => Self::Locked,
-            error => Self::Database(Arc::new(error)),
+            error => match crate::dialect::fault(&error) {
+                Some(Fault::Locked) => Self::Locked,
+                Some(Fault::Unwritable) => Self::Storage {
+                    reason: crate::dialect::reason(&error),
+                },
+                _ => Self::Database(Arc::new(error)),
+            },
         }
     }
 }

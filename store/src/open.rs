@@ -74,10 +74,7 @@ impl Location {
 
     fn explain(&self, error: sqlx::Error) -> StoreError {
         let path = self.file.clone();
-        let reason = || match error.as_database_error() {
-            Some(error) => error.message().to_owned(),
-            None => error.to_string(),
-        };
+        let reason = || dialect::reason(&error);
         match dialect::fault(&error) {
             Some(Fault::Unwritable) => StoreError::Unwritable {
                 path,

@@ -93,7 +93,8 @@ impl Store {
         self.inner.readers.close().await;
     }
 
-    /// Checks that the database can be read and that a write would be taken.
+    /// Checks that the database can be read and written, by doing both: whether a disk is full or may only be read shows
+    /// in no other way. Costs as much as any write.
     ///
     /// # Errors
     ///
@@ -134,14 +135,19 @@ impl Store {
     }
 }
 
-/// Writes nothing, in a transaction that could.
+/// Writes what nobody reads.
 struct Ping;
 
 impl Operation for Ping {
     type Answer = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(conn).await?;
+        sqlx::query(
+            "INSERT INTO settings (key, value) VALUES ('ping', '')
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )
+        .execute(conn)
+        .await?;
         Ok(())
     }
 }

@@ -14,10 +14,11 @@ use serde::{Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The time of the system's clock.
+    /// The time of the system's clock. It never goes back while this process runs: if that clock is set back, the time
+    /// goes on from where it was until the clock has caught up.
     #[must_use]
     pub fn now() -> Self {
-        Self(jiff::Timestamp::now().as_millisecond())
+        Self::from_millis(crate::steady::now_millis())
     }
 
     /// The time `millis` milliseconds after 1970-01-01T00:00:00Z, or the nearest that can be shown.

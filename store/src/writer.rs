@@ -223,7 +223,7 @@ impl Task {
 /// Runs all in one transaction. If one of several fails, none is kept, and the answer is `false`.
 async fn commit_together(conn: &mut AnyConnection, batch: &mut Batch) -> Result<bool, StoreError> {
     let mut tx = begin(conn).await?;
-    if !batch.run(&mut tx).await {
+    if !batch.run(&mut tx).await? {
         tx.rollback().await?;
         return Ok(batch.is_single());
     }

@@ -41,7 +41,11 @@ fn build(release: bool) {
 
 /// `herald`, without the settings of whoever runs the tests.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(program());
+    prepared(Command::new(program()))
+}
+
+/// The same for a `command` that becomes `herald`.
+pub(crate) fn prepared(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("HERALD_") {
             command.env_remove(name);

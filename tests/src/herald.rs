@@ -4,10 +4,13 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io,
+    net::TcpListener,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     thread,
 };
 
+use rand::Rng as _;
 use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
@@ -15,6 +18,7 @@ use tokio::process::Child;
 
 use crate::{
     cli::{self, Cli},
+    disk::{self, SmallDisk},
     http::Http,
     wait::{until, within},
 };
@@ -46,10 +50,21 @@ pub fn password(username: &str) -> String {
     }
 }
 
+/// The settings that say where the server listens.
+const LISTENERS: [&str; 3] = [
+    "HERALD_HTTP__LISTEN",
+    "HERALD_MQTT__LISTEN_TLS",
+    "HERALD_MQTT__LISTEN_TCP",
+];
+
+/// Ports below those that outgoing connections are given.
+const OWN_PORTS: RangeInclusive<u16> = 20_000..=32_000;
+
 /// A server on free ports of loopback. Dropping it kills it.
 pub struct Herald {
     folder: TempDir,
     settings: Vec<(String, String)>,
+    disk: Option<SmallDisk>,
     child: Option<Child>,
     run: Option<Run>,
 }
@@ -81,19 +96,38 @@ impl Herald {
     /// A server that has yet to [`begin`](Self::begin).
     #[must_use]
     pub fn stopped(settings: &[(&str, &str)]) -> Self {
-        const LISTENERS: [&str; 3] = [
-            "HERALD_HTTP__LISTEN",
-            "HERALD_MQTT__LISTEN_TLS",
-            "HERALD_MQTT__LISTEN_TCP",
-        ];
         let free = LISTENERS.map(|name| (name, "127.0.0.1:0"));
         let settings = free.iter().chain(settings);
         Self {
             folder: TempDir::with_prefix("herald-").unwrap(),
             settings: settings.map(|&(k, v)| (k.into(), v.into())).collect(),
+            disk: None,
             child: None,
             run: None,
         }
+    }
+
+    /// A server that has yet to [`begin`](Self::begin), whose data directory is this disk. What is on it goes with the
+    /// server.
+    #[must_use]
+    pub fn stopped_on(disk: SmallDisk, settings: &[(&str, &str)]) -> Self {
+        let mut herald = Self::stopped(settings);
+        fs::create_dir(herald.mount_point()).unwrap();
+        herald.disk = Some(disk);
+        herald
+    }
+
+    /// A server that has yet to [`begin`](Self::begin), and has the same addresses at each start: free ones that no
+    /// outgoing connection is given, as clients keep trying while it is down.
+    #[must_use]
+    pub fn stopped_on_own_ports(settings: &[(&str, &str)]) -> Self {
+        let mut herald = Self::stopped(settings);
+        let taken = free_ports(LISTENERS.len());
+        for (name, port) in LISTENERS.into_iter().zip(taken) {
+            let address = format!("127.0.0.1:{port}");
+            herald.settings.push((name.into(), address));
+        }
+        herald
     }
 
     /// Starts the server on what is in its folder.
@@ -122,11 +156,15 @@ impl Herald {
 
     fn spawn(&self) -> Child {
         let output = |name| File::create(self.output(name)).unwrap();
+        let mut command = match &self.disk {
+            Some(disk) => disk.command(&self.mount_point()),
+            None => cli::command(),
+        };
         // Without a command it serves, as with `cargo run`.
-        cli::command()
+        command
             .current_dir(self.folder.path())
             .arg("--data-dir")
-            .arg(self.data_dir())
+            .arg(self.mount_point())
             .envs(self.settings.iter().map(|(k, v)| (k, v)))
             .stdout(output("stdout"))
             .stderr(output("stderr"))
@@ -152,8 +190,21 @@ impl Herald {
 
     /// SIGKILL.
     pub async fn kill(&mut self) {
-        self.signal("KILL");
+        let child = self.child.as_mut().expect("the server runs");
+        child.start_kill().unwrap();
         assert_eq!(self.ended().await, None, "exit code");
+    }
+
+    /// Starts the server after one that was killed, and kills it `after` it has begun to look at what is there.
+    pub async fn begin_and_kill(&mut self, after: impl AsyncFnOnce()) {
+        self.child = Some(self.spawn());
+        let run_file = self.data_dir().join("run.json");
+        until("the server's look at its folder", async || {
+            (!run_file.exists()).then_some(())
+        })
+        .await;
+        after().await;
+        self.kill().await;
     }
 
     /// Stops the server and starts it on the same folder, on other ports.
@@ -198,9 +249,18 @@ impl Herald {
         self.folder.path()
     }
 
-    /// The data directory.
+    /// The data directory, as seen from here.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
+        let child = self.child.as_ref().and_then(Child::id);
+        match (&self.disk, child) {
+            (Some(_), Some(pid)) => disk::seen_by(pid, &self.mount_point()),
+            _ => self.mount_point(),
+        }
+    }
+
+    /// The data directory, as the server sees it.
+    fn mount_point(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
@@ -259,6 +319,18 @@ impl Drop for Herald {
             }
         }
     }
+}
+
+/// Ports that nobody listens on.
+fn free_ports(count: usize) -> Vec<u16> {
+    // All are held until there are enough, so that they differ.
+    let mut held = vec![];
+    while held.len() < count {
+        let port = rand::rng().random_range(OWN_PORTS);
+        held.extend(TcpListener::bind(("127.0.0.1", port)));
+    }
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    held.iter().map(port).collect()
 }
 
 fn explain(error: io::Error) -> String {

@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod disk;
 mod herald;
 mod http;
 mod lines;
@@ -20,6 +21,7 @@ mod wait;
 mod websocket;
 
 pub use cli::{Cli, Ended, program};
+pub use disk::{Immutable, SmallDisk, fill, free};
 pub use herald::{Herald, Run, password};
 pub use http::{Answer, Http};
 pub use mosquitto::{Mosquitto, Received, Subscriber, Transport};

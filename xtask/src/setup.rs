@@ -12,12 +12,15 @@ use anyhow::{Context as _, Result, bail};
 use crate::step::{root, step};
 
 /// Programs that the tests run, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("mosquitto_sub", "mosquitto-clients"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("curl", "curl"),
     ("chromium", "chromium"),
     ("script", "bsdutils"),
+    ("chattr", "e2fsprogs"),
+    // It brings the library, which the tests use without it.
+    ("faketime", "faketime"),
 ];
 
 pub(crate) fn run() -> Result<()> {

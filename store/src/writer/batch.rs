@@ -79,14 +79,17 @@ impl Batch {
         self.kinds.iter().any(|kind| kind.wakes_worker())
     }
 
-    /// Runs all, until one fails; then the answer is `false`.
-    pub(super) async fn run(&mut self, conn: &mut AnyConnection) -> bool {
+    /// Runs all, until one fails; then the answer is `false`, or the error if it is no fault of its own: on this
+    /// connection, others would fail, too.
+    pub(super) async fn run(&mut self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
         for kind in &mut self.kinds {
-            if !kind.run(conn).await {
-                return false;
+            match kind.run(conn).await {
+                Ok(()) => {}
+                Err(error) if is_broken(&error) => return Err(error),
+                Err(_) => return Ok(false),
             }
         }
-        true
+        Ok(true)
     }
 
     /// Runs one by one. Those that fail are undone alone.
@@ -110,8 +113,8 @@ trait Group: Any + Send {
     fn len(&self) -> usize;
     fn is_durable(&self) -> bool;
     fn wakes_worker(&self) -> bool;
-    /// Runs all and remembers how that went; says whether it went well.
-    fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, bool>;
+    /// Runs all and remembers how that went.
+    fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Runs each under a savepoint of its own.
     fn run_each<'a>(
         &'a mut self,
@@ -138,7 +141,7 @@ impl<O: Operation> Group for Kind<O> {
         })
     }
 
-    fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, bool> {
+    fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
             let all: Vec<_> = self.0.iter().map(|waiting| &waiting.operation).collect();
             let run = AssertUnwindSafe(O::run_all(&all, conn)).catch_unwind();
@@ -148,13 +151,13 @@ impl<O: Operation> Group for Kind<O> {
                     for (waiting, answer) in self.0.iter_mut().zip(answers) {
                         waiting.outcome = Ok(answer);
                     }
-                    true
+                    Ok(())
                 }
                 Err(error) => {
                     for waiting in &mut self.0 {
                         waiting.outcome = Err(error.clone());
                     }
-                    false
+                    Err(error)
                 }
             }
         }
@@ -170,10 +173,10 @@ impl<O: Operation> Group for Kind<O> {
                 let mut savepoint = conn.begin().await?;
                 let run = AssertUnwindSafe(waiting.operation.run(&mut savepoint)).catch_unwind();
                 waiting.outcome = run.await.unwrap_or(Err(StoreError::Panicked));
-                if waiting.outcome.is_ok() {
-                    savepoint.commit().await?;
-                } else {
-                    savepoint.rollback().await?;
+                match &waiting.outcome {
+                    Ok(_) => savepoint.commit().await?,
+                    Err(error) if is_broken(error) => return Err(error.clone()),
+                    Err(_) => savepoint.rollback().await?,
                 }
             }
             Ok(())
@@ -191,4 +194,10 @@ impl<O: Operation> Group for Kind<O> {
             let _ = waiting.caller.send(outcome);
         }
     }
+}
+
+/// Whether a connection on which this happened may never write again: one that was made while the file could only be
+/// read does not.
+fn is_broken(error: &StoreError) -> bool {
+    matches!(error, StoreError::Storage { .. })
 }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod acknowledge;
+mod clock;
 mod common;
 mod durability;
 mod inbox;

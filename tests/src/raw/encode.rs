@@ -115,6 +115,11 @@ pub(super) fn disconnect(version: Version, code: u8, with: &[Property]) -> Vec<u
     }
 }
 
+/// PUBACK (section 3.4).
+pub(super) fn puback(id: u16) -> Vec<u8> {
+    acknowledgement(0x40, id)
+}
+
 /// PUBACK, PUBREC, PUBREL, PUBCOMP (sections 3.4 to 3.7), by their first byte.
 pub(super) fn acknowledgement(first: u8, id: u16) -> Vec<u8> {
     packet(first, &id.to_be_bytes())

@@ -3,7 +3,6 @@
 use super::{Connack, Connect, Message, Packet, Property, Publish, Raw, encode};
 
 /// First bytes of the answers to PUBLISH.
-const PUBACK: u8 = 0x40;
 const PUBREC: u8 = 0x50;
 const PUBREL: u8 = 0x62;
 const PUBCOMP: u8 = 0x70;
@@ -232,7 +231,7 @@ impl Raw {
 
     /// PUBACK.
     pub async fn acknowledge(&mut self, id: u16) {
-        self.send(&encode::acknowledgement(PUBACK, id)).await;
+        self.send(&encode::puback(id)).await;
     }
 
     /// PUBREC.

@@ -4,6 +4,7 @@ mod connect;
 mod decode;
 mod encode;
 mod flows;
+mod link;
 mod message;
 mod property;
 
@@ -16,6 +17,7 @@ use tokio::{
 
 pub use connect::{Connect, Will};
 pub use decode::{Connack, Packet, Publish};
+pub use link::{Link, Lost};
 pub use message::Message;
 pub use property::Property;
 

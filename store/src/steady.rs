@@ -1,0 +1,120 @@
+//! A clock that follows the system's forwards and never goes back.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How far the system's clock may be set back without a word, in microseconds.
+const STEP: i64 = 1_000_000;
+
+/// The clock of this process.
+static CLOCK: LazyLock<SteadyClock> = LazyLock::new(SteadyClock::default);
+
+/// Milliseconds since 1970-01-01T00:00:00Z: by the system's clock, or more if that was set back since this process first
+/// asked.
+pub(crate) fn now_millis() -> i64 {
+    let clock = &*CLOCK;
+    // In this order: whatever happens in between makes the time passed longer, and the offset no larger than it is.
+    let wall = jiff::Timestamp::now().as_microsecond();
+    clock.read(wall, clock.start.elapsed()).div_euclid(1000)
+}
+
+/// The time that passes in this process, and the most that the system's clock was ever ahead of it.
+struct SteadyClock {
+    start: Instant,
+    /// In microseconds.
+    offset: AtomicI64,
+    /// It is in the log that the system's clock is behind.
+    told: AtomicBool,
+}
+
+impl Default for SteadyClock {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            offset: AtomicI64::new(i64::MIN),
+            told: AtomicBool::new(false),
+        }
+    }
+}
+
+impl SteadyClock {
+    /// The time in microseconds, when the system's clock shows `wall`, `passed` after the start.
+    fn read(&self, wall: i64, passed: Duration) -> i64 {
+        let passed = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
+        let offset = wall.saturating_sub(passed);
+        let mut highest = self.offset.load(Ordering::Relaxed);
+        if offset > highest {
+            highest = self.offset.fetch_max(offset, Ordering::Relaxed).max(offset);
+        }
+        let behind = highest.saturating_sub(offset);
+        if (behind > STEP) != self.told.load(Ordering::Relaxed) {
+            self.tell(behind);
+        }
+        passed.saturating_add(highest)
+    }
+
+    /// Logs that the system's clock was set back, once, until it has caught up.
+    fn tell(&self, behind: i64) {
+        let is_behind = behind > STEP;
+        if self.told.swap(is_behind, Ordering::Relaxed) != is_behind && is_behind {
+            tracing::warn!(
+                seconds = behind / 1_000_000,
+                "the system's clock was set back; this process goes on by its own until that has caught up, or until it \
+                 is started again"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000;
+    const HOUR: i64 = 3600 * SECOND;
+
+    fn after(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_systems_clock_is_followed_forwards() {
+        let clock = SteadyClock::default();
+        assert_eq!(clock.read(HOUR, after(0)), HOUR);
+        assert_eq!(clock.read(HOUR + 5 * SECOND, after(5)), HOUR + 5 * SECOND);
+        assert_eq!(clock.read(3 * HOUR, after(6)), 3 * HOUR);
+    }
+
+    #[test]
+    fn time_goes_on_when_the_systems_clock_is_set_back() {
+        let clock = SteadyClock::default();
+        assert_eq!(clock.read(2 * HOUR, after(0)), 2 * HOUR);
+        assert!(!clock.told.load(Ordering::Relaxed));
+        assert_eq!(clock.read(HOUR, after(1)), 2 * HOUR + SECOND);
+        assert!(clock.told.load(Ordering::Relaxed));
+        assert_eq!(clock.read(HOUR + SECOND, after(2)), 2 * HOUR + 2 * SECOND);
+        // And is the system's again once that has caught up.
+        assert_eq!(clock.read(3 * HOUR, after(3)), 3 * HOUR);
+        assert!(!clock.told.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_small_step_back_is_not_worth_a_word() {
+        let clock = SteadyClock::default();
+        clock.read(HOUR, after(0));
+        assert_eq!(clock.read(HOUR - SECOND / 2, after(0)), HOUR);
+        assert!(!clock.told.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn the_time_never_goes_back() {
+        let clock = SteadyClock::default();
+        let walls = [5, 3, 9, 1, 9, 30, 2].map(|hours| hours * HOUR);
+        let times: Vec<i64> = (0..)
+            .zip(walls)
+            .map(|(seconds, wall)| clock.read(wall, after(seconds)))
+            .collect();
+        assert!(times.is_sorted(), "{times:?}");
+    }
+}

@@ -1,0 +1,167 @@
+//! A system clock that is set back and forward, under the running server and while it is stopped.
+
+use std::{fs, path::PathBuf};
+
+use herald_tests::{
+    Herald, Version,
+    raw::{Connect, Raw},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What the running server says of a clock that was set back.
+const SET_BACK: &str = "the system's clock was set back; this process goes on";
+
+/// The system's clock, as a server sees it.
+struct Clock {
+    folder: TempDir,
+}
+
+impl Clock {
+    /// The real one, until it is set.
+    fn new() -> Self {
+        let clock = Self {
+            folder: TempDir::new().unwrap(),
+        };
+        clock.set("+0");
+        clock
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("offset")
+    }
+
+    /// Sets it to this many seconds from the real one.
+    fn set(&self, offset: &str) {
+        let new = self.folder.path().join("new");
+        fs::write(&new, offset).unwrap();
+        fs::rename(new, self.file()).unwrap();
+    }
+
+    /// A server that sees this clock.
+    fn server(&self) -> Herald {
+        let (library, file) = (library(), self.file());
+        Herald::stopped(&[
+            ("LD_PRELOAD", library.to_str().unwrap()),
+            ("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap()),
+            ("FAKETIME_NO_CACHE", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ])
+    }
+}
+
+/// Where Debian has it: in a folder for each architecture.
+fn library() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").unwrap();
+    let mut libraries =
+        folders.map(|folder| folder.unwrap().path().join("faketime/libfaketimeMT.so.1"));
+    libraries
+        .find(|library| library.exists())
+        .expect("libfaketime is missing. Run `cargo xtask setup`")
+}
+
+/// Sends a message after setting the delay.
+async fn send(herald: &Herald, body: &str, delay_ms: u32) {
+    let admin = herald.http("admin").await;
+    admin
+        .set_delay(json!({"mode": "fixed", "ms": delay_ms}))
+        .await;
+    admin.send_message(body).await;
+}
+
+/// Listens as the administrator, in a session that outlives the connection.
+async fn listen(herald: &Herald) -> Raw {
+    let connect = Connect::kept("admin");
+    let mut raw = Raw::connect_as(herald, Version::V5, &connect).await;
+    assert_eq!(raw.subscribe("users/admin/notifications").await, 1);
+    raw
+}
+
+/// The next notification must be this one.
+async fn hears(raw: &mut Raw, seq: i64, body: &str) {
+    let heard = raw.take().await;
+    let heard: Value = serde_json::from_str(&heard.payload).unwrap();
+    assert_eq!(
+        (&heard["seq"], &heard["message"]["body"]),
+        (&json!(seq), &json!(body))
+    );
+}
+
+fn count(log: &str, text: &str) -> usize {
+    log.matches(text).count()
+}
+
+#[tokio::test]
+async fn a_clock_set_back_under_the_running_server_delays_nothing() {
+    let clock = Clock::new();
+    let mut herald = clock.server();
+    herald.begin().await;
+    let admin = herald.http("admin").await;
+    let mut raw = listen(&herald).await;
+    let (mut seq, mut all) = (0, vec![]);
+    for offset in ["-3600", "+0", "-3600", "-7200", "+3600", "+0"] {
+        let waiting = format!("waiting before {offset}");
+        send(&herald, &waiting, 300).await;
+        clock.set(offset);
+        // This one starts while the other waits.
+        send(&herald, &format!("sent at {offset}"), 0).await;
+        send(&herald, &format!("sent to wait at {offset}"), 20).await;
+        let mut heard = vec![];
+        for _ in 0..3 {
+            let next = raw.take().await;
+            let next: Value = serde_json::from_str(&next.payload).unwrap();
+            seq += 1;
+            assert_eq!(next["seq"], seq, "{next}");
+            heard.push(next["message"]["body"].as_str().unwrap().to_owned());
+        }
+        heard.sort();
+        let sent = [
+            format!("sent at {offset}"),
+            format!("sent to wait at {offset}"),
+            waiting,
+        ];
+        assert_eq!(heard, sent);
+        let [at_once, to_wait, waiting] = sent;
+        all.extend([waiting, at_once, to_wait]);
+    }
+    // Newest first, whatever the clock showed.
+    let listed = admin.get("/messages").await.expect(200);
+    let listed = listed["items"].as_array().unwrap().iter().rev();
+    let listed: Vec<_> = listed.map(|item| item["body"].as_str().unwrap()).collect();
+    assert_eq!(listed, all);
+    raw.ping().await;
+    let log = herald.stderr();
+    // Back from +0, back from +0 again, and back from +3600; -7200 is further behind, and not another time.
+    assert_eq!(count(&log, SET_BACK), 3, "{log}");
+    herald.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_set_back_while_the_server_is_down_delays_nothing() {
+    let clock = Clock::new();
+    let mut herald = clock.server();
+    herald.begin().await;
+    let mut raw = listen(&herald).await;
+    send(&herald, "finished", 0).await;
+    hears(&mut raw, 1, "finished").await;
+    send(&herald, "waiting", 3_000).await;
+    herald.kill().await;
+
+    clock.set("-3600");
+    herald.begin().await;
+    let log = herald.stderr();
+    assert_eq!(count(&log, "what waits was moved back"), 1, "{log}");
+    let mut raw = listen(&herald).await;
+    hears(&mut raw, 2, "waiting").await;
+    send(&herald, "by the new clock", 0).await;
+    hears(&mut raw, 3, "by the new clock").await;
+    send(&herald, "waiting again", 1_000).await;
+    herald.kill().await;
+
+    // It is not taken for set back twice.
+    herald.begin().await;
+    let log = herald.stderr();
+    assert_eq!(count(&log, "was set back"), 0, "{log}");
+    let mut raw = listen(&herald).await;
+    hears(&mut raw, 4, "waiting again").await;
+}

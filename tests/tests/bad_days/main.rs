@@ -1,0 +1,9 @@
+//! Disks that fill up, files that turn read-only, clocks that are set back: nothing is lost or doubled, it is said what is
+//! wrong, and the server goes on by itself once it is not.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
+
+mod clock;
+mod full_disk;
+mod read_only;
+mod refusing;
