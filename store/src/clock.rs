@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row as _};
 
-use crate::dialect::{NEWEST_MESSAGE, WAITING};
+use crate::dialect::{MESSAGES, NEWEST_MESSAGE, WAITING};
 use crate::writer::Operation;
 use crate::{Store, StoreError, Timestamp};
 
@@ -23,7 +23,7 @@ const SETTING: &str = "clock_set_back";
 pub struct ClockSetBack {
     /// By how much, as far as is known.
     pub by: Duration,
-    /// How many rows of what waits were moved back by as much.
+    /// How many messages that wait were moved back by as much.
     pub moved: u64,
 }
 
@@ -62,9 +62,12 @@ impl Store {
         };
         let mut moved = 0;
         while !progress.is_done() {
+            let of_messages = progress.table == MESSAGES;
             let (next, rows) = self.write(Step(progress)).await?;
             progress = next;
-            moved += rows;
+            if of_messages {
+                moved += rows;
+            }
         }
         Ok(Some(ClockSetBack {
             by: Duration::from_millis(progress.by_ms.unsigned_abs()),

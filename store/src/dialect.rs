@@ -45,6 +45,9 @@ pub(crate) struct Waiting {
     pub(crate) move_back: &'static str,
 }
 
+/// Which of them are the messages.
+pub(crate) const MESSAGES: usize = 0;
+
 /// All of them. The `+` keeps the keys in use as the index, whatever the statistics say.
 pub(crate) const WAITING: [Waiting; 2] = [
     Waiting {
@@ -175,6 +178,7 @@ pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Row as _;
 
     use super::*;
     use crate::open::Location;

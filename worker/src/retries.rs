@@ -53,10 +53,21 @@ mod tests {
 
     #[test]
     fn the_limit_of_the_pause_doubles_up_to_an_hour() {
-        for (failures, limit) in [(1, 1), (2, 2), (3, 4), (5, 16), (12, 2048), (13, 3600), (39, 3600)] {
+        for (failures, limit) in [
+            (1, 1),
+            (2, 2),
+            (3, 4),
+            (5, 16),
+            (12, 2048),
+            (13, 3600),
+            (39, 3600),
+        ] {
             let longest = longest_of_many(failures);
             let limit = Duration::from_secs(limit);
-            assert!(longest <= limit && longest > limit / 2, "{failures}: {longest:?}");
+            assert!(
+                longest <= limit && longest > limit / 2,
+                "{failures}: {longest:?}"
+            );
         }
     }
 

@@ -10,7 +10,9 @@ use std::{
 
 use futures_util::future::join_all;
 use herald_store::{MessageId, Status};
-use herald_worker::{Event, Processor as _, Webhook, WebhookOptions, Worker, WorkerOptions};
+use herald_worker::{
+    Event, Processor as _, Retries, Webhook, WebhookOptions, Worker, WorkerOptions,
+};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +46,11 @@ impl Working {
         let options = WorkerOptions {
             concurrency: 16,
             lease: Duration::from_secs(30),
+            time_limit: LIMIT,
+            retries: Retries {
+                max_attempts: 1,
+                backoff: Duration::ZERO,
+            },
             grace: LIMIT,
         };
         let stop = CancellationToken::new();
