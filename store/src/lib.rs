@@ -34,6 +34,7 @@ mod sessions;
 mod steady;
 mod store;
 mod timestamp;
+mod token_reader;
 mod tokens;
 mod user_changes;
 mod users;

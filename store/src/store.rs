@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::StoreError;
 use crate::open::Location;
+use crate::token_reader::TokenReader;
 use crate::writer::{Operation, Writer};
 
 /// Which database to open, and how.
@@ -54,6 +55,7 @@ pub struct Store {
 struct Inner {
     writer: Writer,
     readers: AnyPool,
+    tokens: TokenReader,
     waiting_messages: u32,
     /// Told of every commit after which a message may be due.
     queued: Arc<Notify>,
@@ -77,6 +79,7 @@ impl Store {
         let writer = Writer::start(location, conn, Arc::clone(&queued));
         let inner = Inner {
             writer,
+            tokens: TokenReader::start(readers.clone()),
             readers,
             waiting_messages,
             queued,
@@ -90,6 +93,7 @@ impl Store {
     /// asked of it later fails with [`StoreError::Closed`].
     pub async fn close(&self) {
         self.inner.writer.close().await;
+        self.inner.tokens.close().await;
         self.inner.readers.close().await;
     }
 
@@ -119,6 +123,11 @@ impl Store {
     /// The connections for reading.
     pub(crate) fn readers(&self) -> &AnyPool {
         &self.inner.readers
+    }
+
+    /// The way to look tokens up.
+    pub(crate) fn tokens(&self) -> &TokenReader {
+        &self.inner.tokens
     }
 
     /// Writes; waits a limited time for room in the queue, then fails with [`StoreError::Busy`].

@@ -76,20 +76,10 @@ impl Store {
         token_hash: &str,
         now: Timestamp,
     ) -> Result<Option<(Token, User)>, StoreError> {
-        sqlx::query(
-            "SELECT u.id, u.username, u.role, u.password_hash, u.disabled, u.created_at,
-                t.id AS token_id, t.name, t.scope_api, t.scope_mqtt,
-                t.created_at AS token_created_at, t.expires_at
-             FROM tokens t JOIN users u ON u.id = t.user_id
-             WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)
-                AND u.disabled = 0",
-        )
-        .bind(token_hash)
-        .bind(now.as_millis())
-        .fetch_optional(self.readers())
-        .await?
-        .map(|row| Ok((token(&row)?, user(&row)?)))
-        .transpose()
+        let found = self.tokens().find(token_hash).await?;
+        Ok(found.filter(|(token, user)| {
+            token.expires_at.is_none_or(|expires_at| expires_at > now) && !user.disabled
+        }))
     }
 
     /// Up to `limit` tokens of a user, the newest first, those made before `before`.
@@ -182,7 +172,7 @@ impl Store {
 }
 
 /// Reads a token from a row that has its columns.
-fn token(row: &AnyRow) -> Result<Token, StoreError> {
+pub(crate) fn token(row: &AnyRow) -> Result<Token, StoreError> {
     let expires_at: Option<i64> = row.try_get("expires_at")?;
     Ok(Token {
         id: TokenId::from_string(row.try_get::<String, _>("token_id")?),

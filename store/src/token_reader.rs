@@ -1,0 +1,130 @@
+//! The one task that looks tokens up.
+//!
+//! Every request of a program comes with a token, and a statement of its own for each costs more than all else that an
+//! accepted message costs. So those that are asked for while others are being read share a statement. Nothing is
+//! remembered: a token that was revoked is not found.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::{AnyPool, Row};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::tokens::token;
+use crate::users::user;
+use crate::{StoreError, Token, User, bulk};
+
+/// How many are asked for together, at most.
+const BATCH: usize = 64;
+
+/// How many wait to be asked for. Callers wait for room.
+const QUEUE: usize = 1024;
+
+type Found = Result<Option<(Token, User)>, StoreError>;
+
+struct Lookup {
+    token_hash: String,
+    caller: oneshot::Sender<Found>,
+}
+
+/// The way to the task that looks tokens up.
+pub(crate) struct TokenReader {
+    queue: mpsc::Sender<Lookup>,
+    stop: Arc<Notify>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl TokenReader {
+    pub(crate) fn start(readers: AnyPool) -> Self {
+        let (queue, lookups) = mpsc::channel(QUEUE);
+        let stop = Arc::new(Notify::new());
+        let task = tokio::spawn(run(readers, lookups, Arc::clone(&stop)));
+        Self {
+            queue,
+            stop,
+            task: Mutex::new(Some(task)),
+        }
+    }
+
+    /// The token whose secret has this hash and its owner, whether they are still good for something or not.
+    pub(crate) async fn find(&self, token_hash: &str) -> Found {
+        let (caller, found) = oneshot::channel();
+        let token_hash = token_hash.to_owned();
+        let lookup = Lookup { token_hash, caller };
+        let queued = self.queue.send(lookup).await;
+        queued.map_err(|_| StoreError::Closed)?;
+        found.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Ends the task. What is asked for later fails with [`StoreError::Closed`]. Only the first call waits.
+    pub(crate) async fn close(&self) {
+        self.stop.notify_one();
+        let task = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the reader of tokens failed");
+        }
+    }
+}
+
+impl fmt::Debug for TokenReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenReader").finish_non_exhaustive()
+    }
+}
+
+async fn run(readers: AnyPool, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<Notify>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let received = tokio::select! {
+            biased;
+            () = stop.notified() => return,
+            received = lookups.recv_many(&mut batch, BATCH) => received,
+        };
+        if received == 0 {
+            return;
+        }
+        let found = find_all(&readers, &batch).await;
+        for Lookup { token_hash, caller } in batch.drain(..) {
+            let answer = match &found {
+                Ok(found) => Ok(found.get(&token_hash).cloned()),
+                Err(error) => Err(error.clone()),
+            };
+            // The caller may have stopped waiting.
+            let _ = caller.send(answer);
+        }
+    }
+}
+
+async fn find_all(
+    readers: &AnyPool,
+    batch: &[Lookup],
+) -> Result<HashMap<String, (Token, User)>, StoreError> {
+    // Few different statements, as each has to be prepared.
+    let parameters = batch.len().next_power_of_two();
+    let text = format!(
+        "SELECT t.token_hash, u.id, u.username, u.role, u.password_hash, u.disabled, u.created_at,
+            t.id AS token_id, t.name, t.scope_api, t.scope_mqtt,
+            t.created_at AS token_created_at, t.expires_at
+         FROM tokens t JOIN users u ON u.id = t.user_id
+         WHERE t.token_hash IN ({})",
+        bulk::list(parameters, 1)
+    );
+    let hashes = batch.iter().map(|lookup| lookup.token_hash.as_str());
+    let none = std::iter::repeat_n("", parameters - batch.len());
+    let mut query = sqlx::query(bulk::statement(text));
+    for hash in hashes.chain(none) {
+        query = query.bind(hash);
+    }
+    let rows = query.fetch_all(readers).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("token_hash")?, (token(row)?, user(row)?))))
+        .collect()
+}
