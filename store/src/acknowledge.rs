@@ -1,18 +1,13 @@
 //! Acknowledgements of notifications, many at once: a few statements for any number of users.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::iter;
 use std::sync::Arc;
 
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AnyConnection;
 
 use crate::cursors::MAX_CURSORS;
 use crate::writer::Operation;
-use crate::{Seq, Store, StoreError, Timestamp, UserId};
-
-/// How many rows one statement takes. As all numbers of rows are powers of two, few statements are ever prepared.
-const ROWS: usize = 64;
+use crate::{Seq, Store, StoreError, Timestamp, UserId, bulk};
 
 /// Everything up to a number, acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,12 +82,12 @@ impl Operation for Acknowledge {
     type Answer = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        for users in parts(&self.users) {
+        for users in bulk::chunks(&self.users) {
             // First, as it asks what was acknowledged before.
             mark_delivered(conn, users, self.now).await?;
             move_users(conn, users).await?;
         }
-        for clients in parts(&self.clients) {
+        for clients in bulk::chunks(&self.clients) {
             if move_clients(conn, clients, self.now).await? < clients.len() as u64 {
                 // A session goes on whose cursor made room for others, or a user is gone.
                 make_again(conn, clients, self.now).await?;
@@ -107,7 +102,7 @@ async fn mark_delivered(
     users: &[(UserId, Seq)],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut query = sqlx::query(AssertSqlSafe(delivered(users.len()))).bind(now.as_millis());
+    let mut query = sqlx::query(bulk::statement(delivered(users.len()))).bind(now.as_millis());
     for (user, up_to) in users {
         query = query.bind(user.as_str()).bind(up_to.0);
     }
@@ -116,7 +111,7 @@ async fn mark_delivered(
 }
 
 async fn move_users(conn: &mut AnyConnection, users: &[(UserId, Seq)]) -> Result<(), StoreError> {
-    let mut query = sqlx::query(AssertSqlSafe(users_moved(users.len())));
+    let mut query = sqlx::query(bulk::statement(users_moved(users.len())));
     for (user, up_to) in users {
         query = query.bind(user.as_str()).bind(up_to.0);
     }
@@ -140,7 +135,7 @@ async fn make_again(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     of_clients(conn, clients_made(clients.len()), clients, now).await?;
-    let mut query = sqlx::query(AssertSqlSafe(oldest_forgotten(clients.len())));
+    let mut query = sqlx::query(bulk::statement(oldest_forgotten(clients.len())));
     query = query.bind(MAX_CURSORS);
     for client in clients {
         query = query.bind(client.user.as_str());
@@ -155,7 +150,7 @@ async fn of_clients(
     clients: &[Client],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(now.as_millis());
+    let mut query = sqlx::query(bulk::statement(sql)).bind(now.as_millis());
     for client in clients {
         query = query.bind(client.user.as_str());
         query = query.bind(&*client.id).bind(client.up_to.0);
@@ -167,29 +162,29 @@ async fn of_clients(
 
 fn delivered(rows: usize) -> String {
     format!(
-        "WITH v (user_id, up_to) AS ({})
+        "WITH v (user_id, up_to) AS (VALUES {})
          UPDATE messages SET delivered_at = $1
          WHERE delivered_at IS NULL AND id IN (
             SELECT n.message_id FROM v CROSS JOIN users u CROSS JOIN notifications n
             WHERE u.id = v.user_id AND n.user_id = u.id
                 AND n.seq > u.acked_seq AND n.seq <= v.up_to)",
-        values(rows, 2, 2)
+        bulk::rows(rows, 2, 2)
     )
 }
 
 fn users_moved(rows: usize) -> String {
     format!(
-        "WITH v (user_id, up_to) AS ({})
+        "WITH v (user_id, up_to) AS (VALUES {})
          UPDATE users
          SET acked_seq = CASE WHEN last_seq < v.up_to THEN last_seq ELSE v.up_to END
          FROM v WHERE users.id = v.user_id AND acked_seq < v.up_to",
-        values(rows, 2, 1)
+        bulk::rows(rows, 2, 1)
     )
 }
 
 fn clients_moved(rows: usize) -> String {
     format!(
-        "WITH v (user_id, client_id, up_to) AS ({})
+        "WITH v (user_id, client_id, up_to) AS (VALUES {})
          UPDATE cursors SET updated_at = $1, seq = CASE
             WHEN cursors.seq >= v.up_to THEN cursors.seq
             WHEN u.last_seq < v.up_to THEN u.last_seq
@@ -197,62 +192,33 @@ fn clients_moved(rows: usize) -> String {
          FROM v CROSS JOIN users u
          WHERE u.id = v.user_id
             AND cursors.user_id = v.user_id AND cursors.client_id = v.client_id",
-        values(rows, 3, 2)
+        bulk::rows(rows, 3, 2)
     )
 }
 
 fn clients_made(rows: usize) -> String {
     format!(
-        "WITH v (user_id, client_id, up_to) AS ({})
+        "WITH v (user_id, client_id, up_to) AS (VALUES {})
          INSERT INTO cursors (user_id, client_id, seq, updated_at)
          SELECT u.id, v.client_id,
             CASE WHEN u.last_seq < v.up_to THEN u.last_seq ELSE v.up_to END, $1
          FROM v CROSS JOIN users u WHERE u.id = v.user_id
          ON CONFLICT (user_id, client_id) DO NOTHING",
-        values(rows, 3, 2)
+        bulk::rows(rows, 3, 2)
     )
 }
 
 fn oldest_forgotten(rows: usize) -> String {
     format!(
-        "WITH v (user_id) AS ({})
+        "WITH v (user_id) AS (VALUES {})
          DELETE FROM cursors WHERE (user_id, client_id) IN (
             SELECT user_id, client_id FROM (
                 SELECT user_id, client_id, ROW_NUMBER() OVER (
                     PARTITION BY user_id ORDER BY updated_at DESC, client_id) AS place
                 FROM cursors WHERE user_id IN (SELECT user_id FROM v)) AS ranked
             WHERE place > $1)",
-        values(rows, 1, 2)
+        bulk::rows(rows, 1, 2)
     )
-}
-
-/// `VALUES ($2, $3), ($4, $5)`: `rows` of so many `columns`, the first of which is the parameter `first`.
-fn values(rows: usize, columns: usize, first: usize) -> String {
-    let mut text = String::from("VALUES ");
-    for row in 0..rows {
-        for column in 0..columns {
-            let before = match (row, column) {
-                (0, 0) => "(",
-                (_, 0) => "), (",
-                _ => ", ",
-            };
-            let number = first + row * columns + column;
-            // Text takes whatever is written to it.
-            let _ = write!(text, "{before}${number}");
-        }
-    }
-    text.push(')');
-    text
-}
-
-/// All of `rows` in parts, each of which is a power of two and no larger than [`ROWS`].
-fn parts<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    iter::from_fn(move || {
-        let largest = 1 << rows.len().checked_ilog2()?;
-        let (part, rest) = rows.split_at(ROWS.min(largest));
-        rows = rest;
-        Some(part)
-    })
 }
 
 #[cfg(test)]
@@ -263,28 +229,6 @@ mod tests {
     use crate::StoreOptions;
     use crate::open::Location;
 
-    #[test]
-    fn parts_are_powers_of_two_and_all_there_is() {
-        for (rows, expected) in [
-            (0, vec![]),
-            (1, vec![1]),
-            (7, vec![4, 2, 1]),
-            (64, vec![64]),
-            (200, vec![64, 64, 64, 8]),
-        ] {
-            let rows: Vec<usize> = (0..rows).collect();
-            let found: Vec<_> = parts(&rows).map(<[usize]>::len).collect();
-            assert_eq!(found, expected);
-            assert_eq!(parts(&rows).collect::<Vec<_>>().concat(), rows);
-        }
-    }
-
-    #[test]
-    fn rows_of_values_are_numbered_on() {
-        assert_eq!(values(1, 1, 1), "VALUES ($1)");
-        assert_eq!(values(2, 2, 2), "VALUES ($2, $3), ($4, $5)");
-    }
-
     /// However large a table is, a batch reads what it is about.
     #[tokio::test]
     async fn no_statement_reads_a_whole_table() {
@@ -292,7 +236,7 @@ mod tests {
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
         let location = Location::parse(options.url).unwrap();
         let mut conn = location.prepare().await.unwrap();
-        for rows in [1, ROWS] {
+        for rows in [1, 64] {
             for sql in [
                 delivered(rows),
                 users_moved(rows),
@@ -300,7 +244,7 @@ mod tests {
                 clients_made(rows),
                 oldest_forgotten(rows),
             ] {
-                let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+                let explain = bulk::statement(format!("EXPLAIN QUERY PLAN {sql}"));
                 let plan = sqlx::query(explain).fetch_all(&mut conn).await.unwrap();
                 for step in plan {
                     let step: String = step.get("detail");
