@@ -91,7 +91,7 @@ impl Operation for Finish {
     type Answer = Option<Finished>;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Option<Finished>, StoreError> {
-        let mut answers = Self::run_all(&[self], conn).await?;
+        let mut answers = finish(conn, &[self]).await?;
         Ok(answers.pop().flatten())
     }
 
@@ -99,42 +99,58 @@ impl Operation for Finish {
         all: &[&Self],
         conn: &mut AnyConnection,
     ) -> Result<Vec<Option<Finished>>, StoreError> {
-        let mut ended = end(conn, all).await?;
-        // Of two that finish the same claim, the second finds it finished.
-        let ended: Vec<_> = all
-            .iter()
-            .map(|finish| ended.remove(finish.job.id.as_str()).then_some(*finish))
-            .collect();
-        let mut last = take_numbers(conn, ended.iter().flatten().copied()).await?;
-        let mut lanes = LaneChanges::default();
-        let mut finished = Vec::with_capacity(all.len());
-        for finish in ended {
-            let Some(finish) = finish else {
-                finished.push(None);
-                continue;
-            };
-            let job = &finish.job;
-            // The message is there, so its owner is.
-            let seq = last.get_mut(&job.user_id).ok_or(StoreError::UnknownUser)?;
-            *seq += 1;
-            lanes.open(&job.user_id, -1);
-            let notification = Notification::new(Seq(*seq), job, &finish.outcome, finish.now);
-            finished.push(Some(Finished {
-                user_id: job.user_id.clone(),
-                username: job.username.clone(),
-                notification,
-            }));
+        let mut messages = HashSet::with_capacity(all.len());
+        if all.iter().all(|finish| messages.insert(&finish.job.id)) {
+            return finish(conn, all).await;
         }
-        let told: Vec<_> = all
-            .iter()
-            .zip(&finished)
-            .filter_map(|(finish, finished)| Some((*finish, &finished.as_ref()?.notification)))
-            .collect();
-        insert(conn, &told).await?;
-        record_failures(conn, told.iter().map(|(finish, _)| *finish)).await?;
-        lanes.write(conn).await?;
-        Ok(finished)
+        // Two claimed the same message, or one finishes twice: which came first matters.
+        let mut answers = Vec::with_capacity(all.len());
+        for one in all {
+            answers.push(one.run(conn).await?);
+        }
+        Ok(answers)
     }
+}
+
+/// Finishes messages, each of them once.
+async fn finish(
+    conn: &mut AnyConnection,
+    all: &[&Finish],
+) -> Result<Vec<Option<Finished>>, StoreError> {
+    let ended = end(conn, all).await?;
+    let ended: Vec<_> = all
+        .iter()
+        .map(|finish| ended.contains(finish.job.id.as_str()).then_some(*finish))
+        .collect();
+    let mut last = take_numbers(conn, ended.iter().flatten().copied()).await?;
+    let mut lanes = LaneChanges::default();
+    let mut finished = Vec::with_capacity(all.len());
+    for finish in ended {
+        let Some(finish) = finish else {
+            finished.push(None);
+            continue;
+        };
+        let job = &finish.job;
+        // The message is there, so its owner is.
+        let seq = last.get_mut(&job.user_id).ok_or(StoreError::UnknownUser)?;
+        *seq += 1;
+        lanes.open(&job.user_id, -1);
+        let notification = Notification::new(Seq(*seq), job, &finish.outcome, finish.now);
+        finished.push(Some(Finished {
+            user_id: job.user_id.clone(),
+            username: job.username.clone(),
+            notification,
+        }));
+    }
+    let told: Vec<_> = all
+        .iter()
+        .zip(&finished)
+        .filter_map(|(finish, finished)| Some((*finish, &finished.as_ref()?.notification)))
+        .collect();
+    insert(conn, &told).await?;
+    record_failures(conn, told.iter().map(|(finish, _)| *finish)).await?;
+    lanes.write(conn).await?;
+    Ok(finished)
 }
 
 /// Ends those messages that are still the claimant's, and returns their ids.

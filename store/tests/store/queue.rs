@@ -6,7 +6,8 @@ use crate::common::{Db, LEASE, at, claim_one, notify, processed, send, user};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use herald_store::{
-    Accepted, Delay, MessageId, Outcome, Seq, Status, StatusCounts, StoreError, Timestamp, UserId,
+    Accepted, Delay, Finished, MessageId, Outcome, Seq, Status, StatusCounts, StoreError,
+    Timestamp, UserId,
 };
 
 #[tokio::test]
@@ -217,6 +218,37 @@ async fn a_worker_whose_lease_ran_out_unnoticed_still_finishes() {
             .unwrap()
             .is_some()
     );
+}
+
+#[tokio::test]
+async fn of_two_workers_that_finish_at_once_the_one_with_the_lease_does() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    send(&store, &ann.id, "hello", at(0)).await;
+    let late = claim_one(&store, at(0)).await;
+    store.release_all().await.unwrap();
+    let second = claim_one(&store, at(1)).await;
+    let error = "gone".to_owned();
+    let finished = join_all([
+        store.finish(
+            &late,
+            Outcome::Dead {
+                error: error.clone(),
+            },
+            at(2),
+        ),
+        store.finish(&second, processed(), at(2)),
+        store.finish(&second, Outcome::Dead { error }, at(2)),
+    ])
+    .await;
+    let told = |finished: &Result<Option<Finished>, StoreError>| {
+        let finished = finished.as_ref().unwrap().as_ref();
+        finished.map(|finished| finished.notification.payload.contains("message.processed"))
+    };
+    let told: Vec<_> = finished.iter().map(told).collect();
+    assert_eq!(told, [None, Some(true), None]);
+    let message = store.message(&ann.id, &second.id).await.unwrap().unwrap();
+    assert_eq!((message.status, message.error), (Status::Processed, None));
 }
 
 #[tokio::test]

@@ -1,0 +1,306 @@
+//! What the store is to do, in memory: one step after the other, nothing lost, nothing in batches.
+
+use std::collections::BTreeMap;
+
+use herald_store::{Accepted, Finished, Job, Moved};
+
+use crate::steps::{Ack, LEASE_MS, Send};
+use crate::tables::{Inbox, Message, Tables};
+
+/// How many messages of a user may be open.
+pub(crate) const MAX_OPEN: usize = 6;
+
+/// A client id that came back within this time is not noted as used, in milliseconds.
+const JUST_USED: i64 = 3_600_000;
+
+/// What the store should hold.
+#[derive(Default)]
+pub(crate) struct Model {
+    pub(crate) now: i64,
+    pub(crate) tables: Tables,
+    pub(crate) paused: bool,
+    pub(crate) delay: i64,
+    /// The number of the claim that holds each message.
+    held: BTreeMap<String, usize>,
+}
+
+impl Model {
+    pub(crate) fn new(users: &[String]) -> Self {
+        let inboxes = users.iter().map(|user| (user.clone(), Inbox::default()));
+        Self {
+            tables: Tables {
+                inboxes: inboxes.collect(),
+                ..Tables::default()
+            },
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn sent(&mut self, user: &str, send: &Send, answer: &Accepted) {
+        let own = |message: &&Message| message.user_id == user;
+        let before = self
+            .tables
+            .messages
+            .values()
+            .filter(own)
+            .find(|message| send.key.is_some() && message.idempotency_key == send.key);
+        match answer {
+            Accepted::Existing(found) => {
+                let before = before.expect("the key is new");
+                assert_eq!((&found.body, &before.body), (&send.body, &send.body));
+                assert_eq!(&self.tables.messages[found.id.as_str()], before);
+            }
+            Accepted::KeyConflict => assert_ne!(before.expect("the key is new").body, send.body),
+            Accepted::TooManyWaiting => {
+                assert!(before.is_none());
+                assert_eq!(self.open(user), MAX_OPEN);
+            }
+            Accepted::New(new) => {
+                assert!(before.is_none());
+                assert!(self.open(user) < MAX_OPEN);
+                let message = Message {
+                    user_id: user.into(),
+                    body: send.body.clone(),
+                    idempotency_key: send.key.clone(),
+                    status: "queued".into(),
+                    error: None,
+                    attempts: 0,
+                    failures: 0,
+                    run_at: self.now + self.delay,
+                    lease_until: None,
+                    processed_at: None,
+                    delivered_at: None,
+                };
+                let id = new.id.to_string();
+                let newest = self.tables.messages.last_key_value();
+                assert!(newest.is_none_or(|(newest, _)| *newest < id));
+                self.tables.messages.insert(id, message);
+            }
+        }
+    }
+
+    /// Claim number `first` and those after it.
+    pub(crate) fn claimed(&mut self, limit: u32, first: usize, jobs: &[Job]) {
+        self.release(Some(self.now));
+        assert!(jobs.len() <= limit as usize && !(self.paused && !jobs.is_empty()));
+        let mut order = vec![];
+        for (number, job) in (first..).zip(jobs) {
+            let message = self.tables.messages.get_mut(job.id.as_str()).unwrap();
+            assert_eq!(message.status, "queued", "two have the same message");
+            assert!(message.run_at <= self.now, "it is too early");
+            message.attempts += 1;
+            assert_eq!(
+                (job.attempt, job.failures),
+                (message.attempts, message.failures)
+            );
+            assert_eq!(job.body, message.body);
+            message.status = "processing".into();
+            message.lease_until = Some(self.now + LEASE_MS);
+            self.held.insert(job.id.to_string(), number);
+            order.push((message.run_at, job.id.to_string()));
+        }
+        assert!(order.is_sorted());
+        for (id, left) in &self.tables.messages {
+            // What was left of a user's is not due, or due later than what was taken.
+            let overtaken = |job: &&Job| {
+                let taken = &self.tables.messages[job.id.as_str()];
+                taken.user_id == left.user_id && (taken.run_at, job.id.as_str()) > (left.run_at, id)
+            };
+            let overtaken = jobs.iter().find(overtaken);
+            assert!(
+                left.status != "queued" || overtaken.is_none(),
+                "{left:?}: {overtaken:?}"
+            );
+        }
+    }
+
+    /// Puts back all that is claimed, or that whose lease ran out by a time. Answers how many.
+    pub(crate) fn release(&mut self, run_out_at: Option<i64>) -> u64 {
+        let mut released = 0;
+        for (id, message) in &mut self.tables.messages {
+            let run_out = |until| run_out_at.is_none_or(|at| until <= at);
+            if message.lease_until.is_some_and(run_out) {
+                message.status = "queued".into();
+                message.lease_until = None;
+                self.held.remove(id);
+                released += 1;
+            }
+        }
+        released
+    }
+
+    /// The message of a claim that still holds it.
+    fn held(&mut self, claim: usize, job: &Job) -> Option<&mut Message> {
+        let holds = self.held.get(job.id.as_str()) == Some(&claim);
+        let message = self.tables.messages.get_mut(job.id.as_str());
+        message.filter(|_| holds)
+    }
+
+    /// It does not hold it any more.
+    fn let_go(&mut self, job: &Job) {
+        self.held.remove(job.id.as_str());
+        self.tables
+            .messages
+            .get_mut(job.id.as_str())
+            .unwrap()
+            .lease_until = None;
+    }
+
+    pub(crate) fn renewed(&mut self, claim: usize, job: &Job, answer: bool) {
+        let until = self.now + LEASE_MS;
+        let held = self.held(claim, job);
+        assert_eq!(answer, held.is_some());
+        if let Some(message) = held {
+            message.lease_until = Some(until);
+        }
+    }
+
+    pub(crate) fn finished(
+        &mut self,
+        claim: usize,
+        job: &Job,
+        error: Option<&str>,
+        answer: Option<&Finished>,
+    ) {
+        let now = self.now;
+        let held = self.held(claim, job);
+        assert_eq!(answer.is_some(), held.is_some());
+        let (Some(message), Some(answer)) = (held, answer) else {
+            return;
+        };
+        message.status = if error.is_some() { "dead" } else { "processed" }.into();
+        message.error = error.map(str::to_owned);
+        message.processed_at = Some(now);
+        self.let_go(job);
+        if let Some(error) = error {
+            let key = (job.id.to_string(), job.attempt);
+            self.tables.failed.insert(key, (now, error.to_owned()));
+        }
+        let user = job.user_id.to_string();
+        let inbox = self.tables.inboxes.get_mut(&user).unwrap();
+        inbox.last_seq += 1;
+        assert_eq!(answer.notification.seq.0, inbox.last_seq);
+        let notification = ((user, inbox.last_seq), (job.id.to_string(), now));
+        self.tables.notifications.extend([notification]);
+    }
+
+    pub(crate) fn failed(
+        &mut self,
+        claim: usize,
+        job: &Job,
+        pause: i64,
+        error: &str,
+        answer: bool,
+    ) {
+        let now = self.now;
+        let held = self.held(claim, job);
+        assert_eq!(answer, held.is_some());
+        let Some(message) = held else { return };
+        message.status = "queued".into();
+        message.run_at = now + pause;
+        message.failures += 1;
+        message.error = Some(error.into());
+        self.let_go(job);
+        let key = (job.id.to_string(), job.attempt);
+        self.tables.failed.insert(key, (now, error.into()));
+    }
+
+    pub(crate) fn cancelled(&mut self, user: &str, id: &str, answer: Moved) {
+        let now = self.now;
+        let own = self
+            .tables
+            .messages
+            .get_mut(id)
+            .filter(|message| message.user_id == user);
+        let Some(message) = moved(own, "queued", answer) else {
+            return;
+        };
+        message.status = "cancelled".into();
+        message.processed_at = Some(now);
+    }
+
+    pub(crate) fn retried(&mut self, id: &str, answer: Moved) {
+        let now = self.now;
+        let Some(message) = moved(self.tables.messages.get_mut(id), "dead", answer) else {
+            return;
+        };
+        message.status = "queued".into();
+        message.run_at = now;
+        message.failures = 0;
+        message.processed_at = None;
+    }
+
+    pub(crate) fn subscribed(&mut self, user: &str, client: &str) -> i64 {
+        let acked = self.tables.inboxes[user].acked_seq;
+        let key = (user.to_owned(), client.to_owned());
+        let cursor = self.tables.cursors.entry(key).or_insert((acked, self.now));
+        if self.now >= cursor.1 + JUST_USED {
+            cursor.1 = self.now;
+        }
+        cursor.0
+    }
+
+    pub(crate) fn went_to(&mut self, user: &str, client: &str, seq: i64) -> i64 {
+        let at = seq.clamp(0, self.tables.inboxes[user].last_seq);
+        let key = (user.to_owned(), client.to_owned());
+        self.tables.cursors.insert(key, (at, self.now));
+        at
+    }
+
+    pub(crate) fn acknowledged(&mut self, user: &str, client: Option<&str>, ack: &Ack) {
+        if ack.up_to <= 0 {
+            return;
+        }
+        let inbox = self.tables.inboxes.get_mut(user).unwrap();
+        let up_to = ack.up_to.min(inbox.last_seq);
+        let newly = (user.to_owned(), inbox.acked_seq + 1)..=(user.to_owned(), up_to);
+        if *newly.start() <= *newly.end() {
+            for (_, (message, _)) in self.tables.notifications.range(newly) {
+                if let Some(message) = self.tables.messages.get_mut(message) {
+                    message.delivered_at.get_or_insert(self.now);
+                }
+            }
+        }
+        inbox.acked_seq = inbox.acked_seq.max(up_to);
+        if let Some(client) = client {
+            let key = (user.to_owned(), client.to_owned());
+            let cursor = self.tables.cursors.entry(key).or_default();
+            *cursor = (cursor.0.max(up_to), self.now);
+        }
+    }
+
+    /// How many messages of a user have not ended.
+    pub(crate) fn open(&self, user: &str) -> usize {
+        let messages = self.tables.messages.values();
+        let open = |message: &&Message| {
+            message.user_id == user && ["queued", "processing"].contains(&message.status.as_str())
+        };
+        messages.filter(open).count()
+    }
+
+    /// When the first of the queued messages of a user is due.
+    pub(crate) fn due(&self, user: &str) -> Option<i64> {
+        let messages = self.tables.messages.values();
+        let queued = messages.filter(|m| m.user_id == user && m.status == "queued");
+        queued.map(|message| message.run_at).min()
+    }
+
+    /// When the first lease ends.
+    pub(crate) fn lease_ends(&self) -> Option<i64> {
+        let messages = self.tables.messages.values();
+        messages.filter_map(|message| message.lease_until).min()
+    }
+}
+
+/// The message, if it was moved as it had to be.
+fn moved<'a>(found: Option<&'a mut Message>, from: &str, answer: Moved) -> Option<&'a mut Message> {
+    match (found, answer) {
+        (None, Moved::Unknown) => None,
+        (Some(message), Moved::Done) if message.status == from => Some(message),
+        (Some(message), Moved::Not(status)) if message.status != from => {
+            assert_eq!(message.status, status.as_str());
+            None
+        }
+        (found, answer) => panic!("{found:?}: {answer:?}"),
+    }
+}

@@ -1,0 +1,123 @@
+//! What may happen, as it is drawn at random.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// How many users there are.
+pub(crate) const USERS: usize = 3;
+
+/// How long a lease lasts, in milliseconds.
+pub(crate) const LEASE_MS: i64 = 100;
+
+/// What may happen. Which of all messages or claims so far is meant, an index says.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// Sends that arrive together.
+    Send(Vec<Send>),
+    /// The delay of later messages, in milliseconds.
+    Delay(u64),
+    Claim {
+        limit: u32,
+    },
+    Renew {
+        claim: Index,
+    },
+    /// Ends that arrive together: of which claim, and whether it was processed.
+    Finish(Vec<(Index, bool)>),
+    /// An attempt fails and is to be repeated so many milliseconds later.
+    Fail {
+        claim: Index,
+        pause: i64,
+    },
+    Cancel {
+        user: usize,
+        message: Index,
+    },
+    /// An administrator retries a dead message.
+    Retry {
+        message: Index,
+    },
+    Pause,
+    Resume,
+    /// A session that is kept subscribes: its client id gets a cursor.
+    Subscribe {
+        user: usize,
+        client: usize,
+    },
+    /// A SUBSCRIBE with `after`.
+    GoTo {
+        user: usize,
+        client: usize,
+        seq: i64,
+    },
+    /// Acknowledgements of kept sessions, and, without a client id, of clean ones or over HTTP.
+    Acknowledge(Vec<Ack>),
+    /// Time passes, in milliseconds.
+    Pass(i64),
+    /// The process dies, and another opens what it left.
+    Crash {
+        release: bool,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Send {
+    pub(crate) user: usize,
+    pub(crate) body: String,
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Ack {
+    pub(crate) user: usize,
+    pub(crate) client: Option<usize>,
+    pub(crate) up_to: i64,
+}
+
+impl Step {
+    /// Any of them, those that move messages on more often than others.
+    pub(crate) fn any() -> impl Strategy<Value = Self> {
+        let user = || 0..USERS;
+        let client = || 0..2_usize;
+        prop_oneof![
+            8 => prop::collection::vec(Send::any(), 1..5).prop_map(Self::Send),
+            1 => prop_oneof![Just(0), Just(0), 1..200_u64].prop_map(Self::Delay),
+            8 => (0..6_u32).prop_map(|limit| Self::Claim { limit }),
+            2 => any::<Index>().prop_map(|claim| Self::Renew { claim }),
+            8 => prop::collection::vec(any::<(Index, bool)>(), 1..4).prop_map(Self::Finish),
+            3 => (any::<Index>(), 0..300_i64).prop_map(|(claim, pause)| Self::Fail { claim, pause }),
+            2 => (user(), any::<Index>()).prop_map(|(user, message)| Self::Cancel { user, message }),
+            2 => any::<Index>().prop_map(|message| Self::Retry { message }),
+            1 => Just(Self::Pause),
+            2 => Just(Self::Resume),
+            2 => (user(), client()).prop_map(|(user, client)| Self::Subscribe { user, client }),
+            1 => (user(), client(), -1..12_i64)
+                .prop_map(|(user, client, seq)| Self::GoTo { user, client, seq }),
+            4 => prop::collection::vec(Ack::any(), 1..4).prop_map(Self::Acknowledge),
+            4 => prop_oneof![3 => 0..LEASE_MS * 2, 1 => Just(86_400_000)].prop_map(Self::Pass),
+            1 => any::<bool>().prop_map(|release| Self::Crash { release }),
+        ]
+    }
+}
+
+impl Send {
+    fn any() -> impl Strategy<Value = Self> {
+        let key = prop::option::of(0..3_u8);
+        (0..USERS, 0..2_u8, key).prop_map(|(user, body, key)| Self {
+            user,
+            body: format!("body {body}"),
+            key: key.map(|key| format!("key {key}")),
+        })
+    }
+}
+
+impl Ack {
+    fn any() -> impl Strategy<Value = Self> {
+        let client = prop::option::of(0..2_usize);
+        (0..USERS, client, -1..12_i64).prop_map(|(user, client, up_to)| Self {
+            user,
+            client,
+            up_to,
+        })
+    }
+}

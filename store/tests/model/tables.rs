@@ -1,0 +1,128 @@
+//! What the database holds, read beside the store. The model holds the same.
+
+use std::collections::BTreeMap;
+
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row as _};
+
+/// The rows of all tables that the steps change, by their keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tables {
+    /// By id.
+    pub(crate) messages: BTreeMap<String, Message>,
+    /// When an attempt failed and why, by message and attempt.
+    pub(crate) failed: BTreeMap<(String, i64), (i64, String)>,
+    /// By user.
+    pub(crate) inboxes: BTreeMap<String, Inbox>,
+    /// The message of each notification and when it was made, by user and number.
+    pub(crate) notifications: BTreeMap<(String, i64), (String, i64)>,
+    /// Where each is and when it was last used, by user and client id.
+    pub(crate) cursors: BTreeMap<(String, String), (i64, i64)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) user_id: String,
+    pub(crate) body: String,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) status: String,
+    pub(crate) error: Option<String>,
+    pub(crate) attempts: i64,
+    pub(crate) failures: i64,
+    pub(crate) run_at: i64,
+    pub(crate) lease_until: Option<i64>,
+    pub(crate) processed_at: Option<i64>,
+    pub(crate) delivered_at: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Inbox {
+    pub(crate) last_seq: i64,
+    pub(crate) acked_seq: i64,
+}
+
+impl Tables {
+    pub(crate) async fn read(conn: &mut SqliteConnection) -> Self {
+        Self {
+            messages: rows(conn, "SELECT * FROM messages", |row| {
+                (row.get("id"), message(row))
+            })
+            .await,
+            failed: pairs(
+                conn,
+                "SELECT message_id, attempt, failed_at, error FROM failed_attempts",
+            )
+            .await,
+            inboxes: rows(conn, "SELECT id, last_seq, acked_seq FROM users", |row| {
+                (row.get("id"), inbox(row))
+            })
+            .await,
+            notifications: pairs(
+                conn,
+                "SELECT user_id, seq, message_id, created_at FROM notifications",
+            )
+            .await,
+            cursors: pairs(
+                conn,
+                "SELECT user_id, client_id, seq, updated_at FROM cursors",
+            )
+            .await,
+        }
+    }
+}
+
+fn message(row: &SqliteRow) -> Message {
+    Message {
+        user_id: row.get("user_id"),
+        body: row.get("body"),
+        idempotency_key: row.get("idempotency_key"),
+        status: row.get("status"),
+        error: row.get("error"),
+        attempts: row.get("attempts"),
+        failures: row.get("failures"),
+        run_at: row.get("run_at"),
+        lease_until: row.get("lease_until"),
+        processed_at: row.get("processed_at"),
+        delivered_at: row.get("delivered_at"),
+    }
+}
+
+fn inbox(row: &SqliteRow) -> Inbox {
+    Inbox {
+        last_seq: row.get("last_seq"),
+        acked_seq: row.get("acked_seq"),
+    }
+}
+
+/// How many messages of each user have not ended and when the user's turn is, as the lanes say.
+pub(crate) async fn lanes(conn: &mut SqliteConnection) -> BTreeMap<String, (i64, Option<i64>)> {
+    rows(conn, "SELECT user_id, open, turn_at FROM lanes", |row| {
+        (row.get(0), (row.get(1), row.get(2)))
+    })
+    .await
+}
+
+/// Rows of a key of two columns and two others.
+async fn pairs<A, B, C, D>(
+    conn: &mut SqliteConnection,
+    sql: &'static str,
+) -> BTreeMap<(A, B), (C, D)>
+where
+    (A, B): Ord,
+    (A, B, C, D): for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+{
+    let rows: Vec<(A, B, C, D)> = sqlx::query_as(sql).fetch_all(conn).await.unwrap();
+    rows.into_iter()
+        .map(|(a, b, c, d)| ((a, b), (c, d)))
+        .collect()
+}
+
+async fn rows<K: Ord, V>(
+    conn: &mut SqliteConnection,
+    sql: &'static str,
+    read: impl Fn(&SqliteRow) -> (K, V),
+) -> BTreeMap<K, V> {
+    let rows = sqlx::query(sql).fetch_all(conn).await.unwrap();
+    rows.iter().map(read).collect()
+}

@@ -1,0 +1,336 @@
+//! The store and the model, side by side.
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use herald_acl::Role;
+use herald_store::{
+    Acknowledged, CreateUser, Delay, Job, MessageId, Outcome, Seq, Store, StoreOptions, Timestamp,
+    UserId,
+};
+use proptest::sample::Index;
+use sqlx::{Connection as _, SqliteConnection};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use crate::model::{MAX_OPEN, Model};
+use crate::steps::{Ack, LEASE_MS, Send, Step, USERS};
+use crate::tables::{self, Tables};
+
+const LEASE: Duration = Duration::from_millis(LEASE_MS as u64);
+
+/// Both, and what came of the steps so far.
+pub(crate) struct World {
+    model: Model,
+    store: Store,
+    /// Looks at the tables beside the store.
+    conn: SqliteConnection,
+    dir: TempDir,
+    users: Vec<UserId>,
+    messages: Vec<MessageId>,
+    claims: Vec<Job>,
+}
+
+async fn open(dir: &Path) -> (Store, SqliteConnection) {
+    let file = dir.join("herald.db");
+    let mut options = StoreOptions::sqlite(&file);
+    options.waiting_messages = MAX_OPEN as u32;
+    options.readers = 1;
+    let store = Store::open(options).await.unwrap();
+    let url = format!("sqlite://{}", file.display());
+    (store, SqliteConnection::connect(&url).await.unwrap())
+}
+
+/// A database with the users, who would take most of the time if each run made its own.
+struct Template {
+    file: Vec<u8>,
+    users: Vec<UserId>,
+}
+
+static TEMPLATE: OnceCell<Template> = OnceCell::const_new();
+
+async fn template() -> Template {
+    let dir = TempDir::new().unwrap();
+    let (store, conn) = open(dir.path()).await;
+    conn.close().await.unwrap();
+    let mut users = vec![];
+    for number in 0..USERS {
+        let name = format!("user{number}").parse().unwrap();
+        let now = Timestamp::from_millis(0);
+        let created = store.create_user(&name, Role::User, "", now).await;
+        match created.unwrap() {
+            CreateUser::Created(user) => users.push(user.id),
+            CreateUser::Taken => panic!("{name} is taken"),
+        }
+    }
+    let delay = Delay::Fixed { ms: 0 };
+    store.set_delay(delay, false).await.unwrap();
+    store.close().await;
+    let file = std::fs::read(dir.path().join("herald.db")).unwrap();
+    Template { file, users }
+}
+
+fn client(number: usize) -> String {
+    format!("client {number}")
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let Template { file, users } = TEMPLATE.get_or_init(template).await;
+        let dir = TempDir::new().unwrap();
+        std::fs::write(dir.path().join("herald.db"), file).unwrap();
+        let (store, conn) = open(dir.path()).await;
+        let ids: Vec<_> = users.iter().map(UserId::to_string).collect();
+        Self {
+            model: Model::new(&ids),
+            store,
+            conn,
+            dir,
+            users: users.clone(),
+            messages: vec![],
+            claims: vec![],
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.model.now)
+    }
+
+    fn claim(&self, index: Index) -> Option<(usize, Job)> {
+        let numbered: Vec<_> = self.claims.iter().cloned().enumerate().collect();
+        (!numbered.is_empty()).then(|| index.get(&numbered).clone())
+    }
+
+    fn message(&self, index: Index) -> Option<MessageId> {
+        (!self.messages.is_empty()).then(|| index.get(&self.messages).clone())
+    }
+
+    /// Takes a step, and lets the model do the same.
+    pub(crate) async fn take(&mut self, step: Step) {
+        let now = self.now();
+        match step {
+            Step::Send(sends) => self.send(sends).await,
+            Step::Delay(ms) => {
+                let delay = Delay::Fixed { ms };
+                self.store.set_delay(delay, false).await.unwrap();
+                self.model.delay = ms as i64;
+            }
+            Step::Claim { limit } => drop(self.take_jobs(limit).await),
+            Step::Renew { claim } => {
+                let Some((number, job)) = self.claim(claim) else {
+                    return;
+                };
+                let renewed = self.store.renew(&job, LEASE, now).await.unwrap();
+                self.model.renewed(number, &job, renewed);
+            }
+            Step::Finish(ends) => {
+                let jobs = ends.iter().filter_map(|(claim, processed)| {
+                    let (number, job) = self.claim(*claim)?;
+                    Some((number, job, *processed))
+                });
+                let jobs = jobs.collect();
+                self.finish(jobs).await;
+            }
+            Step::Fail { claim, pause } => {
+                let Some((number, job)) = self.claim(claim) else {
+                    return;
+                };
+                let run_at = Timestamp::from_millis(self.model.now + pause);
+                let failed = self.store.retry_later(&job, "failed".into(), run_at, now);
+                let failed = failed.await.unwrap();
+                self.model.failed(number, &job, pause, "failed", failed);
+            }
+            Step::Cancel { user, message } => {
+                let (user, Some(id)) = (&self.users[user], self.message(message)) else {
+                    return;
+                };
+                let moved = self.store.cancel(user, &id, now).await.unwrap();
+                self.model.cancelled(user.as_str(), id.as_str(), moved);
+            }
+            Step::Retry { message } => {
+                let Some(id) = self.message(message) else {
+                    return;
+                };
+                let moved = self.store.retry(&id, now).await.unwrap();
+                self.model.retried(id.as_str(), moved);
+            }
+            Step::Pause => {
+                self.store.pause().await.unwrap();
+                self.model.paused = true;
+            }
+            Step::Resume => self.resume().await,
+            Step::Subscribe {
+                user,
+                client: number,
+            } => {
+                let (user, client) = (&self.users[user], client(number).into());
+                let cursor = self.store.cursor(user, &client, Seq::NONE, now);
+                let cursor = cursor.await.unwrap();
+                assert_eq!(
+                    cursor.acked.0,
+                    self.model.subscribed(user.as_str(), &client)
+                );
+            }
+            Step::GoTo {
+                user,
+                client: number,
+                seq,
+            } => {
+                let (user, client) = (&self.users[user], client(number).into());
+                let cursor = self.store.set_cursor(user, &client, Seq(seq), now);
+                let cursor = cursor.await.unwrap();
+                assert_eq!(
+                    cursor.acked.0,
+                    self.model.went_to(user.as_str(), &client, seq)
+                );
+            }
+            Step::Acknowledge(acks) => self.acknowledge(acks).await,
+            Step::Pass(ms) => self.model.now += ms,
+            Step::Crash { release } => self.crash(release).await,
+        }
+    }
+
+    async fn send(&mut self, sends: Vec<Send>) {
+        let now = self.now();
+        let accepts = sends.iter().map(|send| {
+            let user = &self.users[send.user];
+            self.store
+                .accept(user, send.body.clone(), send.key.clone(), now)
+        });
+        for (send, answer) in sends.iter().zip(join_all(accepts).await) {
+            let answer = answer.unwrap();
+            if let herald_store::Accepted::New(message) = &answer {
+                self.messages.push(message.id.clone());
+            }
+            self.model
+                .sent(self.users[send.user].as_str(), send, &answer);
+        }
+    }
+
+    /// Claims, and answers the claims with their numbers.
+    async fn take_jobs(&mut self, limit: u32) -> Vec<(usize, Job)> {
+        let jobs = self.store.claim(limit, LEASE, self.now()).await.unwrap();
+        let first = self.claims.len();
+        self.model.claimed(limit, first, &jobs);
+        self.claims.extend(jobs.iter().cloned());
+        (first..).zip(jobs).collect()
+    }
+
+    async fn finish(&mut self, ends: Vec<(usize, Job, bool)>) {
+        let now = self.now();
+        let error = |processed: bool| (!processed).then_some("dead");
+        let finishes = ends.iter().map(|(_, job, processed)| {
+            let outcome = match error(*processed) {
+                None => Outcome::Processed {
+                    result: "done".into(),
+                },
+                Some(error) => Outcome::Dead {
+                    error: error.into(),
+                },
+            };
+            self.store.finish(job, outcome, now)
+        });
+        for ((number, job, processed), answer) in ends.iter().zip(join_all(finishes).await) {
+            let answer = answer.unwrap();
+            self.model
+                .finished(*number, job, error(*processed), answer.as_ref());
+        }
+    }
+
+    async fn acknowledge(&mut self, acks: Vec<Ack>) {
+        let batch: Vec<_> = acks
+            .iter()
+            .map(|ack| Acknowledged {
+                user: self.users[ack.user].clone(),
+                client_id: ack.client.map(|number| client(number).into()),
+                up_to: Seq(ack.up_to),
+            })
+            .collect();
+        self.store.acknowledge(&batch, self.now()).await.unwrap();
+        for ack in &acks {
+            let client = ack.client.map(client);
+            let user = self.users[ack.user].as_str();
+            self.model.acknowledged(user, client.as_deref(), ack);
+        }
+    }
+
+    async fn resume(&mut self) {
+        self.store.resume().await.unwrap();
+        self.model.paused = false;
+    }
+
+    /// The files as they are go on elsewhere: what a process leaves that is killed.
+    async fn crash(&mut self, release: bool) {
+        let dir = TempDir::new().unwrap();
+        for file in std::fs::read_dir(self.dir.path()).unwrap() {
+            let file = file.unwrap();
+            // The one beside the log is rebuilt from it.
+            if !file.file_name().to_string_lossy().ends_with("-shm") {
+                std::fs::copy(file.path(), dir.path().join(file.file_name())).unwrap();
+            }
+        }
+        let (store, conn) = open(dir.path()).await;
+        std::mem::replace(&mut self.store, store).close().await;
+        self.conn = conn;
+        self.dir = dir;
+        if release {
+            let released = self.store.release_all().await.unwrap();
+            assert_eq!(released, self.model.release(None));
+        }
+    }
+
+    /// What the store holds is what the model holds.
+    pub(crate) async fn compare(&mut self) {
+        assert_eq!(Tables::read(&mut self.conn).await, self.model.tables);
+        let lanes = tables::lanes(&mut self.conn).await;
+        let mut due = self.model.lease_ends();
+        for user in self.users.iter().map(UserId::as_str) {
+            let (open, turn_at) = lanes.get(user).copied().unwrap_or_default();
+            assert_eq!(open, self.model.open(user) as i64);
+            let Some(user_due) = self.model.due(user) else {
+                continue;
+            };
+            let turn_at = turn_at.expect("who has queued messages gets a turn");
+            assert!(
+                turn_at <= user_due.max(self.model.now),
+                "the turn is too late"
+            );
+            if !self.model.paused {
+                due = Some(due.map_or(user_due, |due| due.min(user_due)));
+            }
+        }
+        let next = self.store.next_due().await.unwrap();
+        if let Some(due) = due {
+            let next = next.expect("something will be due");
+            assert!(
+                next.as_millis() <= due.max(self.model.now),
+                "the worker oversleeps"
+            );
+        }
+    }
+
+    /// Works until nothing is left to do.
+    pub(crate) async fn drain(&mut self) {
+        self.resume().await;
+        // Each turn takes a message or corrects a lane.
+        for _ in 0..2 * self.messages.len() + USERS + 1 {
+            let Some(due) = self.store.next_due().await.unwrap() else {
+                break;
+            };
+            self.model.now = self.model.now.max(due.as_millis());
+            let jobs = self.take_jobs(2).await;
+            let ends = jobs.into_iter().map(|(number, job)| (number, job, true));
+            self.finish(ends.collect()).await;
+            self.compare().await;
+        }
+        assert_eq!(self.store.next_due().await.unwrap(), None);
+        for user in &self.users {
+            assert_eq!(self.model.open(user.as_str()), 0);
+        }
+    }
+
+    pub(crate) async fn end(self) {
+        self.store.close().await;
+    }
+}
