@@ -235,7 +235,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
         let location = Location::parse(options.url).unwrap();
-        let mut conn = location.prepare().await.unwrap();
+        let (mut conn, _) = location.prepare().await.unwrap();
         for rows in [1, 64] {
             for sql in [
                 delivered(rows),

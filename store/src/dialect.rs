@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyConnection, ConnectOptions, Executor};
+use sqlx::{AnyConnection, ConnectOptions, Connection, Executor, SqliteConnection};
 use tokio::time::Instant;
 
 use crate::StoreError;
@@ -28,6 +30,11 @@ const LOG_RETRY: Duration = Duration::from_millis(20);
 
 /// Settings of the connections that read.
 const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON";
+
+/// How much the check of a file in use does before it rests, in steps of SQLite (cells and instructions), and for how long
+/// at most.
+const STEPS_BEFORE_REST: i32 = 5_000;
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// Gives every queued message a wait of `$1` to `$1 + $2 - 1` ms, counted from its acceptance.
 pub(crate) const RESCHEDULE_QUEUED: &str = "UPDATE messages
@@ -128,6 +135,38 @@ pub(crate) async fn find_damage(conn: &mut AnyConnection) -> Result<Option<Strin
     Ok((found != "ok").then_some(found))
 }
 
+/// As [`find_damage`], for a file that is in use, on a connection of its own: rests as long as it works. Fails early once
+/// it is to `stop`.
+pub(crate) async fn find_damage_gently(
+    url: &str,
+    stop: Arc<AtomicBool>,
+) -> Result<Option<String>, sqlx::Error> {
+    let url = sqlx::any::AnyConnectOptions::from_str(url)?.database_url;
+    let options = SqliteConnectOptions::from_url(&url)?;
+    let mut conn = SqliteConnection::connect_with(&options).await?;
+    conn.execute(READER_PRAGMAS).await?;
+    let mut worked = std::time::Instant::now();
+    // Called by a thread that does nothing but this check.
+    let go_on = move || {
+        std::thread::sleep(worked.elapsed().min(LONGEST_REST));
+        worked = std::time::Instant::now();
+        !stop.load(Ordering::Relaxed)
+    };
+    conn.lock_handle()
+        .await?
+        .set_progress_handler(STEPS_BEFORE_REST, go_on);
+    let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(&mut conn)
+        .await?;
+    conn.close().await?;
+    Ok((found != "ok").then_some(found))
+}
+
+/// Whether `error` says that the database is damaged.
+pub(crate) fn says_damaged(error: &sqlx::Error) -> bool {
+    matches!(fault(error), Some(Fault::Corrupt | Fault::NotADatabase))
+}
+
 /// Writes nothing, but fails where a write would. A file that may only be read opens without an
 /// error, and BEGIN IMMEDIATE finds nothing wrong with it.
 pub(crate) async fn try_to_write(conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
@@ -188,7 +227,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
         let conn = Location::parse(options.url).unwrap().prepare().await;
-        (dir, conn.unwrap())
+        (dir, conn.unwrap().0)
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@ mod error;
 mod finish;
 mod ids;
 mod inbox;
+mod integrity;
 mod lanes;
 mod messages;
 mod migrations;

@@ -9,7 +9,11 @@ use sqlx::migrate::MigrateError;
 use sqlx::{AnyConnection, AnyPool, Connection};
 
 use crate::dialect::{self, Fault};
+use crate::integrity::Check;
 use crate::{StoreError, migrations};
+
+/// A file of up to so many bytes is checked before it is used. That takes about a tenth of a second.
+const CHECKED_FIRST: u64 = 64 * 1024 * 1024;
 
 /// How long a read waits for a free connection.
 const READER_WAIT: Duration = Duration::from_secs(5);
@@ -28,23 +32,53 @@ impl Location {
         Ok(Self { url, file })
     }
 
-    /// Connects the writer, after checking the file and bringing its tables to this version. The
-    /// file is made if it does not exist.
-    pub(crate) async fn prepare(&self) -> Result<AnyConnection, StoreError> {
+    /// Its address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its file.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Whether the file is so large that it is checked while it is used. One that cannot be looked at is not.
+    async fn is_large(&self) -> bool {
+        let found = tokio::fs::metadata(&self.file).await;
+        found.is_ok_and(|file| file.len() > CHECKED_FIRST)
+    }
+
+    /// Connects the writer and starts the check of a large file, after bringing the tables to this version, and before that checking the file
+    /// if that is not large. It is made if it does not exist.
+    pub(crate) async fn prepare(&self) -> Result<(AnyConnection, Check), StoreError> {
         create(&self.file).await?;
         let mut conn = self.connect_writer().await?;
-        let damage = dialect::find_damage(&mut conn).await;
-        if let Some(reason) = damage.map_err(|error| self.explain(error))? {
-            return Err(StoreError::Corrupt {
-                path: self.file.clone(),
-                reason,
-            });
+        let is_large = self.is_large().await;
+        if !is_large {
+            self.check(&mut conn).await?;
         }
         let migrated = migrations::run(&mut conn).await;
         migrated.map_err(|error| self.explain_migration(error))?;
         let writable = dialect::try_to_write(&mut conn).await;
         writable.map_err(|error| self.explain(error))?;
-        Ok(conn)
+        let check = if is_large {
+            Check::start(self.clone())
+        } else {
+            Check::done()
+        };
+        Ok((conn, check))
+    }
+
+    /// Reads all of the file.
+    async fn check(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        let damage = dialect::find_damage(conn).await;
+        match damage.map_err(|error| self.explain(error))? {
+            None => Ok(()),
+            Some(reason) => Err(StoreError::Corrupt {
+                path: self.file.clone(),
+                reason,
+            }),
+        }
     }
 
     /// Connects the writer.

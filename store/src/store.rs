@@ -7,6 +7,7 @@ use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::Notify;
 
 use crate::StoreError;
+use crate::integrity::Check;
 use crate::open::Location;
 use crate::token_reader::TokenReader;
 use crate::writer::{Operation, Writer};
@@ -53,6 +54,7 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
+    check: Check,
     writer: Writer,
     readers: AnyPool,
     tokens: TokenReader,
@@ -63,8 +65,8 @@ struct Inner {
 
 impl Store {
     /// Opens the database, checks that it is whole, and brings its tables to this version. Makes
-    /// the file, but not its directory, if it does not exist. Reads the whole file, so a large
-    /// database takes a while. Another process may have the same database open.
+    /// the file, but not its directory, if it does not exist. A file of more than 64 MiB is checked while it is used,
+    /// and [`ping`](Self::ping) tells of its damage. Another process may have the same database open.
     ///
     /// # Errors
     ///
@@ -73,11 +75,12 @@ impl Store {
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let waiting_messages = options.waiting_messages;
         let location = Location::parse(options.url)?;
-        let conn = location.prepare().await?;
+        let (conn, check) = location.prepare().await?;
         let readers = location.connect_readers(options.readers).await?;
         let queued = Arc::new(Notify::new());
         let writer = Writer::start(location, conn, Arc::clone(&queued));
         let inner = Inner {
+            check,
             writer,
             tokens: TokenReader::start(readers.clone()),
             readers,
@@ -92,6 +95,7 @@ impl Store {
     /// Finishes the writes that are under way, then closes the database, for all clones. What is
     /// asked of it later fails with [`StoreError::Closed`].
     pub async fn close(&self) {
+        self.inner.check.close().await;
         self.inner.writer.close().await;
         self.inner.tokens.close().await;
         self.inner.readers.close().await;
@@ -102,8 +106,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// A [`StoreError`] that says why not.
+    /// A [`StoreError`] that says why not; [`StoreError::Corrupt`] once a large file was found to be damaged.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if let Some(damage) = self.inner.check.damage() {
+            return Err(damage);
+        }
         sqlx::query("SELECT 1").execute(self.readers()).await?;
         self.write(Ping).await
     }

@@ -2,9 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::common::{at, notify, user};
 use herald_store::{Store, StoreError, StoreOptions};
+use tokio::time::timeout;
+
+/// How long anything may take.
+const LIMIT: Duration = Duration::from_secs(10);
 
 async fn refused(file: &Path) -> StoreError {
     let opened = Store::open(StoreOptions::sqlite(file)).await;
@@ -131,6 +136,74 @@ async fn a_damaged_page_is_found_wherever_it_is() {
     fs::write(db.file(), &whole).unwrap();
     let store = db.open_again().await;
     assert_eq!(store.position(&ann.id).await.unwrap().last.0, 50);
+}
+
+/// Larger than what is checked before it is used.
+const LARGE: u64 = 65 * 1024 * 1024;
+
+/// What `ping` says of a database that was found to be damaged in the end.
+async fn found_damaged(store: &Store) -> StoreError {
+    let pings = async {
+        loop {
+            if let Err(error @ StoreError::Corrupt { .. }) = store.ping().await {
+                return error;
+            }
+        }
+    };
+    timeout(LIMIT, pings).await.expect("it is found in time")
+}
+
+#[tokio::test]
+async fn a_damaged_page_of_a_large_database_is_found_while_it_is_used() {
+    const PAGE: usize = 4096;
+    let db = crate::common::Db::new().await;
+    let ann = user(&db.store, "ann").await;
+    notify(&db.store, &ann.id, 50).await;
+    db.store.close().await;
+    let whole = fs::read(db.file()).unwrap();
+    let mut opened = 0;
+    for (page, with) in (1..whole.len() / PAGE).flat_map(|page| [(page, 0xff), (page, 0)]) {
+        let mut damaged = whole.clone();
+        damaged[page * PAGE..(page + 1) * PAGE].fill(with);
+        fs::write(db.file(), damaged).unwrap();
+        enlarge(&db.file());
+        let error = match Store::open(StoreOptions::sqlite(&db.file())).await {
+            Ok(store) => {
+                opened += 1;
+                let error = found_damaged(&store).await;
+                store.close().await;
+                error
+            }
+            // What a start reads at once.
+            Err(error) => error,
+        };
+        assert!(
+            matches!(error, StoreError::Corrupt { .. } | StoreError::Database(_)),
+            "page {page}: {error:?}"
+        );
+    }
+    assert!(opened > 5, "{opened} were opened");
+}
+
+#[tokio::test]
+async fn a_large_database_that_is_whole_is_used_and_closed_during_its_check() {
+    let db = crate::common::Db::new().await;
+    let ann = user(&db.store, "ann").await;
+    notify(&db.store, &ann.id, 5).await;
+    db.store.close().await;
+    for _ in 0..5 {
+        enlarge(&db.file());
+        let store = db.open_again().await;
+        notify(&store, &ann.id, 1).await;
+        store.ping().await.unwrap();
+        store.close().await;
+    }
+}
+
+/// Adds nothing that the database uses.
+fn enlarge(file: &Path) {
+    let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(LARGE).unwrap();
 }
 
 #[tokio::test]

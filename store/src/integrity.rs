@@ -1,0 +1,92 @@
+//! Whether a large database file is whole. To read all of it takes too long for a start, so it is read while it is used.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::task::JoinHandle;
+
+use crate::open::Location;
+use crate::{StoreError, dialect};
+
+/// A check under way, or what came of it.
+#[derive(Debug)]
+pub(crate) struct Check {
+    shared: Arc<Shared>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The first damage that was found, and of which file.
+    damage: OnceLock<(PathBuf, String)>,
+    /// The check is to end.
+    stop: Arc<AtomicBool>,
+}
+
+impl Check {
+    /// Of a file that was checked before.
+    pub(crate) fn done() -> Self {
+        Self {
+            shared: Arc::default(),
+            task: Mutex::default(),
+        }
+    }
+
+    /// Starts the check of the database at `location`.
+    pub(crate) fn start(location: Location) -> Self {
+        let shared = Arc::<Shared>::default();
+        let task = tokio::spawn(check(location, Arc::clone(&shared)));
+        Self {
+            shared,
+            task: Mutex::new(Some(task)),
+        }
+    }
+
+    /// The damage, if there is any as far as is known.
+    pub(crate) fn damage(&self) -> Option<StoreError> {
+        let (path, reason) = self.shared.damage.get()?.clone();
+        Some(StoreError::Corrupt { path, reason })
+    }
+
+    /// Ends the check and waits for that. Only the first call waits.
+    pub(crate) async fn close(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let task = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the check of the database crashed");
+        }
+    }
+}
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn check(location: Location, shared: Arc<Shared>) {
+    let stop = Arc::clone(&shared.stop);
+    let reason = match dialect::find_damage_gently(location.url(), stop).await {
+        Ok(Some(reason)) => reason,
+        Err(error) if dialect::says_damaged(&error) => dialect::reason(&error),
+        Ok(None) => return tracing::debug!("the database is whole"),
+        Err(_) if shared.stop.load(Ordering::Relaxed) => return,
+        Err(error) => {
+            return tracing::warn!(%error, "the database could not be checked for damage; the next start tries again");
+        }
+    };
+    tracing::error!(
+        file = %location.file().display(),
+        reason,
+        "the database is damaged: stop the server, keep a copy of the file, and restore a backup; it answers as not \
+         ready until then"
+    );
+    let _ = shared.damage.set((location.file().to_owned(), reason));
+}
