@@ -55,8 +55,9 @@ impl Batch {
     }
 
     fn kind<O: Operation>(&mut self) -> &mut Kind<O> {
-        let same = |group: &Box<dyn Group>| (group.as_ref() as &dyn Any).is::<Kind<O>>();
-        let index = self.kinds.iter().position(same).unwrap_or_else(|| {
+        let mut kinds = self.kinds.iter().map(|kind| kind.as_ref() as &dyn Any);
+        let same = kinds.position(|kind| kind.is::<Kind<O>>());
+        let index = same.unwrap_or_else(|| {
             self.kinds.push(Box::new(Kind::<O>(vec![])));
             self.kinds.len() - 1
         });

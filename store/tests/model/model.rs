@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use herald_store::{Accepted, Finished, Job, Moved};
+use herald_store::{Accepted, Finished, Job, Moved, Pruned};
 
 use crate::steps::{Ack, LEASE_MS, Send};
 use crate::tables::{Inbox, Message, Tables};
@@ -82,7 +82,8 @@ impl Model {
     /// Claim number `first` and those after it.
     pub(crate) fn claimed(&mut self, limit: u32, first: usize, jobs: &[Job]) {
         self.release(Some(self.now));
-        assert!(jobs.len() <= limit as usize && !(self.paused && !jobs.is_empty()));
+        assert!(jobs.len() <= limit as usize);
+        assert!(!self.paused || jobs.is_empty());
         let mut order = vec![];
         for (number, job) in (first..).zip(jobs) {
             let message = self.tables.messages.get_mut(job.id.as_str()).unwrap();
@@ -266,6 +267,29 @@ impl Model {
             let key = (user.to_owned(), client.to_owned());
             let cursor = self.tables.cursors.entry(key).or_default();
             *cursor = (cursor.0.max(up_to), self.now);
+        }
+    }
+
+    pub(crate) fn pruned(&mut self, before: i64) -> Pruned {
+        let old = |at: i64| at < before;
+        let Tables {
+            messages,
+            failed,
+            notifications,
+            cursors,
+            ..
+        } = &mut self.tables;
+        let counts = [messages.len(), notifications.len(), cursors.len()];
+        messages.retain(|_, message| !message.processed_at.is_some_and(old));
+        failed.retain(|(message, _), _| messages.contains_key(message));
+        notifications.retain(|_, (_, made_at)| !old(*made_at));
+        cursors.retain(|_, (_, used_at)| !old(*used_at));
+        let left = [messages.len(), notifications.len(), cursors.len()];
+        let gone = |table: usize| (counts[table] - left[table]) as u64;
+        Pruned {
+            messages: gone(0),
+            notifications: gone(1),
+            cursors: gone(2),
         }
     }
 

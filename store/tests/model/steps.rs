@@ -54,6 +54,8 @@ pub(crate) enum Step {
     Acknowledge(Vec<Ack>),
     /// Time passes, in milliseconds.
     Pass(i64),
+    /// What is older than so many milliseconds is pruned.
+    Prune(i64),
     /// The process dies, and another opens what it left.
     Crash {
         release: bool,
@@ -95,6 +97,7 @@ impl Step {
                 .prop_map(|(user, client, seq)| Self::GoTo { user, client, seq }),
             4 => prop::collection::vec(Ack::any(), 1..4).prop_map(Self::Acknowledge),
             4 => prop_oneof![3 => 0..LEASE_MS * 2, 1 => Just(86_400_000)].prop_map(Self::Pass),
+            2 => prop_oneof![0..100_i64, Just(80_000_000)].prop_map(Self::Prune),
             1 => any::<bool>().prop_map(|release| Self::Crash { release }),
         ]
     }

@@ -187,6 +187,11 @@ impl World {
             }
             Step::Acknowledge(acks) => self.acknowledge(acks).await,
             Step::Pass(ms) => self.model.now += ms,
+            Step::Prune(age) => {
+                let before = self.model.now - age;
+                let pruned = self.store.prune(Timestamp::from_millis(before)).await;
+                assert_eq!(pruned.unwrap(), self.model.pruned(before));
+            }
             Step::Crash { release } => self.crash(release).await,
         }
     }

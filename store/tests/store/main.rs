@@ -9,6 +9,7 @@ mod common;
 mod durability;
 mod inbox;
 mod opening;
+mod prune;
 mod queue;
 mod retained;
 mod rights;

@@ -1,0 +1,344 @@
+//! Forgetting what is old, in steps that no other write has to wait for.
+//!
+//! What is to go is found by the connections that read. The writer is only handed keys, so many at a time as it deletes in
+//! some milliseconds.
+
+use std::time::{Duration, Instant};
+
+use sqlx::AnyConnection;
+
+use crate::writer::Operation;
+use crate::{Status, Store, StoreError, Timestamp, bulk};
+
+/// Messages that ended with this status before `$1`, the oldest first.
+const ENDED: &str = "SELECT id FROM messages WHERE status = $2 AND processed_at < $1
+    ORDER BY processed_at, id LIMIT $3";
+
+/// The next users after `$1`, each with when the first notification in the inbox was made.
+const INBOXES: &str = "SELECT u.id, (
+        SELECT n.created_at FROM notifications n WHERE n.user_id = u.id ORDER BY n.seq LIMIT 1) AS first_at
+    FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2";
+
+/// The first notifications of the user `$1`.
+const FIRST: &str =
+    "SELECT seq, created_at FROM notifications WHERE user_id = $1 ORDER BY seq LIMIT $2";
+
+/// Cursors that were last used before `$1`.
+const UNUSED: &str = "SELECT user_id, client_id FROM cursors WHERE updated_at < $1
+    ORDER BY updated_at LIMIT $2";
+
+/// How many users are looked at in one read.
+const USERS: i64 = 1000;
+
+/// For how many times as long as it worked, the pruner rests.
+const REST: u32 = 4;
+
+/// What [`Store::prune`] deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Messages that had ended.
+    pub messages: u64,
+    /// Notifications.
+    pub notifications: u64,
+    /// Cursors of client ids.
+    pub cursors: u64,
+}
+
+impl Store {
+    /// Deletes the messages that ended before `before`, with their idempotency keys; the notifications that were made
+    /// before, acknowledged or not, those first that come first in an inbox; and the cursors of client ids that were not
+    /// used since. Messages that have not ended stay, however old they are, and numbers of notifications are not used
+    /// again.
+    ///
+    /// Does so in small steps with rests between them, so it may take long. If its caller stops waiting, it stops after
+    /// the step that is under way.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read or written. What was not deleted is deleted by the next call.
+    pub async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+        let mut pace = Pace::default();
+        Ok(Pruned {
+            messages: self.prune_messages(before, &mut pace).await?,
+            notifications: self.prune_notifications(before, &mut pace).await?,
+            cursors: self.prune_cursors(before, &mut pace).await?,
+        })
+    }
+
+    async fn prune_messages(&self, before: Timestamp, pace: &mut Pace) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        for status in [Status::Processed, Status::Dead, Status::Cancelled] {
+            loop {
+                let ids: Vec<String> = sqlx::query_scalar(ENDED)
+                    .bind(before.as_millis())
+                    .bind(status.as_str())
+                    .bind(pace.rows() as i64)
+                    .fetch_all(self.readers())
+                    .await?;
+                if ids.is_empty() {
+                    break;
+                }
+                deleted += self.step(Keys::Messages(ids), before, pace).await?;
+            }
+        }
+        Ok(deleted)
+    }
+
+    async fn prune_notifications(
+        &self,
+        before: Timestamp,
+        pace: &mut Pace,
+    ) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        let mut keys = Vec::new();
+        let mut after = String::new();
+        loop {
+            let users: Vec<(String, Option<i64>)> = sqlx::query_as(INBOXES)
+                .bind(after.as_str())
+                .bind(USERS)
+                .fetch_all(self.readers())
+                .await?;
+            let Some((last, _)) = users.last() else { break };
+            after.clone_from(last);
+            let is_old = |at: i64| at < before.as_millis();
+            for (user, _) in users.iter().filter(|(_, first)| first.is_some_and(is_old)) {
+                loop {
+                    // As many as make a step full, with those of the users before.
+                    let rows = pace.rows().saturating_sub(keys.len()).max(1);
+                    let first: Vec<(i64, i64)> = sqlx::query_as(FIRST)
+                        .bind(user.as_str())
+                        .bind(rows as i64)
+                        .fetch_all(self.readers())
+                        .await?;
+                    let old = first.iter().take_while(|(_, at)| is_old(*at));
+                    let old: Vec<_> = old.map(|(seq, _)| (user.clone(), *seq)).collect();
+                    let all = old.len() == rows;
+                    keys.extend(old);
+                    if keys.len() >= pace.rows() {
+                        let full = Keys::Notifications(std::mem::take(&mut keys));
+                        deleted += self.step(full, before, pace).await?;
+                    }
+                    if !all {
+                        break;
+                    }
+                }
+            }
+        }
+        if !keys.is_empty() {
+            deleted += self.step(Keys::Notifications(keys), before, pace).await?;
+        }
+        Ok(deleted)
+    }
+
+    async fn prune_cursors(&self, before: Timestamp, pace: &mut Pace) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        loop {
+            let keys: Vec<(String, String)> = sqlx::query_as(UNUSED)
+                .bind(before.as_millis())
+                .bind(pace.rows() as i64)
+                .fetch_all(self.readers())
+                .await?;
+            if keys.is_empty() {
+                return Ok(deleted);
+            }
+            deleted += self.step(Keys::Cursors(keys), before, pace).await?;
+        }
+    }
+
+    /// Deletes, and rests.
+    async fn step(
+        &self,
+        keys: Keys,
+        before: Timestamp,
+        pace: &mut Pace,
+    ) -> Result<u64, StoreError> {
+        let (deleted, took) = self.write(Delete { keys, before }).await?;
+        pace.took(took);
+        tokio::time::sleep(took * REST).await;
+        Ok(deleted)
+    }
+}
+
+/// How many rows a step deletes: as many as take about [`Pace::GOAL`], whatever the disk and the rows.
+#[derive(Debug)]
+struct Pace {
+    rows: usize,
+}
+
+impl Pace {
+    /// A step that takes longer was too large.
+    const GOAL: Duration = Duration::from_millis(5);
+
+    const MAX_ROWS: usize = 1024;
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The last step took so long.
+    fn took(&mut self, took: Duration) {
+        self.rows = if took > Self::GOAL {
+            self.rows / 2
+        } else if took < Self::GOAL / 3 {
+            // Twice as many take less than the goal, also if they are slower.
+            self.rows * 2
+        } else {
+            self.rows
+        };
+        self.rows = self.rows.clamp(1, Self::MAX_ROWS);
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { rows: 8 }
+    }
+}
+
+/// What is to be deleted.
+enum Keys {
+    /// By id.
+    Messages(Vec<String>),
+    /// By user and number.
+    Notifications(Vec<(String, i64)>),
+    /// By user and client id.
+    Cursors(Vec<(String, String)>),
+}
+
+struct Delete {
+    keys: Keys,
+    before: Timestamp,
+}
+
+impl Operation for Delete {
+    /// How many rows were deleted, and how long that took.
+    type Answer = (u64, Duration);
+
+    /// What comes back is deleted again.
+    const DURABLE: bool = false;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(u64, Duration), StoreError> {
+        let started = Instant::now();
+        let deleted = match &self.keys {
+            Keys::Messages(ids) => self.delete_messages(conn, ids).await?,
+            Keys::Notifications(keys) => delete_notifications(conn, keys).await?,
+            Keys::Cursors(keys) => self.delete_cursors(conn, keys).await?,
+        };
+        Ok((deleted, started.elapsed()))
+    }
+}
+
+impl Delete {
+    /// Not one that was put back into the queue since.
+    async fn delete_messages(
+        &self,
+        conn: &mut AnyConnection,
+        ids: &[String],
+    ) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        for chunk in bulk::chunks(ids) {
+            let text = format!(
+                "DELETE FROM messages WHERE processed_at < $1 AND id IN ({})",
+                bulk::list(chunk.len(), 2)
+            );
+            let mut query = sqlx::query(bulk::statement(text)).bind(self.before.as_millis());
+            for id in chunk {
+                query = query.bind(id.as_str());
+            }
+            deleted += query.execute(&mut *conn).await?.rows_affected();
+        }
+        Ok(deleted)
+    }
+
+    /// Not one that was used since.
+    async fn delete_cursors(
+        &self,
+        conn: &mut AnyConnection,
+        keys: &[(String, String)],
+    ) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        for chunk in bulk::chunks(keys) {
+            let text = format!(
+                "DELETE FROM cursors WHERE updated_at < $1 AND (user_id, client_id) IN (VALUES {})",
+                bulk::rows(chunk.len(), 2, 2)
+            );
+            let mut query = sqlx::query(bulk::statement(text)).bind(self.before.as_millis());
+            for (user, client_id) in chunk {
+                query = query.bind(user.as_str()).bind(client_id.as_str());
+            }
+            deleted += query.execute(&mut *conn).await?.rows_affected();
+        }
+        Ok(deleted)
+    }
+}
+
+/// They never change.
+async fn delete_notifications(
+    conn: &mut AnyConnection,
+    keys: &[(String, i64)],
+) -> Result<u64, StoreError> {
+    let mut deleted = 0;
+    for chunk in bulk::chunks(keys) {
+        let text = format!(
+            "DELETE FROM notifications WHERE (user_id, seq) IN (VALUES {})",
+            bulk::rows(chunk.len(), 2, 1)
+        );
+        let mut query = sqlx::query(bulk::statement(text));
+        for (user, seq) in chunk {
+            query = query.bind(user.as_str()).bind(*seq);
+        }
+        deleted += query.execute(&mut *conn).await?.rows_affected();
+    }
+    Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sizes of steps when each row takes so long.
+    fn steps(pace: &mut Pace, row: Duration, count: usize) -> Vec<usize> {
+        let mut sizes = vec![];
+        for _ in 0..count {
+            sizes.push(pace.rows());
+            pace.took(row * pace.rows() as u32);
+        }
+        sizes
+    }
+
+    #[test]
+    fn steps_grow_until_they_take_long_enough() {
+        let mut pace = Pace::default();
+        let row = Duration::from_micros(20);
+        assert_eq!(steps(&mut pace, row, 6), [8, 16, 32, 64, 128, 128]);
+    }
+
+    #[test]
+    fn a_step_after_one_that_took_too_long_is_half_as_large_down_to_one_row() {
+        let mut pace = Pace { rows: 128 };
+        let row = Duration::from_millis(2);
+        assert_eq!(steps(&mut pace, row, 8), [128, 64, 32, 16, 8, 4, 2, 2]);
+        assert_eq!(steps(&mut pace, row * 10, 3), [2, 1, 1]);
+    }
+
+    #[test]
+    fn no_step_is_larger_than_the_largest_however_fast_it_is() {
+        let mut pace = Pace::default();
+        let sizes = steps(&mut pace, Duration::ZERO, 20);
+        assert_eq!(sizes.last(), Some(&Pace::MAX_ROWS));
+    }
+
+    #[test]
+    fn whatever_a_row_costs_steps_settle_at_no_more_than_the_goal() {
+        for micros in (1..5000).step_by(7) {
+            let mut pace = Pace::default();
+            let row = Duration::from_micros(micros);
+            steps(&mut pace, row, 20);
+            let settled = steps(&mut pace, row, 20);
+            assert!(
+                settled.iter().all(|rows| row * *rows as u32 <= Pace::GOAL),
+                "{micros} us"
+            );
+        }
+    }
+}
