@@ -12,6 +12,7 @@ mod host;
 mod http;
 mod logging;
 mod open_files;
+mod retention;
 mod rights;
 mod run_file;
 mod serve;

@@ -25,7 +25,7 @@ use crate::{
     connections::Connections,
     data_dir, host,
     host::Host,
-    http, open_files,
+    http, open_files, retention,
     rights::Rights,
     run_file::{Addresses, RunFile},
     signals::Signals,
@@ -117,6 +117,8 @@ async fn serve_from(
 
     let end_acks = CancellationToken::new();
     let mut acking = tokio::spawn(acks.run(store.clone(), end_acks.clone()));
+    let retaining = retention::run(store.clone(), config.retention.days, stop.clone());
+    let mut retaining = tokio::spawn(retaining);
     let mut working = tokio::spawn(worker.run(stop.clone()));
     let mut serving = tokio::spawn(http);
     // Until the last session has ended.
@@ -139,6 +141,7 @@ async fn serve_from(
         }
         _ = &mut working => Err(anyhow::anyhow!("the worker ended by itself")),
         _ = &mut serving => Err(anyhow::anyhow!("the HTTP server ended by itself")),
+        _ = &mut retaining => Err(anyhow::anyhow!("the pruner ended by itself")),
         _ = &mut acking => Err(anyhow::anyhow!("the writer of acknowledgements ended by itself")),
         lost = &mut following => {
             // Nobody is to keep a right that was taken away.
@@ -155,6 +158,7 @@ async fn serve_from(
         stop.cancel();
         accepting.close();
         joined("worker", working).await;
+        joined("pruner", retaining).await;
         broker.stop().await;
         end_rights.cancel();
         joined("follower of rights", following).await;

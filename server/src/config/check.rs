@@ -10,6 +10,9 @@ const MAX_QUEUED_MESSAGES: u64 = 1_000_000;
 /// The longest that a session may outlive its connection, in seconds: a year.
 const MAX_SESSION_EXPIRY_S: u64 = 365 * 24 * 60 * 60;
 
+/// The longest that anything is kept, but for ever, in days: a hundred years.
+const MAX_RETENTION_DAYS: u64 = 36_500;
+
 /// Checks that `config` can be used together.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let error = |text: String| Err(ConfigError(text));
@@ -106,6 +109,11 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
             mqtt.max_session_expiry_s.into(),
             MAX_SESSION_EXPIRY_S,
         ),
+        (
+            "retention.days",
+            config.retention.days.into(),
+            MAX_RETENTION_DAYS,
+        ),
     ] {
         if value > most {
             return Err(ConfigError(format!("{key}: at most {most}")));
@@ -115,8 +123,15 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// The sections of the configuration.
-const SECTIONS: [&str; 7] = [
-    "HTTP", "MQTT", "TLS", "DATABASE", "WORKER", "WEBHOOK", "LIMITS",
+const SECTIONS: [&str; 8] = [
+    "HTTP",
+    "MQTT",
+    "TLS",
+    "DATABASE",
+    "WORKER",
+    "WEBHOOK",
+    "LIMITS",
+    "RETENTION",
 ];
 
 /// Refuses variables that were meant as keys and are none: `HERALD_HTTP_LISTEN` would be ignored in silence.
@@ -237,6 +252,10 @@ mod tests {
             (
                 refused(|c| c.mqtt.max_session_expiry_s = u32::MAX),
                 "mqtt.max_session_expiry_s: at most 31536000",
+            ),
+            (
+                refused(|c| c.retention.days = 36_501),
+                "retention.days: at most 36500",
             ),
         ];
         for (error, expected) in cases {

@@ -37,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) worker: Worker,
     pub(crate) webhook: Webhook,
     pub(crate) limits: Limits,
+    pub(crate) retention: Retention,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -112,6 +113,12 @@ pub(crate) struct Limits {
     pub(crate) connections_per_address: usize,
 }
 
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retention {
+    pub(crate) days: u32,
+}
+
 impl Default for Config {
     fn default() -> Self {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -157,6 +164,7 @@ impl Default for Config {
                 connections: 50_000,
                 connections_per_address: 20_000,
             },
+            retention: Retention { days: 30 },
         }
     }
 }

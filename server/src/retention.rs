@@ -1,0 +1,121 @@
+//! Forgets what is older than the configuration says.
+
+use std::time::Duration;
+
+use herald_store::{Pruned, Store, Timestamp};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How often there may be something that has become too old.
+const EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// A start has other things to do first.
+const FIRST: Duration = Duration::from_secs(60);
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Prunes what is older than `days` once an hour, until stopped. 0: never.
+pub(crate) async fn run(store: Store, days: u32, stop: CancellationToken) {
+    if days == 0 {
+        return stop.cancelled().await;
+    }
+    stop.run_until_cancelled(prune_hourly(&store, days, FIRST))
+        .await;
+}
+
+async fn prune_hourly(store: &Store, days: u32, first: Duration) {
+    sleep(first).await;
+    loop {
+        prune(store, before(days, Timestamp::now())).await;
+        sleep(EVERY).await;
+    }
+}
+
+/// What is older than `days` at `now` is from before this time.
+fn before(days: u32, now: Timestamp) -> Timestamp {
+    Timestamp::from_millis(now.as_millis() - i64::from(days) * DAY_MS)
+}
+
+async fn prune(store: &Store, before: Timestamp) {
+    match store.prune(before).await {
+        Ok(pruned) if pruned == Pruned::default() => {}
+        Ok(Pruned {
+            messages,
+            notifications,
+            cursors,
+        }) => tracing::info!(messages, notifications, cursors, %before, "forgot what is too old"),
+        Err(e) => {
+            tracing::error!(error = %e, "what is too old could not be forgotten; it is tried again in an hour");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use herald_acl::Role;
+    use herald_store::{CreateUser, Outcome, StoreOptions};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    async fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        (dir, Store::open(options).await.unwrap())
+    }
+
+    /// A message that was finished so many days ago.
+    async fn finished(store: &Store, days: u32) {
+        let then = before(days, Timestamp::now());
+        let name = format!("user{days}").parse().unwrap();
+        let created = store.create_user(&name, Role::User, "", then).await;
+        let CreateUser::Created(user) = created.unwrap() else {
+            panic!("{name} is taken");
+        };
+        let sent = store.accept(&user.id, "hello".into(), None, then).await;
+        sent.unwrap();
+        let (due, lease) = (then + Duration::from_secs(60), Duration::from_secs(60));
+        let jobs = store.claim(1, lease, due).await.unwrap();
+        let result = "hello".into();
+        let outcome = Outcome::Processed { result };
+        let finished = store.finish(&jobs[0], outcome, then).await;
+        finished.unwrap().unwrap();
+    }
+
+    #[test]
+    fn days_are_counted_back() {
+        let now = Timestamp::from_millis(40 * DAY_MS + 7);
+        assert_eq!(before(30, now), Timestamp::from_millis(10 * DAY_MS + 7));
+    }
+
+    #[tokio::test]
+    async fn what_is_older_than_so_many_days_is_pruned() {
+        let (_dir, store) = store().await;
+        finished(&store, 31).await;
+        finished(&store, 29).await;
+        let one_is_left = async {
+            while store.counts().await.unwrap().processed != 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = prune_hourly(&store, 30, Duration::ZERO) => unreachable!("it goes on"),
+            pruned = timeout(LIMIT, one_is_left) => pruned.unwrap(),
+        }
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_it_is_told_to() {
+        let (_dir, store) = store().await;
+        for days in [0, 30] {
+            let stop = CancellationToken::new();
+            let running = tokio::spawn(run(store.clone(), days, stop.clone()));
+            stop.cancel();
+            timeout(LIMIT, running).await.unwrap().unwrap();
+        }
+        store.close().await;
+    }
+}
