@@ -17,7 +17,6 @@ mod run_file;
 mod serve;
 mod signals;
 mod tls;
-mod turns;
 
 use std::process::ExitCode;
 

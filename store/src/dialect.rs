@@ -29,10 +29,6 @@ const LOG_RETRY: Duration = Duration::from_millis(20);
 /// Settings of the connections that read.
 const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON";
 
-/// Gives every queued message a wait of `$1` to `$1 + $2 - 1` ms, counted from its acceptance.
-pub(crate) const RESCHEDULE_QUEUED: &str = "UPDATE messages
-    SET run_at = created_at + $1 + abs(random() % $2) WHERE status = 'queued'";
-
 /// The message that was accepted last, whatever the clock showed then: its id and when that was.
 pub(crate) const NEWEST_MESSAGE: &str =
     "SELECT id, created_at FROM messages ORDER BY rowid DESC LIMIT 1";

@@ -56,6 +56,10 @@ pub struct Finished {
     pub username: Username,
     /// What its owner is told.
     pub notification: Notification,
+    /// When it was due for the attempt that ended it.
+    pub due: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
 }
 
 impl Store {
@@ -123,6 +127,8 @@ impl Operation for Finish {
                 user_id: job.user_id.clone(),
                 username: job.username.clone(),
                 notification,
+                due: job.due,
+                ended_at: finish.now,
             }));
         }
         let told: Vec<_> = all
