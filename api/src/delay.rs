@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_store::Delay;
+use herald_store::{Delay, StoreError};
 use poem_openapi::{Enum, Object, OpenApi, Union, payload::Json, types::Example};
 
 use crate::{error::ApiError, session::Administrator, state::State, tags::Tag};
@@ -38,7 +38,7 @@ enum DelayView {
 /// Whether the time is always the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
-enum DelayMode {
+pub(crate) enum DelayMode {
     /// Every message waits `ms`.
     Fixed,
     /// Every message waits a random time from `min_ms` to `max_ms`.
@@ -48,7 +48,7 @@ enum DelayMode {
 /// How long messages are to wait.
 #[derive(Object)]
 #[oai(example, skip_serializing_if_is_none)]
-struct NewDelay {
+pub(crate) struct NewDelay {
     mode: DelayMode,
     /// With `fixed`: milliseconds, at most 30 days.
     ms: Option<u64>,
@@ -58,7 +58,7 @@ struct NewDelay {
     max_ms: Option<u64>,
     /// Whether messages that are queued now get the new delay too.
     #[oai(default)]
-    apply_to_queued: bool,
+    pub(crate) apply_to_queued: bool,
 }
 
 impl Example for NewDelay {
@@ -74,7 +74,7 @@ impl Example for NewDelay {
 }
 
 impl NewDelay {
-    fn delay(&self) -> Result<Delay, ApiError> {
+    pub(crate) fn delay(&self) -> Result<Delay, ApiError> {
         match (self.mode, self.ms, self.min_ms, self.max_ms) {
             (DelayMode::Fixed, Some(ms), _, _) => Ok(Delay::Fixed { ms }),
             (DelayMode::Uniform, _, Some(min_ms), Some(max_ms)) => {
@@ -98,7 +98,10 @@ impl DelayApi {
 
     /// Change the delay
     ///
-    /// For messages sent from now on, and with `apply_to_queued` for those that wait. Errors: 422 `invalid`.
+    /// For messages sent from now on, of users who have no delay of their own. With `apply_to_queued` also for those of
+    /// theirs that wait for their first attempt, counted from when each was accepted: the answer comes when all are
+    /// moved, which takes seconds for a million. If the server dies meanwhile, those that were moved stay moved and the
+    /// others wait as before; asking again moves them. Errors: 422 `invalid`.
     #[oai(path = "/delay", method = "put", operation_id = "setDelay")]
     async fn set_delay(
         &self,
@@ -106,10 +109,21 @@ impl DelayApi {
         new: Json<NewDelay>,
     ) -> Result<Json<DelayView>, ApiError> {
         let delay = new.delay()?;
-        let moved = self.0.store.set_delay(delay, new.apply_to_queued).await?;
+        let store = self.0.store.clone();
+        let apply_to_queued = new.apply_to_queued;
+        let moved = in_the_background(async move { store.set_delay(delay, apply_to_queued).await });
+        let moved = moved.await?;
         tracing::info!(by = %admin.0.user.username, ?delay, moved, "the delay was changed");
         Ok(Json(delay.into()))
     }
+}
+
+/// Changes a delay to the end, also if the client goes away; it ends when the store is closed.
+pub(crate) async fn in_the_background<T: Send + 'static>(
+    change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    let changed = tokio::spawn(change).await;
+    Ok(changed.unwrap_or(Err(StoreError::Panicked))?)
 }
 
 impl From<Delay> for DelayView {

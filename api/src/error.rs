@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use herald_store::StoreError;
+use herald_store::{BodyError, StoreError};
 use poem::{
     IntoResponse, Response,
     error::ResponseError,
@@ -14,7 +14,7 @@ use poem_openapi::{
     types::{ToJSON, Type},
 };
 
-use crate::accounts::AccountError;
+use crate::{accounts::AccountError, sends::SendError};
 
 /// The media type of problem details (RFC 9457, section 3).
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
@@ -39,10 +39,13 @@ pub(crate) enum Code {
     LastAdministrator,
     TooManyRules,
     IdempotencyKeyReused,
+    NotQueued,
+    NotDead,
     TooLarge,
     UnsupportedMediaType,
     Invalid,
     TooManyAttempts,
+    RateLimited,
     TooManyWaiting,
     Internal,
     Busy,
@@ -62,11 +65,15 @@ impl Code {
             Self::UsernameTaken
             | Self::LastAdministrator
             | Self::TooManyRules
-            | Self::IdempotencyKeyReused => StatusCode::CONFLICT,
+            | Self::IdempotencyKeyReused
+            | Self::NotQueued
+            | Self::NotDead => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts | Self::TooManyWaiting => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts | Self::RateLimited | Self::TooManyWaiting => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -165,6 +172,34 @@ impl From<StoreError> for ApiError {
                 Self::unauthenticated("The account does not exist any more.")
             }
             other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let code = match error {
+            BodyError::TooLong { .. } => Code::TooLarge,
+            BodyError::Empty | BodyError::Nul | BodyError::IdempotencyKey => Code::Invalid,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<SendError> for ApiError {
+    fn from(error: SendError) -> Self {
+        let said = error.to_string();
+        match error {
+            SendError::Body(error) => error.into(),
+            SendError::KeyConflict => Self::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key was used for another body.",
+            ),
+            SendError::RateLimited { retry_after, .. } => {
+                Self::new(Code::RateLimited, said).retry_after(retry_after)
+            }
+            SendError::TooManyWaiting => Self::new(Code::TooManyWaiting, said),
+            SendError::Store(error) => error.into(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod accounts;
+mod admin_messages;
 mod auth;
 mod body_limit;
 mod delay;
@@ -21,10 +22,12 @@ mod origin;
 mod page;
 mod passwords;
 mod problems;
+mod queue;
 mod rule;
 mod rules;
 mod secret;
 mod security_headers;
+mod sends;
 mod session;
 mod state;
 mod tags;
@@ -32,6 +35,7 @@ mod text;
 mod throttle;
 mod tokens;
 mod user;
+mod user_delay;
 mod users;
 
 use std::sync::Arc;
@@ -42,6 +46,8 @@ use poem_openapi::OpenApiService;
 
 pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX};
 pub use options::{ApiOptions, MqttHandler, MqttStream, Readiness};
+pub use queue::Throughput;
+pub use sends::{Patience, SendError, SendLimits, Sends};
 
 use state::State;
 
@@ -53,16 +59,20 @@ use state::State;
 pub fn routes(
     store: Store,
     accounts: Arc<Accounts>,
+    sends: Arc<Sends>,
     options: ApiOptions,
 ) -> impl Endpoint<Output = Response> + 'static {
     // A JSON string may write each byte as \u00XX.
-    let body_limit = options.message_bytes.saturating_mul(6).saturating_add(1024);
+    let message_bytes = sends.limits().message_bytes;
+    let body_limit = message_bytes.saturating_mul(6).saturating_add(1024);
     let tls = options.tls;
     let state = Arc::new(State {
         store,
         accounts,
+        sends,
         options,
         last_ping: health::LastPing::default(),
+        counts: Arc::default(),
     });
     let api = OpenApiService::new(
         (
@@ -70,7 +80,10 @@ pub fn routes(
             tokens::TokensApi(Arc::clone(&state)),
             messages::MessagesApi(Arc::clone(&state)),
             notifications::NotificationsApi(Arc::clone(&state)),
+            queue::QueueApi(Arc::clone(&state)),
+            admin_messages::AdminMessagesApi(Arc::clone(&state)),
             delay::DelayApi(Arc::clone(&state)),
+            user_delay::UserDelayApi(Arc::clone(&state)),
             users::UsersApi(Arc::clone(&state)),
             rules::RulesApi(Arc::clone(&state)),
         ),

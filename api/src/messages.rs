@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_store::{
-    Accepted, BodyError, Message, MessageId, Status, Timestamp, check_body, check_idempotency_key,
-};
+use herald_store::{BodyError, FailedAttempt, Message, MessageId, Moved, Status, Timestamp};
 use poem::http::HeaderMap;
 use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
@@ -16,6 +14,7 @@ use poem_openapi::{
 use crate::{
     error::{ApiError, Code},
     page,
+    sends::Patience,
     session::Caller,
     state::State,
     tags::Tag,
@@ -66,7 +65,7 @@ struct AcceptedMessage {
 /// A message and what became of it.
 #[derive(Object)]
 #[oai(rename = "Message")]
-struct MessageView {
+pub(crate) struct MessageView {
     id: String,
     body: String,
     status: StatusName,
@@ -82,6 +81,33 @@ struct MessageView {
     processed_at: Option<DateTime>,
     /// When a client first acknowledged its notification.
     delivered_at: Option<DateTime>,
+}
+
+/// An attempt to process a message that failed.
+#[derive(Object)]
+#[oai(rename = "FailedAttempt")]
+struct FailedAttemptView {
+    /// 1 for the first attempt.
+    attempt: i64,
+    /// Why.
+    error: String,
+    failed_at: DateTime,
+}
+
+/// A message and all that became of it.
+#[derive(Object)]
+struct MessageDetails {
+    #[oai(flatten)]
+    message: MessageView,
+    /// Oldest first.
+    failed_attempts: Vec<FailedAttemptView>,
+}
+
+#[derive(ApiResponse)]
+enum Cancelled {
+    /// The message will not be processed.
+    #[oai(status = 204)]
+    Cancelled,
 }
 
 #[derive(Object)]
@@ -104,8 +130,9 @@ impl MessagesApi {
     /// Send a message
     ///
     /// The answer comes when the message is safely stored. Its notification goes to the sender's inbox once it is
-    /// processed. Errors: 409 `idempotency_key_reused`, 413 `too_large`, 422 `invalid`,
-    /// 429 `too_many_waiting`.
+    /// processed. A repeat with the same key counts as any other send. Errors: 409 `idempotency_key_reused`,
+    /// 413 `too_large`, 422 `invalid`, 429 `rate_limited` with `Retry-After` (`limits.sends_per_minute`) or
+    /// `too_many_waiting` (`limits.waiting_messages`), 503 `busy` with `Retry-After`.
     #[oai(path = "/messages", method = "post", operation_id = "sendMessage")]
     async fn send(
         &self,
@@ -116,32 +143,21 @@ impl MessagesApi {
         idempotency_key: Header<Option<String>>,
         message: Json<SendMessage>,
     ) -> Result<Sent, ApiError> {
-        let body = message.0.body.0;
-        check_body(&body, self.0.options.message_bytes)?;
-        check_key(headers, idempotency_key.0.as_deref())?;
-        let accepted = self
-            .0
-            .store
-            .accept(&caller.user.id, body, idempotency_key.0, Timestamp::now())
-            .await?;
-        match accepted {
-            Accepted::New(message) | Accepted::Existing(message) => {
-                Ok(Sent::Accepted(Json(AcceptedMessage {
-                    id: message.id.to_string(),
-                    status: message.status.into(),
-                    run_at: message.run_at.into(),
-                    created_at: message.created_at.into(),
-                })))
-            }
-            Accepted::KeyConflict => Err(ApiError::new(
-                Code::IdempotencyKeyReused,
-                "This Idempotency-Key was used for another body.",
-            )),
-            Accepted::TooManyWaiting => Err(ApiError::new(
-                Code::TooManyWaiting,
-                "As many of your messages are waiting as may; send again when some are done.",
-            )),
+        // A header that is not ASCII is dropped before it gets here; to ignore it would send twice.
+        if idempotency_key.0.is_none() && headers.contains_key(IDEMPOTENCY_KEY) {
+            return Err(BodyError::IdempotencyKey.into());
         }
+        let (user, body) = (&caller.user.id, message.0.body.0);
+        let sends = &self.0.sends;
+        let message = sends
+            .send(user, body, idempotency_key.0, Patience::None)
+            .await?;
+        Ok(Sent::Accepted(Json(AcceptedMessage {
+            id: message.id.to_string(),
+            status: message.status.into(),
+            run_at: message.run_at.into(),
+            created_at: message.created_at.into(),
+        })))
     }
 
     /// List one's messages
@@ -175,33 +191,58 @@ impl MessagesApi {
 
     /// See one message
     ///
-    /// Errors: 404 `not_found`.
+    /// With the attempts that failed. Errors: 404 `not_found`.
     #[oai(path = "/messages/:id", method = "get", operation_id = "getMessage")]
-    async fn get(&self, caller: Caller, id: Path<String>) -> Result<Json<MessageView>, ApiError> {
+    async fn get(
+        &self,
+        caller: Caller,
+        id: Path<String>,
+    ) -> Result<Json<MessageDetails>, ApiError> {
         let id = MessageId::from_string(id.0);
-        let message = self.0.store.message(&caller.user.id, &id).await?;
-        let message =
-            message.ok_or_else(|| ApiError::new(Code::NotFound, "You have no such message."))?;
-        Ok(Json(message.into()))
+        let store = &self.0.store;
+        let message = store.message(&caller.user.id, &id).await?;
+        let message = message.ok_or_else(unknown)?;
+        let failed = store.failed_attempts(&id).await?;
+        Ok(Json(MessageDetails {
+            message: message.into(),
+            failed_attempts: failed.into_iter().map(FailedAttemptView::from).collect(),
+        }))
+    }
+
+    /// Cancel a message
+    ///
+    /// While it is queued, between two attempts too. It is not processed any more, and nobody is notified. Errors:
+    /// 404 `not_found`, 409 `not_queued` if a worker has it or it has ended.
+    #[oai(
+        path = "/messages/:id",
+        method = "delete",
+        operation_id = "cancelMessage"
+    )]
+    async fn cancel(&self, caller: Caller, id: Path<String>) -> Result<Cancelled, ApiError> {
+        let id = MessageId::from_string(id.0);
+        let store = &self.0.store;
+        match store.cancel(&caller.user.id, &id, Timestamp::now()).await? {
+            Moved::Done => Ok(Cancelled::Cancelled),
+            Moved::Not(status) => Err(ApiError::new(
+                Code::NotQueued,
+                format!("The message is not queued; it is {}.", status.as_str()),
+            )),
+            Moved::Unknown => Err(unknown()),
+        }
     }
 }
 
-fn check_key(headers: &HeaderMap, key: Option<&str>) -> Result<(), BodyError> {
-    match key {
-        Some(key) => check_idempotency_key(key),
-        // A header that is not ASCII is dropped before it gets here; to ignore it would send twice.
-        None if headers.contains_key(IDEMPOTENCY_KEY) => Err(BodyError::IdempotencyKey),
-        None => Ok(()),
-    }
+fn unknown() -> ApiError {
+    ApiError::new(Code::NotFound, "You have no such message.")
 }
 
-impl From<BodyError> for ApiError {
-    fn from(error: BodyError) -> Self {
-        let code = match error {
-            BodyError::TooLong { .. } => Code::TooLarge,
-            BodyError::Empty | BodyError::Nul | BodyError::IdempotencyKey => Code::Invalid,
-        };
-        Self::new(code, error.to_string())
+impl From<FailedAttempt> for FailedAttemptView {
+    fn from(failed: FailedAttempt) -> Self {
+        Self {
+            attempt: failed.attempt,
+            error: failed.error,
+            failed_at: failed.failed_at.into(),
+        }
     }
 }
 

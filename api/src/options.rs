@@ -5,6 +5,8 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::queue::Throughput;
+
 /// A connection that carries MQTT bytes, whatever lies below.
 pub trait MqttStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -24,8 +26,6 @@ pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 /// How the API behaves and whom it hands connections to.
 #[derive(Clone)]
 pub struct ApiOptions {
-    /// The longest text of a message, in bytes of UTF-8.
-    pub message_bytes: usize,
     /// The longest WebSocket message or frame that is accepted, in bytes.
     pub packet_bytes: usize,
     /// Origins (`https://app.example`) other than the own one whose pages may open `/mqtt`.
@@ -36,19 +36,21 @@ pub struct ApiOptions {
     pub mqtt: MqttHandler,
     /// Asked by `/readyz`.
     pub ready: Readiness,
+    /// Told of every message that ends, for `/admin/queue`.
+    pub throughput: Arc<Throughput>,
 }
 
 impl ApiOptions {
-    /// Options with default limits (64 KiB messages, 1 MiB packets), TLS and no foreign origins.
+    /// Options with a default limit (1 MiB packets), TLS and no foreign origins.
     #[must_use]
     pub fn new(mqtt: MqttHandler, ready: Readiness) -> Self {
         Self {
-            message_bytes: 64 * 1024,
             packet_bytes: 1024 * 1024,
             allowed_origins: Vec::new(),
             tls: true,
             mqtt,
             ready,
+            throughput: Arc::default(),
         }
     }
 }
@@ -56,7 +58,6 @@ impl ApiOptions {
 impl fmt::Debug for ApiOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiOptions")
-            .field("message_bytes", &self.message_bytes)
             .field("packet_bytes", &self.packet_bytes)
             .field("allowed_origins", &self.allowed_origins)
             .field("tls", &self.tls)

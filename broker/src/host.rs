@@ -160,6 +160,9 @@ pub struct Send {
     pub body: String,
     /// The same key with the same body is the same message.
     pub idempotency_key: Option<String>,
+    /// The client cannot be told that it has to send more slowly (MQTT 3.1.1), or to send again: the message is to be held
+    /// back instead of refused for that. [`SendRefusal::Busy`] if that takes too long.
+    pub patient: bool,
 }
 
 /// Why a message is not accepted.

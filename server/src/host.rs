@@ -7,14 +7,14 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use herald_api::{AccountError, Accounts, Scope, TOKEN_PREFIX};
+use herald_api::{AccountError, Accounts, Patience, Scope, SendError, Sends, TOKEN_PREFIX};
 use herald_broker::{
     Authenticate, Batch, Credential, HostError, Identity, Inbox, Intake, Login, LoginRefusal,
     Notification, Position, Retain, RetainedChange, RetainedMessage, Send, SendRefusal,
 };
-use herald_store::{Accepted, Seq, Store, Timestamp, Token, User, UserId};
+use herald_store::{BodyError, Seq, Store, StoreError, Timestamp, Token, User, UserId};
 
-use crate::{acks::Acks, turns::Turns};
+use crate::acks::Acks;
 
 /// About how much of an inbox a session reads at once.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -24,8 +24,7 @@ pub(crate) struct Host {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) store: Store,
     pub(crate) acks: Arc<Acks>,
-    pub(crate) message_bytes: usize,
-    pub(crate) turns: Arc<Turns>,
+    pub(crate) sends: Arc<Sends>,
 }
 
 /// A notification as the broker takes it.
@@ -227,36 +226,40 @@ fn host_error(e: herald_store::StoreError) -> HostError {
 
 impl Intake for Host {
     fn send(&self, user: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
-        let (store, user, limit) = (self.store.clone(), user_id(user), self.message_bytes);
-        let turns = self.turns.clone();
+        let (sends, user) = (self.sends.clone(), user_id(user));
+        let patience = if send.patient {
+            Patience::Quota
+        } else {
+            Patience::Turn
+        };
         async move {
-            herald_store::check_body(&send.body, limit).map_err(|e| match e {
-                herald_store::BodyError::TooLong { .. } => SendRefusal::Quota(e.to_string()),
-                e => SendRefusal::Invalid(e.to_string()),
-            })?;
-            if let Some(key) = &send.idempotency_key {
-                herald_store::check_idempotency_key(key)
-                    .map_err(|e| SendRefusal::Invalid(e.to_string()))?;
-            }
-            let _turn = turns.wait(&user).await;
-            let now = Timestamp::now();
-            let accepted = store.accept_patiently(&user, send.body, send.idempotency_key, now);
-            match accepted.await {
-                Ok(Accepted::New(_) | Accepted::Existing(_)) => Ok(()),
-                Ok(Accepted::KeyConflict) => Err(SendRefusal::Invalid(
-                    "this idempotency_key was used for another body".into(),
-                )),
-                Ok(Accepted::TooManyWaiting) => Err(SendRefusal::Quota(
-                    "too many of your messages are waiting; send again when some are done".into(),
-                )),
-                Err(herald_store::StoreError::Busy) => Err(SendRefusal::Busy),
-                Err(e) => {
-                    tracing::error!(error = %e, "a message could not be stored");
-                    Err(SendRefusal::Unavailable)
-                }
+            let sent = sends.send(&user, send.body, send.idempotency_key, patience);
+            match sent.await {
+                Ok(_) => Ok(()),
+                Err(e) => Err(refusal(e, patience)),
             }
         }
         .boxed()
+    }
+}
+
+fn refusal(error: SendError, patience: Patience) -> SendRefusal {
+    let said = error.to_string();
+    match error {
+        SendError::Body(BodyError::TooLong { .. }) => SendRefusal::Quota(said),
+        SendError::Body(_) | SendError::KeyConflict => SendRefusal::Invalid(said),
+        // To be dropped and acknowledged, as whatever 3.1.1 cannot be told is, would lose it.
+        SendError::RateLimited { .. } | SendError::TooManyWaiting
+            if patience == Patience::Quota =>
+        {
+            SendRefusal::Busy
+        }
+        SendError::RateLimited { .. } | SendError::TooManyWaiting => SendRefusal::Quota(said),
+        SendError::Store(StoreError::Busy) => SendRefusal::Busy,
+        SendError::Store(e) => {
+            tracing::error!(error = %e, "a message could not be stored");
+            SendRefusal::Unavailable
+        }
     }
 }
 

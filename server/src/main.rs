@@ -18,7 +18,6 @@ mod run_file;
 mod serve;
 mod signals;
 mod tls;
-mod turns;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
 use herald_acl::Policy;
-use herald_api::{Accounts, ApiOptions, MqttStream};
+use herald_api::{Accounts, ApiOptions, MqttStream, Sends, Throughput};
 use herald_broker::Broker;
 use herald_store::{Store, StoreOptions, Timestamp};
 use herald_worker::{Echo, Event, Retries, Webhook, Worker, WorkerOptions};
@@ -60,7 +60,11 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let tls = tls::server_config(&config)?;
     let database = config.database_file()?;
     let _database_lock = data_dir::lock_database(&database)?;
-    let store = Store::open(StoreOptions::sqlite(&database)).await?;
+    let store = Store::open(StoreOptions {
+        waiting_messages: config.limits.waiting_messages,
+        ..StoreOptions::sqlite(&database)
+    })
+    .await?;
     let served = serve_from(&config, tls, &store).await;
     store.close().await;
     served
@@ -102,15 +106,22 @@ async fn serve_from(
     let stop = CancellationToken::new();
     let acks = Arc::new(Acks::default());
     let (policy, rights) = Rights::load(store).await?;
-    let broker = start_broker(config, policy, &accounts, store, &acks).await?;
-    let worker = start_worker(config, store, &broker)?;
+    let sends = Arc::new(Sends::new(store.clone(), config.send_limits()));
+    let broker = start_broker(config, policy, &accounts, store, &acks, &sends).await?;
+    let throughput = Arc::<Throughput>::default();
+    let worker = start_worker(config, store, &broker, &throughput)?;
     let accepting = TaskTracker::new();
     let limits = &config.limits;
     let connections = Connections::new(limits.connections, limits.connections_per_address);
     let connections = Arc::new(connections);
     sockets.listen_mqtt(tls.as_ref(), &connections, &broker, &stop, &accepting);
     let http = sockets.http(tls, &connections, &stop, &accepting)?;
-    let api = herald_api::routes(store.clone(), accounts, api_options(config, &broker));
+    let api = herald_api::routes(
+        store.clone(),
+        accounts,
+        sends,
+        api_options(config, &broker, throughput),
+    );
     let http = poem::Server::new_with_acceptor(http)
         .idle_timeout(HTTP_IDLE)
         .run_with_graceful_shutdown(api, stop.clone().cancelled_owned(), Some(HTTP_GRACE));
@@ -210,13 +221,13 @@ async fn start_broker(
     accounts: &Arc<Accounts>,
     store: &Store,
     acks: &Arc<Acks>,
+    sends: &Arc<Sends>,
 ) -> anyhow::Result<Broker> {
     let host = Arc::new(Host {
         accounts: accounts.clone(),
         store: store.clone(),
         acks: acks.clone(),
-        message_bytes: config.limits.message_bytes,
-        turns: Arc::default(),
+        sends: sends.clone(),
     });
     let broker = Broker::start(
         config.broker_limits(),
@@ -230,7 +241,12 @@ async fn start_broker(
     broker.context("the broker did not start")
 }
 
-fn start_worker(config: &Config, store: &Store, broker: &Broker) -> anyhow::Result<Worker> {
+fn start_worker(
+    config: &Config,
+    store: &Store,
+    broker: &Broker,
+    throughput: &Arc<Throughput>,
+) -> anyhow::Result<Worker> {
     let processor: Arc<dyn herald_worker::Processor> = match config.worker.processor {
         Processor::Echo => Arc::new(Echo),
         Processor::Webhook => Arc::new(Webhook::new(config.webhook.options()?)?),
@@ -245,9 +261,10 @@ fn start_worker(config: &Config, store: &Store, broker: &Broker) -> anyhow::Resu
         },
         grace: GRACE,
     };
-    let broker = broker.clone();
+    let (broker, throughput) = (broker.clone(), throughput.clone());
     let tell = move |event: Event<'_>| match event {
         Event::Finished(finished) => {
+            throughput.ended(finished.due, finished.ended_at);
             let notification = host::notification(&finished.notification);
             broker.notify(finished.user_id.as_str(), &finished.username, &notification);
         }
@@ -261,7 +278,7 @@ fn start_worker(config: &Config, store: &Store, broker: &Broker) -> anyhow::Resu
     ))
 }
 
-fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
+fn api_options(config: &Config, broker: &Broker, throughput: Arc<Throughput>) -> ApiOptions {
     let (serving, asked) = (broker.clone(), broker.clone());
     let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
         let deadline = Instant::now() + HANDSHAKE;
@@ -272,10 +289,10 @@ fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
         async move { ready }.boxed()
     };
     ApiOptions {
-        message_bytes: config.limits.message_bytes,
         packet_bytes: (config.limits.packet_bytes as usize).max(WEBSOCKET_MESSAGE),
         allowed_origins: config.http.allowed_origins.clone(),
         tls: config.tls.mode != crate::config::TlsMode::Off,
+        throughput,
         ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
     }
 }

@@ -4,8 +4,9 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
+use crate::reschedule::Scope;
 use crate::writer::Operation;
-use crate::{Store, StoreError, dialect};
+use crate::{Store, StoreError, UserId};
 
 /// The key of the delay in the settings.
 const KEY: &str = "delay";
@@ -84,6 +85,12 @@ impl Delay {
         }
     }
 
+    /// As it is kept.
+    fn setting(self) -> String {
+        serde_json::to_string(&self)
+            .expect("a delay has only text keys and numbers, which JSON can hold")
+    }
+
     /// Reads the delay from its setting; `None` is a setting that was never made.
     pub(crate) fn from_setting(value: Option<&str>) -> Result<Self, StoreError> {
         let Some(value) = value else {
@@ -97,7 +104,7 @@ impl Delay {
 }
 
 impl Store {
-    /// The delay of the messages that are accepted from now on.
+    /// The delay of the messages that are accepted from now on, of users who have none of their own.
     ///
     /// # Errors
     ///
@@ -110,9 +117,27 @@ impl Store {
         Delay::from_setting(value.as_deref())
     }
 
-    /// Sets the delay of the messages that are accepted from now on, and with `apply_to_queued`
-    /// also of those that are still queued, counted from when each was accepted. Returns how many
-    /// of those there were. Wakes the worker if there were any.
+    /// The delay that `user` alone has; `None` if it is that of all others, or if there is no such account.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn user_delay(&self, user: &UserId) -> Result<Option<Delay>, StoreError> {
+        let value: Option<Option<String>> =
+            sqlx::query_scalar("SELECT delay FROM users WHERE id = $1")
+                .bind(user.as_str())
+                .fetch_optional(self.readers())
+                .await?;
+        let own = value.flatten();
+        own.map(|own| Delay::from_setting(Some(&own))).transpose()
+    }
+
+    /// Sets the delay of the messages that are accepted from now on, of users who have none of their own, and with
+    /// `apply_to_queued` also of those messages of theirs that wait for their first attempt, counted from when each was
+    /// accepted. Returns how many of those were moved. Wakes the worker if any was.
+    ///
+    /// Queued messages are moved in many small steps, once the delay is set: if this is dropped or fails between two of
+    /// them, some are moved and others are not.
     ///
     /// # Errors
     ///
@@ -120,53 +145,75 @@ impl Store {
     /// written.
     pub async fn set_delay(&self, delay: Delay, apply_to_queued: bool) -> Result<u64, StoreError> {
         delay.validate()?;
-        self.write(SetDelay {
+        self.write(SetDelay(delay)).await?;
+        if !apply_to_queued {
+            return Ok(0);
+        }
+        self.reschedule(Scope::Others).await
+    }
+
+    /// The same for `user` alone; without a `delay`, the user's is that of all others again. Returns `None`, and does
+    /// nothing, if there is no such account.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_delay`](Self::set_delay).
+    pub async fn set_user_delay(
+        &self,
+        user: &UserId,
+        delay: Option<Delay>,
+        apply_to_queued: bool,
+    ) -> Result<Option<u64>, StoreError> {
+        delay.map_or(Ok(()), Delay::validate)?;
+        let set = SetUserDelay {
+            user: user.clone(),
             delay,
-            apply_to_queued,
-        })
-        .await
+        };
+        if !self.write(set).await? {
+            return Ok(None);
+        }
+        if !apply_to_queued {
+            return Ok(Some(0));
+        }
+        self.reschedule(Scope::User(user.clone())).await.map(Some)
     }
 }
 
-struct SetDelay {
-    delay: Delay,
-    apply_to_queued: bool,
-}
+struct SetDelay(Delay);
 
 impl Operation for SetDelay {
-    /// The number of queued messages that were moved.
-    type Answer = u64;
+    type Answer = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<u64, StoreError> {
-        let value = serde_json::to_string(&self.delay)
-            .expect("a delay has only text keys and numbers, which JSON can hold");
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO settings (key, value) VALUES ($1, $2)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         )
         .bind(KEY)
-        .bind(value)
-        .execute(&mut *conn)
+        .bind(self.0.setting())
+        .execute(conn)
         .await?;
-        if !self.apply_to_queued {
-            return Ok(0);
-        }
-        let (min_ms, max_ms) = self.delay.limits();
-        let moved = sqlx::query(dialect::RESCHEDULE_QUEUED)
-            .bind(as_i64(min_ms))
-            .bind(as_i64(max_ms - min_ms + 1))
-            .execute(conn)
-            .await?;
-        Ok(moved.rows_affected())
-    }
-
-    fn wakes_worker(&self, moved: &u64) -> bool {
-        *moved > 0
+        Ok(())
     }
 }
 
-fn as_i64(ms: u64) -> i64 {
-    i64::try_from(ms).expect("a valid delay has at most Delay::MAX_MS milliseconds")
+struct SetUserDelay {
+    user: UserId,
+    delay: Option<Delay>,
+}
+
+impl Operation for SetUserDelay {
+    /// Whether there is such an account.
+    type Answer = bool;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+        let set = sqlx::query("UPDATE users SET delay = $1 WHERE id = $2")
+            .bind(self.delay.map(Delay::setting))
+            .bind(self.user.as_str())
+            .execute(conn)
+            .await?;
+        Ok(set.rows_affected() > 0)
+    }
 }
 
 #[cfg(test)]

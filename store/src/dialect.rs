@@ -36,10 +36,6 @@ const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON
 const STEPS_BEFORE_REST: i32 = 5_000;
 const LONGEST_REST: Duration = Duration::from_millis(50);
 
-/// Gives every queued message a wait of `$1` to `$1 + $2 - 1` ms, counted from its acceptance.
-pub(crate) const RESCHEDULE_QUEUED: &str = "UPDATE messages
-    SET run_at = created_at + $1 + abs(random() % $2) WHERE status = 'queued'";
-
 /// The message that was accepted last, whatever the clock showed then: its id and when that was.
 pub(crate) const NEWEST_MESSAGE: &str =
     "SELECT id, created_at FROM messages ORDER BY rowid DESC LIMIT 1";

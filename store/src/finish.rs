@@ -56,6 +56,10 @@ pub struct Finished {
     pub username: Username,
     /// What its owner is told.
     pub notification: Notification,
+    /// When it was due for the attempt that ended it.
+    pub due: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
 }
 
 impl Store {
@@ -140,6 +144,8 @@ async fn finish(
             user_id: job.user_id.clone(),
             username: job.username.clone(),
             notification,
+            due: job.due,
+            ended_at: finish.now,
         }));
     }
     let told: Vec<_> = all

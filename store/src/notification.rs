@@ -78,6 +78,7 @@ mod tests {
             attempt: 2,
             failures: 1,
             created_at: Timestamp::from_millis(1_795_341_600_000),
+            due: Timestamp::from_millis(1_795_341_601_000),
             lease: Lease::new(),
         }
     }

@@ -43,6 +43,8 @@ pub struct Job {
     pub failures: i64,
     /// When it was accepted.
     pub created_at: Timestamp,
+    /// When it was due.
+    pub due: Timestamp,
     /// The right to finish it.
     pub lease: Lease,
 }
@@ -133,6 +135,24 @@ impl Store {
         Ok(due.map(Timestamp::from_millis))
     }
 
+    /// When the queued message that is due first is, or was, due. Takes time in proportion to the number of users who
+    /// have messages waiting.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let due: Option<i64> = sqlx::query_scalar(
+            "SELECT MIN((
+                SELECT MIN(run_at) FROM messages
+                WHERE messages.user_id = lanes.user_id AND status = 'queued'))
+             FROM lanes WHERE turn_at IS NOT NULL",
+        )
+        .fetch_one(self.readers())
+        .await?;
+        Ok(due.map(Timestamp::from_millis))
+    }
+
     /// How many messages there are of each status. Takes time in proportion to their number.
     ///
     /// # Errors
@@ -216,18 +236,18 @@ impl Operation for Claim {
         let mut jobs = self.take(conn, &users).await?;
         lanes::to_the_back(conn, &users, self.now).await?;
         // RETURNING promises no order.
-        jobs.sort_by(|(a_at, a), (b_at, b)| (a_at, &a.id).cmp(&(b_at, &b.id)));
-        Ok(jobs.into_iter().map(|(_, job)| job).collect())
+        jobs.sort_by(|a, b| (a.due, &a.id).cmp(&(b.due, &b.id)));
+        Ok(jobs)
     }
 }
 
 impl Claim {
-    /// Claims messages of each user, as many of each, with the time each was due.
+    /// Claims messages of each user, as many of each.
     async fn take(
         &self,
         conn: &mut AnyConnection,
         users: &[UserId],
-    ) -> Result<Vec<(i64, Job)>, StoreError> {
+    ) -> Result<Vec<Job>, StoreError> {
         let each = i64::from(self.limit) / users.len() as i64;
         // Few different statements, as each has to be prepared.
         let lanes = users.len().next_power_of_two();
@@ -259,9 +279,7 @@ impl Claim {
             query = query.bind(user);
         }
         let rows = query.fetch_all(conn).await?;
-        rows.iter()
-            .map(|row| Ok((row.try_get("run_at")?, job(row, &lease)?)))
-            .collect()
+        rows.iter().map(|row| job(row, &lease)).collect()
     }
 }
 
@@ -275,6 +293,7 @@ fn job(row: &AnyRow, lease: &Lease) -> Result<Job, StoreError> {
         attempt: row.try_get("attempts")?,
         failures: row.try_get("failures")?,
         created_at: Timestamp::from_millis(row.try_get("created_at")?),
+        due: Timestamp::from_millis(row.try_get("run_at")?),
         lease: lease.clone(),
     })
 }

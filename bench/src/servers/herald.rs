@@ -115,7 +115,9 @@ impl Installation {
                 connections.to_string(),
             )
             .env("HERALD_LIMITS__SESSIONS_PER_USER", SESSIONS.to_string())
-            .env("HERALD_LIMITS__PUBLISHES_PER_S", "0");
+            .env("HERALD_LIMITS__PUBLISHES_PER_S", "0")
+            .env("HERALD_LIMITS__SENDS_PER_MINUTE", "0")
+            .env("HERALD_LIMITS__WAITING_MESSAGES", u32::MAX.to_string());
         match listeners {
             Listeners::Secure => command.env("HERALD_MQTT__LISTEN_TLS", "127.0.0.1:0"),
             Listeners::Plain => command

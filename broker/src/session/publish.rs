@@ -42,8 +42,13 @@ struct SendPayload {
 }
 
 /// Passes `publish` on to where it belongs, if the ACL lets it. Shared messages are handed on before this resolves, so that
-/// those of one client keep their order; the answer may take longer.
-pub(super) async fn accept(ctx: &Arc<Context>, client: &Client, publish: Publish) -> Answering {
+/// those of one client keep their order; the answer may take longer. A `patient` client waits where another is told to.
+pub(super) async fn accept(
+    ctx: &Arc<Context>,
+    client: &Client,
+    publish: Publish,
+    patient: bool,
+) -> Answering {
     let (packet_id, qos) = (publish.packet_id, publish.qos);
     let answer = move |result| Answer {
         packet_id,
@@ -65,7 +70,7 @@ pub(super) async fn accept(ctx: &Arc<Context>, client: &Client, publish: Publish
         return done(Err(refuse(PublishCode::NotAuthorized, text)));
     }
     if place == Destination::Send {
-        return match send(ctx, client, &publish) {
+        return match send(ctx, client, &publish, patient) {
             Ok(sending) => Answering::Pending(sending.map(answer).boxed()),
             Err(refused) => done(Err(refused)),
         };
@@ -96,6 +101,7 @@ fn send(
     ctx: &Context,
     client: &Client,
     publish: &Publish,
+    patient: bool,
 ) -> Result<impl Future<Output = Result<(), Refused>> + use<>, Refused> {
     let payload = serde_json::from_slice::<SendPayload>(&publish.payload).map_err(|e| {
         let text = format!(r#"the payload must be {{"body": "..."}}: {e}"#);
@@ -104,6 +110,7 @@ fn send(
     let request = SendRequest {
         body: payload.body,
         idempotency_key: payload.idempotency_key,
+        patient,
     };
     let sending = ctx.intake.send(&client.identity, request);
     Ok(sending.map(|sent| sent.map_err(Refused::from)))
@@ -140,8 +147,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if publish.qos == Qos::ExactlyOnce && self.kept.received.len() >= UNRELEASED {
             return Err(End::Server(Reason::ReceiveMaximumExceeded));
         }
-        let answering = if self.rate.take() || !self.io.wire.is_v5() {
-            accept(&self.ctx, &self.client, publish).await
+        let patient = !self.io.wire.is_v5();
+        let answering = if self.rate.take() || patient {
+            accept(&self.ctx, &self.client, publish, patient).await
         } else {
             let limit = self.ctx.limits.publishes_per_s;
             let text = format!("at most {limit} messages a second; slow down");

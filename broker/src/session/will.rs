@@ -32,7 +32,7 @@ impl From<&wire::Will> for Will {
 pub(super) async fn publish(ctx: &Arc<Context>, client: &Client, will: Option<Box<Will>>) {
     let Some(will) = will else { return };
     // Asked anew: the ACL may have changed since CONNECT. Nobody is left to tell.
-    let answer = match accept(ctx, client, will.publish).await {
+    let answer = match accept(ctx, client, will.publish, false).await {
         Answering::Known(answer) => answer,
         Answering::Pending(answer) => answer.await,
     };

@@ -77,6 +77,7 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
     let (mqtt, limits) = (&config.mqtt, &config.limits);
     for (key, value, least) in [
         ("message_bytes", limits.message_bytes, 1),
+        ("waiting_messages", limits.waiting_messages as usize, 1),
         ("packet_bytes", limits.packet_bytes as usize, 1024),
         ("sessions_per_user", limits.sessions_per_user, 1),
         (
@@ -232,6 +233,10 @@ mod tests {
             (
                 refused(|c| c.limits.message_bytes = 0),
                 "limits.message_bytes: at least 1",
+            ),
+            (
+                refused(|c| c.limits.waiting_messages = 0),
+                "limits.waiting_messages: at least 1",
             ),
             (
                 refused(|c| c.limits.queued_messages = 0),

@@ -12,6 +12,7 @@ use figment::{
     Figment,
     providers::{Env, Format as _, Serialized, Toml},
 };
+use herald_api::SendLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Options;
@@ -103,6 +104,8 @@ pub(crate) struct Worker {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
     pub(crate) message_bytes: usize,
+    pub(crate) sends_per_minute: u32,
+    pub(crate) waiting_messages: u32,
     pub(crate) packet_bytes: u32,
     pub(crate) sessions_per_user: usize,
     pub(crate) subscriptions_per_session: usize,
@@ -123,6 +126,7 @@ impl Default for Config {
     fn default() -> Self {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let broker = herald_broker::Limits::default();
+        let sends = SendLimits::default();
         Self {
             data_dir: "./data".into(),
             http: Http {
@@ -154,7 +158,9 @@ impl Default for Config {
             },
             webhook: Webhook::default(),
             limits: Limits {
-                message_bytes: 64 * 1024,
+                message_bytes: sends.message_bytes,
+                sends_per_minute: sends.per_minute,
+                waiting_messages: herald_store::StoreOptions::DEFAULT_WAITING_MESSAGES,
                 packet_bytes: broker.packet_bytes,
                 sessions_per_user: broker.sessions_per_user,
                 subscriptions_per_session: broker.subscriptions_per_session,
@@ -182,6 +188,14 @@ impl Config {
         }
         check::check(&config)?;
         Ok(config)
+    }
+
+    /// What users may send.
+    pub(crate) fn send_limits(&self) -> SendLimits {
+        SendLimits {
+            message_bytes: self.limits.message_bytes,
+            per_minute: self.limits.sends_per_minute,
+        }
     }
 
     /// What the broker is told.
@@ -334,8 +348,10 @@ mod tests {
         assert!(error("[tls]\nmode = \"maybe\"").starts_with("tls.mode: "));
         let keep_alive = error("[mqtt]\nmax_keep_alive_s = 65536");
         assert!(keep_alive.starts_with("mqtt.max_keep_alive_s: "));
-        let rate = error("[limits]\npublishes_per_s = -1");
-        assert!(rate.starts_with("limits.publishes_per_s: "));
+        for key in ["publishes_per_s", "sends_per_minute", "waiting_messages"] {
+            let negative = error(&format!("[limits]\n{key} = -1"));
+            assert!(negative.starts_with(&format!("limits.{key}: ")));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the host keeps for the broker.
 
-use herald_store::StoreOptions;
+use herald_api::SendLimits;
+use herald_store::{Accepted, StoreOptions};
 
 use super::*;
 
@@ -9,10 +10,9 @@ async fn host(dir: &std::path::Path) -> Host {
     let store = Store::open(options).await.unwrap();
     Host {
         accounts: Arc::new(Accounts::new(store.clone())),
+        sends: Arc::new(Sends::new(store.clone(), SendLimits::default())),
         store,
         acks: Arc::default(),
-        message_bytes: 1,
-        turns: Arc::default(),
     }
 }
 

@@ -14,7 +14,8 @@ const PER_USER: usize = 32;
 const IN_ALL: usize = 512;
 
 /// First come, first served, among the users and within each.
-pub(crate) struct Turns {
+#[derive(Debug)]
+pub(super) struct Turns {
     all: Arc<Semaphore>,
     users: Mutex<HashMap<UserId, Arc<Semaphore>>>,
 }
@@ -29,7 +30,7 @@ impl Default for Turns {
 }
 
 /// The right to send, until dropped.
-pub(crate) struct Turn {
+pub(super) struct Turn {
     turns: Arc<Turns>,
     user: UserId,
     permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
@@ -37,7 +38,7 @@ pub(crate) struct Turn {
 
 impl Turns {
     /// Waits for a turn of `user`. Who waits is bounded by the sessions and what each may have under way.
-    pub(crate) async fn wait(self: &Arc<Self>, user: &UserId) -> Turn {
+    pub(super) async fn wait(self: &Arc<Self>, user: &UserId) -> Turn {
         let own = {
             let mut users = self.users.lock();
             let new = || Arc::new(Semaphore::new(PER_USER));

@@ -1,0 +1,113 @@
+//! The queue as a whole, for administrators.
+
+mod counts;
+mod throughput;
+
+use std::sync::Arc;
+
+use herald_store::StatusCounts;
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
+
+use crate::{error::ApiError, session::Administrator, state::State, tags::Tag, text::DateTime};
+pub(crate) use counts::Counts;
+pub use throughput::Throughput;
+
+pub(crate) struct QueueApi(pub(crate) Arc<State>);
+
+/// How many messages there are of each status.
+#[derive(Object)]
+#[oai(rename = "StatusCounts")]
+struct CountsView {
+    queued: u64,
+    processing: u64,
+    processed: u64,
+    dead: u64,
+    cancelled: u64,
+}
+
+/// From when messages were due until they ended.
+#[derive(Object)]
+struct Latency {
+    /// Half took no longer, in milliseconds.
+    p50_ms: u64,
+    /// Of a hundred, 99 took no longer, in milliseconds.
+    p99_ms: u64,
+}
+
+#[derive(Object)]
+#[oai(rename = "Queue")]
+struct QueueView {
+    /// Whether no message is taken up.
+    paused: bool,
+    counts: CountsView,
+    /// When the queued message that is due first is, or was, due.
+    oldest_due: Option<DateTime>,
+    /// When `counts` and `oldest_due` were so.
+    counted_at: DateTime,
+    /// How many messages this server ended a second within the last minute, dead ones included.
+    processed_per_s: f64,
+    /// Of those; `null` if there were none. Not counting the delay, nor the pauses between attempts. Within 7 %.
+    latency: Option<Latency>,
+}
+
+#[derive(ApiResponse)]
+enum Done {
+    /// It is so now.
+    #[oai(status = 204)]
+    Done,
+}
+
+#[OpenApi(prefix_path = "/admin/queue", tag = "Tag::Admin")]
+impl QueueApi {
+    /// See how the queue goes
+    ///
+    /// Counting takes time in proportion to the number of messages: it is done at most once a second, however many ask,
+    /// and an answer that takes long to count comes with the numbers before.
+    #[oai(path = "/", method = "get", operation_id = "getQueue")]
+    async fn queue(&self, _admin: Administrator) -> Result<Json<QueueView>, ApiError> {
+        let store = &self.0.store;
+        let counted = self.0.counts.latest(store).await?;
+        let throughput = self.0.options.throughput.last_minute();
+        Ok(Json(QueueView {
+            paused: store.is_paused().await?,
+            counts: counted.counts.into(),
+            oldest_due: counted.oldest_due.map(DateTime::from),
+            counted_at: counted.at.into(),
+            processed_per_s: throughput.per_s,
+            latency: throughput.latency.map(|latency| Latency {
+                p50_ms: latency.p50_ms,
+                p99_ms: latency.p99_ms,
+            }),
+        }))
+    }
+
+    /// Pause the queue
+    ///
+    /// No message is taken up until it is resumed, also after a restart. Those being processed go on; sends are accepted.
+    #[oai(path = "/pause", method = "post", operation_id = "pauseQueue")]
+    async fn pause(&self, admin: Administrator) -> Result<Done, ApiError> {
+        self.0.store.pause().await?;
+        tracing::info!(by = %admin.0.user.username, "the queue was paused");
+        Ok(Done::Done)
+    }
+
+    /// Resume the queue
+    #[oai(path = "/resume", method = "post", operation_id = "resumeQueue")]
+    async fn resume(&self, admin: Administrator) -> Result<Done, ApiError> {
+        self.0.store.resume().await?;
+        tracing::info!(by = %admin.0.user.username, "the queue was resumed");
+        Ok(Done::Done)
+    }
+}
+
+impl From<StatusCounts> for CountsView {
+    fn from(counts: StatusCounts) -> Self {
+        Self {
+            queued: counts.queued,
+            processing: counts.processing,
+            processed: counts.processed,
+            dead: counts.dead,
+            cancelled: counts.cancelled,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The one door through which users send, over HTTP and over MQTT: what is checked, and who has to wait.
+
+mod rate;
+mod turns;
+
+use std::{sync::Arc, time::Duration};
+
+use herald_store::{
+    Accepted, BodyError, Message, Store, StoreError, Timestamp, UserId, check_body,
+    check_idempotency_key,
+};
+use tokio::time::{Instant, sleep};
+
+use rate::Rate;
+use turns::Turns;
+
+/// How long a sender who cannot be told waits for messages of theirs to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether some have.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What users may send.
+#[derive(Debug, Clone, Copy)]
+pub struct SendLimits {
+    /// The longest text of a message, in bytes of UTF-8.
+    pub message_bytes: usize,
+    /// How many messages one user may send a minute, on average; as many may come at once. 0: any number.
+    pub per_minute: u32,
+}
+
+impl Default for SendLimits {
+    /// 64 KiB, 6,000 a minute.
+    fn default() -> Self {
+        Self {
+            message_bytes: 64 * 1024,
+            per_minute: 6_000,
+        }
+    }
+}
+
+/// What becomes of a send that cannot be taken at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// It is refused.
+    None,
+    /// It waits for its turn at the database, and is refused if it is beyond a quota.
+    Turn,
+    /// It also waits until its user may send again, and up to ten seconds until the user has fewer messages waiting: for
+    /// senders that cannot be told that they are refused.
+    Quota,
+}
+
+/// Why a send was refused. Nothing was written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SendError {
+    /// The body or the key cannot be.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// The key was used for another body.
+    #[error("this idempotency key was used for another body")]
+    KeyConflict,
+    /// The user has sent as much as a minute allows.
+    #[error("at most {per_minute} messages a minute; slow down")]
+    RateLimited {
+        /// What is allowed.
+        per_minute: u32,
+        /// When the next one may come.
+        retry_after: Duration,
+    },
+    /// As many messages of the user are waiting as may.
+    #[error("as many of your messages are waiting as may; send again when some are done")]
+    TooManyWaiting,
+    /// It cannot be written; [`StoreError::Busy`] if too much waits to be.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes what users send.
+#[derive(Debug)]
+pub struct Sends {
+    store: Store,
+    limits: SendLimits,
+    rate: Rate,
+    turns: Arc<Turns>,
+}
+
+impl Sends {
+    /// The door to `store`. There must be one only, as it counts what each user sends.
+    #[must_use]
+    pub fn new(store: Store, limits: SendLimits) -> Self {
+        Self {
+            store,
+            limits,
+            rate: Rate::new(limits.per_minute),
+            turns: Arc::default(),
+        }
+    }
+
+    /// What users may send.
+    #[must_use]
+    pub fn limits(&self) -> SendLimits {
+        self.limits
+    }
+
+    /// Takes a message of `user`; it is durable when this resolves to `Ok`. A repeat of an earlier send, with the same key
+    /// and body, answers its message, and counts as any other.
+    ///
+    /// # Errors
+    ///
+    /// A [`SendError`] if nothing was written.
+    pub async fn send(
+        &self,
+        user: &UserId,
+        body: String,
+        idempotency_key: Option<String>,
+        patience: Patience,
+    ) -> Result<Message, SendError> {
+        check_body(&body, self.limits.message_bytes)?;
+        if let Some(key) = &idempotency_key {
+            check_idempotency_key(key)?;
+        }
+        if patience == Patience::Quota {
+            self.rate.wait(user).await;
+        } else {
+            let limited = |retry_after| SendError::RateLimited {
+                per_minute: self.limits.per_minute,
+                retry_after,
+            };
+            self.rate.take(user).map_err(limited)?;
+        }
+        let accepted = match patience {
+            Patience::None => {
+                let now = Timestamp::now();
+                let accepted = self.store.accept(user, body, idempotency_key, now);
+                accepted.await?
+            }
+            Patience::Turn => self.accept_in_turn(user, body, idempotency_key).await?,
+            Patience::Quota => self.accept_at_last(user, body, idempotency_key).await?,
+        };
+        match accepted {
+            Accepted::New(message) | Accepted::Existing(message) => Ok(message),
+            Accepted::KeyConflict => Err(SendError::KeyConflict),
+            Accepted::TooManyWaiting => Err(SendError::TooManyWaiting),
+        }
+    }
+
+    async fn accept_in_turn(
+        &self,
+        user: &UserId,
+        body: String,
+        key: Option<String>,
+    ) -> Result<Accepted, StoreError> {
+        let _turn = self.turns.wait(user).await;
+        let now = Timestamp::now();
+        self.store.accept_patiently(user, body, key, now).await
+    }
+
+    async fn accept_at_last(
+        &self,
+        user: &UserId,
+        body: String,
+        key: Option<String>,
+    ) -> Result<Accepted, StoreError> {
+        let since = Instant::now();
+        let again = (body.clone(), key.clone());
+        let first = self.accept_in_turn(user, body, key).await?;
+        if first != Accepted::TooManyWaiting {
+            return Ok(first);
+        }
+        // Only the first in the user's line looks.
+        let line = self.rate.line(user);
+        let _place = line.lock().await;
+        loop {
+            let (body, key) = again.clone();
+            let accepted = self.accept_in_turn(user, body, key).await?;
+            if accepted != Accepted::TooManyWaiting || since.elapsed() > PATIENCE {
+                return Ok(accepted);
+            }
+            sleep(LOOK).await;
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! How long the messages of one user wait, for administrators.
+
+use std::sync::Arc;
+
+use herald_acl::Username;
+use herald_store::{Delay, User};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use crate::{
+    delay::{DelayMode, NewDelay, in_the_background},
+    error::{ApiError, Code},
+    session::Administrator,
+    state::State,
+    tags::Tag,
+};
+
+pub(crate) struct UserDelayApi(pub(crate) Arc<State>);
+
+/// How long the messages of one user wait before they are processed.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+struct UserDelay {
+    mode: DelayMode,
+    /// With `fixed`: milliseconds.
+    ms: Option<u64>,
+    /// With `uniform`: milliseconds.
+    min_ms: Option<u64>,
+    /// With `uniform`: milliseconds.
+    max_ms: Option<u64>,
+    /// Whether it is the user's own; otherwise it is that of all who have none.
+    overridden: bool,
+}
+
+#[derive(ApiResponse)]
+enum Removed {
+    /// The user has no delay of their own.
+    #[oai(status = 204)]
+    Removed,
+}
+
+#[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
+impl UserDelayApi {
+    /// See a user's delay
+    ///
+    /// The one in force, whether it is the user's own or not. Errors: 404 `not_found`.
+    #[oai(
+        path = "/users/:name/delay",
+        method = "get",
+        operation_id = "getUserDelay"
+    )]
+    async fn delay(
+        &self,
+        _admin: Administrator,
+        name: Path<String>,
+    ) -> Result<Json<UserDelay>, ApiError> {
+        let user = self.find(&name.0).await?;
+        let store = &self.0.store;
+        Ok(Json(match store.user_delay(&user.id).await? {
+            Some(own) => UserDelay::of(own, true),
+            None => UserDelay::of(store.delay().await?, false),
+        }))
+    }
+
+    /// Give a user a delay of their own
+    ///
+    /// For messages that the user sends from now on, and with `apply_to_queued` for those that wait, as with
+    /// `PUT /admin/delay`. Errors: 404 `not_found`, 422 `invalid`.
+    #[oai(
+        path = "/users/:name/delay",
+        method = "put",
+        operation_id = "setUserDelay"
+    )]
+    async fn set_delay(
+        &self,
+        admin: Administrator,
+        name: Path<String>,
+        new: Json<NewDelay>,
+    ) -> Result<Json<UserDelay>, ApiError> {
+        let user = self.find(&name.0).await?;
+        let delay = new.delay()?;
+        self.set(&admin, user, Some(delay), new.apply_to_queued)
+            .await?;
+        Ok(Json(UserDelay::of(delay, true)))
+    }
+
+    /// Take a user's own delay away
+    ///
+    /// Messages that the user sends from now on wait as long as those of all others. Errors: 404 `not_found`.
+    #[oai(
+        path = "/users/:name/delay",
+        method = "delete",
+        operation_id = "deleteUserDelay"
+    )]
+    async fn remove_delay(
+        &self,
+        admin: Administrator,
+        name: Path<String>,
+        /// Whether messages of the user that are queued now do so, too.
+        #[oai(default)]
+        apply_to_queued: Query<bool>,
+    ) -> Result<Removed, ApiError> {
+        let user = self.find(&name.0).await?;
+        self.set(&admin, user, None, apply_to_queued.0).await?;
+        Ok(Removed::Removed)
+    }
+}
+
+impl UserDelayApi {
+    async fn set(
+        &self,
+        admin: &Administrator,
+        user: User,
+        delay: Option<Delay>,
+        apply_to_queued: bool,
+    ) -> Result<(), ApiError> {
+        let (store, id) = (self.0.store.clone(), user.id);
+        let moved =
+            in_the_background(
+                async move { store.set_user_delay(&id, delay, apply_to_queued).await },
+            );
+        let moved = moved.await?.ok_or_else(unknown)?;
+        tracing::info!(by = %admin.0.user.username, user = %user.username, ?delay, moved, "a user's delay was changed");
+        Ok(())
+    }
+
+    async fn find(&self, name: &str) -> Result<User, ApiError> {
+        // What is no username is nobody's.
+        let name = Username::parse(name).map_err(|_| unknown())?;
+        self.0.store.user_by_name(&name).await?.ok_or_else(unknown)
+    }
+}
+
+fn unknown() -> ApiError {
+    ApiError::new(Code::NotFound, "There is no such account.")
+}
+
+impl UserDelay {
+    fn of(delay: Delay, overridden: bool) -> Self {
+        let (mode, ms, min_ms, max_ms) = match delay {
+            Delay::Fixed { ms } => (DelayMode::Fixed, Some(ms), None, None),
+            Delay::Uniform { min_ms, max_ms } => {
+                (DelayMode::Uniform, None, Some(min_ms), Some(max_ms))
+            }
+        };
+        Self {
+            mode,
+            ms,
+            min_ms,
+            max_ms,
+            overridden,
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Everyone's messages, page by page. Each page is a few steps in an index, however many messages there are.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use crate::ids::AFTER_ALL;
+use crate::messages::message;
+use crate::{Message, MessageId, Status, Store, StoreError, UserId};
+
+/// How many messages of a user are looked at for one page of those with one status.
+const LOOKED_AT: i64 = 1_000;
+
+/// What is read of a message `m`. A subquery, not a join: the order in which tables are read is then no question.
+const COLUMNS: &str =
+    "m.id, m.user_id, m.body, m.status, m.result, m.error, m.attempts, m.created_at, m.run_at,
+    m.processed_at, m.delivered_at,
+    (SELECT username FROM users WHERE users.id = m.user_id) AS username";
+
+/// A place in a list of messages, which is in another order for each status. As text it has no spaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagePlace {
+    user: String,
+    time: i64,
+    id: String,
+}
+
+/// It is no place in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no place in a list of messages")]
+pub struct NoPlace;
+
+impl fmt::Display for MessagePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.id, self.time, self.user)
+    }
+}
+
+impl FromStr for MessagePlace {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let mut parts = text.splitn(3, '.');
+        let id = parts.next().filter(|id| !id.is_empty()).ok_or(NoPlace)?;
+        let time = parts.next().map_or(Ok(0), str::parse);
+        Ok(Self {
+            id: id.to_owned(),
+            time: time.map_err(|_| NoPlace)?,
+            user: parts.next().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// Some of a list of messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagePage {
+    /// In the order of the list.
+    pub items: Vec<Message>,
+    /// Where the next page begins; `None` if this is the last.
+    pub next: Option<MessagePlace>,
+}
+
+/// How a list is read.
+struct Reading {
+    statement: String,
+    /// The place of a message, from its row.
+    place: fn(&AnyRow) -> Result<MessagePlace, sqlx::Error>,
+}
+
+/// The statement over messages `m` that satisfy `condition`, in this order. Its parameters are the place (`$1` id, `$2`
+/// time, `$3` user), `$4` the user or an empty text, `$5` the status or an empty text, `$6` how many, and `$7` the least id.
+fn select(condition: &str, order: &str) -> String {
+    format!("SELECT {COLUMNS} FROM messages m WHERE {condition} ORDER BY {order} LIMIT $6")
+}
+
+fn by_id(row: &AnyRow) -> Result<MessagePlace, sqlx::Error> {
+    Ok(MessagePlace {
+        id: row.try_get("id")?,
+        time: 0,
+        user: String::new(),
+    })
+}
+
+fn by_end(row: &AnyRow) -> Result<MessagePlace, sqlx::Error> {
+    Ok(MessagePlace {
+        time: row
+            .try_get::<Option<i64>, _>("processed_at")?
+            .unwrap_or_default(),
+        ..by_id(row)?
+    })
+}
+
+fn by_due(row: &AnyRow) -> Result<MessagePlace, sqlx::Error> {
+    Ok(MessagePlace {
+        time: row.try_get("run_at")?,
+        user: row.try_get("user_id")?,
+        ..by_id(row)?
+    })
+}
+
+impl Reading {
+    fn of(status: Option<Status>, user: Option<&UserId>) -> Self {
+        let (statement, place): (_, fn(&AnyRow) -> _) = match (status, user) {
+            (None, None) => (select("m.id < $1", "m.id DESC"), by_id),
+            (None, Some(_)) => {
+                let condition = "m.user_id = $4 AND m.id < $1";
+                (select(condition, "m.id DESC"), by_id)
+            }
+            // There are no more than workers have claimed.
+            (Some(Status::Processing), _) => {
+                let condition = "m.status = 'processing' AND +m.id < $1 AND $4 IN ('', m.user_id)";
+                (select(condition, "m.id DESC"), by_id)
+            }
+            (Some(Status::Queued), None) => {
+                let condition =
+                    "m.status = 'queued' AND (m.user_id, m.run_at, m.id) < ($3, $2, $1)";
+                let order = "m.user_id DESC, m.run_at DESC, m.id DESC";
+                (select(condition, order), by_due)
+            }
+            (Some(Status::Queued), Some(_)) => {
+                let condition =
+                    "m.status = 'queued' AND m.user_id = $4 AND (m.run_at, m.id) < ($2, $1)";
+                (select(condition, "m.run_at DESC, m.id DESC"), by_due)
+            }
+            (Some(Status::Processed | Status::Dead | Status::Cancelled), None) => {
+                let condition = "m.processed_at IS NOT NULL AND m.status = $5
+                    AND (m.processed_at, m.id) < ($2, $1)";
+                (select(condition, "m.processed_at DESC, m.id DESC"), by_end)
+            }
+            (Some(Status::Processed | Status::Dead | Status::Cancelled), Some(_)) => {
+                let condition = "m.user_id = $4 AND m.id < $1 AND m.id >= $7 AND +m.status = $5";
+                (select(condition, "m.id DESC"), by_id)
+            }
+        };
+        Self { statement, place }
+    }
+}
+
+impl Store {
+    /// The message `id`, whosever it is.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn any_message(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        let text = format!("SELECT {COLUMNS} FROM messages m WHERE m.id = $1");
+        let row = sqlx::query(crate::bulk::statement(text))
+            .bind(id.as_str())
+            .fetch_optional(self.readers())
+            .await?;
+        row.map(|row| message(&row)).transpose()
+    }
+
+    /// Up to `limit` messages of everyone or of `user`, those with `status` if it is given, and those behind `before` if
+    /// that is.
+    ///
+    /// The newest are first. Of those that ended (all of one status), it is the ones that ended last. Queued ones come by
+    /// user, and those that are due last first. With a final status and a user, a page may have few messages or none
+    /// although others follow: only so many of the user's are looked at at a time.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn all_messages(
+        &self,
+        status: Option<Status>,
+        user: Option<&UserId>,
+        before: Option<&MessagePlace>,
+        limit: u32,
+    ) -> Result<MessagePage, StoreError> {
+        let Reading { statement, place } = Reading::of(status, user);
+        let before_id = before.map_or(AFTER_ALL, |place| &place.id);
+        let looked_at = match (status, user) {
+            (Some(Status::Processed | Status::Dead | Status::Cancelled), Some(user)) => {
+                self.last_looked_at(user, before_id).await?
+            }
+            _ => None,
+        };
+        let rows = sqlx::query(crate::bulk::statement(statement))
+            .bind(before_id)
+            .bind(before.map_or(i64::MAX, |place| place.time))
+            .bind(before.map_or(AFTER_ALL, |place| &place.user))
+            .bind(user.map_or("", UserId::as_str))
+            .bind(status.map_or("", Status::as_str))
+            .bind(i64::from(limit) + 1)
+            .bind(looked_at.as_deref().unwrap_or_default())
+            .fetch_all(self.readers())
+            .await?;
+        let shown = &rows[..rows.len().min(limit as usize)];
+        let next = match shown.last() {
+            Some(last) if shown.len() < rows.len() => Some(place(last)?),
+            _ => looked_at.map(|id| MessagePlace {
+                id,
+                time: 0,
+                user: String::new(),
+            }),
+        };
+        let items = shown.iter().map(message).collect::<Result<_, _>>()?;
+        Ok(MessagePage { items, next })
+    }
+
+    /// The last of the messages of `user` before `before` that are looked at for one page; `None` if there are so few that
+    /// all are.
+    async fn last_looked_at(
+        &self,
+        user: &UserId,
+        before: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let last = sqlx::query_scalar(
+            "SELECT id FROM messages WHERE user_id = $1 AND id < $2
+             ORDER BY id DESC LIMIT 1 OFFSET $3",
+        )
+        .bind(user.as_str())
+        .bind(before)
+        .bind(LOOKED_AT - 1)
+        .fetch_optional(self.readers())
+        .await?;
+        Ok(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoreOptions;
+
+    #[test]
+    fn a_place_is_read_back_from_its_text() {
+        let place = MessagePlace {
+            user: "u".into(),
+            time: -7,
+            id: "m".into(),
+        };
+        assert_eq!(place.to_string().parse(), Ok(place));
+        let id = MessagePlace {
+            user: String::new(),
+            time: 0,
+            id: "m".into(),
+        };
+        assert_eq!("m".parse(), Ok(id));
+        for text in ["", ".", "m.x", "m."] {
+            assert_eq!(text.parse::<MessagePlace>(), Err(NoPlace), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_page_is_read_by_a_walk_through_all_messages() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        let store = Store::open(options).await.unwrap();
+        let user = UserId::new();
+        let all = Status::ALL.into_iter().map(Some).chain([None]);
+        for (status, user) in all.flat_map(|status| [(status, None), (status, Some(&user))]) {
+            let reading = Reading::of(status, user);
+            let text = format!("EXPLAIN QUERY PLAN {}", reading.statement);
+            let rows = sqlx::query(crate::bulk::statement(text))
+                .bind(AFTER_ALL)
+                .bind(i64::MAX)
+                .bind(AFTER_ALL)
+                .bind("")
+                .bind("")
+                .bind(10_i64)
+                .bind("")
+                .fetch_all(store.readers())
+                .await
+                .unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            if status == Some(Status::Processing) {
+                // An index that has no other messages.
+                assert_eq!(plan[0], "SCAN m USING INDEX messages_leased");
+                continue;
+            }
+            assert!(plan[0].starts_with("SEARCH m USING INDEX"), "{plan:#?}");
+            let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+            assert!(!sorts, "{plan:#?}");
+        }
+        store.close().await;
+    }
+}

@@ -1,0 +1,98 @@
+//! Everyone's messages, page by page.
+
+use herald_store::{MessagePage, Outcome, Status, Store, UserId};
+
+use crate::common::{Db, at, claim_one, processed, send, user};
+
+/// The bodies of a whole list, read by pages of this size, and of how many.
+async fn read(
+    store: &Store,
+    status: Option<Status>,
+    user: Option<&UserId>,
+    limit: u32,
+) -> (Vec<String>, usize) {
+    let (mut bodies, mut pages, mut before) = (vec![], 0, None);
+    loop {
+        let page = store.all_messages(status, user, before.as_ref(), limit);
+        let MessagePage { items, next } = page.await.unwrap();
+        assert!(items.len() <= limit as usize);
+        bodies.extend(items.into_iter().map(|message| message.body));
+        pages += 1;
+        match next {
+            Some(next) => before = Some(next.to_string().parse().unwrap()),
+            None => return (bodies, pages),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_list_is_whole_and_in_its_order_whatever_the_size_of_its_pages() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
+    // One of each kind for both, in turn; what is claimed is the only one that is due.
+    for n in 0..4 {
+        for (user, name) in [(&ann, "ann"), (&bob, "bob")] {
+            let body = |status: Status| format!("{name} {} {n}", status.as_str());
+            let now = at(10 * n);
+            send(&store, &user.id, &body(Status::Processed), now).await;
+            let job = claim_one(&store, now).await;
+            store.finish(&job, processed(), now).await.unwrap().unwrap();
+            send(&store, &user.id, &body(Status::Dead), now).await;
+            let job = claim_one(&store, now).await;
+            let error = "no".to_owned();
+            let dead = store.finish(&job, Outcome::Dead { error }, now).await;
+            dead.unwrap().unwrap();
+            let message = send(&store, &user.id, &body(Status::Cancelled), now).await;
+            store.cancel(&user.id, &message.id, now).await.unwrap();
+            send(&store, &user.id, &body(Status::Processing), now).await;
+            claim_one(&store, now).await;
+        }
+    }
+    // At the end, or they would be claimed.
+    for n in 0..4 {
+        for (user, name) in [(&ann, "ann"), (&bob, "bob")] {
+            send(&store, &user.id, &format!("{name} queued {n}"), at(100 + n)).await;
+        }
+    }
+    for limit in [1, 2, 3, 200] {
+        for status in Status::ALL {
+            let of = |name: &str| -> Vec<String> {
+                let body = |n| format!("{name} {} {n}", status.as_str());
+                (0..4).rev().map(body).collect()
+            };
+            for (user, name) in [(&ann, "ann"), (&bob, "bob")] {
+                let (bodies, _) = read(&store, Some(status), Some(&user.id), limit).await;
+                assert_eq!(bodies, of(name), "{status:?} {limit}");
+            }
+            let (bodies, pages) = read(&store, Some(status), None, limit).await;
+            let expected = if status == Status::Queued {
+                // By user: the later one has the greater id.
+                [of("bob"), of("ann")].concat()
+            } else {
+                let pairs = of("bob").into_iter().zip(of("ann"));
+                pairs.flat_map(|(bob, ann)| [bob, ann]).collect()
+            };
+            assert_eq!(bodies, expected, "{status:?} {limit}");
+            assert_eq!(pages, 8_usize.div_ceil(limit as usize));
+        }
+        let (all, _) = read(&store, None, None, limit).await;
+        assert_eq!(all.len(), 40);
+        assert_eq!(all[0], "bob queued 3");
+        assert_eq!(all[39], "ann processed 0");
+        let (of_ann, _) = read(&store, None, Some(&ann.id), limit).await;
+        assert_eq!(of_ann.len(), 20);
+        assert!(of_ann.iter().all(|body| body.starts_with("ann")));
+    }
+}
+
+#[tokio::test]
+async fn a_rare_status_of_a_user_is_found_over_empty_pages() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    let rare = send(&store, &ann.id, "rare", at(0)).await;
+    store.cancel(&ann.id, &rare.id, at(0)).await.unwrap();
+    let sends = (0..2500).map(|_| send(&store, &ann.id, "x", at(0)));
+    futures_util::future::join_all(sends).await;
+    let (bodies, pages) = read(&store, Some(Status::Cancelled), Some(&ann.id), 10).await;
+    assert_eq!((bodies, pages), (vec!["rare".to_owned()], 3));
+}
