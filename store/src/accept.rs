@@ -191,7 +191,7 @@ async fn senders(
     let users: BTreeSet<_> = all.iter().map(|accept| accept.user.as_str()).collect();
     let users: Vec<_> = users.into_iter().collect();
     let mut senders = HashMap::with_capacity(users.len());
-    for chunk in bulk::chunks(&users) {
+    for chunk in bulk::padded(&users) {
         let text = format!(
             "SELECT u.id, u.username, COALESCE(l.open, 0) AS open,
                 COALESCE(u.delay, (SELECT value FROM settings WHERE key = 'delay')) AS delay
@@ -200,7 +200,7 @@ async fn senders(
         );
         let mut query = sqlx::query(bulk::statement(text));
         for user in chunk {
-            query = query.bind(*user);
+            query = query.bind(user.copied());
         }
         for row in query.fetch_all(&mut *conn).await? {
             let sender = Sender {
@@ -225,7 +225,7 @@ async fn sent_before(
 ) -> Result<HashMap<Key, Message>, StoreError> {
     let keys: Vec<Key> = all.iter().filter_map(|accept| accept.key()).collect();
     let mut found = HashMap::with_capacity(keys.len());
-    for chunk in bulk::chunks(&keys) {
+    for chunk in bulk::padded(&keys) {
         let text = format!(
             "WITH sent (user_id, key) AS (VALUES {})
              SELECT m.id, m.user_id, u.username, m.body, m.status, m.result, m.error, m.attempts,
@@ -236,8 +236,10 @@ async fn sent_before(
             bulk::rows(chunk.len(), 2, 1)
         );
         let mut query = sqlx::query(bulk::statement(text));
-        for (user, key) in chunk {
-            query = query.bind(user.as_str()).bind(key.as_str());
+        for sent in chunk {
+            query = query
+                .bind(sent.map(|(user, _)| user.as_str()))
+                .bind(sent.map(|(_, key)| key.as_str()));
         }
         for row in query.fetch_all(&mut *conn).await? {
             let message = message(&row)?;
@@ -252,22 +254,24 @@ async fn insert(
     conn: &mut AnyConnection,
     new: &[(MessageId, Timestamp, &Accept)],
 ) -> Result<(), StoreError> {
-    for chunk in bulk::chunks(new) {
+    for chunk in bulk::padded(new) {
         let text = format!(
-            "INSERT INTO messages (id, user_id, body, idempotency_key, status, created_at, run_at)
-             VALUES {}",
-            bulk::rows(chunk.len(), 7, 1)
+            "WITH new (id, user_id, body, idempotency_key, created_at, run_at) AS (VALUES {})
+             INSERT INTO messages (id, user_id, body, idempotency_key, status, created_at, run_at)
+             SELECT id, user_id, body, idempotency_key, 'queued', created_at, run_at
+             FROM new WHERE id IS NOT NULL",
+            bulk::rows(chunk.len(), 6, 1)
         );
         let mut query = sqlx::query(bulk::statement(text));
-        for (id, run_at, accept) in chunk {
+        for message in chunk {
+            let accept = message.map(|(_, _, accept)| accept);
             query = query
-                .bind(id.as_str())
-                .bind(accept.user.as_str())
-                .bind(accept.body.as_str())
-                .bind(accept.idempotency_key.as_deref())
-                .bind(Status::Queued.as_str())
-                .bind(accept.now.as_millis())
-                .bind(run_at.as_millis());
+                .bind(message.map(|(id, ..)| id.as_str()))
+                .bind(accept.map(|accept| accept.user.as_str()))
+                .bind(accept.map(|accept| accept.body.as_str()))
+                .bind(accept.and_then(|accept| accept.idempotency_key.as_deref()))
+                .bind(accept.map(|accept| accept.now.as_millis()))
+                .bind(message.map(|(_, run_at, _)| run_at.as_millis()));
         }
         query.execute(&mut *conn).await?;
     }

@@ -16,6 +16,16 @@ pub(crate) fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
+/// Cuts `items` into pieces, the last of which is filled up with `None` to a power of two: one statement where
+/// [`chunks`] makes several. `None` is bound as NULL, which no row equals.
+pub(crate) fn padded<T>(items: &[T]) -> impl Iterator<Item = Vec<Option<&T>>> {
+    items.chunks(MAX_ROWS).map(|chunk| {
+        let mut padded: Vec<_> = chunk.iter().map(Some).collect();
+        padded.resize(chunk.len().next_power_of_two(), None);
+        padded
+    })
+}
+
 /// `($1, $2), ($3, $4)`: as many rows of as many columns, numbered from `$first`.
 pub(crate) fn rows(rows: usize, columns: usize, first: usize) -> String {
     let row = |row: usize| {
@@ -51,6 +61,18 @@ mod tests {
                 cut.iter()
                     .all(|chunk| chunk.len().is_power_of_two() && chunk.len() <= MAX_ROWS)
             );
+        }
+    }
+
+    #[test]
+    fn padded_pieces_are_all_items_in_order_in_few_sizes() {
+        for len in 0..300 {
+            let items: Vec<_> = (0..len).collect();
+            let cut: Vec<_> = padded(&items).collect();
+            let kept: Vec<_> = cut.iter().flatten().flatten().copied().copied().collect();
+            assert_eq!(kept, items);
+            assert_eq!(cut.len(), items.len().div_ceil(MAX_ROWS));
+            assert!(cut.iter().all(|piece| piece.len().is_power_of_two()));
         }
     }
 

@@ -162,7 +162,7 @@ async fn finish(
 /// Ends those messages that are still the claimant's, and returns their ids.
 async fn end(conn: &mut AnyConnection, all: &[&Finish]) -> Result<HashSet<String>, StoreError> {
     let mut ended = HashSet::with_capacity(all.len());
-    for chunk in bulk::chunks(all) {
+    for chunk in bulk::padded(all) {
         let text = format!(
             "WITH done (message_id, its_lease, its_status, its_result, its_error, done_at) AS (VALUES {})
              UPDATE messages
@@ -174,14 +174,15 @@ async fn end(conn: &mut AnyConnection, all: &[&Finish]) -> Result<HashSet<String
             bulk::rows(chunk.len(), 6, 1)
         );
         let mut query = sqlx::query_scalar::<_, String>(bulk::statement(text));
-        for Finish { job, outcome, now } in chunk {
+        for finish in chunk {
+            let (job, outcome) = (finish.map(|f| &f.job), finish.map(|f| &f.outcome));
             query = query
-                .bind(job.id.as_str())
-                .bind(&*job.lease.0)
-                .bind(outcome.status().as_str())
-                .bind(outcome.result())
-                .bind(outcome.error())
-                .bind(now.as_millis());
+                .bind(job.map(|job| job.id.as_str()))
+                .bind(job.map(|job| &*job.lease.0))
+                .bind(outcome.map(|outcome| outcome.status().as_str()))
+                .bind(outcome.and_then(Outcome::result))
+                .bind(outcome.and_then(Outcome::error))
+                .bind(finish.map(|finish| finish.now.as_millis()));
         }
         ended.extend(query.fetch_all(&mut *conn).await?);
     }
@@ -199,7 +200,7 @@ async fn take_numbers(
     }
     let wanted: Vec<_> = counts.iter().collect();
     let mut before = BTreeMap::new();
-    for chunk in bulk::chunks(&wanted) {
+    for chunk in bulk::padded(&wanted) {
         let text = format!(
             "WITH wanted (user_id, how_many) AS (VALUES {})
              UPDATE users SET last_seq = last_seq + how_many
@@ -207,8 +208,10 @@ async fn take_numbers(
             bulk::rows(chunk.len(), 2, 1)
         );
         let mut query = sqlx::query(bulk::statement(text));
-        for (user, count) in chunk {
-            query = query.bind(user.as_str()).bind(**count);
+        for wanted in chunk {
+            query = query
+                .bind(wanted.map(|(user, _)| user.as_str()))
+                .bind(wanted.map(|(_, count)| **count));
         }
         for row in query.fetch_all(&mut *conn).await? {
             let user = UserId::from_string(row.try_get::<String, _>("id")?);
@@ -224,19 +227,23 @@ async fn insert(
     conn: &mut AnyConnection,
     told: &[(&Finish, &Notification)],
 ) -> Result<(), StoreError> {
-    for chunk in bulk::chunks(told) {
+    for chunk in bulk::padded(told) {
         let text = format!(
-            "INSERT INTO notifications (user_id, seq, message_id, payload, created_at) VALUES {}",
+            "WITH new (user_id, seq, message_id, payload, created_at) AS (VALUES {})
+             INSERT INTO notifications (user_id, seq, message_id, payload, created_at)
+             SELECT user_id, seq, message_id, payload, created_at FROM new WHERE seq IS NOT NULL",
             bulk::rows(chunk.len(), 5, 1)
         );
         let mut query = sqlx::query(bulk::statement(text));
-        for (Finish { job, now, .. }, notification) in chunk {
+        for told in chunk {
+            let finish = told.map(|(finish, _)| finish);
+            let notification = told.map(|(_, notification)| notification);
             query = query
-                .bind(job.user_id.as_str())
-                .bind(notification.seq.0)
-                .bind(job.id.as_str())
-                .bind(&*notification.payload)
-                .bind(now.as_millis());
+                .bind(finish.map(|finish| finish.job.user_id.as_str()))
+                .bind(notification.map(|notification| notification.seq.0))
+                .bind(finish.map(|finish| finish.job.id.as_str()))
+                .bind(notification.map(|notification| &*notification.payload))
+                .bind(finish.map(|finish| finish.now.as_millis()));
         }
         query.execute(&mut *conn).await?;
     }

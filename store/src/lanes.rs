@@ -45,9 +45,11 @@ impl LaneChanges {
     /// Writes the changes.
     pub(crate) async fn write(self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         let changes: Vec<_> = self.0.into_iter().collect();
-        for chunk in bulk::chunks(&changes) {
+        for chunk in bulk::padded(&changes) {
             let text = format!(
-                "INSERT INTO lanes (user_id, open, turn_at) VALUES {}
+                "WITH changed (user_id, open, turn_at) AS (VALUES {})
+                 INSERT INTO lanes (user_id, open, turn_at)
+                 SELECT user_id, open, turn_at FROM changed WHERE user_id IS NOT NULL
                  ON CONFLICT (user_id) DO UPDATE SET
                     open = lanes.open + excluded.open,
                     turn_at = CASE
@@ -57,11 +59,11 @@ impl LaneChanges {
                 bulk::rows(chunk.len(), 3, 1)
             );
             let mut query = sqlx::query(bulk::statement(text));
-            for (user, change) in chunk {
+            for lane in chunk {
                 query = query
-                    .bind(user.as_str())
-                    .bind(change.open)
-                    .bind(change.due.map(Timestamp::as_millis));
+                    .bind(lane.map(|(user, _)| user.as_str()))
+                    .bind(lane.map(|(_, change)| change.open))
+                    .bind(lane.and_then(|(_, change)| change.due.map(Timestamp::as_millis)));
             }
             query.execute(&mut *conn).await?;
         }
@@ -76,7 +78,7 @@ pub(crate) async fn to_the_back(
     users: &[UserId],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for chunk in bulk::chunks(users) {
+    for chunk in bulk::padded(users) {
         let text = format!(
             "UPDATE lanes SET turn_at = (
                 SELECT CASE WHEN MIN(m.run_at) < $1 THEN $1 ELSE MIN(m.run_at) END
@@ -86,7 +88,7 @@ pub(crate) async fn to_the_back(
         );
         let mut query = sqlx::query(bulk::statement(text)).bind(now.as_millis());
         for user in chunk {
-            query = query.bind(user.as_str());
+            query = query.bind(user.map(UserId::as_str));
         }
         query.execute(&mut *conn).await?;
     }
