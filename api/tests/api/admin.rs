@@ -8,7 +8,7 @@ async fn set_delay(browser: &Browser<'_>, delay: Value) -> Answer {
     call.json(delay).send().await
 }
 
-const OPERATIONS: [(Method, &str); 13] = [
+const OPERATIONS: [(Method, &str); 21] = [
     (Method::GET, "/api/v1/admin/delay"),
     (Method::PUT, "/api/v1/admin/delay"),
     (Method::GET, "/api/v1/admin/users"),
@@ -16,6 +16,14 @@ const OPERATIONS: [(Method, &str); 13] = [
     (Method::GET, "/api/v1/admin/users/alice"),
     (Method::PATCH, "/api/v1/admin/users/alice"),
     (Method::DELETE, "/api/v1/admin/users/alice"),
+    (Method::GET, "/api/v1/admin/users/alice/delay"),
+    (Method::PUT, "/api/v1/admin/users/alice/delay"),
+    (Method::DELETE, "/api/v1/admin/users/alice/delay"),
+    (Method::GET, "/api/v1/admin/queue"),
+    (Method::POST, "/api/v1/admin/queue/pause"),
+    (Method::POST, "/api/v1/admin/queue/resume"),
+    (Method::GET, "/api/v1/admin/messages"),
+    (Method::POST, "/api/v1/admin/messages/x/retry"),
     (Method::GET, "/api/v1/admin/acl/rules"),
     (Method::POST, "/api/v1/admin/acl/rules"),
     (Method::GET, "/api/v1/admin/acl/rules/builtin-inbox"),

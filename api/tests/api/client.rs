@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use herald_acl::{Role, Username};
-use herald_api::{Accounts, ApiOptions};
+use herald_api::{Accounts, ApiOptions, SendLimits, Sends, Throughput};
 use herald_store::{Store, StoreOptions, User};
 use poem::{
     Body, Endpoint, EndpointExt, Request, Response,
@@ -23,6 +23,9 @@ pub(crate) struct Herald {
     endpoint: BoxEndpoint<'static, Response>,
     pub(crate) store: Store,
     pub(crate) accounts: Arc<Accounts>,
+    /// As MQTT uses it, too.
+    pub(crate) sends: Arc<Sends>,
+    pub(crate) throughput: Arc<Throughput>,
     /// What the readiness closure answers.
     pub(crate) broker_ready: Arc<AtomicBool>,
     _dir: TempDir,
@@ -35,8 +38,34 @@ impl Herald {
 
     /// With other options than the default ones.
     pub(crate) async fn start_with(change: impl FnOnce(&mut ApiOptions)) -> Self {
+        let waiting = StoreOptions::DEFAULT_WAITING_MESSAGES;
+        Self::begin(SendLimits::default(), waiting, change).await
+    }
+
+    /// With other limits than the default ones, also of messages that wait.
+    pub(crate) async fn start_limited(limits: SendLimits, waiting_messages: u32) -> Self {
+        Self::begin(limits, waiting_messages, |_| {}).await
+    }
+
+    /// With messages of so many bytes at most.
+    pub(crate) async fn start_short(message_bytes: usize) -> Self {
+        let limits = SendLimits {
+            message_bytes,
+            ..SendLimits::default()
+        };
+        Self::start_limited(limits, StoreOptions::DEFAULT_WAITING_MESSAGES).await
+    }
+
+    async fn begin(
+        limits: SendLimits,
+        waiting_messages: u32,
+        change: impl FnOnce(&mut ApiOptions),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        let options = StoreOptions {
+            waiting_messages,
+            ..StoreOptions::sqlite(&dir.path().join("herald.db"))
+        };
         let store = Store::open(options).await.unwrap();
         let accounts = Arc::new(Accounts::new(store.clone()));
         let broker_ready = Arc::new(AtomicBool::new(true));
@@ -49,11 +78,20 @@ impl Herald {
             }),
         );
         change(&mut options);
-        let routes = herald_api::routes(store.clone(), Arc::clone(&accounts), options);
+        let throughput = Arc::clone(&options.throughput);
+        let sends = Arc::new(Sends::new(store.clone(), limits));
+        let routes = herald_api::routes(
+            store.clone(),
+            Arc::clone(&accounts),
+            Arc::clone(&sends),
+            options,
+        );
         Self {
             endpoint: routes.boxed(),
             store,
             accounts,
+            sends,
+            throughput,
             broker_ready,
             _dir: dir,
         }

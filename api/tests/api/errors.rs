@@ -58,7 +58,7 @@ async fn a_parsers_complaint_is_short() {
 
 #[tokio::test]
 async fn a_request_that_is_too_large_is_refused() {
-    let herald = Herald::start_with(|options| options.message_bytes = 100).await;
+    let herald = Herald::start_short(100).await;
     let limit = 100 * 6 + 1024;
     let announced = herald
         .post("/api/v1/messages")

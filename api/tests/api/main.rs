@@ -4,7 +4,9 @@
 
 mod accounts;
 mod admin;
+mod admin_messages;
 mod auth;
+mod cancel;
 mod client;
 mod docs;
 mod errors;
@@ -13,6 +15,9 @@ mod mqtt_ws;
 mod notifications;
 mod openapi;
 mod password;
+mod queue;
+mod quotas;
 mod rules;
 mod tokens;
+mod user_delay;
 mod users;

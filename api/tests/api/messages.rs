@@ -32,7 +32,7 @@ async fn a_sent_message_is_queued_and_can_be_seen() {
         json!({
             "id": sent["id"], "body": "hello", "status": "queued", "result": null, "error": null,
             "attempts": 0, "created_at": sent["created_at"], "run_at": sent["run_at"],
-            "processed_at": null, "delivered_at": null,
+            "processed_at": null, "delivered_at": null, "failed_attempts": [],
         })
     );
 }
@@ -151,7 +151,7 @@ async fn an_idempotency_key_that_cannot_be_kept_is_refused() {
 
 #[tokio::test]
 async fn a_body_must_be_text_of_the_right_size() {
-    let herald = Herald::start_with(|options| options.message_bytes = 8).await;
+    let herald = Herald::start_short(8).await;
     let alice = herald.browser("alice").await;
     send(&alice, "12345678").await.expect(202);
     send(&alice, "éééé").await.expect(202);
@@ -169,7 +169,7 @@ async fn a_body_must_be_text_of_the_right_size() {
 
 #[tokio::test]
 async fn the_longest_body_fits_however_it_is_escaped() {
-    let herald = Herald::start_with(|options| options.message_bytes = 1000).await;
+    let herald = Herald::start_short(1000).await;
     let alice = herald.browser("alice").await;
     let escaped = format!(r#"{{"body": "{}"}}"#, "\\u0041".repeat(1000));
     let call = alice

@@ -82,6 +82,18 @@ pub(crate) async fn send(store: &Store, user: &UserId, body: &str, now: Timestam
     }
 }
 
+/// Accepts `count` messages, the first at 0 ms and each a millisecond later.
+pub(crate) async fn send_many(store: &Store, user: &UserId, count: i64) -> Vec<Message> {
+    let all: Vec<_> = (0..count).collect();
+    let mut sent = vec![];
+    // As many as may wait for the writer.
+    for some in all.chunks(500) {
+        let sends = some.iter().map(|n| send(store, user, "hello", at(*n)));
+        sent.extend(futures_util::future::join_all(sends).await);
+    }
+    sent
+}
+
 /// Claims the one message that is due.
 pub(crate) async fn claim_one(store: &Store, now: Timestamp) -> Job {
     let mut jobs = store.claim(10, LEASE, now).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use herald_store::{Accepted, Delay, DelayError, Message, Status, Store, StoreError, UserId};
 
-use crate::common::{Db, LEASE, at, claim_one, processed, send, user};
+use crate::common::{Db, LEASE, at, claim_one, processed, send, send_many, user};
 
 const HOUR: u64 = 3_600_000;
 
@@ -15,11 +15,6 @@ fn fixed(ms: u64) -> Delay {
 async fn due(store: &Store, message: &Message) -> i64 {
     let found = store.any_message(&message.id).await.unwrap().unwrap();
     found.run_at.as_millis() - found.created_at.as_millis()
-}
-
-async fn send_many(store: &Store, user: &UserId, count: i64) -> Vec<Message> {
-    let sends = (0..count).map(|n| send(store, user, "hello", at(n)));
-    futures_util::future::join_all(sends).await
 }
 
 #[tokio::test]
@@ -36,8 +31,9 @@ async fn a_user_with_a_delay_of_their_own_waits_as_long_and_others_do_not() {
     assert_eq!(set, Some(0));
     assert_eq!(send(&store, &ann.id, "a", at(0)).await.run_at, at(0));
 
-    let nobody = store.set_user_delay(&UserId::new(), Some(fixed(1)), true);
-    assert_eq!(nobody.await.unwrap(), None);
+    let nobody = UserId::new();
+    let set = store.set_user_delay(&nobody, Some(fixed(1)), true).await;
+    assert_eq!(set.unwrap(), None);
     let ms = Delay::MAX_MS + 1;
     let set = store.set_user_delay(&ann.id, Some(fixed(ms)), false).await;
     let expected = DelayError::TooLong { ms };

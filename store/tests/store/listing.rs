@@ -2,7 +2,7 @@
 
 use herald_store::{MessagePage, Outcome, Status, Store, UserId};
 
-use crate::common::{Db, at, claim_one, processed, send, user};
+use crate::common::{Db, at, claim_one, processed, send, send_many, user};
 
 /// The bodies of a whole list, read by pages of this size, and of how many.
 async fn read(
@@ -91,8 +91,7 @@ async fn a_rare_status_of_a_user_is_found_over_empty_pages() {
     let ann = user(&store, "ann").await;
     let rare = send(&store, &ann.id, "rare", at(0)).await;
     store.cancel(&ann.id, &rare.id, at(0)).await.unwrap();
-    let sends = (0..2500).map(|_| send(&store, &ann.id, "x", at(0)));
-    futures_util::future::join_all(sends).await;
+    send_many(&store, &ann.id, 2500).await;
     let (bodies, pages) = read(&store, Some(Status::Cancelled), Some(&ann.id), 10).await;
     assert_eq!((bodies, pages), (vec!["rare".to_owned()], 3));
 }

@@ -1,4 +1,4 @@
-//! Disks that fill up, files that turn read-only, clocks that are set back: nothing is lost or doubled, it is said what is
+//! Disks that fill up, files that turn read-only, clocks that are set back, services that never answer: nothing is lost or doubled, it is said what is
 //! wrong, and the server goes on by itself once it is not.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
@@ -7,3 +7,4 @@ mod clock;
 mod full_disk;
 mod read_only;
 mod refusing;
+mod stuck;

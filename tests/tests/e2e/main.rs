@@ -28,6 +28,7 @@ mod offline;
 mod promise;
 mod properties;
 mod qos;
+mod queue;
 mod queued;
 mod resumed_inbox;
 mod retained;

@@ -1,0 +1,86 @@
+//! Taking messages back, and what is told of attempts that failed.
+
+use std::time::Duration;
+
+use herald_store::{MessageId, Timestamp};
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Browser, Herald};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+async fn send(browser: &Browser<'_>) -> String {
+    let call = browser.post("/api/v1/messages").json(json!({"body": "x"}));
+    let sent = call.send().await.expect(202).json;
+    format!("/api/v1/messages/{}", sent["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_queued_message_is_cancelled_by_its_owner_alone() {
+    let herald = Herald::start().await;
+    let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
+    let path = send(&alice).await;
+    let foreign = bob.call(Method::DELETE, &path).send().await;
+    foreign.expect_problem(404, "not_found");
+    let missing = bob.call(Method::DELETE, "/api/v1/messages/x").send().await;
+    missing.expect_problem(404, "not_found");
+
+    alice.call(Method::DELETE, &path).send().await.expect(204);
+    let seen = alice.get(&path).send().await.expect(200).json;
+    assert_eq!(seen["status"], "cancelled");
+    assert!(seen["processed_at"].is_string());
+    let again = alice.call(Method::DELETE, &path).send().await;
+    again.expect_problem(409, "not_queued");
+    let later = Timestamp::now() + Duration::from_secs(5);
+    assert_eq!(herald.store.claim(9, LEASE, later).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_message_that_a_worker_has_is_not_cancelled() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let path = send(&alice).await;
+    let later = Timestamp::now() + Duration::from_secs(5);
+    let jobs = herald.store.claim(1, LEASE, later).await.unwrap();
+    let cancel = alice.call(Method::DELETE, &path).send().await;
+    let problem = cancel.expect_problem(409, "not_queued").json;
+    assert_eq!(
+        problem["detail"],
+        "The message is not queued; it is processing."
+    );
+    // Between two attempts it is.
+    let (error, store) = ("timed out".to_owned(), &herald.store);
+    assert!(
+        store
+            .retry_later(&jobs[0], error, later, later)
+            .await
+            .unwrap()
+    );
+    alice.call(Method::DELETE, &path).send().await.expect(204);
+}
+
+#[tokio::test]
+async fn failed_attempts_are_told_one_by_one() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let path = send(&alice).await;
+    let mut expected = vec![];
+    for attempt in 1..=2 {
+        let now = Timestamp::now() + Duration::from_secs(5 * attempt);
+        let jobs = herald.store.claim(1, LEASE, now).await.unwrap();
+        let error = format!("no {attempt}");
+        let store = &herald.store;
+        let failed = store.retry_later(&jobs[0], error.clone(), now, now).await;
+        assert!(failed.unwrap());
+        expected.push(json!({"attempt": attempt, "error": error, "failed_at": now.to_string()}));
+    }
+    let seen = alice.get(&path).send().await.expect(200).json;
+    assert_eq!(seen["failed_attempts"], Value::from(expected));
+    assert_eq!(seen["error"], "no 2");
+    // A list does without.
+    let list = alice.get("/api/v1/messages").send().await.expect(200).json;
+    assert_eq!(list["items"][0].get("failed_attempts"), None);
+    let id = MessageId::from_string(path.rsplit('/').next().unwrap());
+    assert_eq!(herald.store.failed_attempts(&id).await.unwrap().len(), 2);
+}
