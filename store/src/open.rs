@@ -92,6 +92,16 @@ impl Location {
         connected.await.map_err(|error| self.explain(error))
     }
 
+    /// Makes a connection that reads.
+    pub(crate) async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
+        let connected = async {
+            let mut conn = AnyConnection::connect(&self.url).await?;
+            dialect::set_up_reader(&mut conn).await?;
+            Ok(conn)
+        };
+        connected.await.map_err(|error| self.explain(error))
+    }
+
     /// Makes a pool of `count` connections that read.
     pub(crate) async fn connect_readers(&self, count: u32) -> Result<AnyPool, StoreError> {
         AnyPoolOptions::new()

@@ -78,11 +78,12 @@ impl Store {
         let (conn, check) = location.prepare().await?;
         let readers = location.connect_readers(options.readers).await?;
         let queued = Arc::new(Notify::new());
+        let tokens = TokenReader::start(location.clone());
         let writer = Writer::start(location, conn, Arc::clone(&queued));
         let inner = Inner {
             check,
             writer,
-            tokens: TokenReader::start(readers.clone()),
+            tokens,
             readers,
             waiting_messages,
             queued,

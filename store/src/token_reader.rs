@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::{AnyPool, Row};
+use sqlx::{AnyConnection, Connection, Row};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::open::Location;
 use crate::tokens::token;
 use crate::users::user;
 use crate::{StoreError, Token, User, bulk};
@@ -37,10 +38,11 @@ pub(crate) struct TokenReader {
 }
 
 impl TokenReader {
-    pub(crate) fn start(readers: AnyPool) -> Self {
+    /// Starts the task, with a connection of its own: one of a pool is asked for a sign of life after each use.
+    pub(crate) fn start(location: Location) -> Self {
         let (queue, lookups) = mpsc::channel(QUEUE);
         let stop = Arc::new(Notify::new());
-        let task = tokio::spawn(run(readers, lookups, Arc::clone(&stop)));
+        let task = tokio::spawn(run(location, lookups, Arc::clone(&stop)));
         Self {
             queue,
             stop,
@@ -80,18 +82,19 @@ impl fmt::Debug for TokenReader {
     }
 }
 
-async fn run(readers: AnyPool, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<Notify>) {
+async fn run(location: Location, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<Notify>) {
+    let mut conn = None;
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let received = tokio::select! {
             biased;
-            () = stop.notified() => return,
+            () = stop.notified() => break,
             received = lookups.recv_many(&mut batch, BATCH) => received,
         };
         if received == 0 {
-            return;
+            break;
         }
-        let found = find_all(&readers, &batch).await;
+        let found = find_all(&location, &mut conn, &batch).await;
         for Lookup { token_hash, caller } in batch.drain(..) {
             let answer = match &found {
                 Ok(found) => Ok(found.get(&token_hash).cloned()),
@@ -101,10 +104,37 @@ async fn run(readers: AnyPool, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<No
             let _ = caller.send(answer);
         }
     }
+    close(conn).await;
 }
 
+async fn close(conn: Option<AnyConnection>) {
+    if let Some(conn) = conn
+        && let Err(error) = conn.close().await
+    {
+        tracing::warn!(%error, "the database connection was not closed cleanly");
+    }
+}
+
+/// Looks up all of `batch`. After a failure, the next call connects again.
 async fn find_all(
-    readers: &AnyPool,
+    location: &Location,
+    conn: &mut Option<AnyConnection>,
+    batch: &[Lookup],
+) -> Result<HashMap<String, (Token, User)>, StoreError> {
+    let mut connected = match conn.take() {
+        Some(connected) => connected,
+        None => location.connect_reader().await?,
+    };
+    let found = find_with(&mut connected, batch).await;
+    match found {
+        Ok(_) => *conn = Some(connected),
+        Err(_) => close(Some(connected)).await,
+    }
+    found
+}
+
+async fn find_with(
+    conn: &mut AnyConnection,
     batch: &[Lookup],
 ) -> Result<HashMap<String, (Token, User)>, StoreError> {
     // Few different statements, as each has to be prepared.
@@ -123,7 +153,7 @@ async fn find_all(
     for hash in hashes.chain(none) {
         query = query.bind(hash);
     }
-    let rows = query.fetch_all(readers).await?;
+    let rows = query.fetch_all(conn).await?;
     rows.iter()
         .map(|row| Ok((row.try_get("token_hash")?, (token(row)?, user(row)?))))
         .collect()
