@@ -13,7 +13,7 @@ pub(crate) enum Tag {
     Messages,
     /// The inbox without MQTT.
     Notifications,
-    /// For administrators: accounts, and how long messages wait.
+    /// For administrators: accounts, the queue, and how long messages wait.
     Admin,
     /// For administrators: who may publish and subscribe to what.
     Access,
