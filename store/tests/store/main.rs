@@ -8,6 +8,7 @@ mod clock;
 mod common;
 mod delays;
 mod durability;
+mod fairness;
 mod inbox;
 mod listing;
 mod opening;

@@ -1,0 +1,211 @@
+//! However much the database holds, no statement of the message's way reads a whole table.
+//!
+//! The statements are those that the store really runs, as its database library logs them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod statements;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use herald_acl::Role;
+use herald_store::{
+    Acknowledged, CreateUser, Delay, Job, Outcome, Seq, Store, StoreOptions, Timestamp, UserId,
+};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqliteConnection};
+
+/// The tables that grow, and what statements call them.
+const LARGE: [&str; 11] = [
+    "messages",
+    "m",
+    "notifications",
+    "n",
+    "lanes",
+    "l",
+    "users",
+    "u",
+    "cursors",
+    "c",
+    "failed_attempts",
+];
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+async fn open(dir: &Path) -> Store {
+    let options = StoreOptions::sqlite(&dir.join("herald.db"));
+    Store::open(options).await.unwrap()
+}
+
+async fn connect(dir: &Path) -> SqliteConnection {
+    let url = format!("sqlite://{}", dir.join("herald.db").display());
+    SqliteConnection::connect(&url).await.unwrap()
+}
+
+async fn user(store: &Store, number: usize) -> UserId {
+    let name = format!("user{number}").parse().unwrap();
+    let created = store.create_user(&name, Role::User, "", at(0)).await;
+    match created.unwrap() {
+        CreateUser::Created(user) => user.id,
+        CreateUser::Taken => panic!("{name} is taken"),
+    }
+}
+
+async fn claim(store: &Store, count: usize) -> Vec<Job> {
+    let mut jobs = vec![];
+    while jobs.len() < count {
+        jobs.extend(store.claim(10, LEASE, at(1)).await.unwrap());
+    }
+    jobs
+}
+
+/// Everything that happens to a message from its acceptance until it is forgotten.
+async fn whole_way(store: &Store, users: &[UserId]) {
+    store.release_all().await.unwrap();
+    store.follow_clock_back(at(0)).await.unwrap();
+    let delay = Delay::Fixed { ms: 0 };
+    store.set_delay(delay, false).await.unwrap();
+    for user in users {
+        let key = Some("key".to_owned());
+        for key in [None, None, None, key.clone(), key] {
+            store
+                .accept(user, "hello".into(), key, at(0))
+                .await
+                .unwrap();
+        }
+    }
+    let jobs = claim(store, 4 * users.len()).await;
+    store.renew(&jobs[0], LEASE, at(2)).await.unwrap();
+    let later = store.retry_later(&jobs[0], "late".into(), at(3), at(2));
+    assert!(later.await.unwrap());
+    let cancelled = store.cancel(&jobs[0].user_id, &jobs[0].id, at(2)).await;
+    cancelled.unwrap();
+    for job in &jobs[1..] {
+        let error = "dead".to_owned();
+        let finished = store.finish(job, Outcome::Dead { error }, at(2)).await;
+        finished.unwrap().unwrap();
+    }
+    store.retry(&jobs[1].id, at(3)).await.unwrap();
+    store.next_due().await.unwrap();
+    let mut acks = vec![];
+    for user in users {
+        let client = Arc::from("client");
+        store.cursor(user, &client, Seq::NONE, at(3)).await.unwrap();
+        store
+            .set_cursor(user, &client, Seq(1), at(3))
+            .await
+            .unwrap();
+        store.position(user).await.unwrap();
+        let inbox = store.notifications(user, Seq::NONE, 10, 1000).await;
+        inbox.unwrap();
+        store.messages(user, None, None, 10).await.unwrap();
+        store.message(user, &jobs[0].id).await.unwrap();
+        acks.push(Acknowledged {
+            user: user.clone(),
+            client_id: Some(client),
+            up_to: Seq(2),
+        });
+    }
+    store.failed_attempts(&jobs[0].id).await.unwrap();
+    store.acknowledge(&acks, at(4)).await.unwrap();
+    store.prune(at(100)).await.unwrap();
+    store.ping().await.unwrap();
+}
+
+/// The steps of a plan that read all of a table that grows.
+async fn scans(conn: &mut SqliteConnection, sql: &str) -> Vec<String> {
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+    let plan = sqlx::query(explain).fetch_all(conn).await.unwrap();
+    let steps = plan.iter().map(|step| step.get::<String, _>("detail"));
+    let reads_all = |step: &String| {
+        let table = step
+            .strip_prefix("SCAN ")
+            .and_then(|rest| rest.split(' ').next());
+        table.is_some_and(|table| LARGE.contains(&table))
+    };
+    steps.filter(reads_all).collect()
+}
+
+/// How many instructions SQLite takes for a query.
+async fn cost(conn: &mut SqliteConnection, sql: &str) -> u64 {
+    let count = Arc::new(AtomicU64::new(0));
+    let counting = count.clone();
+    let counts = move || {
+        counting.fetch_add(1, Ordering::Relaxed);
+        true
+    };
+    conn.lock_handle()
+        .await
+        .unwrap()
+        .set_progress_handler(1, counts);
+    let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
+    query.fetch_all(&mut *conn).await.unwrap();
+    conn.lock_handle().await.unwrap().remove_progress_handler();
+    count.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn no_statement_of_a_messages_way_reads_a_whole_table() {
+    let log = statements::log();
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let mut users = vec![];
+    for number in 0..3 {
+        users.push(user(&store, number).await);
+    }
+    store.close().await;
+
+    // From the start on.
+    log.take();
+    let store = open(dir.path()).await;
+    whole_way(&store, &users).await;
+    let statements = log.take();
+    for table in ["messages", "notifications", "lanes", "cursors"] {
+        for verb in ["INSERT INTO", "UPDATE", "DELETE FROM"] {
+            let verb = format!("{verb} {table}");
+            // The lane of a user stays, and what a user was told does not change.
+            let never = ["UPDATE notifications", "DELETE FROM lanes"].contains(&verb.as_str());
+            let found = statements.iter().any(|sql| sql.contains(&verb));
+            assert!(found || never, "nothing did {verb}");
+        }
+    }
+    let mut conn = connect(dir.path()).await;
+    assert_eq!(scans(&mut conn, "SELECT body FROM messages").await.len(), 1);
+    for sql in &statements {
+        // In the order of the table, and no more than one.
+        if sql.ends_with("ORDER BY rowid DESC LIMIT 1") {
+            continue;
+        }
+        let scans = scans(&mut conn, sql).await;
+        assert!(scans.is_empty(), "{scans:?}: {sql}");
+    }
+
+    // The statement that the worker asks after each claim costs the same, whatever waits.
+    let next_due = statements
+        .iter()
+        .find(|sql| sql.contains("lease_until) AS due"));
+    let next_due = next_due.unwrap();
+    let before = cost(&mut conn, next_due).await;
+    store.close().await;
+    conn.execute(
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 50000)
+         INSERT INTO messages (id, user_id, body, status, created_at, run_at)
+         SELECT 'many' || n, (SELECT id FROM users LIMIT 1), '', 'queued', 0, 1000000 + n FROM numbers;
+         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)
+         INSERT INTO users (id, username, role, password_hash, created_at)
+         SELECT 'many' || n, 'many' || n, 'user', '', 0 FROM numbers;
+         INSERT INTO lanes (user_id, open, turn_at)
+         SELECT id, 1, 1000000 FROM users WHERE id LIKE 'many%'",
+    )
+    .await
+    .unwrap();
+    let after = cost(&mut conn, next_due).await;
+    assert!(after <= before + 20, "{before} instructions, then {after}");
+    conn.close().await.unwrap();
+}

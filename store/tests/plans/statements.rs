@@ -1,0 +1,97 @@
+//! The statements that are run, as sqlx logs them.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// What sqlx logs statements as.
+const TARGET: &str = "sqlx::query";
+
+/// What does not read a table.
+const OTHERS: [&str; 7] = [
+    "PRAGMA",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "RELEASE",
+    "CREATE",
+];
+
+/// Starts to log, for the whole process: statements are run by threads of their own.
+pub(crate) fn log() -> Log {
+    let log = Log::default();
+    tracing::subscriber::set_global_default(log.clone()).unwrap();
+    log
+}
+
+/// What was run.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<BTreeSet<String>>>);
+
+impl Log {
+    /// The statements that were run since it was last asked.
+    pub(crate) fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == TARGET
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut statement = Statement::default();
+        event.record(&mut statement);
+        let sql = statement.sql();
+        let reads = !OTHERS.iter().any(|other| sql.starts_with(other));
+        if reads && !sql.contains("_sqlx_migrations") && !sql.is_empty() {
+            self.0.lock().unwrap().insert(sql.to_owned());
+        }
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// A short one is its summary.
+#[derive(Default)]
+struct Statement {
+    summary: String,
+    whole: String,
+}
+
+impl Statement {
+    fn sql(&self) -> &str {
+        match self.whole.trim() {
+            "" => self.summary.trim(),
+            whole => whole,
+        }
+    }
+}
+
+impl Visit for Statement {
+    fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "summary" => value.clone_into(&mut self.summary),
+            "db.statement" => value.clone_into(&mut self.whole),
+            _ => {}
+        }
+    }
+}
