@@ -23,7 +23,7 @@ pub struct Acknowledged {
 impl Store {
     /// Moves the cursor of each user, and that of each client id that is given, up to the number that was acknowledged.
     /// Marks the messages of those notifications that nobody had acknowledged before as delivered at `now`. No cursor
-    /// moves back. What a user who does not exist acknowledged is ignored.
+    /// moves back. What a user who does not exist acknowledged is ignored. A power failure may undo it.
     ///
     /// # Errors
     ///
@@ -80,6 +80,9 @@ impl Acknowledge {
 
 impl Operation for Acknowledge {
     type Answer = ();
+
+    /// What is lost is delivered again.
+    const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         for users in bulk::chunks(&self.users) {

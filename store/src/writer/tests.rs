@@ -224,3 +224,5 @@ async fn closing_finishes_what_is_queued_and_refuses_the_rest() {
     let again = Store::open(options).await.unwrap();
     assert_eq!(rows(&again).await.len(), 500);
 }
+
+mod kinds;
