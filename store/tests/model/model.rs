@@ -19,7 +19,8 @@ pub(crate) struct Model {
     pub(crate) now: i64,
     pub(crate) tables: Tables,
     pub(crate) paused: bool,
-    pub(crate) delay: i64,
+    delay: i64,
+    own_delays: BTreeMap<String, i64>,
     /// The number of the claim that holds each message.
     held: BTreeMap<String, usize>,
 }
@@ -66,7 +67,8 @@ impl Model {
                     error: None,
                     attempts: 0,
                     failures: 0,
-                    run_at: self.now + self.delay,
+                    created_at: self.now,
+                    run_at: self.now + self.delay_of(user),
                     lease_until: None,
                     processed_at: None,
                     delivered_at: None,
@@ -77,6 +79,35 @@ impl Model {
                 self.tables.messages.insert(id, message);
             }
         }
+    }
+
+    fn delay_of(&self, user: &str) -> i64 {
+        self.own_delays.get(user).copied().unwrap_or(self.delay)
+    }
+
+    /// Sets a delay and answers how many messages moved.
+    pub(crate) fn delayed(&mut self, user: Option<&str>, ms: Option<i64>, apply: bool) -> u64 {
+        match (user, ms) {
+            (None, ms) => self.delay = ms.unwrap_or_default(),
+            (Some(user), Some(ms)) => drop(self.own_delays.insert(user.into(), ms)),
+            (Some(user), None) => drop(self.own_delays.remove(user)),
+        }
+        let mut due = BTreeMap::new();
+        for (id, message) in &self.tables.messages {
+            let meant = match user {
+                Some(user) => message.user_id == user,
+                None => !self.own_delays.contains_key(&message.user_id),
+            };
+            let at = message.created_at + self.delay_of(&message.user_id);
+            let waits = message.status == "queued" && message.attempts == 0;
+            if apply && meant && waits && message.run_at != at {
+                due.insert(id.clone(), at);
+            }
+        }
+        for (id, at) in &due {
+            self.tables.messages.get_mut(id).unwrap().run_at = *at;
+        }
+        due.len() as u64
     }
 
     /// Claim number `first` and those after it.

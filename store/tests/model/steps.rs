@@ -14,8 +14,12 @@ pub(crate) const LEASE_MS: i64 = 100;
 pub(crate) enum Step {
     /// Sends that arrive together.
     Send(Vec<Send>),
-    /// The delay of later messages, in milliseconds.
-    Delay(u64),
+    /// The delay of one user, or of all who have none of their own, in milliseconds; none for a user is that of all.
+    Delay {
+        user: Option<usize>,
+        ms: Option<u64>,
+        apply_to_queued: bool,
+    },
     Claim {
         limit: u32,
     },
@@ -81,9 +85,12 @@ impl Step {
     pub(crate) fn any() -> impl Strategy<Value = Self> {
         let user = || 0..USERS;
         let client = || 0..2_usize;
+        let delay = prop_oneof![Just(0), 1..200_u64];
         prop_oneof![
             8 => prop::collection::vec(Send::any(), 1..5).prop_map(Self::Send),
-            1 => prop_oneof![Just(0), Just(0), 1..200_u64].prop_map(Self::Delay),
+            2 => (prop::option::of(user()), prop::option::of(delay), any::<bool>()).prop_map(
+                |(user, ms, apply_to_queued)| Self::Delay { user, ms, apply_to_queued }
+            ),
             8 => (0..6_u32).prop_map(|limit| Self::Claim { limit }),
             2 => any::<Index>().prop_map(|claim| Self::Renew { claim }),
             8 => prop::collection::vec(any::<(Index, bool)>(), 1..4).prop_map(Self::Finish),

@@ -111,10 +111,25 @@ impl World {
         let now = self.now();
         match step {
             Step::Send(sends) => self.send(sends).await,
-            Step::Delay(ms) => {
-                let delay = Delay::Fixed { ms };
-                self.store.set_delay(delay, false).await.unwrap();
-                self.model.delay = ms as i64;
+            Step::Delay {
+                user,
+                ms,
+                apply_to_queued,
+            } => {
+                let user = user.map(|user| &self.users[user]);
+                let delay = ms.map(|ms| Delay::Fixed { ms });
+                let moved = match user {
+                    Some(user) => {
+                        let set = self.store.set_user_delay(user, delay, apply_to_queued);
+                        set.await.unwrap().unwrap()
+                    }
+                    None => {
+                        let delay = delay.unwrap_or(Delay::Fixed { ms: 0 });
+                        self.store.set_delay(delay, apply_to_queued).await.unwrap()
+                    }
+                };
+                let (user, ms) = (user.map(UserId::as_str), ms.map(|ms| ms as i64));
+                assert_eq!(moved, self.model.delayed(user, ms, apply_to_queued));
             }
             Step::Claim { limit } => drop(self.take_jobs(limit).await),
             Step::Renew { claim } => {
