@@ -54,7 +54,8 @@ impl Model {
             Accepted::KeyConflict => assert_ne!(before.expect("the key is new").body, send.body),
             Accepted::TooManyWaiting => {
                 assert!(before.is_none());
-                assert_eq!(self.open(user), MAX_OPEN);
+                // A retry by an administrator may have brought one more.
+                assert!(self.open(user) >= MAX_OPEN);
             }
             Accepted::New(new) => {
                 assert!(before.is_none());
