@@ -5,7 +5,8 @@ use crate::{
         Connect, V3, V5, Will, ack, data, number, packet, pingreq, publish, subscribe,
     },
     row::{Expect::Refuses, Row, check_at_the_start, row},
-    text::{prop, user},
+    text::prop,
+    user::user,
 };
 
 /// Codes of CONNACK for what is malformed (MQTT 5 section 3.2.2.2); a server may tell none of them (section 4.13.1).

@@ -15,3 +15,5 @@ mod small;
 mod strict;
 #[path = "../common/text.rs"]
 mod text;
+#[path = "../common/user.rs"]
+mod user;

@@ -7,7 +7,8 @@ use crate::{
         Expect::{Ends, Goes},
         check_in_session, row,
     },
-    text::{prop, user},
+    text::prop,
+    user::user,
 };
 
 /// MQTT 5 section 4.13.1: a malformed packet, or a protocol error.

@@ -9,7 +9,7 @@ use crate::{
         Expect::{Ends, Goes, Refuses},
         check_at_the_start, check_in_session, row,
     },
-    text::user,
+    user::user,
 };
 
 #[tokio::test]

@@ -6,8 +6,3 @@ use crate::common::encode::data;
 pub(crate) fn prop(id: u8, value: impl AsRef<[u8]>) -> Vec<u8> {
     [vec![id], data(value)].concat()
 }
-
-/// A user property.
-pub(crate) fn user(key: &str, value: &str) -> Vec<u8> {
-    [vec![0x26], data(key), data(value)].concat()
-}

@@ -5,7 +5,8 @@ use crate::{
         Connect, V3, V5, Will, ack, data, number, packet, pingreq, props, publish, subscribe,
         unsubscribe,
     },
-    text::{prop, user},
+    text::prop,
+    user::user,
 };
 
 /// The packets of one connection; the first is CONNECT.

@@ -13,6 +13,8 @@ mod small;
 mod stream;
 #[path = "../common/text.rs"]
 mod text;
+#[path = "../common/user.rs"]
+mod user;
 
 use std::{
     env, fs,

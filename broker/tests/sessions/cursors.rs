@@ -19,7 +19,7 @@ use crate::{
     },
     held::Held,
     setup::{all_had_a_turn, ask, connect, next, open, published, until},
-    text::user,
+    user::user,
 };
 
 /// Alice's inbox.

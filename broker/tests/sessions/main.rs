@@ -14,5 +14,5 @@ mod revocations;
 mod rights;
 mod setup;
 mod takeover;
-#[path = "../common/text.rs"]
-mod text;
+#[path = "../common/user.rs"]
+mod user;
