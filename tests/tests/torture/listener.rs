@@ -26,6 +26,9 @@ pub(crate) struct Listener {
     pub(crate) version: Version,
     /// Whether its session outlives the connection.
     pub(crate) kept: bool,
+    /// With such a session: up to where this client has acknowledged, once it has heard anything. It goes on behind that,
+    /// whatever other clients of the user acknowledge.
+    pub(crate) place: Option<i64>,
     pub(crate) chance: StdRng,
 }
 
@@ -92,16 +95,18 @@ impl Listener {
     }
 
     /// Takes a notification, which must be the next one.
-    async fn take(&self, listening: &mut Listening, publish: &Publish) -> Result<(), Lost> {
+    async fn take(&mut self, listening: &mut Listening, publish: &Publish) -> Result<(), Lost> {
         let seq = self.user.heard(publish);
         match listening.last.replace(seq) {
             Some(last) => assert_eq!(seq, last + 1, "{} after {last}", self.user.name),
-            // Nobody has acknowledged what would be left out.
-            None => assert!(
-                seq <= self.user.acknowledged() + 1,
-                "{} begins at {seq}",
-                self.user.name
-            ),
+            // Nobody has acknowledged what would be left out, or this client has not.
+            None => {
+                let place = self.place.unwrap_or_else(|| self.user.acknowledged());
+                assert!(seq <= place + 1, "{} begins at {seq}", self.user.name);
+            }
+        }
+        if self.kept && self.place.is_none() {
+            self.place = Some(seq - 1);
         }
         assert!(
             listening.session_present || !publish.dup,
@@ -113,6 +118,7 @@ impl Listener {
         while listening.unacknowledged.len() > listening.lag {
             let (id, seq) = listening.unacknowledged[0];
             self.user.acknowledging(seq);
+            self.place = self.place.map(|place| place.max(seq));
             listening.link.acknowledge(id).await?;
             listening.unacknowledged.pop_front();
         }

@@ -134,6 +134,7 @@ impl Clients {
                 user: user.clone(),
                 version,
                 kept,
+                place: None,
                 chance: chance(),
             };
             self.listeners.spawn(listener.run());
