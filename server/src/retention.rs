@@ -1,6 +1,6 @@
 //! Forgets what is older than the configuration says.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use herald_store::{Pruned, Store, Timestamp};
 use tokio::time::sleep;
@@ -26,9 +26,17 @@ pub(crate) async fn run(store: Store, days: u32, stop: CancellationToken) {
 async fn prune_hourly(store: &Store, days: u32, first: Duration) {
     sleep(first).await;
     loop {
-        prune(store, before(days, Timestamp::now())).await;
+        prune(store, before(days, earliest_now())).await;
         sleep(EVERY).await;
     }
+}
+
+/// Now, or less if the system's clock was ahead and was set right: [`Timestamp::now`] stays ahead then, and what is not old
+/// would be lost.
+fn earliest_now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let wall = Timestamp::from_millis(0) + since.unwrap_or_default();
+    wall.min(Timestamp::now())
 }
 
 /// What is older than `days` at `now` is from before this time.

@@ -32,6 +32,9 @@ use crate::{
     tls,
 };
 
+/// Messages that are echoed at once.
+const ECHOES: u32 = 128;
+
 /// How long messages being processed may take to end.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -252,7 +255,11 @@ fn start_worker(
         Processor::Webhook => Arc::new(Webhook::new(config.webhook.options()?)?),
     };
     let options = WorkerOptions {
-        concurrency: config.worker.concurrency,
+        // An echo takes no time: what counts is how many ends share a transaction.
+        concurrency: match config.worker.processor {
+            Processor::Echo => config.worker.concurrency.max(ECHOES),
+            Processor::Webhook => config.worker.concurrency,
+        },
         lease: config.lease(),
         time_limit: Duration::from_millis(config.worker.timeout_ms),
         retries: Retries {

@@ -16,10 +16,18 @@ use crate::StoreError;
 /// when another process wrote in between; this one waits for the lock at its start instead.
 pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
+/// [`BEGIN_WRITE`], for one that survives a power failure once it is committed. In one text, as it costs as much to hand
+/// over one statement as two.
+pub(crate) const BEGIN_DURABLE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
+
+/// [`BEGIN_WRITE`], for one that a power failure may undo, unless a durable one is committed after it.
+pub(crate) const BEGIN_SOFT: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
+
 /// Settings of the connection that writes. FULL makes a commit durable, not just consistent.
 const WRITER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000;
     PRAGMA synchronous = FULL;
-    PRAGMA foreign_keys = ON";
+    PRAGMA foreign_keys = ON;
+    PRAGMA journal_size_limit = 67108864";
 
 /// Lets reads and writes go on beside each other. The file keeps this setting.
 const WRITE_AHEAD_LOG: &str = "PRAGMA journal_mode = WAL";
@@ -103,19 +111,6 @@ pub(crate) async fn set_up_writer(conn: &mut AnyConnection) -> Result<(), sqlx::
             set => return set.map(drop),
         }
     }
-}
-
-/// Says whether the commits of the writer are durable from now on. One that is takes those before it along.
-pub(crate) async fn set_durable(
-    conn: &mut AnyConnection,
-    durable: bool,
-) -> Result<(), sqlx::Error> {
-    let level = if durable {
-        "PRAGMA synchronous = FULL"
-    } else {
-        "PRAGMA synchronous = NORMAL"
-    };
-    conn.execute(level).await.map(drop)
 }
 
 /// Makes a new connection one that only reads.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use sqlx::AnyConnection;
 
-use crate::{StoreError, Timestamp, UserId, bulk};
+use crate::{MessageId, StoreError, Timestamp, UserId, bulk};
 
 /// What changes for the lane of one user.
 #[derive(Debug, Clone, Copy, Default)]
@@ -95,20 +95,36 @@ pub(crate) async fn to_the_back(
     Ok(())
 }
 
-/// Up to `limit` users whose turn has come, those first who have waited longest. Nobody's has while the queue is paused.
+/// What a claim finds.
+pub(crate) struct Due {
+    /// Whose turn has come.
+    pub(crate) users: Vec<UserId>,
+    /// Messages whose lease has run out.
+    pub(crate) expired: Vec<MessageId>,
+}
+
+/// Up to `limit` users whose turn has come, those first who have waited longest, and all leases that have run out. Nobody's has while the queue is paused.
 pub(crate) async fn due(
     conn: &mut AnyConnection,
     limit: u32,
     now: Timestamp,
-) -> Result<Vec<UserId>, StoreError> {
-    let users: Vec<String> = sqlx::query_scalar(
-        "SELECT user_id FROM lanes
-         WHERE turn_at <= $1 AND NOT EXISTS (SELECT 1 FROM settings WHERE key = 'paused')
-         ORDER BY turn_at, user_id LIMIT $2",
+) -> Result<Due, StoreError> {
+    let found: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT user_id, 0 FROM (
+            SELECT user_id FROM lanes
+            WHERE turn_at <= $1 AND NOT EXISTS (SELECT 1 FROM settings WHERE key = 'paused')
+            ORDER BY turn_at, user_id LIMIT $2) AS lane
+         UNION ALL
+         SELECT id, 1 FROM messages WHERE status = 'processing' AND lease_until <= $1",
     )
     .bind(now.as_millis())
     .bind(i64::from(limit))
     .fetch_all(conn)
     .await?;
-    Ok(users.into_iter().map(UserId::from_string).collect())
+    let (lanes, messages): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, kind)| *kind == 0);
+    let ids = |found: Vec<(String, i64)>| found.into_iter().map(|(id, _)| id);
+    Ok(Due {
+        users: ids(lanes).map(UserId::from_string).collect(),
+        expired: ids(messages).map(MessageId::from_string).collect(),
+    })
 }

@@ -58,7 +58,7 @@ pub use listing::{MessagePage, MessagePlace, NoPlace};
 pub use messages::{Message, Status};
 pub use notification::Notification;
 pub use prune::Pruned;
-pub use queue::{Job, Lease, StatusCounts};
+pub use queue::{IsRunning, Job, Lease, StatusCounts};
 pub use retained::{RetainedChange, RetainedMessage};
 pub use retries::{FailedAttempt, Moved};
 pub use rights::{Changed, RightsChange};

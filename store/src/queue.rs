@@ -1,7 +1,7 @@
 //! What the worker takes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use herald_acl::Username;
 use sqlx::any::AnyRow;
@@ -78,10 +78,28 @@ impl Store {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<Job>, StoreError> {
+        self.claim_others(limit, lease, now, Arc::new(|_| false))
+            .await
+    }
+
+    /// As [`claim`](Self::claim), but what `is_running` here is not claimed again if its lease has run out: the lease is
+    /// renewed instead. A clock that is set forwards ends all leases at once.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn claim_others(
+        &self,
+        limit: u32,
+        lease: Duration,
+        now: Timestamp,
+        is_running: IsRunning,
+    ) -> Result<Vec<Job>, StoreError> {
         self.write(Claim {
             limit,
-            until: now + lease,
+            lease: LeaseTerm::new(lease, now),
             now,
+            is_running,
         })
         .await
     }
@@ -101,7 +119,7 @@ impl Store {
         self.write(Renew {
             id: job.id.clone(),
             lease: job.lease.clone(),
-            until: now + lease,
+            term: LeaseTerm::new(lease, now),
         })
         .await
     }
@@ -216,10 +234,34 @@ impl Store {
     }
 }
 
+/// Whether a message is being worked on here.
+pub type IsRunning = Arc<dyn Fn(&MessageId) -> bool + Send + Sync>;
+
+/// Until when a lease lasts that is written later than it was asked for.
+struct LeaseTerm {
+    until: Timestamp,
+    asked: Instant,
+}
+
+impl LeaseTerm {
+    fn new(lease: Duration, now: Timestamp) -> Self {
+        Self {
+            until: now + lease,
+            asked: Instant::now(),
+        }
+    }
+
+    /// A writer that was held up must not write leases that have run out. Below a second, it does not matter.
+    fn end(&self) -> Timestamp {
+        self.until + Duration::from_secs(self.asked.elapsed().as_secs())
+    }
+}
+
 struct Claim {
     limit: u32,
-    until: Timestamp,
+    lease: LeaseTerm,
     now: Timestamp,
+    is_running: IsRunning,
 }
 
 impl Operation for Claim {
@@ -229,8 +271,13 @@ impl Operation for Claim {
     const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Vec<Job>, StoreError> {
-        requeue(conn, Some(self.now)).await?;
-        let users = lanes::due(conn, self.limit.min(MAX_LANES), self.now).await?;
+        let lanes = self.limit.min(MAX_LANES);
+        let mut due = lanes::due(conn, lanes, self.now).await?;
+        if !due.expired.is_empty() {
+            self.take_back(conn, due.expired).await?;
+            due = lanes::due(conn, lanes, self.now).await?;
+        }
+        let users = due.users;
         if users.is_empty() {
             return Ok(vec![]);
         }
@@ -243,6 +290,28 @@ impl Operation for Claim {
 }
 
 impl Claim {
+    /// Puts messages whose lease has run out back into the queue, but for those that are being worked on here.
+    async fn take_back(
+        &self,
+        conn: &mut AnyConnection,
+        expired: Vec<MessageId>,
+    ) -> Result<(), StoreError> {
+        let (running, lost): (Vec<_>, Vec<_>) =
+            expired.into_iter().partition(|id| (self.is_running)(id));
+        for id in running {
+            sqlx::query("UPDATE messages SET lease_until = $1 WHERE id = $2")
+                .bind(self.lease.end().as_millis())
+                .bind(id.as_str())
+                .execute(&mut *conn)
+                .await?;
+        }
+        if lost.is_empty() {
+            return Ok(());
+        }
+        requeue(conn, Some(self.now)).await?;
+        Ok(())
+    }
+
     /// Claims messages of each user, as many of each.
     async fn take(
         &self,
@@ -273,7 +342,7 @@ impl Claim {
         let lease = Lease::new();
         let mut query = sqlx::query(bulk::statement(text))
             .bind(&*lease.0)
-            .bind(self.until.as_millis())
+            .bind(self.lease.end().as_millis())
             .bind(self.now.as_millis())
             .bind(each);
         for user in users.iter().map(UserId::as_str).chain(nobody) {
@@ -302,7 +371,7 @@ fn job(row: &AnyRow, lease: &Lease) -> Result<Job, StoreError> {
 struct Renew {
     id: MessageId,
     lease: Lease,
-    until: Timestamp,
+    term: LeaseTerm,
 }
 
 impl Operation for Renew {
@@ -316,7 +385,7 @@ impl Operation for Renew {
             "UPDATE messages SET lease_until = $1
              WHERE id = $2 AND status = 'processing' AND lease = $3",
         )
-        .bind(self.until.as_millis())
+        .bind(self.term.end().as_millis())
         .bind(self.id.as_str())
         .bind(&*self.lease.0)
         .execute(conn)
@@ -331,7 +400,18 @@ impl Operation for ReleaseAll {
     type Answer = u64;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<u64, StoreError> {
-        requeue(conn, None).await
+        let released = requeue(conn, None).await?;
+        // A turn is the time of the last claim, if that was later: it counts for nothing now, and may be far ahead if the
+        // clock was set back.
+        sqlx::query(
+            "UPDATE lanes SET turn_at = (
+                SELECT MIN(m.run_at) FROM messages m
+                WHERE m.user_id = lanes.user_id AND m.status = 'queued')
+             WHERE turn_at IS NOT NULL",
+        )
+        .execute(conn)
+        .await?;
+        Ok(released)
     }
 
     fn wakes_worker(&self, released: &u64) -> bool {

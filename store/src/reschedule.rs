@@ -13,6 +13,7 @@ use sqlx::{AnyConnection, Row};
 
 use crate::ids::AFTER_ALL;
 use crate::lanes::LaneChanges;
+use crate::store::Ping;
 use crate::writer::Operation;
 use crate::{Delay, MessageId, Store, StoreError, Timestamp, UserId, bulk};
 
@@ -76,6 +77,8 @@ impl Store {
             moved += done.moved;
             after = done.next;
         }
+        // What was told to be moved stays moved: a durable commit takes those before it along.
+        self.write(Ping).await?;
         Ok(moved)
     }
 }

@@ -175,7 +175,8 @@ impl Operation for Retry {
         }
         sqlx::query(
             "UPDATE messages
-             SET status = 'queued', run_at = $1, failures = 0, processed_at = NULL
+             SET status = 'queued', run_at = $1, failures = 0, processed_at = NULL,
+                delivered_at = NULL
              WHERE id = $2",
         )
         .bind(self.now.as_millis())

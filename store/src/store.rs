@@ -153,7 +153,7 @@ impl Store {
 }
 
 /// Writes what nobody reads.
-struct Ping;
+pub(crate) struct Ping;
 
 impl Operation for Ping {
     type Answer = ();

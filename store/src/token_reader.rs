@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection, Row};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -22,6 +23,9 @@ const BATCH: usize = 64;
 
 /// How many wait to be asked for. Callers wait for room.
 const QUEUE: usize = 1024;
+
+/// By the hash of the secret.
+type Rows = HashMap<String, Result<(Token, User), StoreError>>;
 
 type Found = Result<Option<(Token, User)>, StoreError>;
 
@@ -97,7 +101,7 @@ async fn run(location: Location, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<
         let found = find_all(&location, &mut conn, &batch).await;
         for Lookup { token_hash, caller } in batch.drain(..) {
             let answer = match &found {
-                Ok(found) => Ok(found.get(&token_hash).cloned()),
+                Ok(found) => found.get(&token_hash).cloned().transpose(),
                 Err(error) => Err(error.clone()),
             };
             // The caller may have stopped waiting.
@@ -120,7 +124,7 @@ async fn find_all(
     location: &Location,
     conn: &mut Option<AnyConnection>,
     batch: &[Lookup],
-) -> Result<HashMap<String, (Token, User)>, StoreError> {
+) -> Result<Rows, StoreError> {
     let mut connected = match conn.take() {
         Some(connected) => connected,
         None => location.connect_reader().await?,
@@ -133,10 +137,7 @@ async fn find_all(
     found
 }
 
-async fn find_with(
-    conn: &mut AnyConnection,
-    batch: &[Lookup],
-) -> Result<HashMap<String, (Token, User)>, StoreError> {
+async fn find_with(conn: &mut AnyConnection, batch: &[Lookup]) -> Result<Rows, StoreError> {
     // Few different statements, as each has to be prepared.
     let parameters = batch.len().next_power_of_two();
     let text = format!(
@@ -155,6 +156,11 @@ async fn find_with(
     }
     let rows = query.fetch_all(conn).await?;
     rows.iter()
-        .map(|row| Ok((row.try_get("token_hash")?, (token(row)?, user(row)?))))
+        // What is wrong with one concerns no other.
+        .map(|row| Ok((row.try_get("token_hash")?, both(row))))
         .collect()
+}
+
+fn both(row: &AnyRow) -> Result<(Token, User), StoreError> {
+    Ok((token(row)?, user(row)?))
 }

@@ -85,7 +85,6 @@ impl Writer {
         let task = Task {
             location,
             conn: Some(conn),
-            durable: true,
             operations,
             stop: Arc::clone(&stop),
             wake,
@@ -148,8 +147,6 @@ struct Task {
     location: Location,
     /// `None` after a failure, until the next batch.
     conn: Option<AnyConnection>,
-    /// Whether its commits are durable.
-    durable: bool,
     operations: mpsc::Receiver<Box<dyn Queued>>,
     stop: Arc<Notify>,
     wake: Arc<Notify>,
@@ -196,15 +193,8 @@ impl Task {
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let conn = match self.conn.take() {
             Some(conn) => self.conn.insert(conn),
-            None => {
-                self.durable = true;
-                self.conn.insert(self.location.connect_writer().await?)
-            }
+            None => self.conn.insert(self.location.connect_writer().await?),
         };
-        if batch.is_durable() != self.durable {
-            dialect::set_durable(conn, batch.is_durable()).await?;
-            self.durable = batch.is_durable();
-        }
         if commit_together(conn, batch).await? {
             return Ok(());
         }
@@ -222,7 +212,7 @@ impl Task {
 
 /// Runs all in one transaction. If one of several fails, none is kept, and the answer is `false`.
 async fn commit_together(conn: &mut AnyConnection, batch: &mut Batch) -> Result<bool, StoreError> {
-    let mut tx = begin(conn).await?;
+    let mut tx = begin(conn, batch.is_durable()).await?;
     if !batch.run(&mut tx).await? {
         tx.rollback().await?;
         return Ok(batch.is_single());
@@ -233,14 +223,22 @@ async fn commit_together(conn: &mut AnyConnection, batch: &mut Batch) -> Result<
 
 /// Runs all in one transaction, one by one. Those that fail are undone alone.
 async fn commit_each(conn: &mut AnyConnection, batch: &mut Batch) -> Result<(), StoreError> {
-    let mut tx = begin(conn).await?;
+    let mut tx = begin(conn, batch.is_durable()).await?;
     batch.run_each(&mut tx).await?;
     tx.commit().await?;
     Ok(())
 }
 
-async fn begin(conn: &mut AnyConnection) -> Result<Transaction<'_, Any>, StoreError> {
-    Ok(conn.begin_with(dialect::BEGIN_WRITE).await?)
+async fn begin(
+    conn: &mut AnyConnection,
+    durable: bool,
+) -> Result<Transaction<'_, Any>, StoreError> {
+    let begin = if durable {
+        dialect::BEGIN_DURABLE
+    } else {
+        dialect::BEGIN_SOFT
+    };
+    Ok(conn.begin_with(begin).await?)
 }
 
 mod batch;

@@ -35,27 +35,34 @@ pub(crate) async fn process(
     // A processor that panics fails its message, not the worker.
     let processing = AssertUnwindSafe(processor.process(job)).catch_unwind();
     let processing = timeout(options.time_limit, processing);
-    tokio::pin!(processing);
-    let third = options.lease / 3;
+    // Beside each other: an answer that is there in time must not wait for the database.
+    let result = tokio::select! {
+        result = processing => result,
+        () = renew_until_lost(store, job, options.lease) => return None,
+    };
+    let failed = |error: String| Err(Failure::Retry { error, after: None });
+    Some(match result {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => failed("the processor crashed".into()),
+        Err(_elapsed) => failed(format!("it took longer than {:?}", options.time_limit)),
+    })
+}
+
+/// Renews the lease of `job` until it is lost.
+async fn renew_until_lost(store: &Store, job: &Job, lease: Duration) {
+    let third = lease / 3;
     let mut renewal = interval_at(Instant::now() + third, third);
     loop {
-        tokio::select! {
-            result = &mut processing => {
-                let failed = |error: String| Err(Failure::Retry { error, after: None });
-                return Some(match result {
-                    Ok(Ok(result)) => result,
-                    Ok(Err(_panic)) => failed("the processor crashed".into()),
-                    Err(_elapsed) => failed(format!("it took longer than {:?}", options.time_limit)),
-                });
+        renewal.tick().await;
+        match store.renew(job, lease, Timestamp::now()).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!(message = %job.id, "lost the lease of a message; another worker has it");
+                return;
             }
-            _ = renewal.tick() => match store.renew(job, options.lease, Timestamp::now()).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    tracing::warn!(message = %job.id, "lost the lease of a message; another worker has it");
-                    return None;
-                }
-                Err(e) => tracing::warn!(message = %job.id, error = %e, "a lease could not be renewed"),
-            },
+            Err(e) => {
+                tracing::warn!(message = %job.id, error = %e, "a lease could not be renewed");
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The loop that claims.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use herald_acl::Username;
-use herald_store::{Finished, Job, Store, Timestamp};
+use herald_store::{Finished, Job, MessageId, Store, Timestamp};
+use parking_lot::Mutex;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
@@ -61,6 +62,8 @@ pub struct Worker {
     tell: Tell,
     /// One permit for each message that may be processed at once.
     slots: Arc<Semaphore>,
+    /// How many claims of each message have not ended.
+    under_way: Arc<Mutex<HashMap<MessageId, u32>>>,
     running: JoinSet<()>,
 }
 
@@ -75,6 +78,7 @@ impl Worker {
         Self {
             store,
             processor,
+            under_way: Arc::default(),
             slots: Arc::new(Semaphore::new(options.concurrency as usize)),
             options,
             tell,
@@ -108,14 +112,19 @@ impl Worker {
             stop.run_until_cancelled(self.running.join_next()).await;
             return;
         }
-        let room = self.room(most);
+        let free = self.slots.available_permits() as u32;
+        let room = self.room(free, most);
         if room == 0 {
-            let freed = stop.run_until_cancelled(self.slots.acquire()).await;
-            drop(freed);
+            // Until one more is free than now: the processor may take fewer than there are slots.
+            let freed = self.slots.acquire_many(free + 1);
+            drop(stop.run_until_cancelled(freed).await);
             return;
         }
-        let now = Timestamp::now();
-        match self.store.claim(room, self.options.lease, now).await {
+        let (now, running) = (Timestamp::now(), self.under_way.clone());
+        let is_running = Arc::new(move |id: &MessageId| running.lock().contains_key(id));
+        let lease = self.options.lease;
+        let claimed = self.store.claim_others(room, lease, now, is_running);
+        match claimed.await {
             Ok(jobs) => {
                 let more_may_wait = jobs.len() as u32 == room;
                 for job in jobs {
@@ -134,9 +143,8 @@ impl Worker {
         }
     }
 
-    /// How many messages more may be processed, if the processor takes `most` at once.
-    fn room(&self, most: NonZeroU32) -> u32 {
-        let free = self.slots.available_permits() as u32;
+    /// How many messages more may be processed, if so many slots are free and the processor takes `most` at once.
+    fn room(&self, free: u32, most: NonZeroU32) -> u32 {
         let busy = self.options.concurrency - free;
         free.min(most.get().saturating_sub(busy))
     }
@@ -146,7 +154,9 @@ impl Worker {
         let processor = self.processor.clone();
         let options = self.options.clone();
         let tell = self.tell.clone();
+        let under_way = UnderWay::new(&self.under_way, &job.id);
         self.running.spawn(async move {
+            let _under_way = under_way;
             let result = process(&store, processor.as_ref(), &job, &options).await;
             drop(slot);
             let Some(result) = result else { return };
@@ -174,6 +184,35 @@ impl Worker {
         tokio::select! {
             () = self.store.queued().notified() => {}
             () = sleep(until_due) => {}
+        }
+    }
+}
+
+/// That a message is claimed and has not ended, until dropped.
+struct UnderWay {
+    all: Arc<Mutex<HashMap<MessageId, u32>>>,
+    id: MessageId,
+}
+
+impl UnderWay {
+    fn new(all: &Arc<Mutex<HashMap<MessageId, u32>>>, id: &MessageId) -> Self {
+        *all.lock().entry(id.clone()).or_default() += 1;
+        Self {
+            all: all.clone(),
+            id: id.clone(),
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut all = self.all.lock();
+        // The same message may have been claimed again already, after a failed attempt.
+        if let Some(count) = all.get_mut(&self.id) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.id);
+            }
         }
     }
 }
