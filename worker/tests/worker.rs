@@ -527,3 +527,49 @@ async fn a_paused_queue_is_not_worked_on_until_it_is_resumed() {
     worker.next().await;
     worker.stop().await;
 }
+
+/// Takes one message at a time, and counts how often it is asked whether it takes one.
+struct OneAtATime {
+    asked: Arc<AtomicU32>,
+    go_on: Arc<Semaphore>,
+}
+
+impl Processor for OneAtATime {
+    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>> {
+        async {
+            self.go_on.acquire().await.unwrap().forget();
+            Ok(job.body.clone())
+        }
+        .boxed()
+    }
+
+    fn ready(&self) -> BoxFuture<'_, NonZeroU32> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(NonZeroU32::MIN).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_worker_with_free_slots_waits_for_a_processor_that_takes_no_more() {
+    let bench = Bench::new(0).await;
+    let (asked, go_on) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
+    let processor = OneAtATime {
+        asked: asked.clone(),
+        go_on: go_on.clone(),
+    };
+    for _ in 0..3 {
+        bench.send("hello").await;
+    }
+    let mut worker = Running::start(&bench.store, processor, 8, LEASE);
+    for _ in 0..3 {
+        // As many turns as a worker that does not wait would use to ask.
+        for _ in 0..2_000 {
+            tokio::task::yield_now().await;
+        }
+        go_on.add_permits(1);
+        worker.next().await;
+    }
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(asked < 30, "asked {asked} times");
+    worker.stop().await;
+}

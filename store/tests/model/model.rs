@@ -261,6 +261,7 @@ impl Model {
         message.run_at = now;
         message.failures = 0;
         message.processed_at = None;
+        message.delivered_at = None;
     }
 
     pub(crate) fn subscribed(&mut self, user: &str, client: &str) -> i64 {

@@ -449,3 +449,75 @@ async fn ids_grow_with_the_order_of_acceptance() {
         .collect();
     assert!(ids.is_sorted());
 }
+
+#[tokio::test]
+async fn what_is_being_worked_on_here_is_renewed_and_not_claimed_again() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    send(&store, &ann.id, "hello", at(0)).await;
+    let lease = Duration::from_millis(100);
+    let job = store.claim(1, lease, at(0)).await.unwrap().remove(0);
+    // The clock was set forwards by an hour.
+    let later = at(3_600_000);
+    let id = job.id.clone();
+    let asked = std::sync::Arc::new(move |asked: &MessageId| *asked == id);
+    let again = store.claim_others(1, lease, later, asked).await.unwrap();
+    assert_eq!(again, []);
+    assert_eq!(store.next_due().await.unwrap(), Some(later + lease));
+    let other = std::sync::Arc::new(|_: &MessageId| false);
+    let after = later + lease;
+    let again = store.claim_others(1, lease, after, other).await.unwrap();
+    assert_eq!(again[0].id, job.id);
+}
+
+#[tokio::test]
+async fn a_start_forgets_turns_that_are_ahead_of_a_clock_that_was_set_back() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    for _ in 0..2 {
+        send(&store, &ann.id, "hello", at(0)).await;
+    }
+    let job = store
+        .claim(1, LEASE, at(3_600_000))
+        .await
+        .unwrap()
+        .remove(0);
+    store
+        .finish(&job, processed(), at(3_600_000))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(store.claim(1, LEASE, at(5)).await.unwrap(), []);
+    assert_eq!(store.release_all().await.unwrap(), 0);
+    assert_eq!(store.claim(1, LEASE, at(5)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_is_retried_is_not_delivered_any_more() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    let sent = send(&store, &ann.id, "hello", at(0)).await;
+    let job = claim_one(&store, at(0)).await;
+    let error = "gone".to_owned();
+    store
+        .finish(&job, Outcome::Dead { error }, at(1))
+        .await
+        .unwrap()
+        .unwrap();
+    let acknowledged = herald_store::Acknowledged {
+        user: ann.id.clone(),
+        client_id: None,
+        up_to: Seq(1),
+    };
+    store.acknowledge(&[acknowledged], at(2)).await.unwrap();
+    let message = |at_ms| {
+        let (store, ann, id) = (store.clone(), ann.id.clone(), sent.id.clone());
+        async move {
+            let message = store.message(&ann, &id).await.unwrap().unwrap();
+            assert_eq!(message.delivered_at, at_ms);
+        }
+    };
+    message(Some(at(2))).await;
+    store.retry(&sent.id, at(3)).await.unwrap();
+    message(None).await;
+}
