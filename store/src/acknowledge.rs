@@ -1,6 +1,6 @@
 //! Acknowledgements of notifications, many at once: a few statements for any number of users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use sqlx::AnyConnection;
@@ -20,10 +20,14 @@ pub struct Acknowledged {
     pub up_to: Seq,
 }
 
+/// How many messages a write marks, about: for more, other writes have their turn between.
+const STEP: i64 = 1000;
+
 impl Store {
     /// Moves the cursor of each user, and that of each client id that is given, up to the number that was acknowledged.
     /// Marks the messages of those notifications that nobody had acknowledged before as delivered at `now`. No cursor
     /// moves back. What a user who does not exist acknowledged is ignored. A power failure may undo it.
+    /// Much at once takes several writes: until this resolves, a user's cursor may be on its way.
     ///
     /// # Errors
     ///
@@ -33,11 +37,17 @@ impl Store {
         acknowledged: &[Acknowledged],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let write = Acknowledge::new(acknowledged, now);
-        if write.users.is_empty() {
-            return Ok(());
+        let mut write = Acknowledge::new(acknowledged, now);
+        while !write.users.is_empty() {
+            let left = self.write(write).await?;
+            write = Acknowledge {
+                users: left,
+                // They mark nothing, so the first write moved them all the way.
+                clients: vec![],
+                now,
+            };
         }
-        self.write(write).await
+        Ok(())
     }
 }
 
@@ -79,16 +89,24 @@ impl Acknowledge {
 }
 
 impl Operation for Acknowledge {
-    type Answer = ();
+    /// Those who are not there yet.
+    type Answer = Vec<(UserId, Seq)>;
 
     /// What is lost is delivered again.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Answer, StoreError> {
+        let mut left = vec![];
+        let mut marked = 0;
         for users in bulk::chunks(&self.users) {
+            if marked >= STEP as u64 {
+                left.extend_from_slice(users);
+                continue;
+            }
+            let step = STEP / users.len() as i64;
             // First, as it asks what was acknowledged before.
-            mark_delivered(conn, users, self.now).await?;
-            move_users(conn, users).await?;
+            marked += mark_delivered(conn, users, step, self.now).await?;
+            left.extend(move_users(conn, users, step).await?);
         }
         for clients in bulk::chunks(&self.clients) {
             if move_clients(conn, clients, self.now).await? < clients.len() as u64 {
@@ -96,30 +114,44 @@ impl Operation for Acknowledge {
                 make_again(conn, clients, self.now).await?;
             }
         }
-        Ok(())
+        Ok(left)
     }
 }
 
+/// Marks what each user goes over with the next `step` numbers. Answers how many messages that are.
 async fn mark_delivered(
     conn: &mut AnyConnection,
     users: &[(UserId, Seq)],
+    step: i64,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let mut query = sqlx::query(bulk::statement(delivered(users.len()))).bind(now.as_millis());
+) -> Result<u64, StoreError> {
+    let mut query = sqlx::query(bulk::statement(delivered(users.len())));
+    query = query.bind(now.as_millis()).bind(step);
     for (user, up_to) in users {
         query = query.bind(user.as_str()).bind(up_to.0);
     }
-    query.execute(conn).await?;
-    Ok(())
+    Ok(query.execute(conn).await?.rows_affected())
 }
 
-async fn move_users(conn: &mut AnyConnection, users: &[(UserId, Seq)]) -> Result<(), StoreError> {
-    let mut query = sqlx::query(bulk::statement(users_moved(users.len())));
+/// Moves each user by up to `step` numbers. Answers those who are not there yet.
+async fn move_users(
+    conn: &mut AnyConnection,
+    users: &[(UserId, Seq)],
+    step: i64,
+) -> Result<Vec<(UserId, Seq)>, StoreError> {
+    let sql = bulk::statement(users_moved(users.len()));
+    let mut query = sqlx::query_as(sql).bind(step);
     for (user, up_to) in users {
         query = query.bind(user.as_str()).bind(up_to.0);
     }
-    query.execute(conn).await?;
-    Ok(())
+    let moved: Vec<(String, i64, i64)> = query.fetch_all(conn).await?;
+    let behind = moved.into_iter().filter(|(_, acked, last)| acked < last);
+    let behind: HashMap<_, _> = behind.map(|(user, acked, _)| (user, acked)).collect();
+    let is_left = |(user, up_to): &&(UserId, Seq)| {
+        let acked = behind.get(user.as_str());
+        acked.is_some_and(|acked| *acked < up_to.0)
+    };
+    Ok(users.iter().filter(is_left).cloned().collect())
 }
 
 /// Answers how many of them have a cursor.
@@ -170,8 +202,10 @@ fn delivered(rows: usize) -> String {
          WHERE delivered_at IS NULL AND id IN (
             SELECT n.message_id FROM v CROSS JOIN users u CROSS JOIN notifications n
             WHERE u.id = v.user_id AND n.user_id = u.id
-                AND n.seq > u.acked_seq AND n.seq <= v.up_to)",
-        bulk::rows(rows, 2, 2)
+                AND n.seq > u.acked_seq AND n.seq <= CASE
+                    WHEN v.up_to < u.acked_seq + $2 THEN v.up_to
+                    ELSE u.acked_seq + $2 END)",
+        bulk::rows(rows, 2, 3)
     )
 }
 
@@ -179,9 +213,13 @@ fn users_moved(rows: usize) -> String {
     format!(
         "WITH v (user_id, up_to) AS (VALUES {})
          UPDATE users
-         SET acked_seq = CASE WHEN last_seq < v.up_to THEN last_seq ELSE v.up_to END
-         FROM v WHERE users.id = v.user_id AND acked_seq < v.up_to",
-        bulk::rows(rows, 2, 1)
+         SET acked_seq = CASE
+            WHEN acked_seq + $1 < v.up_to AND acked_seq + $1 < last_seq THEN acked_seq + $1
+            WHEN last_seq < v.up_to THEN last_seq
+            ELSE v.up_to END
+         FROM v WHERE users.id = v.user_id AND acked_seq < v.up_to AND acked_seq < last_seq
+         RETURNING id, acked_seq, last_seq",
+        bulk::rows(rows, 2, 2)
     )
 }
 
@@ -231,6 +269,61 @@ mod tests {
     use super::*;
     use crate::StoreOptions;
     use crate::open::Location;
+
+    #[tokio::test]
+    async fn no_write_marks_many_messages_and_all_are_marked_in_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        let store = Store::open(options.clone()).await.unwrap();
+        let location = Location::parse(options.url).unwrap();
+        let (mut conn, _) = location.prepare().await.unwrap();
+        let users: Vec<UserId> = (0..3).map(|_| UserId::new()).collect();
+        for user in &users {
+            for sql in [
+                "INSERT INTO users (id, username, role, password_hash, created_at, last_seq)
+                 VALUES ($1, $1, 'user', '', 0, 2500)",
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+                 INSERT INTO messages (id, user_id, body, status, created_at, run_at)
+                 SELECT $1 || i, $1, '', 'processed', 0, 0 FROM n",
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+                 INSERT INTO notifications (user_id, seq, message_id, payload, created_at)
+                 SELECT $1, i, $1 || i, '', 0 FROM n",
+            ] {
+                let query = sqlx::query(sql).bind(user.as_str());
+                query.execute(&mut conn).await.unwrap();
+            }
+        }
+        let all: Vec<_> = users
+            .iter()
+            .zip([2400, 9999, 1])
+            .map(|(user, up_to)| Acknowledged {
+                user: user.clone(),
+                client_id: Some("phone".into()),
+                up_to: Seq(up_to),
+            })
+            .collect();
+        let now = Timestamp::from_millis(7);
+        let mut marked = 0;
+        let mut count = async || {
+            let sql = "SELECT COUNT(*) FROM messages WHERE delivered_at = 7";
+            let all: i64 = sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap();
+            all - std::mem::replace(&mut marked, all)
+        };
+        let first = Acknowledge::new(&all, now);
+        let left = store.write(first).await.unwrap();
+        assert!(left.len() >= 2, "{left:?}");
+        let by_one = count().await;
+        assert!((1..2 * STEP).contains(&by_one), "{by_one}");
+        let phone = "phone".into();
+        let phone = store.cursor(&users[1], &phone, Seq::NONE, now).await;
+        assert_eq!(phone.unwrap().acked, Seq(2500), "at once");
+        store.acknowledge(&all, now).await.unwrap();
+        assert_eq!(by_one + count().await, 2400 + 2500 + 1);
+        for (user, acked) in users.iter().zip([2400, 2500, 1]) {
+            assert_eq!(store.position(user).await.unwrap().acked, Seq(acked));
+        }
+        store.close().await;
+    }
 
     /// However large a table is, a batch reads what it is about.
     #[tokio::test]
