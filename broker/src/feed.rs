@@ -31,6 +31,8 @@ struct InFlight {
 /// The delivery state of one session.
 #[derive(Debug)]
 pub(crate) struct Feed {
+    /// Everything up to this number is acknowledged.
+    acknowledged: i64,
     /// Number of the last notification handed out.
     sent: i64,
     /// Read but not handed out yet; starts right behind `sent`.
@@ -51,6 +53,7 @@ impl Feed {
     /// Starts behind `after`. With `behind`, the log holds more than that, and the first thing it asks for is a read.
     pub(crate) fn new(after: i64, window: usize, behind: bool) -> Self {
         Self {
+            acknowledged: after,
             sent: after,
             ready: VecDeque::new(),
             in_flight: VecDeque::new(),
@@ -149,6 +152,11 @@ impl Feed {
         }
     }
 
+    /// The number up to which everything is acknowledged: where the cursor is.
+    pub(crate) fn acknowledged(&self) -> i64 {
+        self.acknowledged
+    }
+
     /// PUBACK for `packet_id`. Answers the number up to which everything is now acknowledged, if that moved; `None` also
     /// when the packet was not one of the feed's.
     pub(crate) fn acknowledge(&mut self, packet_id: u16) -> Option<i64> {
@@ -160,7 +168,10 @@ impl Feed {
         while self.in_flight.front().is_some_and(|f| f.acknowledged) {
             up_to = self.in_flight.pop_front().map(|f| f.seq);
         }
-        up_to.map(|seq| self.withheld.map_or(seq, |withheld| seq.min(withheld - 1)))
+        let up_to = up_to?;
+        let up_to = self.withheld.map_or(up_to, |w| up_to.min(w - 1));
+        self.acknowledged = up_to.max(self.acknowledged);
+        Some(up_to)
     }
 }
 

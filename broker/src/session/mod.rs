@@ -113,6 +113,8 @@ struct Session<S> {
     token_expires: Option<Instant>,
     /// A read of the inbox that is under way.
     reading: Option<BoxFuture<'static, Result<Batch, HostError>>>,
+    /// When the cursor of the client id is to be used, that it is kept.
+    cursor_due: Instant,
     answers: Answers,
     rate: Rate,
     /// How many QoS 1 and 2 PUBLISHes to the client it may leave unacknowledged.
@@ -186,6 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             expiry: connected.expiry,
             token_expires: connected.token_expires,
             reading: None,
+            cursor_due: Instant::now(),
             answers: Answers::default(),
             window: connected.receive_maximum.min(RECEIVE_MAXIMUM).into(),
             last_packet: Instant::now(),
@@ -193,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     async fn run(mut self: Box<Self>) {
-        let end = match self.take_up() {
+        let end = match Box::pin(self.take_up()).await {
             Ok(()) => loop {
                 match self.turn().await {
                     Ok(()) => {}
@@ -207,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Goes on with a session that was kept.
-    fn take_up(&mut self) -> Result<(), End> {
+    async fn take_up(&mut self) -> Result<(), End> {
         if !self.kept.goes_on {
             return Ok(());
         }
@@ -223,6 +226,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if let Some(feed) = &mut self.kept.inbox {
             feed.resume(self.window);
         }
+        // It may have been without a connection for long.
+        self.use_cursor().await;
         self.watch_again();
         self.recheck()
     }
@@ -246,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         tokio::select! {
             moved = self.io.transfer(may_read, deadline) => match moved? {
                 io::Moved::Received | io::Moved::Sent => {}
-                io::Moved::Deadline => return self.deadline_passed(),
+                io::Moved::Deadline => return self.deadline_passed().await,
             },
             () = self.kept.mailbox.ready() => self.take_mail()?,
             Some(answer) = self.answers.next() => self.answer(answer)?,
@@ -260,17 +265,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         // A client is not silent while it is not listened to.
         let silent = self.silent_at().filter(|_| may_read);
         let throttled = self.throttled_until();
-        [silent, self.token_expires, throttled]
+        [silent, self.token_expires, throttled, self.cursor_due()]
             .into_iter()
             .flatten()
             .min()
     }
 
-    fn deadline_passed(&mut self) -> Result<(), End> {
+    async fn deadline_passed(&mut self) -> Result<(), End> {
         let now = Instant::now();
         if self.may_read() && self.silent_at().is_some_and(|at| at <= now) {
             self.io.wire.keep_alive_expired();
             return Err(End::Broken("keep-alive"));
+        }
+        if self.cursor_due().is_some_and(|at| at <= now) {
+            // Boxed, as a session spends next to no time there.
+            Box::pin(self.use_cursor()).await;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Whose cursor a session goes by: the user's, or that of its client id.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
@@ -34,8 +34,10 @@ enum Asked {
 }
 use Asked::{Acknowledged, Position as Where, Set};
 
-/// An inbox whose cursors all are where they are set, or at 0.
+/// An inbox whose cursors all are where they are set, or where they begin.
 struct Cursors {
+    /// Where that is: at 0 at first.
+    begins: Mutex<i64>,
     asked: Mutex<Vec<Asked>>,
     /// One for each position that may be answered; closed: they cannot be.
     may_answer: Arc<Semaphore>,
@@ -44,6 +46,7 @@ struct Cursors {
 impl Cursors {
     fn new(answers: usize) -> Arc<Self> {
         Arc::new(Self {
+            begins: Mutex::new(0),
             asked: Mutex::default(),
             may_answer: Arc::new(Semaphore::new(answers)),
         })
@@ -79,7 +82,8 @@ impl Inbox for Cursors {
         _: &Identity,
         client_id: Option<&Arc<str>>,
     ) -> BoxFuture<'static, Result<Position, HostError>> {
-        self.answer(Where(client_id.cloned()), 0)
+        let begins = *self.begins.lock();
+        self.answer(Where(client_id.cloned()), begins)
     }
 
     fn set_position(
@@ -193,7 +197,7 @@ async fn a_place_that_the_client_names_is_set_where_it_has_a_cursor() {
 /// A session's end does not lose what was acknowledged before.
 #[tokio::test]
 async fn a_session_that_goes_on_for_the_last_time_keeps_its_cursor_to_its_end() {
-    let cursors = Cursors::new(3);
+    let cursors = Cursors::new(4);
     let broker = start(cursors.clone()).await;
     let of = Some(Arc::from("phone"));
     let mut phone = open(&broker, &connect("phone", true, 30)).await;
@@ -204,7 +208,9 @@ async fn a_session_that_goes_on_for_the_last_time_keeps_its_cursor_to_its_end() 
     let mut phone = open(&broker, &connect("phone", false, 0)).await;
     take(&mut phone).await;
     settled(&mut phone).await;
-    assert_eq!(cursors.asked(), [Where(of.clone()), Acknowledged(of, 1)]);
+    let used = Where(of.clone());
+    let expected = [Where(of.clone()), used, Acknowledged(of, 1)];
+    assert_eq!(cursors.asked(), expected);
     drop(phone);
     until(|| broker.sessions() == 0).await;
 
@@ -223,6 +229,58 @@ async fn a_session_that_goes_on_for_the_last_time_keeps_its_cursor_to_its_end() 
     until(|| broker.sessions() == 0).await;
     let of = Some(Arc::from("phone"));
     assert_eq!(cursors.asked(), [Where(of.clone()), Acknowledged(of, 1)]);
+}
+
+/// What nobody uses for long is deleted.
+#[tokio::test]
+async fn a_session_that_has_nothing_to_acknowledge_uses_its_cursor() {
+    let cursors = Cursors::new(9);
+    let broker = start(cursors.clone()).await;
+    let silent = |client_id, expiry| Connect {
+        keep_alive: 0,
+        ..connect(client_id, false, expiry)
+    };
+    let of = Some(Arc::from("phone"));
+    let mut phone = open(&broker, &silent("phone", 30)).await;
+    let mut tv = open(&broker, &silent("tv", 0)).await;
+    follow(&mut phone, V5, None).await;
+    follow(&mut tv, V5, None).await;
+    assert_eq!(cursors.asked(), [Where(of.clone()), Where(None)]);
+    for _ in 0..2 {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(24 * 60 * 60)).await;
+        tokio::time::resume();
+        settled(&mut phone).await;
+        settled(&mut tv).await;
+        let asked = cursors.asked();
+        assert_eq!(asked, [Where(of.clone())]);
+    }
+    // And when its client comes back.
+    drop(phone);
+    until(|| broker.connected() == 1 && broker.sessions() == 2).await;
+    let mut phone = open(&broker, &silent("phone", 30)).await;
+    settled(&mut phone).await;
+    assert_eq!(cursors.asked(), [Where(of)]);
+}
+
+#[tokio::test]
+async fn a_session_whose_cursor_was_forgotten_brings_it_back_to_where_it_is() {
+    let cursors = Cursors::new(9);
+    let broker = start(cursors.clone()).await;
+    let (id, of) = (Arc::from("phone"), Some(Arc::from("phone")));
+    let mut phone = open(&broker, &connect("phone", false, 30)).await;
+    follow(&mut phone, V5, None).await;
+    take(&mut phone).await;
+    settled(&mut phone).await;
+    let expected = [Where(of.clone()), Acknowledged(of.clone(), 1)];
+    assert_eq!(cursors.asked(), expected);
+    drop(phone);
+    until(|| broker.connected() == 0).await;
+    // It is made anew where another client has come to.
+    *cursors.begins.lock() = 4;
+    let mut phone = open(&broker, &connect("phone", false, 30)).await;
+    settled(&mut phone).await;
+    assert_eq!(cursors.asked(), [Where(of), Set(id, 1)]);
 }
 
 #[tokio::test]
