@@ -283,6 +283,22 @@ async fn a_session_whose_cursor_was_forgotten_brings_it_back_to_where_it_is() {
     assert_eq!(cursors.asked(), [Where(of), Set(id, 1)]);
 }
 
+/// Such a session ends with its connection: the next one begins with a cursor.
+#[tokio::test]
+async fn a_session_without_a_cursor_is_not_gone_on_with() {
+    let cursors = Cursors::new(9);
+    let broker = start(cursors.clone()).await;
+    let mut old = open(&broker, &connect("phone", false, 0)).await;
+    follow(&mut old, V5, None).await;
+    let mut new = open(&broker, &connect("phone", false, 30)).await;
+    follow(&mut new, V5, None).await;
+    take(&mut new).await;
+    settled(&mut new).await;
+    let of = Some(Arc::from("phone"));
+    let expected = [Where(None), Where(of.clone()), Acknowledged(of, 1)];
+    assert_eq!(cursors.asked(), expected);
+}
+
 #[tokio::test]
 async fn a_subscription_is_acknowledged_only_once_it_has_its_place() {
     let cursors = Cursors::new(0);
