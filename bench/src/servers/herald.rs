@@ -17,7 +17,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use super::{Server, admin, await_start};
+use super::{SESSIONS, Server, admins, await_start};
 use crate::{
     client::Login,
     process::Process,
@@ -26,9 +26,6 @@ use crate::{
 
 /// Accounts made at once.
 const AT_ONCE: usize = 256;
-
-/// Sessions that the administrator, who stands for many publishers, may have.
-const SESSIONS: usize = 1000;
 
 /// A folder with a database of accounts, which one server after the other may use.
 pub(crate) struct Installation {
@@ -55,7 +52,7 @@ struct Run {
 }
 
 impl Installation {
-    /// Makes an administrator and `users`, whose passwords become tokens. They are written as the server writes them, but
+    /// Makes administrators and `users`, whose passwords become tokens. They are written as the server writes them, but
     /// that no password is hashed.
     pub(crate) async fn create(users: &[Login]) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("herald-bench-")?;
@@ -63,7 +60,9 @@ impl Installation {
         let database = folder.path().join("data/herald.db");
         let store = Store::open(StoreOptions::sqlite(&database)).await?;
         let made = async {
-            create(&store, &admin(), Role::Admin).await?;
+            for admin in admins() {
+                create(&store, &admin, Role::Admin).await?;
+            }
             stream::iter(users.iter().map(Ok))
                 .try_for_each_concurrent(AT_ONCE, |user| create(&store, user, Role::User))
                 .await

@@ -25,8 +25,15 @@ use crate::{
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(60);
 
-/// The name of the account that may publish to shared topics. Not `admin`, whose password the server checks at its start.
+/// The names of the accounts that may publish to shared topics begin so. Not `admin`, whose password the server checks at
+/// its start.
 const ADMIN: &str = "publisher";
+
+/// How many of those accounts there are: enough for all publishers.
+const ADMINS: usize = 8;
+
+/// How many sessions one of them has at most: what Herald lets a user have.
+const SESSIONS: usize = 64;
 
 /// A running server. It ends when dropped.
 pub(crate) struct Server {
@@ -50,18 +57,24 @@ pub(crate) fn users(count: usize) -> Vec<Login> {
     (0..count).map(|i| login(&format!("user{i:06}"))).collect()
 }
 
-/// Who may publish to shared topics.
+/// One of those who may publish to shared topics.
 pub(crate) fn admin() -> Login {
-    login(ADMIN)
+    login(&format!("{ADMIN}0"))
 }
 
-/// `count` sessions of who may publish to shared topics.
+/// All who may publish to shared topics.
+fn admins() -> impl Iterator<Item = Login> {
+    (0..ADMINS).map(|i| login(&format!("{ADMIN}{i}")))
+}
+
+/// `count` sessions of those who may publish to shared topics, at most 512.
 pub(crate) fn publishers(count: usize) -> Vec<Login> {
-    let numbered = |i| Login {
+    let sessions = admins().flat_map(|admin| std::iter::repeat_n(admin, SESSIONS));
+    let numbered = |(i, admin)| Login {
         client_id: format!("publisher{i:06}"),
-        ..admin()
+        ..admin
     };
-    (0..count).map(numbered).collect()
+    sessions.take(count).enumerate().map(numbered).collect()
 }
 
 fn login(name: &str) -> Login {

@@ -11,16 +11,16 @@ use std::{
 use anyhow::bail;
 use tempfile::TempDir;
 
-use super::{Server, admin, await_listener, free_address};
+use super::{Server, admins, await_listener, free_address};
 use crate::{
     client::Login,
     process::Process,
     transport::{Target, Transport, trust},
 };
 
-/// Who may what, as Herald's built-in rules have it.
-const ACL: &str = "user publisher\ntopic readwrite #\n\n\
-    pattern read users/%u/#\npattern write users/%u/messages\npattern read broadcast/#\n";
+/// What users may, as Herald's built-in rules have it.
+const OF_USERS: &str =
+    "pattern read users/%u/#\npattern write users/%u/messages\npattern read broadcast/#\n";
 
 /// Where the program is, if it is installed.
 pub(crate) fn program() -> Option<PathBuf> {
@@ -42,7 +42,8 @@ pub(crate) fn start(
     let (passwords, acl, settings) = (path("passwords"), path("acl"), path("conf"));
     let accounts = users
         .iter()
-        .chain([&admin()])
+        .cloned()
+        .chain(admins())
         .fold(String::new(), |mut text, user| {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{}:{}", user.name, user.password);
@@ -55,7 +56,8 @@ pub(crate) fn start(
     if !hashed.is_ok_and(|s| s.success()) {
         bail!("mosquitto_passwd failed");
     }
-    fs::write(&acl, ACL)?;
+    let rules = admins().map(|admin| format!("user {}\ntopic readwrite #\n\n", admin.name));
+    fs::write(&acl, rules.collect::<String>() + OF_USERS)?;
 
     let mut text = format!(
         "user root\npersistence false\nlog_dest none\nallow_anonymous false\nset_tcp_nodelay true\n\

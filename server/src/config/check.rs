@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use herald_store::MAX_CURSORS;
+
 use super::{Config, ConfigError, Processor, TlsMode};
 
 /// The most messages that may wait for one session.
@@ -97,6 +99,13 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
         return Err(ConfigError(format!(
             "limits.queued_bytes: at least {} (limits.packet_bytes), or the largest packet is always lost",
             limits.packet_bytes
+        )));
+    }
+    // More live sessions would push each other's cursors out.
+    let most_sessions = MAX_CURSORS.unsigned_abs();
+    if limits.sessions_per_user as u64 > most_sessions {
+        return Err(ConfigError(format!(
+            "limits.sessions_per_user: at most {most_sessions}, as a user's inbox remembers the places of so many client ids"
         )));
     }
     for (key, value, most) in [
@@ -271,6 +280,18 @@ mod tests {
             queue.starts_with("limits.queued_bytes: at least 1048577 "),
             "{queue}"
         );
+    }
+
+    #[test]
+    fn a_user_has_no_more_sessions_than_the_inbox_has_cursors() {
+        let text = refused(|c| c.limits.sessions_per_user = 65);
+        assert!(
+            text.starts_with("limits.sessions_per_user: at most 64, "),
+            "{text}"
+        );
+        let mut config = Config::default();
+        config.limits.sessions_per_user = 64;
+        check(&config).unwrap();
     }
 
     #[test]
