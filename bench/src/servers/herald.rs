@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures_util::{TryStreamExt as _, stream};
 use herald_acl::{Role, Username};
-use herald_store::{CreateUser, Scopes, Store, StoreOptions, Timestamp};
+use herald_store::{CreateUser, Scopes, Store, Timestamp};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -21,6 +21,7 @@ use super::{SESSIONS, Server, admins, await_start};
 use crate::{
     client::Login,
     process::Process,
+    store::without_quota,
     transport::{Target, Transport, trust},
 };
 
@@ -58,7 +59,7 @@ impl Installation {
         let folder = TempDir::with_prefix("herald-bench-")?;
         fs::create_dir(folder.path().join("data"))?;
         let database = folder.path().join("data/herald.db");
-        let store = Store::open(StoreOptions::sqlite(&database)).await?;
+        let store = Store::open(without_quota(&database)).await?;
         let made = async {
             for admin in admins() {
                 create(&store, &admin, Role::Admin).await?;
@@ -85,7 +86,7 @@ impl Installation {
     /// Its database, beside any server that has it open.
     pub(crate) async fn store(&self) -> anyhow::Result<Store> {
         let database = self.folder.path().join("data/herald.db");
-        Ok(Store::open(StoreOptions::sqlite(&database)).await?)
+        Ok(Store::open(without_quota(&database)).await?)
     }
 
     /// The certificate of its local authority and its server's certificate and key, once a server with TLS was started.
