@@ -2,18 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-use tokio::task::JoinHandle;
+use std::sync::{Arc, OnceLock};
 
 use crate::open::Location;
+use crate::owned_task::OwnedTask;
 use crate::{StoreError, dialect};
 
 /// A check under way, or what came of it.
 #[derive(Debug)]
 pub(crate) struct Check {
     shared: Arc<Shared>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: OwnedTask,
 }
 
 #[derive(Debug, Default)]
@@ -29,18 +28,15 @@ impl Check {
     pub(crate) fn done() -> Self {
         Self {
             shared: Arc::default(),
-            task: Mutex::default(),
+            task: OwnedTask::default(),
         }
     }
 
     /// Starts the check of the database at `location`.
     pub(crate) fn start(location: Location) -> Self {
         let shared = Arc::<Shared>::default();
-        let task = tokio::spawn(check(location, Arc::clone(&shared)));
-        Self {
-            shared,
-            task: Mutex::new(Some(task)),
-        }
+        let task = OwnedTask::spawn(check(location, Arc::clone(&shared)));
+        Self { shared, task }
     }
 
     /// The damage, if there is any as far as is known.
@@ -52,16 +48,7 @@ impl Check {
     /// Ends the check and waits for that. Only the first call waits.
     pub(crate) async fn close(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(%error, "the check of the database crashed");
-        }
+        self.task.join("the check of the database").await;
     }
 }
 

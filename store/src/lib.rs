@@ -27,6 +27,7 @@ mod messages;
 mod migrations;
 mod notification;
 mod open;
+mod owned_task;
 mod prune;
 mod queue;
 mod reschedule;

@@ -210,15 +210,17 @@ async fn write(
     conn: &mut AnyConnection,
     moves: &[(MessageId, Timestamp)],
 ) -> Result<(), StoreError> {
-    for chunk in bulk::chunks(moves) {
+    for chunk in bulk::padded(moves) {
         let text = format!(
             "WITH moved (message_id, due) AS (VALUES {})
              UPDATE messages SET run_at = due FROM moved WHERE id = message_id",
             bulk::rows(chunk.len(), 2, 1)
         );
         let mut query = sqlx::query(bulk::statement(text));
-        for (id, due) in chunk {
-            query = query.bind(id.as_str()).bind(due.as_millis());
+        for moved in chunk {
+            query = query
+                .bind(moved.map(|(id, _)| id.as_str()))
+                .bind(moved.map(|(_, due)| due.as_millis()));
         }
         query.execute(&mut *conn).await?;
     }

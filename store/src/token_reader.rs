@@ -6,14 +6,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection, Row};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use crate::open::Location;
+use crate::owned_task::OwnedTask;
 use crate::tokens::token;
 use crate::users::user;
 use crate::{StoreError, Token, User, bulk};
@@ -38,7 +38,7 @@ struct Lookup {
 pub(crate) struct TokenReader {
     queue: mpsc::Sender<Lookup>,
     stop: Arc<Notify>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: OwnedTask,
 }
 
 impl TokenReader {
@@ -46,12 +46,8 @@ impl TokenReader {
     pub(crate) fn start(location: Location) -> Self {
         let (queue, lookups) = mpsc::channel(QUEUE);
         let stop = Arc::new(Notify::new());
-        let task = tokio::spawn(run(location, lookups, Arc::clone(&stop)));
-        Self {
-            queue,
-            stop,
-            task: Mutex::new(Some(task)),
-        }
+        let task = OwnedTask::spawn(run(location, lookups, Arc::clone(&stop)));
+        Self { queue, stop, task }
     }
 
     /// The token whose secret has this hash and its owner, whether they are still good for something or not.
@@ -67,16 +63,7 @@ impl TokenReader {
     /// Ends the task. What is asked for later fails with [`StoreError::Closed`]. Only the first call waits.
     pub(crate) async fn close(&self) {
         self.stop.notify_one();
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(%error, "the reader of tokens failed");
-        }
+        self.task.join("the reader of tokens").await;
     }
 }
 

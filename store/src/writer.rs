@@ -5,16 +5,16 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::Any;
 use sqlx::{AnyConnection, Connection, Transaction};
 use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinHandle;
 
 use crate::open::Location;
+use crate::owned_task::OwnedTask;
 use crate::{StoreError, dialect};
 use batch::{Batch, Queued, Waiting};
 
@@ -73,7 +73,7 @@ pub(crate) struct Writer {
     queue: mpsc::Sender<Box<dyn Queued>>,
     /// Tells the task to take what is queued and to end.
     stop: Arc<Notify>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: OwnedTask,
 }
 
 impl Writer {
@@ -92,7 +92,7 @@ impl Writer {
         Self {
             queue,
             stop,
-            task: Mutex::new(Some(tokio::spawn(task.run()))),
+            task: OwnedTask::spawn(task.run()),
         }
     }
 
@@ -123,16 +123,7 @@ impl Writer {
     /// waits.
     pub(crate) async fn close(&self) {
         self.stop.notify_one();
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(%error, "the database writer failed");
-        }
+        self.task.join("the database writer").await;
     }
 }
 

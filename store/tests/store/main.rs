@@ -10,6 +10,7 @@ mod delays;
 mod durability;
 mod fairness;
 mod inbox;
+mod leases;
 mod listing;
 mod opening;
 mod prune;
