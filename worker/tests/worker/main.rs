@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod retries;
+
 use std::{
     num::NonZeroU32,
     sync::{
@@ -14,7 +16,7 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Role;
 use herald_store::{
-    Accepted, CreateUser, Delay, Finished, Job, Message, Moved, Seq, Status, Store, StoreOptions,
+    Accepted, CreateUser, Delay, Finished, Job, Message, Seq, Status, Store, StoreOptions,
     Timestamp, User,
 };
 use herald_worker::{Echo, Event, Failure, Processor, Retries, Worker, WorkerOptions};
@@ -363,154 +365,6 @@ async fn a_processor_that_is_never_ready_does_not_hold_up_the_stop() {
     let sent = bench.send("hello").await;
     worker.stop().await;
     assert_eq!(bench.status(&sent).await.status, Status::Queued);
-}
-
-/// Fails each message so often, then echoes it.
-struct Fails {
-    times: i64,
-    failure: Failure,
-}
-
-impl Processor for Fails {
-    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>> {
-        let failed = (job.attempt <= self.times).then(|| self.failure.clone());
-        async { failed.map_or_else(|| Ok(job.body.clone()), Err) }.boxed()
-    }
-}
-
-fn busy(after: Option<Duration>) -> Failure {
-    let error = "busy".into();
-    Failure::Retry { error, after }
-}
-
-#[tokio::test]
-async fn what_fails_is_tried_again_until_it_succeeds() {
-    let bench = Bench::new(0).await;
-    let fails = Fails {
-        times: 2,
-        failure: busy(None),
-    };
-    let mut worker = Running::start(&bench.store, fails, 1, LEASE);
-    let sent = bench.send("hello").await;
-    worker.next().await;
-    let message = bench.status(&sent).await;
-    assert_eq!((message.status, message.attempts), (Status::Processed, 3));
-    assert_eq!(message.error, None);
-    let failed = bench.store.failed_attempts(&sent.id).await.unwrap();
-    let failed: Vec<_> = failed
-        .iter()
-        .map(|f| (f.attempt, f.error.as_str()))
-        .collect();
-    assert_eq!(failed, [(1, "busy"), (2, "busy")]);
-    worker.stop().await;
-}
-
-#[tokio::test]
-async fn after_the_last_attempt_a_message_is_dead_and_its_owner_told() {
-    let bench = Bench::new(0).await;
-    let fails = Fails {
-        times: i64::MAX,
-        failure: busy(None),
-    };
-    let mut worker = Running::start(&bench.store, fails, 1, LEASE);
-    let sent = bench.send("hello").await;
-    let told = worker.next().await.notification.payload;
-    assert!(told.contains(r#""type":"message.failed""#), "{told}");
-    assert!(told.contains(r#""error":"busy""#), "{told}");
-    let message = bench.status(&sent).await;
-    assert_eq!((message.status, message.attempts), (Status::Dead, 3));
-    let failed = bench.store.failed_attempts(&sent.id).await.unwrap();
-    assert_eq!(failed.len(), 3);
-
-    // Put back by an administrator, it has all its attempts again.
-    let moved = bench.store.retry(&sent.id, Timestamp::now()).await.unwrap();
-    assert_eq!(moved, Moved::Done);
-    assert_eq!(worker.next().await.notification.seq, Seq(2));
-    assert_eq!(bench.status(&sent).await.attempts, 6);
-    worker.stop().await;
-}
-
-#[tokio::test]
-async fn what_fails_for_good_is_not_tried_again() {
-    let bench = Bench::new(0).await;
-    let error = "never".to_owned();
-    let fails = Fails {
-        times: i64::MAX,
-        failure: Failure::Final { error },
-    };
-    let mut worker = Running::start(&bench.store, fails, 1, LEASE);
-    let sent = bench.send("hello").await;
-    worker.next().await;
-    let message = bench.status(&sent).await;
-    assert_eq!((message.status, message.attempts), (Status::Dead, 1));
-    worker.stop().await;
-}
-
-/// What failed waits in the queue as long as it was asked to, and occupies no worker.
-#[tokio::test]
-async fn a_message_that_waits_for_its_next_attempt_delays_no_other() {
-    let bench = Bench::new(0).await;
-    let hour = Duration::from_secs(3600);
-    let fails = Fails {
-        times: 1,
-        failure: busy(Some(hour)),
-    };
-    let first = bench.send("first").await;
-    let mut worker = Running::start(&bench.store, fails, 1, LEASE);
-    let waits = timeout(LIMIT, async {
-        loop {
-            let message = bench.status(&first).await;
-            if message.error.is_some() {
-                return message;
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    let waits = waits.await.unwrap();
-    assert_eq!(waits.status, Status::Queued);
-    assert!(waits.run_at >= waits.created_at + hour);
-    worker.stop.cancel();
-    timeout(LIMIT, &mut worker.task).await.unwrap().unwrap();
-
-    let mut worker = Running::start(&bench.store, Echo, 1, LEASE);
-    let second = bench.send("second").await;
-    worker.next().await;
-    assert_eq!(bench.status(&second).await.status, Status::Processed);
-    assert_eq!(bench.status(&first).await.status, Status::Queued);
-    worker.stop().await;
-}
-
-/// Never answers the first attempt of a message.
-struct Stuck;
-
-impl Processor for Stuck {
-    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>> {
-        async {
-            if job.attempt == 1 {
-                std::future::pending::<()>().await;
-            }
-            Ok(job.body.clone())
-        }
-        .boxed()
-    }
-}
-
-#[tokio::test]
-async fn a_processor_that_is_stuck_is_given_up_and_asked_again() {
-    let bench = Bench::new(0).await;
-    let options = WorkerOptions {
-        concurrency: 1,
-        time_limit: Duration::from_millis(50),
-        ..OPTIONS
-    };
-    let mut worker = Running::start_with(&bench.store, Stuck, options);
-    let sent = bench.send("hello").await;
-    worker.next().await;
-    let failed = bench.store.failed_attempts(&sent.id).await.unwrap();
-    assert_eq!(failed[0].error, "it took longer than 50ms");
-    let message = bench.status(&sent).await;
-    assert_eq!((message.status, message.attempts), (Status::Processed, 2));
-    worker.stop().await;
 }
 
 #[tokio::test]
