@@ -149,7 +149,8 @@ impl Store {
         if !apply_to_queued {
             return Ok(0);
         }
-        self.reschedule(Scope::Others).await
+        // The audit knows of the delay: what is moved by it is no other change.
+        self.with_entry(None).reschedule(Scope::Others).await
     }
 
     /// The same for `user` alone; without a `delay`, the user's is that of all others again. Returns `None`, and does
@@ -175,7 +176,8 @@ impl Store {
         if !apply_to_queued {
             return Ok(Some(0));
         }
-        self.reschedule(Scope::User(user.clone())).await.map(Some)
+        let store = self.with_entry(None);
+        store.reschedule(Scope::User(user.clone())).await.map(Some)
     }
 }
 
@@ -213,6 +215,10 @@ impl Operation for SetUserDelay {
             .execute(conn)
             .await?;
         Ok(set.rows_affected() > 0)
+    }
+
+    fn changes(set: &bool) -> bool {
+        *set
     }
 }
 

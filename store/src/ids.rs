@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::Timestamp;
+
 /// Sorts after every id that is made here.
 pub(crate) const AFTER_ALL: &str = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
@@ -60,9 +62,27 @@ id! {
     TokenId
 }
 id! {
+    /// The id of a browser's session; not its secret. Later sessions have greater ids. A clone shares the text.
+    SessionId
+}
+id! {
+    /// The id of an entry of the audit. Later entries have greater ids. A clone shares the text.
+    AuditId
+}
+id! {
     /// The id of an access rule. Rules that were there from the start have names instead, such as
     /// `builtin-inbox`. A clone shares the text.
     RuleId
+}
+
+impl AuditId {
+    /// Sorts behind all that were made before `at`, and before all that were made later.
+    pub(crate) fn first_at(at: Timestamp) -> Self {
+        let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+        // The first 48 bits are the time (RFC 9562, section 5.7).
+        let first = Uuid::from_u64_pair(millis << 16, 0);
+        Self::from_string(first.to_string())
+    }
 }
 
 /// The number of a notification in its owner's inbox: 1, 2, 3... without gaps. 0 stands before the
@@ -90,6 +110,15 @@ mod tests {
     fn ids_sort_by_age() {
         let ids: Vec<_> = (0..1000).map(|_| MessageId::new()).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn the_first_id_of_a_time_sorts_between_those_before_and_after() {
+        let (before, now) = (AuditId::new(), Timestamp::now());
+        let hour = std::time::Duration::from_secs(3600);
+        assert!(AuditId::first_at(now + hour) > before);
+        assert!(AuditId::first_at(Timestamp::from_millis(now.as_millis() - 1000)) < before);
+        assert!(AuditId::first_at(Timestamp::from_millis(-1)) < before);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (
         1,
         "initial",
@@ -36,6 +36,11 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
         6,
         "queue",
         include_str!("../../migrations/sqlite/0006_queue.sql"),
+    ),
+    (
+        7,
+        "access",
+        include_str!("../../migrations/sqlite/0007_access.sql"),
     ),
 ];
 

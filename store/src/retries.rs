@@ -190,6 +190,10 @@ impl Operation for Retry {
         Ok(Moved::Done)
     }
 
+    fn changes(moved: &Moved) -> bool {
+        *moved == Moved::Done
+    }
+
     fn wakes_worker(&self, moved: &Moved) -> bool {
         *moved == Moved::Done
     }

@@ -254,6 +254,14 @@ impl Operation for Create {
         record(conn, &Changed::Policy, self.now).await?;
         Ok(CreateRule::Created(content.with_id(&self.id, self.now)))
     }
+
+    fn changes(answer: &CreateRule) -> bool {
+        matches!(answer, CreateRule::Created(_))
+    }
+
+    fn makes(&self) -> Option<&str> {
+        Some(self.id.as_str())
+    }
 }
 
 struct Replace {
@@ -289,6 +297,10 @@ impl Operation for Replace {
         let created_at = Timestamp::from_millis(created_at);
         Ok(Some(content.with_id(&self.id, created_at)))
     }
+
+    fn changes(answer: &Option<StoredRule>) -> bool {
+        answer.is_some()
+    }
 }
 
 struct Delete {
@@ -309,5 +321,9 @@ impl Operation for Delete {
         }
         record(conn, &Changed::Policy, self.now).await?;
         Ok(true)
+    }
+
+    fn changes(deleted: &bool) -> bool {
+        *deleted
     }
 }

@@ -1,40 +1,92 @@
 //! Sessions of browsers that have signed in.
 
 use std::fmt;
+use std::time::Duration;
 
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::tokens::end_tokens;
 use crate::users::user;
 use crate::writer::Operation;
-use crate::{Store, StoreError, Timestamp, User, UserId};
+use crate::{SessionId, Store, StoreError, Timestamp, User, UserId};
+
+/// How many sessions a user has at once; another one ends that which began first.
+const MAX_SESSIONS: i64 = 100;
 
 /// A browser that has signed in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Session {
+    /// What its user knows it by.
+    pub id: SessionId,
     /// The SHA-256 of its secret, as text. The secret itself is only in the browser's cookie.
     pub secret_hash: String,
     /// Who signed in.
     pub user: User,
     /// What the browser must repeat with unsafe requests.
     pub csrf_token: String,
-    /// When it began.
-    pub created_at: Timestamp,
-    /// When it ends.
+    /// When it was last used, within some minutes.
+    pub last_used_at: Timestamp,
+    /// When it ends, however much it is used.
     pub expires_at: Timestamp,
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
+            .field("id", &self.id)
             .field("user", &self.user)
-            .field("created_at", &self.created_at)
+            .field("last_used_at", &self.last_used_at)
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
     }
 }
 
+/// A session that begins.
+#[derive(Clone)]
+pub struct NewSession {
+    /// See [`Session::secret_hash`].
+    pub secret_hash: String,
+    /// See [`Session::csrf_token`].
+    pub csrf_token: String,
+    /// The IP address that the browser signed in from.
+    pub address: String,
+    /// What the browser calls itself.
+    pub user_agent: Option<String>,
+    /// See [`Session::expires_at`].
+    pub expires_at: Timestamp,
+}
+
+/// A session, as its user sees it in the list of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSession {
+    /// Its id; later sessions have greater ones.
+    pub id: SessionId,
+    /// See [`NewSession::address`].
+    pub address: String,
+    /// See [`NewSession::user_agent`].
+    pub user_agent: Option<String>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// See [`Session::last_used_at`].
+    pub last_used_at: Timestamp,
+    /// See [`Session::expires_at`].
+    pub expires_at: Timestamp,
+}
+
+impl Session {
+    /// A session that was not used for so long has ended.
+    pub const MAX_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+}
+
+/// What was last used then, or before, has ended by `now`.
+fn unused_since(now: Timestamp) -> i64 {
+    let idle = i64::try_from(Session::MAX_IDLE.as_millis()).unwrap_or(i64::MAX);
+    now.as_millis().saturating_sub(idle)
+}
+
 impl Store {
-    /// Begins a session whose secret has the hash `secret_hash`, and forgets all that have ended.
+    /// Begins a session of `user`, and forgets all that have ended.
     ///
     /// # Errors
     ///
@@ -43,16 +95,13 @@ impl Store {
     pub async fn create_session(
         &self,
         user: &UserId,
-        secret_hash: &str,
-        csrf_token: &str,
-        expires_at: Timestamp,
+        session: NewSession,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(Create {
+            id: SessionId::new(),
             user: user.clone(),
-            secret_hash: secret_hash.to_owned(),
-            csrf_token: csrf_token.to_owned(),
-            expires_at,
+            session,
             now,
         })
         .await
@@ -71,41 +120,146 @@ impl Store {
     ) -> Result<Option<Session>, StoreError> {
         let row = sqlx::query(
             "SELECT u.id, u.username, u.role, u.password_hash, u.disabled, u.created_at,
-                s.csrf_token, s.created_at AS session_created_at, s.expires_at
+                s.id AS session_id, s.csrf_token, s.last_used_at, s.expires_at
              FROM sessions s JOIN users u ON u.id = s.user_id
-             WHERE s.secret_hash = $1 AND s.expires_at > $2 AND u.disabled = 0",
+             WHERE s.secret_hash = $1 AND s.expires_at > $2 AND s.last_used_at > $3
+                AND u.disabled = 0",
         )
         .bind(secret_hash)
         .bind(now.as_millis())
+        .bind(unused_since(now))
         .fetch_optional(self.readers())
         .await?;
         let Some(row) = row else {
             return Ok(None);
         };
         Ok(Some(Session {
+            id: SessionId::from_string(row.try_get::<String, _>("session_id")?),
             secret_hash: secret_hash.to_owned(),
             user: user(&row)?,
             csrf_token: row.try_get("csrf_token")?,
-            created_at: Timestamp::from_millis(row.try_get("session_created_at")?),
+            last_used_at: Timestamp::from_millis(row.try_get("last_used_at")?),
             expires_at: Timestamp::from_millis(row.try_get("expires_at")?),
         }))
     }
 
-    /// Ends the session whose secret has the hash `secret_hash`. Returns whether there was one.
+    /// Up to `limit` sessions of a user that have not ended by `now`, the newest first, those that began before `before`.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn list_sessions(
+        &self,
+        user: &UserId,
+        before: Option<&SessionId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<ListedSession>, StoreError> {
+        sqlx::query(
+            "SELECT id, address, user_agent, created_at, last_used_at, expires_at FROM sessions
+             WHERE user_id = $1 AND id < $2 AND expires_at > $3 AND last_used_at > $4
+             ORDER BY id DESC LIMIT $5",
+        )
+        .bind(user.as_str())
+        .bind(before.map_or(crate::ids::AFTER_ALL, SessionId::as_str))
+        .bind(now.as_millis())
+        .bind(unused_since(now))
+        .bind(i64::from(limit))
+        .fetch_all(self.readers())
+        .await?
+        .iter()
+        .map(listed)
+        .collect()
+    }
+
+    /// Notes that a session was used at `now`. It may be lost in a crash.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] if it cannot be written.
-    pub async fn delete_session(&self, secret_hash: &str) -> Result<bool, StoreError> {
-        self.write(Delete(secret_hash.to_owned())).await
+    pub async fn touch_session(&self, id: &SessionId, now: Timestamp) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(Touch { id, now }).await
+    }
+
+    /// Ends a session of `user`, and the tokens that it needed for MQTT. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn end_session(
+        &self,
+        user: &UserId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (user, id) = (user.clone(), id.clone());
+        self.write(End { user, id, now }).await
     }
 }
 
+fn listed(row: &AnyRow) -> Result<ListedSession, StoreError> {
+    Ok(ListedSession {
+        id: SessionId::from_string(row.try_get::<String, _>("id")?),
+        address: row.try_get("address")?,
+        user_agent: row.try_get("user_agent")?,
+        created_at: Timestamp::from_millis(row.try_get("created_at")?),
+        last_used_at: Timestamp::from_millis(row.try_get("last_used_at")?),
+        expires_at: Timestamp::from_millis(row.try_get("expires_at")?),
+    })
+}
+
+/// Ends the sessions of a user, except the one whose secret has the hash `except`, with the tokens that they needed.
+pub(crate) async fn end_all(
+    conn: &mut AnyConnection,
+    user: &User,
+    except: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let ids: Vec<String> =
+        sqlx::query_scalar("SELECT id FROM sessions WHERE user_id = $1 AND secret_hash <> $2")
+            .bind(user.id.as_str())
+            .bind(except.unwrap_or_default())
+            .fetch_all(&mut *conn)
+            .await?;
+    for id in ids {
+        end(conn, &user.id, &id, now).await?;
+    }
+    Ok(())
+}
+
+/// Ends one. Returns whether the user had it.
+async fn end(
+    conn: &mut AnyConnection,
+    user: &UserId,
+    id: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let theirs: Option<i64> =
+        sqlx::query_scalar("SELECT 1 AS theirs FROM sessions WHERE id = $1 AND user_id = $2")
+            .bind(id)
+            .bind(user.as_str())
+            .fetch_optional(&mut *conn)
+            .await?;
+    if theirs.is_none() {
+        return Ok(false);
+    }
+    let tokens: Vec<String> = sqlx::query_scalar("SELECT id FROM tokens WHERE session_id = $1")
+        .bind(id)
+        .fetch_all(&mut *conn)
+        .await?;
+    end_tokens(conn, tokens, now).await?;
+    sqlx::query("DELETE FROM sessions WHERE id = $1")
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(true)
+}
+
 struct Create {
+    id: SessionId,
     user: UserId,
-    secret_hash: String,
-    csrf_token: String,
-    expires_at: Timestamp,
+    session: NewSession,
     now: Timestamp,
 }
 
@@ -113,19 +267,40 @@ impl Operation for Create {
     type Answer = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        // Their tokens ended with them: none lasts longer than the use of its session.
         sqlx::query("DELETE FROM sessions WHERE expires_at <= $1")
             .bind(self.now.as_millis())
             .execute(&mut *conn)
             .await?;
-        let inserted = sqlx::query(
-            "INSERT INTO sessions (secret_hash, user_id, csrf_token, created_at, expires_at)
-             SELECT $1, id, $3, $4, $5 FROM users WHERE id = $2",
+        sqlx::query("DELETE FROM sessions WHERE last_used_at <= $1")
+            .bind(unused_since(self.now))
+            .execute(&mut *conn)
+            .await?;
+        let too_many: Vec<String> = sqlx::query_scalar(
+            "SELECT id FROM sessions WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
         )
-        .bind(self.secret_hash.as_str())
         .bind(self.user.as_str())
-        .bind(self.csrf_token.as_str())
+        .bind(MAX_SESSIONS)
+        .bind(MAX_SESSIONS - 1)
+        .fetch_all(&mut *conn)
+        .await?;
+        for id in too_many {
+            end(conn, &self.user, &id, self.now).await?;
+        }
+        let session = &self.session;
+        let inserted = sqlx::query(
+            "INSERT INTO sessions
+                (id, user_id, secret_hash, csrf_token, address, user_agent, created_at, last_used_at, expires_at)
+             SELECT $1, id, $3, $4, $5, $6, $7, $7, $8 FROM users WHERE id = $2",
+        )
+        .bind(self.id.as_str())
+        .bind(self.user.as_str())
+        .bind(session.secret_hash.as_str())
+        .bind(session.csrf_token.as_str())
+        .bind(session.address.as_str())
+        .bind(session.user_agent.as_deref())
         .bind(self.now.as_millis())
-        .bind(self.expires_at.as_millis())
+        .bind(session.expires_at.as_millis())
         .execute(conn)
         .await?;
         match inserted.rows_affected() {
@@ -133,18 +308,47 @@ impl Operation for Create {
             _ => Ok(()),
         }
     }
+
+    fn makes(&self) -> Option<&str> {
+        Some(self.id.as_str())
+    }
 }
 
-struct Delete(String);
+struct Touch {
+    id: SessionId,
+    now: Timestamp,
+}
 
-impl Operation for Delete {
+impl Operation for Touch {
+    type Answer = ();
+
+    /// It is noted again.
+    const DURABLE: bool = false;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        sqlx::query("UPDATE sessions SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2")
+            .bind(self.id.as_str())
+            .bind(self.now.as_millis())
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+}
+
+struct End {
+    user: UserId,
+    id: SessionId,
+    now: Timestamp,
+}
+
+impl Operation for End {
     type Answer = bool;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
-        let deleted = sqlx::query("DELETE FROM sessions WHERE secret_hash = $1")
-            .bind(self.0.as_str())
-            .execute(conn)
-            .await?;
-        Ok(deleted.rows_affected() > 0)
+        end(conn, &self.user, self.id.as_str(), self.now).await
+    }
+
+    fn changes(ended: &bool) -> bool {
+        *ended
     }
 }

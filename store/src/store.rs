@@ -6,11 +6,12 @@ use std::sync::Arc;
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::Notify;
 
-use crate::StoreError;
+use crate::audit::Audited;
 use crate::integrity::Check;
 use crate::open::Location;
 use crate::token_reader::TokenReader;
 use crate::writer::{Operation, Writer};
+use crate::{AuditEntry, StoreError};
 
 /// Which database to open, and how.
 #[derive(Debug, Clone)]
@@ -50,6 +51,8 @@ impl StoreOptions {
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// What the audit is to say of the next change.
+    entry: Option<Arc<AuditEntry>>,
 }
 
 #[derive(Debug)]
@@ -90,7 +93,16 @@ impl Store {
         };
         Ok(Self {
             inner: Arc::new(inner),
+            entry: None,
         })
+    }
+
+    /// The same database, with or without something to say to the audit.
+    pub(crate) fn with_entry(&self, entry: Option<AuditEntry>) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            entry: entry.map(Arc::new),
+        }
     }
 
     /// Finishes the writes that are under way, then closes the database, for all clones. What is
@@ -140,7 +152,15 @@ impl Store {
 
     /// Writes; waits a limited time for room in the queue, then fails with [`StoreError::Busy`].
     pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Answer, StoreError> {
-        self.inner.writer.write(operation).await
+        let writer = &self.inner.writer;
+        match &self.entry {
+            Some(entry) => {
+                writer
+                    .write(Audited::new(AuditEntry::clone(entry), operation))
+                    .await
+            }
+            None => writer.write(operation).await,
+        }
     }
 
     /// Writes, unless the queue is full: then fails with [`StoreError::Busy`] at once.

@@ -130,7 +130,7 @@ async fn find_with(conn: &mut AnyConnection, batch: &[Lookup]) -> Result<Rows, S
     let text = format!(
         "SELECT t.token_hash, u.id, u.username, u.role, u.password_hash, u.disabled, u.created_at,
             t.id AS token_id, t.name, t.scope_api, t.scope_mqtt,
-            t.created_at AS token_created_at, t.expires_at
+            t.created_at AS token_created_at, t.expires_at, t.last_used_at
          FROM tokens t JOIN users u ON u.id = t.user_id
          WHERE t.token_hash IN ({})",
         bulk::list(parameters, 1)

@@ -7,7 +7,13 @@ use sqlx::{AnyConnection, Row};
 use crate::rights::{Changed, record};
 use crate::users::{parse_username, user};
 use crate::writer::Operation;
-use crate::{Store, StoreError, Timestamp, TokenId, User, UserId};
+use crate::{SessionId, Store, StoreError, Timestamp, TokenId, User, UserId, bulk};
+
+/// How many tokens a user may have, those that have ended and are not forgotten yet among them.
+const MAX_TOKENS: i64 = 1000;
+
+/// How many tokens for MQTT a session has at once; another one ends that which was made first.
+const MAX_OF_SESSION: i64 = 32;
 
 /// What an access token opens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,11 +37,49 @@ pub struct Token {
     pub created_at: Timestamp,
     /// When it ends; `None`: it does not.
     pub expires_at: Option<Timestamp>,
+    /// When it was last used, within some minutes; `None`: never.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What a token ends with, at the latest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenOrigin {
+    /// Its own end.
+    Owner,
+    /// This session of its owner, which needs it for MQTT. It is not listed.
+    Session(SessionId),
+    /// This token of its owner, which made it.
+    Token(TokenId),
+}
+
+/// A token that is to be made.
+#[derive(Clone)]
+pub struct NewToken {
+    /// What its owner calls it.
+    pub name: String,
+    /// What it opens.
+    pub scopes: Scopes,
+    /// The hash of its secret.
+    pub token_hash: String,
+    /// When it ends; `None`: it does not.
+    pub expires_at: Option<Timestamp>,
+    /// What it ends with.
+    pub origin: TokenOrigin,
+}
+
+/// What came of [`Store::create_token`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreateToken {
+    /// The token was made.
+    Created(Token),
+    /// The user has too many.
+    TooMany,
+    /// The session or the token that it was to end with has ended.
+    OriginEnded,
 }
 
 impl Store {
-    /// Makes a token whose secret has the hash `token_hash`, and forgets those of the user that
-    /// have ended.
+    /// Makes a token of `user`, and forgets those of the user that have ended.
     ///
     /// # Errors
     ///
@@ -44,25 +88,25 @@ impl Store {
     pub async fn create_token(
         &self,
         user: &UserId,
-        name: &str,
-        scopes: Scopes,
-        token_hash: &str,
-        expires_at: Option<Timestamp>,
+        token: NewToken,
         now: Timestamp,
-    ) -> Result<Token, StoreError> {
-        let token = Token {
-            id: TokenId::new(),
-            name: name.to_owned(),
-            scopes,
-            created_at: now,
-            expires_at,
-        };
+    ) -> Result<CreateToken, StoreError> {
         self.write(Create {
+            id: TokenId::new(),
             user: user.clone(),
             token,
-            token_hash: token_hash.to_owned(),
+            now,
         })
         .await
+    }
+
+    /// Notes that tokens were used, each at a time. It may be lost in a crash.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn touch_tokens(&self, used: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError> {
+        self.write(Touch(used)).await
     }
 
     /// The token whose secret has the hash `token_hash` and its owner, unless it has ended by
@@ -82,7 +126,7 @@ impl Store {
         }))
     }
 
-    /// Up to `limit` tokens of a user, the newest first, those made before `before`.
+    /// Up to `limit` tokens of a user, the newest first, those made before `before`. Without those of sessions.
     ///
     /// # Errors
     ///
@@ -95,8 +139,9 @@ impl Store {
     ) -> Result<Vec<Token>, StoreError> {
         sqlx::query(
             "SELECT id AS token_id, name, scope_api, scope_mqtt,
-                created_at AS token_created_at, expires_at
-             FROM tokens WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+                created_at AS token_created_at, expires_at, last_used_at
+             FROM tokens WHERE user_id = $1 AND id < $2 AND session_id IS NULL
+             ORDER BY id DESC LIMIT $3",
         )
         .bind(user.as_str())
         .bind(before.map_or(crate::ids::AFTER_ALL, TokenId::as_str))
@@ -121,7 +166,7 @@ impl Store {
     ) -> Result<Vec<(Username, Token)>, StoreError> {
         sqlx::query(
             "SELECT u.username, t.id AS token_id, t.name, t.scope_api, t.scope_mqtt,
-                t.created_at AS token_created_at, t.expires_at
+                t.created_at AS token_created_at, t.expires_at, t.last_used_at
              FROM tokens t JOIN users u ON u.id = t.user_id
              WHERE t.id < $1 ORDER BY t.id DESC LIMIT $2",
         )
@@ -151,7 +196,7 @@ impl Store {
         .transpose()
     }
 
-    /// Revokes a token of a user. Returns whether the user had it.
+    /// Revokes a token of a user, and those that it made. Returns whether the user had it.
     ///
     /// # Errors
     ///
@@ -174,6 +219,7 @@ impl Store {
 /// Reads a token from a row that has its columns.
 pub(crate) fn token(row: &AnyRow) -> Result<Token, StoreError> {
     let expires_at: Option<i64> = row.try_get("expires_at")?;
+    let last_used_at: Option<i64> = row.try_get("last_used_at")?;
     Ok(Token {
         id: TokenId::from_string(row.try_get::<String, _>("token_id")?),
         name: row.try_get("name")?,
@@ -183,44 +229,181 @@ pub(crate) fn token(row: &AnyRow) -> Result<Token, StoreError> {
         },
         created_at: Timestamp::from_millis(row.try_get("token_created_at")?),
         expires_at: expires_at.map(Timestamp::from_millis),
+        last_used_at: last_used_at.map(Timestamp::from_millis),
     })
 }
 
+/// Ends tokens, with those that they made, for those who hold live sessions, too.
+pub(crate) async fn end_tokens(
+    conn: &mut AnyConnection,
+    tokens: Vec<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for token in tokens {
+        let ended = sqlx::query(
+            "WITH RECURSIVE ended (id) AS (
+                SELECT id FROM tokens WHERE id = $1
+                UNION SELECT t.id FROM tokens t JOIN ended ON t.parent_id = ended.id)
+             SELECT t.id AS token_id, u.username
+             FROM ended JOIN tokens t ON t.id = ended.id JOIN users u ON u.id = t.user_id",
+        )
+        .bind(token.as_str())
+        .fetch_all(&mut *conn)
+        .await?;
+        for row in ended {
+            let changed = Changed::Token {
+                owner: parse_username(row.try_get("username")?)?,
+                token: TokenId::from_string(row.try_get::<String, _>("token_id")?),
+            };
+            record(conn, &changed, now).await?;
+        }
+        // Those that it made go with it: ON DELETE CASCADE.
+        sqlx::query("DELETE FROM tokens WHERE id = $1")
+            .bind(token.as_str())
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
 struct Create {
+    id: TokenId,
     user: UserId,
-    token: Token,
-    token_hash: String,
+    token: NewToken,
+    now: Timestamp,
+}
+
+impl Create {
+    /// Whether there still is what the token is to end with.
+    async fn has_origin(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+        let (statement, origin) = match &self.token.origin {
+            TokenOrigin::Owner => return Ok(true),
+            TokenOrigin::Session(id) => (
+                "SELECT 1 AS there FROM sessions WHERE id = $1 AND user_id = $2",
+                id.as_str(),
+            ),
+            TokenOrigin::Token(id) => (
+                "SELECT 1 AS there FROM tokens WHERE id = $1 AND user_id = $2",
+                id.as_str(),
+            ),
+        };
+        let there: Option<i64> = sqlx::query_scalar(statement)
+            .bind(origin)
+            .bind(self.user.as_str())
+            .fetch_optional(conn)
+            .await?;
+        Ok(there.is_some())
+    }
+
+    /// Whether the user may have one more. A session makes room for it.
+    async fn has_room(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+        let TokenOrigin::Session(session) = &self.token.origin else {
+            let count: i64 = sqlx::query_scalar(
+                "SELECT COUNT(*) FROM tokens WHERE user_id = $1 AND session_id IS NULL",
+            )
+            .bind(self.user.as_str())
+            .fetch_one(conn)
+            .await?;
+            return Ok(count < MAX_TOKENS);
+        };
+        let too_many: Vec<String> = sqlx::query_scalar(
+            "SELECT id FROM tokens WHERE session_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
+        )
+        .bind(session.as_str())
+        .bind(MAX_OF_SESSION)
+        .bind(MAX_OF_SESSION - 1)
+        .fetch_all(&mut *conn)
+        .await?;
+        end_tokens(conn, too_many, self.now).await?;
+        Ok(true)
+    }
 }
 
 impl Operation for Create {
-    type Answer = Token;
+    type Answer = CreateToken;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Token, StoreError> {
+    async fn run(&self, conn: &mut AnyConnection) -> Result<CreateToken, StoreError> {
         let token = &self.token;
         sqlx::query("DELETE FROM tokens WHERE user_id = $1 AND expires_at <= $2")
             .bind(self.user.as_str())
-            .bind(token.created_at.as_millis())
+            .bind(self.now.as_millis())
             .execute(&mut *conn)
             .await?;
+        if !self.has_origin(conn).await? {
+            return Ok(CreateToken::OriginEnded);
+        }
+        if !self.has_room(conn).await? {
+            return Ok(CreateToken::TooMany);
+        }
+        let (session, parent) = match &token.origin {
+            TokenOrigin::Owner => (None, None),
+            TokenOrigin::Session(id) => (Some(id.as_str()), None),
+            TokenOrigin::Token(id) => (None, Some(id.as_str())),
+        };
         let inserted = sqlx::query(
-            "INSERT INTO tokens
-                (id, user_id, name, scope_api, scope_mqtt, token_hash, created_at, expires_at)
-             SELECT $1, id, $3, $4, $5, $6, $7, $8 FROM users WHERE id = $2",
+            "INSERT INTO tokens (id, user_id, name, scope_api, scope_mqtt, token_hash, created_at, expires_at,
+                session_id, parent_id)
+             SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM users WHERE id = $2",
         )
-        .bind(token.id.as_str())
+        .bind(self.id.as_str())
         .bind(self.user.as_str())
         .bind(token.name.as_str())
         .bind(i64::from(token.scopes.api))
         .bind(i64::from(token.scopes.mqtt))
-        .bind(self.token_hash.as_str())
-        .bind(token.created_at.as_millis())
+        .bind(token.token_hash.as_str())
+        .bind(self.now.as_millis())
         .bind(token.expires_at.map(Timestamp::as_millis))
+        .bind(session)
+        .bind(parent)
         .execute(conn)
         .await?;
         match inserted.rows_affected() {
             0 => Err(StoreError::UnknownUser),
-            _ => Ok(token.clone()),
+            _ => Ok(CreateToken::Created(Token {
+                id: self.id.clone(),
+                name: token.name.clone(),
+                scopes: token.scopes,
+                created_at: self.now,
+                expires_at: token.expires_at,
+                last_used_at: None,
+            })),
         }
+    }
+
+    fn changes(answer: &CreateToken) -> bool {
+        matches!(answer, CreateToken::Created(_))
+    }
+
+    fn makes(&self) -> Option<&str> {
+        Some(self.id.as_str())
+    }
+}
+
+struct Touch(Vec<(TokenId, Timestamp)>);
+
+impl Operation for Touch {
+    type Answer = ();
+
+    /// It is noted again.
+    const DURABLE: bool = false;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        for chunk in bulk::padded(&self.0) {
+            let text = format!(
+                "WITH used (id, at) AS (VALUES {})
+                 UPDATE tokens SET last_used_at = (SELECT at FROM used WHERE used.id = tokens.id)
+                 WHERE id IN (SELECT id FROM used)",
+                bulk::rows(chunk.len(), 2, 1)
+            );
+            let mut query = sqlx::query(bulk::statement(text));
+            for used in chunk {
+                query = query
+                    .bind(used.map(|(id, _)| id.as_str()))
+                    .bind(used.map(|(_, at)| at.as_millis()));
+            }
+            query.execute(&mut *conn).await?;
+        }
+        Ok(())
     }
 }
 
@@ -234,22 +417,20 @@ impl Operation for Revoke {
     type Answer = bool;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
-        let owner: Option<String> = sqlx::query_scalar(
-            "DELETE FROM tokens WHERE id = $1 AND user_id = $2
-             RETURNING (SELECT username FROM users WHERE users.id = tokens.user_id) AS username",
-        )
-        .bind(self.token.as_str())
-        .bind(self.user.as_str())
-        .fetch_optional(&mut *conn)
-        .await?;
-        let Some(owner) = owner else {
+        let theirs: Option<String> =
+            sqlx::query_scalar("SELECT id FROM tokens WHERE id = $1 AND user_id = $2")
+                .bind(self.token.as_str())
+                .bind(self.user.as_str())
+                .fetch_optional(&mut *conn)
+                .await?;
+        let Some(token) = theirs else {
             return Ok(false);
         };
-        let changed = Changed::Token {
-            owner: parse_username(&owner)?,
-            token: self.token.clone(),
-        };
-        record(conn, &changed, self.now).await?;
+        end_tokens(conn, vec![token], self.now).await?;
         Ok(true)
+    }
+
+    fn changes(revoked: &bool) -> bool {
+        *revoked
     }
 }

@@ -1,9 +1,10 @@
-//! Changes of accounts: password, role, disabling, deletion.
+//! Changes of accounts: password, role, disabling.
 
 use herald_acl::Role;
 use sqlx::{AnyConnection, Row};
 
 use crate::rights::{Changed, record};
+use crate::sessions::end_all;
 use crate::users::user;
 use crate::writer::Operation;
 use crate::{Store, StoreError, Timestamp, User, UserId};
@@ -33,17 +34,6 @@ pub enum UpdateUser {
     LastAdministrator,
 }
 
-/// What came of [`Store::delete_user`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeleteUser {
-    /// The account is gone.
-    Deleted,
-    /// There is no such account.
-    Unknown,
-    /// Nothing was changed: no administrator would be left who can sign in.
-    LastAdministrator,
-}
-
 impl Store {
     /// Changes an account, all at once or not at all.
     ///
@@ -60,6 +50,26 @@ impl Store {
             user: user.clone(),
             update,
             now,
+        })
+        .await
+    }
+
+    /// Writes the same password down with another hash, unless the password has changed since `old` was read. Ends
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn rehash_password(
+        &self,
+        user: &UserId,
+        old: &str,
+        new: &str,
+    ) -> Result<(), StoreError> {
+        self.write(Rehash {
+            user: user.clone(),
+            old: old.to_owned(),
+            new: new.to_owned(),
         })
         .await
     }
@@ -85,23 +95,12 @@ impl Store {
         let updated = self.update_user(user, update, now).await?;
         Ok(matches!(updated, UpdateUser::Updated(_)))
     }
-
-    /// Deletes an account with its sessions, tokens, messages and inbox.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn delete_user(
-        &self,
-        user: &UserId,
-        now: Timestamp,
-    ) -> Result<DeleteUser, StoreError> {
-        let user = user.clone();
-        self.write(Delete { user, now }).await
-    }
 }
 
-async fn find(conn: &mut AnyConnection, id: &UserId) -> Result<Option<User>, StoreError> {
+pub(crate) async fn find(
+    conn: &mut AnyConnection,
+    id: &UserId,
+) -> Result<Option<User>, StoreError> {
     sqlx::query(
         "SELECT id, username, role, password_hash, disabled, created_at
          FROM users WHERE id = $1",
@@ -114,7 +113,10 @@ async fn find(conn: &mut AnyConnection, id: &UserId) -> Result<Option<User>, Sto
 }
 
 /// Whether someone else administers if `user` does not any more.
-async fn is_last_administrator(conn: &mut AnyConnection, user: &User) -> Result<bool, StoreError> {
+pub(crate) async fn is_last_administrator(
+    conn: &mut AnyConnection,
+    user: &User,
+) -> Result<bool, StoreError> {
     if user.role != Role::Admin || user.disabled {
         return Ok(false);
     }
@@ -163,12 +165,12 @@ impl Operation for Update {
             .execute(&mut *conn)
             .await?;
         if update.password_hash.is_some() {
-            end_sessions(conn, &after, update.keep_session.as_deref()).await?;
+            end_all(conn, &after, update.keep_session.as_deref(), self.now).await?;
             let changed = Changed::Password(after.username.clone());
             record(conn, &changed, self.now).await?;
         }
         if after.disabled {
-            end_sessions(conn, &after, None).await?;
+            end_all(conn, &after, None, self.now).await?;
         }
         if after.role != before.role || after.disabled != before.disabled {
             let changed = Changed::User(after.username.clone());
@@ -176,43 +178,28 @@ impl Operation for Update {
         }
         Ok(UpdateUser::Updated(after))
     }
+
+    fn changes(answer: &UpdateUser) -> bool {
+        matches!(answer, UpdateUser::Updated(_))
+    }
 }
 
-/// Ends the browser sessions of a user, except the one whose secret has the hash `except`.
-async fn end_sessions(
-    conn: &mut AnyConnection,
-    user: &User,
-    except: Option<&str>,
-) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND secret_hash <> $2")
-        .bind(user.id.as_str())
-        .bind(except.unwrap_or_default())
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-struct Delete {
+struct Rehash {
     user: UserId,
-    now: Timestamp,
+    old: String,
+    new: String,
 }
 
-impl Operation for Delete {
-    type Answer = DeleteUser;
+impl Operation for Rehash {
+    type Answer = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<DeleteUser, StoreError> {
-        let Some(user) = find(conn, &self.user).await? else {
-            return Ok(DeleteUser::Unknown);
-        };
-        if is_last_administrator(conn, &user).await? {
-            return Ok(DeleteUser::LastAdministrator);
-        }
-        // All that is the user's goes with it: ON DELETE CASCADE.
-        sqlx::query("DELETE FROM users WHERE id = $1")
-            .bind(user.id.as_str())
-            .execute(&mut *conn)
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        sqlx::query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
+            .bind(self.user.as_str())
+            .bind(self.old.as_str())
+            .bind(self.new.as_str())
+            .execute(conn)
             .await?;
-        record(conn, &Changed::User(user.username), self.now).await?;
-        Ok(DeleteUser::Deleted)
+        Ok(())
     }
 }

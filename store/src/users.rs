@@ -168,4 +168,8 @@ impl Operation for Create {
             _ => CreateUser::Created(user.clone()),
         })
     }
+
+    fn changes(answer: &CreateUser) -> bool {
+        matches!(answer, CreateUser::Created(_))
+    }
 }

@@ -63,6 +63,16 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
     fn wakes_worker(&self, _answer: &Self::Answer) -> bool {
         false
     }
+
+    /// Whether a write with this answer changes something, so that an audit has to tell of it.
+    fn changes(_answer: &Self::Answer) -> bool {
+        true
+    }
+
+    /// The id of what it makes.
+    fn makes(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What came of a write.

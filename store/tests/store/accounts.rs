@@ -1,10 +1,10 @@
-//! Accounts, sessions, tokens and the delay.
+//! Accounts and the delay.
 
 use std::time::Duration;
 
-use crate::common::{Db, at, name, send, user};
+use crate::common::{Db, at, begin_session, make_token, name, new_session, new_token, send, user};
 use herald_acl::Role;
-use herald_store::{CreateUser, Delay, DelayError, Scopes, Status, StoreError, TokenId, UserId};
+use herald_store::{CreateUser, Delay, DelayError, Scopes, Status, StoreError, UserId};
 
 const BOTH: Scopes = Scopes {
     api: true,
@@ -78,15 +78,9 @@ async fn a_new_password_ends_the_other_sessions_and_no_token() {
     let ann = user(&store, "ann").await;
     let bob = user(&store, "bob").await;
     for (owner, session) in [(&ann, "a1"), (&ann, "a2"), (&bob, "b1")] {
-        store
-            .create_session(&owner.id, session, "csrf", at(100), at(0))
-            .await
-            .unwrap();
+        begin_session(&store, &owner.id, session, at(100), at(0)).await;
     }
-    store
-        .create_token(&ann.id, "phone", BOTH, "t1", None, at(0))
-        .await
-        .unwrap();
+    make_token(&store, &ann.id, "phone", BOTH, "t1", None, at(0)).await;
 
     assert!(
         store
@@ -117,180 +111,25 @@ async fn a_new_password_ends_the_other_sessions_and_no_token() {
 }
 
 #[tokio::test]
-async fn a_session_lasts_until_it_expires_or_is_ended() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let ann = user(&store, "ann").await;
-    store
-        .create_session(&ann.id, "hash", "csrf", at(100), at(7))
-        .await
-        .unwrap();
-    let session = store.session("hash", at(99)).await.unwrap().unwrap();
-    assert_eq!(session.secret_hash, "hash");
-    assert_eq!(session.user, ann);
-    assert_eq!(session.csrf_token, "csrf");
-    assert_eq!(session.created_at, at(7));
-    assert_eq!(session.expires_at, at(100));
-    assert!(!format!("{session:?}").contains("csrf"));
-    assert!(store.session("hash", at(100)).await.unwrap().is_none());
-    assert!(store.session("other", at(99)).await.unwrap().is_none());
-
-    assert!(store.delete_session("hash").await.unwrap());
-    assert!(store.session("hash", at(99)).await.unwrap().is_none());
-    assert!(!store.delete_session("hash").await.unwrap());
-}
-
-#[tokio::test]
-async fn sessions_that_have_ended_are_forgotten_when_another_begins() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let ann = user(&store, "ann").await;
-    for (hash, expires_at, now) in [
-        ("a", at(10), at(0)),
-        ("b", at(20), at(0)),
-        ("c", at(30), at(10)),
-    ] {
-        store
-            .create_session(&ann.id, hash, "csrf", expires_at, now)
-            .await
-            .unwrap();
-    }
-    assert!(!store.delete_session("a").await.unwrap());
-    assert!(store.delete_session("b").await.unwrap());
-    assert!(store.delete_session("c").await.unwrap());
-}
-
-#[tokio::test]
 async fn no_account_no_session_and_no_token() {
     let Db { store, dir: _dir } = Db::new().await;
     let nobody = UserId::new();
     let session = store
-        .create_session(&nobody, "hash", "csrf", at(100), at(0))
+        .create_session(&nobody, new_session("hash", at(100)), at(0))
         .await;
     assert!(matches!(session, Err(StoreError::UnknownUser)));
     let token = store
-        .create_token(&nobody, "phone", BOTH, "hash", None, at(0))
+        .create_token(&nobody, new_token("phone", BOTH, "hash", None), at(0))
         .await;
     assert!(matches!(token, Err(StoreError::UnknownUser)));
-}
-
-#[tokio::test]
-async fn a_token_works_until_it_expires_or_is_revoked() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let ann = user(&store, "ann").await;
-    let bob = user(&store, "bob").await;
-    let scopes = Scopes {
-        api: false,
-        mqtt: true,
-    };
-    let forever = store
-        .create_token(&ann.id, "phone", scopes, "h1", None, at(3))
-        .await
-        .unwrap();
-    let short = store
-        .create_token(&ann.id, "page", BOTH, "h2", Some(at(50)), at(3))
-        .await
-        .unwrap();
-    assert_eq!(forever.name, "phone");
-    assert_eq!(forever.scopes, scopes);
-    assert_eq!(forever.created_at, at(3));
-    assert_eq!(forever.expires_at, None);
-
-    let late = at(1_000_000);
-    let found = store.token_by_hash("h1", late).await.unwrap();
-    assert_eq!(found, Some((forever.clone(), ann.clone())));
-    let found = store.token_by_hash("h2", at(49)).await.unwrap();
-    assert_eq!(found, Some((short.clone(), ann.clone())));
-    assert_eq!(store.token_by_hash("h2", at(50)).await.unwrap(), None);
-    assert_eq!(store.token_by_hash("h3", at(0)).await.unwrap(), None);
-
-    assert_eq!(
-        store.token_owner(&short.id).await.unwrap().as_ref(),
-        Some(&ann)
-    );
-    assert!(
-        !store
-            .revoke_token(&bob.id, &forever.id, at(9))
-            .await
-            .unwrap()
-    );
-    assert!(
-        store
-            .revoke_token(&ann.id, &forever.id, at(9))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .revoke_token(&ann.id, &forever.id, at(9))
-            .await
-            .unwrap()
-    );
-    assert_eq!(store.token_by_hash("h1", at(0)).await.unwrap(), None);
-    assert_eq!(store.token_owner(&forever.id).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn tokens_are_listed_page_by_page_the_newest_first() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let ann = user(&store, "ann").await;
-    let bob = user(&store, "bob").await;
-    let mut made = Vec::new();
-    for (hash, owner) in [("1", &ann), ("2", &bob), ("3", &ann), ("4", &ann)] {
-        let token = store
-            .create_token(&owner.id, hash, BOTH, hash, None, at(0))
-            .await
-            .unwrap();
-        made.push(token);
-    }
-    let names = |tokens: &[herald_store::Token]| -> Vec<String> {
-        tokens.iter().map(|token| token.name.clone()).collect()
-    };
-    let first = store.list_tokens(&ann.id, None, 2).await.unwrap();
-    assert_eq!(names(&first), ["4", "3"]);
-    let rest = store
-        .list_tokens(&ann.id, Some(&first[1].id), 2)
-        .await
-        .unwrap();
-    assert_eq!(names(&rest), ["1"]);
-
-    let all = store.list_all_tokens(None, 3).await.unwrap();
-    let owners: Vec<_> = all.iter().map(|(owner, _)| owner.as_str()).collect();
-    assert_eq!(owners, ["ann", "ann", "bob"]);
-    let rest = store.list_all_tokens(Some(&all[2].1.id), 3).await.unwrap();
-    assert_eq!(rest, [(name("ann"), made[0].clone())]);
-}
-
-#[tokio::test]
-async fn tokens_that_have_ended_are_forgotten_when_their_owner_makes_another() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let ann = user(&store, "ann").await;
-    let bob = user(&store, "bob").await;
-    for (owner, hash) in [(&ann, "a"), (&bob, "b")] {
-        store
-            .create_token(&owner.id, "old", BOTH, hash, Some(at(10)), at(0))
-            .await
-            .unwrap();
-    }
-    store
-        .create_token(&ann.id, "new", BOTH, "c", None, at(10))
-        .await
-        .unwrap();
-    assert_eq!(store.list_tokens(&ann.id, None, 10).await.unwrap().len(), 1);
-    assert_eq!(store.list_tokens(&bob.id, None, 10).await.unwrap().len(), 1);
-    assert_eq!(store.token_owner(&TokenId::new()).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_disabled_user_has_no_session_and_no_token() {
     let db = Db::new().await;
     let ann = user(&db.store, "ann").await;
-    db.store
-        .create_session(&ann.id, "s", "csrf", at(100), at(0))
-        .await
-        .unwrap();
-    db.store
-        .create_token(&ann.id, "phone", BOTH, "t", None, at(0))
-        .await
-        .unwrap();
+    begin_session(&db.store, &ann.id, "s", at(100), at(0)).await;
+    make_token(&db.store, &ann.id, "phone", BOTH, "t", None, at(0)).await;
     crate::common::execute(&db.file(), "UPDATE users SET disabled = 1").await;
     assert!(
         db.store

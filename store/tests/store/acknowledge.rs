@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use herald_store::{Acknowledged, MAX_CURSORS, Position, Seq, Store, Timestamp, UserId};
 
-use crate::common::{Db, at, notify, up_to, user};
+use crate::common::{Db, at, delete, notify, up_to, user};
 
 /// What acknowledges everything up to `seq` for a client id, too.
 fn by(user: &UserId, client_id: &str, seq: i64) -> Acknowledged {
@@ -207,7 +207,7 @@ async fn the_same_client_id_of_two_users_is_two_cursors() {
     }
     assert_eq!(cursor(&store, &ann, "phone").await, 2);
     // They go with their user.
-    store.delete_user(&ann, at(2)).await.unwrap();
+    delete(&store, &ann).await;
     let carol = user(&store, "ann").await.id;
     notify(&store, &carol, 3).await;
     assert_eq!(cursor(&store, &carol, "phone").await, 0);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use herald_acl::{Role, Username};
 use herald_store::{
-    Accepted, Acknowledged, CreateUser, Delay, Finished, Job, Message, Outcome, Seq, Store,
-    StoreOptions, Timestamp, User, UserId,
+    Accepted, Acknowledged, CloseUser, CreateToken, CreateUser, Delay, Finished, Job, Message,
+    NewSession, NewToken, Outcome, Scopes, Seq, Store, StoreOptions, Timestamp, Token, TokenOrigin,
+    User, UserId,
 };
 use sqlx::{Connection, Executor, SqliteConnection};
 use tempfile::TempDir;
@@ -156,4 +157,69 @@ impl Lock {
         self.0.execute("ROLLBACK").await.unwrap();
         self.0.close().await.unwrap();
     }
+}
+
+/// Begins a session whose secret has this hash.
+pub(crate) async fn begin_session(
+    store: &Store,
+    user: &UserId,
+    hash: &str,
+    expires_at: Timestamp,
+    now: Timestamp,
+) {
+    store
+        .create_session(user, new_session(hash, expires_at), now)
+        .await
+        .unwrap();
+}
+
+pub(crate) fn new_session(hash: &str, expires_at: Timestamp) -> NewSession {
+    NewSession {
+        secret_hash: hash.into(),
+        csrf_token: "csrf".into(),
+        address: "192.0.2.1".into(),
+        user_agent: Some("browser".into()),
+        expires_at,
+    }
+}
+
+pub(crate) fn new_token(
+    name: &str,
+    scopes: Scopes,
+    hash: &str,
+    expires_at: Option<Timestamp>,
+) -> NewToken {
+    NewToken {
+        name: name.into(),
+        scopes,
+        token_hash: hash.into(),
+        expires_at,
+        origin: TokenOrigin::Owner,
+    }
+}
+
+/// Makes a token whose secret has this hash.
+pub(crate) async fn make_token(
+    store: &Store,
+    user: &UserId,
+    name: &str,
+    scopes: Scopes,
+    hash: &str,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Token {
+    let new = new_token(name, scopes, hash, expires_at);
+    match store.create_token(user, new, now).await.unwrap() {
+        CreateToken::Created(token) => token,
+        refused => panic!("{refused:?}"),
+    }
+}
+
+/// Deletes an account; the answer is that to closing it.
+pub(crate) async fn delete(store: &Store, user: &UserId) -> CloseUser {
+    let closed = store.close_user(user, at(1)).await.unwrap();
+    if closed == CloseUser::Closed {
+        store.remove_user(user, at(1)).await.unwrap();
+    }
+    closed
 }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod acknowledge;
+mod audit;
 mod clock;
 mod common;
 mod delays;
@@ -18,4 +19,7 @@ mod queue;
 mod retained;
 mod rights;
 mod rules;
+mod sessions;
+mod tokens;
 mod user_changes;
+mod user_deletion;

@@ -1,6 +1,6 @@
 //! What has changed of who may do what.
 
-use crate::common::{Db, at, execute, name, user};
+use crate::common::{Db, at, delete, execute, make_token, name, user};
 use herald_acl::{Actions, Effect, FilterTemplate, Role, Subject};
 use herald_store::{
     Changed, CreateRule, RightsChange, RuleContent, RuleId, Scopes, Store, StoreError, TokenId,
@@ -60,10 +60,7 @@ async fn a_revoked_token_is_told_with_its_owner() {
         api: false,
         mqtt: true,
     };
-    let token = store
-        .create_token(&ann.id, "phone", scopes, "hash", None, at(0))
-        .await
-        .unwrap();
+    let token = make_token(&store, &ann.id, "phone", scopes, "hash", None, at(0)).await;
     let mut seen = 0;
     store.revoke_token(&bob.id, &token.id, at(1)).await.unwrap();
     let none = TokenId::new();
@@ -116,9 +113,10 @@ async fn a_change_of_an_account_is_told() {
         assert_eq!(changed(&store, &mut seen).await, expected);
     }
 
-    store.delete_user(&ann.id, at(3)).await.unwrap();
-    assert_eq!(changed(&store, &mut seen).await, [all]);
-    store.delete_user(&ann.id, at(4)).await.unwrap();
+    delete(&store, &ann.id).await;
+    let deleted = Changed::Deleted(ann.username.clone());
+    assert_eq!(changed(&store, &mut seen).await, [all, deleted]);
+    delete(&store, &ann.id).await;
     let nobody = UserId::new();
     store.set_password(&nobody, "x", None, at(4)).await.unwrap();
     assert_eq!(changed(&store, &mut seen).await, []);

@@ -1,10 +1,8 @@
 //! Changes of accounts.
 
-use crate::common::{Db, at, claim_one, name, notify, processed, send, up_to, user};
+use crate::common::{Db, at, begin_session, delete, make_token, name, user};
 use herald_acl::Role;
-use herald_store::{
-    CreateUser, DeleteUser, Scopes, Seq, Store, StoreError, UpdateUser, User, UserId, UserUpdate,
-};
+use herald_store::{CloseUser, CreateUser, Scopes, Store, UpdateUser, User, UserId, UserUpdate};
 
 const BOTH: Scopes = Scopes {
     api: true,
@@ -71,14 +69,8 @@ async fn what_is_asked_for_changes_and_nothing_else() {
 async fn disabling_ends_sessions_for_good_and_stops_tokens_meanwhile() {
     let Db { store, dir: _dir } = Db::new().await;
     let ann = user(&store, "ann").await;
-    store
-        .create_session(&ann.id, "s", "csrf", at(100), at(0))
-        .await
-        .unwrap();
-    store
-        .create_token(&ann.id, "phone", BOTH, "t", None, at(0))
-        .await
-        .unwrap();
+    begin_session(&store, &ann.id, "s", at(100), at(0)).await;
+    make_token(&store, &ann.id, "phone", BOTH, "t", None, at(0)).await;
     update(&store, &ann, disabled(true)).await;
     assert!(store.session("s", at(1)).await.unwrap().is_none());
     assert!(store.token_by_hash("t", at(1)).await.unwrap().is_none());
@@ -105,8 +97,8 @@ async fn the_last_administrator_who_can_sign_in_stays_one() {
     ] {
         assert_eq!(update(&store, &ann, change).await, refused);
     }
-    let deleted = store.delete_user(&ann.id, at(1)).await.unwrap();
-    assert_eq!(deleted, DeleteUser::LastAdministrator);
+    let deleted = delete(&store, &ann.id).await;
+    assert_eq!(deleted, CloseUser::LastAdministrator);
     let found = store.user_by_name(&ann.username).await.unwrap();
     assert_eq!(found.as_ref(), Some(&ann), "nothing has changed");
     assert_eq!(store.last_rights_change().await.unwrap(), 1);
@@ -116,8 +108,8 @@ async fn the_last_administrator_who_can_sign_in_stays_one() {
     update(&store, &bob, disabled(true)).await;
     assert_eq!(update(&store, &ann, disabled(true)).await, refused);
     update(&store, &bob, disabled(false)).await;
-    let deleted = store.delete_user(&ann.id, at(1)).await.unwrap();
-    assert_eq!(deleted, DeleteUser::Deleted);
+    let deleted = delete(&store, &ann.id).await;
+    assert_eq!(deleted, CloseUser::Closed);
 }
 
 #[tokio::test]
@@ -125,66 +117,31 @@ async fn of_two_administrators_who_remove_each_other_at_once_one_stays() {
     let Db { store, dir: _dir } = Db::new().await;
     let (ann, bob) = (admin(&store, "ann").await, admin(&store, "bob").await);
     let (a, b) = tokio::join!(
-        store.delete_user(&ann.id, at(1)),
+        store.close_user(&ann.id, at(1)),
         store.update_user(&bob.id, role(Role::User), at(1)),
     );
     let (a, b) = (a.unwrap(), b.unwrap());
     let refused = (
-        a == DeleteUser::LastAdministrator,
+        a == CloseUser::LastAdministrator,
         b == UpdateUser::LastAdministrator,
     );
     assert_ne!(refused.0, refused.1, "{a:?} {b:?}");
 }
 
 #[tokio::test]
-async fn all_that_is_a_users_goes_with_the_account() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
-    notify(&store, &bob.id, 1).await;
-    notify(&store, &ann.id, 2).await;
-    let queued = send(&store, &ann.id, "queued", at(500)).await;
-    store
-        .create_session(&ann.id, "s", "csrf", at(100), at(0))
-        .await
-        .unwrap();
-    let token = store
-        .create_token(&ann.id, "phone", BOTH, "t", None, at(0))
-        .await
-        .unwrap();
-
-    let deleted = store.delete_user(&ann.id, at(1)).await.unwrap();
-    assert_eq!(deleted, DeleteUser::Deleted);
-    assert_eq!(store.user_by_name(&ann.username).await.unwrap(), None);
-    assert!(store.session("s", at(1)).await.unwrap().is_none());
-    assert!(store.token_by_hash("t", at(1)).await.unwrap().is_none());
-    assert_eq!(store.token_owner(&token.id).await.unwrap(), None);
-    assert_eq!(store.message(&ann.id, &queued.id).await.unwrap(), None);
-    assert_eq!(store.next_due().await.unwrap(), None);
-    let inbox = store.notifications(&ann.id, Seq::NONE, 10, 1000);
-    assert_eq!(inbox.await.unwrap().items, []);
-    let late = store.accept(&ann.id, "late".into(), None, at(1)).await;
-    assert!(matches!(late, Err(StoreError::UnknownUser)));
-
-    // Another user of the name begins with nothing; others lose nothing.
-    let second = user(&store, "ann").await;
-    assert_ne!(second.id, ann.id);
-    assert_eq!(store.position(&second.id).await.unwrap().last, Seq::NONE);
-    assert_eq!(store.position(&bob.id).await.unwrap().last, Seq(1));
-    let again = store.delete_user(&ann.id, at(1)).await.unwrap();
-    assert_eq!(again, DeleteUser::Unknown);
-}
-
-#[tokio::test]
-async fn a_message_of_a_deleted_user_that_is_being_processed_ends_in_nothing() {
+async fn a_password_is_hashed_anew_only_if_it_has_not_changed() {
     let Db { store, dir: _dir } = Db::new().await;
     let ann = user(&store, "ann").await;
-    send(&store, &ann.id, "hello", at(0)).await;
-    let job = claim_one(&store, at(0)).await;
-    store.delete_user(&ann.id, at(1)).await.unwrap();
-    let finished = store.finish(&job, processed(), at(2)).await.unwrap();
-    assert_eq!(finished, None);
-    store
-        .acknowledge(&[up_to(&ann.id, 1)], at(2))
-        .await
-        .unwrap();
+    begin_session(&store, &ann.id, "s", at(100), at(0)).await;
+    let rehash = async |old, new| store.rehash_password(&ann.id, old, new).await.unwrap();
+    let hash = async || {
+        let found = store.user_by_name(&ann.username).await.unwrap();
+        found.unwrap().password_hash
+    };
+    rehash("hash", "better").await;
+    assert_eq!(hash().await, "better");
+    rehash("hash", "late").await;
+    assert_eq!(hash().await, "better");
+    assert!(store.session("s", at(1)).await.unwrap().is_some());
+    assert_eq!(store.last_rights_change().await.unwrap(), 0);
 }

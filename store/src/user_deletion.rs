@@ -1,0 +1,181 @@
+//! Deleting an account, with all that is its user's.
+//!
+//! First the account is closed: nobody signs in any more, and nothing is sent. Then what may be very much goes in steps, and
+//! last the account, with whatever came to be meanwhile. Until then the name is taken.
+
+use std::time::{Duration, Instant};
+
+use sqlx::AnyConnection;
+
+use crate::pace::Pace;
+use crate::rights::{Changed, record};
+use crate::user_changes::{find, is_last_administrator};
+use crate::writer::Operation;
+use crate::{Store, StoreError, Timestamp, User, UserId};
+
+/// What came of [`Store::close_user`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseUser {
+    /// Nobody can sign in to the account any more.
+    Closed,
+    /// There is no such account.
+    Unknown,
+    /// Nothing was changed: no administrator would be left who can sign in.
+    LastAdministrator,
+}
+
+impl Store {
+    /// Closes an account for good, as the first step of its deletion: disables it, and ends its sessions and tokens.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn close_user(&self, user: &UserId, now: Timestamp) -> Result<CloseUser, StoreError> {
+        let user = user.clone();
+        self.write(Close { user, now }).await
+    }
+
+    /// Removes an account that was [closed](Self::close_user), with its messages and inbox and the access rules that name
+    /// its user. Its name is free from then on, and may come to be somebody else's.
+    ///
+    /// Takes its time for one with very many messages. If its caller stops waiting, or the process ends, some of it may be
+    /// left: then the account is still closed, and to be removed again.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<(), StoreError> {
+        let mut pace = Pace::default();
+        for table in [Table::Messages, Table::Notifications] {
+            loop {
+                let step = Step {
+                    user: user.clone(),
+                    table,
+                    rows: pace.rows() as i64,
+                };
+                let (deleted, took) = self.write(step).await?;
+                if deleted == 0 {
+                    break;
+                }
+                pace.rest(took).await;
+            }
+        }
+        let user = user.clone();
+        self.write(Remove { user, now }).await
+    }
+}
+
+struct Close {
+    user: UserId,
+    now: Timestamp,
+}
+
+impl Operation for Close {
+    type Answer = CloseUser;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<CloseUser, StoreError> {
+        let Some(user) = find(conn, &self.user).await? else {
+            return Ok(CloseUser::Unknown);
+        };
+        if is_last_administrator(conn, &user).await? {
+            return Ok(CloseUser::LastAdministrator);
+        }
+        sqlx::query("UPDATE users SET disabled = 1 WHERE id = $1")
+            .bind(user.id.as_str())
+            .execute(&mut *conn)
+            .await?;
+        for statement in [
+            "DELETE FROM sessions WHERE user_id = $1",
+            "DELETE FROM tokens WHERE user_id = $1",
+        ] {
+            sqlx::query(statement)
+                .bind(user.id.as_str())
+                .execute(&mut *conn)
+                .await?;
+        }
+        // It ends whatever MQTT session rests on one of them.
+        record(conn, &Changed::User(user.username), self.now).await?;
+        Ok(CloseUser::Closed)
+    }
+
+    fn changes(answer: &CloseUser) -> bool {
+        *answer == CloseUser::Closed
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Table {
+    Messages,
+    Notifications,
+}
+
+struct Step {
+    user: UserId,
+    table: Table,
+    rows: i64,
+}
+
+impl Operation for Step {
+    /// How many rows were deleted, and how long that took.
+    type Answer = (u64, Duration);
+
+    /// What comes back is deleted with the account.
+    const DURABLE: bool = false;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(u64, Duration), StoreError> {
+        let started = Instant::now();
+        let statement = match self.table {
+            Table::Messages => {
+                "DELETE FROM messages WHERE id IN (
+                    SELECT id FROM messages WHERE user_id = $1 ORDER BY id LIMIT $2)"
+            }
+            Table::Notifications => {
+                "DELETE FROM notifications WHERE user_id = $1 AND seq IN (
+                    SELECT seq FROM notifications WHERE user_id = $1 ORDER BY seq LIMIT $2)"
+            }
+        };
+        let deleted = sqlx::query(statement)
+            .bind(self.user.as_str())
+            .bind(self.rows)
+            .execute(conn)
+            .await?;
+        Ok((deleted.rows_affected(), started.elapsed()))
+    }
+}
+
+struct Remove {
+    user: UserId,
+    now: Timestamp,
+}
+
+impl Remove {
+    /// Whoever gets the name next has not the rights of this user.
+    async fn delete_rules(&self, conn: &mut AnyConnection, user: &User) -> Result<(), StoreError> {
+        let deleted =
+            sqlx::query("DELETE FROM acl_rules WHERE subject_kind = 'user' AND subject = $1")
+                .bind(user.username.as_str())
+                .execute(&mut *conn)
+                .await?;
+        if deleted.rows_affected() > 0 {
+            record(conn, &Changed::Policy, self.now).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Operation for Remove {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        let Some(user) = find(conn, &self.user).await? else {
+            return Ok(());
+        };
+        self.delete_rules(conn, &user).await?;
+        // All that is left of the user goes with it: ON DELETE CASCADE.
+        sqlx::query("DELETE FROM users WHERE id = $1")
+            .bind(user.id.as_str())
+            .execute(&mut *conn)
+            .await?;
+        record(conn, &Changed::Deleted(user.username), self.now).await
+    }
+}

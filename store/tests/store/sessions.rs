@@ -1,0 +1,191 @@
+//! Sessions of browsers.
+
+use std::time::Duration;
+
+use crate::common::{Db, at, begin_session, make_token, new_token, user};
+use herald_store::{
+    Changed, CreateToken, NewToken, Scopes, Session, SessionId, Store, TokenOrigin, User,
+};
+
+#[tokio::test]
+async fn a_session_lasts_until_it_expires_or_is_ended() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    begin_session(&store, &ann.id, "hash", at(100), at(7)).await;
+    let session = store.session("hash", at(99)).await.unwrap().unwrap();
+    assert_eq!(session.secret_hash, "hash");
+    assert_eq!(session.user, ann);
+    assert_eq!(session.csrf_token, "csrf");
+    assert_eq!(session.last_used_at, at(7));
+    assert_eq!(session.expires_at, at(100));
+    assert!(!format!("{session:?}").contains("csrf"));
+    assert!(store.session("hash", at(100)).await.unwrap().is_none());
+    assert!(store.session("other", at(99)).await.unwrap().is_none());
+
+    let end = async || store.end_session(&ann.id, &session.id, at(9)).await;
+    assert!(end().await.unwrap());
+    assert!(store.session("hash", at(99)).await.unwrap().is_none());
+    assert!(!end().await.unwrap());
+}
+
+#[tokio::test]
+async fn sessions_that_have_ended_are_forgotten_when_another_begins() {
+    let db = Db::new().await;
+    let ann = user(&db.store, "ann").await;
+    for (hash, expires_at, now) in [
+        ("a", at(10), at(0)),
+        ("b", at(20), at(0)),
+        ("c", at(30), at(10)),
+    ] {
+        begin_session(&db.store, &ann.id, hash, expires_at, now).await;
+    }
+    assert_eq!(db.count("SELECT COUNT(*) FROM sessions").await, 2);
+    let later = at(0) + Session::MAX_IDLE;
+    begin_session(
+        &db.store,
+        &ann.id,
+        "d",
+        later + Duration::from_secs(1),
+        later,
+    )
+    .await;
+    assert_eq!(db.count("SELECT COUNT(*) FROM sessions").await, 1);
+}
+
+async fn only(store: &Store, user: &User) -> SessionId {
+    let listed = store.list_sessions(&user.id, None, 10, at(1)).await;
+    let [session] = &listed.unwrap()[..] else {
+        panic!("there is one");
+    };
+    session.id.clone()
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_used_for_long_ends() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    let idle = Session::MAX_IDLE;
+    begin_session(&store, &ann.id, "s", at(0) + idle * 10, at(0)).await;
+    assert!(store.session("s", at(-1) + idle).await.unwrap().is_some());
+    assert!(store.session("s", at(0) + idle).await.unwrap().is_none());
+
+    let id = only(&store, &ann).await;
+    store.touch_session(&id, at(5)).await.unwrap();
+    // Late news of an earlier use takes nothing away.
+    store.touch_session(&id, at(3)).await.unwrap();
+    let session = store.session("s", at(0) + idle).await.unwrap().unwrap();
+    assert_eq!(session.last_used_at, at(5));
+    assert!(store.session("s", at(5) + idle).await.unwrap().is_none());
+    let listed = store.list_sessions(&ann.id, None, 10, at(5) + idle).await;
+    assert!(listed.unwrap().is_empty());
+    let listed = store.list_sessions(&ann.id, None, 10, at(4) + idle);
+    assert_eq!(listed.await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn sessions_are_listed_page_by_page_each_to_its_user() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
+    for (owner, hash) in [(&ann, "1"), (&bob, "2"), (&ann, "3"), (&ann, "4")] {
+        begin_session(&store, &owner.id, hash, at(100), at(7)).await;
+    }
+    let first = store.list_sessions(&ann.id, None, 2, at(8)).await.unwrap();
+    let before = Some(&first[1].id);
+    let rest = store
+        .list_sessions(&ann.id, before, 2, at(8))
+        .await
+        .unwrap();
+    assert_eq!((first.len(), rest.len()), (2, 1));
+    let oldest = &rest[0];
+    assert!(first.iter().all(|newer| newer.id > oldest.id));
+    assert_eq!(oldest.address, "192.0.2.1");
+    assert_eq!(oldest.user_agent.as_deref(), Some("browser"));
+    assert_eq!((oldest.created_at, oldest.expires_at), (at(7), at(100)));
+    let own = store.session("1", at(8)).await.unwrap().unwrap();
+    assert_eq!(own.id, oldest.id);
+
+    // Nobody ends another's.
+    assert!(!store.end_session(&bob.id, &own.id, at(8)).await.unwrap());
+    assert!(store.session("1", at(8)).await.unwrap().is_some());
+}
+
+const MQTT: Scopes = Scopes {
+    api: false,
+    mqtt: true,
+};
+
+fn of_session(session: &Session, hash: &str) -> NewToken {
+    NewToken {
+        origin: TokenOrigin::Session(session.id.clone()),
+        ..new_token("browser", MQTT, hash, Some(at(60)))
+    }
+}
+
+#[tokio::test]
+async fn the_tokens_that_a_session_needs_are_not_listed_and_end_with_it() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    begin_session(&store, &ann.id, "s", at(100), at(0)).await;
+    let session = store.session("s", at(1)).await.unwrap().unwrap();
+    let new = of_session(&session, "t");
+    let CreateToken::Created(token) = store.create_token(&ann.id, new, at(1)).await.unwrap() else {
+        panic!("it can be made");
+    };
+    make_token(&store, &ann.id, "phone", MQTT, "other", None, at(1)).await;
+    assert!(store.token_by_hash("t", at(2)).await.unwrap().is_some());
+    let listed = store.list_tokens(&ann.id, None, 10).await.unwrap();
+    assert_eq!((listed.len(), listed[0].name.as_str()), (1, "phone"));
+
+    store
+        .end_session(&ann.id, &session.id, at(2))
+        .await
+        .unwrap();
+    assert!(store.token_by_hash("t", at(2)).await.unwrap().is_none());
+    assert!(store.token_by_hash("other", at(2)).await.unwrap().is_some());
+    let changes = store.rights_changes(0).await.unwrap();
+    let ended = Changed::Token {
+        owner: ann.username.clone(),
+        token: token.id,
+    };
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].changed, ended);
+    let late = of_session(&session, "late");
+    let late = store.create_token(&ann.id, late, at(3)).await.unwrap();
+    assert_eq!(late, CreateToken::OriginEnded);
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_tokens_of_the_sessions_that_it_ends() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    for hash in ["kept", "ended"] {
+        begin_session(&store, &ann.id, hash, at(100), at(0)).await;
+        let session = store.session(hash, at(1)).await.unwrap().unwrap();
+        let token = of_session(&session, hash);
+        store.create_token(&ann.id, token, at(1)).await.unwrap();
+    }
+    let changed = store.set_password(&ann.id, "new", Some("kept"), at(2));
+    assert!(changed.await.unwrap());
+    assert!(store.token_by_hash("kept", at(3)).await.unwrap().is_some());
+    assert!(store.token_by_hash("ended", at(3)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_session_has_its_last_tokens_and_a_user_the_last_sessions() {
+    let db = Db::new().await;
+    let ann = user(&db.store, "ann").await;
+    for n in 0..101 {
+        begin_session(&db.store, &ann.id, &format!("s{n}"), at(100), at(0)).await;
+    }
+    assert_eq!(db.count("SELECT COUNT(*) FROM sessions").await, 100);
+    assert!(db.store.session("s0", at(1)).await.unwrap().is_none());
+    let session = db.store.session("s1", at(1)).await.unwrap().unwrap();
+    for n in 0..33 {
+        let token = of_session(&session, &format!("t{n}"));
+        let made = db.store.create_token(&ann.id, token, at(1)).await.unwrap();
+        assert!(matches!(made, CreateToken::Created(_)));
+    }
+    assert_eq!(db.count("SELECT COUNT(*) FROM tokens").await, 32);
+    assert!(db.store.token_by_hash("t0", at(1)).await.unwrap().is_none());
+    assert_eq!(db.store.last_rights_change().await.unwrap(), 1);
+}
