@@ -9,11 +9,13 @@ use std::{
 
 use herald_acl::{Role, Username};
 use herald_store::{
-    CreateUser, Scopes, Store, StoreError, Timestamp, Token, UpdateUser, User, UserId, UserUpdate,
+    AuditEntry, CreateToken, CreateUser, NewToken, Scopes, Store, StoreError, Timestamp, Token,
+    TokenOrigin, UpdateUser, User, UserId, UserUpdate,
 };
+use parking_lot::Mutex;
 
 use crate::{
-    passwords::{PasswordError, Passwords, Turn},
+    passwords::{self, PasswordError, Passwords},
     secret,
     throttle::{Attempt, Throttle},
 };
@@ -26,6 +28,8 @@ const DEFAULT_ADMIN: &str = "admin";
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
 /// Lengths of token names, in characters.
 const TOKEN_NAME_CHARS: std::ops::RangeInclusive<usize> = 1..=64;
+/// How exactly it is known when a token was last used.
+const LAST_USE: Duration = Duration::from_secs(5 * 60);
 
 /// Why an operation on an account failed. Wrong credentials are not errors: they answer `None`.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +62,12 @@ pub enum AccountError {
     /// A token without a scope would be good for nothing.
     #[error("a token needs at least one scope")]
     NoScope,
+    /// The user has as many tokens as allowed.
+    #[error("you have too many tokens; revoke some that are not used")]
+    TooManyTokens,
+    /// The session or the token that asked for a token has ended meanwhile.
+    #[error("the session or the token has ended")]
+    Ended,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -110,11 +120,42 @@ pub(crate) struct AccountUpdate<'a> {
     pub(crate) keep_session: Option<&'a str>,
 }
 
-/// Checks passwords and tokens, and creates accounts. One per process: it holds the counters of failed sign-ins.
+/// A new token.
+#[derive(Debug)]
+pub struct TokenRequest<'a> {
+    /// What its owner calls it.
+    pub name: &'a str,
+    /// What it is good for; nothing is an error.
+    pub scopes: Scopes,
+    /// How long it lasts; `None`: for ever.
+    pub ttl: Option<Duration>,
+    /// When it ends at the latest; `None`: whenever.
+    pub not_after: Option<Timestamp>,
+    /// What it ends with.
+    pub origin: TokenOrigin,
+}
+
+/// Checks passwords and tokens, and creates accounts. A clone is the same: there is one in a process, as it holds the
+/// counters of failed sign-ins.
+#[derive(Clone)]
 pub struct Accounts {
     store: Store,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     passwords: Passwords,
-    throttle: Arc<Throttle>,
+    throttle: Throttle,
+    /// The last password hash of the seeded account that was looked at, and whether its password was the seeded one.
+    seeded: Mutex<Option<(String, bool)>>,
+}
+
+/// What came of comparing a password.
+enum Verified {
+    Right(User),
+    Wrong,
+    /// The account changed meanwhile.
+    Changed,
 }
 
 impl fmt::Debug for Accounts {
@@ -127,10 +168,23 @@ impl Accounts {
     /// Accounts kept in `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
+        let shared = Shared {
+            passwords: Passwords::new(),
+            throttle: Throttle::default(),
+            seeded: Mutex::default(),
+        };
         Self {
             store,
-            passwords: Passwords::new(),
-            throttle: Arc::default(),
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The same, for one change that is recorded as `entry`.
+    #[must_use]
+    pub fn audited(&self, entry: AuditEntry) -> Self {
+        Self {
+            store: self.store.audited(entry),
+            shared: Arc::clone(&self.shared),
         }
     }
 
@@ -145,13 +199,7 @@ impl Accounts {
         address: IpAddr,
     ) -> Result<Option<User>, AccountError> {
         let attempt = Attempt::new(address, Username::parse(username).ok());
-        self.check_throttle(&attempt)?;
-        let turn = self.passwords.turn().await?;
-        // Others may have failed while this one waited.
-        self.check_throttle(&attempt)?;
-        let throttle = Arc::clone(&self.throttle);
-        let on_failure = move || throttle.record_failure(&attempt, Instant::now());
-        self.verify_in(turn, username, password, on_failure).await
+        self.verify_by(username, password, Some(&attempt)).await
     }
 
     /// The user with this name and password, not throttled. An unknown name, a disabled user and a wrong password
@@ -161,39 +209,92 @@ impl Accounts {
         username: &str,
         password: &str,
     ) -> Result<Option<User>, AccountError> {
-        let turn = self.passwords.turn().await?;
-        self.verify_in(turn, username, password, || ()).await
+        self.verify_by(username, password, None).await
     }
 
-    fn check_throttle(&self, attempt: &Attempt) -> Result<(), AccountError> {
-        self.throttle
+    async fn verify_by(
+        &self,
+        username: &str,
+        password: &str,
+        attempt: Option<&Attempt>,
+    ) -> Result<Option<User>, AccountError> {
+        // Twice, as another sign-in may have hashed the same password anew meanwhile.
+        for _ in 0..2 {
+            match self.verify_once(username, password, attempt).await? {
+                Verified::Right(user) => return Ok(Some(user)),
+                Verified::Wrong => break,
+                Verified::Changed => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn check_throttle(&self, attempt: Option<&Attempt>) -> Result<(), AccountError> {
+        let Some(attempt) = attempt else {
+            return Ok(());
+        };
+        self.shared
+            .throttle
             .check(attempt, Instant::now())
             .map_err(|retry_after| AccountError::Throttled { retry_after })
     }
 
     /// Reads the user only now that it is its turn: waiting, it would miss a change of the password.
-    async fn verify_in(
+    async fn verify_once(
         &self,
-        turn: Turn,
         username: &str,
         password: &str,
-        on_failure: impl FnOnce() + Send + 'static,
-    ) -> Result<Option<User>, AccountError> {
+        attempt: Option<&Attempt>,
+    ) -> Result<Verified, AccountError> {
+        self.check_throttle(attempt)?;
+        let turn = self.shared.passwords.turn().await?;
+        // Others may have failed while this one waited.
+        self.check_throttle(attempt)?;
         let user = match Username::parse(username) {
             Ok(username) => self.store.user_by_name(&username).await?,
             Err(_) => None,
         };
         let user = user.filter(|user| !user.disabled);
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        let (shared, attempt) = (Arc::clone(&self.shared), attempt.cloned());
+        let on_failure = move || {
+            if let Some(attempt) = attempt {
+                shared.throttle.record_failure(&attempt, Instant::now());
+            }
+        };
         if !turn.matches(password, hash, on_failure).await? {
-            return Ok(None);
+            return Ok(Verified::Wrong);
         }
+        let Some(checked) = user else {
+            return Ok(Verified::Wrong);
+        };
         // What changed while the hash was computed has ended the sessions that there were, and must not miss this one.
-        let Some(checked) = user else { return Ok(None) };
         let current = self.store.user_by_name(&checked.username).await?;
-        Ok(current.filter(|user| {
+        let current = current.filter(|user| {
             user.id == checked.id && user.password_hash == checked.password_hash && !user.disabled
-        }))
+        });
+        let Some(user) = current else {
+            return Ok(Verified::Changed);
+        };
+        self.hash_anew(&user, password).await;
+        Ok(Verified::Right(user))
+    }
+
+    /// Hashes a password that was right with the parameters of today, if it was with others. A sign-in does not fail for
+    /// that.
+    async fn hash_anew(&self, user: &User, password: &str) {
+        if !passwords::is_outdated(&user.password_hash) {
+            return;
+        }
+        let hashed = async {
+            let hash = self.shared.passwords.turn().await?.hash(password).await?;
+            let old = &user.password_hash;
+            self.store.rehash_password(&user.id, old, &hash).await?;
+            Ok::<_, AccountError>(())
+        };
+        if let Err(error) = hashed.await {
+            tracing::warn!(user = %user.username, %error, "a password keeps its old hash for now");
+        }
     }
 
     /// Creates an account. Errors: [`AccountError::Taken`], [`AccountError::PasswordLength`],
@@ -228,7 +329,7 @@ impl Accounts {
         let password_hash = match update.password {
             Some(password) => {
                 check_new_password(password)?;
-                Some(self.passwords.turn().await?.hash(password).await?)
+                Some(self.shared.passwords.turn().await?.hash(password).await?)
             }
             None => None,
         };
@@ -244,28 +345,21 @@ impl Accounts {
             .await?)
     }
 
-    /// Replaces the password of a user who knows the `current` one, and ends the user's browser sessions except
-    /// `keep_session`. Throttled by `address` as [`Accounts::login`] is. Answers whether `current` was right. Errors:
-    /// [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`], [`AccountError::Throttled`].
+    /// Replaces the password of `user`, who has just shown to know it, and ends the user's browser sessions except
+    /// `keep_session`. Errors: [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`].
     pub(crate) async fn change_password(
         &self,
-        username: &Username,
-        current: &str,
+        user: &User,
         new: &str,
-        address: IpAddr,
         keep_session: Option<&str>,
-    ) -> Result<bool, AccountError> {
-        check_new_password(new)?;
-        let Some(user) = self.login(username.as_str(), current, address).await? else {
-            return Ok(false);
-        };
+    ) -> Result<(), AccountError> {
         let update = AccountUpdate {
             password: Some(new),
             keep_session,
             ..AccountUpdate::default()
         };
-        let updated = self.update(&user.id, update).await?;
-        Ok(matches!(updated, UpdateUser::Updated(_)))
+        self.update(&user.id, update).await?;
+        Ok(())
     }
 
     /// Creates the administrator `admin` with the password `admin` if there is no account at all, and answers
@@ -285,10 +379,24 @@ impl Accounts {
         }
     }
 
-    /// Whether the seeded account still has its seeded password.
+    /// Whether the seeded account still has its seeded password. Costs a read, and a hash after each change of it.
     pub async fn default_password_stands(&self) -> Result<bool, AccountError> {
-        let admin = self.verify(DEFAULT_ADMIN, DEFAULT_ADMIN).await?;
-        Ok(admin.is_some())
+        let name = Username::parse(DEFAULT_ADMIN).expect("a valid name");
+        let admin = self.store.user_by_name(&name).await?;
+        let Some(admin) = admin.filter(|admin| !admin.disabled) else {
+            return Ok(false);
+        };
+        let known = self.shared.seeded.lock().clone();
+        if let Some((hash, stands)) = known
+            && hash == admin.password_hash
+        {
+            return Ok(stands);
+        }
+        let turn = self.shared.passwords.turn().await?;
+        let hash = Some(admin.password_hash.as_str());
+        let stands = turn.matches(DEFAULT_ADMIN, hash, || ()).await?;
+        *self.shared.seeded.lock() = Some((admin.password_hash, stands));
+        Ok(stands)
     }
 
     async fn create_unchecked(
@@ -297,7 +405,7 @@ impl Accounts {
         password: &str,
         role: Role,
     ) -> Result<User, AccountError> {
-        let hash = self.passwords.turn().await?.hash(password).await?;
+        let hash = self.shared.passwords.turn().await?.hash(password).await?;
         match self
             .store
             .create_user(&username, role, &hash, Timestamp::now())
@@ -308,15 +416,14 @@ impl Accounts {
         }
     }
 
-    /// Creates a token of `user` that expires after `ttl`, or never. Errors: [`AccountError::TokenName`],
-    /// [`AccountError::NoScope`].
+    /// Creates a token of `user`. Errors: [`AccountError::TokenName`], [`AccountError::NoScope`],
+    /// [`AccountError::TooManyTokens`], [`AccountError::Ended`].
     pub async fn issue_token(
         &self,
         user: &UserId,
-        name: &str,
-        scopes: Scopes,
-        ttl: Option<Duration>,
+        request: TokenRequest<'_>,
     ) -> Result<IssuedToken, AccountError> {
+        let TokenRequest { name, scopes, .. } = request;
         if !TOKEN_NAME_CHARS.contains(&name.chars().count()) || name.contains(char::is_control) {
             return Err(AccountError::TokenName);
         }
@@ -325,12 +432,18 @@ impl Accounts {
         }
         let secret = format!("{TOKEN_PREFIX}{}", secret::random());
         let now = Timestamp::now();
-        let expires_at = ttl.map(|ttl| now + ttl);
-        let token = self
-            .store
-            .create_token(user, name, scopes, &secret::hash(&secret), expires_at, now)
-            .await?;
-        Ok(IssuedToken { token, secret })
+        let token = NewToken {
+            name: name.to_owned(),
+            scopes,
+            token_hash: secret::hash(&secret),
+            expires_at: earliest(request.ttl.map(|ttl| now + ttl), request.not_after),
+            origin: request.origin,
+        };
+        match self.store.create_token(user, token, now).await? {
+            CreateToken::Created(token) => Ok(IssuedToken { token, secret }),
+            CreateToken::TooMany => Err(AccountError::TooManyTokens),
+            CreateToken::OriginEnded => Err(AccountError::Ended),
+        }
     }
 
     /// The token with this text and its user, if it is valid now and has the scope.
@@ -346,11 +459,23 @@ impl Accounts {
             .store
             .token_by_hash(&secret::hash(secret), Timestamp::now())
             .await?;
-        Ok(found.filter(|(token, _)| match scope {
+        let found = found.filter(|(token, _)| match scope {
             Scope::Api => token.scopes.api,
             Scope::Mqtt => token.scopes.mqtt,
-        }))
+        });
+        if let Some((token, _)) = &found {
+            let now = Timestamp::now();
+            if token.last_used_at.is_none_or(|last| last + LAST_USE <= now) {
+                self.store.touch_token(&token.id, now);
+            }
+        }
+        Ok(found)
     }
+}
+
+/// `None` is never.
+fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
 }
 
 fn check_new_password(password: &str) -> Result<(), AccountError> {

@@ -11,6 +11,7 @@ use poem_openapi::{
 };
 
 use crate::{
+    audit::AuditAction,
     error::{ApiError, Code},
     messages::{MessageView, StatusName},
     page,
@@ -99,7 +100,9 @@ impl AdminMessagesApi {
         let unknown = || ApiError::new(Code::NotFound, "There is no such message.");
         let id = MessageId::from_string(id.0);
         let store = &self.0.store;
-        match store.retry(&id, Timestamp::now()).await? {
+        let event = admin.0.event(AuditAction::MessageRetried).to(id.as_str());
+        let audited = store.audited(event.entry());
+        match audited.retry(&id, Timestamp::now()).await? {
             Moved::Done => {}
             Moved::Not(status) => {
                 return Err(ApiError::new(

@@ -1,12 +1,9 @@
 //! Signing in and out, and what a browser needs to speak MQTT.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use herald_store::Scopes;
+use herald_acl::{Role, Username};
+use herald_store::{Scopes, Timestamp, TokenOrigin, User};
 use poem::{Request, web::cookie::CookieJar};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
@@ -15,14 +12,16 @@ use poem_openapi::{
 };
 
 use crate::{
+    accounts::{AccountError, TokenRequest},
+    audit::AuditAction,
     error::{ApiError, Code},
     origin::{self, Origin},
-    secret,
-    session::{self, COOKIE, Caller},
+    requester::Requester,
+    session::{self, Caller, Credential},
     state::State,
     tags::Tag,
     text::{DateTime, Text},
-    user::UserView,
+    user::{UserView, username},
 };
 
 /// How long a token for a browser's MQTT connection may be used to connect.
@@ -73,6 +72,9 @@ struct SessionView {
     user: UserView,
     /// To be sent as `X-CSRF-Token` on unsafe methods. Null if a token authenticates the request: it needs none.
     csrf_token: Option<String>,
+    /// Whether the account `admin` still has the password `admin`, which everyone knows. Only administrators are told; for
+    /// others it is false.
+    default_password: bool,
 }
 
 /// How to connect to the MQTT broker from a browser.
@@ -88,6 +90,32 @@ struct MqttAccess {
     url: String,
     /// The topic to subscribe to.
     inbox: String,
+}
+
+/// The account to make for oneself.
+#[derive(Object)]
+#[oai(example, deny_unknown_fields)]
+struct Registration {
+    /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
+    username: Text,
+    /// 8 to 1024 bytes, not starting with `hrld_`.
+    password: Password,
+}
+
+impl Example for Registration {
+    fn example() -> Self {
+        Self {
+            username: Text("alice".into()),
+            password: Password("correct horse battery staple".into()),
+        }
+    }
+}
+
+#[derive(ApiResponse)]
+enum Registered {
+    /// The account was made. Sign in with it.
+    #[oai(status = 201)]
+    Registered(Json<UserView>),
 }
 
 #[derive(ApiResponse)]
@@ -111,9 +139,9 @@ impl AuthApi {
         login: Json<Login>,
     ) -> Result<Json<SessionView>, ApiError> {
         let state = &self.0;
-        let user = state
-            .accounts
-            .login(&login.username.0, &login.password, peer(request))
+        let requester = Requester::of(request);
+        let user = self
+            .check(&requester, &login.username.0, &login.password)
             .await?
             .ok_or_else(|| {
                 ApiError::new(
@@ -121,12 +149,9 @@ impl AuthApi {
                     "The username or the password is wrong.",
                 )
             })?;
-        let session = session::start(&state.store, request, &user).await?;
+        let session = session::start(state, request, &user).await?;
         cookies.add(session.cookie);
-        Ok(Json(SessionView {
-            user: user.into(),
-            csrf_token: Some(session.csrf_token),
-        }))
+        Ok(Json(self.view(user, Some(session.csrf_token)).await?))
     }
 
     /// Sign out
@@ -134,21 +159,48 @@ impl AuthApi {
     /// Ends the session of the cookie. A token stays valid; DELETE /tokens/{id} revokes it.
     #[oai(path = "/auth/logout", method = "post", operation_id = "logout")]
     async fn logout(&self, caller: Caller, cookies: &CookieJar) -> Result<Done, ApiError> {
-        if let (Some(_), Some(cookie)) = (caller.session, cookies.get(COOKIE)) {
-            let hash = secret::hash(cookie.value_str());
-            self.0.store.delete_session(&hash).await?;
+        if let Some(session) = caller.session() {
+            let event = caller.event(AuditAction::SignOut);
+            let store = self.0.store.audited(event.entry());
+            let now = Timestamp::now();
+            store.end_session(&caller.user.id, &session.id, now).await?;
             cookies.add(session::forget());
         }
         Ok(Done::Done)
     }
 
+    /// Make an account for oneself
+    ///
+    /// If the server allows it (`auth.registration`). Errors: 403 `registration_closed`, 409 `username_taken`,
+    /// 422 `invalid`.
+    #[oai(path = "/auth/register", method = "post", operation_id = "register")]
+    async fn register(
+        &self,
+        request: &Request,
+        new: Json<Registration>,
+    ) -> Result<Registered, ApiError> {
+        let state = &self.0;
+        if !state.options.registration {
+            return Err(ApiError::new(
+                Code::RegistrationClosed,
+                "An administrator makes the accounts of this server.",
+            ));
+        }
+        let name = username(&new.username.0)?;
+        let event = Requester::of(request).event(AuditAction::UserRegistered);
+        let accounts = state.accounts.audited(event.to(&name).entry());
+        let user = accounts
+            .create_user(name, &new.password, Role::User)
+            .await?;
+        tracing::info!(user = %user.username, "an account was registered");
+        Ok(Registered::Registered(Json(user.into())))
+    }
+
     /// Who am I?
     #[oai(path = "/auth/session", method = "get", operation_id = "session")]
     async fn session(&self, caller: Caller) -> Result<Json<SessionView>, ApiError> {
-        Ok(Json(SessionView {
-            user: caller.user.into(),
-            csrf_token: caller.session.map(|session| session.csrf_token),
-        }))
+        let csrf_token = caller.session().map(|session| session.csrf_token.clone());
+        Ok(Json(self.view(caller.user, csrf_token).await?))
     }
 
     /// Change the own password
@@ -164,25 +216,26 @@ impl AuthApi {
     async fn password(
         &self,
         caller: Caller,
-        request: &Request,
         passwords: Json<NewPassword>,
     ) -> Result<Done, ApiError> {
-        let keep = caller.session.as_ref();
-        let changed = self
-            .0
-            .accounts
-            .change_password(
-                &caller.user.username,
+        let current = self
+            .check(
+                &caller.requester,
+                caller.user.username.as_str(),
                 &passwords.current,
-                &passwords.new,
-                peer(request),
-                keep.map(|session| session.secret_hash.as_str()),
             )
             .await?;
-        if !changed {
+        let Some(user) = current else {
             let detail = "The current password is wrong.";
             return Err(ApiError::new(Code::InvalidCredentials, detail));
-        }
+        };
+        let keep = caller.session();
+        let keep = keep.map(|session| session.secret_hash.as_str());
+        let event = caller.event(AuditAction::PasswordChanged);
+        let accounts = self.0.accounts.audited(event.entry());
+        accounts
+            .change_password(&user, &passwords.new, keep)
+            .await?;
         tracing::info!(user = %caller.user.username, "a password was changed by its owner");
         Ok(Done::Done)
     }
@@ -190,24 +243,36 @@ impl AuthApi {
     /// Get ready for MQTT
     ///
     /// A token that is good for connecting to the broker within an hour. Clients fetch a new one for a later
-    /// connection.
+    /// connection. It ends with the session, or with the token that asked for it. Errors: 403 `insufficient_scope` for a
+    /// token without the scope `mqtt`, 409 `too_many_tokens`.
     #[oai(path = "/auth/mqtt", method = "post", operation_id = "mqttAccess")]
     async fn mqtt(&self, caller: Caller, request: &Request) -> Result<Json<MqttAccess>, ApiError> {
         let state = &self.0;
         let url = mqtt_url(request, state)?;
-        let scopes = Scopes {
-            api: false,
-            mqtt: true,
+        let (origin, not_after) = match &caller.credential {
+            Credential::Session(session) => (
+                TokenOrigin::Session(session.id.clone()),
+                Some(session.expires_at),
+            ),
+            Credential::Token(token) if !token.scopes.mqtt => {
+                return Err(ApiError::new(
+                    Code::InsufficientScope,
+                    "The token is not for MQTT: it lacks the scope mqtt.",
+                ));
+            }
+            Credential::Token(token) => (TokenOrigin::Token(token.id.clone()), token.expires_at),
         };
-        let issued = state
-            .accounts
-            .issue_token(
-                &caller.user.id,
-                "browser",
-                scopes,
-                Some(MQTT_TOKEN_LIFETIME),
-            )
-            .await?;
+        let request = TokenRequest {
+            name: "browser",
+            scopes: Scopes {
+                api: false,
+                mqtt: true,
+            },
+            ttl: Some(MQTT_TOKEN_LIFETIME),
+            not_after,
+            origin,
+        };
+        let issued = state.accounts.issue_token(&caller.user.id, request).await?;
         let expires_at = issued
             .token
             .expires_at
@@ -222,12 +287,42 @@ impl AuthApi {
     }
 }
 
-/// The address that sign-ins of this request count for.
-fn peer(request: &Request) -> IpAddr {
-    request
-        .remote_addr()
-        .as_socket_addr()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+impl AuthApi {
+    async fn view(&self, user: User, csrf_token: Option<String>) -> Result<SessionView, ApiError> {
+        let is_admin = user.role == Role::Admin;
+        let default_password = is_admin && self.0.accounts.default_password_stands().await?;
+        Ok(SessionView {
+            user: user.into(),
+            csrf_token,
+            default_password,
+        })
+    }
+
+    /// The user with this name and password. That it was wrong is recorded.
+    async fn check(
+        &self,
+        requester: &Requester,
+        name: &str,
+        password: &str,
+    ) -> Result<Option<User>, ApiError> {
+        let state = &self.0;
+        let checked = state.accounts.login(name, password, requester.address);
+        let checked = checked.await;
+        let why = match &checked {
+            Ok(None) => "wrong",
+            Err(AccountError::Throttled { .. }) => "too many tries",
+            _ => return Ok(checked?),
+        };
+        let mut event = requester.event(AuditAction::SignInFailed).detail(why);
+        // A name that is nobody's may be a password in the wrong field.
+        if let Ok(name) = Username::parse(name)
+            && state.store.user_by_name(&name).await?.is_some()
+        {
+            event = event.to(name);
+        }
+        state.options.audit.note(event);
+        Ok(checked?)
+    }
 }
 
 /// Behind a proxy that ends TLS only the page knows that it came over HTTPS.

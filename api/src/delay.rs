@@ -5,7 +5,7 @@ use std::sync::Arc;
 use herald_store::{Delay, StoreError};
 use poem_openapi::{Enum, Object, OpenApi, Union, payload::Json, types::Example};
 
-use crate::{error::ApiError, session::Administrator, state::State, tags::Tag};
+use crate::{audit::AuditAction, error::ApiError, session::Administrator, state::State, tags::Tag};
 
 pub(crate) struct DelayApi(pub(crate) Arc<State>);
 
@@ -109,7 +109,9 @@ impl DelayApi {
         new: Json<NewDelay>,
     ) -> Result<Json<DelayView>, ApiError> {
         let delay = new.delay()?;
-        let store = self.0.store.clone();
+        let event = admin.0.event(AuditAction::DelayChanged);
+        let event = event.detail(summary(delay, new.apply_to_queued));
+        let store = self.0.store.audited(event.entry());
         let apply_to_queued = new.apply_to_queued;
         let moved = in_the_background(async move { store.set_delay(delay, apply_to_queued).await });
         let moved = moved.await?;
@@ -118,7 +120,20 @@ impl DelayApi {
     }
 }
 
-/// Changes a delay to the end, also if the client goes away; it ends when the store is closed.
+/// What a delay is, in a few words.
+pub(crate) fn summary(delay: Delay, apply_to_queued: bool) -> String {
+    let also = if apply_to_queued {
+        ", also of what is queued"
+    } else {
+        ""
+    };
+    match delay {
+        Delay::Fixed { ms } => format!("{ms} ms{also}"),
+        Delay::Uniform { min_ms, max_ms } => format!("{min_ms} to {max_ms} ms{also}"),
+    }
+}
+
+/// Makes a change to the end, also if the client goes away; it ends when the store is closed.
 pub(crate) async fn in_the_background<T: Send + 'static>(
     change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, ApiError> {

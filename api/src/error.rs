@@ -31,6 +31,8 @@ pub(crate) enum Code {
     InvalidCredentials,
     Forbidden,
     Csrf,
+    InsufficientScope,
+    RegistrationClosed,
     OriginNotAllowed,
     NotFound,
     MethodNotAllowed,
@@ -38,6 +40,7 @@ pub(crate) enum Code {
     UsernameTaken,
     LastAdministrator,
     TooManyRules,
+    TooManyTokens,
     IdempotencyKeyReused,
     NotQueued,
     NotDead,
@@ -58,13 +61,18 @@ impl Code {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::Csrf | Self::OriginNotAllowed => StatusCode::FORBIDDEN,
+            Self::Forbidden
+            | Self::Csrf
+            | Self::InsufficientScope
+            | Self::RegistrationClosed
+            | Self::OriginNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UsernameTaken
             | Self::LastAdministrator
             | Self::TooManyRules
+            | Self::TooManyTokens
             | Self::IdempotencyKeyReused
             | Self::NotQueued
             | Self::NotDead => StatusCode::CONFLICT,
@@ -213,6 +221,8 @@ impl From<AccountError> for ApiError {
                 "Too many failed sign-ins. Wait before the next one.",
             )
             .retry_after(retry_after),
+            AccountError::TooManyTokens => Self::new(Code::TooManyTokens, error.to_string()),
+            AccountError::Ended => Self::unauthenticated("The session or the token has ended."),
             AccountError::Taken => Self::new(Code::UsernameTaken, "The username is taken."),
             AccountError::PasswordLength
             | AccountError::PasswordLooksLikeToken

@@ -6,6 +6,8 @@
 mod access;
 mod accounts;
 mod admin_messages;
+mod audit;
+mod audit_api;
 mod auth;
 mod body_limit;
 mod delay;
@@ -23,12 +25,14 @@ mod page;
 mod passwords;
 mod problems;
 mod queue;
+mod requester;
 mod rule;
 mod rules;
 mod secret;
 mod security_headers;
 mod sends;
 mod session;
+mod sessions;
 mod state;
 mod tags;
 mod text;
@@ -41,11 +45,15 @@ mod users;
 use std::sync::Arc;
 
 use herald_store::Store;
-use poem::{Endpoint, EndpointExt, Response, Route, get, middleware::CatchPanic};
+use poem::{
+    Endpoint, EndpointExt, Response, Route, get,
+    middleware::{CatchPanic, RequestId},
+};
 use poem_openapi::OpenApiService;
 
-pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX};
-pub use options::{ApiOptions, MqttHandler, MqttStream, Readiness};
+pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX, TokenRequest};
+pub use audit::{Audit, AuditAction, Event};
+pub use options::{ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
 
@@ -77,6 +85,7 @@ pub fn routes(
     let api = OpenApiService::new(
         (
             auth::AuthApi(Arc::clone(&state)),
+            sessions::SessionsApi(Arc::clone(&state)),
             tokens::TokensApi(Arc::clone(&state)),
             messages::MessagesApi(Arc::clone(&state)),
             notifications::NotificationsApi(Arc::clone(&state)),
@@ -86,6 +95,7 @@ pub fn routes(
             user_delay::UserDelayApi(Arc::clone(&state)),
             users::UsersApi(Arc::clone(&state)),
             rules::RulesApi(Arc::clone(&state)),
+            audit_api::AuditApi(Arc::clone(&state)),
         ),
         "Herald",
         env!("CARGO_PKG_VERSION"),
@@ -114,4 +124,5 @@ pub fn routes(
         .with(CatchPanic::new())
         .around(problems::as_problems)
         .around(move |endpoint, request| security_headers::with_headers(tls, endpoint, request))
+        .with(RequestId::default())
 }

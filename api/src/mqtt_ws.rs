@@ -1,9 +1,6 @@
 //! `/mqtt`: MQTT over WebSocket (MQTT 5, section 6).
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use poem::{
     IntoResponse, Request, Response, handler,
@@ -18,6 +15,7 @@ use crate::{
     error::{ApiError, Code},
     mqtt_stream::{MAX_CHUNK, MqttWebSocket},
     origin::{self, Origin},
+    requester::peer,
     state::State,
 };
 
@@ -72,13 +70,4 @@ fn config(packet_bytes: usize) -> WebSocketConfig {
         .write_buffer_size(BUFFER)
         // Room for one chunk with its header beyond the buffer, and for answers to pings.
         .max_write_buffer_size(BUFFER + 2 * MAX_CHUNK)
-}
-
-/// Listeners for other than IP have no address; their clients count as one.
-fn peer(request: &Request) -> SocketAddr {
-    request
-        .remote_addr()
-        .as_socket_addr()
-        .copied()
-        .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
 }

@@ -3,9 +3,10 @@
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use futures_util::future::BoxFuture;
+use herald_acl::Username;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::queue::Throughput;
+use crate::{audit::Audit, queue::Throughput};
 
 /// A connection that carries MQTT bytes, whatever lies below.
 pub trait MqttStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -23,6 +24,10 @@ pub type MqttHandler =
 /// both.
 pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
+/// Ends what a user has, and forgets what there is in memory that belongs to the name. Resolves when no other user of the
+/// same name could see any of it.
+pub type ForgetUser = Arc<dyn Fn(Username) -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// How the API behaves and whom it hands connections to.
 #[derive(Clone)]
 pub struct ApiOptions {
@@ -38,6 +43,12 @@ pub struct ApiOptions {
     pub ready: Readiness,
     /// Told of every message that ends, for `/admin/queue`.
     pub throughput: Arc<Throughput>,
+    /// Told of what is tried, for `/admin/audit`. Somebody has to [run](Audit::run) it.
+    pub audit: Arc<Audit>,
+    /// Whether anybody may make an account for themselves.
+    pub registration: bool,
+    /// Forgets what is held in memory of a user whose account is being deleted.
+    pub forget_user: ForgetUser,
 }
 
 impl ApiOptions {
@@ -51,6 +62,9 @@ impl ApiOptions {
             mqtt,
             ready,
             throughput: Arc::default(),
+            audit: Arc::default(),
+            registration: false,
+            forget_user: Arc::new(|_| Box::pin(async {})),
         }
     }
 }

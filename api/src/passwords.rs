@@ -112,6 +112,15 @@ impl Turn {
     }
 }
 
+/// Whether a stored hash was made with other parameters than those of today. What cannot be read is not: it matches no
+/// password.
+pub(crate) fn is_outdated(hash: &str) -> bool {
+    let (Ok(hash), Ok(today)) = (PasswordHash::new(hash), PasswordHash::new(NOBODY)) else {
+        return false;
+    };
+    (hash.algorithm, hash.version, hash.params) != (today.algorithm, today.version, today.params)
+}
+
 fn failed(error: impl ToString) -> PasswordError {
     PasswordError::Argon2(error.to_string())
 }
@@ -154,6 +163,18 @@ mod tests {
         assert_eq!(nobody.algorithm, real.algorithm);
         assert_eq!(nobody.hash.unwrap().len(), real.hash.unwrap().len());
         assert!(!matches("anything", None).await);
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_other_parameters_matches_and_is_outdated() {
+        let params = Params::new(8, 1, 1, None).unwrap();
+        let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let weak = weak.hash_password(b"correct horse").unwrap().to_string();
+        assert!(matches("correct horse", Some(&weak)).await);
+        assert!(!matches("battery staple", Some(&weak)).await);
+        assert!(is_outdated(&weak));
+        assert!(!is_outdated(&hash("correct horse").await));
+        assert!(!is_outdated("not a hash"));
     }
 
     #[tokio::test]

@@ -119,6 +119,21 @@ fn subject(text: &str) -> Result<Subject, ApiError> {
     }
 }
 
+/// What a rule says, in a line.
+pub(crate) fn summary(rule: &RuleContent) -> String {
+    let effect = match rule.effect {
+        Effect::Allow => "allow",
+        Effect::Deny => "deny",
+    };
+    let action = match rule.actions {
+        Actions::Publish => "publish",
+        Actions::Subscribe => "subscribe",
+        Actions::Both => "both",
+    };
+    let subject = subject_text(&rule.subject);
+    format!("{effect} {subject} {action} {}", rule.filter)
+}
+
 fn subject_text(subject: &Subject) -> String {
     match subject {
         Subject::Everyone => "everyone".to_owned(),

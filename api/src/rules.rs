@@ -13,9 +13,10 @@ use poem_openapi::{
 
 use crate::{
     access,
+    audit::AuditAction,
     error::{ApiError, Code},
     page,
-    rule::{NewRule, RuleView},
+    rule::{NewRule, RuleView, summary},
     session::Administrator,
     state::State,
     tags::Tag,
@@ -119,7 +120,10 @@ impl RulesApi {
     #[oai(path = "/rules", method = "post", operation_id = "createRule")]
     async fn create(&self, admin: Administrator, new: Json<NewRule>) -> Result<Created, ApiError> {
         let content = new.content()?;
-        match self.0.store.create_rule(content, Timestamp::now()).await? {
+        let event = admin.0.event(AuditAction::RuleCreated);
+        let event = event.detail(summary(&content));
+        let store = self.0.store.audited(event.entry());
+        match store.create_rule(content, Timestamp::now()).await? {
             CreateRule::Created(stored) => {
                 tracing::info!(by = %admin.0.user.username, rule = stored.rule.id, "an access rule was made");
                 Ok(Created::Created(Json(stored.into())))
@@ -158,7 +162,10 @@ impl RulesApi {
         new: Json<NewRule>,
     ) -> Result<Json<RuleView>, ApiError> {
         let (id, content) = (RuleId::from_string(id.0), new.content()?);
-        let replaced = self.0.store.replace_rule(&id, content, Timestamp::now());
+        let event = admin.0.event(AuditAction::RuleReplaced).to(id.as_str());
+        let event = event.detail(summary(&content));
+        let store = self.0.store.audited(event.entry());
+        let replaced = store.replace_rule(&id, content, Timestamp::now());
         let replaced = replaced.await?.ok_or_else(unknown)?;
         tracing::info!(by = %admin.0.user.username, rule = %id, "an access rule was replaced");
         Ok(Json(replaced.into()))
@@ -170,7 +177,9 @@ impl RulesApi {
     #[oai(path = "/rules/:id", method = "delete", operation_id = "deleteRule")]
     async fn delete(&self, admin: Administrator, id: Path<String>) -> Result<Deleted, ApiError> {
         let id = RuleId::from_string(id.0);
-        if !self.0.store.delete_rule(&id, Timestamp::now()).await? {
+        let event = admin.0.event(AuditAction::RuleDeleted).to(id.as_str());
+        let store = self.0.store.audited(event.entry());
+        if !store.delete_rule(&id, Timestamp::now()).await? {
             return Err(unknown());
         }
         tracing::info!(by = %admin.0.user.username, rule = %id, "an access rule was deleted");

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use herald_acl::Role;
-use herald_store::{Session, Store, Timestamp, User};
+use herald_store::{NewSession, Session, Timestamp, Token, User};
 use poem::{
     Request, RequestBody, Result,
     http::header::AUTHORIZATION,
@@ -17,7 +17,9 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     accounts::Scope,
+    audit::{AuditAction, Event},
     error::{ApiError, Code},
+    requester::{Requester, user_agent},
     secret,
     state::State,
 };
@@ -26,31 +28,43 @@ use crate::{
 pub(crate) const COOKIE: &str = "__Host-herald";
 /// Carries the session's CSRF token on unsafe methods.
 pub(crate) const CSRF_HEADER: &str = "X-CSRF-Token";
-/// How long a browser stays signed in.
+/// How long a browser stays signed in, however much it is used. Without use it ends earlier: [`Session::MAX_IDLE`].
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How exactly it is known when a session was last used.
+const LAST_USE: Duration = Duration::from_secs(5 * 60);
 
-/// A session that was just created.
-pub(crate) struct NewSession {
+/// A session that has just begun.
+pub(crate) struct Started {
     pub(crate) cookie: Cookie,
     pub(crate) csrf_token: String,
 }
 
-/// Creates a session of `user`. The session that the request may have come with ends.
+/// Begins a session of `user`, which is recorded. The session that the request may have come with ends.
 pub(crate) async fn start(
-    store: &Store,
+    state: &State,
     request: &Request,
     user: &User,
-) -> Result<NewSession, ApiError> {
-    if let Some(old) = request.cookie().get(COOKIE) {
-        store.delete_session(&secret::hash(old.value_str())).await?;
-    }
-    let (secret, csrf_token) = (secret::random(), secret::random());
-    let hash = secret::hash(&secret);
+) -> Result<Started, ApiError> {
     let now = Timestamp::now();
-    store
-        .create_session(&user.id, &hash, &csrf_token, now + LIFETIME, now)
-        .await?;
-    Ok(NewSession {
+    if let Some(old) = request.cookie().get(COOKIE) {
+        let hash = secret::hash(old.value_str());
+        if let Some(old) = state.store.session(&hash, now).await? {
+            state.store.end_session(&old.user.id, &old.id, now).await?;
+        }
+    }
+    let requester = Requester::of(request);
+    let (secret, csrf_token) = (secret::random(), secret::random());
+    let session = NewSession {
+        secret_hash: secret::hash(&secret),
+        csrf_token: csrf_token.clone(),
+        address: requester.address.to_string(),
+        user_agent: user_agent(request),
+        expires_at: now + LIFETIME,
+    };
+    let event = requester.event(AuditAction::SignIn).by(&user.username);
+    let store = state.store.audited(event.entry());
+    store.create_session(&user.id, session, now).await?;
+    Ok(Started {
         cookie: cookie(secret, LIFETIME),
         csrf_token,
     })
@@ -71,21 +85,40 @@ fn cookie(value: String, max_age: Duration) -> Cookie {
     cookie
 }
 
+/// What a caller shows to be who they are.
+pub(crate) enum Credential {
+    /// A browser's cookie.
+    Session(Session),
+    /// A program's token.
+    Token(Token),
+}
+
 /// The signed-in user that sends a request.
 pub(crate) struct Caller {
     pub(crate) user: User,
-    /// `None` for a token.
-    pub(crate) session: Option<Session>,
+    pub(crate) credential: Credential,
+    pub(crate) requester: Requester,
 }
 
 /// A caller that is an administrator.
 pub(crate) struct Administrator(pub(crate) Caller);
 
 impl Caller {
+    /// The session of a browser; `None` for a token.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match &self.credential {
+            Credential::Session(session) => Some(session),
+            Credential::Token(_) => None,
+        }
+    }
+
+    /// Something that the caller does.
+    pub(crate) fn event(&self, action: AuditAction) -> Event {
+        self.requester.event(action).by(&self.user.username)
+    }
+
     async fn of(request: &Request) -> Result<Self, ApiError> {
-        let state = request
-            .data::<Arc<State>>()
-            .expect("routes() gives every request the state");
+        let state = state(request);
         // A wrong token is an error even if the cookie would do: its sender did not mean the cookie.
         if request.headers().contains_key(AUTHORIZATION) {
             return Self::by_token(state, request).await;
@@ -102,10 +135,11 @@ impl Caller {
             .and_then(bearer)
             .ok_or_else(refused)?;
         let found = state.accounts.check_token(secret, Scope::Api).await?;
-        let (_, user) = found.ok_or_else(refused)?;
+        let (token, user) = found.ok_or_else(refused)?;
         Ok(Self {
             user,
-            session: None,
+            credential: Credential::Token(token),
+            requester: Requester::of(request),
         })
     }
 
@@ -114,19 +148,44 @@ impl Caller {
             .cookie()
             .get(COOKIE)
             .ok_or_else(|| ApiError::unauthenticated("Sign in, or send a token."))?;
+        let now = Timestamp::now();
         let session = state
             .store
-            .session(&secret::hash(cookie.value_str()), Timestamp::now())
+            .session(&secret::hash(cookie.value_str()), now)
             .await?
             .ok_or_else(|| ApiError::unauthenticated("The session has ended. Sign in."))?;
-        if !request.method().is_safe() {
-            check_csrf(request, &session)?;
+        if session.last_used_at + LAST_USE <= now {
+            state.store.touch_session(&session.id, now);
         }
-        Ok(Self {
+        let caller = Self {
             user: session.user.clone(),
-            session: Some(session),
-        })
+            credential: Credential::Session(session),
+            requester: Requester::of(request),
+        };
+        if !request.method().is_safe()
+            && let Err(refused) = check_csrf(request, caller.session())
+        {
+            caller.note_denied(state, request, "CSRF token");
+            return Err(refused);
+        }
+        Ok(caller)
     }
+}
+
+impl Caller {
+    /// Tells the audit that the caller was refused what the request asks for.
+    fn note_denied(&self, state: &State, request: &Request, why: &str) {
+        let path = request.original_uri().path();
+        let event = self.event(AuditAction::AccessDenied);
+        let target = format!("{} {path}", request.method());
+        state.options.audit.note(event.to(target).detail(why));
+    }
+}
+
+fn state(request: &Request) -> &State {
+    request
+        .data::<Arc<State>>()
+        .expect("routes() gives every request the state")
 }
 
 /// The token of `Bearer TOKEN`; the scheme's case does not matter (RFC 9110, section 11.1).
@@ -135,9 +194,9 @@ fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn check_csrf(request: &Request, session: &Session) -> Result<(), ApiError> {
+fn check_csrf(request: &Request, session: Option<&Session>) -> Result<(), ApiError> {
     let given = request.header(CSRF_HEADER).unwrap_or_default();
-    if given.as_bytes().ct_eq(session.csrf_token.as_bytes()).into() {
+    if session.is_some_and(|session| given.as_bytes().ct_eq(session.csrf_token.as_bytes()).into()) {
         return Ok(());
     }
     Err(ApiError::new(
@@ -223,6 +282,7 @@ impl<'a> ApiExtractor<'a> for Administrator {
     ) -> Result<Self> {
         let caller = Caller::of(request).await?;
         if caller.user.role != Role::Admin {
+            caller.note_denied(state(request), request, "administrators only");
             return Err(ApiError::new(Code::Forbidden, "Only administrators may do this.").into());
         }
         Ok(Self(caller))

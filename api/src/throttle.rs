@@ -38,6 +38,7 @@ struct Window {
 }
 
 /// One sign-in: where it comes from and whom it is for.
+#[derive(Clone)]
 pub(crate) struct Attempt {
     address: IpAddr,
     account: Option<Username>,

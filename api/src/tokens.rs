@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use herald_store::{Scopes, Timestamp, Token, TokenId};
+use herald_store::{Scopes, Timestamp, Token, TokenId, TokenOrigin};
 use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
@@ -11,9 +11,11 @@ use poem_openapi::{
 };
 
 use crate::{
+    accounts::TokenRequest,
+    audit::AuditAction,
     error::{ApiError, Code},
     page,
-    session::Caller,
+    session::{Caller, Credential},
     state::State,
     tags::Tag,
     text::{DateTime, Text},
@@ -64,6 +66,8 @@ struct TokenView {
     created_at: DateTime,
     /// Null: never.
     expires_at: Option<DateTime>,
+    /// Within five minutes. Null: never.
+    last_used_at: Option<DateTime>,
 }
 
 /// A new token. Its text is shown this once.
@@ -104,6 +108,8 @@ enum Revoked {
 #[OpenApi(tag = "Tag::Tokens")]
 impl TokensApi {
     /// List one's tokens
+    ///
+    /// Without those of `POST /auth/mqtt` for a browser: they belong to its session.
     #[oai(path = "/tokens", method = "get", operation_id = "listTokens")]
     async fn list(
         &self,
@@ -131,19 +137,36 @@ impl TokensApi {
 
     /// Make a token
     ///
-    /// Errors: 422 `invalid`.
+    /// A token that makes another can give it no more scopes than it has, and the other ends with it at the latest. Errors:
+    /// 403 `insufficient_scope`, 409 `too_many_tokens` past 1000, 422 `invalid`.
     #[oai(path = "/tokens", method = "post", operation_id = "createToken")]
     async fn create(&self, caller: Caller, new: Json<NewToken>) -> Result<Created, ApiError> {
         let scopes = Scopes {
             api: new.scopes.contains(&ScopeName::Api),
             mqtt: new.scopes.contains(&ScopeName::Mqtt),
         };
-        let ttl = new.expires_in_s.map(Duration::from_secs);
-        let issued = self
-            .0
-            .accounts
-            .issue_token(&caller.user.id, &new.name.0, scopes, ttl)
-            .await?;
+        let (origin, not_after) = match &caller.credential {
+            Credential::Session(_) => (TokenOrigin::Owner, None),
+            Credential::Token(own)
+                if (scopes.api && !own.scopes.api) || (scopes.mqtt && !own.scopes.mqtt) =>
+            {
+                return Err(ApiError::new(
+                    Code::InsufficientScope,
+                    "A token can give no scope that it does not have.",
+                ));
+            }
+            Credential::Token(own) => (TokenOrigin::Token(own.id.clone()), own.expires_at),
+        };
+        let event = caller.event(AuditAction::TokenCreated).detail(&new.name.0);
+        let request = TokenRequest {
+            name: &new.name.0,
+            scopes,
+            ttl: new.expires_in_s.map(Duration::from_secs),
+            not_after,
+            origin,
+        };
+        let accounts = self.0.accounts.audited(event.entry());
+        let issued = accounts.issue_token(&caller.user.id, request).await?;
         let view = TokenView::from(issued.token);
         Ok(Created::Created(Json(CreatedToken {
             id: view.id,
@@ -157,14 +180,14 @@ impl TokensApi {
 
     /// Revoke a token
     ///
+    /// And those that it made. Within a second it ends the MQTT sessions that were signed in by them.
     /// Errors: 404 `not_found`.
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
     async fn revoke(&self, caller: Caller, id: Path<String>) -> Result<Revoked, ApiError> {
+        let event = caller.event(AuditAction::TokenRevoked).to(&id.0);
+        let store = self.0.store.audited(event.entry());
         let id = TokenId::from_string(id.0);
-        let revoked = self
-            .0
-            .store
-            .revoke_token(&caller.user.id, &id, Timestamp::now());
+        let revoked = store.revoke_token(&caller.user.id, &id, Timestamp::now());
         if revoked.await? {
             Ok(Revoked::Revoked)
         } else {
@@ -181,6 +204,7 @@ impl From<Token> for TokenView {
             scopes: scope_names(&token.scopes),
             created_at: token.created_at.into(),
             expires_at: token.expires_at.map(DateTime::from),
+            last_used_at: token.last_used_at.map(DateTime::from),
         }
     }
 }

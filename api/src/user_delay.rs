@@ -11,7 +11,8 @@ use poem_openapi::{
 };
 
 use crate::{
-    delay::{DelayMode, NewDelay, in_the_background},
+    audit::AuditAction,
+    delay::{DelayMode, NewDelay, in_the_background, summary},
     error::{ApiError, Code},
     session::Administrator,
     state::State,
@@ -117,7 +118,15 @@ impl UserDelayApi {
         delay: Option<Delay>,
         apply_to_queued: bool,
     ) -> Result<(), ApiError> {
-        let (store, id) = (self.0.store.clone(), user.id);
+        let event = match delay {
+            Some(delay) => admin
+                .0
+                .event(AuditAction::UserDelayChanged)
+                .detail(summary(delay, apply_to_queued)),
+            None => admin.0.event(AuditAction::UserDelayRemoved),
+        };
+        let store = self.0.store.audited(event.to(&user.username).entry());
+        let id = user.id;
         let moved =
             in_the_background(
                 async move { store.set_user_delay(&id, delay, apply_to_queued).await },

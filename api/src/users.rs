@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use herald_acl::Username;
-use herald_store::{DeleteUser, Timestamp, UpdateUser, User};
+use herald_acl::{Role, Username};
+use herald_store::{CloseUser, Timestamp, UpdateUser, User};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
@@ -13,6 +13,8 @@ use poem_openapi::{
 
 use crate::{
     accounts::AccountUpdate,
+    audit::AuditAction,
+    delay::in_the_background,
     error::{ApiError, Code},
     page,
     session::Administrator,
@@ -123,11 +125,11 @@ impl UsersApi {
         new: Json<NewUser>,
     ) -> Result<Created, ApiError> {
         let role = new.role.unwrap_or(RoleName::User);
-        let user = self
-            .0
-            .accounts
-            .create_user(username(&new.username.0)?, &new.password, role.into())
-            .await?;
+        let (name, role) = (username(&new.username.0)?, Role::from(role));
+        let event = admin.0.event(AuditAction::UserCreated).to(&name);
+        let event = event.detail(format!("role {role}"));
+        let accounts = self.0.accounts.audited(event.entry());
+        let user = accounts.create_user(name, &new.password, role).await?;
         tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was created");
         Ok(Created::Created(Json(user.into())))
     }
@@ -163,12 +165,12 @@ impl UsersApi {
             role: change.role.map(RoleName::into),
             disabled: change.disabled,
             password: change.password.as_ref().map(|password| password.as_str()),
-            keep_session: by
-                .session
-                .as_ref()
-                .map(|session| session.secret_hash.as_str()),
+            keep_session: by.session().map(|session| session.secret_hash.as_str()),
         };
-        match self.0.accounts.update(&user.id, update).await? {
+        let event = by.event(AuditAction::UserChanged).to(&user.username);
+        let event = event.detail(changes(&change));
+        let accounts = self.0.accounts.audited(event.entry());
+        match accounts.update(&user.id, update).await? {
             UpdateUser::Updated(user) => {
                 tracing::info!(
                     by = %by.user.username, user = %user.username, role = %user.role, disabled = user.disabled,
@@ -183,8 +185,10 @@ impl UsersApi {
 
     /// Delete an account
     ///
-    /// With its sessions, tokens, messages and inbox. Access rules that name the user stay, and are about whoever gets
-    /// the name next. Errors: 404 `not_found`, 409 `last_administrator` if nobody could administer any more.
+    /// With its sessions, tokens, messages and inbox, the access rules that name the user, and what is retained on topics
+    /// that are the user's by other rules. The answer comes when all is gone, which takes its time for very many messages;
+    /// if the server dies meanwhile, the account is locked, and to be deleted again. Errors: 404 `not_found`,
+    /// 409 `last_administrator` if nobody could administer any more.
     #[oai(path = "/users/:name", method = "delete", operation_id = "deleteUser")]
     async fn delete_user(
         &self,
@@ -192,14 +196,23 @@ impl UsersApi {
         name: Path<String>,
     ) -> Result<Deleted, ApiError> {
         let user = self.find(&name.0).await?;
-        match self.0.store.delete_user(&user.id, Timestamp::now()).await? {
-            DeleteUser::Deleted => {
-                tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was deleted");
-                Ok(Deleted::Deleted)
-            }
-            DeleteUser::Unknown => Err(unknown()),
-            DeleteUser::LastAdministrator => Err(last_administrator()),
+        let event = admin.0.event(AuditAction::UserDeleted).to(&user.username);
+        let store = self.0.store.audited(event.entry());
+        match store.close_user(&user.id, Timestamp::now()).await? {
+            CloseUser::Closed => {}
+            CloseUser::Unknown => return Err(unknown()),
+            CloseUser::LastAdministrator => return Err(last_administrator()),
         }
+        let (store, forget) = (self.0.store.clone(), self.0.options.forget_user.clone());
+        let (id, name) = (user.id, user.username.clone());
+        in_the_background(async move {
+            // While the name is taken, nobody can come and see what is left.
+            forget(name).await;
+            store.remove_user(&id, Timestamp::now()).await
+        })
+        .await?;
+        tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was deleted");
+        Ok(Deleted::Deleted)
     }
 }
 
@@ -209,6 +222,17 @@ impl UsersApi {
         let name = Username::parse(name).map_err(|_| unknown())?;
         self.0.store.user_by_name(&name).await?.ok_or_else(unknown)
     }
+}
+
+/// What changes, without the password.
+fn changes(change: &UserChange) -> String {
+    let role = change.role.map(|role| format!("role {}", Role::from(role)));
+    let disabled = change
+        .disabled
+        .map(|is| if is { "disabled" } else { "enabled" });
+    let password = change.password.as_ref().map(|_| "password");
+    let parts = [role.as_deref(), disabled, password];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn unknown() -> ApiError {

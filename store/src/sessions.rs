@@ -172,14 +172,10 @@ impl Store {
         .collect()
     }
 
-    /// Notes that a session was used at `now`. It may be lost in a crash.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn touch_session(&self, id: &SessionId, now: Timestamp) -> Result<(), StoreError> {
+    /// Notes that a session was used at `now`. It may be lost if there is too much to write, or in a crash.
+    pub fn touch_session(&self, id: &SessionId, now: Timestamp) {
         let id = id.clone();
-        self.write(Touch { id, now }).await
+        self.note(Touch { id, now });
     }
 
     /// Ends a session of `user`, and the tokens that it needed for MQTT. Returns whether there was one.

@@ -163,6 +163,11 @@ impl Store {
         }
     }
 
+    /// Writes what may as well be lost, without waiting for it.
+    pub(crate) fn note<O: Operation>(&self, operation: O) {
+        self.inner.writer.note(operation);
+    }
+
     /// Writes, unless the queue is full: then fails with [`StoreError::Busy`] at once.
     pub(crate) async fn try_write<O: Operation>(
         &self,

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Row};
 use crate::rights::{Changed, record};
 use crate::users::{parse_username, user};
 use crate::writer::Operation;
-use crate::{SessionId, Store, StoreError, Timestamp, TokenId, User, UserId, bulk};
+use crate::{SessionId, Store, StoreError, Timestamp, TokenId, User, UserId};
 
 /// How many tokens a user may have, those that have ended and are not forgotten yet among them.
 const MAX_TOKENS: i64 = 1000;
@@ -100,13 +100,10 @@ impl Store {
         .await
     }
 
-    /// Notes that tokens were used, each at a time. It may be lost in a crash.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn touch_tokens(&self, used: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError> {
-        self.write(Touch(used)).await
+    /// Notes that a token was used at `now`. It may be lost if there is too much to write, or in a crash.
+    pub fn touch_token(&self, id: &TokenId, now: Timestamp) {
+        let id = id.clone();
+        self.note(Touch { id, now });
     }
 
     /// The token whose secret has the hash `token_hash` and its owner, unless it has ended by
@@ -379,7 +376,10 @@ impl Operation for Create {
     }
 }
 
-struct Touch(Vec<(TokenId, Timestamp)>);
+struct Touch {
+    id: TokenId,
+    now: Timestamp,
+}
 
 impl Operation for Touch {
     type Answer = ();
@@ -388,21 +388,14 @@ impl Operation for Touch {
     const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        for chunk in bulk::padded(&self.0) {
-            let text = format!(
-                "WITH used (id, at) AS (VALUES {})
-                 UPDATE tokens SET last_used_at = (SELECT at FROM used WHERE used.id = tokens.id)
-                 WHERE id IN (SELECT id FROM used)",
-                bulk::rows(chunk.len(), 2, 1)
-            );
-            let mut query = sqlx::query(bulk::statement(text));
-            for used in chunk {
-                query = query
-                    .bind(used.map(|(id, _)| id.as_str()))
-                    .bind(used.map(|(_, at)| at.as_millis()));
-            }
-            query.execute(&mut *conn).await?;
-        }
+        sqlx::query(
+            "UPDATE tokens SET last_used_at = $2
+             WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
+        )
+        .bind(self.id.as_str())
+        .bind(self.now.as_millis())
+        .execute(conn)
+        .await?;
         Ok(())
     }
 }

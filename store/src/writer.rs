@@ -129,6 +129,15 @@ impl Writer {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Writes some time, if there is room in the queue; nobody waits for it.
+    pub(crate) fn note<O: Operation>(&self, operation: O) {
+        let (caller, _) = oneshot::channel();
+        // Without room, there are more important things to write.
+        let _ = self
+            .queue
+            .try_send(Box::new(Waiting::new(operation, caller)));
+    }
+
     /// Waits until everything queued is written and the connection is closed. Only the first call
     /// waits.
     pub(crate) async fn close(&self) {

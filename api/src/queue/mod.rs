@@ -8,7 +8,10 @@ use std::sync::Arc;
 use herald_store::StatusCounts;
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
-use crate::{error::ApiError, session::Administrator, state::State, tags::Tag, text::DateTime};
+use crate::{
+    audit::AuditAction, error::ApiError, session::Administrator, state::State, tags::Tag,
+    text::DateTime,
+};
 pub(crate) use counts::Counts;
 pub use throughput::Throughput;
 
@@ -86,7 +89,8 @@ impl QueueApi {
     /// No message is taken up until it is resumed, also after a restart. Those being processed go on; sends are accepted.
     #[oai(path = "/pause", method = "post", operation_id = "pauseQueue")]
     async fn pause(&self, admin: Administrator) -> Result<Done, ApiError> {
-        self.0.store.pause().await?;
+        let event = admin.0.event(AuditAction::QueuePaused);
+        self.0.store.audited(event.entry()).pause().await?;
         tracing::info!(by = %admin.0.user.username, "the queue was paused");
         Ok(Done::Done)
     }
@@ -94,7 +98,8 @@ impl QueueApi {
     /// Resume the queue
     #[oai(path = "/resume", method = "post", operation_id = "resumeQueue")]
     async fn resume(&self, admin: Administrator) -> Result<Done, ApiError> {
-        self.0.store.resume().await?;
+        let event = admin.0.event(AuditAction::QueueResumed);
+        self.0.store.audited(event.entry()).resume().await?;
         tracing::info!(by = %admin.0.user.username, "the queue was resumed");
         Ok(Done::Done)
     }

@@ -106,8 +106,10 @@ async fn when_a_token_was_last_used_is_noted() {
     let ann = user(&store, "ann").await;
     let used = make_token(&store, &ann.id, "used", BOTH, "u", None, at(0)).await;
     make_token(&store, &ann.id, "unused", BOTH, "n", None, at(0)).await;
-    let noted = vec![(used.id.clone(), at(5)), (TokenId::new(), at(6))];
-    store.touch_tokens(noted).await.unwrap();
+    store.touch_token(&used.id, at(5));
+    store.touch_token(&used.id, at(3));
+    store.touch_token(&TokenId::new(), at(6));
+    store.ping().await.unwrap();
     let listed = store.list_tokens(&ann.id, None, 10).await.unwrap();
     let last: Vec<_> = listed.iter().map(|token| token.last_used_at).collect();
     assert_eq!(last, [None, Some(at(5))]);

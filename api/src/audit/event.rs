@@ -1,0 +1,100 @@
+//! One thing that the audit tells of.
+
+use std::net::IpAddr;
+
+use herald_acl::Username;
+use herald_store::{AuditEntry, Timestamp};
+
+use super::AuditAction;
+
+/// The longest target and detail, in characters: clients have a say in what is in there.
+const MAX_CHARS: usize = 300;
+
+/// Something that was done, or tried. None of its parts may hold a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Event {
+    pub(super) action: AuditAction,
+    pub(super) actor: Option<Username>,
+    pub(super) address: Option<IpAddr>,
+    pub(super) request_id: Option<String>,
+    pub(super) target: Option<String>,
+    pub(super) detail: Option<String>,
+}
+
+impl Event {
+    /// Done by nobody who is known, and nothing else is known of it: on the command line.
+    #[must_use]
+    pub fn new(action: AuditAction) -> Self {
+        Self {
+            action,
+            actor: None,
+            address: None,
+            request_id: None,
+            target: None,
+            detail: None,
+        }
+    }
+
+    /// Done by this user.
+    #[must_use]
+    pub fn by(self, actor: &Username) -> Self {
+        Self {
+            actor: Some(actor.clone()),
+            ..self
+        }
+    }
+
+    /// It came from this address.
+    #[must_use]
+    pub fn from(self, address: IpAddr) -> Self {
+        Self {
+            address: Some(address.to_canonical()),
+            ..self
+        }
+    }
+
+    pub(crate) fn in_request(self, request_id: Option<String>) -> Self {
+        Self { request_id, ..self }
+    }
+
+    /// It was done to this: a username, an id, a topic.
+    #[must_use]
+    pub fn to(self, target: impl AsRef<str>) -> Self {
+        Self {
+            target: Some(cut(target.as_ref())),
+            ..self
+        }
+    }
+
+    /// What else there is to say.
+    #[must_use]
+    pub fn detail(self, detail: impl AsRef<str>) -> Self {
+        Self {
+            detail: Some(cut(detail.as_ref())),
+            ..self
+        }
+    }
+
+    /// As it is recorded.
+    #[must_use]
+    pub fn entry(self) -> AuditEntry {
+        self.at(Timestamp::now())
+    }
+
+    pub(super) fn at(self, at: Timestamp) -> AuditEntry {
+        AuditEntry {
+            at,
+            action: self.action.word().into(),
+            actor: self.actor.map(|actor| actor.to_string()),
+            target: self.target,
+            address: self.address.map(|address| address.to_string()),
+            request_id: self.request_id,
+            detail: self.detail,
+            count: 1,
+        }
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_CHARS).collect()
+}

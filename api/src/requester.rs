@@ -1,0 +1,49 @@
+//! Where a request comes from, as audits and throttles tell it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use poem::{Request, http::header::USER_AGENT, middleware::ReqId};
+
+use crate::audit::{AuditAction, Event};
+
+/// The longest that is kept of what a browser calls itself, in characters.
+const USER_AGENT_CHARS: usize = 200;
+
+/// Where a request comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Requester {
+    pub(crate) address: IpAddr,
+    request_id: Option<String>,
+}
+
+impl Requester {
+    pub(crate) fn of(request: &Request) -> Self {
+        Self {
+            address: peer(request).ip().to_canonical(),
+            request_id: request.data::<ReqId>().map(ReqId::to_string),
+        }
+    }
+
+    /// Something that this request does.
+    pub(crate) fn event(&self, action: AuditAction) -> Event {
+        Event::new(action)
+            .from(self.address)
+            .in_request(self.request_id.clone())
+    }
+}
+
+/// The address at the other end. Listeners for other than IP have none; their clients count as one.
+pub(crate) fn peer(request: &Request) -> SocketAddr {
+    request
+        .remote_addr()
+        .as_socket_addr()
+        .copied()
+        .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+}
+
+/// What the client calls itself.
+pub(crate) fn user_agent(request: &Request) -> Option<String> {
+    let given = request.header(USER_AGENT)?;
+    let shown = given.chars().filter(|c| !c.is_control());
+    Some(shown.take(USER_AGENT_CHARS).collect())
+}
