@@ -280,14 +280,17 @@ impl Accounts {
         Ok(Verified::Right(user))
     }
 
-    /// Hashes a password that was right with the parameters of today, if it was with others. A sign-in does not fail for
-    /// that.
+    /// Hashes a password that was right with the parameters of today, if it was with others: when there is time, and
+    /// without a sign-in failing for it.
     async fn hash_anew(&self, user: &User, password: &str) {
         if !passwords::is_outdated(&user.password_hash) {
             return;
         }
+        let Some(turn) = self.shared.passwords.free_turn() else {
+            return;
+        };
         let hashed = async {
-            let hash = self.shared.passwords.turn().await?.hash(password).await?;
+            let hash = turn.hash(password).await?;
             let old = &user.password_hash;
             self.store.rehash_password(&user.id, old, &hash).await?;
             Ok::<_, AccountError>(())

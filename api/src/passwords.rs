@@ -63,6 +63,12 @@ impl Passwords {
             Ok(Err(_)) | Err(_) => Err(PasswordError::Busy),
         }
     }
+
+    /// A turn, if one is free and nobody waits for it.
+    pub(crate) fn free_turn(&self) -> Option<Turn> {
+        let permit = Arc::clone(&self.turns).try_acquire_owned().ok()?;
+        Some(Turn { _permit: permit })
+    }
 }
 
 impl Turn {

@@ -175,9 +175,8 @@ impl Caller {
 impl Caller {
     /// Tells the audit that the caller was refused what the request asks for.
     fn note_denied(&self, state: &State, request: &Request, why: &str) {
-        let path = request.original_uri().path();
         let event = self.event(AuditAction::AccessDenied);
-        let target = format!("{} {path}", request.method());
+        let target = format!("{} {}", request.method(), request.uri().path());
         state.options.audit.note(event.to(target).detail(why));
     }
 }

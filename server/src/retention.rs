@@ -6,6 +6,8 @@ use herald_store::{Pruned, Store, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Retention;
+
 /// How often there may be something that has become too old.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -14,19 +16,21 @@ const FIRST: Duration = Duration::from_secs(60);
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Prunes what is older than `days` once an hour, until stopped. 0: never.
-pub(crate) async fn run(store: Store, days: u32, stop: CancellationToken) {
-    if days == 0 {
-        return stop.cancelled().await;
-    }
-    stop.run_until_cancelled(prune_hourly(&store, days, FIRST))
+/// Prunes what is older than the configuration says once an hour, until stopped. 0 days: never.
+pub(crate) async fn run(store: Store, keep: Retention, stop: CancellationToken) {
+    stop.run_until_cancelled(prune_hourly(&store, &keep, FIRST))
         .await;
 }
 
-async fn prune_hourly(store: &Store, days: u32, first: Duration) {
+async fn prune_hourly(store: &Store, keep: &Retention, first: Duration) {
     sleep(first).await;
     loop {
-        prune(store, before(days, earliest_now())).await;
+        if keep.days > 0 {
+            prune(store, before(keep.days, earliest_now())).await;
+        }
+        if keep.audit_days > 0 {
+            prune_audit(store, before(keep.audit_days, earliest_now())).await;
+        }
         sleep(EVERY).await;
     }
 }
@@ -58,6 +62,16 @@ async fn prune(store: &Store, before: Timestamp) {
     }
 }
 
+async fn prune_audit(store: &Store, before: Timestamp) {
+    match store.prune_audit(before).await {
+        Ok(0) => {}
+        Ok(entries) => tracing::info!(entries, %before, "the audit forgot what is too old"),
+        Err(e) => {
+            tracing::error!(error = %e, "the audit could not forget; it is tried again in an hour");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use herald_acl::Role;
@@ -72,6 +86,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
         (dir, Store::open(options).await.unwrap())
+    }
+
+    fn keep(days: u32) -> Retention {
+        Retention {
+            days,
+            audit_days: days,
+        }
     }
 
     /// A message that was finished so many days ago.
@@ -109,7 +130,7 @@ mod tests {
             }
         };
         tokio::select! {
-            () = prune_hourly(&store, 30, Duration::ZERO) => unreachable!("it goes on"),
+            () = prune_hourly(&store, &keep(30), Duration::ZERO) => unreachable!("it goes on"),
             pruned = timeout(LIMIT, one_is_left) => pruned.unwrap(),
         }
         store.close().await;
@@ -120,7 +141,7 @@ mod tests {
         let (_dir, store) = store().await;
         for days in [0, 30] {
             let stop = CancellationToken::new();
-            let running = tokio::spawn(run(store.clone(), days, stop.clone()));
+            let running = tokio::spawn(run(store.clone(), keep(days), stop.clone()));
             stop.cancel();
             timeout(LIMIT, running).await.unwrap().unwrap();
         }

@@ -3,8 +3,8 @@ use std::{net::IpAddr, time::Duration};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use futures_util::future::join_all;
 use herald_acl::{Role, Username};
-use herald_api::{AccountError, Scope};
-use herald_store::{Scopes, Timestamp, UserId};
+use herald_api::{AccountError, Scope, TokenRequest};
+use herald_store::{Scopes, Timestamp, TokenOrigin, UserId};
 
 use crate::client::{Herald, PASSWORD};
 
@@ -12,6 +12,23 @@ const API: Scopes = Scopes {
     api: true,
     mqtt: false,
 };
+
+fn request(name: &str, ttl: Option<Duration>) -> TokenRequest<'_> {
+    TokenRequest {
+        name,
+        scopes: API,
+        ttl,
+        not_after: None,
+        origin: TokenOrigin::Owner,
+    }
+}
+
+/// A hash of [`PASSWORD`] with the least that Argon2 can do.
+fn weak_hash() -> String {
+    let weak = Params::new(Params::MIN_M_COST, 1, 1, None).unwrap();
+    let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, weak);
+    weak.hash_password(PASSWORD.as_bytes()).unwrap().to_string()
+}
 
 #[tokio::test]
 async fn the_first_start_seeds_an_administrator_with_a_known_password() {
@@ -94,10 +111,8 @@ async fn a_throttled_address_does_not_lock_out_others() {
 async fn right_passwords_are_never_throttled_however_many_come_at_once() {
     let herald = Herald::start().await;
     let office: IpAddr = "192.0.2.1".parse().unwrap();
-    // The least that Argon2 can do, so that a slow machine has no reason to answer that it is busy.
-    let weak = Params::new(Params::MIN_M_COST, 1, 1, None).unwrap();
-    let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, weak);
-    let hash = weak.hash_password(PASSWORD.as_bytes()).unwrap().to_string();
+    // So that a slow machine has no reason to answer that it is busy.
+    let hash = weak_hash();
     let names: Vec<String> = (0..50).map(|n| format!("u{n}")).collect();
     for name in &names {
         let name = Username::parse(name).unwrap();
@@ -165,7 +180,7 @@ async fn a_token_opens_what_its_scopes_say_until_it_expires() {
     let alice = herald.user("alice").await;
     let accounts = &herald.accounts;
     let issued = accounts
-        .issue_token(&alice.id, "script", API, None)
+        .issue_token(&alice.id, request("script", None))
         .await
         .unwrap();
     assert!(!format!("{issued:?}").contains(&issued.secret));
@@ -175,7 +190,7 @@ async fn a_token_opens_what_its_scopes_say_until_it_expires() {
     assert!(check(Scope::Mqtt).await.unwrap().is_none());
 
     let ended = accounts
-        .issue_token(&alice.id, "ended", API, Some(Duration::ZERO))
+        .issue_token(&alice.id, request("ended", Some(Duration::ZERO)))
         .await
         .unwrap();
     let ended = accounts.check_token(&ended.secret, Scope::Api).await;
@@ -184,4 +199,28 @@ async fn a_token_opens_what_its_scopes_say_until_it_expires() {
         let found = accounts.check_token(wrong, Scope::Api).await.unwrap();
         assert!(found.is_none(), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn a_sign_in_hashes_a_password_with_the_parameters_of_today() {
+    let herald = Herald::start().await;
+    let name = Username::parse("alice").unwrap();
+    let weak = weak_hash();
+    let created = herald
+        .store
+        .create_user(&name, Role::User, &weak, Timestamp::now());
+    created.await.unwrap();
+    let hash = async || {
+        let alice = herald.store.user_by_name(&name).await.unwrap().unwrap();
+        alice.password_hash
+    };
+    let alice = herald.sign_in("alice").await;
+    assert!(hash().await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    // It is the same password: nothing ends, and signing in goes on.
+    let session = alice.get("/api/v1/auth/session").send().await;
+    session.expect(200);
+    let strong = hash().await;
+    herald.login("alice", PASSWORD).await.expect(200);
+    assert_eq!(hash().await, strong);
+    herald.login("alice", "wrong horse").await.expect(401);
 }

@@ -8,7 +8,8 @@ async fn set_delay(browser: &Browser<'_>, delay: Value) -> Answer {
     call.json(delay).send().await
 }
 
-const OPERATIONS: [(Method, &str); 21] = [
+const OPERATIONS: [(Method, &str); 22] = [
+    (Method::GET, "/api/v1/admin/audit"),
     (Method::GET, "/api/v1/admin/delay"),
     (Method::PUT, "/api/v1/admin/delay"),
     (Method::GET, "/api/v1/admin/users"),

@@ -130,6 +130,9 @@ async fn without_credentials_nothing_is_answered() {
     let herald = Herald::start().await;
     let calls = [
         (Method::POST, "/auth/logout"),
+        (Method::GET, "/auth/sessions"),
+        (Method::DELETE, "/auth/sessions/x"),
+        (Method::GET, "/admin/audit"),
         (Method::GET, "/auth/session"),
         (Method::POST, "/auth/mqtt"),
         (Method::GET, "/tokens"),
@@ -215,4 +218,26 @@ async fn the_mqtt_url_follows_the_listener_or_the_page() {
         call.send().await.expect(200).json["url"],
         "wss://herald.example/mqtt"
     );
+}
+
+#[tokio::test]
+async fn administrators_are_told_while_the_seeded_password_stands_and_nobody_else() {
+    let herald = Herald::start().await;
+    herald.accounts.seed().await.unwrap();
+    let alice = herald.browser("alice").await;
+    let login = herald.login("admin", "admin").await.expect(200);
+    assert_eq!(login.json["default_password"], true);
+    let root = herald.admin().await;
+    let told = async |browser: &crate::client::Browser<'_>| {
+        let session = browser.get("/api/v1/auth/session").send().await;
+        session.expect(200).json["default_password"].clone()
+    };
+    assert_eq!(told(&root).await, true);
+    assert_eq!(told(&alice).await, false);
+    let new = json!({"password": PASSWORD});
+    let change = root
+        .call(Method::PATCH, "/api/v1/admin/users/admin")
+        .json(new);
+    change.send().await.expect(200);
+    assert_eq!(told(&root).await, false);
 }

@@ -6,14 +6,15 @@ use std::sync::{
 };
 
 use herald_acl::{Role, Username};
-use herald_api::{Accounts, ApiOptions, SendLimits, Sends, Throughput};
-use herald_store::{Store, StoreOptions, User};
+use herald_api::{Accounts, ApiOptions, Audit, SendLimits, Sends, Throughput};
+use herald_store::{AuditFilter, Store, StoreOptions, User};
+use parking_lot::Mutex;
 use poem::{
     Body, Endpoint, EndpointExt, Request, Response,
     endpoint::BoxEndpoint,
     http::{HeaderMap, Method, StatusCode, header},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -26,6 +27,9 @@ pub(crate) struct Herald {
     /// As MQTT uses it, too.
     pub(crate) sends: Arc<Sends>,
     pub(crate) throughput: Arc<Throughput>,
+    pub(crate) audit: Arc<Audit>,
+    /// Whose account was closed, in order.
+    pub(crate) forgotten: Arc<Mutex<Vec<String>>>,
     /// What the readiness closure answers.
     pub(crate) broker_ready: Arc<AtomicBool>,
     _dir: TempDir,
@@ -77,8 +81,15 @@ impl Herald {
                 Box::pin(async move { ready })
             }),
         );
+        let forgotten = Arc::<Mutex<Vec<String>>>::default();
+        let forget = Arc::clone(&forgotten);
+        options.forget_user = Arc::new(move |name| {
+            forget.lock().push(name.to_string());
+            Box::pin(async {})
+        });
         change(&mut options);
         let throughput = Arc::clone(&options.throughput);
+        let audit = Arc::clone(&options.audit);
         let sends = Arc::new(Sends::new(store.clone(), limits));
         let routes = herald_api::routes(
             store.clone(),
@@ -92,6 +103,8 @@ impl Herald {
             accounts,
             sends,
             throughput,
+            audit,
+            forgotten,
             broker_ready,
             _dir: dir,
         }
@@ -134,6 +147,30 @@ impl Herald {
             cookie: answer.cookie(),
             csrf: answer.json["csrf_token"].as_str().unwrap().to_owned(),
         }
+    }
+
+    /// Somebody who sends this token.
+    pub(crate) fn bearer(&self, token: &str) -> Program<'_> {
+        Program {
+            herald: self,
+            authorization: format!("Bearer {token}"),
+        }
+    }
+
+    /// What the audit says of `action`, the newest first: all but times, ids and addresses.
+    pub(crate) async fn audited(&self, action: &str) -> Vec<Value> {
+        // What was only noted is written.
+        self.audit.run(self.store.clone(), async {}).await;
+        let filter = AuditFilter {
+            action: Some(action.to_owned()),
+            actor: None,
+        };
+        let listed = self.store.audit(&filter, None, 100).await.unwrap();
+        let told = listed.into_iter().map(|stored| {
+            let entry = stored.entry;
+            json!([entry.actor, entry.target, entry.detail, entry.count])
+        });
+        told.collect()
     }
 
     pub(crate) async fn login(&self, name: &str, password: &str) -> Answer {
@@ -190,6 +227,37 @@ impl<'a> Browser<'a> {
         } else {
             call.header("x-csrf-token", &self.csrf)
         }
+    }
+}
+
+impl Browser<'_> {
+    /// A new token with these scopes, by its text.
+    pub(crate) async fn token(&self, scopes: &[&str]) -> String {
+        let new = json!({"name": "script", "scopes": scopes});
+        let created = self.post("/api/v1/tokens").json(new).send().await;
+        let created = created.expect(201).json;
+        created["token"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A program with a token.
+pub(crate) struct Program<'a> {
+    herald: &'a Herald,
+    authorization: String,
+}
+
+impl<'a> Program<'a> {
+    pub(crate) fn get(&self, path: &str) -> Call<'a> {
+        self.call(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Call<'a> {
+        self.call(Method::POST, path)
+    }
+
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call<'a> {
+        let call = self.herald.call(method, path);
+        call.header("authorization", &self.authorization)
     }
 }
 

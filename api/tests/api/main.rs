@@ -5,6 +5,7 @@
 mod accounts;
 mod admin;
 mod admin_messages;
+mod audit;
 mod auth;
 mod cancel;
 mod client;
@@ -17,7 +18,9 @@ mod openapi;
 mod password;
 mod queue;
 mod quotas;
+mod registration;
 mod rules;
+mod sessions;
 mod tokens;
 mod user_delay;
 mod users;

@@ -1,4 +1,5 @@
 use herald_acl::Role;
+use herald_api::Scope;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -63,6 +64,7 @@ async fn tokens_are_listed_newest_first_without_their_text() {
             "items": [{
                 "id": second["id"], "name": "second", "scopes": ["mqtt"],
                 "created_at": second["created_at"], "expires_at": second["expires_at"],
+                "last_used_at": null,
             }],
             "next": second["id"],
         })
@@ -116,4 +118,66 @@ async fn a_token_that_makes_no_sense_is_refused() {
         let call = alice.post("/api/v1/tokens").json(token);
         call.send().await.expect_problem(status, code);
     }
+}
+
+#[tokio::test]
+async fn a_token_gives_no_more_than_it_has() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let short = json!({"name": "short", "scopes": ["api"], "expires_in_s": 60});
+    let short = create(&alice, short).await;
+    let program = herald.bearer(short["token"].as_str().unwrap());
+    let make = async |token: Value| program.post("/api/v1/tokens").json(token).send().await;
+    for scopes in [json!(["mqtt"]), json!(["api", "mqtt"])] {
+        let refused = make(json!({"name": "more", "scopes": scopes})).await;
+        refused.expect_problem(403, "insufficient_scope");
+    }
+    let mqtt = program.post("/api/v1/auth/mqtt").send().await;
+    mqtt.expect_problem(403, "insufficient_scope");
+
+    for expires_in_s in [Value::Null, json!(3600)] {
+        let mut new = json!({"name": "child", "scopes": ["api"]});
+        if !expires_in_s.is_null() {
+            new["expires_in_s"] = expires_in_s;
+        }
+        let made = make(new).await.expect(201).json;
+        assert_eq!(made["expires_at"], short["expires_at"]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_token_made_is_revoked_with_it() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let root = create(&alice, json!({"name": "root", "scopes": ["api", "mqtt"]})).await;
+    let program = herald.bearer(root["token"].as_str().unwrap());
+    let child = json!({"name": "child", "scopes": ["api"]});
+    let child = program.post("/api/v1/tokens").json(child).send().await;
+    let child = child.expect(201).json["token"].as_str().unwrap().to_owned();
+    let access = program.post("/api/v1/auth/mqtt").send().await.expect(200);
+    let access = access.json["token"].as_str().unwrap().to_owned();
+    let session = || herald.bearer(&child).get("/api/v1/auth/session").send();
+    session().await.expect(200);
+
+    let path = format!("/api/v1/tokens/{}", root["id"].as_str().unwrap());
+    alice.call(Method::DELETE, &path).send().await.expect(204);
+    session().await.expect_problem(401, "unauthenticated");
+    let mqtt = herald.accounts.check_token(&access, Scope::Mqtt).await;
+    assert!(mqtt.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn it_is_told_when_a_token_was_last_used() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let secret = alice.token(&["api"]).await;
+    let last = async || {
+        let tokens = alice.get("/api/v1/tokens").send().await.expect(200).json;
+        tokens["items"][0]["last_used_at"].clone()
+    };
+    assert_eq!(last().await, Value::Null);
+    let session = herald.bearer(&secret).get("/api/v1/auth/session").send();
+    session.await.expect(200);
+    herald.store.ping().await.unwrap();
+    assert!(last().await.is_string());
 }

@@ -1,6 +1,5 @@
 use herald_acl::Role;
 use herald_api::Scope;
-use herald_store::Scopes;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -82,22 +81,8 @@ async fn a_disabled_user_has_no_way_in() {
     let herald = Herald::start().await;
     let admin = herald.admin().await;
     let alice = herald.browser("alice").await;
-    let user = herald.accounts.verify("alice", PASSWORD).await.unwrap();
-    let scopes = Scopes {
-        api: true,
-        mqtt: true,
-    };
-    let token = herald
-        .accounts
-        .issue_token(&user.unwrap().id, "script", scopes, None)
-        .await
-        .unwrap();
-    let by_token = || {
-        herald
-            .get("/api/v1/messages")
-            .header("authorization", &format!("Bearer {}", token.secret))
-            .send()
-    };
+    let secret = alice.token(&["api", "mqtt"]).await;
+    let by_token = || herald.bearer(&secret).get("/api/v1/messages").send();
     by_token().await.expect(200);
 
     let disabled = change(&admin, "alice", json!({"disabled": true})).await;
@@ -105,7 +90,7 @@ async fn a_disabled_user_has_no_way_in() {
     assert!(!is_signed_in(&alice).await);
     by_token().await.expect_problem(401, "unauthenticated");
     for scope in [Scope::Api, Scope::Mqtt] {
-        let found = herald.accounts.check_token(&token.secret, scope).await;
+        let found = herald.accounts.check_token(&secret, scope).await;
         assert!(found.unwrap().is_none(), "{scope:?}");
     }
     let login = herald.login("alice", PASSWORD).await;

@@ -1,6 +1,6 @@
 use anyhow::{Context as _, bail};
 use herald_acl::{Role, Username};
-use herald_api::Accounts;
+use herald_api::{Accounts, AuditAction, Event};
 use herald_store::Store;
 
 use super::{password, print, store};
@@ -24,6 +24,8 @@ async fn run(store: &Store, command: AdminCommand) -> anyhow::Result<()> {
             // Or the account made here would be taken for the first administrator's.
             accounts.seed().await?;
             let role = if admin { Role::Admin } else { Role::User };
+            let event = Event::new(AuditAction::UserCreated).to(&name);
+            let accounts = accounts.audited(event.detail(format!("role {role}")).entry());
             let user = accounts.create_user(name, &password::read()?, role).await?;
             print(format_args!("created {} ({})", user.username, user.role))?;
         }
@@ -33,6 +35,8 @@ async fn run(store: &Store, command: AdminCommand) -> anyhow::Result<()> {
                 .user_by_name(&name)
                 .await?
                 .with_context(|| format!("there is no account {name}"))?;
+            let event = Event::new(AuditAction::UserChanged).to(&name);
+            let accounts = accounts.audited(event.detail("password").entry());
             if !accounts.set_password(&user.id, &password::read()?).await? {
                 bail!("there is no account {name} any more");
             }

@@ -1,6 +1,6 @@
 use anyhow::{Context as _, bail};
-use herald_api::Accounts;
-use herald_store::{Scopes, Store, Timestamp, TokenId};
+use herald_api::{Accounts, AuditAction, Event, TokenRequest};
+use herald_store::{Scopes, Store, Timestamp, TokenId, TokenOrigin};
 
 use super::{print, store};
 use crate::{
@@ -37,9 +37,17 @@ async fn run(store: &Store, command: TokenCommand) -> anyhow::Result<()> {
                 api: scope.contains(&ScopeArg::Api),
                 mqtt: scope.contains(&ScopeArg::Mqtt),
             };
-            let issued = Accounts::new(store.clone())
-                .issue_token(&user.id, NAME, scopes, expires)
-                .await?;
+            let event = Event::new(AuditAction::TokenCreated);
+            let event = event.detail(format!("of {name}: {NAME}"));
+            let request = TokenRequest {
+                name: NAME,
+                scopes,
+                ttl: expires,
+                not_after: None,
+                origin: TokenOrigin::Owner,
+            };
+            let accounts = Accounts::new(store.audited(event.entry()));
+            let issued = accounts.issue_token(&user.id, request).await?;
             print(format_args!("{}", issued.secret))?;
             eprintln!("token {}; it is shown this once", issued.token.id);
         }
@@ -49,6 +57,9 @@ async fn run(store: &Store, command: TokenCommand) -> anyhow::Result<()> {
             let Some(owner) = store.token_owner(&id).await? else {
                 bail!("there is no token {id}");
             };
+            let event = Event::new(AuditAction::TokenRevoked).to(id.as_str());
+            let event = event.detail(format!("of {}", owner.username));
+            let store = store.audited(event.entry());
             store.revoke_token(&owner.id, &id, Timestamp::now()).await?;
             print(format_args!("revoked {id} of {}", owner.username))?;
         }

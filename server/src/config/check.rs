@@ -124,6 +124,11 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
             config.retention.days.into(),
             MAX_RETENTION_DAYS,
         ),
+        (
+            "retention.audit_days",
+            config.retention.audit_days.into(),
+            MAX_RETENTION_DAYS,
+        ),
     ] {
         if value > most {
             return Err(ConfigError(format!("{key}: at most {most}")));
@@ -133,11 +138,12 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// The sections of the configuration.
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "HTTP",
     "MQTT",
     "TLS",
     "DATABASE",
+    "AUTH",
     "WORKER",
     "WEBHOOK",
     "LIMITS",
@@ -270,6 +276,10 @@ mod tests {
             (
                 refused(|c| c.retention.days = 36_501),
                 "retention.days: at most 36500",
+            ),
+            (
+                refused(|c| c.retention.audit_days = 36_501),
+                "retention.audit_days: at most 36500",
             ),
         ];
         for (error, expected) in cases {

@@ -35,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) mqtt: Mqtt,
     pub(crate) tls: Tls,
     pub(crate) database: Database,
+    pub(crate) auth: Auth,
     pub(crate) worker: Worker,
     pub(crate) webhook: Webhook,
     pub(crate) limits: Limits,
@@ -84,6 +85,19 @@ pub(crate) struct Database {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
+pub(crate) enum Registration {
+    Closed,
+    Open,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Auth {
+    pub(crate) registration: Registration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Processor {
     Echo,
     Webhook,
@@ -120,6 +134,7 @@ pub(crate) struct Limits {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Retention {
     pub(crate) days: u32,
+    pub(crate) audit_days: u32,
 }
 
 impl Default for Config {
@@ -148,6 +163,9 @@ impl Default for Config {
             database: Database {
                 url: "sqlite://{data_dir}/herald.db".into(),
             },
+            auth: Auth {
+                registration: Registration::Closed,
+            },
             worker: Worker {
                 concurrency: 16,
                 lease_ms: 30_000,
@@ -170,7 +188,10 @@ impl Default for Config {
                 connections: 50_000,
                 connections_per_address: 20_000,
             },
-            retention: Retention { days: 30 },
+            retention: Retention {
+                days: 30,
+                audit_days: 90,
+            },
         }
     }
 }
