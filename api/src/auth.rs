@@ -32,7 +32,7 @@ pub(crate) struct AuthApi(pub(crate) Arc<State>);
 
 /// Who wants to sign in.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 struct Login {
     username: Text,
     password: Password,
@@ -49,11 +49,11 @@ impl Example for Login {
 
 /// A new password, and the proof that its owner asks for it.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 struct NewPassword {
     /// The password until now.
     current: Password,
-    /// 8 to 1024 bytes, not starting with `hrld_`.
+    /// 8 characters to 1024 bytes, not starting with `hrld_`.
     new: Password,
 }
 
@@ -101,8 +101,7 @@ enum Done {
 impl AuthApi {
     /// Sign in
     ///
-    /// Sets the session cookie. Errors: 401 `invalid_credentials`, 429 `too_many_attempts` (with Retry-After), after
-    /// 10 failures within 5 minutes of one address on one account, or 100 on all.
+    /// Sets the session cookie.
     #[oai(path = "/auth/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
@@ -154,8 +153,7 @@ impl AuthApi {
     /// Change the own password
     ///
     /// Ends the user's other browser sessions, and within a second the MQTT sessions that were signed in by the old
-    /// password. Tokens stay. Errors: 401 `invalid_credentials`, 422 `invalid`, 429 `too_many_attempts` as for signing
-    /// in.
+    /// password. Tokens stay.
     #[oai(
         path = "/auth/password",
         method = "put",

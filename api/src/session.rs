@@ -20,6 +20,7 @@ use crate::{
     error::{ApiError, Code},
     secret,
     state::State,
+    strict,
 };
 
 /// The `__Host-` prefix makes browsers insist on Secure, on Path=/ and on no Domain.
@@ -198,7 +199,9 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        Ok(Self::of(request).await?)
+        let caller = Self::of(request).await?;
+        strict::check(request)?;
+        Ok(caller)
     }
 }
 
@@ -225,6 +228,7 @@ impl<'a> ApiExtractor<'a> for Administrator {
         if caller.user.role != Role::Admin {
             return Err(ApiError::new(Code::Forbidden, "Only administrators may do this.").into());
         }
+        strict::check(request)?;
         Ok(Self(caller))
     }
 }

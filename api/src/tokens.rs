@@ -22,7 +22,7 @@ use crate::{
 pub(crate) struct TokensApi(pub(crate) Arc<State>);
 
 /// What a token may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename = "Scope", rename_all = "snake_case")]
 enum ScopeName {
     /// This API.
@@ -33,11 +33,12 @@ enum ScopeName {
 
 /// The token to make.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 struct NewToken {
     /// What the token is for, 1 to 64 characters.
     name: Text,
     /// At least one.
+    #[oai(validator(unique_items))]
     scopes: Vec<ScopeName>,
     /// Seconds until the token expires, at most ten years. Without it, it never does.
     #[oai(validator(minimum(value = "1"), maximum(value = "315360000")))]
@@ -130,8 +131,6 @@ impl TokensApi {
     }
 
     /// Make a token
-    ///
-    /// Errors: 422 `invalid`.
     #[oai(path = "/tokens", method = "post", operation_id = "createToken")]
     async fn create(&self, caller: Caller, new: Json<NewToken>) -> Result<Created, ApiError> {
         let scopes = Scopes {
@@ -156,8 +155,6 @@ impl TokensApi {
     }
 
     /// Revoke a token
-    ///
-    /// Errors: 404 `not_found`.
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
     async fn revoke(&self, caller: Caller, id: Path<String>) -> Result<Revoked, ApiError> {
         let id = TokenId::from_string(id.0);

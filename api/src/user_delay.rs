@@ -11,7 +11,7 @@ use poem_openapi::{
 };
 
 use crate::{
-    delay::{DelayMode, NewDelay, in_the_background},
+    delay::{self, DelayMode, NewDelay, in_the_background},
     error::{ApiError, Code},
     session::Administrator,
     state::State,
@@ -46,7 +46,7 @@ enum Removed {
 impl UserDelayApi {
     /// See a user's delay
     ///
-    /// The one in force, whether it is the user's own or not. Errors: 404 `not_found`.
+    /// The one in force, whether it is the user's own or not.
     #[oai(
         path = "/users/:name/delay",
         method = "get",
@@ -68,7 +68,7 @@ impl UserDelayApi {
     /// Give a user a delay of their own
     ///
     /// For messages that the user sends from now on, and with `apply_to_queued` for those that wait, as with
-    /// `PUT /admin/delay`. Errors: 404 `not_found`, 422 `invalid`.
+    /// `PUT /admin/delay`.
     #[oai(
         path = "/users/:name/delay",
         method = "put",
@@ -89,7 +89,7 @@ impl UserDelayApi {
 
     /// Take a user's own delay away
     ///
-    /// Messages that the user sends from now on wait as long as those of all others. Errors: 404 `not_found`.
+    /// Messages that the user sends from now on wait as long as those of all others.
     #[oai(
         path = "/users/:name/delay",
         method = "delete",
@@ -139,13 +139,8 @@ fn unknown() -> ApiError {
 }
 
 impl UserDelay {
-    fn of(delay: Delay, overridden: bool) -> Self {
-        let (mode, ms, min_ms, max_ms) = match delay {
-            Delay::Fixed { ms } => (DelayMode::Fixed, Some(ms), None, None),
-            Delay::Uniform { min_ms, max_ms } => {
-                (DelayMode::Uniform, None, Some(min_ms), Some(max_ms))
-            }
-        };
+    fn of(own_or_common: Delay, overridden: bool) -> Self {
+        let (mode, ms, min_ms, max_ms) = delay::parts(own_or_common);
         Self {
             mode,
             ms,

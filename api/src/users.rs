@@ -26,11 +26,11 @@ pub(crate) struct UsersApi(pub(crate) Arc<State>);
 
 /// The account to create.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 struct NewUser {
     /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
     username: Text,
-    /// 8 to 1024 bytes, not starting with `hrld_`.
+    /// 8 characters to 1024 bytes, not starting with `hrld_`.
     password: Password,
     /// An ordinary user, unless given.
     role: Option<RoleName>,
@@ -68,7 +68,7 @@ struct UserChange {
     role: Option<RoleName>,
     /// Whether the account is locked.
     disabled: Option<bool>,
-    /// 8 to 1024 bytes, not starting with `hrld_`.
+    /// 8 characters to 1024 bytes, not starting with `hrld_`.
     password: Option<Password>,
 }
 
@@ -114,8 +114,6 @@ impl UsersApi {
     }
 
     /// Create an account
-    ///
-    /// Errors: 409 `username_taken`, 422 `invalid`.
     #[oai(path = "/users", method = "post", operation_id = "createUser")]
     async fn create_user(
         &self,
@@ -133,8 +131,6 @@ impl UsersApi {
     }
 
     /// See an account
-    ///
-    /// Errors: 404 `not_found`.
     #[oai(path = "/users/:name", method = "get", operation_id = "getUser")]
     async fn user(
         &self,
@@ -148,8 +144,7 @@ impl UsersApi {
     ///
     /// Within a second, a new role or a lock ends all MQTT sessions of the user, and a new password those that were
     /// signed in by the old one. A lock and a new password end browser sessions; tokens do not work while the account
-    /// is locked, and a new password does not touch them. Errors: 404 `not_found`, 409 `last_administrator` if nobody
-    /// could administer any more, 422 `invalid`.
+    /// is locked, and a new password does not touch them.
     #[oai(path = "/users/:name", method = "patch", operation_id = "changeUser")]
     async fn change_user(
         &self,
@@ -184,7 +179,7 @@ impl UsersApi {
     /// Delete an account
     ///
     /// With its sessions, tokens, messages and inbox. Access rules that name the user stay, and are about whoever gets
-    /// the name next. Errors: 404 `not_found`, 409 `last_administrator` if nobody could administer any more.
+    /// the name next.
     #[oai(path = "/users/:name", method = "delete", operation_id = "deleteUser")]
     async fn delete_user(
         &self,
