@@ -30,6 +30,7 @@ struct AnyMessage {
     username: String,
 }
 
+/// A page of everyone's messages.
 #[derive(Object)]
 struct AnyMessageList {
     items: Vec<AnyMessage>,

@@ -101,7 +101,8 @@ enum Done {
 impl AuthApi {
     /// Sign in
     ///
-    /// Sets the session cookie.
+    /// Sets the session cookie, and ends the session that the request came with. Ten failures of one address on one
+    /// account within five minutes, or a hundred on all, are followed by a wait.
     #[oai(path = "/auth/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
@@ -142,6 +143,8 @@ impl AuthApi {
     }
 
     /// Who am I?
+    ///
+    /// The caller, and the CSRF token of the session.
     #[oai(path = "/auth/session", method = "get", operation_id = "session")]
     async fn session(&self, caller: Caller) -> Result<Json<SessionView>, ApiError> {
         Ok(Json(SessionView {

@@ -86,6 +86,8 @@ impl NewDelay {
 #[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
 impl DelayApi {
     /// See the delay
+    ///
+    /// How long the messages wait of all users who have no delay of their own.
     #[oai(path = "/delay", method = "get", operation_id = "getDelay")]
     async fn delay(&self, _admin: Administrator) -> Result<Json<DelayView>, ApiError> {
         Ok(Json(self.0.store.delay().await?.into()))

@@ -110,6 +110,7 @@ enum Cancelled {
     Cancelled,
 }
 
+/// A page of messages.
 #[derive(Object)]
 struct MessageList {
     /// Newest first.
@@ -161,6 +162,8 @@ impl MessagesApi {
     }
 
     /// List one's messages
+    ///
+    /// Newest first. `GET /messages/{id}` also has the attempts that failed.
     #[oai(path = "/messages", method = "get", operation_id = "listMessages")]
     async fn list(
         &self,

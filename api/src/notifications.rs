@@ -53,6 +53,7 @@ struct NotificationView {
     message: NotifiedMessage,
 }
 
+/// A page of the inbox.
 #[derive(Object)]
 struct NotificationList {
     /// Oldest first.
@@ -76,6 +77,7 @@ impl Example for Acknowledge {
     }
 }
 
+/// Up to where the inbox is acknowledged.
 #[derive(Object)]
 struct Acknowledged {
     /// The highest `seq` that is acknowledged now; 0 for none.

@@ -33,6 +33,7 @@ enum Action {
     Subscribe,
 }
 
+/// A page of access rules.
 #[derive(Object)]
 struct RuleList {
     /// By id.
@@ -134,6 +135,8 @@ impl RulesApi {
     }
 
     /// See an access rule
+    ///
+    /// By its id.
     #[oai(path = "/rules/:id", method = "get", operation_id = "getRule")]
     async fn rule(
         &self,

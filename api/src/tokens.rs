@@ -80,6 +80,7 @@ struct CreatedToken {
     expires_at: Option<DateTime>,
 }
 
+/// A page of tokens.
 #[derive(Object)]
 struct TokenList {
     /// Newest first.
@@ -105,6 +106,8 @@ enum Revoked {
 #[OpenApi(tag = "Tag::Tokens")]
 impl TokensApi {
     /// List one's tokens
+    ///
+    /// Newest first, without their texts. Revoked tokens are not among them.
     #[oai(path = "/tokens", method = "get", operation_id = "listTokens")]
     async fn list(
         &self,
@@ -131,6 +134,8 @@ impl TokensApi {
     }
 
     /// Make a token
+    ///
+    /// Its text is in this answer and nowhere else.
     #[oai(path = "/tokens", method = "post", operation_id = "createToken")]
     async fn create(&self, caller: Caller, new: Json<NewToken>) -> Result<Created, ApiError> {
         let scopes = Scopes {
@@ -155,6 +160,8 @@ impl TokensApi {
     }
 
     /// Revoke a token
+    ///
+    /// Within a second it opens nothing any more, and the MQTT sessions that were signed in with it end.
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
     async fn revoke(&self, caller: Caller, id: Path<String>) -> Result<Revoked, ApiError> {
         let id = TokenId::from_string(id.0);

@@ -46,6 +46,7 @@ impl Example for NewUser {
     }
 }
 
+/// A page of accounts.
 #[derive(Object)]
 struct UserList {
     /// By username.
@@ -92,6 +93,8 @@ enum Deleted {
 #[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
 impl UsersApi {
     /// List accounts
+    ///
+    /// By username.
     #[oai(path = "/users", method = "get", operation_id = "listUsers")]
     async fn users(
         &self,
@@ -114,6 +117,8 @@ impl UsersApi {
     }
 
     /// Create an account
+    ///
+    /// It can sign in at once. A username never changes.
     #[oai(path = "/users", method = "post", operation_id = "createUser")]
     async fn create_user(
         &self,
@@ -131,6 +136,8 @@ impl UsersApi {
     }
 
     /// See an account
+    ///
+    /// By its username.
     #[oai(path = "/users/:name", method = "get", operation_id = "getUser")]
     async fn user(
         &self,

@@ -34,6 +34,7 @@ struct Latency {
     p99_ms: u64,
 }
 
+/// How the queue goes.
 #[derive(Object)]
 #[oai(rename = "Queue")]
 struct QueueView {
@@ -92,6 +93,8 @@ impl QueueApi {
     }
 
     /// Resume the queue
+    ///
+    /// Messages that are due are taken up at once.
     #[oai(path = "/resume", method = "post", operation_id = "resumeQueue")]
     async fn resume(&self, admin: Administrator) -> Result<Done, ApiError> {
         self.0.store.resume().await?;
