@@ -24,8 +24,10 @@ use crate::{
 pub const TOKEN_PREFIX: &str = "hrld_";
 /// The name and the password of the account that [`Accounts::seed`] creates.
 const DEFAULT_ADMIN: &str = "admin";
-/// Lengths of new passwords, in bytes.
-const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
+/// The shortest new password, in characters.
+const PASSWORD_CHARS: usize = 8;
+/// The longest new password, in bytes.
+const PASSWORD_BYTES: usize = 1024;
 /// Lengths of token names, in characters.
 const TOKEN_NAME_CHARS: std::ops::RangeInclusive<usize> = 1..=64;
 /// How exactly it is known when a token was last used.
@@ -47,7 +49,9 @@ pub enum AccountError {
     #[error("the username is taken")]
     Taken,
     /// A new password is too short or too long.
-    #[error("a password has {} to {} bytes", PASSWORD_BYTES.start(), PASSWORD_BYTES.end())]
+    #[error(
+        "a password has {PASSWORD_CHARS} characters at least and {PASSWORD_BYTES} bytes at most"
+    )]
     PasswordLength,
     /// A new password starts with [`TOKEN_PREFIX`]: MQTT, where both come in one field, would take it for a token.
     #[error("a password cannot start with {}, as access tokens do", TOKEN_PREFIX)]
@@ -482,7 +486,7 @@ fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 }
 
 fn check_new_password(password: &str) -> Result<(), AccountError> {
-    if !PASSWORD_BYTES.contains(&password.len()) {
+    if password.chars().count() < PASSWORD_CHARS || password.len() > PASSWORD_BYTES {
         return Err(AccountError::PasswordLength);
     }
     if password.starts_with(TOKEN_PREFIX) {

@@ -31,6 +31,7 @@ struct AnyMessage {
     username: String,
 }
 
+/// A page of everyone's messages.
 #[derive(Object)]
 struct AnyMessageList {
     items: Vec<AnyMessage>,
@@ -51,8 +52,7 @@ impl AdminMessagesApi {
     ///
     /// Newest first; with a status that is final, those first that ended last, and with `queued` by user, those first
     /// that are due last. A page takes as long however many messages there are: so with a final status and a user it
-    /// may hold fewer than `limit`, or none, though others follow. Go on until `next` is `null`. Errors:
-    /// 404 `not_found` if there is no such user, 422 `invalid`.
+    /// may hold fewer than `limit`, or none, though others follow. Go on until `next` is `null`.
     #[oai(path = "/", method = "get", operation_id = "listAllMessages")]
     async fn list(
         &self,
@@ -94,7 +94,7 @@ impl AdminMessagesApi {
     /// Retry a dead message
     ///
     /// It is due at once, with all its attempts ahead of it. Its owner, who was told that it failed, is told again when it
-    /// ends. Errors: 404 `not_found`, 409 `not_dead`.
+    /// ends.
     #[oai(path = "/:id/retry", method = "post", operation_id = "retryMessage")]
     async fn retry(&self, admin: Administrator, id: Path<String>) -> Result<Retried, ApiError> {
         let unknown = || ApiError::new(Code::NotFound, "There is no such message.");

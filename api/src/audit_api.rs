@@ -36,6 +36,7 @@ struct EntryView {
     count: u32,
 }
 
+/// A page of the audit.
 #[derive(Object)]
 #[oai(rename = "AuditEntryList")]
 struct EntryList {
@@ -50,7 +51,7 @@ impl AuditApi {
     /// Read the audit
     ///
     /// Who did what, when, and from where: sign-ins and those that failed, what administrators did, and what was denied.
-    /// Entries are kept for `retention.audit_days`. Errors: 422 `invalid`.
+    /// Entries are kept for `retention.audit_days`.
     #[oai(path = "/audit", method = "get", operation_id = "listAudit")]
     async fn list(
         &self,

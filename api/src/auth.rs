@@ -31,7 +31,7 @@ pub(crate) struct AuthApi(pub(crate) Arc<State>);
 
 /// Who wants to sign in.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 struct Login {
     username: Text,
     password: Password,
@@ -48,11 +48,11 @@ impl Example for Login {
 
 /// A new password, and the proof that its owner asks for it.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 struct NewPassword {
     /// The password until now.
     current: Password,
-    /// 8 to 1024 bytes, not starting with `hrld_`.
+    /// 8 characters to 1024 bytes, not starting with `hrld_`.
     new: Password,
 }
 
@@ -129,8 +129,8 @@ enum Done {
 impl AuthApi {
     /// Sign in
     ///
-    /// Sets the session cookie. Errors: 401 `invalid_credentials`, 429 `too_many_attempts` (with Retry-After), after
-    /// 10 failures within 5 minutes of one address on one account, or 100 on all.
+    /// Sets the session cookie, and ends the session that the request came with. Ten failures of one address on one
+    /// account within five minutes, or a hundred on all, are followed by a wait.
     #[oai(path = "/auth/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
@@ -171,8 +171,7 @@ impl AuthApi {
 
     /// Make an account for oneself
     ///
-    /// If the server allows it (`auth.registration`). Errors: 403 `registration_closed`, 409 `username_taken`,
-    /// 422 `invalid`.
+    /// If the server allows it (`auth.registration`). It is an ordinary user's.
     #[oai(path = "/auth/register", method = "post", operation_id = "register")]
     async fn register(
         &self,
@@ -197,6 +196,8 @@ impl AuthApi {
     }
 
     /// Who am I?
+    ///
+    /// The caller, and the CSRF token of the session.
     #[oai(path = "/auth/session", method = "get", operation_id = "session")]
     async fn session(&self, caller: Caller) -> Result<Json<SessionView>, ApiError> {
         let csrf_token = caller.session().map(|session| session.csrf_token.clone());
@@ -206,8 +207,7 @@ impl AuthApi {
     /// Change the own password
     ///
     /// Ends the user's other browser sessions, and within a second the MQTT sessions that were signed in by the old
-    /// password. Tokens stay. Errors: 401 `invalid_credentials`, 422 `invalid`, 429 `too_many_attempts` as for signing
-    /// in.
+    /// password. Tokens stay.
     #[oai(
         path = "/auth/password",
         method = "put",
@@ -243,8 +243,7 @@ impl AuthApi {
     /// Get ready for MQTT
     ///
     /// A token that is good for connecting to the broker within an hour. Clients fetch a new one for a later
-    /// connection. It ends with the session, or with the token that asked for it. Errors: 403 `insufficient_scope` for a
-    /// token without the scope `mqtt`, 409 `too_many_tokens`.
+    /// connection. It ends with the session, or with the token that asked for it, which needs the scope `mqtt`.
     #[oai(path = "/auth/mqtt", method = "post", operation_id = "mqttAccess")]
     async fn mqtt(&self, caller: Caller, request: &Request) -> Result<Json<MqttAccess>, ApiError> {
         let state = &self.0;

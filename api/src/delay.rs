@@ -3,36 +3,27 @@
 use std::sync::Arc;
 
 use herald_store::{Delay, StoreError};
-use poem_openapi::{Enum, Object, OpenApi, Union, payload::Json, types::Example};
+use poem_openapi::{
+    Enum, Object, OpenApi,
+    payload::Json,
+    types::{Example, MaybeUndefined},
+};
 
 use crate::{audit::AuditAction, error::ApiError, session::Administrator, state::State, tags::Tag};
 
 pub(crate) struct DelayApi(pub(crate) Arc<State>);
 
-/// Every message waits the same time.
-#[derive(Object)]
-struct FixedDelay {
-    /// Milliseconds, at most 30 days.
-    ms: u64,
-}
-
-/// Every message waits a random time.
-#[derive(Object)]
-struct UniformDelay {
-    /// Milliseconds.
-    min_ms: u64,
-    /// Milliseconds, at most 30 days and not less than `min_ms`.
-    max_ms: u64,
-}
-
 /// How long messages wait before they are processed.
-#[derive(Union)]
-#[oai(discriminator_name = "mode", one_of, rename = "Delay")]
-enum DelayView {
-    #[oai(mapping = "fixed")]
-    Fixed(FixedDelay),
-    #[oai(mapping = "uniform")]
-    Uniform(UniformDelay),
+#[derive(Object)]
+#[oai(rename = "Delay", skip_serializing_if_is_none)]
+struct DelayView {
+    mode: DelayMode,
+    /// With `fixed`: milliseconds.
+    ms: Option<u64>,
+    /// With `uniform`: milliseconds, at least.
+    min_ms: Option<u64>,
+    /// With `uniform`: milliseconds, at most.
+    max_ms: Option<u64>,
 }
 
 /// Whether the time is always the same.
@@ -47,15 +38,15 @@ pub(crate) enum DelayMode {
 
 /// How long messages are to wait.
 #[derive(Object)]
-#[oai(example, skip_serializing_if_is_none)]
+#[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct NewDelay {
     mode: DelayMode,
     /// With `fixed`: milliseconds, at most 30 days.
-    ms: Option<u64>,
+    ms: MaybeUndefined<u64>,
     /// With `uniform`: milliseconds.
-    min_ms: Option<u64>,
+    min_ms: MaybeUndefined<u64>,
     /// With `uniform`: milliseconds, at most 30 days and not less than `min_ms`.
-    max_ms: Option<u64>,
+    max_ms: MaybeUndefined<u64>,
     /// Whether messages that are queued now get the new delay too.
     #[oai(default)]
     pub(crate) apply_to_queued: bool,
@@ -65,9 +56,9 @@ impl Example for NewDelay {
     fn example() -> Self {
         Self {
             mode: DelayMode::Fixed,
-            ms: Some(1000),
-            min_ms: None,
-            max_ms: None,
+            ms: MaybeUndefined::Value(1000),
+            min_ms: MaybeUndefined::Undefined,
+            max_ms: MaybeUndefined::Undefined,
             apply_to_queued: false,
         }
     }
@@ -75,14 +66,18 @@ impl Example for NewDelay {
 
 impl NewDelay {
     pub(crate) fn delay(&self) -> Result<Delay, ApiError> {
-        match (self.mode, self.ms, self.min_ms, self.max_ms) {
-            (DelayMode::Fixed, Some(ms), _, _) => Ok(Delay::Fixed { ms }),
-            (DelayMode::Uniform, _, Some(min_ms), Some(max_ms)) => {
-                Ok(Delay::Uniform { min_ms, max_ms })
-            }
-            (DelayMode::Fixed, ..) => Err(ApiError::invalid("A fixed delay needs ms.")),
+        use MaybeUndefined::{Undefined, Value};
+        match (self.mode, &self.ms, &self.min_ms, &self.max_ms) {
+            (DelayMode::Fixed, Value(ms), Undefined, Undefined) => Ok(Delay::Fixed { ms: *ms }),
+            (DelayMode::Uniform, Undefined, Value(min_ms), Value(max_ms)) => Ok(Delay::Uniform {
+                min_ms: *min_ms,
+                max_ms: *max_ms,
+            }),
+            (DelayMode::Fixed, ..) => Err(ApiError::invalid(
+                "A fixed delay needs ms, and neither min_ms nor max_ms.",
+            )),
             (DelayMode::Uniform, ..) => Err(ApiError::invalid(
-                "A uniform delay needs min_ms and max_ms.",
+                "A uniform delay needs min_ms and max_ms, and not ms.",
             )),
         }
     }
@@ -91,6 +86,8 @@ impl NewDelay {
 #[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
 impl DelayApi {
     /// See the delay
+    ///
+    /// How long the messages wait of all users who have no delay of their own.
     #[oai(path = "/delay", method = "get", operation_id = "getDelay")]
     async fn delay(&self, _admin: Administrator) -> Result<Json<DelayView>, ApiError> {
         Ok(Json(self.0.store.delay().await?.into()))
@@ -101,7 +98,7 @@ impl DelayApi {
     /// For messages sent from now on, of users who have no delay of their own. With `apply_to_queued` also for those of
     /// theirs that wait for their first attempt, counted from when each was accepted: the answer comes when all are
     /// moved, which takes seconds for a million. If the server dies meanwhile, those that were moved stay moved and the
-    /// others wait as before; asking again moves them. Errors: 422 `invalid`.
+    /// others wait as before; asking again moves them.
     #[oai(path = "/delay", method = "put", operation_id = "setDelay")]
     async fn set_delay(
         &self,
@@ -143,9 +140,20 @@ pub(crate) async fn in_the_background<T: Send + 'static>(
 
 impl From<Delay> for DelayView {
     fn from(delay: Delay) -> Self {
-        match delay {
-            Delay::Fixed { ms } => Self::Fixed(FixedDelay { ms }),
-            Delay::Uniform { min_ms, max_ms } => Self::Uniform(UniformDelay { min_ms, max_ms }),
+        let (mode, ms, min_ms, max_ms) = parts(delay);
+        Self {
+            mode,
+            ms,
+            min_ms,
+            max_ms,
         }
+    }
+}
+
+/// `mode`, `ms`, `min_ms` and `max_ms`.
+pub(crate) fn parts(delay: Delay) -> (DelayMode, Option<u64>, Option<u64>, Option<u64>) {
+    match delay {
+        Delay::Fixed { ms } => (DelayMode::Fixed, Some(ms), None, None),
+        Delay::Uniform { min_ms, max_ms } => (DelayMode::Uniform, None, Some(min_ms), Some(max_ms)),
     }
 }

@@ -22,6 +22,9 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// When to try again while nothing can be stored: somebody has to look at the server first.
 const STORAGE_WAIT: Duration = Duration::from_secs(10);
 
+/// When to try again while too many of a user's messages wait: some of them have to end first.
+const WAITING_WAIT: Duration = Duration::from_secs(10);
+
 /// What went wrong. Clients may rely on these codes; they never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "ProblemCode", rename_all = "snake_case")]
@@ -146,6 +149,18 @@ impl ApiError {
         )
     }
 
+    /// The body of the answer.
+    pub(crate) fn problem(&self) -> Problem {
+        let status = self.code.status();
+        Problem {
+            kind: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            status: status.as_u16(),
+            detail: self.detail.clone().into_owned(),
+            code: self.code,
+        }
+    }
+
     fn busy() -> Self {
         Self::new(Code::Busy, "The server has too much to do. Try again.")
             .retry_after(Duration::from_secs(1))
@@ -206,7 +221,9 @@ impl From<SendError> for ApiError {
             SendError::RateLimited { retry_after, .. } => {
                 Self::new(Code::RateLimited, said).retry_after(retry_after)
             }
-            SendError::TooManyWaiting => Self::new(Code::TooManyWaiting, said),
+            SendError::TooManyWaiting => {
+                Self::new(Code::TooManyWaiting, said).retry_after(WAITING_WAIT)
+            }
             SendError::Store(error) => error.into(),
         }
     }
@@ -237,17 +254,10 @@ impl From<AccountError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let problem = Problem {
-            kind: "about:blank".to_owned(),
-            title: status.canonical_reason().unwrap_or_default().to_owned(),
-            status: status.as_u16(),
-            detail: self.detail.into_owned(),
-            code: self.code,
-        };
         let mut response = Response::builder()
             .status(status)
             .content_type(PROBLEM_JSON)
-            .body(problem.to_json_string());
+            .body(self.problem().to_json_string());
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             // RFC 9110, section 11.6.1: a 401 names a scheme.

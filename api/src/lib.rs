@@ -14,6 +14,7 @@ mod delay;
 mod description;
 mod docs_page;
 mod error;
+mod failures;
 mod health;
 mod messages;
 mod mqtt_stream;
@@ -34,6 +35,7 @@ mod sends;
 mod session;
 mod sessions;
 mod state;
+mod strict;
 mod tags;
 mod text;
 mod throttle;
@@ -59,6 +61,22 @@ pub use sends::{Patience, SendError, SendLimits, Sends};
 
 use state::State;
 
+/// All operations of the API.
+type Operations = (
+    auth::AuthApi,
+    sessions::SessionsApi,
+    tokens::TokensApi,
+    messages::MessagesApi,
+    notifications::NotificationsApi,
+    queue::QueueApi,
+    admin_messages::AdminMessagesApi,
+    delay::DelayApi,
+    user_delay::UserDelayApi,
+    users::UsersApi,
+    rules::RulesApi,
+    audit_api::AuditApi,
+);
+
 /// Everything under `/`: the API at `/api/v1`, its description at `/api/openapi.json` and `/docs`, MQTT over WebSocket
 /// at `/mqtt`, `/healthz` and `/readyz`.
 ///
@@ -82,38 +100,40 @@ pub fn routes(
         last_ping: health::LastPing::default(),
         counts: Arc::default(),
     });
-    let api = OpenApiService::new(
-        (
-            auth::AuthApi(Arc::clone(&state)),
-            sessions::SessionsApi(Arc::clone(&state)),
-            tokens::TokensApi(Arc::clone(&state)),
-            messages::MessagesApi(Arc::clone(&state)),
-            notifications::NotificationsApi(Arc::clone(&state)),
-            queue::QueueApi(Arc::clone(&state)),
-            admin_messages::AdminMessagesApi(Arc::clone(&state)),
-            delay::DelayApi(Arc::clone(&state)),
-            user_delay::UserDelayApi(Arc::clone(&state)),
-            users::UsersApi(Arc::clone(&state)),
-            rules::RulesApi(Arc::clone(&state)),
-            audit_api::AuditApi(Arc::clone(&state)),
-        ),
-        "Herald",
-        env!("CARGO_PKG_VERSION"),
-    )
-    .description(include_str!("../assets/description.md"))
-    .server("/api/v1");
+    let operations: Operations = (
+        auth::AuthApi(Arc::clone(&state)),
+        sessions::SessionsApi(Arc::clone(&state)),
+        tokens::TokensApi(Arc::clone(&state)),
+        messages::MessagesApi(Arc::clone(&state)),
+        notifications::NotificationsApi(Arc::clone(&state)),
+        queue::QueueApi(Arc::clone(&state)),
+        admin_messages::AdminMessagesApi(Arc::clone(&state)),
+        delay::DelayApi(Arc::clone(&state)),
+        user_delay::UserDelayApi(Arc::clone(&state)),
+        users::UsersApi(Arc::clone(&state)),
+        rules::RulesApi(Arc::clone(&state)),
+        audit_api::AuditApi(Arc::clone(&state)),
+    );
+    let api = OpenApiService::new(operations, "Herald", env!("CARGO_PKG_VERSION"))
+        .description(include_str!("../assets/description.md"))
+        .server("/api/v1");
+    let description = description::of(&api, message_bytes);
+    let described = Arc::new(strict::Described::by(&description));
     let docs = docs_page::DocsPage::of(&api.swagger_ui_html());
 
     Route::new()
         .at("/", get(docs_page::index()))
         .at(
             "/api/openapi.json",
-            get(docs_page::description(description::of(&api))),
+            get(docs_page::description(format!("{description:#}"))),
         )
         .nest(
             "/api/v1",
             api.around(move |endpoint, request| {
                 body_limit::with_limit(body_limit, endpoint, request)
+            })
+            .around(move |endpoint, request| {
+                strict::as_described(Arc::clone(&described), endpoint, request)
             }),
         )
         .nest("/docs", docs.routes())

@@ -38,7 +38,7 @@ pub(crate) enum StatusName {
 
 /// The message to send.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 struct SendMessage {
     /// The text: at least one byte, no NUL, and no more than the server's limit (64 KiB unless it is configured).
     body: Text,
@@ -110,6 +110,7 @@ enum Cancelled {
     Cancelled,
 }
 
+/// A page of messages.
 #[derive(Object)]
 struct MessageList {
     /// Newest first.
@@ -130,9 +131,7 @@ impl MessagesApi {
     /// Send a message
     ///
     /// The answer comes when the message is safely stored. Its notification goes to the sender's inbox once it is
-    /// processed. A repeat with the same key counts as any other send. Errors: 409 `idempotency_key_reused`,
-    /// 413 `too_large`, 422 `invalid`, 429 `rate_limited` with `Retry-After` (`limits.sends_per_minute`) or
-    /// `too_many_waiting` (`limits.waiting_messages`), 503 `busy` with `Retry-After`.
+    /// processed. A repeat with the same key counts as any other send.
     #[oai(path = "/messages", method = "post", operation_id = "sendMessage")]
     async fn send(
         &self,
@@ -143,8 +142,10 @@ impl MessagesApi {
         idempotency_key: Header<Option<String>>,
         message: Json<SendMessage>,
     ) -> Result<Sent, ApiError> {
-        // A header that is not ASCII is dropped before it gets here; to ignore it would send twice.
-        if idempotency_key.0.is_none() && headers.contains_key(IDEMPOTENCY_KEY) {
+        // A header that is not ASCII is dropped before it gets here, and so is a second one; to ignore it would send
+        // twice.
+        let given = headers.get_all(IDEMPOTENCY_KEY).iter().count();
+        if given != usize::from(idempotency_key.0.is_some()) {
             return Err(BodyError::IdempotencyKey.into());
         }
         let (user, body) = (&caller.user.id, message.0.body.0);
@@ -161,6 +162,8 @@ impl MessagesApi {
     }
 
     /// List one's messages
+    ///
+    /// Newest first. `GET /messages/{id}` also has the attempts that failed.
     #[oai(path = "/messages", method = "get", operation_id = "listMessages")]
     async fn list(
         &self,
@@ -191,7 +194,7 @@ impl MessagesApi {
 
     /// See one message
     ///
-    /// With the attempts that failed. Errors: 404 `not_found`.
+    /// With the attempts that failed.
     #[oai(path = "/messages/:id", method = "get", operation_id = "getMessage")]
     async fn get(
         &self,
@@ -211,8 +214,7 @@ impl MessagesApi {
 
     /// Cancel a message
     ///
-    /// While it is queued, between two attempts too. It is not processed any more, and nobody is notified. Errors:
-    /// 404 `not_found`, 409 `not_queued` if a worker has it or it has ended.
+    /// While it is queued, between two attempts too. It is not processed any more, and nobody is notified.
     #[oai(
         path = "/messages/:id",
         method = "delete",

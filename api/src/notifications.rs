@@ -53,6 +53,7 @@ struct NotificationView {
     message: NotifiedMessage,
 }
 
+/// A page of the inbox.
 #[derive(Object)]
 struct NotificationList {
     /// Oldest first.
@@ -63,10 +64,11 @@ struct NotificationList {
 
 /// Up to where the inbox was read.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 struct Acknowledge {
     /// The `seq` of the last notification that was dealt with.
-    up_to: u64,
+    #[oai(validator(minimum(value = "0")))]
+    up_to: i64,
 }
 
 impl Example for Acknowledge {
@@ -75,6 +77,7 @@ impl Example for Acknowledge {
     }
 }
 
+/// Up to where the inbox is acknowledged.
 #[derive(Object)]
 struct Acknowledged {
     /// The highest `seq` that is acknowledged now; 0 for none.
@@ -95,8 +98,8 @@ impl NotificationsApi {
         &self,
         caller: Caller,
         /// Only notifications with a higher `seq`.
-        #[oai(default)]
-        after: Query<u64>,
+        #[oai(default, validator(minimum(value = "0")))]
+        after: Query<i64>,
         #[oai(
             default = "page::default_limit",
             validator(minimum(value = "1"), maximum(value = "200"))
@@ -106,7 +109,7 @@ impl NotificationsApi {
         let notifications = self
             .0
             .store
-            .notifications(&caller.user.id, seq(after.0), limit.0, MAX_PAGE)
+            .notifications(&caller.user.id, Seq(after.0), limit.0, MAX_PAGE)
             .await?;
         let last = notifications.items.last().map(|item| item.seq.0);
         let next = last.filter(|_| notifications.more);
@@ -136,16 +139,12 @@ impl NotificationsApi {
         let acknowledged = herald_store::Acknowledged {
             user: user.clone(),
             client_id: None,
-            up_to: seq(ack.up_to),
+            up_to: Seq(ack.up_to),
         };
         store.acknowledge(&[acknowledged], Timestamp::now()).await?;
         let acked = store.position(&user).await?.acked.0;
         Ok(Json(Acknowledged { acked }))
     }
-}
-
-fn seq(number: u64) -> Seq {
-    Seq(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 fn view(notification: &Notification) -> Result<NotificationView, ApiError> {

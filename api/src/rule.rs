@@ -49,7 +49,7 @@ pub(crate) struct RuleView {
 
 /// The rule to make, or to put in the place of another.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 pub(crate) struct NewRule {
     /// Whom it is about: `everyone`, `role:user`, `role:admin` or `user:NAME`; the user need not exist.
     subject: Text,

@@ -34,6 +34,7 @@ enum Action {
     Subscribe,
 }
 
+/// A page of access rules.
 #[derive(Object)]
 struct RuleList {
     /// By id.
@@ -115,8 +116,7 @@ impl RulesApi {
 
     /// Make an access rule
     ///
-    /// It is in force within a second, also for clients that are connected. Errors: 409 `too_many_rules` past 1000,
-    /// 422 `invalid`.
+    /// It is in force within a second, also for clients that are connected.
     #[oai(path = "/rules", method = "post", operation_id = "createRule")]
     async fn create(&self, admin: Administrator, new: Json<NewRule>) -> Result<Created, ApiError> {
         let content = new.content()?;
@@ -140,7 +140,7 @@ impl RulesApi {
 
     /// See an access rule
     ///
-    /// Errors: 404 `not_found`.
+    /// By its id.
     #[oai(path = "/rules/:id", method = "get", operation_id = "getRule")]
     async fn rule(
         &self,
@@ -153,7 +153,7 @@ impl RulesApi {
 
     /// Replace an access rule
     ///
-    /// The built-in rules, too. It is in force within a second. Errors: 404 `not_found`, 422 `invalid`.
+    /// The built-in rules, too. It is in force within a second.
     #[oai(path = "/rules/:id", method = "put", operation_id = "replaceRule")]
     async fn replace(
         &self,
@@ -173,7 +173,7 @@ impl RulesApi {
 
     /// Delete an access rule
     ///
-    /// The built-in rules, too. It is out of force within a second. Errors: 404 `not_found`.
+    /// The built-in rules, too. It is out of force within a second.
     #[oai(path = "/rules/:id", method = "delete", operation_id = "deleteRule")]
     async fn delete(&self, admin: Administrator, id: Path<String>) -> Result<Deleted, ApiError> {
         let id = RuleId::from_string(id.0);
@@ -190,8 +190,7 @@ impl RulesApi {
     ///
     /// Decides as the broker does, by the rules of now. Some things no rule can allow: publishing below `users/` other
     /// than to one's own `messages`, publishing to topics that start with `$`, and, unless one is an administrator,
-    /// reading what is another user's below `users/`. A locked account may do nothing. Errors: 404 `not_found` if there
-    /// is no such account, 422 `invalid`.
+    /// reading what is another user's below `users/`. A locked account may do nothing.
     #[oai(path = "/check", method = "post", operation_id = "checkAccess")]
     async fn check(
         &self,

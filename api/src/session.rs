@@ -22,6 +22,7 @@ use crate::{
     requester::{Requester, user_agent},
     secret,
     state::State,
+    strict,
 };
 
 /// The `__Host-` prefix makes browsers insist on Secure, on Path=/ and on no Domain.
@@ -256,7 +257,9 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        Ok(Self::of(request).await?)
+        let caller = Self::of(request).await?;
+        strict::check(request)?;
+        Ok(caller)
     }
 }
 
@@ -284,6 +287,7 @@ impl<'a> ApiExtractor<'a> for Administrator {
             caller.note_denied(state(request), request, "administrators only");
             return Err(ApiError::new(Code::Forbidden, "Only administrators may do this.").into());
         }
+        strict::check(request)?;
         Ok(Self(caller))
     }
 }

@@ -39,6 +39,7 @@ struct SessionView {
     expires_at: DateTime,
 }
 
+/// A page of sessions.
 #[derive(Object)]
 #[oai(rename = "BrowserSessionList")]
 struct SessionList {
@@ -102,7 +103,7 @@ impl SessionsApi {
 
     /// End a session
     ///
-    /// Signs that browser out, and within a second ends its MQTT connection. Errors: 404 `not_found`.
+    /// Signs that browser out, and within a second ends its MQTT connection.
     #[oai(path = "/sessions/:id", method = "delete", operation_id = "endSession")]
     async fn end(&self, caller: Caller, id: Path<String>) -> Result<Ended, ApiError> {
         let event = caller.event(AuditAction::SessionEnded).to(&id.0);

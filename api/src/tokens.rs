@@ -24,7 +24,7 @@ use crate::{
 pub(crate) struct TokensApi(pub(crate) Arc<State>);
 
 /// What a token may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename = "Scope", rename_all = "snake_case")]
 enum ScopeName {
     /// This API.
@@ -35,11 +35,12 @@ enum ScopeName {
 
 /// The token to make.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 struct NewToken {
     /// What the token is for, 1 to 64 characters.
     name: Text,
     /// At least one.
+    #[oai(validator(unique_items))]
     scopes: Vec<ScopeName>,
     /// Seconds until the token expires, at most ten years. Without it, it never does.
     #[oai(validator(minimum(value = "1"), maximum(value = "315360000")))]
@@ -83,6 +84,7 @@ struct CreatedToken {
     expires_at: Option<DateTime>,
 }
 
+/// A page of tokens.
 #[derive(Object)]
 struct TokenList {
     /// Newest first.
@@ -109,7 +111,8 @@ enum Revoked {
 impl TokensApi {
     /// List one's tokens
     ///
-    /// Without those of `POST /auth/mqtt` for a browser: they belong to its session.
+    /// Newest first, without their texts. Revoked tokens are not among them, nor are those of `POST /auth/mqtt` for a
+    /// browser: they belong to its session.
     #[oai(path = "/tokens", method = "get", operation_id = "listTokens")]
     async fn list(
         &self,
@@ -137,8 +140,8 @@ impl TokensApi {
 
     /// Make a token
     ///
-    /// A token that makes another can give it no more scopes than it has, and the other ends with it at the latest. Errors:
-    /// 403 `insufficient_scope`, 409 `too_many_tokens` past 1000, 422 `invalid`.
+    /// Its text is in this answer and nowhere else. A token that makes another can give it no more scopes than it has, and
+    /// the other ends with it at the latest.
     #[oai(path = "/tokens", method = "post", operation_id = "createToken")]
     async fn create(&self, caller: Caller, new: Json<NewToken>) -> Result<Created, ApiError> {
         let scopes = Scopes {
@@ -180,8 +183,8 @@ impl TokensApi {
 
     /// Revoke a token
     ///
-    /// And those that it made. Within a second it ends the MQTT sessions that were signed in by them.
-    /// Errors: 404 `not_found`.
+    /// Within a second it opens nothing any more, nor do those that it made, and the MQTT sessions that were signed in with
+    /// one of them end.
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
     async fn revoke(&self, caller: Caller, id: Path<String>) -> Result<Revoked, ApiError> {
         let event = caller.event(AuditAction::TokenRevoked).to(&id.0);

@@ -12,7 +12,7 @@ use poem_openapi::{
 
 use crate::{
     audit::AuditAction,
-    delay::{DelayMode, NewDelay, in_the_background, summary},
+    delay::{self, DelayMode, NewDelay, in_the_background, summary},
     error::{ApiError, Code},
     session::Administrator,
     state::State,
@@ -47,7 +47,7 @@ enum Removed {
 impl UserDelayApi {
     /// See a user's delay
     ///
-    /// The one in force, whether it is the user's own or not. Errors: 404 `not_found`.
+    /// The one in force, whether it is the user's own or not.
     #[oai(
         path = "/users/:name/delay",
         method = "get",
@@ -69,7 +69,7 @@ impl UserDelayApi {
     /// Give a user a delay of their own
     ///
     /// For messages that the user sends from now on, and with `apply_to_queued` for those that wait, as with
-    /// `PUT /admin/delay`. Errors: 404 `not_found`, 422 `invalid`.
+    /// `PUT /admin/delay`.
     #[oai(
         path = "/users/:name/delay",
         method = "put",
@@ -90,7 +90,7 @@ impl UserDelayApi {
 
     /// Take a user's own delay away
     ///
-    /// Messages that the user sends from now on wait as long as those of all others. Errors: 404 `not_found`.
+    /// Messages that the user sends from now on wait as long as those of all others.
     #[oai(
         path = "/users/:name/delay",
         method = "delete",
@@ -148,13 +148,8 @@ fn unknown() -> ApiError {
 }
 
 impl UserDelay {
-    fn of(delay: Delay, overridden: bool) -> Self {
-        let (mode, ms, min_ms, max_ms) = match delay {
-            Delay::Fixed { ms } => (DelayMode::Fixed, Some(ms), None, None),
-            Delay::Uniform { min_ms, max_ms } => {
-                (DelayMode::Uniform, None, Some(min_ms), Some(max_ms))
-            }
-        };
+    fn of(own_or_common: Delay, overridden: bool) -> Self {
+        let (mode, ms, min_ms, max_ms) = delay::parts(own_or_common);
         Self {
             mode,
             ms,

@@ -28,11 +28,11 @@ pub(crate) struct UsersApi(pub(crate) Arc<State>);
 
 /// The account to create.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, deny_unknown_fields)]
 struct NewUser {
     /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
     username: Text,
-    /// 8 to 1024 bytes, not starting with `hrld_`.
+    /// 8 characters to 1024 bytes, not starting with `hrld_`.
     password: Password,
     /// An ordinary user, unless given.
     role: Option<RoleName>,
@@ -48,6 +48,7 @@ impl Example for NewUser {
     }
 }
 
+/// A page of accounts.
 #[derive(Object)]
 struct UserList {
     /// By username.
@@ -70,7 +71,7 @@ struct UserChange {
     role: Option<RoleName>,
     /// Whether the account is locked.
     disabled: Option<bool>,
-    /// 8 to 1024 bytes, not starting with `hrld_`.
+    /// 8 characters to 1024 bytes, not starting with `hrld_`.
     password: Option<Password>,
 }
 
@@ -94,6 +95,8 @@ enum Deleted {
 #[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
 impl UsersApi {
     /// List accounts
+    ///
+    /// By username.
     #[oai(path = "/users", method = "get", operation_id = "listUsers")]
     async fn users(
         &self,
@@ -117,7 +120,7 @@ impl UsersApi {
 
     /// Create an account
     ///
-    /// Errors: 409 `username_taken`, 422 `invalid`.
+    /// It can sign in at once. A username never changes.
     #[oai(path = "/users", method = "post", operation_id = "createUser")]
     async fn create_user(
         &self,
@@ -136,7 +139,7 @@ impl UsersApi {
 
     /// See an account
     ///
-    /// Errors: 404 `not_found`.
+    /// By its username.
     #[oai(path = "/users/:name", method = "get", operation_id = "getUser")]
     async fn user(
         &self,
@@ -150,8 +153,7 @@ impl UsersApi {
     ///
     /// Within a second, a new role or a lock ends all MQTT sessions of the user, and a new password those that were
     /// signed in by the old one. A lock and a new password end browser sessions; tokens do not work while the account
-    /// is locked, and a new password does not touch them. Errors: 404 `not_found`, 409 `last_administrator` if nobody
-    /// could administer any more, 422 `invalid`.
+    /// is locked, and a new password does not touch them.
     #[oai(path = "/users/:name", method = "patch", operation_id = "changeUser")]
     async fn change_user(
         &self,
@@ -187,8 +189,7 @@ impl UsersApi {
     ///
     /// With its sessions, tokens, messages and inbox, the access rules that name the user, and what is retained on topics
     /// that are the user's by other rules. The answer comes when all is gone, which takes its time for very many messages;
-    /// if the server dies meanwhile, the account is locked, and to be deleted again. Errors: 404 `not_found`,
-    /// 409 `last_administrator` if nobody could administer any more.
+    /// if the server dies meanwhile, the account is locked, and to be deleted again.
     #[oai(path = "/users/:name", method = "delete", operation_id = "deleteUser")]
     async fn delete_user(
         &self,

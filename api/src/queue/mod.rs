@@ -37,6 +37,7 @@ struct Latency {
     p99_ms: u64,
 }
 
+/// How the queue goes.
 #[derive(Object)]
 #[oai(rename = "Queue")]
 struct QueueView {
@@ -96,6 +97,8 @@ impl QueueApi {
     }
 
     /// Resume the queue
+    ///
+    /// Messages that are due are taken up at once.
     #[oai(path = "/resume", method = "post", operation_id = "resumeQueue")]
     async fn resume(&self, admin: Administrator) -> Result<Done, ApiError> {
         let event = admin.0.event(AuditAction::QueueResumed);

@@ -65,9 +65,10 @@ async fn everyones_messages_are_listed_with_whose_they_are() {
     assert_eq!(bodies(&page), ["a1"]);
 
     get("?user=nobody").await.expect_problem(404, "not_found");
+    get("?user=No.name").await.expect_problem(404, "not_found");
     get("?user=No%20name")
         .await
-        .expect_problem(404, "not_found");
+        .expect_problem(400, "bad_request");
     get("?before=x.y").await.expect_problem(422, "invalid");
     get("?status=lost").await.expect_problem(400, "bad_request");
     get("?limit=201").await.expect_problem(400, "bad_request");

@@ -16,6 +16,9 @@ use poem::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use crate::document::{self, Document};
 
 pub(crate) const PASSWORD: &str = "correct horse";
 
@@ -180,6 +183,16 @@ impl Herald {
             .await
     }
 
+    /// The OpenAPI document, which is the same for all but for the length of a message.
+    pub(crate) async fn document(&self) -> &'static Document {
+        static DOCUMENT: OnceCell<Document> = OnceCell::const_new();
+        let get = async || {
+            let answer = self.get("/api/openapi.json").send_unjudged().await;
+            Document::new(answer.expect(200).json)
+        };
+        DOCUMENT.get_or_init(get).await
+    }
+
     pub(crate) fn get(&self, path: &str) -> Call<'_> {
         self.call(Method::GET, path)
     }
@@ -286,7 +299,25 @@ impl Call<'_> {
         self
     }
 
+    /// Sends it. Panics if the answer is not one that the OpenAPI document describes.
     pub(crate) async fn send(self) -> Answer {
+        let (method, path) = (self.method.clone(), self.path.clone());
+        let herald = self.herald;
+        let answer = self.send_unjudged().await;
+        let path = path.split('?').next().unwrap_or_default();
+        herald.document().await.judge(
+            method.as_str(),
+            path,
+            &document::Answer {
+                status: answer.status.as_u16(),
+                header: &|name| answer.header(name).map(str::to_owned),
+                body: &answer.text,
+            },
+        );
+        answer
+    }
+
+    async fn send_unjudged(self) -> Answer {
         let mut request = Request::builder()
             .method(self.method)
             .uri_str(&self.path)

@@ -10,6 +10,7 @@ mod auth;
 mod cancel;
 mod client;
 mod docs;
+mod document;
 mod errors;
 mod messages;
 mod mqtt_ws;

@@ -95,7 +95,7 @@ async fn acknowledging_never_goes_back_nor_beyond_the_last() {
     let herald = Herald::start().await;
     let alice = herald.browser("alice").await;
     fill_inbox(&herald, &alice, 3).await;
-    for (up_to, acked) in [(2, 2), (1, 2), (u64::MAX, 3)] {
+    for (up_to, acked) in [(2, 2), (1, 2), (i64::MAX, 3)] {
         let call = alice
             .post("/api/v1/notifications/ack")
             .json(json!({"up_to": up_to}));

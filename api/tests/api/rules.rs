@@ -18,7 +18,11 @@ async fn on(browser: &Browser<'_>, method: Method, rule: &Value) -> Answer {
     let path = format!("{RULES}/{}", rule["id"].as_str().unwrap());
     let call = browser.call(method.clone(), &path);
     if method == Method::PUT {
-        return call.json(rule.clone()).send().await;
+        let mut content = rule.clone();
+        for made_by_the_server in ["id", "created_at"] {
+            content.as_object_mut().unwrap().remove(made_by_the_server);
+        }
+        return call.json(content).send().await;
     }
     call.send().await
 }

@@ -136,7 +136,7 @@ async fn an_unused_session_ends_and_use_is_noted_now_and_then() {
     let begin = async |secret_hash: &str, began: Timestamp| {
         let session = NewSession {
             secret_hash: secret_hash.into(),
-            csrf_token: "csrf".into(),
+            csrf_token: "q0mZ4mFfQ2GdB3pH0o6V1y8n5uXk7sTa9cLwRjEiKgM".into(),
             address: "192.0.2.1".into(),
             user_agent: None,
             expires_at: now + hour,
