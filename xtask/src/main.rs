@@ -1,6 +1,7 @@
 //! `cargo xtask`: sets up, checks and tests the workspace.
 
 mod lint;
+mod python;
 mod setup;
 mod step;
 mod test;

@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::step::{root, step};
+use crate::{
+    python,
+    step::{root, step},
+};
 
 /// Programs that the tests run, and the Debian packages that have them.
 const PROGRAMS: [(&str, &str); 7] = [
@@ -26,7 +29,8 @@ const PROGRAMS: [(&str, &str); 7] = [
 pub(crate) fn run() -> Result<()> {
     toolchain()?;
     programs()?;
-    npm_packages(&root().join("tests/js"))
+    npm_packages(&root().join("tests/js"))?;
+    python::packages()
 }
 
 fn toolchain() -> Result<()> {
@@ -49,6 +53,11 @@ fn programs() -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
+    apt_install(&packages)
+}
+
+/// Installs these Debian packages, or says how.
+pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
     if !has("apt-get") {
         bail!(
             "install the programs of these packages: {}",
@@ -97,7 +106,7 @@ fn modified(file: &Path) -> Option<SystemTime> {
 }
 
 /// Whether `program` is on the PATH.
-fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
