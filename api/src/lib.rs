@@ -5,9 +5,11 @@
 
 mod access;
 mod accounts;
+mod address;
 mod admin_messages;
 mod auth;
 mod body_limit;
+mod cors;
 mod delay;
 mod description;
 mod docs_page;
@@ -23,6 +25,8 @@ mod page;
 mod passwords;
 mod problems;
 mod queue;
+mod rate;
+mod requests;
 mod rule;
 mod rules;
 mod secret;
@@ -49,13 +53,14 @@ pub use options::{ApiOptions, MqttHandler, MqttStream, Readiness};
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
 
+use requests::Requests;
 use state::State;
 
 /// Everything under `/`: the API at `/api/v1`, its description at `/api/openapi.json` and `/docs`, MQTT over WebSocket
 /// at `/mqtt`, `/healthz` and `/readyz`.
 ///
 /// Errors are answered as `application/problem+json` (RFC 9457). The endpoint needs each request's peer address as
-/// poem's own listeners give it: sign-ins are throttled by it.
+/// poem's own listeners give it: sign-ins and requests are counted by it.
 pub fn routes(
     store: Store,
     accounts: Arc<Accounts>,
@@ -66,11 +71,14 @@ pub fn routes(
     let message_bytes = sends.limits().message_bytes;
     let body_limit = message_bytes.saturating_mul(6).saturating_add(1024);
     let tls = options.tls;
+    let allowed = Arc::from(options.allowed_origins.as_slice());
+    let requests = Requests::new(&options);
     let state = Arc::new(State {
         store,
         accounts,
         sends,
         options,
+        requests,
         last_ping: health::LastPing::default(),
         counts: Arc::default(),
     });
@@ -104,7 +112,8 @@ pub fn routes(
             "/api/v1",
             api.around(move |endpoint, request| {
                 body_limit::with_limit(body_limit, endpoint, request)
-            }),
+            })
+            .around(requests::admitted),
         )
         .nest("/docs", docs.routes())
         .at("/mqtt", get(mqtt_ws::upgrade))
@@ -113,5 +122,8 @@ pub fn routes(
         .data(state)
         .with(CatchPanic::new())
         .around(problems::as_problems)
+        .around(move |endpoint, request| {
+            cors::with_headers(Arc::clone(&allowed), endpoint, request)
+        })
         .around(move |endpoint, request| security_headers::with_headers(tls, endpoint, request))
 }

@@ -1,9 +1,6 @@
 //! `/mqtt`: MQTT over WebSocket (MQTT 5, section 6).
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use poem::{
     IntoResponse, Request, Response, handler,
@@ -15,6 +12,7 @@ use poem::{
 };
 
 use crate::{
+    address,
     error::{ApiError, Code},
     mqtt_stream::{MAX_CHUNK, MqttWebSocket},
     origin::{self, Origin},
@@ -32,6 +30,7 @@ pub(crate) async fn upgrade(
     socket: poem::Result<WebSocket>,
 ) -> Result<Response, ApiError> {
     let options = &state.options;
+    state.requests.count_address(request)?;
     if origin::of(request, options.tls, &options.allowed_origins) == Origin::Foreign {
         return Err(ApiError::new(
             Code::OriginNotAllowed,
@@ -47,7 +46,7 @@ pub(crate) async fn upgrade(
             "The WebSocket handshake needs Sec-WebSocket-Protocol: mqtt.",
         ));
     }
-    let address = peer(request);
+    let address = address::of(request);
     let handler = Arc::clone(&options.mqtt);
     Ok(socket
         .config(config(options.packet_bytes))
@@ -72,13 +71,4 @@ fn config(packet_bytes: usize) -> WebSocketConfig {
         .write_buffer_size(BUFFER)
         // Room for one chunk with its header beyond the buffer, and for answers to pings.
         .max_write_buffer_size(BUFFER + 2 * MAX_CHUNK)
-}
-
-/// Listeners for other than IP have no address; their clients count as one.
-fn peer(request: &Request) -> SocketAddr {
-    request
-        .remote_addr()
-        .as_socket_addr()
-        .copied()
-        .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
 }

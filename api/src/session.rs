@@ -87,10 +87,13 @@ impl Caller {
             .data::<Arc<State>>()
             .expect("routes() gives every request the state");
         // A wrong token is an error even if the cookie would do: its sender did not mean the cookie.
-        if request.headers().contains_key(AUTHORIZATION) {
-            return Self::by_token(state, request).await;
-        }
-        Self::by_cookie(state, request).await
+        let caller = if request.headers().contains_key(AUTHORIZATION) {
+            Self::by_token(state, request).await?
+        } else {
+            Self::by_cookie(state, request).await?
+        };
+        state.requests.count_user(&caller.user.id)?;
+        Ok(caller)
     }
 
     async fn by_token(state: &State, request: &Request) -> Result<Self, ApiError> {

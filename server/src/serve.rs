@@ -289,6 +289,8 @@ fn api_options(config: &Config, broker: &Broker, throughput: Arc<Throughput>) ->
     ApiOptions {
         packet_bytes: (config.limits.packet_bytes as usize).max(WEBSOCKET_MESSAGE),
         allowed_origins: config.http.allowed_origins.clone(),
+        requests_per_minute: config.limits.requests_per_minute,
+        requests_per_minute_per_address: config.limits.requests_per_minute_per_address,
         tls: config.tls.mode != crate::config::TlsMode::Off,
         throughput,
         ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
