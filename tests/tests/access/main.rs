@@ -1,0 +1,8 @@
+//! What may come in over HTTP: broken, hostile and slow requests, byte by byte, against the real server.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
+
+mod bad_input;
+mod http_versions;
+mod slow;
+mod wire;
