@@ -4,5 +4,6 @@
 
 mod bad_input;
 mod http_versions;
+mod rates;
 mod slow;
 mod wire;

@@ -65,7 +65,10 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn connect(herald: &Herald) -> Self {
-        let stream = TcpStream::connect(herald.http_address()).await.unwrap();
+        Self::new(TcpStream::connect(herald.http_address()).await.unwrap())
+    }
+
+    pub(crate) fn new(stream: TcpStream) -> Self {
         Self {
             stream,
             unread: vec![],
