@@ -186,7 +186,9 @@ impl AuthApi {
             ));
         }
         let name = username(&new.username.0)?;
-        let event = Requester::of(request).event(AuditAction::UserRegistered);
+        let requester = Requester::of(request);
+        state.requests.count_registration(requester.address)?;
+        let event = requester.event(AuditAction::UserRegistered);
         let accounts = state.accounts.audited(event.to(&name).entry());
         let user = accounts
             .create_user(name, &new.password, Role::User)

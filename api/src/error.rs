@@ -125,7 +125,8 @@ impl ApiError {
         }
     }
 
-    fn retry_after(self, wait: Duration) -> Self {
+    /// Says when to come back.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self {
             retry_after: Some(wait),
             ..self

@@ -5,11 +5,13 @@
 
 mod access;
 mod accounts;
+mod address;
 mod admin_messages;
 mod audit;
 mod audit_api;
 mod auth;
 mod body_limit;
+mod cors;
 mod delay;
 mod description;
 mod docs_page;
@@ -26,7 +28,10 @@ mod page;
 mod passwords;
 mod problems;
 mod queue;
+mod rate;
+mod repeated_key;
 mod requester;
+mod requests;
 mod rule;
 mod rules;
 mod secret;
@@ -59,6 +64,7 @@ pub use options::{ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
 
+use requests::Requests;
 use state::State;
 
 /// All operations of the API.
@@ -81,7 +87,7 @@ type Operations = (
 /// at `/mqtt`, `/healthz` and `/readyz`.
 ///
 /// Errors are answered as `application/problem+json` (RFC 9457). The endpoint needs each request's peer address as
-/// poem's own listeners give it: sign-ins are throttled by it.
+/// poem's own listeners give it: sign-ins and requests are counted by it.
 pub fn routes(
     store: Store,
     accounts: Arc<Accounts>,
@@ -92,11 +98,14 @@ pub fn routes(
     let message_bytes = sends.limits().message_bytes;
     let body_limit = message_bytes.saturating_mul(6).saturating_add(1024);
     let tls = options.tls;
+    let allowed = Arc::from(options.allowed_origins.as_slice());
+    let requests = Requests::new(&options);
     let state = Arc::new(State {
         store,
         accounts,
         sends,
         options,
+        requests,
         last_ping: health::LastPing::default(),
         counts: Arc::default(),
     });
@@ -134,15 +143,20 @@ pub fn routes(
             })
             .around(move |endpoint, request| {
                 strict::as_described(Arc::clone(&described), endpoint, request)
-            }),
+            })
+            .around(requests::admitted),
         )
         .nest("/docs", docs.routes())
         .at("/mqtt", get(mqtt_ws::upgrade))
         .at("/healthz", get(health::alive))
         .at("/readyz", get(health::ready))
         .data(state)
+        .around(origin::with_host)
         .with(CatchPanic::new())
         .around(problems::as_problems)
+        .around(move |endpoint, request| {
+            cors::with_headers(Arc::clone(&allowed), endpoint, request)
+        })
         .around(move |endpoint, request| security_headers::with_headers(tls, endpoint, request))
         .with(RequestId::default())
 }

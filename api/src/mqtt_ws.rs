@@ -12,10 +12,10 @@ use poem::{
 };
 
 use crate::{
+    address,
     error::{ApiError, Code},
     mqtt_stream::{MAX_CHUNK, MqttWebSocket},
     origin::{self, Origin},
-    requester::peer,
     state::State,
 };
 
@@ -30,6 +30,7 @@ pub(crate) async fn upgrade(
     socket: poem::Result<WebSocket>,
 ) -> Result<Response, ApiError> {
     let options = &state.options;
+    state.requests.count_address(request)?;
     if origin::of(request, options.tls, &options.allowed_origins) == Origin::Foreign {
         return Err(ApiError::new(
             Code::OriginNotAllowed,
@@ -45,7 +46,7 @@ pub(crate) async fn upgrade(
             "The WebSocket handshake needs Sec-WebSocket-Protocol: mqtt.",
         ));
     }
-    let address = peer(request);
+    let address = address::of(request);
     let handler = Arc::clone(&options.mqtt);
     Ok(socket
         .config(config(options.packet_bytes))

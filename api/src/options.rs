@@ -33,8 +33,12 @@ pub type ForgetUser = Arc<dyn Fn(Username) -> BoxFuture<'static, ()> + Send + Sy
 pub struct ApiOptions {
     /// The longest WebSocket message or frame that is accepted, in bytes.
     pub packet_bytes: usize,
-    /// Origins (`https://app.example`) other than the own one whose pages may open `/mqtt`.
+    /// Origins (`https://app.example`) other than the own one whose pages may use the API and open `/mqtt`.
     pub allowed_origins: Vec<String>,
+    /// How many requests one user may send a minute, on average; as many may come at once. 0: any number.
+    pub requests_per_minute: u32,
+    /// The same for one address, whoever uses it; openings of `/mqtt` count, too.
+    pub requests_per_minute_per_address: u32,
     /// Whether the listener speaks TLS: decides on `wss:` or `ws:`, on the own origin and on Strict-Transport-Security.
     pub tls: bool,
     /// Gets the connections of `/mqtt`.
@@ -52,12 +56,21 @@ pub struct ApiOptions {
 }
 
 impl ApiOptions {
-    /// Options with a default limit (1 MiB packets), TLS and no foreign origins.
+    /// [`requests_per_minute`](Self::requests_per_minute) that no person and no ordinary program sends, and more than the
+    /// messages that a user may send.
+    pub const DEFAULT_REQUESTS_PER_MINUTE: u32 = 12_000;
+
+    /// [`requests_per_minute_per_address`](Self::requests_per_minute_per_address), behind which may be a whole company.
+    pub const DEFAULT_REQUESTS_PER_MINUTE_PER_ADDRESS: u32 = 60_000;
+
+    /// Options with default limits (1 MiB packets), TLS and no foreign origins.
     #[must_use]
     pub fn new(mqtt: MqttHandler, ready: Readiness) -> Self {
         Self {
             packet_bytes: 1024 * 1024,
             allowed_origins: Vec::new(),
+            requests_per_minute: Self::DEFAULT_REQUESTS_PER_MINUTE,
+            requests_per_minute_per_address: Self::DEFAULT_REQUESTS_PER_MINUTE_PER_ADDRESS,
             tls: true,
             mqtt,
             ready,

@@ -1,16 +1,19 @@
 //! Where a request comes from and which host it asks for.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use poem::{
-    Request,
+    Endpoint, Request, Result,
     http::{
-        header,
+        HeaderValue, Version, header,
         uri::{Authority, Uri},
     },
 };
 
 use crate::error::{ApiError, Code};
+
+/// Set by browsers, and not by pages (Fetch Metadata).
+const SEC_FETCH_SITE: &str = "Sec-Fetch-Site";
 
 /// The page a request comes from, by its `Origin` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,20 +28,48 @@ pub(crate) enum Origin {
 
 /// Whose page sent `request`: its own origin (scheme, host and port, RFC 6454) and `allowed` are trusted.
 pub(crate) fn of(request: &Request, tls: bool, allowed: &[String]) -> Origin {
-    let Some(value) = request.headers().get(header::ORIGIN) else {
-        return Origin::Absent;
+    match request.headers().get(header::ORIGIN) {
+        Some(origin) => trust(request, origin, tls, allowed),
+        None => Origin::Absent,
+    }
+}
+
+/// Refuses a request by a page that is not to be trusted. A browser that does not say which page it was (`Origin`, or
+/// else `Referer`) may say that it was another one (`Sec-Fetch-Site`).
+pub(crate) fn check(request: &Request, tls: bool, allowed: &[String]) -> Result<(), ApiError> {
+    let headers = request.headers();
+    let page = headers.get(header::ORIGIN).or(headers.get(header::REFERER));
+    let foreign = match page {
+        Some(page) => trust(request, page, tls, allowed) == Origin::Foreign,
+        None => headers
+            .get(SEC_FETCH_SITE)
+            .is_some_and(|site| site == "cross-site" || site == "same-site"),
     };
-    let Some(origin) = value.to_str().ok().and_then(parse) else {
+    if foreign {
+        return Err(ApiError::new(
+            Code::OriginNotAllowed,
+            "Pages of this origin may not do this. The server's http.allowed_origins lists those that may.",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a page of one of the `allowed` origins sent `request`.
+pub(crate) fn is_listed(request: &Request, allowed: &[String]) -> bool {
+    let origin = request.headers().get(header::ORIGIN);
+    origin
+        .and_then(of_value)
+        .is_some_and(|origin| origin.is_in(allowed))
+}
+
+/// `page` is an origin or the address of a page.
+fn trust(request: &Request, page: &HeaderValue, tls: bool, allowed: &[String]) -> Origin {
+    let Some(origin) = of_value(page) else {
         return Origin::Foreign;
     };
-    let own = host(request)
-        .ok()
-        .map(|host| SchemeHostPort::new(tls, &host));
-    let trusted = own.as_ref() == Some(&origin)
-        || allowed
-            .iter()
-            .any(|allowed| parse(allowed).as_ref() == Some(&origin));
-    if trusted {
+    let host = host(request).ok();
+    let own = host.and_then(|host| SchemeHostPort::new(tls, &host));
+    if own.as_ref() == Some(&origin) || origin.is_in(allowed) {
         Origin::Trusted { tls: origin.tls }
     } else {
         Origin::Foreign
@@ -47,13 +78,27 @@ pub(crate) fn of(request: &Request, tls: bool, allowed: &[String]) -> Origin {
 
 /// The host and port that `request` asks for: `Host`, or `:authority` in HTTP/2.
 pub(crate) fn host(request: &Request) -> Result<Authority, ApiError> {
-    let header = request.header(header::HOST);
-    let host = match header {
-        Some(host) => host.parse().ok(),
-        None => request.original_uri().authority().cloned(),
+    let mut headers = request.headers().get_all(header::HOST).iter();
+    let host = match (headers.next(), headers.next()) {
+        (Some(host), None) => host.to_str().ok().and_then(|host| host.parse().ok()),
+        (None, _) if request.version() > Version::HTTP_11 => {
+            request.original_uri().authority().cloned()
+        }
+        _ => None,
     };
     host.filter(|host: &Authority| !host.as_str().contains('@'))
-        .ok_or_else(|| ApiError::new(Code::BadRequest, "The request needs a Host header."))
+        .ok_or_else(|| ApiError::new(Code::BadRequest, "The request needs one Host header."))
+}
+
+/// Calls `endpoint` unless `request` does not say which host it is for, or says several (RFC 9112, section 3.2).
+pub(crate) async fn with_host<E: Endpoint>(
+    endpoint: Arc<E>,
+    request: Request,
+) -> Result<E::Output> {
+    if request.version() >= Version::HTTP_11 {
+        host(&request)?;
+    }
+    endpoint.call(request).await
 }
 
 /// Whether the host is a name that others than this machine may know. Strict transport for `localhost` would break
@@ -76,13 +121,31 @@ struct SchemeHostPort {
 }
 
 impl SchemeHostPort {
-    fn new(tls: bool, authority: &Authority) -> Self {
-        Self {
+    /// `None` if `authority` has a port that is none.
+    fn new(tls: bool, authority: &Authority) -> Option<Self> {
+        let host = authority.host();
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if authority.as_str() != host => return None,
+            None if tls => 443,
+            None => 80,
+        };
+        Some(Self {
             tls,
-            host: authority.host().to_ascii_lowercase(),
-            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-        }
+            host: host.to_ascii_lowercase(),
+            port,
+        })
     }
+
+    fn is_in(&self, origins: &[String]) -> bool {
+        origins
+            .iter()
+            .any(|origin| parse(origin).as_ref() == Some(self))
+    }
+}
+
+fn of_value(value: &HeaderValue) -> Option<SchemeHostPort> {
+    parse(value.to_str().ok()?)
 }
 
 fn parse(origin: &str) -> Option<SchemeHostPort> {
@@ -92,7 +155,7 @@ fn parse(origin: &str) -> Option<SchemeHostPort> {
         "http" => false,
         _ => return None,
     };
-    Some(SchemeHostPort::new(tls, uri.authority()?))
+    SchemeHostPort::new(tls, uri.authority()?)
 }
 
 #[cfg(test)]
@@ -125,6 +188,8 @@ mod tests {
             ),
             ("herald.example", "null", false),
             ("herald.example", "https://", false),
+            ("herald.example", "https://herald.example:99999", false),
+            ("herald.example:", "https://herald.example", false),
         ];
         for (host, origin, same) in cases {
             let expected = if same {
@@ -149,6 +214,35 @@ mod tests {
             of(&request("127.0.0.1:8443", None), false, &[]),
             Origin::Absent
         );
+    }
+
+    #[test]
+    fn without_an_origin_the_referer_counts_and_then_what_the_browser_says_of_the_site() {
+        let page = "https://herald.example/docs?a=b";
+        let cases: [(&[(&str, &str)], bool); 12] = [
+            (&[], true),
+            (&[("origin", "https://herald.example")], true),
+            (&[("origin", "https://evil.example")], false),
+            (&[("origin", "null")], false),
+            (
+                &[("origin", "https://evil.example"), ("referer", page)],
+                false,
+            ),
+            (&[("referer", page)], true),
+            (&[("referer", "https://evil.example/")], false),
+            (&[("referer", "about:blank")], false),
+            (&[("sec-fetch-site", "cross-site")], false),
+            (&[("sec-fetch-site", "same-site")], false),
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("sec-fetch-site", "none")], true),
+        ];
+        for (headers, passes) in cases {
+            let mut request = request("herald.example", None);
+            for &(name, value) in headers {
+                request.headers_mut().insert(name, value.parse().unwrap());
+            }
+            assert_eq!(check(&request, true, &[]).is_ok(), passes, "{headers:?}");
+        }
     }
 
     #[test]

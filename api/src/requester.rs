@@ -1,10 +1,13 @@
 //! Where a request comes from, as audits and throttles tell it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 
 use poem::{Request, http::header::USER_AGENT, middleware::ReqId};
 
-use crate::audit::{AuditAction, Event};
+use crate::{
+    address,
+    audit::{AuditAction, Event},
+};
 
 /// The longest that is kept of what a browser calls itself, in characters.
 const USER_AGENT_CHARS: usize = 200;
@@ -19,7 +22,7 @@ pub(crate) struct Requester {
 impl Requester {
     pub(crate) fn of(request: &Request) -> Self {
         Self {
-            address: peer(request).ip().to_canonical(),
+            address: address::of(request).ip().to_canonical(),
             request_id: request.data::<ReqId>().map(ReqId::to_string),
         }
     }
@@ -30,15 +33,6 @@ impl Requester {
             .from(self.address)
             .in_request(self.request_id.clone())
     }
-}
-
-/// The address at the other end. Listeners for other than IP have none; their clients count as one.
-pub(crate) fn peer(request: &Request) -> SocketAddr {
-    request
-        .remote_addr()
-        .as_socket_addr()
-        .copied()
-        .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
 }
 
 /// What the client calls itself.

@@ -9,9 +9,18 @@ use poem::{
 
 use crate::origin;
 
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+
 /// For everything that is not a page: may do nothing at all.
 const NO_PAGE: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// What no page of this service uses.
+const NO_FEATURES: &str = "accelerometer=(), autoplay=(), camera=(), display-capture=(), \
+                           encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), \
+                           magnetometer=(), microphone=(), midi=(), payment=(), \
+                           screen-wake-lock=(), usb=(), xr-spatial-tracking=()";
 /// One year (RFC 6797).
 const STRICT_TRANSPORT: &str = "max-age=31536000";
 
@@ -32,7 +41,14 @@ pub(crate) async fn with_headers<E: Endpoint>(
     };
     add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     add(header::CONTENT_SECURITY_POLICY, NO_PAGE);
-    add(header::REFERRER_POLICY, "no-referrer");
+    // For browsers that do not know frame-ancestors.
+    add(header::X_FRAME_OPTIONS, "DENY");
+    // To no-one else; the own pages say where they are when they change something.
+    add(header::REFERRER_POLICY, "same-origin");
+    add(OPENER_POLICY, "same-origin");
+    // Requests of allowed origins are CORS requests, to which it does not apply.
+    add(RESOURCE_POLICY, "same-origin");
+    add(PERMISSIONS_POLICY, NO_FEATURES);
     if is_api {
         add(header::CACHE_CONTROL, "no-store");
     }

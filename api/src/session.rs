@@ -1,6 +1,6 @@
 //! Who sends a request: a browser session by its cookie, or a program by its token.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use herald_acl::Role;
 use herald_store::{NewSession, Session, Timestamp, Token, User};
@@ -119,12 +119,15 @@ impl Caller {
     }
 
     async fn of(request: &Request) -> Result<Self, ApiError> {
-        let state = state(request);
+        let state = State::of(request);
         // A wrong token is an error even if the cookie would do: its sender did not mean the cookie.
-        if request.headers().contains_key(AUTHORIZATION) {
-            return Self::by_token(state, request).await;
-        }
-        Self::by_cookie(state, request).await
+        let caller = if request.headers().contains_key(AUTHORIZATION) {
+            Self::by_token(state, request).await?
+        } else {
+            Self::by_cookie(state, request).await?
+        };
+        state.requests.count_user(&caller.user.id)?;
+        Ok(caller)
     }
 
     async fn by_token(state: &State, request: &Request) -> Result<Self, ApiError> {
@@ -180,12 +183,6 @@ impl Caller {
         let target = format!("{} {}", request.method(), request.uri().path());
         state.options.audit.note(event.to(target).detail(why));
     }
-}
-
-fn state(request: &Request) -> &State {
-    request
-        .data::<Arc<State>>()
-        .expect("routes() gives every request the state")
 }
 
 /// The token of `Bearer TOKEN`; the scheme's case does not matter (RFC 9110, section 11.1).
@@ -284,7 +281,7 @@ impl<'a> ApiExtractor<'a> for Administrator {
     ) -> Result<Self> {
         let caller = Caller::of(request).await?;
         if caller.user.role != Role::Admin {
-            caller.note_denied(state(request), request, "administrators only");
+            caller.note_denied(State::of(request), request, "administrators only");
             return Err(ApiError::new(Code::Forbidden, "Only administrators may do this.").into());
         }
         strict::check(request)?;

@@ -6,12 +6,14 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use herald_acl::Username;
+
+use crate::address::network;
 
 /// How long a failure counts, from the first one of its window.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
@@ -132,14 +134,6 @@ fn make_room(windows: &mut HashMap<Key, Window>, key: &Key, now: Instant) {
         let mut ends: Vec<Instant> = windows.values().map(|window| window.ends).collect();
         let (_, &mut first_tenth, _) = ends.select_nth_unstable(CAPACITY / 10);
         windows.retain(|_, window| window.ends > first_tenth);
-    }
-}
-
-/// Who has one IPv6 address has its /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
     }
 }
 

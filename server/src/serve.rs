@@ -38,12 +38,6 @@ const ECHOES: u32 = 128;
 /// How long messages being processed may take to end.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// How long HTTP requests under way may take to end.
-const HTTP_GRACE: Duration = Duration::from_secs(5);
-
-/// An HTTP connection on which nothing happens is closed.
-const HTTP_IDLE: Duration = Duration::from_secs(60);
-
 /// Clients join packets into WebSocket messages, which are then larger than any packet.
 const WEBSOCKET_MESSAGE: usize = 1024 * 1024;
 
@@ -118,23 +112,20 @@ async fn serve_from(
     let connections = Connections::new(limits.connections, limits.connections_per_address);
     let connections = Arc::new(connections);
     sockets.listen_mqtt(tls.as_ref(), &connections, &broker, &stop, &accepting);
-    let http = sockets.http(tls, &connections, &stop, &accepting)?;
+    let http = sockets.http(tls, &connections, &stop, &accepting);
     let api = herald_api::routes(
         store.clone(),
         accounts,
         sends,
         api_options(config, &broker, throughput),
     );
-    let http = poem::Server::new_with_acceptor(http)
-        .idle_timeout(HTTP_IDLE)
-        .run_with_graceful_shutdown(api, stop.clone().cancelled_owned(), Some(HTTP_GRACE));
 
     let end_acks = CancellationToken::new();
     let mut acking = tokio::spawn(acks.run(store.clone(), end_acks.clone()));
     let retaining = retention::run(store.clone(), config.retention.days, stop.clone());
     let mut retaining = tokio::spawn(retaining);
     let mut working = tokio::spawn(worker.run(stop.clone()));
-    let mut serving = tokio::spawn(http);
+    let mut serving = tokio::spawn(http::serve(http, api));
     // Until the last session has ended.
     let end_rights = CancellationToken::new();
     let mut following = tokio::spawn(rights.run(broker.clone(), end_rights.clone()));
@@ -298,6 +289,8 @@ fn api_options(config: &Config, broker: &Broker, throughput: Arc<Throughput>) ->
     ApiOptions {
         packet_bytes: (config.limits.packet_bytes as usize).max(WEBSOCKET_MESSAGE),
         allowed_origins: config.http.allowed_origins.clone(),
+        requests_per_minute: config.limits.requests_per_minute,
+        requests_per_minute_per_address: config.limits.requests_per_minute_per_address,
         tls: config.tls.mode != crate::config::TlsMode::Off,
         throughput,
         ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
@@ -367,24 +360,24 @@ impl Sockets {
         }
     }
 
-    /// The acceptor of HTTP.
+    /// What HTTP accepts.
     fn http(
         self,
         tls: Option<rustls::ServerConfig>,
         connections: &Arc<Connections>,
         stop: &CancellationToken,
         tasks: &TaskTracker,
-    ) -> std::io::Result<http::Accepted> {
+    ) -> Accept {
         let tls = tls.map(|mut tls| {
             tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
             TlsAcceptor::from(Arc::new(tls))
         });
-        http::accepted(Accept {
+        Accept {
             listener: self.http,
             tls,
             connections: connections.clone(),
             stop: stop.clone(),
             tasks: tasks.clone(),
-        })
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The one door through which users send, over HTTP and over MQTT: what is checked, and who has to wait.
 
-mod rate;
 mod turns;
 
 use std::{sync::Arc, time::Duration};
@@ -11,7 +10,8 @@ use herald_store::{
 };
 use tokio::time::{Instant, sleep};
 
-use rate::Rate;
+use crate::rate::Rate;
+
 use turns::Turns;
 
 /// How long a sender who cannot be told waits for messages of theirs to end.
@@ -81,7 +81,7 @@ pub enum SendError {
 pub struct Sends {
     store: Store,
     limits: SendLimits,
-    rate: Rate,
+    rate: Rate<UserId>,
     turns: Arc<Turns>,
 }
 

@@ -348,6 +348,10 @@ impl Answer {
         Some(self.headers.get(name)?.to_str().unwrap())
     }
 
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.keys().map(|name| name.as_str())
+    }
+
     /// `name=value` of the cookie that was set.
     pub(crate) fn cookie(&self) -> String {
         let cookie = self.header("set-cookie").expect("a cookie");

@@ -16,6 +16,7 @@ mod messages;
 mod mqtt_ws;
 mod notifications;
 mod openapi;
+mod pages;
 mod password;
 mod queue;
 mod quotas;

@@ -1,4 +1,4 @@
-//! What users may send.
+//! How much users may send, and how many requests.
 
 use std::time::{Duration, Instant};
 
@@ -82,4 +82,57 @@ async fn who_has_too_many_waiting_is_told_or_held_back() {
     };
     let (sent, ()) = tokio::join!(send(Patience::Quota), made_room);
     sent.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_who_asks_too_often_is_told_to_wait_and_others_are_not() {
+    let herald = Herald::start_with(|options| options.requests_per_minute = 3).await;
+    let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
+    let list = async |browser: &Browser<'_>| browser.get("/api/v1/messages").send().await;
+    for _ in 0..3 {
+        list(&alice).await.expect(200);
+    }
+    let refused = list(&alice).await.expect_problem(429, "rate_limited");
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=20).contains(&wait), "{wait}");
+    list(&bob).await.expect(200);
+    // Whoever is nobody is no user.
+    let anonymous = herald.get("/api/v1/messages").send().await;
+    anonymous.expect_problem(401, "unauthenticated");
+    herald.get("/healthz").send().await.expect(200);
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_often_is_told_to_wait_before_it_signs_in() {
+    let herald = Herald::start_with(|options| options.requests_per_minute_per_address = 3).await;
+    for path in ["/api/v1/messages", "/api/v1/nothing"] {
+        herald.get(path).send().await;
+    }
+    // An opening of /mqtt counts, whatever becomes of it.
+    let mqtt = herald.get("/mqtt").send().await;
+    mqtt.expect_problem(400, "bad_request");
+    for path in ["/api/v1/messages", "/mqtt"] {
+        let refused = herald.get(path).send().await;
+        let refused = refused.expect_problem(429, "rate_limited");
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=20).contains(&wait), "{wait}");
+    }
+    let login = herald.login("alice", "wrong").await;
+    login.expect_problem(429, "rate_limited");
+    for path in ["/healthz", "/readyz", "/docs", "/api/openapi.json"] {
+        herald.get(path).send().await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn without_limits_any_number_of_requests_is_answered() {
+    let herald = Herald::start_with(|options| {
+        options.requests_per_minute = 0;
+        options.requests_per_minute_per_address = 0;
+    });
+    let herald = herald.await;
+    for _ in 0..100 {
+        let anonymous = herald.get("/api/v1/messages").send().await;
+        anonymous.expect_problem(401, "unauthenticated");
+    }
 }

@@ -55,3 +55,15 @@ async fn whoever_registers_is_an_ordinary_user_and_signs_in() {
     }
     assert_eq!(herald.audited("user.registered").await.len(), 1);
 }
+
+#[tokio::test]
+async fn an_address_makes_only_so_many_accounts() {
+    let herald = Herald::start_with(|options| options.registration = true).await;
+    let mut last = None;
+    for n in 0..11 {
+        let new = json!({"username": format!("u{n}"), "password": PASSWORD});
+        last = Some(register(&herald, new).await);
+    }
+    let refused = last.unwrap().expect_problem(429, "rate_limited");
+    assert!(refused.header("retry-after").is_some());
+}

@@ -116,6 +116,8 @@ impl Installation {
             )
             .env("HERALD_LIMITS__SESSIONS_PER_USER", SESSIONS.to_string())
             .env("HERALD_LIMITS__PUBLISHES_PER_S", "0")
+            .env("HERALD_LIMITS__REQUESTS_PER_MINUTE", "0")
+            .env("HERALD_LIMITS__REQUESTS_PER_MINUTE_PER_ADDRESS", "0")
             .env("HERALD_LIMITS__SENDS_PER_MINUTE", "0")
             .env("HERALD_LIMITS__WAITING_MESSAGES", u32::MAX.to_string());
         match listeners {

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use herald_store::MAX_CURSORS;
+use poem::http::Uri;
 
 use super::{Config, ConfigError, Processor, TlsMode};
 
@@ -61,17 +62,29 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         config.webhook.options()?;
     }
     ranges(config)?;
-    for origin in &config.http.allowed_origins {
-        let host = origin
-            .strip_prefix("https://")
-            .or_else(|| origin.strip_prefix("http://"));
-        if host.is_none_or(|host| host.is_empty() || host.contains('/')) {
-            return error(format!(
-                "http.allowed_origins: '{origin}' is not an origin such as https://app.example"
-            ));
-        }
+    if let Some(other) = config.http.allowed_origins.iter().find(|o| !is_origin(o)) {
+        return error(format!(
+            "http.allowed_origins: '{other}' is not an origin such as https://app.example"
+        ));
     }
     Ok(())
+}
+
+/// Whether this is a scheme, a host and perhaps a port, and nothing else (RFC 6454).
+fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else {
+        return false;
+    };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return false;
+    };
+    let host = match authority.port_u16() {
+        Some(port) => format!("{}:{port}", authority.host()),
+        None => authority.host().to_owned(),
+    };
+    ["http", "https"].contains(&scheme)
+        && !host.contains('*')
+        && text.eq_ignore_ascii_case(&format!("{scheme}://{host}"))
 }
 
 /// Checks that numbers are neither too small nor too large to make sense.
@@ -311,9 +324,29 @@ mod tests {
         assert!(refused(|c| c.worker.timeout_ms = 0).starts_with("worker.timeout_ms: "));
         assert!(refused(|c| c.worker.max_attempts = 0).starts_with("worker.max_attempts: "));
         assert!(refused(|c| c.database.url = "postgres://x".into()).starts_with("database.url: "));
-        assert!(
-            refused(|c| c.http.allowed_origins = vec!["app.example".into()])
-                .starts_with("http.allowed_origins: ")
-        );
+        for other in [
+            "app.example",
+            "https://",
+            "https://app.example/",
+            "https://app.example?a",
+            "https://*.example",
+            "https://user@app.example",
+            "https://app.example:99999",
+            "https://app.example:",
+            "mqtt://app.example",
+            "null",
+            "*",
+        ] {
+            let error = refused(|c| c.http.allowed_origins = vec![other.into()]);
+            assert!(error.starts_with("http.allowed_origins: "), "{other}");
+        }
+        let mut config = Config::default();
+        let origins = [
+            "https://app.example",
+            "http://[::1]:8080",
+            "https://App.example:444",
+        ];
+        config.http.allowed_origins = origins.map(String::from).into();
+        check(&config).unwrap();
     }
 }

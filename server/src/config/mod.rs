@@ -12,7 +12,7 @@ use figment::{
     Figment,
     providers::{Env, Format as _, Serialized, Toml},
 };
-use herald_api::SendLimits;
+use herald_api::{ApiOptions, SendLimits};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Options;
@@ -118,6 +118,8 @@ pub(crate) struct Worker {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
     pub(crate) message_bytes: usize,
+    pub(crate) requests_per_minute: u32,
+    pub(crate) requests_per_minute_per_address: u32,
     pub(crate) sends_per_minute: u32,
     pub(crate) waiting_messages: u32,
     pub(crate) packet_bytes: u32,
@@ -177,6 +179,9 @@ impl Default for Config {
             webhook: Webhook::default(),
             limits: Limits {
                 message_bytes: sends.message_bytes,
+                requests_per_minute: ApiOptions::DEFAULT_REQUESTS_PER_MINUTE,
+                requests_per_minute_per_address:
+                    ApiOptions::DEFAULT_REQUESTS_PER_MINUTE_PER_ADDRESS,
                 sends_per_minute: sends.per_minute,
                 waiting_messages: herald_store::StoreOptions::DEFAULT_WAITING_MESSAGES,
                 packet_bytes: broker.packet_bytes,
@@ -369,7 +374,13 @@ mod tests {
         assert!(error("[tls]\nmode = \"maybe\"").starts_with("tls.mode: "));
         let keep_alive = error("[mqtt]\nmax_keep_alive_s = 65536");
         assert!(keep_alive.starts_with("mqtt.max_keep_alive_s: "));
-        for key in ["publishes_per_s", "sends_per_minute", "waiting_messages"] {
+        for key in [
+            "publishes_per_s",
+            "requests_per_minute",
+            "requests_per_minute_per_address",
+            "sends_per_minute",
+            "waiting_messages",
+        ] {
             let negative = error(&format!("[limits]\n{key} = -1"));
             assert!(negative.starts_with(&format!("limits.{key}: ")));
         }

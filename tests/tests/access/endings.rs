@@ -43,11 +43,10 @@ impl Browser {
         session.expect_problem(401, "unauthenticated");
         let ended = timeout(SOON, self.mqtt.ended()).await;
         assert_eq!(ended.expect("soon"), Some(0x87));
-        let connect = Connect::of("alice").client_id("again").password(&self.token);
-        assert_eq!(
-            Raw::connect_code(herald, Version::V5, &connect).await,
-            0x87
-        );
+        let connect = Connect::of("alice")
+            .client_id("again")
+            .password(&self.token);
+        assert_eq!(Raw::connect_code(herald, Version::V5, &connect).await, 0x87);
     }
 
     async fn lives(&mut self) {
@@ -61,7 +60,11 @@ async fn a_browser_that_signs_out_is_connected_no_more_and_others_are() {
     let herald = Herald::with_users(&["alice"]).await;
     let mut other = Browser::new(&herald, "other").await;
     let browser = Browser::new(&herald, "browser").await;
-    browser.http.post("/auth/logout", &json!({})).await.expect(204);
+    browser
+        .http
+        .post("/auth/logout", &json!({}))
+        .await
+        .expect(204);
     browser.has_ended(&herald).await;
     other.lives().await;
 }
@@ -101,7 +104,10 @@ async fn an_account_that_is_locked_or_deleted_has_no_way_in() {
             admin.delete("/admin/users/alice").await.expect(204);
         } else {
             let disable = json!({"disabled": true});
-            admin.patch("/admin/users/alice", &disable).await.expect(200);
+            admin
+                .patch("/admin/users/alice", &disable)
+                .await
+                .expect(200);
         }
         let refused = program.get("/auth/session").await;
         refused.expect_problem(401, "unauthenticated");

@@ -186,7 +186,10 @@ impl World {
         .await;
 
         let signed_out = herald.http("admin").await;
-        signed_out.post("/auth/logout", &json!({})).await.expect(204);
+        signed_out
+            .post("/auth/logout", &json!({}))
+            .await
+            .expect(204);
         vec![
             who("nobody", Http::anonymous(herald)),
             who("a browser of a disabled user", carol),
@@ -226,7 +229,10 @@ impl World {
             user("a user's program", Http::bearer(herald, &of_alice)),
             user("another user's browser", herald.http("bob").await),
             admin("an administrator's browser", herald.http("admin").await),
-            admin("an administrator's program", Http::bearer(herald, &of_admin)),
+            admin(
+                "an administrator's program",
+                Http::bearer(herald, &of_admin),
+            ),
         ]
     }
 }
@@ -275,7 +281,11 @@ async fn everyone_may_do_what_they_may_and_nothing_else() {
             check(&answer, &what, refusal, row.ok);
         }
         for who in &users {
-            let refusal = if operation.is_admin() { who.admin } else { who.user };
+            let refusal = if operation.is_admin() {
+                who.admin
+            } else {
+                who.user
+            };
             let http = match operation.id.as_str() {
                 // The others are needed for longer.
                 "logout" => world.herald.http("alice").await,

@@ -34,7 +34,10 @@ impl Watched {
     fn check(&self) {
         for (place, text) in &self.seen {
             for secret in self.secrets.iter().chain(&self.kept) {
-                assert!(!text.contains(secret.as_str()), "{secret} is in {place}: {text}");
+                assert!(
+                    !text.contains(secret.as_str()),
+                    "{secret} is in {place}: {text}"
+                );
             }
         }
     }
@@ -50,7 +53,11 @@ impl Watched {
             let bytes = fs::read(&path).unwrap();
             let text = String::from_utf8_lossy(&bytes);
             for secret in &self.secrets {
-                assert!(!text.contains(secret.as_str()), "{secret} is in {}", path.display());
+                assert!(
+                    !text.contains(secret.as_str()),
+                    "{secret} is in {}",
+                    path.display()
+                );
             }
             files += 1;
         }
@@ -84,7 +91,14 @@ async fn no_secret_is_ever_told() {
     let nobody = Http::anonymous(&herald);
     let password = watched.secret("horse battery of alice");
     let register = json!({"username": "alice", "password": password}).to_string();
-    let code = call(&mut watched, &nobody, Method::POST, "/auth/register", &register).await;
+    let code = call(
+        &mut watched,
+        &nobody,
+        Method::POST,
+        "/auth/register",
+        &register,
+    )
+    .await;
     assert_eq!(code, 201);
 
     // Signing in, rightly and wrongly, in all the ways that people get wrong.
@@ -108,7 +122,9 @@ async fn no_secret_is_ever_told() {
     let cookie = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
     watched.secret(cookie);
     let session = login.expect(200);
-    watched.kept.push(session["csrf_token"].as_str().unwrap().to_owned());
+    watched
+        .kept
+        .push(session["csrf_token"].as_str().unwrap().to_owned());
 
     // Tokens, of use and not.
     let alice = Http::sign_in(&herald, "alice", &password).await;
@@ -139,11 +155,25 @@ async fn no_secret_is_ever_told() {
     let admin = herald.http("admin").await;
     let set = watched.secret("horse battery set by admin");
     let change = json!({"password": set}).to_string();
-    let code = call(&mut watched, &admin, Method::PATCH, "/admin/users/alice", &change).await;
+    let code = call(
+        &mut watched,
+        &admin,
+        Method::PATCH,
+        "/admin/users/alice",
+        &change,
+    )
+    .await;
     assert_eq!(code, 200);
     let short = watched.secret("hrld_short-but-like-a-token");
     let change = json!({"password": short}).to_string();
-    call(&mut watched, &admin, Method::PATCH, "/admin/users/alice", &change).await;
+    call(
+        &mut watched,
+        &admin,
+        Method::PATCH,
+        "/admin/users/alice",
+        &change,
+    )
+    .await;
     let reset = watched.secret("horse battery on the command line");
     let reset_password = herald.cli(&["admin", "reset-password", "alice"]);
     let told = reset_password.input(&format!("{reset}\n")).succeed().await;
@@ -163,10 +193,16 @@ async fn no_secret_is_ever_told() {
         let told = admin.get(path).await.expect(200);
         watched.saw(path, told.to_string());
     }
-    watched.saw("run.json", fs::read_to_string(herald.data_dir().join("run.json")).unwrap());
+    watched.saw(
+        "run.json",
+        fs::read_to_string(herald.data_dir().join("run.json")).unwrap(),
+    );
     herald.stop().await;
     let log = herald.stderr();
-    assert!(log.contains("\"TRACE\"") || log.contains("\"DEBUG\""), "the log tells little");
+    assert!(
+        log.contains("\"TRACE\"") || log.contains("\"DEBUG\""),
+        "the log tells little"
+    );
     watched.saw("the log", log);
     watched.saw("standard output", herald.stdout());
     watched.check();

@@ -42,7 +42,10 @@ const USERS: u64 = 20;
 async fn nothing_is_lost_doubled_or_leaked_however_often_the_server_is_killed() {
     let started = Instant::now();
     let plan = Plan::from_env();
-    let mut herald = Herald::stopped_on_own_ports(&[]);
+    let mut herald = Herald::stopped_on_own_ports(&[
+        ("HERALD_LIMITS__REQUESTS_PER_MINUTE", "0"),
+        ("HERALD_LIMITS__REQUESTS_PER_MINUTE_PER_ADDRESS", "0"),
+    ]);
     herald.begin().await;
     let users = users(&herald).await;
     let world = Arc::new(World::new(herald.tcp_address()));

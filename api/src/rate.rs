@@ -1,8 +1,7 @@
-//! How much each user sends: a token bucket for each, however they send.
+//! How much each user or address does: a token bucket for each.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
-use herald_store::UserId;
 use parking_lot::Mutex;
 use tokio::{
     sync::Mutex as Line,
@@ -12,16 +11,19 @@ use tokio::{
 /// How often buckets that are full again are thrown away, and the time in which any bucket fills.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The buckets of those who have sent within the last two minutes.
+/// Buckets that are kept. When there are more, the fullest tenth is forgotten: their owners have done least.
+const CAPACITY: usize = 100_000;
+
+/// The buckets of those who have done something within the last two minutes.
 #[derive(Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate<K> {
     per_minute: u32,
-    buckets: Mutex<Buckets>,
+    buckets: Mutex<Buckets<K>>,
 }
 
 #[derive(Debug)]
-struct Buckets {
-    of: HashMap<UserId, Bucket>,
+struct Buckets<K> {
+    of: HashMap<K, Bucket>,
     swept: Instant,
 }
 
@@ -33,9 +35,9 @@ struct Bucket {
     line: Arc<Line<()>>,
 }
 
-impl Rate {
-    /// Full buckets of as many sends a minute; 0 for any number.
-    pub(super) fn new(per_minute: u32) -> Self {
+impl<K: Clone + Eq + Hash> Rate<K> {
+    /// Full buckets of as many a minute; 0 for any number.
+    pub(crate) fn new(per_minute: u32) -> Self {
         Self {
             per_minute,
             buckets: Mutex::new(Buckets {
@@ -45,12 +47,12 @@ impl Rate {
         }
     }
 
-    /// Takes one send of `user` out, or says how long there will be none.
-    pub(super) fn take(&self, user: &UserId) -> Result<(), Duration> {
+    /// Takes one of `key` out, or says how long there will be none.
+    pub(crate) fn take(&self, key: &K) -> Result<(), Duration> {
         if self.per_minute == 0 {
             return Ok(());
         }
-        self.with_bucket(user, |bucket| {
+        self.with_bucket(key, |bucket| {
             if bucket.tokens >= 1.0 {
                 bucket.tokens -= 1.0;
                 return Ok(());
@@ -60,26 +62,25 @@ impl Rate {
         })
     }
 
-    /// Waits until one send of `user` can be taken out. Who waits is bounded by the sessions and what each may have under
-    /// way.
-    pub(super) async fn wait(&self, user: &UserId) {
+    /// Waits until one of `key` can be taken out. The callers bound how many wait.
+    pub(crate) async fn wait(&self, key: &K) {
         if self.per_minute == 0 {
             return;
         }
-        let line = self.line(user);
+        let line = self.line(key);
         let _place = line.lock().await;
-        while let Err(wait) = self.take(user) {
+        while let Err(wait) = self.take(key) {
             // Rounding must not make it a busy wait.
             sleep(wait.max(Duration::from_millis(1))).await;
         }
     }
 
-    /// The line of those of `user` who wait.
-    pub(super) fn line(&self, user: &UserId) -> Arc<Line<()>> {
-        self.with_bucket(user, |bucket| Arc::clone(&bucket.line))
+    /// The line of those of `key` who wait.
+    pub(crate) fn line(&self, key: &K) -> Arc<Line<()>> {
+        self.with_bucket(key, |bucket| Arc::clone(&bucket.line))
     }
 
-    fn with_bucket<T>(&self, user: &UserId, then: impl FnOnce(&mut Bucket) -> T) -> T {
+    fn with_bucket<T>(&self, key: &K, then: impl FnOnce(&mut Bucket) -> T) -> T {
         let now = Instant::now();
         let full = f64::from(self.per_minute);
         let mut buckets = self.buckets.lock();
@@ -87,11 +88,14 @@ impl Rate {
             buckets.swept = now;
             buckets.of.retain(|_, bucket| {
                 bucket.fill(now, full);
-                bucket.tokens < full || Arc::strong_count(&bucket.line) > 1
+                bucket.tokens < full || bucket.has_line()
             });
             buckets.of.shrink_to_fit();
         }
-        let bucket = buckets.of.entry(user.clone()).or_insert_with(|| Bucket {
+        if buckets.of.len() >= CAPACITY && !buckets.of.contains_key(key) {
+            buckets.make_room();
+        }
+        let bucket = buckets.of.entry(key.clone()).or_insert_with(|| Bucket {
             tokens: full,
             filled: now,
             line: Arc::default(),
@@ -101,7 +105,26 @@ impl Rate {
     }
 }
 
+impl<K> Buckets<K> {
+    fn make_room(&mut self) {
+        let mut tokens: Vec<f64> = self.of.values().map(|bucket| bucket.tokens).collect();
+        let tenth = tokens.len() / 10;
+        let (_, &mut full, _) = tokens.select_nth_unstable_by(tenth, |a, b| b.total_cmp(a));
+        let mut left = tenth;
+        self.of.retain(|_, bucket| {
+            let goes = left > 0 && bucket.tokens >= full && !bucket.has_line();
+            left -= usize::from(goes);
+            !goes
+        });
+    }
+}
+
 impl Bucket {
+    /// Whether somebody waits.
+    fn has_line(&self) -> bool {
+        Arc::strong_count(&self.line) > 1
+    }
+
     fn fill(&mut self, now: Instant, full: f64) {
         let fresh = now.duration_since(self.filled).as_secs_f64() / MINUTE.as_secs_f64() * full;
         self.tokens = (self.tokens + fresh).min(full);
@@ -112,6 +135,7 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
+    use herald_store::UserId;
     use tokio::time::advance;
 
     use super::*;
@@ -152,6 +176,20 @@ mod tests {
         advance(MINUTE).await;
         assert!(rate.take(&UserId::new()).is_ok());
         assert_eq!(rate.buckets.lock().of.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_is_bounded_and_those_who_do_most_are_remembered() {
+        let rate = Rate::new(60);
+        let busy = u64::MAX;
+        while rate.take(&busy).is_ok() {}
+        let waits = rate.line(&0);
+        for key in 0..250_000 {
+            assert!(rate.take(&key).is_ok());
+        }
+        assert!(rate.buckets.lock().of.len() <= CAPACITY);
+        assert!(rate.take(&busy).is_err());
+        assert!(Arc::ptr_eq(&waits, &rate.line(&0)));
     }
 
     #[tokio::test]

@@ -1,0 +1,72 @@
+//! How many requests a user and an address may send.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use herald_store::UserId;
+use poem::{Endpoint, Request, Result};
+
+use crate::{
+    address,
+    error::{ApiError, Code},
+    options::ApiOptions,
+    origin,
+    rate::Rate,
+    state::State,
+};
+
+/// What users and addresses have sent of late.
+pub(crate) struct Requests {
+    by_user: Rate<UserId>,
+    by_address: Rate<IpAddr>,
+    registrations: Rate<IpAddr>,
+}
+
+/// Accounts that an address may make for itself a minute: each costs a hash of a password, and stays.
+const REGISTRATIONS_PER_MINUTE: u32 = 10;
+
+impl Requests {
+    pub(crate) fn new(options: &ApiOptions) -> Self {
+        Self {
+            by_user: Rate::new(options.requests_per_minute),
+            by_address: Rate::new(options.requests_per_minute_per_address),
+            registrations: Rate::new(REGISTRATIONS_PER_MINUTE),
+        }
+    }
+
+    /// Counts a request of `user`.
+    pub(crate) fn count_user(&self, user: &UserId) -> Result<(), ApiError> {
+        self.by_user
+            .take(user)
+            .map_err(|wait| limited("You have sent too many requests. Slow down.", wait))
+    }
+
+    /// Counts a request by the address it comes from.
+    pub(crate) fn count_address(&self, request: &Request) -> Result<(), ApiError> {
+        let address = address::network(address::of(request).ip());
+        self.by_address.take(&address).map_err(|wait| {
+            let detail = "Too many requests have come from your address. Slow down.";
+            limited(detail, wait)
+        })
+    }
+
+    /// Counts an account that this address makes for itself.
+    pub(crate) fn count_registration(&self, address: IpAddr) -> Result<(), ApiError> {
+        let taken = self.registrations.take(&address::network(address));
+        let detail = "Too many accounts were made from your address. Wait.";
+        taken.map_err(|wait| limited(detail, wait))
+    }
+}
+
+fn limited(detail: &'static str, wait: Duration) -> ApiError {
+    ApiError::new(Code::RateLimited, detail).retry_after(wait)
+}
+
+/// Calls `endpoint` for requests that come neither too often nor from a foreign page. Their bodies have not been read.
+pub(crate) async fn admitted<E: Endpoint>(endpoint: Arc<E>, request: Request) -> Result<E::Output> {
+    let state = State::of(&request);
+    state.requests.count_address(&request)?;
+    if !request.method().is_safe() {
+        origin::check(&request, state.options.tls, &state.options.allowed_origins)?;
+    }
+    endpoint.call(request).await
+}

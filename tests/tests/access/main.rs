@@ -1,0 +1,15 @@
+//! Who may do what over HTTP, and what may come in: everyone against every operation, other users' things, secrets; and
+//! broken, hostile and slow requests, byte by byte, against the real server.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
+
+mod bad_input;
+mod document;
+mod endings;
+mod foreign;
+mod http_versions;
+mod matrix;
+mod rates;
+mod secrets;
+mod slow;
+mod wire;
