@@ -1,4 +1,4 @@
-//! Reads request bodies with a limit on their size and on the time they take.
+//! Reads request bodies with a limit on their size and on the time they take, and without keys that are there twice.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -8,7 +8,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::error::{ApiError, Code};
+use crate::{
+    error::{ApiError, Code},
+    repeated_key,
+};
 
 /// How long a client may take to send a body.
 const MAX_TIME: Duration = Duration::from_secs(30);
@@ -37,6 +40,10 @@ pub(crate) async fn with_limit<E: Endpoint>(
             return Err(ApiError::new(Code::RequestTimeout, "The body took too long.").into());
         }
     };
+    if repeated_key::is_in(&body) {
+        let detail = "A JSON object of the body has a key twice.";
+        return Err(ApiError::new(Code::BadRequest, detail).into());
+    }
     request.set_body(body);
     endpoint.call(request).await
 }

@@ -26,6 +26,7 @@ mod passwords;
 mod problems;
 mod queue;
 mod rate;
+mod repeated_key;
 mod requests;
 mod rule;
 mod rules;
@@ -120,6 +121,7 @@ pub fn routes(
         .at("/healthz", get(health::alive))
         .at("/readyz", get(health::ready))
         .data(state)
+        .around(origin::with_host)
         .with(CatchPanic::new())
         .around(problems::as_problems)
         .around(move |endpoint, request| {

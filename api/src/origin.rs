@@ -1,11 +1,11 @@
 //! Where a request comes from and which host it asks for.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use poem::{
-    Request,
+    Endpoint, Request, Result,
     http::{
-        HeaderValue, header,
+        HeaderValue, Version, header,
         uri::{Authority, Uri},
     },
 };
@@ -78,13 +78,27 @@ fn trust(request: &Request, page: &HeaderValue, tls: bool, allowed: &[String]) -
 
 /// The host and port that `request` asks for: `Host`, or `:authority` in HTTP/2.
 pub(crate) fn host(request: &Request) -> Result<Authority, ApiError> {
-    let header = request.header(header::HOST);
-    let host = match header {
-        Some(host) => host.parse().ok(),
-        None => request.original_uri().authority().cloned(),
+    let mut headers = request.headers().get_all(header::HOST).iter();
+    let host = match (headers.next(), headers.next()) {
+        (Some(host), None) => host.to_str().ok().and_then(|host| host.parse().ok()),
+        (None, _) if request.version() > Version::HTTP_11 => {
+            request.original_uri().authority().cloned()
+        }
+        _ => None,
     };
     host.filter(|host: &Authority| !host.as_str().contains('@'))
-        .ok_or_else(|| ApiError::new(Code::BadRequest, "The request needs a Host header."))
+        .ok_or_else(|| ApiError::new(Code::BadRequest, "The request needs one Host header."))
+}
+
+/// Calls `endpoint` unless `request` does not say which host it is for, or says several (RFC 9112, section 3.2).
+pub(crate) async fn with_host<E: Endpoint>(
+    endpoint: Arc<E>,
+    request: Request,
+) -> Result<E::Output> {
+    if request.version() >= Version::HTTP_11 {
+        host(&request)?;
+    }
+    endpoint.call(request).await
 }
 
 /// Whether the host is a name that others than this machine may know. Strict transport for `localhost` would break

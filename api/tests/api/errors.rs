@@ -104,6 +104,47 @@ async fn a_database_that_is_gone_is_busy_and_not_ready() {
 }
 
 #[tokio::test]
+async fn a_body_that_takes_too_long_is_not_waited_for() {
+    /// A space a second.
+    fn dripping() -> Body {
+        Body::from_bytes_stream(futures_util::stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(bytes::Bytes::from(" ")), ()))
+        }))
+    }
+    fn silent() -> Body {
+        Body::from_bytes_stream(futures_util::stream::pending::<std::io::Result<bytes::Bytes>>())
+    }
+    let herald = Herald::start().await;
+    tokio::time::pause();
+    for body in [dripping(), silent()] {
+        let since = tokio::time::Instant::now();
+        let answer = herald.post("/api/v1/auth/login").body(body).send().await;
+        answer.expect_problem(408, "request_timeout");
+        assert_eq!(since.elapsed().as_secs(), 30);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_there_twice_is_refused() {
+    let herald = Herald::start().await;
+    let call = herald
+        .post("/api/v1/auth/login")
+        .header("content-type", "application/json")
+        .body(r#"{"username": "alice", "username": "bob", "password": "x"}"#);
+    call.send().await.expect_problem(400, "bad_request");
+}
+
+#[tokio::test]
+async fn a_request_says_which_host_it_is_for() {
+    let herald = Herald::start().await;
+    for host in ["", "a b", "a@b", "\u{fc}"] {
+        let answer = herald.get("/healthz").header("host", host).send().await;
+        answer.expect_problem(400, "bad_request");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_tells_browsers_to_be_careful() {
     let herald = Herald::start().await;
     for path in [

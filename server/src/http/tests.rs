@@ -18,6 +18,8 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Served {
     client: DuplexStream,
     stop: CancellationToken,
+    /// Of HTTP/2 requests.
+    requests: TaskTracker,
     task: JoinHandle<()>,
     since: Instant,
 }
@@ -30,8 +32,9 @@ fn served(work: Duration, bytes: usize) -> Served {
     });
     let stop = CancellationToken::new();
     let local = SocketAddr::from(([127, 0, 0, 1], 8443));
+    let requests = TaskTracker::new();
     let http = Arc::new(Http {
-        builder: builder(&TaskTracker::new()),
+        builder: builder(&requests),
         endpoint,
         local,
         scheme: Scheme::HTTP,
@@ -42,6 +45,7 @@ fn served(work: Duration, bytes: usize) -> Served {
     Served {
         client,
         stop,
+        requests,
         task: tokio::spawn(http.serve(server, local, since + DEADLINE)),
         since,
     }
@@ -243,6 +247,22 @@ async fn requests_under_way_are_answered_when_the_server_stops() {
     sleep(SECOND).await;
     stuck.stop.cancel();
     assert_eq!(stuck.ended().await, SECOND + GRACE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn http2_requests_that_do_not_end_are_given_up_when_the_server_stops() {
+    let mut stuck = served(watch::IDLE, 3);
+    stuck.client.write_all(PREFACE).await.unwrap();
+    // HEADERS of a GET, complete.
+    let get = b"\0\0\x0b\x01\x05\0\0\0\x01\x82\x86\x84\x41\x06herald";
+    stuck.client.write_all(get).await.unwrap();
+    sleep(SECOND).await;
+    assert_eq!(stuck.requests.len(), 1);
+    stuck.stop.cancel();
+    assert_eq!(stuck.ended().await, SECOND + GRACE);
+    stuck.requests.close();
+    stuck.requests.wait().await;
+    assert_eq!(stuck.since.elapsed(), SECOND + GRACE);
 }
 
 #[tokio::test(start_paused = true)]
