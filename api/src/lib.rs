@@ -30,7 +30,10 @@ mod problems;
 mod queue;
 mod rate;
 mod repeated_key;
+<<<<<<< HEAD
 mod requester;
+=======
+>>>>>>> edge
 mod requests;
 mod rule;
 mod rules;

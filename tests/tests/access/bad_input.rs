@@ -1,9 +1,15 @@
 //! What no client should send. Each is refused as the client's mistake, and the server goes on.
 
+<<<<<<< HEAD
 use herald_tests::{Herald, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::wire::{Answer, Wire, exchange, expect_unharmed, plain, token};
+=======
+use herald_tests::Herald;
+
+use crate::wire::{Answer, exchange, expect_unharmed, plain, token};
+>>>>>>> edge
 
 /// A server and a token for its API.
 struct Target {
@@ -265,6 +271,7 @@ async fn methods_and_targets_that_nobody_serves_are_refused() {
     assert_eq!(absolute.status, 200);
     expect_unharmed(&target.herald).await;
 }
+<<<<<<< HEAD
 
 #[tokio::test]
 async fn requests_that_two_servers_might_read_in_two_ways_are_refused_or_are_the_last_ones() {
@@ -494,3 +501,5 @@ async fn heads_that_are_too_large_are_refused() {
     }
     expect_unharmed(&herald).await;
 }
+=======
+>>>>>>> edge

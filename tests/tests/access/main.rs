@@ -7,6 +7,7 @@ mod bad_input;
 mod document;
 mod endings;
 mod foreign;
+mod framing;
 mod http_versions;
 mod matrix;
 mod rates;

@@ -1,0 +1,235 @@
+//! Where a request begins and ends, and how long its parts may be.
+
+use herald_tests::within;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::wire::{Wire, exchange, expect_unharmed, plain};
+
+#[tokio::test]
+async fn requests_that_two_servers_might_read_in_two_ways_are_refused_or_are_the_last_ones() {
+    let herald = plain().await;
+    let host = "Host: herald\r\n";
+    let smuggled = "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: herald\r\n\r\n";
+    let login = "POST /api/v1/auth/login HTTP/1.1\r\n";
+    for (request, what) in [
+        (
+            format!("{login}{host}Content-Length: 5\r\nContent-Length: 6\r\n\r\n{smuggled}"),
+            "two lengths",
+        ),
+        (
+            format!("{login}{host}Content-Length: 5, 6\r\n\r\n{smuggled}"),
+            "a list of lengths",
+        ),
+        (
+            format!("{login}{host}Content-Length: +5\r\n\r\n{smuggled}"),
+            "a sign",
+        ),
+        (
+            format!("{login}{host}Content-Length: -1\r\n\r\n{smuggled}"),
+            "a negative length",
+        ),
+        (
+            format!("{login}{host}Content-Length: 0x5\r\n\r\n{smuggled}"),
+            "a hexadecimal length",
+        ),
+        (
+            format!("{login}{host}Content-Length: 99999999999999999999\r\n\r\n{smuggled}"),
+            "a huge length",
+        ),
+        (
+            format!("{login}{host}Content-Length : 5\r\n\r\n{smuggled}"),
+            "a space before the colon",
+        ),
+        (
+            format!("{login}{host}Transfer-Encoding: gzip\r\n\r\n{smuggled}"),
+            "an unknown encoding",
+        ),
+        (
+            format!("{login}{host}Transfer-Encoding: chunked, gzip\r\n\r\n{smuggled}"),
+            "chunked not last",
+        ),
+        (
+            format!("{login}{host}Transfer-Encoding: xchunked\r\n\r\n{smuggled}"),
+            "no encoding",
+        ),
+        (
+            format!("{login}{host}Transfer-Encoding:\x0bchunked\r\n\r\n{smuggled}"),
+            "a control character",
+        ),
+        (
+            format!("{login}{host} Transfer-Encoding: chunked\r\n\r\n{smuggled}"),
+            "a folded line",
+        ),
+        (
+            format!("{login}{host}Transfer-Encoding: chunked\r\n\r\nzz\r\n{smuggled}"),
+            "a size that is none",
+        ),
+        (
+            format!(
+                "{login}{host}Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n{smuggled}"
+            ),
+            "a huge chunk",
+        ),
+        (
+            format!(
+                "{login}{host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n{smuggled}"
+            ),
+            "length and chunks",
+        ),
+        (
+            format!(
+                "{login}{host}Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n{smuggled}"
+            ),
+            "chunks and length",
+        ),
+        (
+            format!(
+                "POST /api/v1/auth/login HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n{smuggled}"
+            ),
+            "chunks in HTTP/1.0",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\n\r\n{smuggled}"),
+            "no host",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\n{host}{host}\r\n{smuggled}"),
+            "two hosts",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n{smuggled}"),
+            "no host name",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\nHost: a@b\r\n\r\n{smuggled}"),
+            "a user in the host",
+        ),
+        (
+            format!("GET /healthz HTTP/2.0\r\n{host}\r\n{smuggled}"),
+            "another version",
+        ),
+        (
+            format!("GET  /healthz HTTP/1.1\r\n{host}\r\n{smuggled}"),
+            "two spaces",
+        ),
+        (format!("GET /healthz\r\n{host}\r\n{smuggled}"), "HTTP/0.9"),
+        (
+            format!("GET /he\0althz HTTP/1.1\r\n{host}\r\n{smuggled}"),
+            "NUL in the target",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\n{host}A: b\0c\r\n\r\n{smuggled}"),
+            "NUL in a header",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\n{host}A\u{e4}: b\r\n\r\n{smuggled}"),
+            "a name of a header",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\n{host}A: b\rGET / HTTP/1.1\r\n\r\n{smuggled}"),
+            "a bare CR",
+        ),
+        (
+            "\x16\x03\x01\x02\0\x01\0\x01\x7c\x03\x03\r\n\r\n".to_owned(),
+            "TLS",
+        ),
+        (
+            "\x10\x10\0\x04MQTT\x04\x02\0\x3c\0\x04test\r\n\r\n".to_owned(),
+            "MQTT",
+        ),
+    ] {
+        let mut wire = Wire::connect(&herald).await;
+        wire.send(request.as_bytes()).await;
+        if let Some(answer) = wire.answer().await {
+            assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
+        }
+        // Nothing of what follows is taken for a request that is served.
+        while let Some(next) = wire.answer().await {
+            assert!((400..500).contains(&next.status), "{what}: {next:?}");
+        }
+    }
+    expect_unharmed(&herald).await;
+}
+
+#[tokio::test]
+async fn requests_in_a_row_are_answered_in_order() {
+    let herald = plain().await;
+    let mut wire = Wire::connect(&herald).await;
+    let get = |path| format!("GET {path} HTTP/1.1\r\nHost: herald\r\n\r\n");
+    let row: String = ["/healthz", "/nothing", "/api/v1/messages", "/readyz"]
+        .map(get)
+        .concat();
+    wire.send(row.as_bytes()).await;
+    for status in [200, 404, 401, 200] {
+        assert_eq!(wire.answer().await.unwrap().status, status);
+    }
+    // The last one of HTTP/1.0.
+    let old = b"GET /healthz HTTP/1.0\r\n\r\n";
+    let mut wire = Wire::connect(&herald).await;
+    wire.send(old).await;
+    assert_eq!(wire.answer().await.unwrap().status, 200);
+    assert!(wire.answer().await.is_none());
+    expect_unharmed(&herald).await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_cut_off_while_it_is_read() {
+    let herald = plain().await;
+    let head =
+        "POST /api/v1/messages HTTP/1.1\r\nHost: herald\r\nContent-Type: application/json\r\n";
+    let chunk = [&b"10000\r\n"[..], &[b' '; 0x10000], b"\r\n"].concat();
+    // Twice what is allowed, as announced and in chunks.
+    let announced = [
+        format!("{head}Content-Length: {}\r\n\r\n", 800_000).as_bytes(),
+        &[b' '; 800_000],
+    ]
+    .concat();
+    let chunked = [
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes(),
+        &chunk.repeat(13),
+        b"0\r\n\r\n",
+    ]
+    .concat();
+    for request in [announced, chunked] {
+        let answer = exchange(&herald, &request).await.unwrap();
+        answer.expect_problem("a large body");
+        assert_eq!(answer.status, 413);
+    }
+    // Who never stops sending is not listened to for ever.
+    let (mut reader, mut writer) = Wire::connect(&herald).await.stream.into_split();
+    let sending = tokio::spawn(async move {
+        let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
+        writer.write_all(head.as_bytes()).await.unwrap();
+        let mut sent = 0u64;
+        while writer.write_all(&chunk).await.is_ok() {
+            sent += chunk.len() as u64;
+        }
+        sent
+    });
+    let mut answer = vec![];
+    let _ = within("the end", reader.read_to_end(&mut answer)).await;
+    let sent = within("the last write", sending).await.unwrap();
+    // What is read and dropped, and what is in the buffers of the kernel.
+    assert!(sent < 64 * 1024 * 1024, "{sent}");
+    expect_unharmed(&herald).await;
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large_are_refused() {
+    let herald = plain().await;
+    let start = "GET /healthz HTTP/1.1\r\nHost: herald\r\n";
+    for (head, status) in [
+        (format!("{start}A: {}\r\n\r\n", "a".repeat(40_000)), 431),
+        (format!("{start}{}\r\n", "A: b\r\n".repeat(200)), 431),
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(40_000)),
+            431,
+        ),
+    ] {
+        // The rest of what was sent may be answered with a reset that overtakes the answer.
+        if let Some(answer) = exchange(&herald, head.as_bytes()).await {
+            assert_eq!(answer.status, status);
+        }
+    }
+    expect_unharmed(&herald).await;
+}
