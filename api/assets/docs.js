@@ -6,7 +6,9 @@ const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
 async function addCsrfToken(request) {
   const method = (request.method || 'GET').toUpperCase();
-  if (SAFE_METHODS.includes(method) || request.headers.Authorization) {
+  // Nobody is signed in yet who signs in.
+  const signsIn = new URL(request.url, location.href).pathname === '/api/v1/auth/login';
+  if (SAFE_METHODS.includes(method) || request.headers.Authorization || signsIn) {
     return request;
   }
   const session = await fetch('/api/v1/auth/session');
@@ -16,9 +18,20 @@ async function addCsrfToken(request) {
   return request;
 }
 
-SwaggerUIBundle({
+const ui = SwaggerUIBundle({
   dom_id: '#ui',
   url: '/api/openapi.json',
   deepLinking: true,
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: true,
   requestInterceptor: addCsrfToken,
+});
+
+// The links in the description lead to operations of this page; Swagger UI would open another one.
+document.addEventListener('click', (event) => {
+  const link = event.target.closest('.info a[href^="#/"]');
+  if (link) {
+    event.preventDefault();
+    ui.layoutActions.parseDeepLinkHash(link.hash);
+  }
 });

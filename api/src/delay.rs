@@ -26,7 +26,7 @@ struct DelayView {
     max_ms: Option<u64>,
 }
 
-/// Whether the time is always the same.
+/// Whether the time is always the same (`fixed`) or random (`uniform`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum DelayMode {

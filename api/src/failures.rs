@@ -19,6 +19,9 @@ pub(crate) struct Kind {
 pub(crate) fn of_kind(kind: Kind) -> Vec<Code> {
     let mut codes = vec![
         Code::BadRequest,
+        // Of a body that nobody asked for, too.
+        Code::RequestTimeout,
+        Code::TooLarge,
         Code::RateLimited,
         Code::Internal,
         Code::Busy,
@@ -37,11 +40,7 @@ pub(crate) fn of_kind(kind: Kind) -> Vec<Code> {
         codes.push(Code::Forbidden);
     }
     if kind.body {
-        codes.extend([
-            Code::RequestTimeout,
-            Code::TooLarge,
-            Code::UnsupportedMediaType,
-        ]);
+        codes.push(Code::UnsupportedMediaType);
     }
     codes
 }

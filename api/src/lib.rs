@@ -30,10 +30,7 @@ mod problems;
 mod queue;
 mod rate;
 mod repeated_key;
-<<<<<<< HEAD
 mod requester;
-=======
->>>>>>> edge
 mod requests;
 mod rule;
 mod rules;

@@ -25,7 +25,8 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 pub(crate) struct MessagesApi(pub(crate) Arc<State>);
 
-/// Where a message is on its way.
+/// Where a message is on its way: it waits for an attempt (`queued`), a worker has it (`processing`), or it has ended,
+/// well (`processed`), because its attempts failed (`dead`), or because its sender took it back (`cancelled`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "Status", rename_all = "snake_case")]
 pub(crate) enum StatusName {

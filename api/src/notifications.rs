@@ -20,7 +20,7 @@ const MAX_PAGE: usize = 1024 * 1024;
 
 pub(crate) struct NotificationsApi(pub(crate) Arc<State>);
 
-/// What happened.
+/// What happened: the message was processed, or its attempts failed and it is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 enum NotificationType {
     #[oai(rename = "message.processed")]

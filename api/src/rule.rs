@@ -21,7 +21,7 @@ enum RuleAction {
     Both,
 }
 
-/// What a rule does.
+/// What a rule does: `allow`, unless another rule denies; or `deny`, whatever other rules allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "RuleEffect", rename_all = "snake_case")]
 enum RuleEffect {

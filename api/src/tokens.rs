@@ -23,7 +23,7 @@ use crate::{
 
 pub(crate) struct TokensApi(pub(crate) Arc<State>);
 
-/// What a token may be used for.
+/// What a token may be used for: this API (`api`) or MQTT connections (`mqtt`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename = "Scope", rename_all = "snake_case")]
 enum ScopeName {

@@ -11,7 +11,7 @@ pub(crate) fn username(text: &str) -> Result<Username, ApiError> {
     Username::parse(text).map_err(|error| ApiError::invalid(error.to_string()))
 }
 
-/// What an account may do.
+/// What an account may do: use Herald (`user`), or administer it, too (`admin`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "Role", rename_all = "snake_case")]
 pub(crate) enum RoleName {

@@ -1,5 +1,7 @@
-// Signs in and sends in Swagger UI, as a person would. Arguments: the page's address, user name, password, text to send.
-// Prints the answer to the send as JSON.
+// In Swagger UI, as a person would who has just started the server: an administrator signs in, has messages processed at
+// once, sends one, and looks at what became of it. Arguments: the page's address, user name, password, text to send.
+// Prints the statuses, the message as it was seen last and all problems as JSON. SCREENSHOT: where to put pictures, a
+// folder.
 import { chromium } from 'playwright-core';
 
 const [url, username, password, text] = process.argv.slice(2);
@@ -12,31 +14,81 @@ const browser = await chromium.launch({
 
 try {
   // The local certificate authority is not in the browser's store; that it signs is tested with other clients.
-  const page = await browser.newPage({ ignoreHTTPSErrors: true });
+  const page = await browser.newPage({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 1000 } });
   const problems = [];
   page.on('pageerror', (error) => problems.push(error.message));
   page.on('console', (message) => {
-    if (message.text().includes('Content Security Policy')) problems.push(message.text());
+    if (['error', 'warning'].includes(message.type())) problems.push(`${message.text()} (${message.location().url})`);
   });
+  page.on('request', (request) => {
+    const { protocol, origin } = new URL(request.url());
+    if (protocol !== 'data:' && origin !== new URL(url).origin) problems.push(`from elsewhere: ${request.url()}`);
+  });
+  page.on('requestfailed', (request) => problems.push(`failed: ${request.url()}`));
   await page.goto(url);
 
-  /** Executes the POST to `path` with `body`; answers its status and text. */
-  async function post(path, body) {
-    const operation = page.locator('.opblock-post', { has: page.locator(`[data-path="${path}"]`) });
-    await operation.locator('.opblock-summary-control').click();
-    await operation.locator('.try-out__btn').click();
-    await operation.locator('textarea.body-param__text').fill(JSON.stringify(body));
-    await operation.locator('.execute').click();
-    const response = operation.locator('.live-responses-table .response').first();
-    const status = await response.locator('.response-col_status').innerText();
-    const answer = await response.locator('.highlight-code').first().innerText();
-    return { status: Number.parseInt(status, 10), answer };
+  async function picture(name) {
+    if (process.env.SCREENSHOT) await page.screenshot({ path: `${process.env.SCREENSHOT}/${name}.png` });
   }
 
-  const login = await post('/auth/login', { username, password });
-  const send = await post('/messages', { body: text });
-  if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
-  process.stdout.write(JSON.stringify({ login: login.status, send: send.status, answer: send.answer, problems }));
+  function operation(method, path) {
+    return page.locator(`.opblock-${method}`, { has: page.locator(`[data-path="${path}"]`) });
+  }
+
+  async function open(block) {
+    if (!(await block.getAttribute('class')).includes('is-open')) {
+      await block.locator('.opblock-summary-control').click();
+    }
+    await block.locator('.try-out__btn').click();
+  }
+
+  /** Presses Execute, and answers the status and the body of what comes. */
+  async function execute(block) {
+    const answered = page.waitForResponse((response) => response.url().includes('/api/v1/')
+      && !response.url().endsWith('/auth/session'));
+    await block.locator('.execute').click();
+    const response = await answered;
+    // What the page shows is what counts.
+    const shown = block.locator('.live-responses-table .response').first();
+    await shown.locator('.response-col_status', { hasText: String(response.status()) }).waitFor();
+    return { status: response.status(), body: JSON.parse(await response.text() || 'null') };
+  }
+
+  /** Executes the operation with `body`. */
+  async function call(method, path, body) {
+    const block = operation(method, path);
+    await open(block);
+    await block.locator('textarea.body-param__text').fill(JSON.stringify(body));
+    return execute(block);
+  }
+
+  /** Executes the operation with `id` until its answer's status is `wanted`. */
+  async function until(path, id, wanted) {
+    const block = operation('get', path);
+    await open(block);
+    await block.locator('[data-param-name="id"] input').fill(id);
+    for (;;) {
+      const { status, body } = await execute(block);
+      if (status !== 200 || body.status === wanted) return { status, body };
+    }
+  }
+
+  await operation('post', '/auth/login').waitFor();
+  await picture('page');
+  // The words at the top lead to it.
+  await page.locator('.info a', { hasText: 'POST /auth/login' }).click();
+  await page.locator('.opblock-post.is-open', { has: page.locator('[data-path="/auth/login"]') }).waitFor();
+  const login = await call('post', '/auth/login', { username, password });
+  await operation('post', '/auth/login').scrollIntoViewIfNeeded();
+  await picture('login');
+  const delay = await call('put', '/admin/delay', { mode: 'fixed', ms: 0 });
+  const send = await call('post', '/messages', { body: text });
+  const seen = await until('/messages/{id}', send.body.id, 'processed');
+  await operation('get', '/messages/{id}').locator('.live-responses-table').scrollIntoViewIfNeeded();
+  await picture('done');
+  process.stdout.write(JSON.stringify({
+    login: login.status, delay: delay.status, send: send.status, seen: seen.status, message: seen.body, problems,
+  }));
 } finally {
   await browser.close();
 }

@@ -14,6 +14,16 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use properties::MAX_PARAMETER;
 
+/// The order in which a reader needs them.
+const TAGS: [&str; 6] = [
+    "auth",
+    "messages",
+    "notifications",
+    "tokens",
+    "admin",
+    "access",
+];
+
 /// The whole document. `message_bytes` is the longest message that is accepted.
 pub(crate) fn of<T: OpenApi, W: Webhook>(
     api: &OpenApiService<T, W>,
@@ -37,6 +47,12 @@ pub(crate) fn of<T: OpenApi, W: Webhook>(
         examples::add(operation, &components["schemas"]);
     }
     document["components"] = components;
+    if let Some(tags) = document["tags"].as_array_mut() {
+        tags.sort_by_key(|tag| {
+            let position = TAGS.iter().position(|name| tag["name"] == *name);
+            position.unwrap_or(TAGS.len())
+        });
+    }
     whole_numbers(&mut document);
     document
 }

@@ -168,6 +168,7 @@ async fn an_account_that_cannot_be_is_refused() {
         (new("Root", PASSWORD), 422, "invalid"),
         (new("", PASSWORD), 422, "invalid"),
         (new("dave", "1234567"), 422, "invalid"),
+        (new("dave", "ééééééé"), 422, "invalid"),
         (new("dave", &"x".repeat(1025)), 422, "invalid"),
         (new("dave", "hrld_horse"), 422, "invalid"),
         (json!({"username": "dave"}), 400, "bad_request"),

@@ -289,6 +289,12 @@ impl Call<'_> {
         self
     }
 
+    /// Adds a header to others of its name.
+    pub(crate) fn another_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.append(name, value.parse().unwrap());
+        self
+    }
+
     pub(crate) fn json(self, json: Value) -> Self {
         self.header("content-type", "application/json")
             .body(json.to_string())

@@ -119,12 +119,8 @@ async fn a_body_that_takes_too_long_is_not_waited_for() {
     tokio::time::pause();
     for body in [dripping(), silent()] {
         let since = tokio::time::Instant::now();
-<<<<<<< HEAD
         let call = herald.post("/api/v1/auth/login").json(json!({}));
         let answer = call.body(body).send().await;
-=======
-        let answer = herald.post("/api/v1/auth/login").body(body).send().await;
->>>>>>> edge
         answer.expect_problem(408, "request_timeout");
         assert_eq!(since.elapsed().as_secs(), 30);
     }

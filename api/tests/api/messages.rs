@@ -150,6 +150,14 @@ async fn an_idempotency_key_that_cannot_be_kept_is_refused() {
 }
 
 #[tokio::test]
+async fn two_idempotency_keys_are_none() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let call = keyed(&alice, "hello").another_header("idempotency-key", "k-2");
+    call.send().await.expect_problem(422, "invalid");
+}
+
+#[tokio::test]
 async fn a_body_must_be_text_of_the_right_size() {
     let herald = Herald::start_short(8).await;
     let alice = herald.browser("alice").await;
