@@ -1,0 +1,90 @@
+/** The inbox of whoever is signed in, as it fills. */
+import { api, call, type Schemas } from '../api/client';
+import { Problem } from '../api/problem';
+import { session } from '../session.svelte';
+import { Connection, type LiveState } from './connection';
+
+export type Notification = Schemas['Notification'];
+
+/** Longer than this between two ticks, and the device slept. */
+const SLEPT_MS = 30_000;
+const TICK_MS = 5000;
+
+const decoder = new TextDecoder();
+
+class Live {
+  state = $state<LiveState>('idle');
+  nextTryAt = $state<number | undefined>();
+
+  #listeners: ((notification: Notification) => void)[] = [];
+
+  readonly #connection = new Connection<Notification>(
+    {
+      position: async () => {
+        // It never goes back: this only asks how far all of one's clients have come.
+        const { acked } = await call(api.POST('/notifications/ack', { body: { up_to: 0 } }));
+        return acked;
+      },
+      open: async (after, events) => {
+        const [access, { open }] = await Promise.all([call(api.POST('/auth/mqtt')), import('./mqtt')]);
+        return open(
+          access,
+          { topic: access.inbox, after, qos: 1 },
+          {
+            ...events,
+            received: ({ payload, seq }) => {
+              if (seq === undefined) return;
+              events.received(seq, JSON.parse(decoder.decode(payload)) as Notification);
+            },
+          },
+        );
+      },
+      online: () => navigator.onLine,
+      hopeless: (error) => error instanceof Problem && error.status === 401,
+    },
+    () => {
+      this.state = this.#connection.state;
+      this.nextTryAt = this.#connection.nextTryAt;
+    },
+    (notification) => {
+      for (const listener of this.#listeners) listener(notification);
+    },
+  );
+
+  constructor() {
+    session.onOpen(
+      (user) => {
+        if (session.isAnother(user)) this.#connection.stop({ forget: true });
+        this.#connection.start();
+      },
+      () => {
+        this.#connection.stop();
+      },
+    );
+    const networkChanged = () => {
+      this.#connection.networkChanged();
+    };
+    addEventListener('online', networkChanged);
+    addEventListener('offline', networkChanged);
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') this.#connection.woke();
+    });
+    let last = Date.now();
+    setInterval(() => {
+      const now = Date.now();
+      if (now - last > SLEPT_MS && document.visibilityState === 'visible') this.#connection.woke();
+      last = now;
+    }, TICK_MS);
+  }
+
+  /** Told of each notification once. */
+  listen(listener: (notification: Notification) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  tryNow(): void {
+    this.#connection.tryNow();
+  }
+}
+
+export const live = new Live();
