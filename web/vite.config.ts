@@ -1,12 +1,13 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
+import { compress } from './compress.ts';
 
 /** The server that `npm run dev` talks to: HERALD=https://127.0.0.1:8443. */
 const server = process.env.HERALD ?? 'https://localhost:8443';
 const proxy = { target: server, secure: false, changeOrigin: true };
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), compress()],
   server: {
     proxy: {
       '/api': proxy,

@@ -1,12 +1,15 @@
 /** The time, ticking: what reads `now` is drawn anew four times a second, and only while the page is seen. */
 
 const TICK_MS = 250;
+const DAY_TICK_MS = 60_000;
 /** The server's `Date` tells whole seconds: a difference below this is none. */
 const NOISE_MS = 1500;
 
 class Clock {
   /** By this device. */
   now = $state(Date.now());
+  /** The server's time, to the minute: for what changes with the day. */
+  today = $state(Date.now());
   /** How far the server's clock is ahead of this device's, in milliseconds. */
   #ahead = 0;
 
@@ -14,6 +17,9 @@ class Clock {
     setInterval(() => {
       if (document.visibilityState === 'visible') this.now = Date.now();
     }, TICK_MS);
+    setInterval(() => {
+      this.today = this.serverNow();
+    }, DAY_TICK_MS);
     document.addEventListener('visibilitychange', () => {
       this.now = Date.now();
     });

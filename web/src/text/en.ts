@@ -173,6 +173,7 @@ export const en = {
   account: {
     title: 'Account',
     lede: (name: string) => `You are signed in as ${name}.`,
+    roleLabel: 'Role',
     role: { user: 'User', admin: 'Administrator' },
     since: 'Since',
     passwordTitle: 'Password',

@@ -190,6 +190,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/queue/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See how the queue went within the last hour
+         * @description Minute by minute, at most 60; those before this server's start are missing.
+         */
+        get: operations["getQueueHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/queue/pause": {
         parameters: {
             query?: never;
@@ -412,6 +432,23 @@ export interface paths {
          * @description If the server allows it (`auth.registration`). It is an ordinary user's.
          */
         post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/registration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ask whether one may register */
+        get: operations["getRegistration"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -952,7 +989,7 @@ export interface components {
         /** @description How long messages wait before they are processed. */
         Delay: components["schemas"]["Delay_fixed"] | components["schemas"]["Delay_uniform"];
         /**
-         * @description Whether the time is always the same.
+         * @description Whether the time is always the same (`fixed`) or random (`uniform`).
          * @enum {string}
          */
         DelayMode: "fixed" | "uniform";
@@ -1404,7 +1441,7 @@ export interface components {
             next?: number | null;
         };
         /**
-         * @description What happened.
+         * @description What happened: the message was processed, or its attempts failed and it is dead.
          * @enum {string}
          */
         NotificationType: "message.processed" | "message.failed";
@@ -1501,6 +1538,34 @@ export interface components {
             processed_per_s: number;
         };
         /**
+         * QueueHistory
+         * @description How the queue went.
+         */
+        QueueHistory: {
+            /** @description Oldest first; the last one is the minute of now, which is not over. */
+            items: components["schemas"]["QueueMinute"][];
+        };
+        /**
+         * QueueMinute
+         * @description What one minute was like.
+         */
+        QueueMinute: {
+            /**
+             * Format: date-time
+             * @description When it began.
+             * @example 2026-11-22T10:00:00.000Z
+             */
+            at: string;
+            /** @description Of those; `null` if there were none. */
+            latency?: (components["schemas"]["Latency"] & unknown) | null;
+            /**
+             * Format: int64
+             * @description How many messages this server ended, dead ones included.
+             * @example 1234
+             */
+            processed: number;
+        };
+        /**
          * Registration
          * @description The account to make for oneself.
          * @example {
@@ -1522,7 +1587,15 @@ export interface components {
             username: string;
         };
         /**
-         * @description What an account may do.
+         * RegistrationState
+         * @description Whether accounts are made by those who want one.
+         */
+        RegistrationState: {
+            /** @description Whether anybody may make an account for themselves, by POST /auth/register. */
+            open: boolean;
+        };
+        /**
+         * @description What an account may do: use Herald (`user`), or administer it, too (`admin`).
          * @enum {string}
          */
         Role: "user" | "admin";
@@ -1566,7 +1639,7 @@ export interface components {
          */
         RuleAction: "publish" | "subscribe" | "both";
         /**
-         * @description What a rule does.
+         * @description What a rule does: `allow`, unless another rule denies; or `deny`, whatever other rules allow.
          * @enum {string}
          */
         RuleEffect: "allow" | "deny";
@@ -1584,7 +1657,7 @@ export interface components {
             next?: string | null;
         };
         /**
-         * @description What a token may be used for.
+         * @description What a token may be used for: this API (`api`) or MQTT connections (`mqtt`).
          * @enum {string}
          */
         Scope: "api" | "mqtt";
@@ -1620,7 +1693,8 @@ export interface components {
             user: components["schemas"]["User"];
         };
         /**
-         * @description Where a message is on its way.
+         * @description Where a message is on its way: it waits for an attempt (`queued`), a worker has it (`processing`), or it has ended,
+         *     well (`processed`), because its attempts failed (`dead`), or because its sender took it back (`cancelled`).
          * @enum {string}
          */
         Status: "queued" | "processing" | "processed" | "dead" | "cancelled";
@@ -2612,6 +2686,8 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.forbidden"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -2715,6 +2791,8 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.forbidden"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -2811,6 +2889,8 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.forbidden.origin_not_allowed"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -2866,6 +2946,8 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.forbidden"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
@@ -2901,6 +2983,8 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.forbidden"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3008,6 +3092,8 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.forbidden"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
@@ -3059,7 +3145,9 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.forbidden.origin_not_allowed"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
             409: components["responses"]["409.not_dead"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3107,6 +3195,52 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.forbidden"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
+            429: components["responses"]["429.rate_limited"];
+            500: components["responses"]["500.internal"];
+            503: components["responses"]["503.busy.not_ready"];
+        };
+    };
+    getQueueHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the queue went. */
+            200: {
+                headers: {
+                    /** @description Names the request in the server's log. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "at": "2026-11-22T10:00:00.000Z",
+                     *           "latency": {
+                     *             "p50_ms": 3,
+                     *             "p99_ms": 24
+                     *           },
+                     *           "processed": 1234
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueueHistory"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.forbidden"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3133,6 +3267,8 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.forbidden.origin_not_allowed"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3159,6 +3295,8 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.forbidden.origin_not_allowed"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3206,6 +3344,8 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.forbidden"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
@@ -3304,6 +3444,8 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.forbidden"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3337,7 +3479,9 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.forbidden.origin_not_allowed"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
             409: components["responses"]["409.last_administrator"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3438,6 +3582,8 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.forbidden"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3531,6 +3677,8 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.forbidden.origin_not_allowed"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3615,6 +3763,8 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.origin_not_allowed"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3652,7 +3802,9 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.insufficient_scope.origin_not_allowed"];
+            408: components["responses"]["408.request_timeout"];
             409: components["responses"]["409.too_many_tokens"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3749,6 +3901,39 @@ export interface operations {
             503: components["responses"]["503.busy.not_ready"];
         };
     };
+    getRegistration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether accounts are made by those who want one. */
+            200: {
+                headers: {
+                    /** @description Names the request in the server's log. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "open": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RegistrationState"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
+            429: components["responses"]["429.rate_limited"];
+            500: components["responses"]["500.internal"];
+            503: components["responses"]["503.busy.not_ready"];
+        };
+    };
     session: {
         parameters: {
             query?: never;
@@ -3784,6 +3969,8 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3832,6 +4019,8 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3865,6 +4054,8 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.origin_not_allowed"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -3918,6 +4109,8 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -4020,6 +4213,8 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -4053,7 +4248,9 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.origin_not_allowed"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
             409: components["responses"]["409.not_queued"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -4107,6 +4304,8 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -4201,6 +4400,8 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
@@ -4292,6 +4493,8 @@ export interface operations {
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.origin_not_allowed"];
             404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];

@@ -16,15 +16,13 @@ class Live {
   state = $state<LiveState>('idle');
   nextTryAt = $state<number | undefined>();
 
+  #arrivals: (() => void)[] = [];
+  #position: Promise<number> | undefined;
   #listeners: ((notification: Notification) => void)[] = [];
 
   readonly #connection = new Connection<Notification>(
     {
-      position: async () => {
-        // It never goes back: this only asks how far all of one's clients have come.
-        const { acked } = await call(api.POST('/notifications/ack', { body: { up_to: 0 } }));
-        return acked;
-      },
+      position: () => this.position(),
       open: async (after, events) => {
         const [access, { open }] = await Promise.all([call(api.POST('/auth/mqtt')), import('./mqtt')]);
         return open(
@@ -43,6 +41,9 @@ class Live {
       hopeless: (error) => error instanceof Problem && error.status === 401,
     },
     () => {
+      if (this.#connection.state === 'live' && this.state !== 'live') {
+        for (const listener of this.#arrivals) listener();
+      }
       this.state = this.#connection.state;
       this.nextTryAt = this.#connection.nextTryAt;
     },
@@ -54,11 +55,12 @@ class Live {
   constructor() {
     session.onOpen(
       (user) => {
-        if (session.isAnother(user)) this.#connection.stop({ forget: true });
+        if (session.isAnother(user)) this.#forget();
         this.#connection.start();
       },
       () => {
-        this.#connection.stop();
+        if (session.why === 'signed out') this.#forget();
+        else this.#connection.stop();
       },
     );
     const networkChanged = () => {
@@ -77,9 +79,37 @@ class Live {
     }, TICK_MS);
   }
 
+  /**
+   * The number behind which this page begins: how far any of one's clients had come when it was opened. What is asked for
+   * after this is known is complete together with what is told.
+   */
+  position(): Promise<number> {
+    this.#position ??= this.#ask().catch((error: unknown) => {
+      this.#position = undefined;
+      throw error;
+    });
+    return this.#position;
+  }
+
+  async #ask(): Promise<number> {
+    // It never goes back: this only asks.
+    const { acked } = await call(api.POST('/notifications/ack', { body: { up_to: 0 } }));
+    return acked;
+  }
+
+  #forget(): void {
+    this.#connection.stop({ forget: true });
+    this.#position = undefined;
+  }
+
   /** Told of each notification once. */
   listen(listener: (notification: Notification) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Told each time that the connection stands. */
+  onLive(listener: () => void): void {
+    this.#arrivals.push(listener);
   }
 
   tryNow(): void {
