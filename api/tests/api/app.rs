@@ -34,7 +34,13 @@ async fn what_is_not_a_place_in_the_app_is_not_found() {
         let missing = herald.get(path).header("accept", "*/*").send().await;
         missing.expect_problem(404, "not_found");
     }
-    for path in ["/api", "/api/v2", "/api/v1/nothing", "/docs/nothing", "/assets/x"] {
+    for path in [
+        "/api",
+        "/api/v2",
+        "/api/v1/nothing",
+        "/docs/nothing",
+        "/assets/x",
+    ] {
         let missing = herald.get(path).header("accept", PAGE).send().await;
         missing.expect_problem(404, "not_found");
     }

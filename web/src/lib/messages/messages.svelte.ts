@@ -19,7 +19,7 @@ import {
   type Message,
 } from './model';
 
-const PAGE = 100;
+const PAGE = 200;
 /** The list is drawn anew so often at most, however much comes. */
 const DRAW_MS = 60;
 /** More than so many are forgotten, oldest first; paging brings them back. */
