@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
 use herald_acl::Policy;
 use herald_api::{Accounts, ApiOptions, MqttStream, Sends, Throughput};
-use herald_broker::Broker;
+use herald_broker::{Broker, Origin, Transport};
 use herald_store::{Store, StoreOptions, Timestamp};
 use herald_worker::{Echo, Event, Retries, Webhook, Worker, WorkerOptions};
 use tokio::{
@@ -238,6 +238,7 @@ async fn start_broker(
         host.clone(),
         host.clone(),
         host.clone(),
+        host.clone(),
         host,
     )
     .await;
@@ -289,7 +290,9 @@ fn api_options(config: &Config, broker: &Broker, throughput: Arc<Throughput>) ->
     let (serving, asked) = (broker.clone(), broker.clone());
     let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
         let deadline = Instant::now() + HANDSHAKE;
-        serving.serve(stream, peer, deadline).boxed()
+        let transport = Transport::WebSocket;
+        let origin = Origin { peer, transport };
+        serving.serve(stream, origin, deadline).boxed()
     };
     let ready = move || {
         let ready = asked.is_ready();
@@ -346,9 +349,9 @@ impl Sockets {
         tasks: &TaskTracker,
     ) {
         let acceptor = tls.map(|tls| TlsAcceptor::from(Arc::new(tls.clone())));
-        for (listener, tls) in [
-            (self.mqtt_tls.take(), acceptor),
-            (self.mqtt_tcp.take(), None),
+        for (listener, tls, transport) in [
+            (self.mqtt_tls.take(), acceptor, Transport::Tls),
+            (self.mqtt_tcp.take(), None, Transport::Tcp),
         ] {
             let Some(listener) = listener else { continue };
             let accept = Accept {
@@ -359,11 +362,10 @@ impl Sockets {
                 tasks: tasks.clone(),
             };
             let broker = broker.clone();
-            tasks.spawn(
-                accept.run(move |connection, peer, deadline| {
-                    broker.serve(connection, peer, deadline)
-                }),
-            );
+            tasks.spawn(accept.run(move |connection, peer, deadline| {
+                let origin = Origin { peer, transport };
+                broker.serve(connection, origin, deadline)
+            }));
         }
     }
 
