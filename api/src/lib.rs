@@ -8,11 +8,13 @@ mod accounts;
 mod admin_messages;
 mod auth;
 mod body_limit;
+mod connections;
 mod delay;
 mod description;
 mod docs_page;
 mod error;
 mod health;
+mod live;
 mod messages;
 mod mqtt_stream;
 mod mqtt_ws;
@@ -45,6 +47,7 @@ use poem::{Endpoint, EndpointExt, Response, Route, get, middleware::CatchPanic};
 use poem_openapi::OpenApiService;
 
 pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX};
+pub use live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};
 pub use options::{ApiOptions, MqttHandler, MqttStream, Readiness};
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
@@ -86,6 +89,7 @@ pub fn routes(
             user_delay::UserDelayApi(Arc::clone(&state)),
             users::UsersApi(Arc::clone(&state)),
             rules::RulesApi(Arc::clone(&state)),
+            connections::ConnectionsApi(Arc::clone(&state)),
         ),
         "Herald",
         env!("CARGO_PKG_VERSION"),

@@ -5,7 +5,10 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::queue::Throughput;
+use crate::{
+    live::{LiveConnections, NoConnections},
+    queue::Throughput,
+};
 
 /// A connection that carries MQTT bytes, whatever lies below.
 pub trait MqttStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -38,10 +41,12 @@ pub struct ApiOptions {
     pub ready: Readiness,
     /// Told of every message that ends, for `/admin/queue`.
     pub throughput: Arc<Throughput>,
+    /// Asked by `/admin/connections`.
+    pub connections: Arc<dyn LiveConnections>,
 }
 
 impl ApiOptions {
-    /// Options with a default limit (1 MiB packets), TLS and no foreign origins.
+    /// Options with a default limit (1 MiB packets), TLS, no foreign origins and no live MQTT sessions.
     #[must_use]
     pub fn new(mqtt: MqttHandler, ready: Readiness) -> Self {
         Self {
@@ -51,6 +56,7 @@ impl ApiOptions {
             mqtt,
             ready,
             throughput: Arc::default(),
+            connections: Arc::new(NoConnections),
         }
     }
 }

@@ -25,7 +25,9 @@ use crate::{
     connections::Connections,
     data_dir, host,
     host::Host,
-    http, open_files, retention,
+    http,
+    live::Live,
+    open_files, retention,
     rights::Rights,
     run_file::{Addresses, RunFile},
     signals::Signals,
@@ -303,6 +305,7 @@ fn api_options(config: &Config, broker: &Broker, throughput: Arc<Throughput>) ->
         allowed_origins: config.http.allowed_origins.clone(),
         tls: config.tls.mode != crate::config::TlsMode::Off,
         throughput,
+        connections: Arc::new(Live(broker.clone())),
         ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
     }
 }

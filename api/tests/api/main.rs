@@ -8,6 +8,7 @@ mod admin_messages;
 mod auth;
 mod cancel;
 mod client;
+mod connections;
 mod docs;
 mod errors;
 mod messages;
