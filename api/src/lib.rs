@@ -11,6 +11,7 @@ mod audit;
 mod audit_api;
 mod auth;
 mod body_limit;
+mod connections;
 mod cors;
 mod delay;
 mod description;
@@ -18,6 +19,7 @@ mod docs_page;
 mod error;
 mod failures;
 mod health;
+mod live;
 mod messages;
 mod mqtt_stream;
 mod mqtt_ws;
@@ -60,6 +62,7 @@ use poem_openapi::OpenApiService;
 
 pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX, TokenRequest};
 pub use audit::{Audit, AuditAction, Event};
+pub use live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};
 pub use options::{ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
@@ -80,6 +83,7 @@ type Operations = (
     user_delay::UserDelayApi,
     users::UsersApi,
     rules::RulesApi,
+    connections::ConnectionsApi,
     audit_api::AuditApi,
 );
 
@@ -121,6 +125,7 @@ pub fn routes(
         user_delay::UserDelayApi(Arc::clone(&state)),
         users::UsersApi(Arc::clone(&state)),
         rules::RulesApi(Arc::clone(&state)),
+        connections::ConnectionsApi(Arc::clone(&state)),
         audit_api::AuditApi(Arc::clone(&state)),
     );
     let api = OpenApiService::new(operations, "Herald", env!("CARGO_PKG_VERSION"))

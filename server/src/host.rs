@@ -9,8 +9,9 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_api::{AccountError, Accounts, Patience, Scope, SendError, Sends, TOKEN_PREFIX};
 use herald_broker::{
-    Authenticate, Batch, Credential, HostError, Identity, Inbox, Intake, Login, LoginRefusal,
-    Notification, Position, Retain, RetainedChange, RetainedMessage, Send, SendRefusal,
+    Authenticate, Batch, Credential, Denied, HostError, Identity, Inbox, Intake, Login,
+    LoginRefusal, Notification, Observe, Position, Retain, RetainedChange, RetainedMessage, Send,
+    SendRefusal,
 };
 use herald_store::{BodyError, Seq, Store, StoreError, Timestamp, Token, User, UserId};
 
@@ -90,6 +91,12 @@ fn by_token(token: &Token) -> Credential {
     }
 }
 
+impl Observe for Host {
+    fn denied(&self, denied: Denied<'_>) {
+        tracing::debug!(user = %denied.identity.username, client_id = ?denied.client_id, peer = %denied.peer, action = ?denied.action, topic = ?denied.topic, "denied");
+    }
+}
+
 impl Retain for Host {
     fn load(&self) -> BoxFuture<'static, Result<Vec<RetainedMessage>, HostError>> {
         let store = self.store.clone();
@@ -145,7 +152,7 @@ fn system_time(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(ms)
 }
 
-fn timestamp(at: SystemTime) -> Timestamp {
+pub(crate) fn timestamp(at: SystemTime) -> Timestamp {
     let since = at.duration_since(SystemTime::UNIX_EPOCH);
     Timestamp::from_millis(0) + since.unwrap_or_default()
 }

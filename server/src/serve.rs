@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
 use herald_acl::Policy;
 use herald_api::{Accounts, ApiOptions, MqttStream, Sends, Throughput};
-use herald_broker::Broker;
+use herald_broker::{Broker, Origin, Transport};
 use herald_store::{Store, StoreOptions, Timestamp};
 use herald_worker::{Echo, Event, Retries, Webhook, Worker, WorkerOptions};
 use tokio::{
@@ -25,7 +25,9 @@ use crate::{
     connections::Connections,
     data_dir, host,
     host::Host,
-    http, open_files, retention,
+    http,
+    live::Live,
+    open_files, retention,
     rights::Rights,
     run_file::{Addresses, RunFile},
     signals::Signals,
@@ -229,6 +231,7 @@ async fn start_broker(
         host.clone(),
         host.clone(),
         host.clone(),
+        host.clone(),
         host,
     )
     .await;
@@ -280,7 +283,9 @@ fn api_options(config: &Config, broker: &Broker, throughput: Arc<Throughput>) ->
     let (serving, asked) = (broker.clone(), broker.clone());
     let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
         let deadline = Instant::now() + HANDSHAKE;
-        serving.serve(stream, peer, deadline).boxed()
+        let transport = Transport::WebSocket;
+        let origin = Origin { peer, transport };
+        serving.serve(stream, origin, deadline).boxed()
     };
     let ready = move || {
         let ready = asked.is_ready();
@@ -293,6 +298,7 @@ fn api_options(config: &Config, broker: &Broker, throughput: Arc<Throughput>) ->
         requests_per_minute_per_address: config.limits.requests_per_minute_per_address,
         tls: config.tls.mode != crate::config::TlsMode::Off,
         throughput,
+        connections: Arc::new(Live(broker.clone())),
         ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
     }
 }
@@ -339,9 +345,9 @@ impl Sockets {
         tasks: &TaskTracker,
     ) {
         let acceptor = tls.map(|tls| TlsAcceptor::from(Arc::new(tls.clone())));
-        for (listener, tls) in [
-            (self.mqtt_tls.take(), acceptor),
-            (self.mqtt_tcp.take(), None),
+        for (listener, tls, transport) in [
+            (self.mqtt_tls.take(), acceptor, Transport::Tls),
+            (self.mqtt_tcp.take(), None, Transport::Tcp),
         ] {
             let Some(listener) = listener else { continue };
             let accept = Accept {
@@ -352,11 +358,10 @@ impl Sockets {
                 tasks: tasks.clone(),
             };
             let broker = broker.clone();
-            tasks.spawn(
-                accept.run(move |connection, peer, deadline| {
-                    broker.serve(connection, peer, deadline)
-                }),
-            );
+            tasks.spawn(accept.run(move |connection, peer, deadline| {
+                let origin = Origin { peer, transport };
+                broker.serve(connection, origin, deadline)
+            }));
         }
     }
 

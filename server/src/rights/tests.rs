@@ -18,7 +18,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone, Default)]
 struct Told {
     policies: Arc<Mutex<Vec<Policy>>>,
-    forgotten: Arc<Mutex<Vec<String>>>,
     revoked: Arc<Mutex<Vec<(String, Revoked)>>>,
 }
 
@@ -30,10 +29,6 @@ impl Enforce for Told {
     fn revoke(&self, username: &Username, revoked: &Revoked) {
         let revoked = (username.to_string(), revoked.clone());
         self.revoked.lock().push(revoked);
-    }
-
-    fn forget_user(&self, username: &Username) {
-        self.forgotten.lock().push(username.to_string());
     }
 }
 
