@@ -61,7 +61,7 @@ use poem::{
 use poem_openapi::OpenApiService;
 
 pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX, TokenRequest};
-pub use audit::{Audit, AuditAction, Event};
+pub use audit::{Audit, AuditAction, Event, failed_sign_in};
 pub use live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};
 pub use options::{ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
 pub use queue::Throughput;

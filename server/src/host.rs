@@ -7,7 +7,11 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use herald_api::{AccountError, Accounts, Patience, Scope, SendError, Sends, TOKEN_PREFIX};
+use herald_acl::Action;
+use herald_api::{
+    AccountError, Accounts, Audit, AuditAction, Event, Patience, Scope, SendError, Sends,
+    TOKEN_PREFIX, failed_sign_in,
+};
 use herald_broker::{
     Authenticate, Batch, Credential, Denied, HostError, Identity, Inbox, Intake, Login,
     LoginRefusal, Notification, Observe, Position, Retain, RetainedChange, RetainedMessage, Send,
@@ -26,6 +30,7 @@ pub(crate) struct Host {
     pub(crate) store: Store,
     pub(crate) acks: Arc<Acks>,
     pub(crate) sends: Arc<Sends>,
+    pub(crate) audit: Arc<Audit>,
 }
 
 /// A notification as the broker takes it.
@@ -42,9 +47,17 @@ fn user_id(identity: &Identity) -> UserId {
 
 impl Authenticate for Host {
     fn authenticate(&self, login: Login) -> BoxFuture<'static, Result<Identity, LoginRefusal>> {
-        let accounts = self.accounts.clone();
+        let (accounts, store, audit) = (
+            self.accounts.clone(),
+            self.store.clone(),
+            self.audit.clone(),
+        );
         async move {
-            let found = check(&accounts, &login).await.map_err(|e| match e {
+            let checked = check(&accounts, &login).await;
+            if let Err(error) = audit_login(&store, &audit, &login, &checked).await {
+                tracing::error!(%error, "a sign-in could not be audited");
+            }
+            let found = checked.map_err(|e| match e {
                 AccountError::Throttled { .. } => LoginRefusal::Throttled,
                 // Very many clients connect at once; they come back.
                 AccountError::Busy => LoginRefusal::Unavailable,
@@ -65,11 +78,33 @@ impl Authenticate for Host {
     }
 }
 
-/// The account that the login is for: by a token of that account, or by its password.
-async fn check(
-    accounts: &Accounts,
+type Checked = Result<Option<(User, Credential)>, AccountError>;
+
+/// Tells the audit of a login: one by a token that is right is told by the token, which says when it was last used.
+async fn audit_login(
+    store: &Store,
+    audit: &Audit,
     login: &Login,
-) -> Result<Option<(User, Credential)>, AccountError> {
+    checked: &Checked,
+) -> Result<(), StoreError> {
+    let event = match checked {
+        Ok(Some((user, Credential::Password))) => Event::new(AuditAction::SignIn)
+            .by(&user.username)
+            .detail("MQTT"),
+        Ok(None) => failed_sign_in(store, &login.username)
+            .await?
+            .detail("MQTT, wrong"),
+        Err(AccountError::Throttled { .. }) => failed_sign_in(store, &login.username)
+            .await?
+            .detail("MQTT, too many tries"),
+        Ok(Some((_, Credential::Token { .. }))) | Err(_) => return Ok(()),
+    };
+    audit.note(event.from(login.peer.ip()));
+    Ok(())
+}
+
+/// The account that the login is for: by a token of that account, or by its password.
+async fn check(accounts: &Accounts, login: &Login) -> Checked {
     let Ok(password) = std::str::from_utf8(&login.password) else {
         return Ok(None);
     };
@@ -93,7 +128,14 @@ fn by_token(token: &Token) -> Credential {
 
 impl Observe for Host {
     fn denied(&self, denied: Denied<'_>) {
-        tracing::debug!(user = %denied.identity.username, client_id = ?denied.client_id, peer = %denied.peer, action = ?denied.action, topic = ?denied.topic, "denied");
+        let what = match denied.action {
+            Action::Publish => "MQTT publish",
+            Action::Subscribe => "MQTT subscribe",
+        };
+        let event = Event::new(AuditAction::AccessDenied)
+            .by(&denied.identity.username)
+            .from(denied.peer.ip());
+        self.audit.note(event.to(denied.topic).detail(what));
     }
 }
 

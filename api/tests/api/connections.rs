@@ -123,11 +123,18 @@ async fn sessions_are_listed_page_by_page_and_by_user() {
 async fn what_makes_no_sense_is_refused() {
     let herald = herald(&Sessions::some(1)).await;
     let admin = herald.admin().await;
-    for query in ["after=x", "after=", "user=", "user=Alice", "user=%00"] {
+    for query in ["after=x", "user=Alice"] {
         let answer = admin.get(&format!("{CONNECTIONS}?{query}")).send().await;
         answer.expect_problem(422, "invalid");
     }
-    for query in ["limit=0", "limit=201", "limit=x"] {
+    for query in [
+        "after=",
+        "user=",
+        "user=%00",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+    ] {
         let answer = admin.get(&format!("{CONNECTIONS}?{query}")).send().await;
         answer.expect_problem(400, "bad_request");
     }

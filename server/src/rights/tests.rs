@@ -2,7 +2,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use herald_acl::{Actions, Effect, FilterTemplate, Role, Subject, TopicName, Who};
 use herald_store::{
-    CreateRule, CreateUser, RuleContent, RuleId, Scopes, StoreOptions, Timestamp, User, UserUpdate,
+    CreateRule, CreateToken, CreateUser, NewToken, RuleContent, RuleId, Scopes, StoreOptions,
+    Timestamp, TokenOrigin, User, UserUpdate,
 };
 use parking_lot::Mutex;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
@@ -144,11 +145,17 @@ async fn sessions_lose_the_rights_that_their_users_lose() {
         api: false,
         mqtt: true,
     };
-    let token = db
-        .store
-        .create_token(&bob.id, "phone", scopes, "hash", None, now)
-        .await
-        .unwrap();
+    let token = NewToken {
+        name: "phone".into(),
+        scopes,
+        token_hash: "hash".into(),
+        expires_at: None,
+        origin: TokenOrigin::Owner,
+    };
+    let CreateToken::Created(token) = db.store.create_token(&bob.id, token, now).await.unwrap()
+    else {
+        panic!("it can be made");
+    };
     db.store
         .revoke_token(&bob.id, &token.id, now)
         .await
