@@ -12,9 +12,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures_util::{TryStreamExt as _, stream};
 use herald_acl::{Role, Username};
-use herald_store::{
-    CreateToken, CreateUser, NewToken, Scopes, Store, StoreOptions, Timestamp, TokenOrigin,
-};
+use herald_store::{CreateToken, CreateUser, NewToken, Scopes, Store, Timestamp, TokenOrigin};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
