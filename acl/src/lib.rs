@@ -18,6 +18,7 @@
 
 mod filter;
 mod index;
+mod own;
 mod policy;
 mod role;
 mod rule;
@@ -26,6 +27,7 @@ mod topic;
 mod username;
 
 pub use filter::TopicFilter;
+pub use own::OwnTopics;
 pub use policy::{Decision, Policy, Who};
 pub use role::{Role, UnknownRole};
 pub use rule::{Action, Actions, Effect, Rule, Subject};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::filter::TopicFilter;
 use crate::index::{Index, Verdict};
+use crate::own::{self, OwnTopics};
 use crate::role::Role;
 use crate::rule::{Actions, Effect, Rule, Subject};
 use crate::template::FilterTemplate;
@@ -42,6 +43,8 @@ pub struct Policy {
     ids: Vec<String>,
     /// What [`scope`](Self::scope) answers.
     scopes: HashMap<String, TopicFilter>,
+    /// Of each allow rule with a `%u`, in their order.
+    named: Vec<(Subject, FilterTemplate)>,
     index: Index,
 }
 
@@ -55,7 +58,11 @@ impl Policy {
             let scope = || rule.filter.scope();
             scopes.entry(rule.id.clone()).or_insert_with(scope);
         }
+        let named = rules.iter().filter(|rule| own::names_its_user(rule));
         Self {
+            named: named
+                .map(|rule| (rule.subject.clone(), rule.filter.clone()))
+                .collect(),
             index: Index::new(&rules),
             ids: rules.into_iter().map(|rule| rule.id).collect(),
             scopes,
@@ -106,6 +113,12 @@ impl Policy {
     #[must_use]
     pub fn scope(&self, rule: &str) -> Option<TopicFilter> {
         self.scopes.get(rule).cloned()
+    }
+
+    /// The topics that belong to `username`, whether or not there is such a user.
+    #[must_use]
+    pub fn own_topics(&self, username: &Username) -> OwnTopics {
+        OwnTopics::new(&self.named, username)
     }
 
     /// Decides whether a client may publish to `topic`: an allow rule matches it and no deny rule

@@ -72,6 +72,12 @@ impl FilterTemplate {
         self.0.pattern()
     }
 
+    /// Whether the user name is left open somewhere.
+    pub(crate) fn names_user(&self) -> bool {
+        // Without the percent signs that stand for themselves.
+        self.as_str().replace("%%", "").contains("%u")
+    }
+
     /// The filter for one client: `%u` and `%c` are filled in.
     ///
     /// `None` if the template holds `%c` and the client id is no plain level: it is empty, holds

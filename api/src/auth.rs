@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use herald_acl::{Role, Username};
+use herald_acl::Role;
 use herald_store::{Scopes, Timestamp, TokenOrigin, User};
 use poem::{Request, web::cookie::CookieJar};
 use poem_openapi::{
@@ -13,7 +13,7 @@ use poem_openapi::{
 
 use crate::{
     accounts::{AccountError, TokenRequest},
-    audit::AuditAction,
+    audit::{AuditAction, failed_sign_in},
     error::{ApiError, Code},
     origin::{self, Origin},
     requester::Requester,
@@ -336,14 +336,8 @@ impl AuthApi {
             Err(AccountError::Throttled { .. }) => "too many tries",
             _ => return Ok(checked?),
         };
-        let mut event = requester.event(AuditAction::SignInFailed).detail(why);
-        // A name that is nobody's may be a password in the wrong field.
-        if let Ok(name) = Username::parse(name)
-            && state.store.user_by_name(&name).await?.is_some()
-        {
-            event = event.to(name);
-        }
-        state.options.audit.note(event);
+        let event = failed_sign_in(&state.store, name).await?.detail(why);
+        state.options.audit.note(requester.asks(event));
         Ok(checked?)
     }
 }

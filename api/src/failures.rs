@@ -112,6 +112,8 @@ const SPECIFIC: &[(&str, &[Code])] = &[
     ("deleteRule", &[Code::NotFound]),
     ("checkAccess", &[Code::NotFound, Code::Invalid]),
     ("listAudit", &[Code::Invalid]),
+    ("listConnections", &[Code::Invalid]),
+    ("endConnection", &[Code::NotFound]),
 ];
 
 /// What the operation with this id can answer beyond what is [`of_kind`].

@@ -12,6 +12,7 @@ mod audit;
 mod audit_api;
 mod auth;
 mod body_limit;
+mod connections;
 mod cors;
 mod delay;
 mod description;
@@ -19,6 +20,7 @@ mod docs_page;
 mod error;
 mod failures;
 mod health;
+mod live;
 mod messages;
 mod mqtt_stream;
 mod mqtt_ws;
@@ -60,7 +62,8 @@ use poem::{
 use poem_openapi::OpenApiService;
 
 pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX, TokenRequest};
-pub use audit::{Audit, AuditAction, Event};
+pub use audit::{Audit, AuditAction, Event, failed_sign_in};
+pub use live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};
 pub use options::{ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
@@ -81,6 +84,7 @@ type Operations = (
     user_delay::UserDelayApi,
     users::UsersApi,
     rules::RulesApi,
+    connections::ConnectionsApi,
     audit_api::AuditApi,
 );
 
@@ -122,6 +126,7 @@ pub fn routes(
         user_delay::UserDelayApi(Arc::clone(&state)),
         users::UsersApi(Arc::clone(&state)),
         rules::RulesApi(Arc::clone(&state)),
+        connections::ConnectionsApi(Arc::clone(&state)),
         audit_api::AuditApi(Arc::clone(&state)),
     );
     let api = OpenApiService::new(operations, "Herald", env!("CARGO_PKG_VERSION"))

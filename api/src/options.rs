@@ -6,7 +6,11 @@ use futures_util::future::BoxFuture;
 use herald_acl::Username;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{audit::Audit, queue::Throughput};
+use crate::{
+    audit::Audit,
+    live::{LiveConnections, NoConnections},
+    queue::Throughput,
+};
 
 /// A connection that carries MQTT bytes, whatever lies below.
 pub trait MqttStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -24,9 +28,9 @@ pub type MqttHandler =
 /// both.
 pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
-/// Ends what a user has, and forgets what there is in memory that belongs to the name. Resolves when no other user of the
-/// same name could see any of it.
-pub type ForgetUser = Arc<dyn Fn(Username) -> BoxFuture<'static, ()> + Send + Sync>;
+/// Ends the MQTT sessions of a user who is gone, and forgets what else belongs to the name. Resolves when no other user of
+/// the same name can ever see any of it, or with why that is not so yet.
+pub type ForgetUser = Arc<dyn Fn(Username) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// How the API behaves and whom it hands connections to.
 #[derive(Clone)]
@@ -53,6 +57,8 @@ pub struct ApiOptions {
     pub registration: bool,
     /// Forgets what is held in memory of a user whose account is being deleted.
     pub forget_user: ForgetUser,
+    /// Asked by `/admin/connections`.
+    pub connections: Arc<dyn LiveConnections>,
 }
 
 impl ApiOptions {
@@ -63,7 +69,7 @@ impl ApiOptions {
     /// [`requests_per_minute_per_address`](Self::requests_per_minute_per_address), behind which may be a whole company.
     pub const DEFAULT_REQUESTS_PER_MINUTE_PER_ADDRESS: u32 = 60_000;
 
-    /// Options with default limits (1 MiB packets), TLS and no foreign origins.
+    /// Options with default limits (1 MiB packets), TLS, no foreign origins and no live MQTT sessions.
     #[must_use]
     pub fn new(mqtt: MqttHandler, ready: Readiness) -> Self {
         Self {
@@ -77,7 +83,8 @@ impl ApiOptions {
             throughput: Arc::default(),
             audit: Arc::default(),
             registration: false,
-            forget_user: Arc::new(|_| Box::pin(async {})),
+            forget_user: Arc::new(|_| Box::pin(async { Ok(()) })),
+            connections: Arc::new(NoConnections),
         }
     }
 }

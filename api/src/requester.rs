@@ -29,9 +29,12 @@ impl Requester {
 
     /// Something that this request does.
     pub(crate) fn event(&self, action: AuditAction) -> Event {
-        Event::new(action)
-            .from(self.address)
-            .in_request(self.request_id.clone())
+        self.asks(Event::new(action))
+    }
+
+    /// `event` came with this request.
+    pub(crate) fn asks(&self, event: Event) -> Event {
+        event.from(self.address).in_request(self.request_id.clone())
     }
 }
 

@@ -206,12 +206,20 @@ impl UsersApi {
         }
         let (store, forget) = (self.0.store.clone(), self.0.options.forget_user.clone());
         let (id, name) = (user.id, user.username.clone());
-        in_the_background(async move {
+        let removed = in_the_background(async move {
             // While the name is taken, nobody can come and see what is left.
-            forget(name).await;
-            store.remove_user(&id, Timestamp::now()).await
-        })
-        .await?;
+            if let Err(why) = forget(name).await {
+                return Ok(Err(why));
+            }
+            store.remove_user(&id, Timestamp::now()).await.map(Ok)
+        });
+        if let Err(why) = removed.await? {
+            tracing::error!(user = %user.username, error = why, "a deleted account could not be forgotten");
+            return Err(ApiError::new(
+                Code::NotReady,
+                "The account is locked, and not all of it is deleted. Delete it again.",
+            ));
+        }
         tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was deleted");
         Ok(Deleted::Deleted)
     }

@@ -1,6 +1,6 @@
 //! The broker as its host sees it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use herald_acl::{Policy, Username};
 use parking_lot::RwLock;
@@ -12,8 +12,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::Bus,
-    host::{Authenticate, HostError, Inbox, Intake, Notification, Retain, Revoked},
+    host::{Authenticate, HostError, Inbox, Intake, Notification, Observe, Retain, Revoked},
     limits::Limits,
+    live::{LiveQuery, LiveSession, NoSessionId, Origin},
     metrics::Metrics,
     registry::Registry,
     session::{self, Context},
@@ -39,6 +40,7 @@ impl Broker {
         inbox: Arc<dyn Inbox>,
         intake: Arc<dyn Intake>,
         retain: Arc<dyn Retain>,
+        observe: Arc<dyn Observe>,
     ) -> Result<Self, HostError> {
         let metrics = Arc::<Metrics>::default();
         let bus = Bus::start(metrics.clone(), retain)
@@ -54,6 +56,7 @@ impl Broker {
             authenticate,
             inbox,
             intake,
+            observe,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -61,12 +64,12 @@ impl Broker {
         Ok(Self { ctx })
     }
 
-    /// Serves MQTT on one byte stream (TCP, TLS, WebSocket) until it ends. What comes before CONNACK must be over at
+    /// Serves MQTT on one byte stream, which comes from `origin`, until it ends. What comes before CONNACK must be over at
     /// `deadline`.
     pub fn serve<S>(
         &self,
         stream: S,
-        peer: SocketAddr,
+        origin: Origin,
         deadline: Instant,
     ) -> impl Future<Output = ()> + Send + use<S>
     where
@@ -74,7 +77,7 @@ impl Broker {
     {
         // Counted, so that `stop` waits for it, wherever it runs.
         let token = self.ctx.tasks.token();
-        let run = session::run(self.ctx.clone(), stream, peer, deadline);
+        let run = session::run(self.ctx.clone(), stream, origin, deadline);
         async move {
             let _token = token;
             run.await;
@@ -102,6 +105,41 @@ impl Broker {
     /// Ends the sessions of `username` that `revoked` names, within a second (MQTT 5: 0x87).
     pub fn revoke(&self, username: &Username, revoked: &Revoked) {
         self.ctx.registry.revoke(username, revoked);
+    }
+
+    /// The account with this name is gone, and another may get the name: nothing of the old one is to be seen by it. Ends the
+    /// sessions of `username` as [`Revoked::User`] does, lets them hand on nothing more meanwhile, and forgets what is
+    /// retained on the topics that the rules [give to the user](Policy::own_topics), without publishing anything. All that is
+    /// done at once; what is answered resolves when it is durable, or fails if that takes too long: it is saved nonetheless
+    /// when the host can, unless the process ends first.
+    ///
+    /// A topic that two rules give to two users is forgotten with either of them.
+    pub fn forget_user(
+        &self,
+        username: &Username,
+    ) -> impl Future<Output = Result<(), HostError>> + Send + use<> {
+        self.revoke(username, &Revoked::User);
+        let own = self.ctx.policy().own_topics(username);
+        let sessions = self.ctx.registry.sessions_of(username);
+        let saving = self.ctx.bus.forget(own, sessions);
+        async {
+            let saved = saving.done().await;
+            saved.map_err(|_| {
+                HostError("what is retained of a user who is gone could not be cleared yet".into())
+            })
+        }
+    }
+
+    /// Live sessions, those that wait for their client among them, in an order that stays the same: so the id of the last
+    /// one is where to go on. It costs what is listed, not what there is.
+    pub fn live(&self, query: LiveQuery<'_>) -> Result<Vec<LiveSession>, NoSessionId> {
+        self.ctx.registry.list(query)
+    }
+
+    /// Ends the session with this id, whether it is connected or waits for its client (MQTT 5: 0x98), and publishes its
+    /// will. The client may connect again, and then has a new session. Answers what the session was; `None` if there is none.
+    pub fn kick(&self, id: &str) -> Option<LiveSession> {
+        self.ctx.registry.kick(id)
     }
 
     /// Sessions that have a connection.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use herald_acl::{Role, Username};
+use herald_acl::{Action, Role, Username};
 
 /// What a client presents in CONNECT.
 pub struct Login {
@@ -12,6 +12,8 @@ pub struct Login {
     pub username: String,
     /// Password: the account's, or a token.
     pub password: Vec<u8>,
+    /// What the client calls itself, or is called by the broker if it has not said.
+    pub client_id: Arc<str>,
     /// Where the connection comes from.
     pub peer: SocketAddr,
 }
@@ -186,6 +188,28 @@ pub enum SendRefusal {
 pub trait Intake: std::marker::Send + Sync + 'static {
     /// Resolves to `Ok` only once the message is durable.
     fn send(&self, user: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>>;
+}
+
+/// Something that a client may not do and tried: the ACL does not allow it, or nobody may.
+#[derive(Clone, Copy, Debug)]
+pub struct Denied<'a> {
+    /// Who tried.
+    pub identity: &'a Identity,
+    /// What the client calls itself: up to 256 bytes of its choice.
+    pub client_id: &'a str,
+    /// Where its connection comes from, or came from if its will is published after that has ended.
+    pub peer: SocketAddr,
+    /// What it tried. A will is a publication.
+    pub action: Action,
+    /// The topic to publish to, or the filter to subscribe to: up to 65,535 bytes of the client's choice.
+    pub topic: &'a str,
+}
+
+/// Is told what the broker does, and has no say in it.
+pub trait Observe: std::marker::Send + Sync + 'static {
+    /// A PUBLISH, a filter of a SUBSCRIBE, the will of a CONNECT, or a will that is due was refused as not authorized; not
+    /// one that was for another reason, such as a limit. A session waits for this to return: it must not block.
+    fn denied(&self, denied: Denied<'_>);
 }
 
 /// A retained message (MQTT 5 section 3.3.1.3), as it is kept through a restart.

@@ -8,13 +8,15 @@
 //! - **shared**: every other topic, routed live through an embedded `rumqttd` that no client ever talks to.
 //!
 //! The broker knows no SQL. It asks its host three questions: who may connect ([`Authenticate`]), what is in an
-//! inbox ([`Inbox`]), and whether a message is accepted ([`Intake`]).
+//! inbox ([`Inbox`]), and whether a message is accepted ([`Intake`]). It has it keep what is retained ([`Retain`]), and
+//! tells it of what it denied ([`Observe`]).
 
 mod broker;
 mod bus;
 mod feed;
 mod host;
 mod limits;
+mod live;
 mod mailbox;
 mod metrics;
 mod registry;
@@ -26,8 +28,10 @@ mod wire;
 
 pub use broker::Broker;
 pub use host::{
-    Authenticate, Batch, Credential, HostError, Identity, Inbox, Intake, Login, LoginRefusal,
-    Notification, Position, Retain, RetainedChange, RetainedMessage, Revoked, Send, SendRefusal,
+    Authenticate, Batch, Credential, Denied, HostError, Identity, Inbox, Intake, Login,
+    LoginRefusal, Notification, Observe, Position, Retain, RetainedChange, RetainedMessage,
+    Revoked, Send, SendRefusal,
 };
 pub use limits::Limits;
+pub use live::{LiveQuery, LiveSession, NoSessionId, Origin, Protocol, Transport};
 pub use metrics::Metrics;

@@ -1,6 +1,12 @@
 //! What others hand to a session: wake-ups, shared messages, the order to stop. Bounded, and never waited on.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
@@ -9,6 +15,7 @@ use crate::{
     bus::Message,
     host::Notification,
     limits::Limits,
+    live::Link,
     session::Kept,
     wire::{Qos, Reason},
 };
@@ -68,7 +75,10 @@ struct State {
     presence: Presence,
     /// Some subscription to shared topics is above QoS 0.
     owed: bool,
+    subscriptions: u32,
     claim: Option<Claim>,
+    /// The connection, or the last one; `None` before the first.
+    link: Option<Arc<Link>>,
 }
 
 impl State {
@@ -106,6 +116,8 @@ impl State {
 pub(crate) struct Mailbox {
     state: Mutex<State>,
     ready: Notify,
+    /// Packets in flight to the client, as the session last said.
+    in_flight: AtomicU32,
     /// Most shared messages that wait, and their bytes.
     messages: usize,
     bytes: usize,
@@ -120,9 +132,12 @@ impl Mailbox {
                 shared_bytes: 0,
                 presence: Presence::Online,
                 owed: false,
+                subscriptions: 0,
                 claim: None,
+                link: None,
             }),
             ready: Notify::new(),
+            in_flight: AtomicU32::new(0),
             messages: limits.queued_messages,
             bytes: limits.queued_bytes,
         }
@@ -173,9 +188,29 @@ impl Mailbox {
         dropped
     }
 
-    /// Whether some subscription to shared topics is above QoS 0: only then is the session owed anything.
-    pub(crate) fn set_owed(&self, owed: bool) {
-        self.state.lock().owed = owed;
+    /// How many subscriptions the session has, and whether some one to shared topics is above QoS 0: only then is it owed
+    /// anything.
+    pub(crate) fn set_subscriptions(&self, count: usize, owed: bool) {
+        let mut state = self.state.lock();
+        state.subscriptions = u32::try_from(count).unwrap_or(u32::MAX);
+        state.owed = owed;
+    }
+
+    /// How many packets are in flight to the client, for whoever [looks](Self::look).
+    pub(crate) fn set_in_flight(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.in_flight.store(count, Ordering::Relaxed);
+    }
+
+    /// What the session shows of itself; `None` before its first connection.
+    pub(crate) fn look(&self) -> Option<Look> {
+        let state = self.state.lock();
+        Some(Look {
+            link: state.link.clone()?,
+            online: state.presence == Presence::Online,
+            subscriptions: state.subscriptions as usize,
+            in_flight: self.in_flight.load(Ordering::Relaxed) as usize,
+        })
     }
 
     /// Makes the session ask the ACL again.
@@ -184,9 +219,15 @@ impl Mailbox {
         self.ready.notify_one();
     }
 
-    /// Ends the session with `reason`. The first reason stands.
+    /// Ends the session with `reason`. Of several, the [weightiest](Reason::weight) stands, and of those the first: who was
+    /// too slow has lost the right to be here nonetheless.
     pub(crate) fn stop(&self, reason: Reason) {
-        self.state.lock().mail.stop.get_or_insert(reason);
+        {
+            let stop = &mut self.state.lock().mail.stop;
+            if stop.is_none_or(|old| old.weight() < reason.weight()) {
+                *stop = Some(reason);
+            }
+        }
         self.ready.notify_one();
     }
 
@@ -223,10 +264,11 @@ impl Mailbox {
         self.state.lock().mail.stop == Some(Reason::NotAuthorized)
     }
 
-    /// The session has a connection again. That an earlier one was too slow is over.
-    pub(crate) fn go_online(&self) {
+    /// The session has a connection. That an earlier one was too slow is over.
+    pub(crate) fn go_online(&self, link: Arc<Link>) {
         let mut state = self.state.lock();
         state.presence = Presence::Online;
+        state.link = Some(link);
         state.mail.stop.take_if(|r| *r == Reason::QuotaExceeded);
     }
 
@@ -291,6 +333,16 @@ impl Mailbox {
     }
 }
 
+/// What a session shows of itself.
+pub(crate) struct Look {
+    /// Its connection, or the last one.
+    pub(crate) link: Arc<Link>,
+    /// It has a connection.
+    pub(crate) online: bool,
+    pub(crate) subscriptions: usize,
+    pub(crate) in_flight: usize,
+}
+
 /// What a session without a connection has to know.
 pub(crate) struct Orders {
     /// Why it must end.
@@ -309,139 +361,4 @@ impl Default for Mailbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn delivery(payload: usize) -> Delivery {
-        Delivery {
-            filter: "broadcast/#".into(),
-            message: Arc::new(Message {
-                payload: vec![0; payload].into(),
-                ..Message::sample()
-            }),
-            retained: false,
-        }
-    }
-
-    #[test]
-    fn a_session_that_never_looks_holds_a_bounded_number_of_messages() {
-        let mailbox = Mailbox::default();
-        let mut dropped = 0;
-        for _ in 0..Limits::default().queued_messages + 10 {
-            dropped += mailbox.deliver(delivery(1));
-        }
-        assert_eq!(dropped, 10);
-        assert_eq!(
-            mailbox.take(false).shared.len(),
-            Limits::default().queued_messages
-        );
-    }
-
-    #[test]
-    fn a_session_that_never_looks_holds_a_bounded_number_of_bytes() {
-        let mailbox = Mailbox::default();
-        for _ in 0..20 {
-            mailbox.deliver(delivery(Limits::default().queued_bytes / 4));
-        }
-        assert!(mailbox.take(false).shared.len() <= 4);
-    }
-
-    #[test]
-    fn wake_ups_past_the_bound_turn_into_a_read() {
-        let mailbox = Mailbox::default();
-        for seq in 1..=FRESH as i64 + 1 {
-            mailbox.wake(&Notification {
-                seq,
-                payload: "x".into(),
-            });
-        }
-        let mail = mailbox.take(false);
-        assert_eq!(mail.fresh.len(), FRESH);
-        assert!(mail.missed);
-        assert!(!mailbox.take(false).missed);
-    }
-
-    fn owed() -> Delivery {
-        Delivery {
-            filter: "broadcast/#".into(),
-            message: Arc::new(Message {
-                qos: Qos::AtLeastOnce,
-                ..Message::sample()
-            }),
-            retained: false,
-        }
-    }
-
-    #[test]
-    fn what_need_not_be_delivered_goes_first_and_ends_nothing() {
-        let mailbox = Mailbox::default();
-        mailbox.set_owed(true);
-        let all = Limits::default().queued_messages;
-        mailbox.deliver(owed());
-        (1..all).for_each(|_| assert_eq!(mailbox.deliver(delivery(1)), 0));
-        assert_eq!(mailbox.deliver(delivery(2)), 1);
-        assert_eq!(mailbox.deliver(owed()), 1);
-        let mail = mailbox.take(false);
-        assert_eq!((mail.shared.len(), mail.stop), (all, None));
-        let is_owed = |d: &&Delivery| d.message.qos == Qos::AtLeastOnce;
-        assert_eq!(mail.shared.iter().filter(is_owed).count(), 2);
-        let newest = mail.shared.iter().rfind(|d| !is_owed(d));
-        assert_eq!(newest.map(|d| d.message.payload.len()), Some(2));
-    }
-
-    #[test]
-    fn what_need_not_be_delivered_has_no_room_where_all_is_owed() {
-        let mailbox = Mailbox::default();
-        mailbox.set_owed(true);
-        let all = Limits::default().queued_messages;
-        (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()), 0));
-        assert_eq!(mailbox.deliver(delivery(1)), 1);
-        let mail = mailbox.take(false);
-        assert_eq!((mail.shared.len(), mail.stop), (all, None));
-    }
-
-    #[test]
-    fn a_session_with_no_subscription_above_qos_0_is_owed_nothing() {
-        let mailbox = Mailbox::default();
-        let all = Limits::default().queued_messages;
-        (0..=all).for_each(|_| {
-            mailbox.deliver(owed());
-        });
-        assert_eq!(mailbox.take(true).stop, None);
-        mailbox.go_offline();
-        assert!(mailbox.take(false).shared.is_empty());
-    }
-
-    #[test]
-    fn a_connected_session_that_would_lose_what_it_is_owed_is_stopped() {
-        let mailbox = Mailbox::default();
-        mailbox.set_owed(true);
-        let all = Limits::default().queued_messages;
-        (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()), 0));
-        assert!(mailbox.take_orders().stop.is_none());
-        assert_eq!(mailbox.deliver(owed()), 1);
-        assert_eq!(mailbox.take(false).stop, Some(Reason::QuotaExceeded));
-    }
-
-    #[test]
-    fn a_session_without_a_connection_keeps_the_newest_of_what_it_is_owed() {
-        let mailbox = Mailbox::default();
-        mailbox.set_owed(true);
-        mailbox.deliver(delivery(1));
-        mailbox.deliver(owed());
-        mailbox.go_offline();
-        mailbox.deliver(delivery(1));
-        assert_eq!(mailbox.take(true).stop, None);
-        for _ in 0..Limits::default().queued_messages {
-            mailbox.deliver(owed());
-        }
-        let mail = mailbox.take(false);
-        assert_eq!(mail.shared.len(), Limits::default().queued_messages);
-        assert!(mail.stop.is_none());
-        assert!(
-            mail.shared
-                .iter()
-                .all(|d| d.message.qos == Qos::AtLeastOnce)
-        );
-    }
-}
+mod tests;

@@ -47,18 +47,3 @@ CREATE TABLE audit (
 
 CREATE INDEX audit_by_action ON audit (action, id);
 CREATE INDEX audit_by_actor ON audit (actor, id) WHERE actor IS NOT NULL;
-
--- A new kind of change: an account was deleted, so that whoever gets its name next is somebody else.
-CREATE TABLE rights_changes_2 (
-    id       INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind     TEXT    NOT NULL CHECK (kind IN ('policy', 'user', 'password', 'token', 'deleted')),
-    -- Not foreign keys: the user or the token may be gone.
-    username TEXT    CHECK ((username IS NULL) = (kind = 'policy')),
-    token_id TEXT    CHECK ((token_id IS NULL) = (kind <> 'token')),
-    at       BIGINT  NOT NULL
-);
-
-INSERT INTO rights_changes_2 (id, kind, username, token_id, at)
-SELECT id, kind, username, token_id, at FROM rights_changes;
-DROP TABLE rights_changes;
-ALTER TABLE rights_changes_2 RENAME TO rights_changes;

@@ -7,10 +7,15 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use herald_api::{AccountError, Accounts, Patience, Scope, SendError, Sends, TOKEN_PREFIX};
+use herald_acl::Action;
+use herald_api::{
+    AccountError, Accounts, Audit, AuditAction, Event, Patience, Scope, SendError, Sends,
+    TOKEN_PREFIX, failed_sign_in,
+};
 use herald_broker::{
-    Authenticate, Batch, Credential, HostError, Identity, Inbox, Intake, Login, LoginRefusal,
-    Notification, Position, Retain, RetainedChange, RetainedMessage, Send, SendRefusal,
+    Authenticate, Batch, Credential, Denied, HostError, Identity, Inbox, Intake, Login,
+    LoginRefusal, Notification, Observe, Position, Retain, RetainedChange, RetainedMessage, Send,
+    SendRefusal,
 };
 use herald_store::{BodyError, Seq, Store, StoreError, Timestamp, Token, User, UserId};
 
@@ -25,6 +30,7 @@ pub(crate) struct Host {
     pub(crate) store: Store,
     pub(crate) acks: Arc<Acks>,
     pub(crate) sends: Arc<Sends>,
+    pub(crate) audit: Arc<Audit>,
 }
 
 /// A notification as the broker takes it.
@@ -41,9 +47,17 @@ fn user_id(identity: &Identity) -> UserId {
 
 impl Authenticate for Host {
     fn authenticate(&self, login: Login) -> BoxFuture<'static, Result<Identity, LoginRefusal>> {
-        let accounts = self.accounts.clone();
+        let (accounts, store, audit) = (
+            self.accounts.clone(),
+            self.store.clone(),
+            self.audit.clone(),
+        );
         async move {
-            let found = check(&accounts, &login).await.map_err(|e| match e {
+            let checked = check(&accounts, &login).await;
+            if let Err(error) = audit_login(&store, &audit, &login, &checked).await {
+                tracing::error!(%error, "a sign-in could not be audited");
+            }
+            let found = checked.map_err(|e| match e {
                 AccountError::Throttled { .. } => LoginRefusal::Throttled,
                 // Very many clients connect at once; they come back.
                 AccountError::Busy => LoginRefusal::Unavailable,
@@ -64,11 +78,33 @@ impl Authenticate for Host {
     }
 }
 
-/// The account that the login is for: by a token of that account, or by its password.
-async fn check(
-    accounts: &Accounts,
+type Checked = Result<Option<(User, Credential)>, AccountError>;
+
+/// Tells the audit of a login: one by a token that is right is told by the token, which says when it was last used.
+async fn audit_login(
+    store: &Store,
+    audit: &Audit,
     login: &Login,
-) -> Result<Option<(User, Credential)>, AccountError> {
+    checked: &Checked,
+) -> Result<(), StoreError> {
+    let event = match checked {
+        Ok(Some((user, Credential::Password))) => Event::new(AuditAction::SignIn)
+            .by(&user.username)
+            .detail("MQTT"),
+        Ok(None) => failed_sign_in(store, &login.username)
+            .await?
+            .detail("MQTT, wrong"),
+        Err(AccountError::Throttled { .. }) => failed_sign_in(store, &login.username)
+            .await?
+            .detail("MQTT, too many tries"),
+        Ok(Some((_, Credential::Token { .. }))) | Err(_) => return Ok(()),
+    };
+    audit.note(event.from(login.peer.ip()));
+    Ok(())
+}
+
+/// The account that the login is for: by a token of that account, or by its password.
+async fn check(accounts: &Accounts, login: &Login) -> Checked {
     let Ok(password) = std::str::from_utf8(&login.password) else {
         return Ok(None);
     };
@@ -87,6 +123,19 @@ fn by_token(token: &Token) -> Credential {
     Credential::Token {
         id: token.id.as_str().into(),
         expires_at: token.expires_at.map(on_system_clock),
+    }
+}
+
+impl Observe for Host {
+    fn denied(&self, denied: Denied<'_>) {
+        let what = match denied.action {
+            Action::Publish => "MQTT publish",
+            Action::Subscribe => "MQTT subscribe",
+        };
+        let event = Event::new(AuditAction::AccessDenied)
+            .by(&denied.identity.username)
+            .from(denied.peer.ip());
+        self.audit.note(event.to(denied.topic).detail(what));
     }
 }
 
@@ -145,7 +194,7 @@ fn system_time(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(ms)
 }
 
-fn timestamp(at: SystemTime) -> Timestamp {
+pub(crate) fn timestamp(at: SystemTime) -> Timestamp {
     let since = at.duration_since(SystemTime::UNIX_EPOCH);
     Timestamp::from_millis(0) + since.unwrap_or_default()
 }

@@ -10,6 +10,7 @@ mod connections;
 mod data_dir;
 mod host;
 mod http;
+mod live;
 mod logging;
 mod open_files;
 mod retention;

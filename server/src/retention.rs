@@ -129,8 +129,9 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
+        let keep = keep(30);
         tokio::select! {
-            () = prune_hourly(&store, &keep(30), Duration::ZERO) => unreachable!("it goes on"),
+            () = prune_hourly(&store, &keep, Duration::ZERO) => unreachable!("it goes on"),
             pruned = timeout(LIMIT, one_is_left) => pruned.unwrap(),
         }
         store.close().await;

@@ -15,7 +15,6 @@ const EVERY: Duration = Duration::from_millis(250);
 pub(crate) trait Enforce {
     fn set_policy(&self, policy: Policy);
     fn revoke(&self, username: &Username, revoked: &Revoked);
-    fn forget_user(&self, username: &Username);
 }
 
 impl Enforce for Broker {
@@ -25,10 +24,6 @@ impl Enforce for Broker {
 
     fn revoke(&self, username: &Username, revoked: &Revoked) {
         Self::revoke(self, username, revoked);
-    }
-
-    fn forget_user(&self, username: &Username) {
-        Self::forget_user(self, username);
     }
 }
 
@@ -84,10 +79,6 @@ impl Rights {
             match change.changed {
                 Changed::Policy => self.policy_is_old = true,
                 Changed::User(username) => broker.revoke(&username, &Revoked::User),
-                Changed::Deleted(username) => {
-                    broker.revoke(&username, &Revoked::User);
-                    broker.forget_user(&username);
-                }
                 Changed::Password(username) => broker.revoke(&username, &Revoked::Password),
                 Changed::Token { owner, token } => {
                     broker.revoke(&owner, &Revoked::Token(token.as_str().into()));

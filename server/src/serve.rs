@@ -5,8 +5,8 @@ use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
 use herald_acl::Policy;
-use herald_api::{Accounts, ApiOptions, MqttStream, Sends, Throughput};
-use herald_broker::Broker;
+use herald_api::{Accounts, ApiOptions, Audit, MqttStream, Sends, Throughput};
+use herald_broker::{Broker, Origin, Transport};
 use herald_store::{Store, StoreOptions, Timestamp};
 use herald_worker::{Echo, Event, Retries, Webhook, Worker, WorkerOptions};
 use tokio::{
@@ -21,11 +21,13 @@ use crate::{
     accept::{Accept, HANDSHAKE},
     acks::Acks,
     banner::banner,
-    config::{Config, Processor},
+    config::{Config, Processor, Registration},
     connections::Connections,
     data_dir, host,
     host::Host,
-    http, open_files, retention,
+    http,
+    live::Live,
+    open_files, retention,
     rights::Rights,
     run_file::{Addresses, RunFile},
     signals::Signals,
@@ -83,6 +85,12 @@ async fn serve_from(
              run: herald admin reset-password admin"
         );
     }
+    if default_password {
+        tracing::warn!(
+            "the administrator's password is 'admin', which everyone knows; \
+             run: herald admin reset-password admin"
+        );
+    }
     let released = store.release_all().await?;
     if released > 0 {
         tracing::info!(
@@ -104,7 +112,15 @@ async fn serve_from(
     let acks = Arc::new(Acks::default());
     let (policy, rights) = Rights::load(store).await?;
     let sends = Arc::new(Sends::new(store.clone(), config.send_limits()));
-    let broker = start_broker(config, policy, &accounts, store, &acks, &sends).await?;
+    let audit = Arc::<Audit>::default();
+    let host = Host {
+        accounts: accounts.clone(),
+        store: store.clone(),
+        acks: acks.clone(),
+        sends: sends.clone(),
+        audit: audit.clone(),
+    };
+    let broker = start_broker(config, policy, host).await?;
     let throughput = Arc::<Throughput>::default();
     let worker = start_worker(config, store, &broker, &throughput)?;
     let accepting = TaskTracker::new();
@@ -117,12 +133,15 @@ async fn serve_from(
         store.clone(),
         accounts,
         sends,
-        api_options(config, &broker, throughput),
+        api_options(config, &broker, throughput, audit.clone()),
     );
 
     let end_acks = CancellationToken::new();
     let mut acking = tokio::spawn(acks.run(store.clone(), end_acks.clone()));
-    let retaining = retention::run(store.clone(), config.retention.days, stop.clone());
+    let end_audit = CancellationToken::new();
+    let auditing = (store.clone(), end_audit.clone().cancelled_owned());
+    let mut auditing = tokio::spawn(async move { audit.run(auditing.0, auditing.1).await });
+    let retaining = retention::run(store.clone(), config.retention.clone(), stop.clone());
     let mut retaining = tokio::spawn(retaining);
     let mut working = tokio::spawn(worker.run(stop.clone()));
     let mut serving = tokio::spawn(http::serve(http, api));
@@ -147,6 +166,7 @@ async fn serve_from(
         _ = &mut working => Err(anyhow::anyhow!("the worker ended by itself")),
         _ = &mut serving => Err(anyhow::anyhow!("the HTTP server ended by itself")),
         _ = &mut retaining => Err(anyhow::anyhow!("the pruner ended by itself")),
+        _ = &mut auditing => Err(anyhow::anyhow!("the writer of the audit ended by itself")),
         _ = &mut acking => Err(anyhow::anyhow!("the writer of acknowledgements ended by itself")),
         lost = &mut following => {
             // Nobody is to keep a right that was taken away.
@@ -173,6 +193,8 @@ async fn serve_from(
         }
         end_acks.cancel();
         joined("writer of acknowledgements", acking).await;
+        end_audit.cancel();
+        joined("writer of the audit", auditing).await;
     };
     tokio::select! {
         () = ending => run_file.remove(),
@@ -209,23 +231,12 @@ async fn joined<T>(what: &str, task: JoinHandle<T>) {
     }
 }
 
-async fn start_broker(
-    config: &Config,
-    policy: Policy,
-    accounts: &Arc<Accounts>,
-    store: &Store,
-    acks: &Arc<Acks>,
-    sends: &Arc<Sends>,
-) -> anyhow::Result<Broker> {
-    let host = Arc::new(Host {
-        accounts: accounts.clone(),
-        store: store.clone(),
-        acks: acks.clone(),
-        sends: sends.clone(),
-    });
+async fn start_broker(config: &Config, policy: Policy, host: Host) -> anyhow::Result<Broker> {
+    let host = Arc::new(host);
     let broker = Broker::start(
         config.broker_limits(),
         policy,
+        host.clone(),
         host.clone(),
         host.clone(),
         host.clone(),
@@ -276,15 +287,26 @@ fn start_worker(
     ))
 }
 
-fn api_options(config: &Config, broker: &Broker, throughput: Arc<Throughput>) -> ApiOptions {
-    let (serving, asked) = (broker.clone(), broker.clone());
+fn api_options(
+    config: &Config,
+    broker: &Broker,
+    throughput: Arc<Throughput>,
+    audit: Arc<Audit>,
+) -> ApiOptions {
+    let (serving, asked, forgetting) = (broker.clone(), broker.clone(), broker.clone());
     let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
         let deadline = Instant::now() + HANDSHAKE;
-        serving.serve(stream, peer, deadline).boxed()
+        let transport = Transport::WebSocket;
+        let origin = Origin { peer, transport };
+        serving.serve(stream, origin, deadline).boxed()
     };
     let ready = move || {
         let ready = asked.is_ready();
         async move { ready }.boxed()
+    };
+    let forget_user = move |username| {
+        let forgotten = forgetting.forget_user(&username);
+        async move { forgotten.await.map_err(|error| error.to_string()) }.boxed()
     };
     ApiOptions {
         packet_bytes: (config.limits.packet_bytes as usize).max(WEBSOCKET_MESSAGE),
@@ -293,6 +315,10 @@ fn api_options(config: &Config, broker: &Broker, throughput: Arc<Throughput>) ->
         requests_per_minute_per_address: config.limits.requests_per_minute_per_address,
         tls: config.tls.mode != crate::config::TlsMode::Off,
         throughput,
+        audit,
+        registration: config.auth.registration == Registration::Open,
+        forget_user: Arc::new(forget_user),
+        connections: Arc::new(Live(broker.clone())),
         ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
     }
 }
@@ -339,9 +365,9 @@ impl Sockets {
         tasks: &TaskTracker,
     ) {
         let acceptor = tls.map(|tls| TlsAcceptor::from(Arc::new(tls.clone())));
-        for (listener, tls) in [
-            (self.mqtt_tls.take(), acceptor),
-            (self.mqtt_tcp.take(), None),
+        for (listener, tls, transport) in [
+            (self.mqtt_tls.take(), acceptor, Transport::Tls),
+            (self.mqtt_tcp.take(), None, Transport::Tcp),
         ] {
             let Some(listener) = listener else { continue };
             let accept = Accept {
@@ -352,11 +378,10 @@ impl Sockets {
                 tasks: tasks.clone(),
             };
             let broker = broker.clone();
-            tasks.spawn(
-                accept.run(move |connection, peer, deadline| {
-                    broker.serve(connection, peer, deadline)
-                }),
-            );
+            tasks.spawn(accept.run(move |connection, peer, deadline| {
+                let origin = Origin { peer, transport };
+                broker.serve(connection, origin, deadline)
+            }));
         }
     }
 

@@ -23,10 +23,8 @@ pub struct RightsChange {
 pub enum Changed {
     /// The access rules.
     Policy,
-    /// A user was disabled, or has another role.
+    /// A user was disabled or is being deleted, or has another role.
     User(Username),
-    /// The account of a user is gone: whoever has the name from now on is somebody else.
-    Deleted(Username),
     /// The password of a user.
     Password(Username),
     /// A token was revoked.
@@ -87,7 +85,6 @@ fn change(row: &AnyRow) -> Result<RightsChange, StoreError> {
     let changed = match row.try_get("kind")? {
         "policy" => Changed::Policy,
         "user" => Changed::User(username()?),
-        "deleted" => Changed::Deleted(username()?),
         "password" => Changed::Password(username()?),
         "token" => Changed::Token {
             owner: username()?,
@@ -110,7 +107,6 @@ pub(crate) async fn record(
     let (kind, username, token) = match changed {
         Changed::Policy => ("policy", None, None),
         Changed::User(username) => ("user", Some(username), None),
-        Changed::Deleted(username) => ("deleted", Some(username), None),
         Changed::Password(username) => ("password", Some(username), None),
         Changed::Token { owner, token } => ("token", Some(owner), Some(token)),
     };

@@ -174,8 +174,8 @@ impl Operation for Remove {
         // All that is left of the user goes with it: ON DELETE CASCADE.
         sqlx::query("DELETE FROM users WHERE id = $1")
             .bind(user.id.as_str())
-            .execute(&mut *conn)
+            .execute(conn)
             .await?;
-        record(conn, &Changed::Deleted(user.username), self.now).await
+        Ok(())
     }
 }

@@ -145,6 +145,18 @@ impl Subscriber {
         self.lines.find("a message", parse).await
     }
 
+    /// Waits for its end, and answers the reason code with which the broker brought it about (MQTT 5).
+    pub async fn disconnected(mut self) -> u8 {
+        // Received DISCONNECT (152)
+        let code = |line: &str| {
+            let code = line.strip_prefix("Received DISCONNECT (")?;
+            code.trim_end_matches(')').parse().ok()
+        };
+        let code = self.lines.find("DISCONNECT", code).await;
+        self.lines.ended().await;
+        code
+    }
+
     /// Ends it as a user would, so that it acknowledges what it has printed and says DISCONNECT.
     pub async fn stop(mut self) {
         let pid = self.lines.child().id().expect("it runs").to_string();

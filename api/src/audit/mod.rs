@@ -5,6 +5,7 @@
 
 mod action;
 mod event;
+mod sign_in;
 
 use std::{
     collections::HashMap,
@@ -18,6 +19,7 @@ use tokio::{sync::Notify, time::interval};
 
 pub use action::AuditAction;
 pub use event::Event;
+pub use sign_in::failed_sign_in;
 
 /// Sign-ins: a client may come back every minute. Apart, so that attacks do not push them out.
 const ORDINARY: Bounds = Bounds {

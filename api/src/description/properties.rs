@@ -152,6 +152,13 @@ fn known(of: &str, name: &str) -> Value {
         ("AuditEntry", "request_id") => json!({"example": ID}),
         ("AuditEntry", "detail") => json!({"example": "role user"}),
         ("AuditEntry", "count") => json!({"minimum": 1, "example": 1}),
+        ("Connection", "id") => json!({"maxLength": MAX_ID, "example": "5f1c9a04-17"}),
+        ("Connection", "client_id") => json!({"example": "phone"}),
+        ("Connection", "connected") => json!({"example": true}),
+        ("Connection", "address") => json!({"example": "192.0.2.1:51724"}),
+        ("Connection", "keep_alive_s") => json!({"example": 60}),
+        ("Connection", "token_id") => json!({"example": null}),
+        ("Connection", "subscriptions") => json!({"example": 1}),
         (_, "id") => json!({"maxLength": MAX_ID, "description": "Opaque.", "example": ID}),
         _ => Value::Object(Map::new()),
     }

@@ -88,7 +88,7 @@ impl Herald {
         let forget = Arc::clone(&forgotten);
         options.forget_user = Arc::new(move |name| {
             forget.lock().push(name.to_string());
-            Box::pin(async {})
+            Box::pin(async { Ok(()) })
         });
         change(&mut options);
         let throughput = Arc::clone(&options.throughput);

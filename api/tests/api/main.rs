@@ -10,6 +10,7 @@ mod audit;
 mod auth;
 mod cancel;
 mod client;
+mod connections;
 mod docs;
 mod document;
 mod errors;

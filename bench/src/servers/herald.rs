@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures_util::{TryStreamExt as _, stream};
 use herald_acl::{Role, Username};
-use herald_store::{CreateUser, Scopes, Store, Timestamp};
+use herald_store::{CreateToken, CreateUser, NewToken, Scopes, Store, Timestamp, TokenOrigin};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -153,11 +153,17 @@ async fn create(store: &Store, login: &Login, role: Role) -> anyhow::Result<()> 
         api: true,
         mqtt: true,
     };
-    let hash = format!("{:x}", Sha256::digest(&login.password));
-    store
-        .create_token(&user.id, "bench", scopes, &hash, None, now)
-        .await?;
-    Ok(())
+    let token = NewToken {
+        name: "bench".into(),
+        scopes,
+        token_hash: format!("{:x}", Sha256::digest(&login.password)),
+        expires_at: None,
+        origin: TokenOrigin::Owner,
+    };
+    match store.create_token(&user.id, token, now).await? {
+        CreateToken::Created(_) => Ok(()),
+        refused => bail!("no token: {refused:?}"),
+    }
 }
 
 fn targets(run: &Run, listeners: Listeners, data: &Path) -> anyhow::Result<Vec<Target>> {

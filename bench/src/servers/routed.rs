@@ -14,9 +14,9 @@ use anyhow::{Context as _, bail};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::{Policy, Role, Username};
 use herald_broker::{
-    Authenticate, Batch, Broker, Credential, HostError, Identity, Inbox, Intake, Limits, Login,
-    LoginRefusal, Notification, Position, Retain, RetainedChange, RetainedMessage, Send,
-    SendRefusal,
+    Authenticate, Batch, Broker, Credential, Denied, HostError, Identity, Inbox, Intake, Limits,
+    Login, LoginRefusal, Notification, Observe, Origin, Position, Retain, RetainedChange,
+    RetainedMessage, Send, SendRefusal, Transport,
 };
 use parking_lot::Mutex;
 use rand::Rng as _;
@@ -80,6 +80,7 @@ pub(crate) async fn serve(users: &[client::Login]) -> anyhow::Result<()> {
         host.clone(),
         host.clone(),
         host.clone(),
+        host.clone(),
     )
     .await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -94,7 +95,9 @@ pub(crate) async fn serve(users: &[client::Login]) -> anyhow::Result<()> {
             tokio::spawn(async move {
                 if stream.set_nodelay(true).is_ok() {
                     let deadline = Instant::now() + HANDSHAKE;
-                    broker.serve(stream, peer, deadline).await;
+                    let transport = Transport::Tcp;
+                    let origin = Origin { peer, transport };
+                    broker.serve(stream, origin, deadline).await;
                 }
             });
         }
@@ -220,6 +223,10 @@ impl Intake for Memory {
     fn send(&self, _: &Identity, _: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
         async { Err(SendRefusal::Unavailable) }.boxed()
     }
+}
+
+impl Observe for Memory {
+    fn denied(&self, _: Denied<'_>) {}
 }
 
 impl Retain for Memory {

@@ -6,6 +6,7 @@
 //! the ACL granted. If the router dies nonetheless, the [supervisor] puts another in its place.
 
 mod dirty;
+mod forgotten;
 mod frame;
 mod groups;
 mod message;
@@ -25,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use herald_acl::TopicFilter;
+use herald_acl::{OwnTopics, TopicFilter};
 use parking_lot::RwLock;
 use tokio::{
     sync::{
@@ -38,6 +39,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{host::Retain, mailbox::Delivery, mailbox::Mailbox, metrics::Metrics};
 
+use forgotten::Forgotten;
 pub(crate) use message::Message;
 use router::Router;
 use saver::Kept;
@@ -52,7 +54,7 @@ const QUEUE: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Names a session within this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SessionId(u64);
 
 impl SessionId {
@@ -63,6 +65,16 @@ impl SessionId {
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The number.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The session with this [number](Self::number), if there is one.
+    pub(crate) fn from_number(number: u64) -> Self {
+        Self(number)
     }
 }
 
@@ -79,6 +91,7 @@ pub(crate) enum BusError {
 pub(crate) struct Bus {
     subscribers: Arc<RwLock<Subscribers>>,
     kept: Kept,
+    forgotten: Forgotten,
     queue: mpsc::Sender<Arc<Message>>,
     /// The router that runs.
     router: watch::Receiver<Option<Router>>,
@@ -112,6 +125,7 @@ impl Bus {
         Ok(Self {
             subscribers,
             kept,
+            forgotten: Forgotten::default(),
             queue,
             router,
             tasks,
@@ -129,6 +143,11 @@ impl Bus {
         } else {
             None
         };
+        // Only now: what `forget` did not find in its place, this does.
+        if self.forgotten.contains(message.origin) {
+            self.kept.take_back(&message);
+            return Err(BusError::Unavailable);
+        }
         match self.queue.try_send(message) {
             Ok(()) => Ok(saving),
             Err(TrySendError::Full(message)) => timeout(PATIENCE, self.queue.send(message))
@@ -173,9 +192,27 @@ impl Bus {
         }
     }
 
+    /// Forgets what is retained on the topics that are `own` of a user who is gone, without a word to those who subscribed.
+    /// That is not durable before what is answered is [done](Saving::done). The user's `sessions`, until they have
+    /// [ended](Bus::ended), publish nothing more and hand nothing of the user's own on.
+    pub(crate) fn forget(&self, own: OwnTopics, sessions: Vec<SessionId>) -> Saving {
+        let own = Arc::new(own);
+        self.forgotten.add(sessions, &own);
+        self.kept.forget(&own)
+    }
+
+    /// `session` has ended.
+    pub(crate) fn ended(&self, session: SessionId) {
+        self.forgotten.remove(session);
+    }
+
     /// Gives what `from` could not finish to another member of its group; drops and counts it if there is none.
     pub(crate) fn reassign(&self, delivery: Delivery, from: SessionId) {
-        let dropped = self.subscribers.read().reassign(delivery, from);
+        let dropped = if self.forgotten.owned(from, &delivery.message.topic) {
+            1
+        } else {
+            self.subscribers.read().reassign(delivery, from)
+        };
         self.metrics.shared_dropped.add(dropped);
     }
 

@@ -76,6 +76,23 @@ impl Retained {
         Ok(Some(self.dirty.note(topic)))
     }
 
+    /// Forgets `message`, if it is still the one of its topic.
+    ///
+    /// It is noted whatever else waits to be saved. Nothing new can be retained while there is no room for that, so as many
+    /// may come on top as were retained, and no more.
+    pub(super) fn take_back(&mut self, message: &Message) {
+        let topic = message.topic.as_str();
+        if self.by_topic.get(topic).is_some_and(|m| m.id == message.id) {
+            self.remove(topic);
+            self.dirty.note(topic);
+        }
+    }
+
+    /// The number of the last change.
+    pub(super) fn last_change(&self) -> u64 {
+        self.dirty.last()
+    }
+
     /// What is to be saved next, by age; `None`: nothing.
     pub(super) fn unsaved(&self) -> Option<(Part, Vec<RetainedChange>)> {
         let mut part = Part {
@@ -139,6 +156,13 @@ impl Retained {
             .take(limit)
             .cloned()
             .collect()
+    }
+
+    /// The first `limit` of the topics after `after`, expired or not.
+    pub(super) fn part(&self, after: Option<&str>, limit: usize) -> Vec<Arc<Message>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let topics = self.by_topic.range::<str, _>((from, Bound::Unbounded));
+        topics.map(|(_, m)| m).take(limit).cloned().collect()
     }
 
     /// For a message of `new` bytes in place of one of `old`, 0 for none.
@@ -234,6 +258,20 @@ mod tests {
         assert!(payloads(&retained, "#").is_empty());
         retained.set(&message("new", "y")).unwrap();
         assert_eq!(payloads(&retained, "#"), ["y"]);
+    }
+
+    #[test]
+    fn a_message_is_taken_back_and_not_the_one_that_replaced_it() {
+        let mut retained = Retained::default();
+        let (old, new) = (message("a", "old"), message("a", "new"));
+        retained.set(&old).unwrap();
+        retained.set(&new).unwrap();
+        retained.take_back(&old);
+        assert_eq!(payloads(&retained, "#"), ["new"]);
+        retained.take_back(&new);
+        retained.take_back(&new);
+        assert!(payloads(&retained, "#").is_empty());
+        assert_eq!((retained.bytes, retained.last_change()), (0, 3));
     }
 
     #[test]

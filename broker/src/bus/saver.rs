@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use herald_acl::TopicFilter;
+use herald_acl::{OwnTopics, TopicFilter};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
@@ -27,6 +27,9 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// How often what has expired is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// Topics looked at under one lock when some are to be forgotten.
+const FORGET_PART: usize = 256;
 
 /// How long saving may take once the bus stops.
 const LAST: Duration = Duration::from_secs(5);
@@ -69,11 +72,37 @@ impl Kept {
             return Ok(None);
         };
         self.changed.notify_one();
-        Ok(Some(Saving {
+        Ok(Some(self.saving(change)))
+    }
+
+    /// Forgets what `own` contains, of what is retained now.
+    pub(super) fn forget(&self, own: &OwnTopics) -> Saving {
+        let mut after: Option<String> = None;
+        loop {
+            // Part by part: others publish meanwhile.
+            let part = self.retained.lock().part(after.as_deref(), FORGET_PART);
+            let Some(last) = part.last() else { break };
+            after = Some(last.topic.as_str().to_owned());
+            let theirs = part.iter().filter(|m| own.contains(&m.topic));
+            theirs.for_each(|m| self.take_back(m));
+        }
+        // What was cleared before and is not saved yet counts, too.
+        let change = self.retained.lock().last_change();
+        self.saving(change)
+    }
+
+    /// Forgets `message`, if it is still the one of its topic.
+    pub(super) fn take_back(&self, message: &Message) {
+        self.retained.lock().take_back(message);
+        self.changed.notify_one();
+    }
+
+    fn saving(&self, change: u64) -> Saving {
+        Saving {
             change,
             saved: self.saved.clone(),
             deadline: Instant::now() + PATIENCE,
-        }))
+        }
     }
 
     /// See [`super::Bus::retained`].

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use herald_acl::Who;
+use herald_acl::{Action, Who};
 
-use crate::{bus::SessionId, host::Identity};
+use super::Context;
+use crate::{
+    bus::SessionId,
+    host::{Denied, Identity},
+    live::Link,
+};
 
 /// A client that has logged in.
 #[derive(Clone, Debug)]
@@ -13,6 +18,8 @@ pub(crate) struct Client {
     /// The client id.
     pub(super) id: Arc<str>,
     pub(super) session: SessionId,
+    /// Its connection, or the last one.
+    pub(super) link: Arc<Link>,
 }
 
 impl Client {
@@ -23,5 +30,16 @@ impl Client {
             role: self.identity.role,
             client_id: &self.id,
         }
+    }
+
+    /// Tells the host that the client may not do this.
+    pub(super) fn denied(&self, ctx: &Context, action: Action, topic: &str) {
+        ctx.observe.denied(Denied {
+            identity: &self.identity,
+            client_id: &self.id,
+            peer: self.link.peer(),
+            action,
+            topic,
+        });
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -14,11 +13,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Client, Context, End, Kept, Place, Will, io::Io, offline, will};
+use super::{Client, Context, End, Kept, Place, Will, io::Io, offline, rights::may_publish, will};
 use crate::{
     bus::SessionId,
     host::{Credential, Identity, Login, LoginRefusal},
     limits::{RECEIVE_MAXIMUM, USER_PROPERTIES},
+    live::{Link, Origin, Protocol},
     mailbox::Mailbox,
     registry::Entered,
     topics,
@@ -85,13 +85,13 @@ impl From<End> for Refusal {
 pub(super) async fn connect<S>(
     ctx: &Arc<Context>,
     io: &mut Io<S>,
-    peer: SocketAddr,
+    origin: Origin,
 ) -> Result<Connected, Refusal>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let connect = first_packet(io).await?;
-    match admit(ctx, &connect, peer, io.wire.is_v5()).await {
+    match admit(ctx, &connect, origin, io.wire.is_v5()).await {
         Ok((connected, properties)) => match io.wire.accept(properties) {
             Ok(()) => {
                 ctx.metrics.connects.add(1);
@@ -132,7 +132,7 @@ type Denied = (Reason, String);
 async fn admit(
     ctx: &Arc<Context>,
     connect: &Connect,
-    peer: SocketAddr,
+    origin: Origin,
     v5: bool,
 ) -> Result<(Connected, ConnackProperties), Denied> {
     if connect.authentication_method {
@@ -143,11 +143,17 @@ async fn admit(
     }
     let (client_id, assigned) = client_id(connect, v5)?;
     let began = Instant::now();
-    let identity = authenticate(ctx, connect, peer).await?;
+    let identity = authenticate(ctx, connect, &client_id, origin).await?;
+    let server_keep_alive = server_keep_alive(ctx, connect);
+    // 3.1.1 cannot be told of another.
+    let keep_alive = server_keep_alive.filter(|_| v5);
+    let keep_alive = keep_alive.unwrap_or(connect.keep_alive);
+    let protocol = if v5 { Protocol::V5 } else { Protocol::V311 };
     let mut client = Client {
         identity,
         id: client_id,
         session: SessionId::BROKER,
+        link: Arc::new(Link::new(origin, protocol, keep_alive)),
     };
     check_will(ctx, &client, connect)?;
     let mut kept = claim(ctx, &client).await?;
@@ -171,20 +177,18 @@ async fn admit(
     }
     // The client is back before its will was due (MQTT 5 section 3.1.3.2.2).
     kept.will = None;
-    kept.mailbox.go_online();
+    kept.mailbox.go_online(client.link.clone());
     if ctx.stop.is_cancelled() {
         // It came after all were told.
         kept.mailbox.stop(Reason::ShuttingDown);
     }
     let expiry = connect.session_expiry.min(ctx.limits.max_session_expiry_s);
     kept.has_cursor |= expiry > 0;
-    let longest = ctx.limits.max_keep_alive_s;
-    let asks_for_more = connect.keep_alive == 0 || connect.keep_alive > longest;
     let properties = ConnackProperties {
         session_present: kept.goes_on,
         assigned_client_id: assigned.then(|| client.id.to_string()),
         session_expiry: (expiry != connect.session_expiry).then_some(expiry),
-        server_keep_alive: (longest > 0 && asks_for_more).then_some(longest),
+        server_keep_alive,
         response_information: connect
             .response_information
             .then(|| topics::responses(&client.identity.username)),
@@ -201,6 +205,13 @@ async fn admit(
     Ok((connected, properties))
 }
 
+/// The keep-alive time that the client is to have instead of its own.
+fn server_keep_alive(ctx: &Context, connect: &Connect) -> Option<u16> {
+    let longest = ctx.limits.max_keep_alive_s;
+    let asks_for_more = connect.keep_alive == 0 || connect.keep_alive > longest;
+    (longest > 0 && asks_for_more).then_some(longest)
+}
+
 /// The will's topic must be one that the client may publish to.
 fn check_will(ctx: &Context, client: &Client, connect: &Connect) -> Result<(), Denied> {
     let Some(will) = &connect.will else {
@@ -212,11 +223,12 @@ fn check_will(ctx: &Context, client: &Client, connect: &Connect) -> Result<(), D
     }
     let topic = TopicName::parse(&will.topic)
         .map_err(|e| (Reason::TopicNameInvalid, format!("will topic: {e}")))?;
-    if ctx.policy().publish(&client.who(), &topic).allowed {
-        Ok(())
-    } else {
-        let text = "you may not publish to the will's topic".into();
-        Err((Reason::NotAuthorized, text))
+    match may_publish(ctx, client, &topic) {
+        Some(_) => Ok(()),
+        None => {
+            let text = "you may not publish to the will's topic".into();
+            Err((Reason::NotAuthorized, text))
+        }
     }
 }
 
@@ -296,12 +308,14 @@ fn client_id(connect: &Connect, v5: bool) -> Result<(Arc<str>, bool), Denied> {
 async fn authenticate(
     ctx: &Arc<Context>,
     connect: &Connect,
-    peer: SocketAddr,
+    client_id: &Arc<str>,
+    origin: Origin,
 ) -> Result<Identity, Denied> {
     let login = Login {
         username: connect.username.clone().unwrap_or_default(),
         password: connect.password.clone().unwrap_or_default(),
-        peer,
+        client_id: client_id.clone(),
+        peer: origin.peer,
     };
     ctx.authenticate.authenticate(login).await.map_err(|e| {
         let reason = match e {

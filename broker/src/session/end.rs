@@ -52,7 +52,7 @@ impl End {
     fn ends_session(&self) -> bool {
         matches!(
             self,
-            Self::Server(Reason::NotAuthorized | Reason::RightsEnded | Reason::ShuttingDown)
+            Self::Server(reason) if reason.weight() > 0
         )
     }
 

@@ -49,6 +49,11 @@ impl InFlight {
         });
     }
 
+    /// All of them.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Packets that the client has been sent on this connection and has not acknowledged.
     pub(super) fn under_way(&self) -> usize {
         self.0.iter().filter(|p| p.sent).count()

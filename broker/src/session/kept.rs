@@ -82,7 +82,7 @@ impl Kept {
                 self.granted.push(granted);
             }
         }
-        self.set_owed();
+        self.subscriptions_changed();
     }
 
     /// Ends a subscription. `false` if there is none to this filter.
@@ -92,7 +92,7 @@ impl Kept {
         if self.granted.len() == before {
             return false;
         }
-        self.set_owed();
+        self.subscriptions_changed();
         self.place.stop(filter);
         self.replays.retain(|r| &r.filter != filter);
         if filter.is_shared() {
@@ -111,10 +111,16 @@ impl Kept {
         true
     }
 
-    /// Tells the mailbox whether the session is owed messages: the inbox is not in it.
-    fn set_owed(&self) {
+    /// Tells the mailbox how many there are, and whether the session is owed messages: the inbox is not in it.
+    fn subscriptions_changed(&self) {
         let above_0 = |g: &Granted| g.qos != Qos::AtMostOnce && !topics::is_durable(&g.filter);
-        self.mailbox.set_owed(self.granted.iter().any(above_0));
+        let owed = self.granted.iter().any(above_0);
+        self.mailbox.set_subscriptions(self.granted.len(), owed);
+    }
+
+    /// Tells the mailbox how many packets are in flight.
+    pub(super) fn in_flight_changed(&self) {
+        self.mailbox.set_in_flight(self.in_flight.len());
     }
 
     fn reassign(&self, deliveries: impl IntoIterator<Item = Delivery>) {
@@ -149,6 +155,7 @@ impl Kept {
         self.mailbox.go_offline();
         self.place.stop_copies();
         self.in_flight.park();
+        self.in_flight_changed();
         self.shared.retain(|d| d.message.qos != Qos::AtMostOnce);
         if let Some(feed) = &mut self.inbox {
             feed.park();
@@ -166,7 +173,7 @@ impl Kept {
         self.replays = VecDeque::new();
         self.copied = VecDeque::new();
         self.goes_on = false;
-        self.set_owed();
+        self.subscriptions_changed();
         let sent = std::mem::take(&mut self.in_flight).into_unacknowledged();
         self.reassign(sent);
         let taken = std::mem::take(&mut self.shared);

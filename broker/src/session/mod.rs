@@ -25,7 +25,7 @@ mod rights;
 mod subscribe;
 mod will;
 
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, OptionFuture};
 use herald_acl::{Policy, TopicFilter};
@@ -38,8 +38,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::Bus,
-    host::{Authenticate, Batch, HostError, Inbox, Intake},
+    host::{Authenticate, Batch, HostError, Inbox, Intake, Observe},
     limits::{Limits, RECEIVE_MAXIMUM},
+    live::Origin,
     metrics::Metrics,
     registry::Registry,
     sys::Sys,
@@ -72,6 +73,7 @@ pub(crate) struct Context {
     pub(crate) authenticate: Arc<dyn Authenticate>,
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) intake: Arc<dyn Intake>,
+    pub(crate) observe: Arc<dyn Observe>,
     /// Counts every task of the broker.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
@@ -126,14 +128,14 @@ struct Session<S> {
 pub(crate) fn run<S>(
     ctx: Arc<Context>,
     stream: S,
-    peer: SocketAddr,
+    origin: Origin,
     deadline: Instant,
 ) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     // Boxed, so that a connection is not as large as its handshake once that is over.
-    let begin = Box::pin(begin(ctx, stream, peer, deadline));
+    let begin = Box::pin(begin(ctx, stream, origin, deadline));
     async move {
         if let Some(session) = begin.await {
             session.run().await;
@@ -145,7 +147,7 @@ where
 async fn begin<S>(
     ctx: Arc<Context>,
     stream: S,
-    peer: SocketAddr,
+    origin: Origin,
     deadline: Instant,
 ) -> Option<Box<Session<S>>>
 where
@@ -153,11 +155,12 @@ where
 {
     let wire = Wire::new(ctx.limits.packet_bytes);
     let mut io = Box::new(Io::new(stream, wire, ctx.limits.write_stall));
-    let connecting = connect::connect(&ctx, &mut io, peer);
+    let connecting = connect::connect(&ctx, &mut io, origin);
     let connected = tokio::select! {
         done = tokio::time::timeout_at(deadline, connecting) => done.ok(),
         () = ctx.stop.cancelled() => None,
     };
+    let peer = origin.peer;
     match connected {
         Some(Ok(connected)) => {
             tracing::debug!(%peer, user = %connected.client.identity.username, client_id = ?connected.client.id, goes_on = connected.kept.goes_on, "session began");
@@ -240,6 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         let more = self.handle_received().await?;
         self.deliver()?;
+        self.kept.in_flight_changed();
         if more {
             // Orders do not wait for all that has been received.
             return self.take_mail();

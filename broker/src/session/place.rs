@@ -86,5 +86,6 @@ impl Drop for Place {
             self.stop_all();
             self.ctx.registry.forget(&self.username, self.session);
         }
+        self.ctx.bus.ended(self.session);
     }
 }

@@ -7,12 +7,12 @@ use herald_acl::TopicName;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Client, Context, End, Session, answers::Answering};
+use super::{Client, Context, End, Session, answers::Answering, rights::may_publish};
 use crate::{
     bus::{BusError, Message},
     host::{Send as SendRequest, SendRefusal},
     limits::{UNRELEASED, USER_PROPERTIES},
-    topics::{Destination, destination},
+    topics::Destination,
     wire::{Publish, PublishCode, Qos, Reason},
 };
 
@@ -64,11 +64,10 @@ pub(super) async fn accept(
         let text = format!("a message has at most {USER_PROPERTIES} user properties");
         return done(Err(refuse(PublishCode::QuotaExceeded, text)));
     }
-    let place = destination(&topic, &client.identity.username);
-    if place == Destination::Reserved || !ctx.policy().publish(&client.who(), &topic).allowed {
+    let Some(place) = may_publish(ctx, client, &topic) else {
         let text = "you may not publish to this topic".to_owned();
         return done(Err(refuse(PublishCode::NotAuthorized, text)));
-    }
+    };
     if place == Destination::Send {
         return match send(ctx, client, &publish, patient) {
             Ok(sending) => Answering::Pending(sending.map(answer).boxed()),

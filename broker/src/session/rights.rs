@@ -1,10 +1,13 @@
 //! What a session may have, asked again when that may have changed.
 
-use herald_acl::{Role, TopicFilter};
+use herald_acl::{Action, Role, TopicFilter, TopicName};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Client, Context, End, Kept, Session};
-use crate::{topics, wire::Reason};
+use crate::{
+    topics::{self, Destination, destination},
+    wire::Reason,
+};
 
 /// Whether `filter` may match what others than `client`'s user are notified of.
 pub(super) fn reaches_others(client: &Client, filter: &TopicFilter) -> bool {
@@ -28,6 +31,20 @@ pub(super) fn may_subscribe(
     let decision = policy.subscribe(&client.who(), filter);
     let rule = decision.rule.filter(|_| decision.allowed)?;
     policy.scope(&rule)
+}
+
+/// Where a PUBLISH of `client` to `topic` goes; `None` if it may not publish there, which the host is told.
+pub(super) fn may_publish(
+    ctx: &Context,
+    client: &Client,
+    topic: &TopicName,
+) -> Option<Destination> {
+    let place = destination(topic, &client.identity.username);
+    if place != Destination::Reserved && ctx.policy().publish(&client.who(), topic).allowed {
+        return Some(place);
+    }
+    client.denied(ctx, Action::Publish, topic.as_str());
+    None
 }
 
 /// Gives up the subscriptions that `client` may not have any more. `false` if that leaves it with none.

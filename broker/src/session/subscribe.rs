@@ -1,6 +1,6 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
-use herald_acl::TopicFilter;
+use herald_acl::{Action, TopicFilter};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Granted, Replay, Session, rights::may_subscribe};
@@ -64,6 +64,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         let Some(scope) = may_subscribe(&self.ctx, &self.client, &filter) else {
             self.ctx.metrics.subscribes_denied.add(1);
+            self.client
+                .denied(&self.ctx, Action::Subscribe, filter.as_str());
             tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, filter = ?filter.as_str(), "subscribe refused");
             return Ok(Err(SubackCode::NotAuthorized));
         };

@@ -28,6 +28,8 @@ pub(crate) enum Reason {
     QuotaExceeded,
     /// The same user connected with the same client id.
     TakenOver,
+    /// An administrator ended the session.
+    Kicked,
     /// The server stops.
     ShuttingDown,
     /// The server could not do what it must; the client should come back.
@@ -39,6 +41,17 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// How much of a client's session it ends: of two reasons, the one that leaves less stands.
+    pub(crate) fn weight(self) -> u8 {
+        match self {
+            // Nothing, not even a last word.
+            Self::NotAuthorized => 2,
+            // The session, too.
+            Self::RightsEnded | Self::ShuttingDown | Self::Kicked => 1,
+            _ => 0,
+        }
+    }
+
     /// The CONNACK code of MQTT 5 (section 3.2.2.2). Contract: bad credentials answer 0x87, as "not authorized" tells
     /// nobody whether the name or the password was wrong.
     pub(super) fn connect_v5(self) -> ConnectReasonCode {
@@ -52,7 +65,9 @@ impl Reason {
             Self::TopicNameInvalid => ConnectReasonCode::TopicNameInvalid,
             Self::QuotaExceeded => ConnectReasonCode::QuotaExceeded,
             Self::TakenOver => ConnectReasonCode::UnspecifiedError,
-            Self::ShuttingDown | Self::Unavailable => ConnectReasonCode::ServerUnavailable,
+            Self::Kicked | Self::ShuttingDown | Self::Unavailable => {
+                ConnectReasonCode::ServerUnavailable
+            }
             Self::ReceiveMaximumExceeded | Self::ProtocolError => ConnectReasonCode::ProtocolError,
         }
     }
@@ -72,6 +87,7 @@ impl Reason {
             Self::Throttled
             | Self::QuotaExceeded
             | Self::TakenOver
+            | Self::Kicked
             | Self::ShuttingDown
             | Self::Unavailable => ConnectReturnCode::ServerUnavailable,
         }
@@ -87,6 +103,7 @@ impl Reason {
             Self::TopicNameInvalid => DisconnectReasonCode::TopicNameInvalid,
             Self::QuotaExceeded => DisconnectReasonCode::QuotaExceeded,
             Self::TakenOver => DisconnectReasonCode::SessionTakenOver,
+            Self::Kicked => DisconnectReasonCode::AdministrativeAction,
             Self::ShuttingDown => DisconnectReasonCode::ServerShuttingDown,
             Self::Unavailable => DisconnectReasonCode::UnspecifiedError,
             Self::ReceiveMaximumExceeded => DisconnectReasonCode::ReceiveMaximumExceeded,

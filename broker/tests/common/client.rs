@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use herald_broker::Broker;
+use herald_broker::{Broker, Origin};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
     time::{Instant, timeout},
@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::common::{
     encode::{V5, pingreq},
-    hosts::PEER,
+    hosts::ORIGIN,
 };
 
 /// How long an answer may take.
@@ -41,9 +41,14 @@ pub(crate) struct Client {
 impl Client {
     /// A connection to `broker` on which nothing has been sent.
     pub(crate) fn new(broker: &Broker, version: u8) -> Self {
+        Self::from(broker, version, ORIGIN)
+    }
+
+    /// The same from elsewhere.
+    pub(crate) fn from(broker: &Broker, version: u8, origin: Origin) -> Self {
         let (stream, server) = tokio::io::duplex(64 * 1024);
         let broker = broker.clone();
-        tokio::spawn(async move { broker.serve(server, PEER, Instant::now() + LIMIT).await });
+        tokio::spawn(async move { broker.serve(server, origin, Instant::now() + LIMIT).await });
         Self {
             stream,
             version,

@@ -9,8 +9,9 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::{Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject, Username};
 use herald_broker::{
-    Authenticate, Batch, Broker, Credential, HostError, Identity, Inbox, Intake, Limits, Login,
-    LoginRefusal, Notification, Position, Retain, RetainedChange, RetainedMessage,
+    Authenticate, Batch, Broker, Credential, Denied, HostError, Identity, Inbox, Intake, Limits,
+    Login, LoginRefusal, Notification, Observe, Origin, Position, Retain, RetainedChange,
+    RetainedMessage, Transport,
 };
 
 /// Everyone's password.
@@ -29,11 +30,21 @@ const TOKEN: Duration = Duration::from_millis(300);
 pub(crate) const PEER: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1883);
 
+/// The same, and over what.
+pub(crate) const ORIGIN: Origin = Origin {
+    peer: PEER,
+    transport: Transport::Tcp,
+};
+
 /// The number of the newest notification in every inbox.
 pub(crate) const NEWEST: i64 = 6;
 
 /// All hosts of a broker.
-struct Hosts;
+pub(crate) struct Hosts;
+
+impl Observe for Hosts {
+    fn denied(&self, _: Denied<'_>) {}
+}
 
 impl Authenticate for Hosts {
     fn authenticate(&self, login: Login) -> BoxFuture<'static, Result<Identity, LoginRefusal>> {
@@ -169,7 +180,15 @@ pub(crate) async fn broker_with(
     inbox: Arc<dyn Inbox>,
 ) -> Broker {
     let hosts = Arc::new(Hosts);
-    Broker::start(limits, policy(shared), hosts.clone(), inbox, intake, hosts)
-        .await
-        .expect("the router of shared topics starts")
+    Broker::start(
+        limits,
+        policy(shared),
+        hosts.clone(),
+        inbox,
+        intake,
+        hosts.clone(),
+        hosts,
+    )
+    .await
+    .expect("the router of shared topics starts")
 }

@@ -29,7 +29,7 @@ use herald_broker::Broker;
 
 use common::{
     encode::{Connect, V5, publish, subscribe},
-    hosts::PEER,
+    hosts::ORIGIN,
 };
 use corpus::Packets;
 use run::{Report, UnderWay, describe, serve_all};
@@ -160,7 +160,7 @@ async fn still_routes(broker: &Broker) -> Result<(), String> {
         publish(V5, 0, "last", 0, &[], "still here"),
     ];
     let (mut client, server) = tokio::io::duplex(4096);
-    let serving = broker.serve(server, PEER, tokio::time::Instant::now() + KEPT);
+    let serving = broker.serve(server, ORIGIN, tokio::time::Instant::now() + KEPT);
     let talking = async {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         client.write_all(&packets.concat()).await.ok()?;

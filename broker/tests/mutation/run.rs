@@ -15,7 +15,7 @@ use rand::{SeedableRng as _, seq::IndexedRandom as _};
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    common::hosts::{NEWEST, PEER, notification},
+    common::hosts::{NEWEST, ORIGIN, notification},
     corpus::Packets,
     mutate::{Chance, cuts, mutate},
     stream::Script,
@@ -92,7 +92,7 @@ async fn serve(
         broker.notify("alice", &alice, &notification(NEWEST + 1));
     }
     let (script, received) = Script::new(bytes.clone(), cuts);
-    let serving = broker.serve(script, PEER, Instant::now() + STREAM * 2);
+    let serving = broker.serve(script, ORIGIN, Instant::now() + STREAM * 2);
     let served = timeout(STREAM, AssertUnwindSafe(serving).catch_unwind()).await;
     let failure = match served {
         Ok(Ok(())) => check(&received.lock()).err(),

@@ -8,7 +8,7 @@ use crate::{
     client::Answer::{Connack, Disconnect, Suback},
     common::{
         encode::{Connect, V5, Will, publish, subscribe},
-        hosts::{BRIEF, PEER},
+        hosts::{BRIEF, ORIGIN},
     },
     flood::Flood,
     held::HELD,
@@ -79,7 +79,7 @@ async fn a_token_expires_under_a_client_that_never_pauses() {
     let began = Instant::now();
     let stream = tokio::io::join(Flood::new(first.bytes(), again, FLOOD), tokio::io::sink());
     let deadline = tokio::time::Instant::now() + FLOOD;
-    let serving = async move { broker.serve(stream, PEER, deadline).await };
+    let serving = async move { broker.serve(stream, ORIGIN, deadline).await };
     tokio::spawn(serving).await.unwrap();
     assert!(began.elapsed() < FLOOD, "served as long as it spoke");
 }

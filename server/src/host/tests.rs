@@ -13,6 +13,7 @@ async fn host(dir: &std::path::Path) -> Host {
         sends: Arc::new(Sends::new(store.clone(), SendLimits::default())),
         store,
         acks: Arc::default(),
+        audit: Arc::default(),
     }
 }
 

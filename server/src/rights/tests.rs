@@ -2,7 +2,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use herald_acl::{Actions, Effect, FilterTemplate, Role, Subject, TopicName, Who};
 use herald_store::{
-    CreateRule, CreateUser, RuleContent, RuleId, Scopes, StoreOptions, Timestamp, User, UserUpdate,
+    CreateRule, CreateToken, CreateUser, NewToken, RuleContent, RuleId, Scopes, StoreOptions,
+    Timestamp, TokenOrigin, User, UserUpdate,
 };
 use parking_lot::Mutex;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
@@ -18,7 +19,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone, Default)]
 struct Told {
     policies: Arc<Mutex<Vec<Policy>>>,
-    forgotten: Arc<Mutex<Vec<String>>>,
     revoked: Arc<Mutex<Vec<(String, Revoked)>>>,
 }
 
@@ -30,10 +30,6 @@ impl Enforce for Told {
     fn revoke(&self, username: &Username, revoked: &Revoked) {
         let revoked = (username.to_string(), revoked.clone());
         self.revoked.lock().push(revoked);
-    }
-
-    fn forget_user(&self, username: &Username) {
-        self.forgotten.lock().push(username.to_string());
     }
 }
 
@@ -149,11 +145,17 @@ async fn sessions_lose_the_rights_that_their_users_lose() {
         api: false,
         mqtt: true,
     };
-    let token = db
-        .store
-        .create_token(&bob.id, "phone", scopes, "hash", None, now)
-        .await
-        .unwrap();
+    let token = NewToken {
+        name: "phone".into(),
+        scopes,
+        token_hash: "hash".into(),
+        expires_at: None,
+        origin: TokenOrigin::Owner,
+    };
+    let CreateToken::Created(token) = db.store.create_token(&bob.id, token, now).await.unwrap()
+    else {
+        panic!("it can be made");
+    };
     db.store
         .revoke_token(&bob.id, &token.id, now)
         .await

@@ -111,7 +111,7 @@ async fn assert_still_in(herald: &Herald, tester: &Tester<'_>, role: &str) {
 async fn an_administrator_finds_no_answer_that_is_not_described() {
     let herald = server().await;
     let admin = Tester::of(&herald, "admin").await;
-    let output = run(&herald, Some(&admin), &["--max-examples", "8"]).await;
+    let output = run(&herald, Some(&admin), &["--max-examples", "15"]).await;
     assert_nothing_found(&output);
     assert_still_in(&herald, &admin, "admin").await;
 }
@@ -120,7 +120,7 @@ async fn an_administrator_finds_no_answer_that_is_not_described() {
 async fn a_user_finds_no_answer_that_is_not_described() {
     let herald = server().await;
     let alice = Tester::of(&herald, "alice").await;
-    let own = ["--max-examples", "8", "--exclude-path-regex", "^/admin/"];
+    let own = ["--max-examples", "15", "--exclude-path-regex", "^/admin/"];
     let output = run(&herald, Some(&alice), &own).await;
     assert_nothing_found(&output);
     let all = [

@@ -179,6 +179,33 @@ async fn nothing_is_said_to_be_durable_before_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_forgotten_is_not_said_to_be_so_before_that_is_durable() {
+    let host = Host::new();
+    let running = Running::start(&host).await;
+    for topic in ["rooms/alice/1", "rooms/alice/2", "notice"] {
+        running.set(topic, "x").unwrap().done().await.unwrap();
+    }
+    host.close();
+    let own = super::forgetting::own();
+    running.set("rooms/alice/2", "").unwrap();
+    let mut forgotten = Box::pin(running.kept.forget(&own).done());
+    assert!(
+        timeout(Duration::from_secs(5), &mut forgotten)
+            .await
+            .is_err()
+    );
+    // There is nothing left to forget, but not durably.
+    let again = running.kept.forget(&own);
+    assert_eq!(host.payloads().len(), 3);
+    assert_eq!(running.payloads().len(), 1);
+    host.open();
+    again.done().await.unwrap();
+    forgotten.await.unwrap();
+    assert_eq!(host.payloads(), running.payloads());
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_save_that_fails_is_tried_again() {
     let host = Host::new();
     let running = Running::start(&host).await;

@@ -1,5 +1,6 @@
 //! The bus with its real router.
 
+mod forgetting;
 mod groups;
 mod keeping;
 mod restart;

@@ -1,0 +1,86 @@
+//! What the API asks of the broker about live MQTT sessions.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use herald_acl::Username;
+use herald_store::Timestamp;
+
+/// What carries an MQTT connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain TCP.
+    Tcp,
+    /// TLS.
+    Tls,
+    /// A WebSocket, with or without TLS.
+    WebSocket,
+}
+
+/// The version of MQTT that a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// MQTT 3.1.1.
+    V311,
+    /// MQTT 5.
+    V5,
+}
+
+/// A live MQTT session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveConnection {
+    /// Names it, and no other one ever.
+    pub id: String,
+    /// Whose it is.
+    pub username: Username,
+    /// What the client calls itself.
+    pub client_id: Arc<str>,
+    /// The id of the token that it rests on; `None`: it rests on the password.
+    pub token: Option<String>,
+    /// Where the connection comes from; `None` while the session has none and waits for its client.
+    pub peer: Option<SocketAddr>,
+    /// Of the connection, or the last one. The same holds for what follows.
+    pub transport: Transport,
+    /// The version that the client speaks.
+    pub protocol: Protocol,
+    /// When the connection began.
+    pub connected_at: Timestamp,
+    /// In seconds; 0 for none.
+    pub keep_alive_s: u16,
+    /// Filters that it has subscribed to.
+    pub subscriptions: usize,
+    /// QoS 1 and 2 messages to the client that are not acknowledged to the end.
+    pub in_flight: usize,
+}
+
+/// Which sessions to list.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveQuery<'a> {
+    /// Of this user alone.
+    pub user: Option<&'a Username>,
+    /// Only those behind the one with this id, which may have ended.
+    pub after: Option<&'a str>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The live MQTT sessions. Neither call waits for anything.
+pub trait LiveConnections: Send + Sync {
+    /// Some of them, in an order that stays the same. `None` if `after` was never the id of one.
+    fn list(&self, query: LiveQuery<'_>) -> Option<Vec<LiveConnection>>;
+
+    /// Ends one, and its connection if it has one. Answers what it was; `None` if there is none with this id.
+    fn kick(&self, id: &str) -> Option<LiveConnection>;
+}
+
+/// For an API without a broker: there are none.
+pub(crate) struct NoConnections;
+
+impl LiveConnections for NoConnections {
+    fn list(&self, _: LiveQuery<'_>) -> Option<Vec<LiveConnection>> {
+        Some(Vec::new())
+    }
+
+    fn kick(&self, _: &str) -> Option<LiveConnection> {
+        None
+    }
+}

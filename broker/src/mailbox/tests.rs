@@ -1,0 +1,148 @@
+use super::*;
+
+fn delivery(payload: usize) -> Delivery {
+    Delivery {
+        filter: "broadcast/#".into(),
+        message: Arc::new(Message {
+            payload: vec![0; payload].into(),
+            ..Message::sample()
+        }),
+        retained: false,
+    }
+}
+
+#[test]
+fn a_session_that_never_looks_holds_a_bounded_number_of_messages() {
+    let mailbox = Mailbox::default();
+    let mut dropped = 0;
+    for _ in 0..Limits::default().queued_messages + 10 {
+        dropped += mailbox.deliver(delivery(1));
+    }
+    assert_eq!(dropped, 10);
+    assert_eq!(
+        mailbox.take(false).shared.len(),
+        Limits::default().queued_messages
+    );
+}
+
+#[test]
+fn a_session_that_never_looks_holds_a_bounded_number_of_bytes() {
+    let mailbox = Mailbox::default();
+    for _ in 0..20 {
+        mailbox.deliver(delivery(Limits::default().queued_bytes / 4));
+    }
+    assert!(mailbox.take(false).shared.len() <= 4);
+}
+
+#[test]
+fn wake_ups_past_the_bound_turn_into_a_read() {
+    let mailbox = Mailbox::default();
+    for seq in 1..=FRESH as i64 + 1 {
+        mailbox.wake(&Notification {
+            seq,
+            payload: "x".into(),
+        });
+    }
+    let mail = mailbox.take(false);
+    assert_eq!(mail.fresh.len(), FRESH);
+    assert!(mail.missed);
+    assert!(!mailbox.take(false).missed);
+}
+
+fn owed() -> Delivery {
+    Delivery {
+        filter: "broadcast/#".into(),
+        message: Arc::new(Message {
+            qos: Qos::AtLeastOnce,
+            ..Message::sample()
+        }),
+        retained: false,
+    }
+}
+
+#[test]
+fn what_need_not_be_delivered_goes_first_and_ends_nothing() {
+    let mailbox = Mailbox::default();
+    mailbox.set_subscriptions(1, true);
+    let all = Limits::default().queued_messages;
+    mailbox.deliver(owed());
+    (1..all).for_each(|_| assert_eq!(mailbox.deliver(delivery(1)), 0));
+    assert_eq!(mailbox.deliver(delivery(2)), 1);
+    assert_eq!(mailbox.deliver(owed()), 1);
+    let mail = mailbox.take(false);
+    assert_eq!((mail.shared.len(), mail.stop), (all, None));
+    let is_owed = |d: &&Delivery| d.message.qos == Qos::AtLeastOnce;
+    assert_eq!(mail.shared.iter().filter(is_owed).count(), 2);
+    let newest = mail.shared.iter().rfind(|d| !is_owed(d));
+    assert_eq!(newest.map(|d| d.message.payload.len()), Some(2));
+}
+
+#[test]
+fn what_need_not_be_delivered_has_no_room_where_all_is_owed() {
+    let mailbox = Mailbox::default();
+    mailbox.set_subscriptions(1, true);
+    let all = Limits::default().queued_messages;
+    (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()), 0));
+    assert_eq!(mailbox.deliver(delivery(1)), 1);
+    let mail = mailbox.take(false);
+    assert_eq!((mail.shared.len(), mail.stop), (all, None));
+}
+
+#[test]
+fn a_session_with_no_subscription_above_qos_0_is_owed_nothing() {
+    let mailbox = Mailbox::default();
+    let all = Limits::default().queued_messages;
+    (0..=all).for_each(|_| {
+        mailbox.deliver(owed());
+    });
+    assert_eq!(mailbox.take(true).stop, None);
+    mailbox.go_offline();
+    assert!(mailbox.take(false).shared.is_empty());
+}
+
+#[test]
+fn a_connected_session_that_would_lose_what_it_is_owed_is_stopped() {
+    let mailbox = Mailbox::default();
+    mailbox.set_subscriptions(1, true);
+    let all = Limits::default().queued_messages;
+    (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()), 0));
+    assert!(mailbox.take_orders().stop.is_none());
+    assert_eq!(mailbox.deliver(owed()), 1);
+    assert_eq!(mailbox.take(false).stop, Some(Reason::QuotaExceeded));
+}
+
+#[test]
+fn a_reason_that_ends_more_outweighs_one_that_came_first() {
+    let mailbox = Mailbox::default();
+    let stops = |reason| {
+        mailbox.stop(reason);
+        mailbox.take_orders().stop
+    };
+    assert_eq!(stops(Reason::QuotaExceeded), Some(Reason::QuotaExceeded));
+    assert_eq!(stops(Reason::Kicked), Some(Reason::Kicked));
+    assert_eq!(stops(Reason::ShuttingDown), Some(Reason::Kicked));
+    assert_eq!(stops(Reason::NotAuthorized), Some(Reason::NotAuthorized));
+    assert_eq!(stops(Reason::Kicked), Some(Reason::NotAuthorized));
+}
+
+#[test]
+fn a_session_without_a_connection_keeps_the_newest_of_what_it_is_owed() {
+    let mailbox = Mailbox::default();
+    mailbox.set_subscriptions(1, true);
+    mailbox.deliver(delivery(1));
+    mailbox.deliver(owed());
+    mailbox.go_offline();
+    mailbox.deliver(delivery(1));
+    assert_eq!(mailbox.take(true).stop, None);
+    for _ in 0..Limits::default().queued_messages {
+        mailbox.deliver(owed());
+    }
+    let mail = mailbox.take(false);
+    assert_eq!(mail.shared.len(), Limits::default().queued_messages);
+    assert!(mail.stop.is_none());
+    assert!(
+        mail.shared
+            .iter()
+            .all(|d| d.message.qos == Qos::AtLeastOnce)
+    );
+}

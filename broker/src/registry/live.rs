@@ -1,0 +1,116 @@
+//! Live sessions one by one: listed, and ended by an administrator.
+
+use std::{
+    ops::Bound::{Excluded, Unbounded},
+    sync::Arc,
+};
+
+use herald_acl::Username;
+
+use super::{Entry, Registry, State};
+use crate::{
+    bus::SessionId,
+    host::Credential,
+    live::{self, LiveQuery, LiveSession, NoSessionId},
+    mailbox::Mailbox,
+    wire::Reason,
+};
+
+/// Sessions looked up under one lock.
+const PART: usize = 64;
+
+/// What the registry knows of one session.
+struct Found {
+    session: SessionId,
+    username: Username,
+    client_id: Arc<str>,
+    credential: Credential,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Registry {
+    /// The sessions that `query` asks for, in an order of their own that never changes. Those that have not had a connection
+    /// yet are left out.
+    pub(crate) fn list(&self, query: LiveQuery<'_>) -> Result<Vec<LiveSession>, NoSessionId> {
+        // Of another run: all that live now are behind it.
+        let mut after = query.after.map(live::session_of).transpose()?.flatten();
+        let mut listed = vec![];
+        while listed.len() < query.limit {
+            let count = PART.min(query.limit - listed.len());
+            let found = match query.username {
+                Some(username) => self.state.lock().of_user(username, after, count),
+                None => self.state.lock().of_all(after, count),
+            };
+            let Some(last) = found.last() else { break };
+            after = Some(last.session);
+            listed.extend(found.iter().filter_map(Found::look));
+        }
+        Ok(listed)
+    }
+
+    /// Ends the session with this [id](LiveSession::id). Answers what it was.
+    pub(crate) fn kick(&self, id: &str) -> Option<LiveSession> {
+        let session = live::session_of(id).ok().flatten()?;
+        let found = self.state.lock().find(session)?;
+        let looked = found.look()?;
+        // It may have ended meanwhile: then it has.
+        found.mailbox.stop(Reason::Kicked);
+        Some(looked)
+    }
+}
+
+impl State {
+    fn of_all(&self, after: Option<SessionId>, count: usize) -> Vec<Found> {
+        let from = after.map_or(Unbounded, Excluded);
+        let sessions = self.owners.range((from, Unbounded));
+        sessions
+            .filter_map(|(session, _)| self.find(*session))
+            .take(count)
+            .collect()
+    }
+
+    fn of_user(&self, username: &Username, after: Option<SessionId>, count: usize) -> Vec<Found> {
+        let entries = self.users.get(username).into_iter().flatten();
+        let mut behind: Vec<&Entry> = entries.filter(|e| Some(e.session) > after).collect();
+        behind.sort_unstable_by_key(|e| e.session);
+        behind.truncate(count);
+        behind.iter().map(|e| Found::new(username, e)).collect()
+    }
+
+    fn find(&self, session: SessionId) -> Option<Found> {
+        let username = self.owners.get(&session)?;
+        let mut entries = self.users.get(username)?.iter();
+        let entry = entries.find(|e| e.session == session)?;
+        Some(Found::new(username, entry))
+    }
+}
+
+impl Found {
+    fn new(username: &Username, entry: &Entry) -> Self {
+        Self {
+            session: entry.session,
+            username: username.clone(),
+            client_id: entry.client_id.clone(),
+            credential: entry.credential.clone(),
+            mailbox: entry.mailbox.clone(),
+        }
+    }
+
+    /// The session as it is now; `None` before its first connection.
+    fn look(&self) -> Option<LiveSession> {
+        let look = self.mailbox.look()?;
+        Some(LiveSession {
+            id: live::id_of(self.session),
+            username: self.username.clone(),
+            client_id: self.client_id.clone(),
+            credential: self.credential.clone(),
+            peer: look.online.then(|| look.link.peer()),
+            transport: look.link.transport,
+            protocol: look.link.protocol,
+            began_at: look.link.began_at,
+            keep_alive_s: look.link.keep_alive_s,
+            subscriptions: look.subscriptions,
+            in_flight: look.in_flight,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! The broker's live sessions, as the API asks for them.
+
+use herald_api::{LiveConnection, LiveConnections, LiveQuery};
+use herald_broker::{Broker, Credential, LiveSession};
+
+use crate::host::timestamp;
+
+/// The sessions of one broker.
+pub(crate) struct Live(pub(crate) Broker);
+
+impl LiveConnections for Live {
+    fn list(&self, query: LiveQuery<'_>) -> Option<Vec<LiveConnection>> {
+        let query = herald_broker::LiveQuery {
+            username: query.user,
+            after: query.after,
+            limit: query.limit,
+        };
+        let listed = self.0.live(query).ok()?;
+        Some(listed.into_iter().map(connection).collect())
+    }
+
+    fn kick(&self, id: &str) -> Option<LiveConnection> {
+        self.0.kick(id).map(connection)
+    }
+}
+
+fn connection(session: LiveSession) -> LiveConnection {
+    LiveConnection {
+        id: session.id,
+        username: session.username,
+        client_id: session.client_id,
+        token: match session.credential {
+            Credential::Password => None,
+            Credential::Token { id, .. } => Some(id.as_ref().to_owned()),
+        },
+        peer: session.peer,
+        transport: match session.transport {
+            herald_broker::Transport::Tcp => herald_api::Transport::Tcp,
+            herald_broker::Transport::Tls => herald_api::Transport::Tls,
+            herald_broker::Transport::WebSocket => herald_api::Transport::WebSocket,
+        },
+        protocol: match session.protocol {
+            herald_broker::Protocol::V311 => herald_api::Protocol::V311,
+            herald_broker::Protocol::V5 => herald_api::Protocol::V5,
+        },
+        connected_at: timestamp(session.began_at),
+        keep_alive_s: session.keep_alive_s,
+        subscriptions: session.subscriptions,
+        in_flight: session.in_flight,
+    }
+}
