@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
 use herald_tests::{Herald, Http};
 use serde_json::{Value, json};
-use tokio::time::interval;
+use tokio::{task::JoinSet, time::interval};
 
 use crate::service::{SECRET, Service};
 
@@ -43,7 +42,9 @@ impl World {
         for user in ["alice", "bob"] {
             admin.create_user(user, "user").await;
         }
-        admin.set_delay(json!({"mode": "fixed", "ms": delay_ms})).await;
+        admin
+            .set_delay(json!({"mode": "fixed", "ms": delay_ms}))
+            .await;
         world
     }
 
@@ -119,20 +120,24 @@ async fn count(http: &Http, body: &str) -> usize {
 
 /// Sends "PREFIX N." for all N below `count`: the first one first, and the last one last.
 async fn send(http: &Http, prefix: &str, count: u64, per_s: Option<u64>) {
-    let one = async |n: u64| {
-        http.send_message(&format!("{prefix} {n}.")).await;
-    };
-    one(0).await;
-    let mut pace = per_s.map(|per_s| interval(Duration::from_secs(1) / u32::try_from(per_s).unwrap()));
-    let numbers = stream::iter(1..count - 1).then(|n| {
-        let tick = pace.as_mut().map(|pace| pace.tick());
+    let one = |n: u64| {
+        let (http, body) = (http.clone(), format!("{prefix} {n}."));
         async move {
-            if let Some(tick) = tick {
-                tick.await;
-            }
-            n
+            http.send_message(&body).await;
         }
-    });
-    numbers.for_each_concurrent(SENDS, one).await;
+    };
+    let mut pace = per_s.map(|n| interval(Duration::from_secs(1) / u32::try_from(n).unwrap()));
+    one(0).await;
+    let mut under_way = JoinSet::new();
+    for n in 1..count - 1 {
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
+        if under_way.len() == SENDS {
+            under_way.join_next().await.unwrap().unwrap();
+        }
+        under_way.spawn(one(n));
+    }
+    under_way.join_all().await;
     one(count - 1).await;
 }
