@@ -1,5 +1,5 @@
 // What stays true while things go wrong. Arguments: the server's address, and the name of the flow.
-import { assert, inBrowser, isLive, row, same, send, signIn } from './browser.mjs';
+import { assert, inBrowser, isLive, light, row, same, send, signIn } from './browser.mjs';
 import { ask, done } from './steps.mjs';
 
 const [url, flow] = process.argv.slice(2);
@@ -39,7 +39,7 @@ const flows = {
     await send(page, 'before');
     await row(page, 'before', 'delivered').waitFor();
     await ask('kill');
-    await page.getByText(/Reconnecting in \d+ s/).first().waitFor();
+    await light(page, /Reconnecting in \d+ s/).waitFor();
     await send(page, 'meanwhile');
     await row(page, 'meanwhile', 'waiting').waitFor();
     await ask('start');
@@ -99,7 +99,7 @@ const flows = {
       Object.defineProperty(navigator, 'onLine', { get: () => false, configurable: true });
       dispatchEvent(new Event('offline'));
     });
-    await one.getByText('Offline').first().waitFor();
+    await light(one, 'Offline').waitFor();
     await row(other, 'while one is away', 'delivered').waitFor();
     await one.evaluate(() => {
       Object.defineProperty(navigator, 'onLine', { get: () => true, configurable: true });
