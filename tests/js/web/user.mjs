@@ -286,7 +286,7 @@ const flows = {
     await tabTo('Access tokens');
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Access tokens' }).waitFor();
-    same(await focused(), 'Access tokens', 'the focus is on the heading');
+    await page.locator('h1:focus').waitFor();
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor();
