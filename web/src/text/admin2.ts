@@ -8,12 +8,10 @@ type AuditAction = Schemas['AuditAction'];
 interface AuditWords {
   /** What the filter calls it. */
   name: string;
-  /** A sentence. `{actor}`, `{target}` and `{detail}` stand for what the entry says. */
+  /** A sentence. `{actor}` and `{target}` stand for what the entry says. */
   sentence: string;
   /** The sentence if the entry has no target. */
   untargeted?: string;
-  /** The sentence if nobody was signed in. */
-  unsigned?: string;
 }
 
 export const admin2 = {
@@ -193,6 +191,7 @@ export const admin2 = {
     commandLine: 'The command line',
     somebody: 'Somebody',
     times: (n: number) => `${n.toLocaleString()} times`,
+    lost: (n: number) => many(n, 'entry', 'entries'),
     from: 'from',
     requestId: 'Copy the request id',
     actions: {
@@ -260,6 +259,7 @@ export const admin2 = {
       offline: 'Offline',
     },
     lost: 'Not connected: what happens meanwhile is not shown here.',
+    gap: (from: string, to: string) => `Not connected from ${from} to ${to}: what happened then is not here.`,
     nextTry: (seconds: number) => (seconds > 0 ? `The next try is in ${seconds} s.` : 'Trying again…'),
     tryNow: 'Try now',
     pause: 'Pause',
@@ -283,7 +283,6 @@ export const admin2 = {
     number: 'Number',
     kind: 'What happened',
     attempts: 'Attempts',
-    arrived: 'Shown',
     created: 'Sent',
     done: 'Done',
     id: 'Message id',
