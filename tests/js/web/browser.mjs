@@ -77,6 +77,11 @@ export async function isLive(page) {
   await page.locator('[data-state="live"]').first().waitFor({ state: 'attached' });
 }
 
+/** The connection light that is seen: there is one for narrow windows, and one for wide ones. */
+export function light(page, hasText) {
+  return page.locator('[data-state]:visible', { hasText });
+}
+
 /** What axe finds wrong on the page. */
 export async function axe(page) {
   // Scripts of the test's own are let in past the Content-Security-Policy.

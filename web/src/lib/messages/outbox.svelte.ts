@@ -67,7 +67,9 @@ class Outbox {
 
   /** Sends a new message. `key`: one that says what it repeats. */
   send(body: string, key: string = crypto.randomUUID()): void {
-    if (this.items.some((item) => item.key === key)) return;
+    // It was sent already.
+    const isKnown = this.items.some((item) => item.key === key) || messages.all.some((message) => message.key === key);
+    if (isKnown) return;
     const createdAt = clock.serverNow();
     this.items = [...this.items, { key, body, createdAt, state: 'sending' }];
     this.#keep();
