@@ -111,6 +111,14 @@ impl Example for Registration {
     }
 }
 
+/// Whether accounts are made by those who want one.
+#[derive(Object)]
+#[oai(rename = "RegistrationState")]
+struct RegistrationView {
+    /// Whether anybody may make an account for themselves, by POST /auth/register.
+    open: bool,
+}
+
 #[derive(ApiResponse)]
 enum Registered {
     /// The account was made. Sign in with it.
@@ -167,6 +175,20 @@ impl AuthApi {
             cookies.add(session::forget());
         }
         Ok(Done::Done)
+    }
+
+    /// Ask whether one may register
+    ///
+    /// Whether POST /auth/register makes accounts (`auth.registration`); a page for signing in asks.
+    #[oai(
+        path = "/auth/registration",
+        method = "get",
+        operation_id = "getRegistration"
+    )]
+    async fn registration(&self) -> Json<RegistrationView> {
+        Json(RegistrationView {
+            open: self.0.options.registration,
+        })
     }
 
     /// Make an account for oneself

@@ -1,4 +1,4 @@
-//! The pages: `/` says what runs here, `/docs` is Swagger UI.
+//! `/docs`: Swagger UI.
 //!
 //! poem-openapi carries Swagger UI inside one page with inline code. Its parts are served as files here, so that the
 //! Content-Security-Policy can forbid inline code, and started by `docs.js`, which adds the CSRF token to requests.
@@ -62,14 +62,6 @@ impl DocsPage {
                 get(file("text/css; charset=utf-8", self.style)),
             )
     }
-}
-
-/// `/`: what runs here.
-pub(crate) fn index() -> impl Endpoint<Output = Response> {
-    file(
-        "text/html; charset=utf-8",
-        include_str!("../assets/index.html").to_owned(),
-    )
 }
 
 /// `/api/openapi.json`.

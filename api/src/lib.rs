@@ -7,6 +7,7 @@ mod access;
 mod accounts;
 mod address;
 mod admin_messages;
+mod app;
 mod audit;
 mod audit_api;
 mod auth;
@@ -87,7 +88,7 @@ type Operations = (
     audit_api::AuditApi,
 );
 
-/// Everything under `/`: the API at `/api/v1`, its description at `/api/openapi.json` and `/docs`, MQTT over WebSocket
+/// Everything under `/`: the web app, the API at `/api/v1`, its description at `/api/openapi.json` and `/docs`, MQTT over WebSocket
 /// at `/mqtt`, `/healthz` and `/readyz`.
 ///
 /// Errors are answered as `application/problem+json` (RFC 9457). The endpoint needs each request's peer address as
@@ -136,7 +137,6 @@ pub fn routes(
     let docs = docs_page::DocsPage::of(&api.swagger_ui_html());
 
     Route::new()
-        .at("/", get(docs_page::index()))
         .at(
             "/api/openapi.json",
             get(docs_page::description(format!("{description:#}"))),
@@ -155,6 +155,7 @@ pub fn routes(
         .at("/mqtt", get(mqtt_ws::upgrade))
         .at("/healthz", get(health::alive))
         .at("/readyz", get(health::ready))
+        .at("/*path", app::App::new(tls))
         .data(state)
         .around(origin::with_host)
         .with(CatchPanic::new())

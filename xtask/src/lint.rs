@@ -2,7 +2,11 @@
 
 use anyhow::Result;
 
-use crate::step::{Cargo, step};
+use crate::{
+    setup,
+    step::{Cargo, step},
+    web,
+};
 
 pub(crate) fn run(cargo: &Cargo) -> Result<()> {
     step("format", &mut cargo.command(["fmt", "--all", "--check"]))?;
@@ -17,5 +21,7 @@ pub(crate) fn run(cargo: &Cargo) -> Result<()> {
         cargo
             .command(["doc", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings"),
-    )
+    )?;
+    setup::web()?;
+    web::lint()
 }

@@ -5,6 +5,7 @@ mod python;
 mod setup;
 mod step;
 mod test;
+mod web;
 
 use std::{env, process::ExitCode};
 
@@ -14,7 +15,7 @@ const USAGE: &str = "\
 usage: cargo xtask TASK [--locked] [ARGS]
 
   setup   install what the tests need
-  lint    formatting, clippy and rustdoc, with warnings denied
+  lint    formatting, clippy, rustdoc, and the web app's types and lints, with warnings denied
   test    setup, lint, and every test; ARGS go to `cargo test`
 
   --locked   fail rather than change Cargo.lock";

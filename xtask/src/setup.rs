@@ -30,7 +30,13 @@ pub(crate) fn run() -> Result<()> {
     toolchain()?;
     programs()?;
     npm_packages(&root().join("tests/js"))?;
+    web()?;
     python::packages()
+}
+
+/// What the web app is built and checked with.
+pub(crate) fn web() -> Result<()> {
+    npm_packages(&root().join("web"))
 }
 
 fn toolchain() -> Result<()> {

@@ -5,12 +5,14 @@ use anyhow::Result;
 use crate::{
     lint, setup,
     step::{Cargo, step},
+    web,
 };
 
 /// `args` go to `cargo test`.
 pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
     setup::run()?;
     lint::run(cargo)?;
+    web::test()?;
     // The end-to-end tests start it.
     step(
         "build",

@@ -1,11 +1,12 @@
 //! The queue as a whole, for administrators.
 
 mod counts;
+mod latencies;
 mod throughput;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use herald_store::StatusCounts;
+use herald_store::{StatusCounts, Timestamp};
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     text::DateTime,
 };
 pub(crate) use counts::Counts;
+use latencies::Percentiles;
 pub use throughput::Throughput;
 
 pub(crate) struct QueueApi(pub(crate) Arc<State>);
@@ -54,6 +56,26 @@ struct QueueView {
     latency: Option<Latency>,
 }
 
+/// What one minute was like.
+#[derive(Object)]
+#[oai(rename = "QueueMinute")]
+struct MinuteView {
+    /// When it began.
+    at: DateTime,
+    /// How many messages this server ended, dead ones included.
+    processed: u64,
+    /// Of those; `null` if there were none.
+    latency: Option<Latency>,
+}
+
+/// How the queue went.
+#[derive(Object)]
+#[oai(rename = "QueueHistory")]
+struct HistoryView {
+    /// Oldest first; the last one is the minute of now, which is not over.
+    items: Vec<MinuteView>,
+}
+
 #[derive(ApiResponse)]
 enum Done {
     /// It is so now.
@@ -78,11 +100,25 @@ impl QueueApi {
             oldest_due: counted.oldest_due.map(DateTime::from),
             counted_at: counted.at.into(),
             processed_per_s: throughput.per_s,
-            latency: throughput.latency.map(|latency| Latency {
-                p50_ms: latency.p50_ms,
-                p99_ms: latency.p99_ms,
-            }),
+            latency: throughput.latency.map(Latency::from),
         }))
+    }
+
+    /// See how the queue went within the last hour
+    ///
+    /// Minute by minute, at most 60; those before this server's start are missing.
+    #[oai(path = "/history", method = "get", operation_id = "getQueueHistory")]
+    async fn history(&self, _admin: Administrator) -> Json<HistoryView> {
+        let now = Timestamp::now();
+        let minutes = self.0.options.throughput.last_hour();
+        let items = minutes.into_iter().map(|minute| MinuteView {
+            at: before(now, minute.began).into(),
+            processed: minute.ended,
+            latency: minute.latency.map(Latency::from),
+        });
+        Json(HistoryView {
+            items: items.collect(),
+        })
     }
 
     /// Pause the queue
@@ -105,6 +141,20 @@ impl QueueApi {
         self.0.store.audited(event.entry()).resume().await?;
         tracing::info!(by = %admin.0.user.username, "the queue was resumed");
         Ok(Done::Done)
+    }
+}
+
+fn before(now: Timestamp, ago: Duration) -> Timestamp {
+    let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_sub(ago))
+}
+
+impl From<Percentiles> for Latency {
+    fn from(percentiles: Percentiles) -> Self {
+        Self {
+            p50_ms: percentiles.p50_ms,
+            p99_ms: percentiles.p99_ms,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How many messages ended within the last minute, and how long they took: counters for each second.
+//! How many messages ended, and how long they took: for each second of the last minute, and each minute of the last hour.
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
@@ -6,28 +6,35 @@ use herald_store::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Seconds that are remembered.
-const SECONDS: u64 = 60;
+use super::latencies::{Latencies, Percentiles};
 
-/// Latencies of each power of two are told apart in so many steps.
-const STEPS: u64 = 16;
+/// Spans of each kind that are remembered.
+const SPANS: u64 = 60;
 
-/// Longer ones count as this long: 2^32 ms are 50 days.
-const LONGEST: u64 = u32::MAX as u64;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 
-/// Counters of one second: one for each latency up to [`STEPS`] ms, and [`STEPS`] for each further power of two.
-const COUNTERS: usize = 29 * STEPS as usize;
-
-/// What ended, second by second.
+/// What ended, second by second and minute by minute.
 pub struct Throughput {
     start: Instant,
-    seconds: Mutex<VecDeque<Second>>,
+    ended: Mutex<Ended>,
 }
 
-struct Second {
+struct Ended {
+    seconds: Spans,
+    minutes: Spans,
+}
+
+/// The last spans of one length in which something ended.
+struct Spans {
+    length: Duration,
+    spans: VecDeque<Span>,
+}
+
+struct Span {
     /// Since the start.
     number: u64,
-    counters: Box<[u32; COUNTERS]>,
+    latencies: Latencies,
 }
 
 /// What the last minute was like.
@@ -37,18 +44,28 @@ pub(super) struct LastMinute {
     pub(super) latency: Option<Percentiles>,
 }
 
-/// In milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Percentiles {
-    pub(super) p50_ms: u64,
-    pub(super) p99_ms: u64,
+/// What one minute was like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Minute {
+    /// How long ago it began.
+    pub(super) began: Duration,
+    pub(super) ended: u64,
+    /// `None` if nothing ended.
+    pub(super) latency: Option<Percentiles>,
 }
 
 impl Default for Throughput {
     fn default() -> Self {
+        let spans = |length| Spans {
+            length,
+            spans: VecDeque::new(),
+        };
         Self {
             start: Instant::now(),
-            seconds: Mutex::default(),
+            ended: Mutex::new(Ended {
+                seconds: spans(SECOND),
+                minutes: spans(MINUTE),
+            }),
         }
     }
 }
@@ -64,83 +81,73 @@ impl Throughput {
     pub fn ended(&self, due: Timestamp, at: Timestamp) {
         let took = at.as_millis().saturating_sub(due.as_millis());
         let took = u64::try_from(took).unwrap_or(0);
-        let mut seconds = self.seconds.lock();
-        let now = self.forget(&mut seconds);
-        if seconds.back().is_none_or(|second| second.number < now) {
-            seconds.push_back(Second {
-                number: now,
-                counters: Box::new([0; COUNTERS]),
-            });
-        }
-        if let Some(second) = seconds.back_mut() {
-            let counter = &mut second.counters[index(took)];
-            *counter = counter.saturating_add(1);
-        }
-    }
-
-    /// Forgets what is too old, and answers which second it is.
-    fn forget(&self, seconds: &mut VecDeque<Second>) -> u64 {
-        let now = self.start.elapsed().as_secs();
-        while seconds.front().is_some_and(|s| s.number + SECONDS <= now) {
-            seconds.pop_front();
-        }
-        now
+        let now = self.start.elapsed();
+        let mut ended = self.ended.lock();
+        ended.seconds.count(now, took);
+        ended.minutes.count(now, took);
     }
 
     pub(super) fn last_minute(&self) -> LastMinute {
-        let mut sums = vec![0; COUNTERS];
-        {
-            let mut seconds = self.seconds.lock();
-            self.forget(&mut seconds);
-            for second in &*seconds {
-                for (sum, count) in sums.iter_mut().zip(&*second.counters) {
-                    *sum += u64::from(*count);
-                }
-            }
-        }
-        let all: u64 = sums.iter().sum();
         let over = self.start.elapsed();
-        let over = over.clamp(Duration::from_secs(1), Duration::from_secs(SECONDS));
+        let (all, latency) = {
+            let mut ended = self.ended.lock();
+            ended.seconds.forget(over);
+            Latencies::sum(ended.seconds.spans.iter().map(|span| &span.latencies))
+        };
+        let seconds = over.clamp(SECOND, MINUTE).as_secs_f64();
         LastMinute {
-            per_s: all as f64 / over.as_secs_f64(),
-            latency: (all > 0).then(|| Percentiles {
-                p50_ms: percentile(&sums, all.div_ceil(2)),
-                p99_ms: percentile(&sums, (all * 99).div_ceil(100)),
-            }),
+            per_s: all as f64 / seconds,
+            latency,
         }
     }
-}
 
-/// The latency that `rank` of them do not exceed.
-fn percentile(sums: &[u64], rank: u64) -> u64 {
-    let mut seen = 0;
-    let found = sums.iter().position(|count| {
-        seen += count;
-        seen >= rank
-    });
-    highest(found.unwrap_or(COUNTERS - 1))
-}
-
-/// The counter of a latency.
-fn index(ms: u64) -> usize {
-    let ms = ms.min(LONGEST);
-    if ms < STEPS {
-        return ms as usize;
+    /// The minutes of the last hour, as far as the server has run so long; oldest first, that of now last.
+    pub(super) fn last_hour(&self) -> Vec<Minute> {
+        let over = self.start.elapsed();
+        let mut ended = self.ended.lock();
+        let current = ended.minutes.forget(over);
+        let oldest = (current + 1).saturating_sub(SPANS);
+        let mut spans = ended.minutes.spans.iter().peekable();
+        (oldest..=current)
+            .map(|number| {
+                let span = spans.next_if(|span| span.number == number);
+                let (ended, latency) = Latencies::sum(span.iter().map(|span| &span.latencies));
+                Minute {
+                    began: over.saturating_sub(Duration::from_secs(number * MINUTE.as_secs())),
+                    ended,
+                    latency,
+                }
+            })
+            .collect()
     }
-    let power = ms.ilog2() - STEPS.ilog2();
-    let step = (ms >> power) - STEPS;
-    (u64::from(power + 1) * STEPS + step) as usize
 }
 
-/// The highest latency that a counter counts.
-fn highest(index: usize) -> u64 {
-    let index = index as u64;
-    if index < STEPS {
-        return index;
+impl Spans {
+    fn count(&mut self, now: Duration, took: u64) {
+        let number = self.forget(now);
+        if self.spans.back().is_none_or(|span| span.number < number) {
+            self.spans.push_back(Span {
+                number,
+                latencies: Latencies::default(),
+            });
+        }
+        if let Some(span) = self.spans.back_mut() {
+            span.latencies.count(took);
+        }
     }
-    let power = index / STEPS - 1;
-    let step = index % STEPS + STEPS;
-    ((step + 1) << power) - 1
+
+    /// Forgets what is too old, and answers which span it is.
+    fn forget(&mut self, now: Duration) -> u64 {
+        let current = now.as_secs() / self.length.as_secs();
+        while self
+            .spans
+            .front()
+            .is_some_and(|span| span.number + SPANS <= current)
+        {
+            self.spans.pop_front();
+        }
+        current
+    }
 }
 
 #[cfg(test)]
@@ -154,14 +161,8 @@ mod tests {
         throughput.ended(due, Timestamp::from_millis(1_000_000 + took));
     }
 
-    #[test]
-    fn every_latency_has_a_counter_that_is_near() {
-        for ms in (0..5000).chain([100_000, 86_400_000, LONGEST, u64::MAX]) {
-            let shown = highest(index(ms));
-            let ms = ms.min(LONGEST);
-            assert!(shown >= ms && shown - ms <= ms / STEPS, "{ms}: {shown}");
-        }
-        assert_eq!(index(u64::MAX), COUNTERS - 1);
+    fn percentiles(p50_ms: u64, p99_ms: u64) -> Option<Percentiles> {
+        Some(Percentiles { p50_ms, p99_ms })
     }
 
     #[tokio::test(start_paused = true)]
@@ -176,7 +177,6 @@ mod tests {
         advance(Duration::from_secs(30)).await;
         ended(&throughput, 1000);
         let minute = throughput.last_minute();
-        let percentiles = |p50_ms, p99_ms| Some(Percentiles { p50_ms, p99_ms });
         assert_eq!(minute.latency, percentiles(3, 3));
         assert!((minute.per_s - 100.0 / 30.0).abs() < 0.01);
         advance(Duration::from_secs(45)).await;
@@ -185,6 +185,45 @@ mod tests {
         assert!((minute.per_s - 1.0 / 60.0).abs() < 0.01);
         advance(Duration::from_secs(45)).await;
         assert_eq!(throughput.last_minute().latency, None);
-        assert!(throughput.seconds.lock().is_empty());
+        assert!(throughput.ended.lock().seconds.spans.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_hour_has_a_place_for_each_minute() {
+        let throughput = Throughput::default();
+        ended(&throughput, 3);
+        advance(Duration::from_secs(130)).await;
+        ended(&throughput, 5);
+        ended(&throughput, 5);
+        let minute = |began, ended, latency| Minute {
+            began: Duration::from_secs(began),
+            ended,
+            latency,
+        };
+        let hour = throughput.last_hour();
+        let expected = [
+            minute(130, 1, percentiles(3, 3)),
+            minute(70, 0, None),
+            minute(10, 2, percentiles(5, 5)),
+        ];
+        assert_eq!(hour, expected);
+
+        advance(Duration::from_secs(60 * 60)).await;
+        let hour = throughput.last_hour();
+        assert_eq!(hour.len(), 60);
+        assert_eq!(hour[59], minute(10, 0, None));
+        assert!(hour.iter().all(|minute| minute.ended == 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_an_hour_is_kept() {
+        let throughput = Throughput::default();
+        for _ in 0..100 {
+            ended(&throughput, 1);
+            advance(MINUTE).await;
+        }
+        assert_eq!(throughput.ended.lock().minutes.spans.len(), 60);
+        let counted: u64 = throughput.last_hour().iter().map(|m| m.ended).sum();
+        assert_eq!(counted, 59);
     }
 }

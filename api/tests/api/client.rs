@@ -331,7 +331,8 @@ impl Call<'_> {
         *request.headers_mut() = self.headers;
         let response = self.herald.endpoint.get_response(request).await;
         let (parts, body) = response.into_parts();
-        let text = body.into_string().await.unwrap();
+        let bytes = body.into_vec().await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer {
             status: parts.status,
             headers: parts.headers,

@@ -5,6 +5,7 @@
 mod accounts;
 mod admin;
 mod admin_messages;
+mod app;
 mod audit;
 mod auth;
 mod cancel;

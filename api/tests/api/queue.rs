@@ -35,6 +35,24 @@ async fn the_queue_is_counted_and_timed() {
 }
 
 #[tokio::test]
+async fn the_last_hour_is_told_minute_by_minute() {
+    let herald = Herald::start().await;
+    let admin = herald.admin().await;
+    let due = Timestamp::now();
+    for took in [9, 9, 12] {
+        let at = due + Duration::from_millis(took);
+        herald.throughput.ended(due, at);
+    }
+    let history = admin.get(&format!("{QUEUE}/history")).send().await;
+    let history = history.expect(200).json;
+    let minutes = history["items"].as_array().unwrap();
+    let last = minutes.last().unwrap();
+    assert_eq!(last["processed"], 3, "{history}");
+    assert_eq!(last["latency"], json!({"p50_ms": 9, "p99_ms": 12}));
+    assert!(last["at"].as_str().unwrap().ends_with('Z'));
+}
+
+#[tokio::test]
 async fn a_paused_queue_gives_nothing_until_it_is_resumed() {
     let herald = Herald::start().await;
     let admin = herald.admin().await;

@@ -4,6 +4,15 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, Herald, PASSWORD};
 
+#[tokio::test]
+async fn whoever_comes_is_told_whether_they_may_register() {
+    for open in [false, true] {
+        let herald = Herald::start_with(|options| options.registration = open).await;
+        let told = herald.get("/api/v1/auth/registration").send().await;
+        assert_eq!(told.expect(200).json, json!({"open": open}));
+    }
+}
+
 async fn register(herald: &Herald, new: Value) -> Answer {
     let call = herald.post("/api/v1/auth/register").json(new);
     call.send().await

@@ -36,6 +36,7 @@ async fn target(world: &World, operation: &Operation, caller: &Http) -> Row {
             let body = json!({"username": fresh, "password": password(&fresh)});
             row(own, body, 201)
         }
+        "getRegistration" => row(own, None, 200),
         "logout" => row(own, None, 204),
         "session" | "listSessions" | "listTokens" | "listMessages" | "listNotifications" => {
             row(own, None, 200)

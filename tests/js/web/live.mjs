@@ -1,0 +1,145 @@
+// What stays true while things go wrong. Arguments: the server's address, and the name of the flow.
+import { assert, inBrowser, isLive, light, row, same, send, signIn } from './browser.mjs';
+import { ask, done } from './steps.mjs';
+
+const [url, flow] = process.argv.slice(2);
+
+const flows = {
+  /** Two users at once never see each other's. */
+  async strangers({ open }) {
+    const users = ['alice', 'bob'];
+    const pages = await Promise.all(users.map(async (user) => {
+      const page = await (await open()).newPage();
+      await signIn(page, url, user);
+      await isLive(page);
+      return page;
+    }));
+    // What comes over the wire, not only what is shown.
+    const heard = await Promise.all(users.map((user) => listener(open, user)));
+    for (let n = 0; n < 10; n++) {
+      await Promise.all(pages.map((page, i) => send(page, `secret of ${users[i]} ${n}.`)));
+    }
+    await Promise.all(pages.map(async (page, i) => {
+      for (let n = 0; n < 10; n++) await row(page, `secret of ${users[i]} ${n}.`, 'delivered').waitFor();
+      const other = users[1 - i];
+      same(await page.getByText(`secret of ${other}`).count(), 0, `${other}'s with ${users[i]}`);
+      await page.reload();
+      await row(page, `secret of ${users[i]} 0.`, 'delivered').waitFor();
+      same(await page.getByText(`secret of ${other}`).count(), 0, `${other}'s with ${users[i]}, loaded anew`);
+      assert(!heard[i].join('').includes(`secret of ${other}`), `${users[i]} heard ${other}'s`);
+      assert(heard[i].join('').includes(`secret of ${users[i]}`), `${users[i]} heard nothing`);
+    }));
+  },
+
+  /** The server is killed under an open page, and comes back. */
+  async killed({ open }) {
+    const page = await (await open()).newPage();
+    await signIn(page, url, 'alice');
+    await isLive(page);
+    await send(page, 'before');
+    await row(page, 'before', 'delivered').waitFor();
+    await ask('kill');
+    await light(page, /Reconnecting in \d+ s/).waitFor();
+    await send(page, 'meanwhile');
+    await row(page, 'meanwhile', 'waiting').waitFor();
+    await ask('start');
+    // Sent by another client, and done, before the page is back.
+    await ask('processed', { user: 'alice', body: 'from elsewhere' });
+    await row(page, 'from elsewhere', 'delivered').waitFor();
+    await row(page, 'meanwhile', 'delivered').waitFor();
+    await isLive(page);
+    for (const text of ['before', 'meanwhile', 'from elsewhere']) same(await row(page, text).count(), 1, `rows of ${text}`);
+    same((await ask('count', { user: 'alice', body: 'meanwhile' })).count, 1, 'messages sent meanwhile');
+    // Killed again, and the try is not waited for.
+    await ask('kill');
+    await page.getByRole('button', { name: 'Try now' }).first().waitFor();
+    await ask('start');
+    await page.getByRole('button', { name: 'Try now' }).first().click();
+    await isLive(page);
+  },
+
+  /** A page that is loaded anew sends what was not sent. */
+  async reloaded({ open }) {
+    const page = await (await open()).newPage();
+    await signIn(page, url, 'alice');
+    await page.route('**/api/v1/messages', (route) =>
+      route.request().method() === 'POST' ? route.abort('connectionreset') : route.continue());
+    await send(page, 'not lost');
+    await row(page, 'not lost', 'waiting').waitFor();
+    await page.unroute('**/api/v1/messages');
+    await page.reload();
+    await row(page, 'not lost', 'delivered').waitFor();
+    same((await ask('count', { user: 'alice', body: 'not lost' })).count, 1, 'messages');
+  },
+
+  /** Both tabs show everything, once. */
+  async tabs({ open }) {
+    const context = await open();
+    const [one, other] = [await context.newPage(), await context.newPage()];
+    await signIn(one, url, 'alice');
+    await other.goto(url);
+    await Promise.all([isLive(one), isLive(other)]);
+    for (let n = 0; n < 5; n++) {
+      await send(one, `from the first ${n}.`);
+      await send(other, `from the second ${n}.`);
+    }
+    for (const page of [one, other]) {
+      for (let n = 0; n < 5; n++) {
+        for (const tab of ['first', 'second']) {
+          await row(page, `from the ${tab} ${n}.`, 'delivered').waitFor();
+          same(await row(page, `from the ${tab} ${n}.`).count(), 1, 'rows');
+        }
+      }
+    }
+    // One that was away goes on behind what it saw, though the other has acknowledged everything.
+    await ask('delay', { ms: 3000 });
+    await send(other, 'while one is away');
+    await row(other, 'while one is away', 'queued').waitFor();
+    await one.evaluate(() => {
+      Object.defineProperty(navigator, 'onLine', { get: () => false, configurable: true });
+      dispatchEvent(new Event('offline'));
+    });
+    await light(one, 'Offline').waitFor();
+    await row(other, 'while one is away', 'delivered').waitFor();
+    await one.evaluate(() => {
+      Object.defineProperty(navigator, 'onLine', { get: () => true, configurable: true });
+      dispatchEvent(new Event('online'));
+    });
+    await row(one, 'while one is away', 'delivered').waitFor();
+    same(await row(one, 'while one is away').count(), 1, 'rows');
+    // Signing out in one is signing out in both.
+    await one.getByRole('button', { name: 'Sign out' }).click();
+    await other.getByText('Your session has ended.').waitFor();
+  },
+
+  /** An administrator changes the delay while a user waits. */
+  async delayed({ open }) {
+    await ask('delay', { ms: 60_000 });
+    const page = await (await open()).newPage();
+    await signIn(page, url, 'alice');
+    await isLive(page);
+    await send(page, 'hurry');
+    await row(page, 'hurry', 'queued').getByText(/in (1 min|5\d s)/).waitFor();
+    await ask('delay', { ms: 0, apply_to_queued: true });
+    await row(page, 'hurry', 'delivered').waitFor();
+    // And the other way round: the countdown ends, and goes on with the new time.
+    await ask('delay', { ms: 2000 });
+    await send(page, 'patience');
+    await row(page, 'patience', 'queued').waitFor();
+    await ask('delay', { ms: 90_000, apply_to_queued: true });
+    await row(page, 'patience', 'queued').getByText(/in 1 min/).waitFor();
+  },
+};
+
+/** What the broker sends to a user's page, as it came. */
+async function listener(open, user) {
+  const page = await (await open()).newPage();
+  const frames = [];
+  page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => frames.push(payload.toString('latin1'))));
+  await signIn(page, url, user);
+  await isLive(page);
+  return frames;
+}
+
+await inBrowser(url, flows[flow]);
+done();

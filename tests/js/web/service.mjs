@@ -1,0 +1,14 @@
+// A webhook service: fails what begins with "fail", answers "flaky" at its second attempt, repeats everything else.
+import { createServer } from 'node:http';
+
+const server = createServer(async (request, response) => {
+  let text = '';
+  for await (const part of request) text += part;
+  const { body, attempt } = JSON.parse(text);
+  if (body.startsWith('fail')) response.writeHead(422).end();
+  else if (body.startsWith('flaky') && attempt < 2) response.writeHead(503).end();
+  else response.end(body.startsWith('Water') ? 'The plants have water.' : body);
+});
+server.listen(0, '127.0.0.1', () => {
+  process.stdout.write(`http://127.0.0.1:${server.address().port}/\n`);
+});

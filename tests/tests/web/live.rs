@@ -1,0 +1,28 @@
+//! What stays true while things go wrong.
+
+use crate::{browser::run, world::World};
+
+#[tokio::test]
+async fn two_users_at_once_never_see_each_others() {
+    run("live", "strangers", &mut World::start(0).await).await;
+}
+
+#[tokio::test]
+async fn a_page_survives_the_death_of_the_server() {
+    run("live", "killed", &mut World::start(0).await).await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_loaded_anew_sends_what_was_not_sent() {
+    run("live", "reloaded", &mut World::start(0).await).await;
+}
+
+#[tokio::test]
+async fn two_tabs_show_everything_once() {
+    run("live", "tabs", &mut World::start(0).await).await;
+}
+
+#[tokio::test]
+async fn a_new_delay_reaches_who_waits() {
+    run("live", "delayed", &mut World::start(0).await).await;
+}

@@ -1,0 +1,13 @@
+//! The web app in a real browser, on a real server over TLS.
+//!
+//! What a person does is in `tests/js/web`: node scripts that drive Debian's Chromium, and [ask](world::World) for what
+//! only the test can do, such as killing the server. Screenshots of every page are written to `target/screenshots`.
+
+mod browser;
+mod live;
+mod load;
+mod pages;
+mod service;
+mod size;
+mod user;
+mod world;

@@ -1,0 +1,175 @@
+//! Builds the app with npm and makes a table of its files. Without npm the table is empty, and the server says how to get
+//! the app.
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs,
+    hash::{DefaultHasher, Hasher as _},
+    path::{Path, PathBuf},
+    process::Command,
+    time::SystemTime,
+};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// What the app is made of.
+const SOURCES: [&str; 9] = [
+    "compress.ts",
+    "src",
+    "public",
+    "index.html",
+    "package.json",
+    "package-lock.json",
+    "svelte.config.js",
+    "tsconfig.json",
+    "vite.config.ts",
+];
+
+/// What Vite needs.
+const OLDEST_NODE: (u32, u32) = (20, 19);
+
+/// Vite puts a hash of what is inside into the names of these files.
+const HASHED: &str = "/assets/";
+
+fn main() -> Result<()> {
+    for source in SOURCES {
+        println!("cargo:rerun-if-changed={source}");
+    }
+    println!("cargo:rerun-if-env-changed=PATH");
+    let web = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let dist = out.join("dist");
+    let table = match ready(&web) {
+        Ok(()) => {
+            build(&web, &dist)?;
+            table(&dist)?
+        }
+        Err(why) => {
+            println!("cargo:warning=the server comes without its web app: {why}");
+            "&[]".to_owned()
+        }
+    };
+    fs::write(out.join("files.rs"), table)?;
+    Ok(())
+}
+
+/// Sees to it that Node.js and the app's dependencies are there.
+fn ready(web: &Path) -> Result<()> {
+    let version = Command::new("node").arg("--version").output();
+    let version = version.map_err(|_| "Node.js is missing; install Node.js 20 and build again")?;
+    let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+    if parsed(&version).is_none_or(|version| version < OLDEST_NODE) {
+        let (major, minor) = OLDEST_NODE;
+        let text = format!("Node.js {version} is too old; install {major}.{minor} or newer");
+        return Err(text.into());
+    }
+    // npm writes the one inside last.
+    let installed = modified(&web.join("node_modules/.package-lock.json"));
+    if installed.is_some() && installed >= modified(&web.join("package-lock.json")) {
+        return Ok(());
+    }
+    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    let status = Command::new(npm)
+        .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+        .current_dir(web)
+        .status()
+        .map_err(|_| "npm is missing; install Node.js 20 with npm and build again")?;
+    if !status.success() {
+        return Err("npm ci failed in web/; see above, and build again".into());
+    }
+    Ok(())
+}
+
+/// `v20.19.1`
+fn parsed(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.strip_prefix('v')?.split('.');
+    let mut next = || numbers.next()?.parse().ok();
+    Some((next()?, next()?))
+}
+
+fn modified(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).and_then(|data| data.modified()).ok()
+}
+
+fn build(web: &Path, dist: &Path) -> Result<()> {
+    let output = Command::new("node")
+        .args(["node_modules/vite/bin/vite.js", "build"])
+        .env("HERALD_WEB_OUT", dist)
+        .current_dir(web)
+        .output()?;
+    if !output.status.success() {
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        return Err(format!("vite build failed:\n{text}").into());
+    }
+    Ok(())
+}
+
+/// The files of `dist` as a Rust expression.
+fn table(dist: &Path) -> Result<String> {
+    let mut files = Vec::new();
+    collect(dist, &mut files)?;
+    files.sort();
+    let mut table = "&[\n".to_owned();
+    for file in files {
+        if ["br", "gz"].iter().any(|end| extension(&file) == *end) {
+            continue;
+        }
+        let path = format!("/{}", file.strip_prefix(dist)?.display()).replace('\\', "/");
+        let content_type = content_type(&file)?;
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&fs::read(&file)?);
+        let hash = hasher.finish();
+        let immutable = path.starts_with(HASHED);
+        let plain = included(&file);
+        let [brotli, gzip] = ["br", "gz"].map(|end| {
+            let variant = PathBuf::from(format!("{}.{end}", file.display()));
+            match variant.exists() {
+                true => format!("Some({})", included(&variant)),
+                false => "None".to_owned(),
+            }
+        });
+        writeln!(
+            table,
+            "File {{ path: {path:?}, content_type: {content_type:?}, hash: \"{hash:016x}\", immutable: {immutable}, \
+             plain: {plain}, brotli: {brotli}, gzip: {gzip} }},"
+        )?;
+    }
+    table.push(']');
+    Ok(table)
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn included(file: &Path) -> String {
+    format!("include_bytes!({:?})", file.display().to_string())
+}
+
+fn extension(file: &Path) -> &str {
+    let extension = file.extension().unwrap_or_default();
+    extension.to_str().unwrap_or_default()
+}
+
+fn content_type(file: &Path) -> Result<&'static str> {
+    Ok(match extension(file) {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "webmanifest" => "application/manifest+json",
+        other => return Err(format!("{}: what is .{other}?", file.display()).into()),
+    })
+}

@@ -1,0 +1,197 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Connection, type LinkEvents, type Ways } from './connection';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A server that a test plays. */
+class World {
+  online = true;
+  position = vi.fn(() => Promise.resolve(40));
+  /** What `open` does next; succeeds unless told otherwise. */
+  refuses: Error | undefined;
+  /** Behind which number each connection began. */
+  opened: number[] = [];
+  events: LinkEvents<string>[] = [];
+  closed = 0;
+  checks = 0;
+  received: [string, number][] = [];
+  states: string[] = [];
+  connection: Connection<string>;
+
+  constructor() {
+    const ways: Ways<string> = {
+      position: this.position,
+      open: (after, events) => {
+        if (this.refuses !== undefined) return Promise.reject(this.refuses);
+        this.opened.push(after);
+        this.events.push(events);
+        return Promise.resolve({
+          close: () => {
+            this.closed += 1;
+          },
+          check: () => {
+            this.checks += 1;
+          },
+        });
+      },
+      online: () => this.online,
+      hopeless: (error) => error instanceof Error && error.message === 'signed out',
+      random: () => 1,
+    };
+    this.connection = new Connection(
+      ways,
+      () => this.states.push(this.connection.state),
+      (item, seq) => this.received.push([item, seq]),
+    );
+  }
+
+  get last(): LinkEvents<string> {
+    const events = this.events.at(-1);
+    if (events === undefined) throw new Error('nothing was opened');
+    return events;
+  }
+
+  async start(): Promise<void> {
+    this.connection.start();
+    await this.settled();
+    this.last.live();
+  }
+
+  async settled(): Promise<void> {
+    await vi.advanceTimersByTimeAsync(0);
+  }
+}
+
+test('begins where the clients of the user had come to, and asks for that once', async () => {
+  const world = new World();
+  await world.start();
+  expect(world.opened).toEqual([40]);
+  expect(world.states).toEqual(['connecting', 'live']);
+  world.last.closed();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(world.position).toHaveBeenCalledOnce();
+});
+
+test('goes on behind the last number seen, and hears nothing twice', async () => {
+  const world = new World();
+  await world.start();
+  world.last.received(41, 'a');
+  world.last.received(42, 'b');
+  world.last.received(42, 'b');
+  world.last.closed();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(world.opened).toEqual([40, 42]);
+  world.last.live();
+  world.last.received(42, 'b');
+  world.last.received(43, 'c');
+  expect(world.received).toEqual([
+    ['a', 41],
+    ['b', 42],
+    ['c', 43],
+  ]);
+});
+
+test('a former connection is not heard any more', async () => {
+  const world = new World();
+  await world.start();
+  const former = world.last;
+  former.closed();
+  await vi.advanceTimersByTimeAsync(1000);
+  world.last.live();
+  former.received(41, 'late');
+  former.closed();
+  expect(world.received).toEqual([]);
+  expect(world.connection.state).toBe('live');
+});
+
+test('pauses grow while the server is away, and say when the next try is', async () => {
+  const world = new World();
+  world.refuses = new Error('refused');
+  const start = Date.now();
+  world.connection.start();
+  await world.settled();
+  expect(world.connection.state).toBe('waiting');
+  expect(world.connection.nextTryAt).toBe(start + 1000);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(world.connection.nextTryAt).toBe(start + 3000);
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(world.connection.nextTryAt).toBe(start + 7000);
+});
+
+test('a connection that ends at once does not begin the pauses anew', async () => {
+  const world = new World();
+  await world.start();
+  world.last.closed();
+  await vi.advanceTimersByTimeAsync(1000);
+  world.last.live();
+  world.last.closed();
+  expect(world.connection.nextTryAt).toBe(Date.now() + 2000);
+  await vi.advanceTimersByTimeAsync(2000);
+  world.last.live();
+  await vi.advanceTimersByTimeAsync(10_000);
+  world.last.closed();
+  expect(world.connection.nextTryAt).toBe(Date.now() + 1000);
+});
+
+test('a try can be had at once', async () => {
+  const world = new World();
+  world.refuses = new Error('refused');
+  world.connection.start();
+  await world.settled();
+  world.refuses = undefined;
+  world.connection.tryNow();
+  await world.settled();
+  expect(world.opened).toEqual([40]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(world.opened).toEqual([40]);
+});
+
+test('a device without a network is offline, and connects when it has one', async () => {
+  const world = new World();
+  await world.start();
+  world.online = false;
+  world.connection.networkChanged();
+  expect(world.connection.state).toBe('offline');
+  expect(world.closed).toBe(1);
+  world.online = true;
+  world.connection.networkChanged();
+  await world.settled();
+  expect(world.opened).toEqual([40, 40]);
+});
+
+test('after sleep a connection that seems to stand is checked', async () => {
+  const world = new World();
+  await world.start();
+  world.connection.woke();
+  expect(world.checks).toBe(1);
+});
+
+test('without a session nothing is tried any more, until somebody signs in', async () => {
+  const world = new World();
+  await world.start();
+  world.last.received(41, 'a');
+  world.refuses = new Error('signed out');
+  world.last.closed();
+  await vi.advanceTimersByTimeAsync(100_000);
+  expect(world.connection.state).toBe('idle');
+  world.refuses = undefined;
+  world.connection.start();
+  await world.settled();
+  expect(world.opened).toEqual([40, 41]);
+});
+
+test('another user begins at a place of their own', async () => {
+  const world = new World();
+  await world.start();
+  world.last.received(41, 'a');
+  world.connection.stop({ forget: true });
+  world.position.mockResolvedValueOnce(3);
+  world.connection.start();
+  await world.settled();
+  expect(world.opened).toEqual([40, 3]);
+});

@@ -1,0 +1,120 @@
+/** The inbox of whoever is signed in, as it fills. */
+import { api, call, type Schemas } from '../api/client';
+import { Problem } from '../api/problem';
+import { session } from '../session.svelte';
+import { Connection, type LiveState } from './connection';
+
+export type Notification = Schemas['Notification'];
+
+/** Longer than this between two ticks, and the device slept. */
+const SLEPT_MS = 30_000;
+const TICK_MS = 5000;
+
+const decoder = new TextDecoder();
+
+class Live {
+  state = $state<LiveState>('idle');
+  nextTryAt = $state<number | undefined>();
+
+  #arrivals: (() => void)[] = [];
+  #position: Promise<number> | undefined;
+  #listeners: ((notification: Notification) => void)[] = [];
+
+  readonly #connection = new Connection<Notification>(
+    {
+      position: () => this.position(),
+      open: async (after, events) => {
+        const [access, { open }] = await Promise.all([call(api.POST('/auth/mqtt')), import('./mqtt')]);
+        return open(
+          access,
+          { topic: access.inbox, after, qos: 1 },
+          {
+            ...events,
+            received: ({ payload, seq }) => {
+              if (seq === undefined) return;
+              events.received(seq, JSON.parse(decoder.decode(payload)) as Notification);
+            },
+          },
+        );
+      },
+      online: () => navigator.onLine,
+      hopeless: (error) => error instanceof Problem && error.status === 401,
+    },
+    () => {
+      if (this.#connection.state === 'live' && this.state !== 'live') {
+        for (const listener of this.#arrivals) listener();
+      }
+      this.state = this.#connection.state;
+      this.nextTryAt = this.#connection.nextTryAt;
+    },
+    (notification) => {
+      for (const listener of this.#listeners) listener(notification);
+    },
+  );
+
+  constructor() {
+    session.onOpen(
+      (user) => {
+        if (session.isAnother(user)) this.#forget();
+        this.#connection.start();
+      },
+      () => {
+        if (session.why === 'signed out') this.#forget();
+        else this.#connection.stop();
+      },
+    );
+    const networkChanged = () => {
+      this.#connection.networkChanged();
+    };
+    addEventListener('online', networkChanged);
+    addEventListener('offline', networkChanged);
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') this.#connection.woke();
+    });
+    let last = Date.now();
+    setInterval(() => {
+      const now = Date.now();
+      if (now - last > SLEPT_MS && document.visibilityState === 'visible') this.#connection.woke();
+      last = now;
+    }, TICK_MS);
+  }
+
+  /**
+   * The number behind which this page begins: how far any of one's clients had come when it was opened. What is asked for
+   * after this is known is complete together with what is told.
+   */
+  position(): Promise<number> {
+    this.#position ??= this.#ask().catch((error: unknown) => {
+      this.#position = undefined;
+      throw error;
+    });
+    return this.#position;
+  }
+
+  async #ask(): Promise<number> {
+    // It never goes back: this only asks.
+    const { acked } = await call(api.POST('/notifications/ack', { body: { up_to: 0 } }));
+    return acked;
+  }
+
+  #forget(): void {
+    this.#connection.stop({ forget: true });
+    this.#position = undefined;
+  }
+
+  /** Told of each notification once. */
+  listen(listener: (notification: Notification) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Told each time that the connection stands. */
+  onLive(listener: () => void): void {
+    this.#arrivals.push(listener);
+  }
+
+  tryNow(): void {
+    this.#connection.tryNow();
+  }
+}
+
+export const live = new Live();

@@ -1,0 +1,102 @@
+/** A link over MQTT 5 in a WebSocket. Fetched when it is needed: MQTT.js is larger than the rest of the app. */
+import mqtt, { type MqttClient } from 'mqtt';
+import type { Schemas } from '../api/client';
+import type { Link, LinkEvents } from './connection';
+
+const CONNECT_MS = 15_000;
+/** Seconds. Browsers slow timers of hidden tabs down to one a minute: no shorter. */
+const KEEP_ALIVE = 60;
+const ANSWER_MS = 5000;
+
+/** One for each page that is open: sessions of two tabs are two. */
+const clientId = `web-${crypto.randomUUID()}`;
+
+export interface Subscription {
+  topic: string;
+  /** Begin behind this number; only for inboxes. */
+  after?: number;
+  qos: 0 | 1;
+}
+
+/** What came, with the topic it came on. */
+export interface Received {
+  topic: string;
+  payload: Uint8Array;
+  seq: number | undefined;
+}
+
+export function open(
+  access: Schemas['MqttAccess'],
+  { topic, after, qos }: Subscription,
+  events: Omit<LinkEvents<never>, 'received'> & { received(message: Received): void },
+  { suffix = '' } = {},
+): Link {
+  const client = mqtt.connect(address(access.url), {
+    protocolVersion: 5,
+    clean: true,
+    clientId: clientId + suffix,
+    username: access.username,
+    password: access.token,
+    keepalive: KEEP_ALIVE,
+    connectTimeout: CONNECT_MS,
+    // Pauses are ours: each try needs a new token.
+    reconnectPeriod: 0,
+    resubscribe: false,
+    // The other timers are a worker from a blob:, which the Content-Security-Policy forbids.
+    timerVariant: 'native',
+  });
+  client.on('connect', () => {
+    client.subscribe(
+      topic,
+      { qos, ...(after !== undefined && { properties: { userProperties: { after: String(after) } } }) },
+      (error, granted) => {
+        if (error !== null || granted?.some((grant) => grant.qos >= 0x80) === true) client.end(true);
+        else events.live();
+      },
+    );
+  });
+  client.on('message', (topic, payload, packet) => {
+    const property = packet.properties?.userProperties?.seq;
+    const seq = Number(Array.isArray(property) ? property[0] : property);
+    events.received({ topic, payload, seq: Number.isSafeInteger(seq) ? seq : undefined });
+  });
+  client.on('close', () => {
+    events.closed();
+  });
+  // `close` follows; without a listener it would be thrown.
+  client.on('error', () => {
+    client.end(true);
+  });
+  return new MqttLink(client);
+}
+
+class MqttLink implements Link {
+  readonly #client: MqttClient;
+  #heardAt = 0;
+
+  constructor(client: MqttClient) {
+    this.#client = client;
+    client.on('packetreceive', () => {
+      this.#heardAt = Date.now();
+    });
+  }
+
+  close(): void {
+    this.#client.removeAllListeners('message');
+    this.#client.end(!this.#client.connected);
+  }
+
+  check(): void {
+    const asked = Date.now();
+    if (this.#client.connected) this.#client.sendPing();
+    setTimeout(() => {
+      if (this.#heardAt < asked) this.#client.end(true);
+    }, ANSWER_MS);
+  }
+}
+
+/** Vite's development server passes /mqtt on; the browser must not go past it. */
+function address(url: string): string {
+  if (!import.meta.env.DEV) return url;
+  return `${location.protocol.replace('http', 'ws')}//${location.host}${new URL(url).pathname}`;
+}

@@ -1,0 +1,293 @@
+/** The messages of whoever is signed in: pages of the history, and what happens to them, live. */
+import { api, call, whenDated, type Schemas } from '../api/client';
+import { Problem } from '../api/problem';
+import { clock } from '../clock.svelte';
+import { live, type Notification } from '../live/live.svelte';
+import { say } from '../say';
+import { session } from '../session.svelte';
+import {
+  GRACE_MS,
+  isOpen,
+  matches,
+  merged,
+  ofAccepted,
+  ofApi,
+  ofNotification,
+  position,
+  withChanges,
+  type Filter,
+  type Message,
+} from './model';
+
+const PAGE = 200;
+/** The list is drawn anew so often at most, however much comes. */
+const DRAW_MS = 60;
+/** More than so many are forgotten, oldest first; paging brings them back. */
+const MOST = 20_000;
+/** Looked after at once. */
+const LOOKS = 4;
+const LONGEST_LOOK_MS = 60_000;
+
+/** How far a list has been read. */
+interface Reading {
+  /** Everything from this id on is here. */
+  floor: string;
+  /** Where the next page begins; `null` if there is none, `undefined` before the first. */
+  next: string | null | undefined;
+}
+
+interface Look {
+  at: number;
+  pause: number;
+}
+
+type Shared = { user: string; message: Message } | { user: string; cancelled: string };
+
+class Messages {
+  /** Newest first. */
+  all = $state.raw<readonly Message[]>([]);
+  /** Of the lists that were read. */
+  readings = $state.raw<Partial<Record<Filter, Reading>>>({});
+  loading = $state(false);
+  problem = $state<string | undefined>();
+
+  #changes = new Map<string, Message>();
+  #drawing: ReturnType<typeof setTimeout> | undefined;
+  #held: Notification[] = [];
+  #isHeld: (notification: Notification) => boolean = () => false;
+  #looks = new Map<string, Look>();
+  #endings: ((message: Message) => void)[] = [];
+  #channel = new BroadcastChannel('herald-messages');
+
+  constructor() {
+    whenDated((server, asked, answered) => {
+      clock.observe(server, asked, answered);
+    });
+    live.listen((notification) => {
+      this.#notified(notification);
+    });
+    session.onOpen(
+      (user) => {
+        if (session.isAnother(user)) this.#clear();
+      },
+      () => {
+        if (session.why === 'signed out') this.#clear();
+      },
+    );
+    this.#channel.addEventListener('message', ({ data }: MessageEvent<Shared>) => {
+      if (data.user !== session.user?.id) return;
+      if ('message' in data) this.#learn(data.message);
+      else this.#cancelled(data.cancelled);
+    });
+    setInterval(() => {
+      this.#lookAfter();
+    }, 1000);
+  }
+
+  /** Told of each message that ends while one is here. */
+  onEnd(listener: (message: Message) => void): void {
+    this.#endings.push(listener);
+  }
+
+  /** A notification of a send that was not answered yet waits for the answer, so that nothing shows twice. */
+  holdWhile(isHeld: (notification: Notification) => boolean): void {
+    this.#isHeld = isHeld;
+  }
+
+  /** What is to be looked at again after a send was answered. */
+  release(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const notification of held) this.#notified(notification);
+  }
+
+  get(id: string): Message | undefined {
+    const at = position(this.all, id);
+    return this.all[at]?.id === id ? this.all[at] : undefined;
+  }
+
+  /** What a list shows: only as far as it is without gaps. */
+  shown(filter: Filter): readonly Message[] {
+    const floor = this.#floor(filter);
+    if (floor === undefined) return [];
+    if (filter === 'all' && floor === '') return this.all;
+    return this.all.filter((message) => message.id >= floor && matches(message, filter));
+  }
+
+  /** Whether a list goes on. */
+  hasMore(filter: Filter): boolean {
+    return this.readings[filter]?.next !== null;
+  }
+
+  /** Reads the next page of a list. */
+  async more(filter: Filter): Promise<void> {
+    const reading = this.readings[filter];
+    if (this.loading || reading?.next === null) return;
+    await this.#read(filter, reading?.next);
+  }
+
+  /** Reads the newest page again, which brings what other clients have sent. */
+  async refresh(filter: Filter): Promise<void> {
+    if (!this.loading) await this.#read(filter, undefined);
+  }
+
+  async #read(filter: Filter, before: string | undefined): Promise<void> {
+    const user = session.user?.id;
+    this.loading = true;
+    this.problem = undefined;
+    try {
+      // What ends after this is told; so the list may not be older.
+      await live.position();
+      const asked = Date.now();
+      const query = { limit: PAGE, ...(filter !== 'all' && { status: filter }), ...(before !== undefined && { before }) };
+      const page = await call(api.GET('/messages', { params: { query } }));
+      if (user !== session.user?.id) return;
+      for (const item of page.items) this.#learn(ofApi(item, asked));
+      this.#draw();
+      const last = page.items.at(-1)?.id ?? '';
+      const next = page.next ?? null;
+      const known = this.readings[filter];
+      // The newest page again, and it meets what was read before: that stays.
+      if (before === undefined && known?.next !== undefined && last >= known.floor && next !== null) return;
+      this.readings = { ...this.readings, [filter]: { floor: next === null ? '' : last, next } };
+      this.#trim();
+    } catch (error) {
+      this.problem = say(error);
+    } finally {
+      this.loading = false;
+    }
+  }
+
+  /** A send was answered. */
+  accepted(accepted: Schemas['AcceptedMessage'], body: string, key: string, asked: number): Message {
+    const message = ofAccepted(accepted, body, key, asked);
+    this.#learn(message);
+    this.#draw();
+    const user = session.user?.id;
+    if (user !== undefined) this.#channel.postMessage({ user, message } satisfies Shared);
+    return message;
+  }
+
+  /** Everything about one message. */
+  async details(id: string): Promise<Schemas['MessageDetails']> {
+    const asked = Date.now();
+    const details = await call(api.GET('/messages/{id}', { params: { path: { id } } }));
+    this.#learn(ofApi(details, asked));
+    return details;
+  }
+
+  /** @throws what the server refused: `not_queued` if it is too late. */
+  async cancel(id: string): Promise<void> {
+    await call(api.DELETE('/messages/{id}', { params: { path: { id } } }));
+    this.#cancelled(id);
+    const user = session.user?.id;
+    if (user !== undefined) this.#channel.postMessage({ user, cancelled: id } satisfies Shared);
+  }
+
+  #cancelled(id: string): void {
+    const known = this.#changes.get(id) ?? this.get(id);
+    if (known === undefined) return;
+    this.#learn({ ...known, status: 'cancelled', processedAt: clock.serverNow(), learnedAt: Date.now() });
+  }
+
+  #notified(notification: Notification): void {
+    const { id } = notification.message;
+    const known = this.#changes.get(id) ?? this.get(id);
+    if (known === undefined && this.#isHeld(notification)) {
+      this.#held.push(notification);
+      return;
+    }
+    const message = ofNotification(notification, clock.serverNow(), Date.now());
+    this.#learn(message);
+    for (const listener of this.#endings) listener(message);
+  }
+
+  #learn(news: Message): void {
+    const known = this.#changes.get(news.id) ?? this.get(news.id);
+    const now = merged(known, news);
+    if (now === known) return;
+    this.#changes.set(news.id, now);
+    this.#drawing ??= setTimeout(() => {
+      this.#draw();
+    }, DRAW_MS);
+  }
+
+  #draw(): void {
+    clearTimeout(this.#drawing);
+    this.#drawing = undefined;
+    if (this.#changes.size === 0) return;
+    this.all = withChanges(this.all, this.#changes.values());
+    for (const [id, message] of this.#changes) {
+      if (!isOpen(message)) this.#looks.delete(id);
+      else if (!this.#looks.has(id)) this.#looks.set(id, { at: 0, pause: GRACE_MS });
+    }
+    this.#changes.clear();
+    this.#trim();
+  }
+
+  #floor(filter: Filter): string | undefined {
+    const floors = [this.readings.all, this.readings[filter]].flatMap((reading) =>
+      reading?.next === undefined ? [] : [reading.floor],
+    );
+    return floors.sort()[0];
+  }
+
+  #trim(): void {
+    if (this.all.length <= MOST) return;
+    const kept = this.all.slice(0, MOST);
+    const last = kept.at(-1)?.id ?? '';
+    this.all = kept;
+    const readings = Object.entries(this.readings).map(([filter, reading]) => [
+      filter,
+      reading.floor < last ? { floor: last, next: last } : reading,
+    ]);
+    this.readings = Object.fromEntries(readings) as Partial<Record<Filter, Reading>>;
+  }
+
+  /**
+   * A message whose time is over and of which nothing was heard was given another time (a new delay, another attempt), or
+   * the queue is paused: the server is asked, less and less often.
+   */
+  #lookAfter(): void {
+    if (live.state !== 'live' || document.visibilityState !== 'visible') return;
+    const [now, server] = [Date.now(), clock.serverNow()];
+    let left = LOOKS;
+    for (const [id, look] of this.#looks) {
+      if (left === 0) return;
+      const message = this.get(id);
+      if (message === undefined) {
+        this.#looks.delete(id);
+        continue;
+      }
+      if (server < message.runAt + GRACE_MS || now < look.at) continue;
+      left -= 1;
+      look.at = now + look.pause;
+      look.pause = Math.min(look.pause * 2, LONGEST_LOOK_MS);
+      void this.#look(id, message.runAt, look);
+    }
+  }
+
+  async #look(id: string, runAt: number, look: Look): Promise<void> {
+    try {
+      await this.details(id);
+      this.#draw();
+      // It has another time, after which it may be looked for as soon as ever.
+      if (this.get(id)?.runAt !== runAt) look.pause = GRACE_MS;
+    } catch (error) {
+      if (error instanceof Problem && error.status === 404) this.#looks.delete(id);
+    }
+  }
+
+  #clear(): void {
+    clearTimeout(this.#drawing);
+    this.#drawing = undefined;
+    this.#changes.clear();
+    this.#looks.clear();
+    this.#held = [];
+    this.all = [];
+    this.readings = {};
+    this.problem = undefined;
+  }
+}
+
+export const messages = new Messages();

@@ -1,0 +1,166 @@
+/** A message as the app knows it, and how what is learned of it comes together. */
+import type { Schemas } from '../api/client';
+
+export type Status = Schemas['Status'];
+
+/** Times are milliseconds by the server's clock. */
+export interface Message {
+  readonly id: string;
+  /** Names its row: the same from the moment it is sent. */
+  readonly key: string;
+  readonly body: string;
+  readonly status: Status;
+  readonly createdAt: number;
+  readonly runAt: number;
+  readonly attempts: number;
+  readonly result: string | null;
+  readonly error: string | null;
+  readonly processedAt: number | null;
+  readonly deliveredAt: number | null;
+  /** When this was learned, by this device's clock. */
+  readonly learnedAt: number;
+}
+
+/** What a reader sees. `overdue`: it is due and nobody has taken it up. */
+export type Phase = 'queued' | 'processing' | 'overdue' | 'processed' | 'delivered' | 'dead' | 'cancelled';
+
+/** Which messages a list shows. */
+export type Filter = 'all' | 'queued' | 'processed' | 'dead' | 'cancelled';
+
+/** So long after its time a message is taken to be processed, unless the server says otherwise. */
+export const GRACE_MS = 2000;
+
+/** Of the API's answers and of notifications. `learnedAt`: when the answer was asked for. */
+export function ofApi(message: Schemas['Message'], learnedAt: number): Message {
+  return {
+    id: message.id,
+    key: message.id,
+    body: message.body,
+    status: message.status,
+    createdAt: Date.parse(message.created_at),
+    runAt: Date.parse(message.run_at),
+    attempts: message.attempts,
+    result: message.result ?? null,
+    error: message.error ?? null,
+    processedAt: time(message.processed_at),
+    deliveredAt: time(message.delivered_at),
+    learnedAt,
+  };
+}
+
+/** A notification says that the message ended, and its coming here that it was delivered. */
+export function ofNotification({ message }: Schemas['Notification'], serverNow: number, learnedAt: number): Message {
+  const createdAt = Date.parse(message.created_at);
+  return {
+    id: message.id,
+    key: message.id,
+    body: message.body,
+    status: message.status,
+    createdAt,
+    runAt: createdAt,
+    attempts: message.attempts,
+    result: message.result ?? null,
+    error: message.error ?? null,
+    processedAt: time(message.processed_at),
+    deliveredAt: serverNow,
+    learnedAt,
+  };
+}
+
+/** Of the answer to a send. */
+export function ofAccepted(accepted: Schemas['AcceptedMessage'], body: string, key: string, learnedAt: number): Message {
+  return {
+    id: accepted.id,
+    key,
+    body,
+    status: accepted.status,
+    createdAt: Date.parse(accepted.created_at),
+    runAt: Date.parse(accepted.run_at),
+    attempts: 0,
+    result: null,
+    error: null,
+    processedAt: null,
+    deliveredAt: null,
+    learnedAt,
+  };
+}
+
+/** What is known after `news` came; the same object if it is no news. */
+export function merged(known: Message | undefined, news: Message): Message {
+  if (known === undefined) return news;
+  // Asked before what is known was learned: it may be how it was then.
+  if (news.learnedAt < known.learnedAt) return named(known, news);
+  return {
+    ...news,
+    key: known.key === known.id ? news.key : known.key,
+    // A notification does not know it.
+    runAt: news.runAt === news.createdAt ? known.runAt : news.runAt,
+    deliveredAt: isOpen(news) ? news.deliveredAt : (known.deliveredAt ?? news.deliveredAt),
+  };
+}
+
+/** An old answer can still tell which row was waiting for it, and when it was due. */
+function named(known: Message, news: Message): Message {
+  const key = known.key === known.id ? news.key : known.key;
+  const runAt = known.runAt === known.createdAt ? news.runAt : known.runAt;
+  return key === known.key && runAt === known.runAt ? known : { ...known, key, runAt };
+}
+
+export function isOpen(message: Message): boolean {
+  return message.status === 'queued' || message.status === 'processing';
+}
+
+/** @param now by the server's clock. */
+export function phase(message: Message, now: number): Phase {
+  switch (message.status) {
+    case 'queued':
+      if (now < message.runAt) return 'queued';
+      // Nobody says when processing begins.
+      return now < message.runAt + 2 * GRACE_MS ? 'processing' : 'overdue';
+    case 'processed':
+      return message.deliveredAt === null ? 'processed' : 'delivered';
+    default:
+      return message.status;
+  }
+}
+
+export function matches(message: Message, filter: Filter): boolean {
+  if (filter === 'all') return true;
+  return filter === 'queued' ? isOpen(message) : message.status === filter;
+}
+
+/** Where `id` is, or would be, in messages that are sorted newest first. */
+export function position(messages: readonly Message[], id: string): number {
+  let low = 0;
+  let high = messages.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((messages[middle]?.id ?? '') > id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** `messages` with `changes`, newest first. */
+export function withChanges(messages: readonly Message[], changes: Iterable<Message>): Message[] {
+  const next = [...messages];
+  const added: Message[] = [];
+  for (const change of changes) {
+    const at = position(next, change.id);
+    if (next[at]?.id === change.id) next[at] = change;
+    else added.push(change);
+  }
+  if (added.length === 0) return next;
+  added.sort((a, b) => (a.id < b.id ? 1 : -1));
+  const all: Message[] = [];
+  let index = 0;
+  for (const message of next) {
+    for (let one = added[index]; one !== undefined && one.id > message.id; one = added[++index]) all.push(one);
+    all.push(message);
+  }
+  return all.concat(added.slice(index));
+}
+
+function time(text: string | null | undefined): number | null {
+  return text == null ? null : Date.parse(text);
+}

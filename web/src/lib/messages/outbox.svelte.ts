@@ -1,0 +1,202 @@
+/**
+ * What was written and is not known to be taken. Each message has a key from the start (`Idempotency-Key`), which every
+ * try repeats: however often it is sent, it is taken once.
+ */
+import { api, call } from '../api/client';
+import { Problem, Unreachable } from '../api/problem';
+import { clock } from '../clock.svelte';
+import { backoff } from '../live/backoff';
+import { live } from '../live/live.svelte';
+import { say } from '../say';
+import { session } from '../session.svelte';
+import { messages } from './messages.svelte';
+
+/**
+ * - `sending`: on its way, or next.
+ * - `waiting`: a try failed in a way that passes; the next one is at `retryAt`, or with the next connection.
+ * - `failed`: refused; it is for the writer to decide.
+ */
+type State = 'sending' | 'waiting' | 'failed';
+
+export interface Unsent {
+  readonly key: string;
+  readonly body: string;
+  readonly createdAt: number;
+  readonly state: State;
+  readonly error?: string;
+  readonly retryAt?: number;
+}
+
+interface Kept {
+  user: string;
+  items: { key: string; body: string; createdAt: number }[];
+}
+
+/** In the tab's own storage: a page that is loaded anew goes on sending. */
+const STORAGE = 'herald-outbox';
+
+class Outbox {
+  /** Oldest first. */
+  items = $state.raw<readonly Unsent[]>([]);
+  /** What is being written; it outlives the page that it is written on. */
+  draft = $state('');
+
+  #pumping = false;
+  #failures = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    session.onOpen(
+      (user) => {
+        if (session.isAnother(user)) this.#clear();
+        this.#restore(user.id);
+        this.flush();
+      },
+      () => {
+        clearTimeout(this.#timer);
+        if (session.why === 'signed out') this.#clear();
+      },
+    );
+    live.onLive(() => {
+      this.flush();
+    });
+    messages.holdWhile(({ message }) =>
+      this.items.some((item) => item.state !== 'failed' && item.body === message.body),
+    );
+  }
+
+  /** Sends a new message. `key`: one that says what it repeats. */
+  send(body: string, key: string = crypto.randomUUID()): void {
+    // It was sent already.
+    const isKnown = this.items.some((item) => item.key === key) || messages.all.some((message) => message.key === key);
+    if (isKnown) return;
+    const createdAt = clock.serverNow();
+    this.items = [...this.items, { key, body, createdAt, state: 'sending' }];
+    this.#keep();
+    void this.#pump();
+  }
+
+  /** Sends one again that was refused. */
+  again(key: string): void {
+    this.#set(key, { state: 'sending' });
+    void this.#pump();
+  }
+
+  discard(key: string): void {
+    this.items = this.items.filter((item) => item.key !== key);
+    this.#keep();
+    messages.release();
+  }
+
+  /** Now rather than later: the server can be reached again. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    for (const item of this.items) if (item.state === 'waiting') this.#set(item.key, { state: 'sending' });
+    void this.#pump();
+  }
+
+  /** One after the other, so that they are taken in the order in which they were written. */
+  async #pump(): Promise<void> {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      for (let item = this.#next(); item !== undefined; item = this.#next()) {
+        if (!(await this.#try(item))) return;
+      }
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  #next(): Unsent | undefined {
+    return this.items.find((item) => item.state === 'sending');
+  }
+
+  /** Whether the next one may be tried. */
+  async #try({ key, body }: Unsent): Promise<boolean> {
+    const user = session.user?.id;
+    const asked = Date.now();
+    try {
+      const accepted = await call(
+        api.POST('/messages', { params: { header: { 'Idempotency-Key': key } }, body: { body } }),
+      );
+      if (user !== session.user?.id) return false;
+      this.#failures = 0;
+      this.items = this.items.filter((item) => item.key !== key);
+      this.#keep();
+      messages.accepted(accepted, body, key, asked);
+      messages.release();
+      return true;
+    } catch (error) {
+      if (user === undefined || session.user?.id !== user) {
+        this.#set(key, { state: 'waiting' });
+        return false;
+      }
+      if (error instanceof Unreachable || (error instanceof Problem && error.passing)) {
+        this.#wait(error);
+        return false;
+      }
+      this.#set(key, { state: 'failed', error: say(error) });
+      messages.release();
+      return true;
+    }
+  }
+
+  /** All wait: what stops one stops the others. */
+  #wait(error: unknown): void {
+    const asked = error instanceof Problem ? error.retryAfterMs : undefined;
+    const pause = asked ?? backoff(this.#failures++);
+    const retryAt = Date.now() + pause;
+    const why = error instanceof Unreachable ? {} : { error: say(error) };
+    this.items = this.items.map(({ key, body, createdAt, ...item }) =>
+      item.state === 'sending' ? { key, body, createdAt, state: 'waiting', retryAt, ...why } : { key, body, createdAt, ...item },
+    );
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.flush();
+    }, pause);
+  }
+
+  #set(key: string, change: Pick<Unsent, 'state' | 'error' | 'retryAt'>): void {
+    this.items = this.items.map((item) =>
+      item.key === key ? { key, body: item.body, createdAt: item.createdAt, ...change } : item,
+    );
+  }
+
+  #keep(): void {
+    const user = session.user?.id;
+    if (user === undefined) return;
+    if (this.items.length === 0) sessionStorage.removeItem(STORAGE);
+    else {
+      const items = this.items.map(({ key, body, createdAt }) => ({ key, body, createdAt }));
+      try {
+        sessionStorage.setItem(STORAGE, JSON.stringify({ user, items } satisfies Kept));
+      } catch {
+        // Full: they are still in memory.
+      }
+    }
+  }
+
+  #restore(user: string): void {
+    if (this.items.length > 0) return;
+    const text = sessionStorage.getItem(STORAGE);
+    if (text === null) return;
+    try {
+      const kept = JSON.parse(text) as Kept;
+      if (kept.user === user) this.items = kept.items.map((item) => ({ ...item, state: 'waiting' }));
+      else sessionStorage.removeItem(STORAGE);
+    } catch {
+      sessionStorage.removeItem(STORAGE);
+    }
+  }
+
+  #clear(): void {
+    clearTimeout(this.#timer);
+    this.items = [];
+    this.draft = '';
+    this.#failures = 0;
+    sessionStorage.removeItem(STORAGE);
+  }
+}
+
+export const outbox = new Outbox();

@@ -1,0 +1,95 @@
+/** News of the browser's own, for a reader who is elsewhere, and the count in the window's title. */
+import { text } from '../text';
+import { messages } from './messages/messages.svelte';
+import type { Message } from './messages/model';
+
+/**
+ * - `ask`: the browser will ask.
+ * - `on`, `off`: allowed, and wanted or not.
+ * - `denied`: the reader told the browser no.
+ * - `unsupported`: there is no such thing here.
+ */
+type State = 'ask' | 'on' | 'off' | 'denied' | 'unsupported';
+
+const WANTED = 'herald-notify';
+const DISMISSED = 'herald-notify-dismissed';
+/** What comes within so long is told together. */
+const TOGETHER_MS = 800;
+
+class Notify {
+  state = $state<State>('unsupported');
+  dismissed = $state(localStorage.getItem(DISMISSED) !== null);
+  /** How many ended since the page was seen last. */
+  unseen = $state(0);
+
+  #ended: Message[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    this.#read();
+    messages.onEnd((message) => {
+      if (document.visibilityState === 'visible') return;
+      this.unseen += 1;
+      if (this.state !== 'on') return;
+      this.#ended.push(message);
+      if (this.#timer !== undefined) return;
+      this.#timer = setTimeout(() => {
+        this.#tell();
+      }, TOGETHER_MS);
+    });
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') {
+        this.unseen = 0;
+        this.#read();
+      }
+    });
+  }
+
+  async turnOn(): Promise<void> {
+    localStorage.setItem(WANTED, 'yes');
+    if (this.state !== 'unsupported') await Notification.requestPermission();
+    this.#read();
+  }
+
+  turnOff(): void {
+    localStorage.setItem(WANTED, 'no');
+    this.#read();
+  }
+
+  dismiss(): void {
+    localStorage.setItem(DISMISSED, 'yes');
+    this.dismissed = true;
+  }
+
+  #read(): void {
+    if (!('Notification' in globalThis)) this.state = 'unsupported';
+    else if (Notification.permission === 'denied') this.state = 'denied';
+    else if (Notification.permission === 'default') this.state = 'ask';
+    else this.state = localStorage.getItem(WANTED) === 'no' ? 'off' : 'on';
+  }
+
+  #tell(): void {
+    this.#timer = undefined;
+    const ended = this.#ended;
+    this.#ended = [];
+    const [first] = ended;
+    if (first === undefined || document.visibilityState === 'visible') return;
+    const failed = first.status === 'dead';
+    const title =
+      ended.length > 1 ? text.notify.several(ended.length) : failed ? text.notify.failed : text.notify.processed;
+    const body = ended.length > 1 ? '' : failed ? (first.error ?? first.body) : (first.result ?? first.body);
+    try {
+      // The same in two tabs is one: the later takes the place of the earlier.
+      const shown = new Notification(title, { body: body.slice(0, 200), tag: first.id, icon: '/favicon.svg' });
+      shown.addEventListener('click', () => {
+        window.focus();
+        shown.close();
+      });
+    } catch {
+      // Some phones have it for service workers only.
+      this.state = 'unsupported';
+    }
+  }
+}
+
+export const notify = new Notify();

@@ -1,0 +1,54 @@
+/** A list that the API gives page by page. */
+import { say } from './say';
+
+interface Page<T, C> {
+  items: T[];
+  next?: C | null;
+}
+
+/** `read` gets the cursor of the page, `undefined` for the first. */
+export class Pages<T, C = string> {
+  items = $state.raw<readonly T[]>([]);
+  loading = $state(false);
+  /** Why the last page could not be read. */
+  problem = $state<string | undefined>();
+  /** Whether the first page is here. */
+  read = $state(false);
+  #next = $state.raw<C | null>(null);
+  readonly #read: (cursor: C | undefined) => Promise<Page<T, C>>;
+  #turn = 0;
+
+  constructor(read: (cursor: C | undefined) => Promise<Page<T, C>>) {
+    this.#read = read;
+  }
+
+  get hasMore(): boolean {
+    return this.#next !== null;
+  }
+
+  /** The first page, in the place of all that was read. */
+  async load(): Promise<void> {
+    await this.#add([], undefined);
+  }
+
+  async more(): Promise<void> {
+    if (this.#next !== null && !this.loading) await this.#add(this.items, this.#next);
+  }
+
+  async #add(before: readonly T[], cursor: C | undefined): Promise<void> {
+    const turn = ++this.#turn;
+    this.loading = true;
+    this.problem = undefined;
+    try {
+      const page = await this.#read(cursor);
+      if (turn !== this.#turn) return;
+      this.items = [...before, ...page.items];
+      this.#next = page.next ?? null;
+      this.read = true;
+    } catch (error) {
+      if (turn === this.#turn) this.problem = say(error);
+    } finally {
+      if (turn === this.#turn) this.loading = false;
+    }
+  }
+}

@@ -1,0 +1,14 @@
+/** What went wrong, in words for the reader. */
+import { text } from '../text';
+import { Problem, Unreachable } from './api/problem';
+
+/** For a failed request: the server's own words are for people, too. */
+export function say(error: unknown): string {
+  if (error instanceof Unreachable) return text.problems.unreachable;
+  if (!(error instanceof Problem)) return text.problems.unexpected;
+  if (error.status === 429 && error.retryAfterMs !== undefined) {
+    return text.problems.tooMany(Math.ceil(error.retryAfterMs / 1000));
+  }
+  if (error.code === undefined || error.status >= 500) return text.problems.internal;
+  return error.message;
+}

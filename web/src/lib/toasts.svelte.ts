@@ -1,0 +1,39 @@
+/** Short news that goes away by itself. */
+
+export interface Toast {
+  id: number;
+  text: string;
+  kind: 'good' | 'bad';
+}
+
+/** How many are shown at once. */
+const SHOWN = 3;
+const GOOD_MS = 4000;
+const BAD_MS = 8000;
+
+class Toasts {
+  items = $state.raw<Toast[]>([]);
+  #next = 0;
+
+  good(text: string): void {
+    this.#show(text, 'good', GOOD_MS);
+  }
+
+  bad(text: string): void {
+    this.#show(text, 'bad', BAD_MS);
+  }
+
+  dismiss(id: number): void {
+    this.items = this.items.filter((toast) => toast.id !== id);
+  }
+
+  #show(text: string, kind: Toast['kind'], ms: number): void {
+    const id = this.#next++;
+    this.items = [...this.items, { id, text, kind }].slice(-SHOWN);
+    setTimeout(() => {
+      this.dismiss(id);
+    }, ms);
+  }
+}
+
+export const toasts = new Toasts();
