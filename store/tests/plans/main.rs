@@ -137,10 +137,7 @@ async fn signed_in(store: &Store, user: &UserId) {
     let session = store.session("session", at(2)).await.unwrap().unwrap();
     store.touch_session(&session.id, at(3));
     store.list_sessions(user, None, 10, at(3)).await.unwrap();
-    let origins = [
-        TokenOrigin::Owner,
-        TokenOrigin::Session(session.id.clone()),
-    ];
+    let origins = [TokenOrigin::Owner, TokenOrigin::Session(session.id.clone())];
     for (origin, hash) in origins.into_iter().zip(["own", "session's"]) {
         let token = NewToken {
             name: "token".into(),
