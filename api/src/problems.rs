@@ -54,5 +54,37 @@ async fn problem(response: Response) -> ApiError {
 /// What a parser of poem says about a request. It knows nothing but the request.
 async fn parser_detail(response: Response) -> String {
     let text = response.into_body().into_string().await.unwrap_or_default();
-    text.chars().take(MAX_DETAIL).collect()
+    without_value(&text).chars().take(MAX_DETAIL).collect()
+}
+
+/// A value of the wrong type may be a password: it is not repeated.
+fn without_value(complaint: &str) -> String {
+    let Some((before, value)) = complaint.split_once(", found ") else {
+        return complaint.to_owned();
+    };
+    let place = value.rfind(" (occurred while parsing");
+    let place = place.map_or("", |at| &value[at..]);
+    format!("{before}.{place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_does_not_repeat_the_value_that_it_is_about() {
+        for value in [
+            "[\"s3cret\"]",
+            "\"s3cret (occurred while parsing \\\"x\\\")\"",
+        ] {
+            let complaint = format!(
+                "Expected input type \"string\", found {value}. (occurred while parsing \"Login\")"
+            );
+            assert_eq!(
+                without_value(&complaint),
+                "Expected input type \"string\". (occurred while parsing \"Login\")"
+            );
+        }
+        assert_eq!(without_value("EOF at line 1"), "EOF at line 1");
+    }
 }

@@ -211,7 +211,7 @@ impl UsersApi {
             if let Err(why) = forget(name).await {
                 return Ok(Err(why));
             }
-            store.remove_user(&id, Timestamp::now()).await.map(Ok)
+            store.remove_user(&id).await.map(Ok)
         });
         if let Err(why) = removed.await? {
             tracing::error!(user = %user.username, error = why, "a deleted account could not be forgotten");

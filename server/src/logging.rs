@@ -16,6 +16,10 @@ pub(crate) fn start() {
     if std::io::stderr().is_terminal() {
         logs.with_target(false).compact().init();
     } else {
-        logs.json().flatten_event(true).init();
+        logs.json()
+            .flatten_event(true)
+            // It is the last of the list.
+            .with_current_span(false)
+            .init();
     }
 }

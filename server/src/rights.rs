@@ -5,7 +5,10 @@ use std::time::Duration;
 use herald_acl::{Policy, Username};
 use herald_broker::{Broker, Revoked};
 use herald_store::{Changed, Store, StoreError};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How often the database is asked for what is new. A change must be in force within a second.
@@ -32,6 +35,8 @@ pub(crate) struct Rights {
     store: Store,
     /// The last change that was acted on.
     seen: i64,
+    /// The last change that is in force, with all before it.
+    in_force: watch::Sender<i64>,
     /// The rules have changed and could not be loaded yet.
     policy_is_old: bool,
     /// What is in the log and has not ended.
@@ -52,10 +57,16 @@ impl Rights {
         let rights = Self {
             store: store.clone(),
             seen,
+            in_force: watch::Sender::new(seen),
             policy_is_old: false,
             trouble: None,
         };
         Ok((policy, rights))
+    }
+
+    /// The number of the last change that is in force, with all before it.
+    pub(crate) fn in_force(&self) -> watch::Receiver<i64> {
+        self.in_force.subscribe()
     }
 
     /// Puts every change in force until stopped. While the database cannot be read, what was in force stays.
@@ -92,6 +103,7 @@ impl Rights {
             broker.set_policy(Policy::new(rules));
             self.policy_is_old = false;
         }
+        self.in_force.send_replace(self.seen);
         Ok(())
     }
 

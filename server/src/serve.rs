@@ -5,12 +5,13 @@ use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
 use herald_acl::Policy;
-use herald_api::{Accounts, ApiOptions, Audit, MqttStream, Sends, Throughput};
+use herald_api::{Accounts, ApiOptions, Audit, ForgetUser, MqttStream, Sends, Throughput};
 use herald_broker::{Broker, Origin, Transport};
 use herald_store::{Store, StoreOptions, Timestamp};
 use herald_worker::{Echo, Event, Retries, Webhook, Worker, WorkerOptions};
 use tokio::{
     net::TcpListener,
+    sync::watch,
     task::JoinHandle,
     time::{Instant, timeout},
 };
@@ -39,6 +40,9 @@ const ECHOES: u32 = 128;
 
 /// How long messages being processed may take to end.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// How long it may take until a change of rights is in force.
+const RIGHTS: Duration = Duration::from_secs(10);
 
 /// Clients join packets into WebSocket messages, which are then larger than any packet.
 const WEBSOCKET_MESSAGE: usize = 1024 * 1024;
@@ -133,7 +137,12 @@ async fn serve_from(
         store.clone(),
         accounts,
         sends,
-        api_options(config, &broker, throughput, audit.clone()),
+        ApiOptions {
+            throughput,
+            audit: audit.clone(),
+            forget_user: forget_user(store, &broker, rights.in_force()),
+            ..api_options(config, &broker)
+        },
     );
 
     let end_acks = CancellationToken::new();
@@ -287,13 +296,27 @@ fn start_worker(
     ))
 }
 
-fn api_options(
-    config: &Config,
-    broker: &Broker,
-    throughput: Arc<Throughput>,
-    audit: Arc<Audit>,
-) -> ApiOptions {
-    let (serving, asked, forgetting) = (broker.clone(), broker.clone(), broker.clone());
+/// Lets go of a user whose account was closed: of what the broker holds, once it has learnt of all that has ended.
+fn forget_user(store: &Store, broker: &Broker, in_force: watch::Receiver<i64>) -> ForgetUser {
+    let (store, broker) = (store.clone(), broker.clone());
+    Arc::new(move |username| {
+        let (store, broker, mut in_force) = (store.clone(), broker.clone(), in_force.clone());
+        async move {
+            let closed = store.last_rights_change().await;
+            let closed = closed.map_err(|error| error.to_string())?;
+            let learnt = async { in_force.wait_for(|last| *last >= closed).await.is_ok() };
+            if timeout(RIGHTS, learnt).await != Ok(true) {
+                return Err("the broker has not learnt of it yet".to_owned());
+            }
+            let forgotten = broker.forget_user(&username).await;
+            forgotten.map_err(|error| error.to_string())
+        }
+        .boxed()
+    })
+}
+
+fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
+    let (serving, asked) = (broker.clone(), broker.clone());
     let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
         let deadline = Instant::now() + HANDSHAKE;
         let transport = Transport::WebSocket;
@@ -304,20 +327,13 @@ fn api_options(
         let ready = asked.is_ready();
         async move { ready }.boxed()
     };
-    let forget_user = move |username| {
-        let forgotten = forgetting.forget_user(&username);
-        async move { forgotten.await.map_err(|error| error.to_string()) }.boxed()
-    };
     ApiOptions {
         packet_bytes: (config.limits.packet_bytes as usize).max(WEBSOCKET_MESSAGE),
         allowed_origins: config.http.allowed_origins.clone(),
         requests_per_minute: config.limits.requests_per_minute,
         requests_per_minute_per_address: config.limits.requests_per_minute_per_address,
         tls: config.tls.mode != crate::config::TlsMode::Off,
-        throughput,
-        audit,
         registration: config.auth.registration == Registration::Open,
-        forget_user: Arc::new(forget_user),
         connections: Arc::new(Live(broker.clone())),
         ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
     }

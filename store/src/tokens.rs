@@ -238,11 +238,12 @@ pub(crate) async fn end_tokens(
 ) -> Result<(), StoreError> {
     for token in tokens {
         let ended = sqlx::query(
-            "WITH RECURSIVE ended (id) AS (
-                SELECT id FROM tokens WHERE id = $1
-                UNION SELECT t.id FROM tokens t JOIN ended ON t.parent_id = ended.id)
-             SELECT t.id AS token_id, u.username
-             FROM ended JOIN tokens t ON t.id = ended.id JOIN users u ON u.id = t.user_id",
+            "WITH RECURSIVE ended (id, user_id) AS (
+                SELECT id, user_id FROM tokens WHERE id = $1
+                UNION SELECT t.id, t.user_id FROM ended JOIN tokens t ON t.parent_id = ended.id)
+             SELECT id AS token_id,
+                (SELECT username FROM users WHERE users.id = ended.user_id) AS username
+             FROM ended",
         )
         .bind(token.as_str())
         .fetch_all(&mut *conn)

@@ -25,7 +25,8 @@ pub enum CloseUser {
 }
 
 impl Store {
-    /// Closes an account for good, as the first step of its deletion: disables it, and ends its sessions and tokens.
+    /// Closes an account for good, as the first step of its deletion: disables it, ends its sessions and tokens, and deletes
+    /// the access rules that name its user.
     ///
     /// # Errors
     ///
@@ -35,8 +36,8 @@ impl Store {
         self.write(Close { user, now }).await
     }
 
-    /// Removes an account that was [closed](Self::close_user), with its messages and inbox and the access rules that name
-    /// its user. Its name is free from then on, and may come to be somebody else's.
+    /// Removes an account that was [closed](Self::close_user), with its messages and inbox. Its name is free from then on,
+    /// and may come to be somebody else's.
     ///
     /// Takes its time for one with very many messages. If its caller stops waiting, or the process ends, some of it may be
     /// left: then the account is still closed, and to be removed again.
@@ -44,7 +45,7 @@ impl Store {
     /// # Errors
     ///
     /// A [`StoreError`] if it cannot be written.
-    pub async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn remove_user(&self, user: &UserId) -> Result<(), StoreError> {
         let mut pace = Pace::default();
         for table in [Table::Messages, Table::Notifications] {
             loop {
@@ -60,14 +61,28 @@ impl Store {
                 pace.rest(took).await;
             }
         }
-        let user = user.clone();
-        self.write(Remove { user, now }).await
+        self.write(Remove(user.clone())).await
     }
 }
 
 struct Close {
     user: UserId,
     now: Timestamp,
+}
+
+impl Close {
+    /// Whoever gets the name next has not the rights of this user.
+    async fn delete_rules(&self, conn: &mut AnyConnection, user: &User) -> Result<(), StoreError> {
+        let deleted =
+            sqlx::query("DELETE FROM acl_rules WHERE subject_kind = 'user' AND subject = $1")
+                .bind(user.username.as_str())
+                .execute(&mut *conn)
+                .await?;
+        if deleted.rows_affected() > 0 {
+            record(conn, &Changed::Policy, self.now).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Operation for Close {
@@ -93,6 +108,7 @@ impl Operation for Close {
                 .execute(&mut *conn)
                 .await?;
         }
+        self.delete_rules(conn, &user).await?;
         // It ends whatever MQTT session rests on one of them.
         record(conn, &Changed::User(user.username), self.now).await?;
         Ok(CloseUser::Closed)
@@ -143,37 +159,15 @@ impl Operation for Step {
     }
 }
 
-struct Remove {
-    user: UserId,
-    now: Timestamp,
-}
-
-impl Remove {
-    /// Whoever gets the name next has not the rights of this user.
-    async fn delete_rules(&self, conn: &mut AnyConnection, user: &User) -> Result<(), StoreError> {
-        let deleted =
-            sqlx::query("DELETE FROM acl_rules WHERE subject_kind = 'user' AND subject = $1")
-                .bind(user.username.as_str())
-                .execute(&mut *conn)
-                .await?;
-        if deleted.rows_affected() > 0 {
-            record(conn, &Changed::Policy, self.now).await?;
-        }
-        Ok(())
-    }
-}
+struct Remove(UserId);
 
 impl Operation for Remove {
     type Answer = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        let Some(user) = find(conn, &self.user).await? else {
-            return Ok(());
-        };
-        self.delete_rules(conn, &user).await?;
         // All that is left of the user goes with it: ON DELETE CASCADE.
         sqlx::query("DELETE FROM users WHERE id = $1")
-            .bind(user.id.as_str())
+            .bind(self.0.as_str())
             .execute(conn)
             .await?;
         Ok(())

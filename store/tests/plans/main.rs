@@ -1,4 +1,4 @@
-//! However much the database holds, no statement of the message's way reads a whole table.
+//! However much the database holds, no statement of the message's way, nor of signing in, reads a whole table.
 //!
 //! The statements are those that the store really runs, as its database library logs them.
 
@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use herald_acl::Role;
 use herald_store::{
-    Acknowledged, CreateUser, Delay, Job, Outcome, Seq, Store, StoreOptions, Timestamp, UserId,
+    Acknowledged, AuditFilter, CreateUser, Delay, Job, NewSession, NewToken, Outcome, Scopes, Seq,
+    Store, StoreOptions, Timestamp, TokenOrigin, UserId,
 };
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqliteConnection};
 
 /// The tables that grow, and what statements call them.
-const LARGE: [&str; 11] = [
+const LARGE: [&str; 16] = [
     "messages",
     "m",
     "notifications",
@@ -30,6 +31,11 @@ const LARGE: [&str; 11] = [
     "cursors",
     "c",
     "failed_attempts",
+    "sessions",
+    "s",
+    "tokens",
+    "t",
+    "audit",
 ];
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -118,6 +124,49 @@ async fn whole_way(store: &Store, users: &[UserId]) {
     store.ping().await.unwrap();
 }
 
+/// Everything that happens to what somebody signs in with, and to the account in the end.
+async fn signed_in(store: &Store, user: &UserId) {
+    let session = NewSession {
+        secret_hash: "session".into(),
+        csrf_token: "csrf".into(),
+        address: "192.0.2.1".into(),
+        user_agent: None,
+        expires_at: at(100),
+    };
+    store.create_session(user, session, at(1)).await.unwrap();
+    let session = store.session("session", at(2)).await.unwrap().unwrap();
+    store.touch_session(&session.id, at(3));
+    store.list_sessions(user, None, 10, at(3)).await.unwrap();
+    let origins = [TokenOrigin::Owner, TokenOrigin::Session(session.id.clone())];
+    for (origin, hash) in origins.into_iter().zip(["own", "session's"]) {
+        let token = NewToken {
+            name: "token".into(),
+            scopes: Scopes::default(),
+            token_hash: hash.into(),
+            expires_at: Some(at(100)),
+            origin,
+        };
+        store.create_token(user, token, at(3)).await.unwrap();
+        let (token, _) = store.token_by_hash(hash, at(4)).await.unwrap().unwrap();
+        store.touch_token(&token.id, at(4));
+        if hash == "own" {
+            store.revoke_token(user, &token.id, at(5)).await.unwrap();
+        }
+    }
+    store.list_tokens(user, None, 10).await.unwrap();
+    store.end_session(user, &session.id, at(6)).await.unwrap();
+    for action in [None, Some("a".to_owned())] {
+        for actor in [None, Some("ann".to_owned())] {
+            let action = action.clone();
+            let filter = AuditFilter { action, actor };
+            store.audit(&filter, None, 10).await.unwrap();
+        }
+    }
+    store.prune_audit(at(7)).await.unwrap();
+    store.close_user(user, at(8)).await.unwrap();
+    store.remove_user(user).await.unwrap();
+}
+
 /// The steps of a plan that read all of a table that grows.
 async fn scans(conn: &mut SqliteConnection, sql: &str) -> Vec<String> {
     let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
@@ -165,6 +214,7 @@ async fn no_statement_of_a_messages_way_reads_a_whole_table() {
     log.take();
     let store = open(dir.path()).await;
     whole_way(&store, &users).await;
+    signed_in(&store, &users[0]).await;
     let statements = log.take();
     for table in ["messages", "notifications", "lanes", "cursors"] {
         for verb in ["INSERT INTO", "UPDATE", "DELETE FROM"] {

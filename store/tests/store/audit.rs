@@ -41,7 +41,8 @@ async fn a_change_is_recorded_if_it_is_made_and_not_if_it_is_refused() {
         panic!("the name is free");
     };
     assert_eq!(make().await, CreateUser::Taken);
-    assert_eq!(all(&store).await, [create.clone()]);
+    let once = vec![create];
+    assert_eq!(all(&store).await, once);
 
     let demote = UserUpdate {
         role: Some(Role::User),
@@ -50,7 +51,7 @@ async fn a_change_is_recorded_if_it_is_made_and_not_if_it_is_refused() {
     let audited = store.audited(entry("user.changed", "root"));
     let refused = audited.update_user(&ann.id, demote, at(1)).await.unwrap();
     assert_eq!(refused, UpdateUser::LastAdministrator);
-    assert_eq!(all(&store).await, [create]);
+    assert_eq!(all(&store).await, once);
 }
 
 #[tokio::test]

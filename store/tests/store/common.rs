@@ -219,7 +219,7 @@ pub(crate) async fn make_token(
 pub(crate) async fn delete(store: &Store, user: &UserId) -> CloseUser {
     let closed = store.close_user(user, at(1)).await.unwrap();
     if closed == CloseUser::Closed {
-        store.remove_user(user, at(1)).await.unwrap();
+        store.remove_user(user).await.unwrap();
     }
     closed
 }

@@ -87,10 +87,10 @@ async fn a_closed_account_is_of_no_use_and_keeps_its_name_until_it_is_removed() 
     // It may be closed again, as after a crash.
     let closed = store.close_user(&ann.id, at(2)).await.unwrap();
     assert_eq!(closed, CloseUser::Closed);
-    store.remove_user(&ann.id, at(3)).await.unwrap();
+    store.remove_user(&ann.id).await.unwrap();
     assert_eq!(store.user_by_name(&ann.username).await.unwrap(), None);
     // It is as well if somebody else was faster.
-    store.remove_user(&ann.id, at(4)).await.unwrap();
+    store.remove_user(&ann.id).await.unwrap();
     assert_eq!(store.last_rights_change().await.unwrap(), 2);
 }
 
@@ -108,7 +108,7 @@ async fn an_account_with_very_much_in_it_is_removed_in_steps_while_others_write(
             send(&store, &bob.id, "beside it", at(0)).await;
         }
     };
-    let (removed, ()) = tokio::join!(store.remove_user(&ann.id, at(1)), others);
+    let (removed, ()) = tokio::join!(store.remove_user(&ann.id), others);
     removed.unwrap();
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.queued, counts.processed), (20, 0));

@@ -37,7 +37,8 @@ async fn curl(herald: &Herald, version: &str, args: &[&str], path: &str) -> (Str
     let (line, rest) = text.split_once("\r\n").unwrap();
     let (version, status) = line.split_once(' ').unwrap();
     let (head, body) = rest.split_once("\r\n\r\n").unwrap();
-    let mut headers: Vec<&str> = head.lines().filter(|l| !l.starts_with("date")).collect();
+    let differs = |line: &str| line.starts_with("date") || line.starts_with("x-request-id");
+    let mut headers: Vec<&str> = head.lines().filter(|line| !differs(line)).collect();
     headers.sort_unstable();
     let status = &status[..3];
     (version.into(), format!("{status}\n{headers:?}\n{body}"))

@@ -3,10 +3,7 @@
 //! What a person does is in `tests/js/web`: node scripts that drive Debian's Chromium, and [ask](world::World) for what
 //! only the test can do, such as killing the server. Screenshots of every page are written to `target/screenshots`.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a harness that cannot go on fails the test that uses it"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
 
 mod browser;
 mod live;

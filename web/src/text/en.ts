@@ -2,6 +2,8 @@
  * Every word that a user reads. To translate the app, write another object of the type `Text` beside this one and choose
  * between them in `index.ts`. Values that depend on something are functions.
  */
+import { admin2 } from './admin2';
+
 const many = (n: number, one: string, more: string): string => (n === 1 ? `1 ${one}` : `${n.toLocaleString()} ${more}`);
 
 export const en = {
@@ -240,6 +242,7 @@ export const en = {
     needScope: 'Choose at least one.',
     loadFailed: 'The tokens could not be loaded.',
   },
+  ...admin2,
   time: {
     now: 'just now',
     ago: (time: string) => `${time} ago`,

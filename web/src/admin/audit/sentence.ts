@@ -1,0 +1,74 @@
+/** Entries of the audit in words. */
+import type { Schemas } from '../../lib/api/client';
+import { text } from '../../text';
+
+export type AuditAction = Schemas['AuditAction'];
+export type AuditEntry = Schemas['AuditEntry'];
+
+/** A piece of a sentence. */
+export interface Piece {
+  kind: 'words' | 'actor' | 'target';
+  text: string;
+  /** If it is the name of a user. */
+  user?: string;
+}
+
+/** Actions whose target is a user. */
+const ON_USERS = new Set<AuditAction>([
+  'sign_in.failed',
+  'user.registered',
+  'user.created',
+  'user.changed',
+  'user.deleted',
+  'user_delay.changed',
+  'user_delay.removed',
+  'connection.ended',
+]);
+
+/** Actions whose detail is said in words that the server chose. */
+const WORDED = new Set<AuditAction>(['sign_in', 'sign_in.failed', 'access.denied', 'user.created', 'user.changed']);
+
+/** The sentence about an entry, in pieces. */
+export function sentence(entry: AuditEntry): Piece[] {
+  const words = text.audit.actions[entry.action];
+  const template = entry.target == null ? (words.untargeted ?? words.sentence) : words.sentence;
+  return template
+    .split(/(\{\w+\})/)
+    .filter((part) => part !== '')
+    .map((part): Piece => {
+      if (part === '{actor}') return actor(entry);
+      if (part === '{target}') return target(entry);
+      return { kind: 'words', text: part };
+    });
+}
+
+function actor({ actor, address }: AuditEntry): Piece {
+  if (actor != null) return { kind: 'actor', text: actor, user: actor };
+  return { kind: 'actor', text: address == null ? text.audit.commandLine : text.audit.somebody };
+}
+
+function target({ action, target }: AuditEntry): Piece {
+  const piece: Piece = { kind: 'target', text: target ?? '' };
+  return target != null && ON_USERS.has(action) ? { ...piece, user: target } : piece;
+}
+
+/** What else there is to say. */
+export function detail({ action, detail }: AuditEntry): string | undefined {
+  if (detail == null || detail === '') return undefined;
+  if (!WORDED.has(action)) return detail;
+  return detail
+    .split(', ')
+    .map((part) => text.audit.details[part] ?? part)
+    .join(', ');
+}
+
+/** How often, if more than once. */
+export function times({ action, count }: AuditEntry): string | undefined {
+  // Of what was lost, one is as much news as many.
+  if (action === 'audit.dropped') return text.audit.lost(count);
+  return count > 1 ? text.audit.times(count) : undefined;
+}
+
+export function isAction(word: string | null): word is AuditAction {
+  return word !== null && Object.hasOwn(text.audit.actions, word);
+}

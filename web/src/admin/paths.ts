@@ -1,0 +1,10 @@
+/** Where pages about a user are, for those that lead there. */
+
+/** The page Users, with this one opened. */
+export const usersPath = (name: string) => `/admin/users?user=${encodeURIComponent(name)}`;
+/** What a user did. */
+export const auditPath = (name: string) => `/admin/audit?actor=${encodeURIComponent(name)}`;
+/** A user's MQTT sessions. */
+export const connectionsPath = (name: string) => `/admin/connections?user=${encodeURIComponent(name)}`;
+/** What a user is told. */
+export const tapPath = (name: string) => `/admin/tap?filter=${encodeURIComponent(name)}`;
