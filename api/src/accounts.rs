@@ -122,6 +122,8 @@ pub(crate) struct AccountUpdate<'a> {
     pub(crate) password: Option<&'a str>,
     /// The hash of the secret of the browser session that a new password does not end.
     pub(crate) keep_session: Option<&'a str>,
+    /// Nothing is changed if the hash of the password is another one by now.
+    pub(crate) expected_hash: Option<&'a str>,
 }
 
 /// A new token.
@@ -277,31 +279,32 @@ impl Accounts {
         let current = current.filter(|user| {
             user.id == checked.id && user.password_hash == checked.password_hash && !user.disabled
         });
-        let Some(user) = current else {
+        let Some(mut user) = current else {
             return Ok(Verified::Changed);
         };
-        self.hash_anew(&user, password).await;
+        if let Some(hash) = self.hash_anew(&user, password).await {
+            user.password_hash = hash;
+        }
         Ok(Verified::Right(user))
     }
 
     /// Hashes a password that was right with the parameters of today, if it was with others: when there is time, and
-    /// without a sign-in failing for it.
-    async fn hash_anew(&self, user: &User, password: &str) {
+    /// without a sign-in failing for it. Answers the new hash.
+    async fn hash_anew(&self, user: &User, password: &str) -> Option<String> {
         if !passwords::is_outdated(&user.password_hash) {
-            return;
+            return None;
         }
-        let Some(turn) = self.shared.passwords.free_turn() else {
-            return;
-        };
+        let turn = self.shared.passwords.free_turn()?;
         let hashed = async {
             let hash = turn.hash(password).await?;
             let old = &user.password_hash;
-            self.store.rehash_password(&user.id, old, &hash).await?;
-            Ok::<_, AccountError>(())
+            let written = self.store.rehash_password(&user.id, old, &hash).await?;
+            Ok::<_, AccountError>(written.then_some(hash))
         };
-        if let Err(error) = hashed.await {
+        hashed.await.unwrap_or_else(|error| {
             tracing::warn!(user = %user.username, %error, "a password keeps its old hash for now");
-        }
+            None
+        })
     }
 
     /// Creates an account. Errors: [`AccountError::Taken`], [`AccountError::PasswordLength`],
@@ -345,6 +348,7 @@ impl Accounts {
             disabled: update.disabled,
             password_hash,
             keep_session: update.keep_session.map(str::to_owned),
+            expected_hash: update.expected_hash.map(str::to_owned),
         };
         Ok(self
             .store
@@ -353,20 +357,21 @@ impl Accounts {
     }
 
     /// Replaces the password of `user`, who has just shown to know it, and ends the user's browser sessions except
-    /// `keep_session`. Errors: [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`].
+    /// `keep_session`. Answers whether it was still the user's password. Errors: [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`].
     pub(crate) async fn change_password(
         &self,
         user: &User,
         new: &str,
         keep_session: Option<&str>,
-    ) -> Result<(), AccountError> {
+    ) -> Result<bool, AccountError> {
         let update = AccountUpdate {
             password: Some(new),
             keep_session,
+            expected_hash: Some(&user.password_hash),
             ..AccountUpdate::default()
         };
-        self.update(&user.id, update).await?;
-        Ok(())
+        let updated = self.update(&user.id, update).await?;
+        Ok(matches!(updated, UpdateUser::Updated(_)))
     }
 
     /// Creates the administrator `admin` with the password `admin` if there is no account at all, and answers

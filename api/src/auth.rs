@@ -249,17 +249,18 @@ impl AuthApi {
                 &passwords.current,
             )
             .await?;
-        let Some(user) = current else {
-            let detail = "The current password is wrong.";
-            return Err(ApiError::new(Code::InvalidCredentials, detail));
-        };
+        let wrong = || ApiError::new(Code::InvalidCredentials, "The current password is wrong.");
+        let user = current.ok_or_else(wrong)?;
         let keep = caller.session();
         let keep = keep.map(|session| session.secret_hash.as_str());
         let event = caller.event(AuditAction::PasswordChanged);
         let accounts = self.0.accounts.audited(event.entry());
-        accounts
+        if !accounts
             .change_password(&user, &passwords.new, keep)
-            .await?;
+            .await?
+        {
+            return Err(wrong());
+        }
         tracing::info!(user = %caller.user.username, "a password was changed by its owner");
         Ok(Done::Done)
     }

@@ -192,9 +192,9 @@ impl From<StoreError> for ApiError {
                 .retry_after(STORAGE_WAIT)
             }
             StoreError::Delay(error) => Self::invalid(error.to_string()),
-            StoreError::UnknownUser => {
-                Self::unauthenticated("The account does not exist any more.")
-            }
+            StoreError::UnknownUser => Self::unauthenticated(
+                "The account has changed or does not exist any more. Sign in again.",
+            ),
             other => Self::internal(&other),
         }
     }

@@ -49,6 +49,7 @@ pub(crate) fn of_kind(kind: Kind) -> Vec<Code> {
 const SPECIFIC: &[(&str, &[Code])] = &[
     ("login", &[Code::InvalidCredentials, Code::TooManyAttempts]),
     ("logout", &[]),
+    ("getRegistration", &[]),
     (
         "register",
         &[Code::RegistrationClosed, Code::UsernameTaken, Code::Invalid],
@@ -88,6 +89,7 @@ const SPECIFIC: &[(&str, &[Code])] = &[
     ("listNotifications", &[]),
     ("acknowledge", &[]),
     ("getQueue", &[]),
+    ("getQueueHistory", &[]),
     ("pauseQueue", &[]),
     ("resumeQueue", &[]),
     ("listAllMessages", &[Code::NotFound, Code::Invalid]),

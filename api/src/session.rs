@@ -56,6 +56,7 @@ pub(crate) async fn start(
     let requester = Requester::of(request);
     let (secret, csrf_token) = (secret::random(), secret::random());
     let session = NewSession {
+        password_hash: user.password_hash.clone(),
         secret_hash: secret::hash(&secret),
         csrf_token: csrf_token.clone(),
         address: requester.address.to_string(),

@@ -168,6 +168,7 @@ impl UsersApi {
             disabled: change.disabled,
             password: change.password.as_ref().map(|password| password.as_str()),
             keep_session: by.session().map(|session| session.secret_hash.as_str()),
+            expected_hash: None,
         };
         let event = by.event(AuditAction::UserChanged).to(&user.username);
         let event = event.detail(changes(&change));
@@ -180,7 +181,7 @@ impl UsersApi {
                 );
                 Ok(Json(user.into()))
             }
-            UpdateUser::Unknown => Err(unknown()),
+            UpdateUser::Unknown | UpdateUser::PasswordChanged => Err(unknown()),
             UpdateUser::LastAdministrator => Err(last_administrator()),
         }
     }
@@ -207,7 +208,8 @@ impl UsersApi {
         let (store, forget) = (self.0.store.clone(), self.0.options.forget_user.clone());
         let (id, name) = (user.id, user.username.clone());
         let removed = in_the_background(async move {
-            // While the name is taken, nobody can come and see what is left.
+            store.empty_user(&id).await?;
+            // Last, so that nothing comes to be meanwhile; while the name is taken, nobody can see what is left.
             if let Err(why) = forget(name).await {
                 return Ok(Err(why));
             }

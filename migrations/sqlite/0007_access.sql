@@ -47,3 +47,6 @@ CREATE TABLE audit (
 
 CREATE INDEX audit_by_action ON audit (action, id);
 CREATE INDEX audit_by_actor ON audit (actor, id) WHERE actor IS NOT NULL;
+
+-- The account is being deleted: nobody gets into it any more, whatever else is changed of it.
+ALTER TABLE users ADD COLUMN closed BIGINT NOT NULL DEFAULT 0;

@@ -45,6 +45,8 @@ impl fmt::Debug for Session {
 /// A session that begins.
 #[derive(Clone)]
 pub struct NewSession {
+    /// The hash of the password that its user has shown: if that has changed meanwhile, no session begins.
+    pub password_hash: String,
     /// See [`Session::secret_hash`].
     pub secret_hash: String,
     /// See [`Session::csrf_token`].
@@ -91,7 +93,7 @@ impl Store {
     /// # Errors
     ///
     /// A [`StoreError`] if it cannot be written; [`StoreError::UnknownUser`] if there is no such
-    /// account.
+    /// account any more, if it is disabled, or if it has another password by now.
     pub async fn create_session(
         &self,
         user: &UserId,
@@ -287,7 +289,8 @@ impl Operation for Create {
         let inserted = sqlx::query(
             "INSERT INTO sessions
                 (id, user_id, secret_hash, csrf_token, address, user_agent, created_at, last_used_at, expires_at)
-             SELECT $1, id, $3, $4, $5, $6, $7, $7, $8 FROM users WHERE id = $2",
+             SELECT $1, id, $3, $4, $5, $6, $7, $7, $8 FROM users
+             WHERE id = $2 AND password_hash = $9 AND disabled = 0",
         )
         .bind(self.id.as_str())
         .bind(self.user.as_str())
@@ -297,6 +300,7 @@ impl Operation for Create {
         .bind(session.user_agent.as_deref())
         .bind(self.now.as_millis())
         .bind(session.expires_at.as_millis())
+        .bind(session.password_hash.as_str())
         .execute(conn)
         .await?;
         match inserted.rows_affected() {

@@ -341,7 +341,8 @@ impl Operation for Create {
         let inserted = sqlx::query(
             "INSERT INTO tokens (id, user_id, name, scope_api, scope_mqtt, token_hash, created_at, expires_at,
                 session_id, parent_id)
-             SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM users WHERE id = $2",
+             SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM users
+             WHERE id = $2 AND closed = 0",
         )
         .bind(self.id.as_str())
         .bind(self.user.as_str())

@@ -21,6 +21,8 @@ pub struct UserUpdate {
     pub password_hash: Option<String>,
     /// The session whose secret has this hash stays when the password changes.
     pub keep_session: Option<String>,
+    /// Nothing is changed if the hash of the password is another one by now.
+    pub expected_hash: Option<String>,
 }
 
 /// What came of [`Store::update_user`].
@@ -28,8 +30,10 @@ pub struct UserUpdate {
 pub enum UpdateUser {
     /// All was changed; this is the account now.
     Updated(User),
-    /// There is no such account.
+    /// There is no such account, or it is being deleted.
     Unknown,
+    /// Nothing was changed: the password is not the expected one any more.
+    PasswordChanged,
     /// Nothing was changed: no administrator would be left who can sign in.
     LastAdministrator,
 }
@@ -55,7 +59,7 @@ impl Store {
     }
 
     /// Writes the same password down with another hash, unless the password has changed since `old` was read. Ends
-    /// nothing.
+    /// nothing. Returns whether it did.
     ///
     /// # Errors
     ///
@@ -65,7 +69,7 @@ impl Store {
         user: &UserId,
         old: &str,
         new: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.write(Rehash {
             user: user.clone(),
             old: old.to_owned(),
@@ -112,6 +116,15 @@ pub(crate) async fn find(
     .transpose()
 }
 
+/// Whether the account is being deleted.
+async fn is_closed(conn: &mut AnyConnection, id: &UserId) -> Result<bool, StoreError> {
+    let closed: Option<i64> = sqlx::query_scalar("SELECT closed FROM users WHERE id = $1")
+        .bind(id.as_str())
+        .fetch_optional(conn)
+        .await?;
+    Ok(closed.is_some_and(|closed| closed != 0))
+}
+
 /// Whether someone else administers if `user` does not any more.
 pub(crate) async fn is_last_administrator(
     conn: &mut AnyConnection,
@@ -144,6 +157,13 @@ impl Operation for Update {
         let Some(before) = find(conn, &self.user).await? else {
             return Ok(UpdateUser::Unknown);
         };
+        if is_closed(conn, &self.user).await? {
+            return Ok(UpdateUser::Unknown);
+        }
+        let expected = update.expected_hash.as_ref();
+        if expected.is_some_and(|hash| *hash != before.password_hash) {
+            return Ok(UpdateUser::PasswordChanged);
+        }
         let after = User {
             role: update.role.unwrap_or(before.role),
             disabled: update.disabled.unwrap_or(before.disabled),
@@ -191,15 +211,16 @@ struct Rehash {
 }
 
 impl Operation for Rehash {
-    type Answer = ();
+    type Answer = bool;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        sqlx::query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
-            .bind(self.user.as_str())
-            .bind(self.old.as_str())
-            .bind(self.new.as_str())
-            .execute(conn)
-            .await?;
-        Ok(())
+    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+        let hashed =
+            sqlx::query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
+                .bind(self.user.as_str())
+                .bind(self.old.as_str())
+                .bind(self.new.as_str())
+                .execute(conn)
+                .await?;
+        Ok(hashed.rows_affected() > 0)
     }
 }

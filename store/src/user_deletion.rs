@@ -25,7 +25,7 @@ pub enum CloseUser {
 }
 
 impl Store {
-    /// Closes an account for good, as the first step of its deletion: disables it, ends its sessions and tokens, and deletes
+    /// Closes an account for good, as the first step of its deletion: disables it, so that nothing enables it again, ends its sessions and tokens, and deletes
     /// the access rules that name its user.
     ///
     /// # Errors
@@ -36,16 +36,13 @@ impl Store {
         self.write(Close { user, now }).await
     }
 
-    /// Removes an account that was [closed](Self::close_user), with its messages and inbox. Its name is free from then on,
-    /// and may come to be somebody else's.
-    ///
-    /// Takes its time for one with very many messages. If its caller stops waiting, or the process ends, some of it may be
-    /// left: then the account is still closed, and to be removed again.
+    /// Deletes the messages and the inbox of an account that was [closed](Self::close_user), which takes its time for very
+    /// many. If its caller stops waiting, or the process ends, some of it may be left: the account is still closed.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] if it cannot be written.
-    pub async fn remove_user(&self, user: &UserId) -> Result<(), StoreError> {
+    pub async fn empty_user(&self, user: &UserId) -> Result<(), StoreError> {
         let mut pace = Pace::default();
         for table in [Table::Messages, Table::Notifications] {
             loop {
@@ -61,6 +58,16 @@ impl Store {
                 pace.rest(took).await;
             }
         }
+        Ok(())
+    }
+
+    /// Removes an account that was [closed](Self::close_user), with all that is left of it. Its name is free from then on,
+    /// and may come to be somebody else's. Does nothing to an account that is not closed.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn remove_user(&self, user: &UserId) -> Result<(), StoreError> {
         self.write(Remove(user.clone())).await
     }
 }
@@ -95,7 +102,7 @@ impl Operation for Close {
         if is_last_administrator(conn, &user).await? {
             return Ok(CloseUser::LastAdministrator);
         }
-        sqlx::query("UPDATE users SET disabled = 1 WHERE id = $1")
+        sqlx::query("UPDATE users SET disabled = 1, closed = 1 WHERE id = $1")
             .bind(user.id.as_str())
             .execute(&mut *conn)
             .await?;
@@ -166,7 +173,7 @@ impl Operation for Remove {
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         // All that is left of the user goes with it: ON DELETE CASCADE.
-        sqlx::query("DELETE FROM users WHERE id = $1")
+        sqlx::query("DELETE FROM users WHERE id = $1 AND closed = 1")
             .bind(self.0.as_str())
             .execute(conn)
             .await?;

@@ -105,6 +105,7 @@ async fn an_mqtt_token_does_not_outlive_its_session() {
     let now = Timestamp::now();
     let minute = std::time::Duration::from_secs(60);
     let session = NewSession {
+        password_hash: user.password_hash.clone(),
         // SHA-256 of "secret".
         secret_hash: "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b".into(),
         csrf_token: "csrf".into(),
@@ -135,6 +136,7 @@ async fn an_unused_session_ends_and_use_is_noted_now_and_then() {
     let idle = i64::try_from(Session::MAX_IDLE.as_secs() / 3600).unwrap();
     let begin = async |secret_hash: &str, began: Timestamp| {
         let session = NewSession {
+            password_hash: user.password_hash.clone(),
             secret_hash: secret_hash.into(),
             csrf_token: "q0mZ4mFfQ2GdB3pH0o6V1y8n5uXk7sTa9cLwRjEiKgM".into(),
             address: "192.0.2.1".into(),

@@ -127,6 +127,7 @@ async fn whole_way(store: &Store, users: &[UserId]) {
 /// Everything that happens to what somebody signs in with, and to the account in the end.
 async fn signed_in(store: &Store, user: &UserId) {
     let session = NewSession {
+        password_hash: String::new(),
         secret_hash: "session".into(),
         csrf_token: "csrf".into(),
         address: "192.0.2.1".into(),
@@ -164,6 +165,7 @@ async fn signed_in(store: &Store, user: &UserId) {
     }
     store.prune_audit(at(7)).await.unwrap();
     store.close_user(user, at(8)).await.unwrap();
+    store.empty_user(user).await.unwrap();
     store.remove_user(user).await.unwrap();
 }
 

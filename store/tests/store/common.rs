@@ -175,6 +175,8 @@ pub(crate) async fn begin_session(
 
 pub(crate) fn new_session(hash: &str, expires_at: Timestamp) -> NewSession {
     NewSession {
+        // Of the users that are made here.
+        password_hash: "hash".into(),
         secret_hash: hash.into(),
         csrf_token: "csrf".into(),
         address: "192.0.2.1".into(),
@@ -219,6 +221,7 @@ pub(crate) async fn make_token(
 pub(crate) async fn delete(store: &Store, user: &UserId) -> CloseUser {
     let closed = store.close_user(user, at(1)).await.unwrap();
     if closed == CloseUser::Closed {
+        store.empty_user(user).await.unwrap();
         store.remove_user(user).await.unwrap();
     }
     closed

@@ -108,6 +108,7 @@ async fn a_change_of_an_account_is_told() {
             disabled,
             password_hash,
             keep_session: None,
+            expected_hash: None,
         };
         store.update_user(&ann.id, update, at(2)).await.unwrap();
         assert_eq!(changed(&store, &mut seen).await, expected);

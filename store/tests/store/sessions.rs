@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::common::{Db, at, begin_session, make_token, new_token, user};
+use crate::common::{Db, at, begin_session, make_token, new_session, new_token, user};
 use herald_store::{
-    Changed, CreateToken, NewToken, Scopes, Session, SessionId, Store, TokenOrigin, User,
+    Changed, CreateToken, NewToken, Scopes, Session, SessionId, Store, StoreError, TokenOrigin,
+    User, UserUpdate,
 };
 
 #[tokio::test]
@@ -189,4 +190,28 @@ async fn a_session_has_its_last_tokens_and_a_user_the_last_sessions() {
     assert_eq!(db.count("SELECT COUNT(*) FROM tokens").await, 32);
     assert!(db.store.token_by_hash("t0", at(1)).await.unwrap().is_none());
     assert_eq!(db.store.last_rights_change().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn no_session_begins_on_a_password_that_has_changed_or_an_account_that_is_disabled() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    let begin = async || {
+        let session = new_session("s", at(100));
+        store.create_session(&ann.id, session, at(1)).await
+    };
+    let disable = async |disabled: bool| {
+        let update = UserUpdate {
+            disabled: Some(disabled),
+            ..UserUpdate::default()
+        };
+        store.update_user(&ann.id, update, at(1)).await.unwrap();
+    };
+    disable(true).await;
+    assert!(matches!(begin().await, Err(StoreError::UnknownUser)));
+    disable(false).await;
+    let changed = store.set_password(&ann.id, "new", None, at(1)).await;
+    assert!(changed.unwrap());
+    assert!(matches!(begin().await, Err(StoreError::UnknownUser)));
+    assert!(store.session("s", at(2)).await.unwrap().is_none());
 }

@@ -47,6 +47,7 @@ async fn what_is_asked_for_changes_and_nothing_else() {
         disabled: Some(true),
         password_hash: Some("new".into()),
         keep_session: None,
+        expected_hash: None,
     };
     let expected = User {
         role: Role::Admin,
@@ -144,4 +145,30 @@ async fn a_password_is_hashed_anew_only_if_it_has_not_changed() {
     assert_eq!(hash().await, "better");
     assert!(store.session("s", at(1)).await.unwrap().is_some());
     assert_eq!(store.last_rights_change().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_password_that_is_not_the_expected_one_any_more_is_not_overwritten() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    let reset = store.set_password(&ann.id, "reset", None, at(1)).await;
+    assert!(reset.unwrap());
+    let own = UserUpdate {
+        password_hash: Some("own".into()),
+        expected_hash: Some(ann.password_hash.clone()),
+        ..UserUpdate::default()
+    };
+    assert_eq!(
+        update(&store, &ann, own.clone()).await,
+        UpdateUser::PasswordChanged
+    );
+    let expected_hash = Some("reset".to_owned());
+    let own = UserUpdate {
+        expected_hash,
+        ..own
+    };
+    assert!(matches!(
+        update(&store, &ann, own).await,
+        UpdateUser::Updated(_)
+    ));
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use crate::common::{
-    Db, at, begin_session, claim_one, delete, make_token, name, notify, processed, send, up_to,
-    user,
+    Db, at, begin_session, claim_one, delete, make_token, name, new_session, new_token, notify,
+    processed, send, up_to, user,
 };
 use herald_acl::{Actions, Effect, FilterTemplate, Subject};
-use herald_store::{Changed, CloseUser, CreateRule, RuleContent, Scopes, Seq, StoreError};
+use herald_store::{
+    Changed, CloseUser, CreateRule, RuleContent, Scopes, Seq, StoreError, UpdateUser, UserUpdate,
+};
 
 const BOTH: Scopes = Scopes {
     api: true,
@@ -108,8 +110,9 @@ async fn an_account_with_very_much_in_it_is_removed_in_steps_while_others_write(
             send(&store, &bob.id, "beside it", at(0)).await;
         }
     };
-    let (removed, ()) = tokio::join!(store.remove_user(&ann.id), others);
+    let (removed, ()) = tokio::join!(store.empty_user(&ann.id), others);
     removed.unwrap();
+    store.remove_user(&ann.id).await.unwrap();
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.queued, counts.processed), (20, 0));
     // What is claimed is the others'.
@@ -143,4 +146,34 @@ async fn who_gets_the_name_next_does_not_get_the_rights() {
     let changes = store.rights_changes(0).await.unwrap();
     let policies = changes.iter().filter(|c| c.changed == Changed::Policy);
     assert_eq!(policies.count(), 3);
+}
+
+#[tokio::test]
+async fn an_account_that_is_being_deleted_is_not_opened_again() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    store.close_user(&ann.id, at(1)).await.unwrap();
+    let open = UserUpdate {
+        disabled: Some(false),
+        password_hash: Some("new".into()),
+        ..UserUpdate::default()
+    };
+    let refused = store.update_user(&ann.id, open, at(2)).await.unwrap();
+    assert_eq!(refused, UpdateUser::Unknown);
+    let found = store.user_by_name(&ann.username).await.unwrap().unwrap();
+    assert!(found.disabled && found.password_hash == "hash");
+    let token = new_token("late", BOTH, "late", None);
+    let token = store.create_token(&ann.id, token, at(2)).await;
+    assert!(matches!(token, Err(StoreError::UnknownUser)));
+    let session = new_session("late", at(100));
+    let session = store.create_session(&ann.id, session, at(2)).await;
+    assert!(matches!(session, Err(StoreError::UnknownUser)));
+}
+
+#[tokio::test]
+async fn an_account_that_was_not_closed_is_not_removed() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    store.remove_user(&ann.id).await.unwrap();
+    assert_eq!(store.user_by_name(&ann.username).await.unwrap(), Some(ann));
 }
