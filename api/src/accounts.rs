@@ -253,7 +253,10 @@ impl Accounts {
         attempt: Option<&Attempt>,
     ) -> Result<Verified, AccountError> {
         self.check_throttle(attempt)?;
-        let turn = self.shared.passwords.turn().await?;
+        let turn = match attempt {
+            Some(attempt) => self.shared.passwords.turn_of(attempt).await?,
+            None => self.shared.passwords.turn().await?,
+        };
         // Others may have failed while this one waited.
         self.check_throttle(attempt)?;
         let user = match Username::parse(username) {

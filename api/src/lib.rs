@@ -20,6 +20,7 @@ mod docs_page;
 mod error;
 mod failures;
 mod health;
+mod lines;
 mod live;
 mod messages;
 mod mqtt_stream;

@@ -1,11 +1,16 @@
 //! Argon2id, off the async threads and a few at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
+};
+
+use crate::{
+    lines::{Full, Head, Lines},
+    throttle::Attempt,
 };
 
 /// OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane.
@@ -18,6 +23,10 @@ const AT_ONCE: usize = 2;
 const MAX_WAIT: Duration = Duration::from_secs(8);
 /// How many may wait: about as many as get their turn in that time.
 const MAX_WAITING: usize = 1000;
+/// Of one address on one account one is hashed, or waits for a turn among those of the address; the others wait behind it.
+const AT_ONCE_OF_ACCOUNT: usize = 1;
+/// Of one address so many are hashed, or wait for a turn among all.
+const AT_ONCE_OF_ADDRESS: usize = AT_ONCE;
 /// A hash of nothing anyone knows, with the parameters above: what a password of an unknown user is compared with.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdA$\
                       AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -37,11 +46,14 @@ pub(crate) enum PasswordError {
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     waiting: Semaphore,
+    of_account: Arc<Lines<Attempt>>,
+    of_address: Arc<Lines<IpAddr>>,
 }
 
 /// The right to compute one hash now.
 pub(crate) struct Turn {
     _permit: OwnedSemaphorePermit,
+    _heads: Option<(Head<Attempt>, Head<IpAddr>)>,
 }
 
 impl Passwords {
@@ -49,7 +61,28 @@ impl Passwords {
         Self {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Semaphore::new(MAX_WAITING),
+            of_account: Lines::new(AT_ONCE_OF_ACCOUNT, MAX_WAITING),
+            of_address: Lines::new(AT_ONCE_OF_ADDRESS, 2 * MAX_WAITING),
         }
+    }
+
+    /// Waits for a turn of a sign-in. However many come from one address, or for one account from there, the others wait
+    /// for no more than one or two of them.
+    pub(crate) async fn turn_of(&self, attempt: &Attempt) -> Result<Turn, PasswordError> {
+        let mine = async {
+            let account = self.of_account.head(attempt.clone()).await;
+            let account = account.map_err(|Full| PasswordError::Busy)?;
+            let address = self.of_address.head(attempt.address()).await;
+            let address = address.map_err(|Full| PasswordError::Busy)?;
+            let turn = self.turn().await?;
+            Ok(Turn {
+                _heads: Some((account, address)),
+                ..turn
+            })
+        };
+        timeout(MAX_WAIT, mine)
+            .await
+            .unwrap_or(Err(PasswordError::Busy))
     }
 
     /// Waits for a turn; first come, first served.
@@ -59,7 +92,10 @@ impl Passwords {
             .try_acquire()
             .map_err(|_| PasswordError::Busy)?;
         match timeout(MAX_WAIT, Arc::clone(&self.turns).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn { _permit: permit }),
+            Ok(Ok(permit)) => Ok(Turn {
+                _permit: permit,
+                _heads: None,
+            }),
             Ok(Err(_)) | Err(_) => Err(PasswordError::Busy),
         }
     }
@@ -67,7 +103,10 @@ impl Passwords {
     /// A turn, if one is free and nobody waits for it.
     pub(crate) fn free_turn(&self) -> Option<Turn> {
         let permit = Arc::clone(&self.turns).try_acquire_owned().ok()?;
-        Some(Turn { _permit: permit })
+        Some(Turn {
+            _permit: permit,
+            _heads: None,
+        })
     }
 }
 
@@ -208,6 +247,30 @@ mod tests {
         let start = tokio::time::Instant::now();
         assert!(matches!(passwords.turn().await, Err(PasswordError::Busy)));
         assert_eq!(start.elapsed().as_secs(), MAX_WAIT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_with_very_many_right_passwords_keeps_nobody_out() {
+        let passwords = Passwords::new();
+        let attempt = |name: &str| {
+            let name = herald_acl::Username::parse(name).ok();
+            Attempt::new([192, 0, 2, 1].into(), name)
+        };
+        let alice = attempt("alice");
+        let first = passwords.turn_of(&alice).await.unwrap();
+        let mut more: Vec<_> = (1..MAX_WAITING)
+            .map(|_| Box::pin(passwords.turn_of(&alice)))
+            .collect();
+        for turn in &mut more {
+            assert!(turn.now_or_never().is_none());
+        }
+        let one_more = passwords.turn_of(&alice).await;
+        assert!(matches!(one_more, Err(PasswordError::Busy)));
+        let bob = passwords.turn_of(&attempt("bob")).now_or_never();
+        assert!(bob.is_some_and(|turn| turn.is_ok()));
+        drop(first);
+        let next = (&mut more[0]).now_or_never();
+        assert!(next.is_some_and(|turn| turn.is_ok()));
     }
 
     #[tokio::test(start_paused = true)]

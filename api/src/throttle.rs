@@ -40,7 +40,7 @@ struct Window {
 }
 
 /// One sign-in: where it comes from and whom it is for.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Attempt {
     address: IpAddr,
     account: Option<Username>,
@@ -53,6 +53,11 @@ impl Attempt {
             address: network(address),
             account,
         }
+    }
+
+    /// What counts as its address.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
     }
 
     fn keys(&self) -> impl Iterator<Item = Key> {

@@ -6,6 +6,7 @@ use herald_acl::Username;
 use herald_store::{AuditEntry, Timestamp};
 
 use super::AuditAction;
+use crate::accounts::TOKEN_PREFIX;
 
 /// The longest target and detail, in characters: clients have a say in what is in there.
 const MAX_CHARS: usize = 300;
@@ -96,5 +97,34 @@ impl Event {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_CHARS).collect()
+    without_tokens(text).chars().take(MAX_CHARS).collect()
+}
+
+/// Somebody may have put a token where an id or a topic belongs.
+fn without_tokens(text: &str) -> String {
+    let mut parts = text.split(TOKEN_PREFIX);
+    let mut safe = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_secret = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        safe.push_str(TOKEN_PREFIX);
+        safe.push_str("...");
+        safe.push_str(part.trim_start_matches(is_secret));
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_in_the_wrong_place_is_not_told() {
+        for (text, told) in [
+            ("GET /tokens/hrld_aB-_9/x", "GET /tokens/hrld_.../x"),
+            ("hrld_ahrld_b hrld_", "hrld_...hrld_... hrld_..."),
+            ("users/alice", "users/alice"),
+        ] {
+            assert_eq!(cut(text), told);
+        }
+    }
 }

@@ -10,9 +10,11 @@ mod sign_in;
 use std::{
     collections::HashMap,
     mem,
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
+use herald_acl::Username;
 use herald_store::{AuditEntry, Store, Timestamp};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::interval};
@@ -47,7 +49,8 @@ pub struct Audit {
 struct State {
     ready: Vec<AuditEntry>,
     ordinary: Windows,
-    suspicious: Windows,
+    failures: Windows,
+    denials: Windows,
     dropped: u32,
 }
 
@@ -62,7 +65,18 @@ struct Bounds {
 struct Windows {
     bounds: Bounds,
     open: HashMap<Event, Window>,
+    /// How many of them each user and address has.
+    by_source: HashMap<Source, usize>,
 }
+
+/// What is said of what is not told apart.
+const MORE: &str = "others than those before";
+
+/// Who makes events: neither may push out what others do.
+type Source = (Option<Username>, Option<IpAddr>);
+
+/// Different things of one source that are told apart; what comes on top is counted together.
+const PER_SOURCE: usize = 50;
 
 /// What has happened again since it was written.
 #[derive(Debug)]
@@ -111,11 +125,13 @@ impl Default for State {
         let windows = |bounds| Windows {
             bounds,
             open: HashMap::new(),
+            by_source: HashMap::new(),
         };
         Self {
             ready: vec![],
             ordinary: windows(ORDINARY),
-            suspicious: windows(SUSPICIOUS),
+            failures: windows(SUSPICIOUS),
+            denials: windows(SUSPICIOUS),
             dropped: 0,
         }
     }
@@ -126,12 +142,21 @@ impl State {
     fn note(&mut self, event: Event, now: Instant) -> bool {
         let windows = match event.action {
             AuditAction::SignIn => &mut self.ordinary,
-            _ => &mut self.suspicious,
+            AuditAction::SignInFailed => &mut self.failures,
+            _ => &mut self.denials,
         };
-        let same = Event {
+        let source = (event.actor.clone(), event.address);
+        let mut event = event;
+        let mut same = Event {
             request_id: None,
             ..event.clone()
         };
+        let many = windows.by_source.get(&source).copied().unwrap_or(0) >= PER_SOURCE;
+        if many && !windows.open.contains_key(&same) {
+            same.target = None;
+            same.detail = Some(MORE.to_owned());
+            event = same.clone();
+        }
         if let Some(window) = windows.open.get_mut(&same) {
             window.again = window.again.saturating_add(1);
             return false;
@@ -147,17 +172,17 @@ impl State {
         };
         self.ready.push(event.at(window.since));
         windows.open.insert(same, window);
+        *windows.by_source.entry(source).or_default() += 1;
         true
     }
 
     /// What is to be written at `now`; with `all`, windows that have not ended, too.
     fn take(&mut self, now: Instant, all: bool) -> Vec<AuditEntry> {
         let mut entries = mem::take(&mut self.ready);
-        let windows = [&mut self.ordinary, &mut self.suspicious];
-        let ended = windows.into_iter().flat_map(|windows| {
-            let ended = move |_: &Event, window: &mut Window| all || window.ends <= now;
-            windows.open.extract_if(ended)
-        });
+        let windows = [&mut self.ordinary, &mut self.failures, &mut self.denials];
+        let ended = windows
+            .into_iter()
+            .flat_map(|windows| windows.end(now, all));
         for (event, window) in ended {
             if window.again > 0 {
                 let mut entry = event.at(window.since);
@@ -179,12 +204,36 @@ impl State {
     }
 }
 
+impl Windows {
+    /// Those that have ended at `now`, or all.
+    fn end(&mut self, now: Instant, all: bool) -> Vec<(Event, Window)> {
+        let has_ended = |_: &Event, window: &mut Window| all || window.ends <= now;
+        let ended: Vec<_> = self.open.extract_if(has_ended).collect();
+        for (event, _) in &ended {
+            let source = (event.actor.clone(), event.address);
+            if let Some(count) = self.by_source.get_mut(&source) {
+                *count -= 1;
+                if *count == 0 {
+                    self.by_source.remove(&source);
+                }
+            }
+        }
+        ended
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn failed(name: &str) -> Event {
         Event::new(AuditAction::SignInFailed).to(name)
+    }
+
+    /// Another address for each number.
+    fn from_anywhere(n: usize) -> Event {
+        let address = std::net::Ipv4Addr::from_bits(u32::try_from(n).unwrap());
+        failed(&n.to_string()).from(address.into())
     }
 
     fn taken(state: &mut State, now: Instant) -> Vec<(String, u32)> {
@@ -209,7 +258,7 @@ mod tests {
             taken(&mut state, start + SUSPICIOUS.lasts),
             [("alice".to_owned(), 99)]
         );
-        assert!(state.suspicious.open.is_empty());
+        assert!(state.failures.open.is_empty() && state.failures.by_source.is_empty());
         assert!(state.note(request("2"), start + SUSPICIOUS.lasts));
     }
 
@@ -217,7 +266,7 @@ mod tests {
     fn what_there_is_no_room_for_is_counted() {
         let (mut state, start) = (State::default(), Instant::now());
         for n in 0..SUSPICIOUS.capacity + 7 {
-            state.note(failed(&n.to_string()), start);
+            state.note(from_anywhere(n), start);
         }
         let entries = taken(&mut state, start);
         assert_eq!(entries.len(), SUSPICIOUS.capacity + 1);
@@ -233,7 +282,7 @@ mod tests {
     fn attacks_do_not_push_out_who_signs_in_and_that_is_told_once_an_hour() {
         let (mut state, start) = (State::default(), Instant::now());
         for n in 0..SUSPICIOUS.capacity {
-            state.note(failed(&n.to_string()), start);
+            state.note(from_anywhere(n), start);
         }
         state.take(start, false);
         let sign_in = || Event::new(AuditAction::SignIn).to("alice");
@@ -243,6 +292,31 @@ mod tests {
         assert!(state.take(start + SUSPICIOUS.lasts, false).is_empty());
         let told = taken(&mut state, start + ORDINARY.lasts);
         assert_eq!(told, [("alice".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn one_who_does_very_much_does_not_push_out_what_others_do() {
+        let (mut state, start) = (State::default(), Instant::now());
+        let ivy = Username::parse("ivy").unwrap();
+        let jon = Username::parse("jon").unwrap();
+        let denied = |who: &Username, n: usize| {
+            let event = Event::new(AuditAction::AccessDenied).by(who);
+            event.to(format!("GET /admin/users/{n}"))
+        };
+        for n in 0..5000 {
+            state.note(denied(&ivy, n), start);
+        }
+        assert!(state.note(failed("jon"), start));
+        assert!(state.note(denied(&jon, 0), start));
+        assert_eq!(state.dropped, 0);
+        // Fifty, what is more, and the two.
+        assert_eq!(state.take(start, false).len(), PER_SOURCE + 1 + 2);
+        let rest = state.take(start + SUSPICIOUS.lasts, false);
+        assert_eq!(rest.len(), 1);
+        let more = &rest[0];
+        assert_eq!(more.detail.as_deref(), Some(MORE));
+        assert_eq!(more.actor.as_deref(), Some("ivy"));
+        assert_eq!(more.count as usize, 5000 - PER_SOURCE - 1);
     }
 
     #[test]
