@@ -157,6 +157,7 @@ impl AuthApi {
                     "The username or the password is wrong.",
                 )
             })?;
+        state.requests.count_credential(&user.id)?;
         let session = session::start(state, request, &user).await?;
         cookies.add(session.cookie);
         Ok(Json(self.view(user, Some(session.csrf_token)).await?))

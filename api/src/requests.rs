@@ -19,10 +19,14 @@ pub(crate) struct Requests {
     by_user: Rate<UserId>,
     by_address: Rate<IpAddr>,
     registrations: Rate<IpAddr>,
+    credentials: Rate<UserId>,
 }
 
 /// Accounts that an address may make for itself a minute: each costs a hash of a password, and stays.
 const REGISTRATIONS_PER_MINUTE: u32 = 10;
+
+/// Tokens and sessions that a user may make and end a minute: each is told by the audit.
+const CREDENTIALS_PER_MINUTE: u32 = 120;
 
 impl Requests {
     pub(crate) fn new(options: &ApiOptions) -> Self {
@@ -30,6 +34,7 @@ impl Requests {
             by_user: Rate::new(options.requests_per_minute),
             by_address: Rate::new(options.requests_per_minute_per_address),
             registrations: Rate::new(REGISTRATIONS_PER_MINUTE),
+            credentials: Rate::new(CREDENTIALS_PER_MINUTE),
         }
     }
 
@@ -47,6 +52,13 @@ impl Requests {
             let detail = "Too many requests have come from your address. Slow down.";
             limited(detail, wait)
         })
+    }
+
+    /// Counts a token or a session that `user` makes or ends.
+    pub(crate) fn count_credential(&self, user: &UserId) -> Result<(), ApiError> {
+        let taken = self.credentials.take(user);
+        let detail = "You make and end too many tokens and sessions. Slow down.";
+        taken.map_err(|wait| limited(detail, wait))
     }
 
     /// Counts an account that this address makes for itself.

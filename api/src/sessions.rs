@@ -106,6 +106,7 @@ impl SessionsApi {
     /// Signs that browser out, and within a second ends its MQTT connection.
     #[oai(path = "/sessions/:id", method = "delete", operation_id = "endSession")]
     async fn end(&self, caller: Caller, id: Path<String>) -> Result<Ended, ApiError> {
+        self.0.requests.count_credential(&caller.user.id)?;
         let event = caller.event(AuditAction::SessionEnded).to(&id.0);
         let store = self.0.store.audited(event.entry());
         let id = SessionId::from_string(id.0);

@@ -144,6 +144,7 @@ impl TokensApi {
     /// the other ends with it at the latest.
     #[oai(path = "/tokens", method = "post", operation_id = "createToken")]
     async fn create(&self, caller: Caller, new: Json<NewToken>) -> Result<Created, ApiError> {
+        self.0.requests.count_credential(&caller.user.id)?;
         let scopes = Scopes {
             api: new.scopes.contains(&ScopeName::Api),
             mqtt: new.scopes.contains(&ScopeName::Mqtt),
@@ -187,6 +188,7 @@ impl TokensApi {
     /// one of them end.
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
     async fn revoke(&self, caller: Caller, id: Path<String>) -> Result<Revoked, ApiError> {
+        self.0.requests.count_credential(&caller.user.id)?;
         let event = caller.event(AuditAction::TokenRevoked).to(&id.0);
         let store = self.0.store.audited(event.entry());
         let id = TokenId::from_string(id.0);

@@ -136,3 +136,25 @@ async fn without_limits_any_number_of_requests_is_answered() {
         anonymous.expect_problem(401, "unauthenticated");
     }
 }
+
+#[tokio::test]
+async fn a_user_makes_only_so_many_tokens_a_minute_and_others_do_not_wait() {
+    let herald = Herald::start().await;
+    let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
+    let make = async |who: &crate::client::Browser<'_>| {
+        let call = who.post("/api/v1/tokens");
+        let new = json!({"name": "t", "scopes": ["api"]});
+        call.json(new).send().await
+    };
+    let mut made = 0;
+    let refused = loop {
+        let answer = make(&alice).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        made += 1;
+        assert!(made < 1000);
+    };
+    refused.expect_problem(429, "rate_limited");
+    make(&bob).await.expect(201);
+}

@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             self.ctx.metrics.subscribes_denied.add(1);
             self.client
                 .denied(&self.ctx, Action::Subscribe, filter.as_str());
-            tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, filter = ?filter.as_str(), "subscribe refused");
+            tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, "subscribe refused");
             return Ok(Err(SubackCode::NotAuthorized));
         };
         if filter.is_shared() && (topics::is_durable(&filter) || topics::touches_sys(&filter)) {

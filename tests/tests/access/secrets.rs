@@ -140,6 +140,17 @@ async fn no_secret_is_ever_told() {
         let answer = nobody.send(basic).await;
         watched.saw("the answer to Basic", format!("{answer:?}"));
     }
+    // Where an id or a topic belongs.
+    for token in [&token, &access] {
+        let forged = alice.without_csrf();
+        let path = format!("/tokens/{token}");
+        call(&mut watched, &forged, Method::DELETE, &path, "").await;
+        let path = format!("/admin/users/{token}");
+        call(&mut watched, &alice, Method::GET, &path, "").await;
+        let connect = Connect::of("alice").client_id("t").password(&password);
+        let mut mqtt = Raw::connect_as(&herald, Version::V5, &connect).await;
+        assert_eq!(mqtt.subscribe(&format!("tokens/{token}")).await, 0x87);
+    }
     for password in [&password, &wrong, &token, &access, &invented] {
         for version in [Version::V311, Version::V5] {
             let connect = Connect::of("alice").client_id("c").password(password);
