@@ -99,6 +99,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List MQTT sessions
+         * @description Those of this server, in the order in which they began, as they are when they are read.
+         */
+        get: operations["listConnections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/connections/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End an MQTT session
+         * @description Its connection ends within a second (MQTT 5: DISCONNECT 0x98), and what is kept for the client goes, but not its
+         *     inbox. The client may connect again: to keep it out, revoke its token or lock its account.
+         */
+        delete: operations["endConnection"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/delay": {
         parameters: {
             query?: never;
@@ -953,6 +994,81 @@ export interface components {
             rule?: (components["schemas"]["Rule"] & unknown) | null;
         };
         /**
+         * Connection
+         * @description A live MQTT session: of a client that is connected, or of one that is expected back.
+         */
+        Connection: {
+            /**
+             * @description The client's address and port. Null while it is not connected.
+             * @example 192.0.2.1:51724
+             */
+            address?: string | null;
+            /**
+             * @description What the client calls itself.
+             * @example phone
+             */
+            client_id: string;
+            /**
+             * @description Whether the client is connected. If not, its session waits for it.
+             * @example true
+             */
+            connected: boolean;
+            /**
+             * Format: date-time
+             * @description When the connection began.
+             * @example 2026-11-22T10:00:00.000Z
+             */
+            connected_at: string;
+            credential: components["schemas"]["CredentialKind"];
+            /**
+             * @description Stays the same as long as the session lives.
+             * @example 5f1c9a04-17
+             */
+            id: string;
+            /**
+             * Format: int32
+             * @description How many QoS 1 and 2 messages are on their way to it and not acknowledged.
+             */
+            in_flight: number;
+            /**
+             * Format: int32
+             * @description In seconds; 0 for none.
+             * @example 60
+             */
+            keep_alive_s: number;
+            protocol: components["schemas"]["Protocol"];
+            /**
+             * Format: int32
+             * @description How many filters it has subscribed to.
+             * @example 1
+             */
+            subscriptions: number;
+            /**
+             * @description The id of the token that the client logged in by. Null if that was the password.
+             * @example null
+             */
+            token_id?: string | null;
+            /** @description Of the connection. This and what follows is of the last one while the client is not connected. */
+            transport: components["schemas"]["Transport"] & unknown;
+            /**
+             * @description Whose it is.
+             * @example alice
+             */
+            username: string;
+        };
+        /**
+         * ConnectionList
+         * @description A page of sessions.
+         */
+        ConnectionList: {
+            items: components["schemas"]["Connection"][];
+            /**
+             * @description The `after` of the next page.
+             * @example null
+             */
+            next?: string | null;
+        };
+        /**
          * CreatedToken
          * @description A new token. Its text is shown this once.
          */
@@ -986,6 +1102,11 @@ export interface components {
              */
             token: string;
         };
+        /**
+         * @description What a client logged in by.
+         * @enum {string}
+         */
+        CredentialKind: "password" | "token";
         /** @description How long messages wait before they are processed. */
         Delay: components["schemas"]["Delay_fixed"] | components["schemas"]["Delay_uniform"];
         /**
@@ -1509,6 +1630,11 @@ export interface components {
          */
         ProblemCode: "bad_request" | "unauthenticated" | "invalid_credentials" | "forbidden" | "csrf" | "insufficient_scope" | "registration_closed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "username_taken" | "last_administrator" | "too_many_rules" | "too_many_tokens" | "idempotency_key_reused" | "not_queued" | "not_dead" | "too_large" | "unsupported_media_type" | "invalid" | "too_many_attempts" | "rate_limited" | "too_many_waiting" | "internal" | "busy" | "not_ready";
         /**
+         * @description The version of MQTT that a client speaks.
+         * @enum {string}
+         */
+        Protocol: "3.1.1" | "5";
+        /**
          * Queue
          * @description How the queue goes.
          */
@@ -1765,6 +1891,11 @@ export interface components {
              */
             next?: string | null;
         };
+        /**
+         * @description What carries a connection.
+         * @enum {string}
+         */
+        Transport: "tcp" | "tls" | "websocket";
         /**
          * User
          * @description An account.
@@ -2949,6 +3080,101 @@ export interface operations {
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
+            429: components["responses"]["429.rate_limited"];
+            500: components["responses"]["500.internal"];
+            503: components["responses"]["503.busy.not_ready"];
+        };
+    };
+    listConnections: {
+        parameters: {
+            query?: {
+                /** @description Only sessions of the user with this name. Nobody has to have it. For example `alice`. */
+                user?: string;
+                /** @description Only sessions behind this one, which may have ended. For example `01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071`. */
+                after?: string;
+                /** @description How many items a page has at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of sessions. */
+            200: {
+                headers: {
+                    /** @description Names the request in the server's log. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "address": "192.0.2.1:51724",
+                     *           "client_id": "phone",
+                     *           "connected": true,
+                     *           "connected_at": "2026-11-22T10:00:00.000Z",
+                     *           "credential": "password",
+                     *           "id": "5f1c9a04-17",
+                     *           "in_flight": 0,
+                     *           "keep_alive_s": 60,
+                     *           "protocol": "3.1.1",
+                     *           "subscriptions": 1,
+                     *           "token_id": null,
+                     *           "transport": "tcp",
+                     *           "username": "alice"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConnectionList"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.forbidden"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
+            422: components["responses"]["422.invalid"];
+            429: components["responses"]["429.rate_limited"];
+            500: components["responses"]["500.internal"];
+            503: components["responses"]["503.busy.not_ready"];
+        };
+    };
+    endConnection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session is at its end. */
+            204: {
+                headers: {
+                    /** @description Names the request in the server's log. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf.forbidden.origin_not_allowed"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
