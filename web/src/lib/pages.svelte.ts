@@ -26,7 +26,10 @@ export class Pages<T, C = string> {
     return this.#next !== null;
   }
 
-  /** The first page, in the place of all that was read. */
+  /**
+   * The first page, in the place of all that was read. With a signal it is read behind the reader's back: nothing shows
+   * until it is here.
+   */
   async load(signal?: AbortSignal): Promise<void> {
     await this.#add([], undefined, signal);
   }
@@ -36,6 +39,7 @@ export class Pages<T, C = string> {
     this.items = [];
     this.#next = null;
     this.read = false;
+    this.problem = undefined;
     void this.load();
   }
 
@@ -45,14 +49,17 @@ export class Pages<T, C = string> {
 
   async #add(before: readonly T[], cursor: C | undefined, signal?: AbortSignal): Promise<void> {
     const turn = ++this.#turn;
-    this.loading = true;
-    this.problem = undefined;
+    if (signal === undefined) {
+      this.loading = true;
+      this.problem = undefined;
+    }
     try {
       const page = await this.#read(cursor, signal);
       if (turn !== this.#turn || signal?.aborted) return;
       this.items = [...before, ...page.items];
       this.#next = page.next ?? null;
       this.read = true;
+      this.problem = undefined;
     } catch (error) {
       if (turn === this.#turn && !signal?.aborted) this.problem = say(error);
     } finally {
