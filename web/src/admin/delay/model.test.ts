@@ -12,6 +12,7 @@ test('a delay goes to the API as it came', () => {
 test('it is said in words', () => {
   expect(inWords({ from: 1500, to: 1500 })).toBe('1.5 s');
   expect(inWords({ from: 1000, to: 120_000 })).toBe('1 s to 2 min');
+  expect(inWords({ from: 0, to: 0 })).toBe('no delay');
 });
 
 test('made random, it stays around what it was', () => {

@@ -26,8 +26,9 @@ export function same(a: Delay, mode: Mode, span: Span): boolean {
   return a.mode === mode && from === span.from && to === span.to;
 }
 
-/** `1.5 s`, or `1 s to 2 min`. */
+/** `1.5 s`, `1 s to 2 min`, or that there is none. */
 export function inWords({ from, to }: Span): string {
+  if (to === 0) return text.admin1.delay.none;
   return from === to ? spell(from) : text.admin1.delay.random(spell(from), spell(to));
 }
 
