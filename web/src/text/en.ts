@@ -1,3 +1,5 @@
+import { admin1 } from './admin1';
+
 /**
  * Every word that a user reads. To translate the app, write another object of the type `Text` beside this one and choose
  * between them in `index.ts`. Values that depend on something are functions.
@@ -243,6 +245,7 @@ export const en = {
     loadFailed: 'The tokens could not be loaded.',
   },
   ...admin2,
+  admin1,
   time: {
     now: 'just now',
     ago: (time: string) => `${time} ago`,

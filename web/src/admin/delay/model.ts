@@ -1,0 +1,61 @@
+/** A delay, as the pages and the API have it. */
+import type { Schemas } from '../../lib/api/client';
+import { spell } from '../../lib/durations';
+import { text } from '../../text';
+
+/** As the API answers. */
+export type Delay = Schemas['Delay'] | Schemas['UserDelay'];
+export type Mode = Schemas['DelayMode'];
+
+export interface Span {
+  from: number;
+  to: number;
+}
+
+/** Between which times of waiting a message is due. */
+export function spanOf(delay: Delay): Span {
+  return delay.mode === 'fixed' ? { from: delay.ms, to: delay.ms } : { from: delay.min_ms, to: delay.max_ms };
+}
+
+export function body(mode: Mode, { from, to }: Span): { mode: 'fixed'; ms: number } | { mode: 'uniform'; min_ms: number; max_ms: number } {
+  return mode === 'fixed' ? { mode, ms: from } : { mode, min_ms: from, max_ms: to };
+}
+
+export function same(a: Delay, mode: Mode, span: Span): boolean {
+  const { from, to } = spanOf(a);
+  return a.mode === mode && from === span.from && to === span.to;
+}
+
+/** `1.5 s`, `1 s to 2 min`, or that there is none. */
+export function inWords({ from, to }: Span): string {
+  if (to === 0) return text.admin1.delay.none;
+  return from === to ? spell(from) : text.admin1.delay.random(spell(from), spell(to));
+}
+
+/** For whom one changes it from `fixed` to `uniform`: half to half as much again. */
+export function spread({ from }: Span): Span {
+  return from === 0 ? { from: 0, to: 1000 } : { from: Math.round(from / 2), to: Math.min(from + Math.round(from / 2), 2_592_000_000) };
+}
+
+const UNIT_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+const TICKS = [
+  ...UNIT_STEPS,
+  ...[1, 2, 5, 10, 15, 30].map((n) => n * 1000),
+  ...[1, 2, 5, 10, 15, 30].map((n) => n * 60_000),
+  ...[1, 2, 3, 6, 12].map((n) => n * 3_600_000),
+  ...[1, 2, 5, 10, 15].map((n) => n * 86_400_000),
+];
+
+/** Times for an axis that shows `longest`: from 0, evenly, at most `most` steps. */
+export function ticks(longest: number, most: number): number[] {
+  const wanted = Math.max(longest, 10);
+  const size = TICKS.find((tick) => tick * most >= wanted) ?? wanted / most;
+  const count = Math.max(1, Math.ceil(wanted / size));
+  return Array.from({ length: count + 1 }, (_, n) => n * size);
+}
+
+/** `count` places in 0..1, spread as evenly as random ones are not, and the same each time: for a picture of chance. */
+export function scattered(count: number): number[] {
+  const golden = 0.618_033_988_75;
+  return Array.from({ length: count }, (_, n) => (0.5 + n * golden) % 1);
+}

@@ -1,0 +1,47 @@
+/** Durations as one writes them: `1.5 s`, `2 min`, `1 h 30 min`. */
+import { text } from '../text';
+
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+] as const;
+
+const words = text.admin1.units;
+
+/** No longer than the server allows: 30 days. */
+export const LONGEST_MS = 30 * 86_400_000;
+
+export type Parsed = { ms: number } | { wrong: 'not a duration' | 'no unit' | 'too long' };
+
+/** What somebody wrote, in whole milliseconds. Only 0 needs no unit. */
+export function parseDuration(written: string): Parsed {
+  const left = written.trim().toLowerCase();
+  if (/^\d+([.,]\d+)?$/.test(left)) return Number(left.replace(',', '.')) === 0 ? { ms: 0 } : { wrong: 'no unit' };
+  if (!/^(\d+([.,]\d+)?\s*[^\d\s.,]+\s*)+$/u.test(left)) return { wrong: 'not a duration' };
+  let ms = 0;
+  for (const [, number = '', unit = ''] of left.matchAll(/(\d+(?:[.,]\d+)?)\s*([^\d\s.,]+)/gu)) {
+    const size = UNITS.find(([name]) => words[name].includes(unit))?.[1];
+    if (size === undefined) return { wrong: 'not a duration' };
+    ms += Number(number.replace(',', '.')) * size;
+  }
+  ms = Math.round(ms);
+  return ms > LONGEST_MS ? { wrong: 'too long' } : { ms };
+}
+
+/** Exactly, as it can be written again: `0 ms`, `1.5 s`, `1 min 30 s`, `2 d 4 h`. */
+export function spell(ms: number): string {
+  const whole = Math.max(0, Math.round(ms));
+  if (whole < 1000) return `${whole} ${words.ms[0]}`;
+  const parts: string[] = [];
+  let rest = whole;
+  for (const [name, size] of UNITS.slice(0, 3)) {
+    const n = Math.floor(rest / size);
+    if (n > 0) parts.push(`${n} ${words[name][0]}`);
+    rest -= n * size;
+  }
+  if (rest > 0) parts.push(`${rest / 1000} ${words.s[0]}`);
+  return parts.join(' ');
+}
