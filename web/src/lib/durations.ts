@@ -9,7 +9,7 @@ const UNITS = [
   ['ms', 1],
 ] as const;
 
-const words = text.admin1.units;
+const words = text.units;
 
 /** No longer than the server allows: 30 days. */
 export const LONGEST_MS = 30 * 86_400_000;

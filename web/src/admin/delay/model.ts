@@ -28,8 +28,8 @@ export function same(a: Delay, mode: Mode, span: Span): boolean {
 
 /** `1.5 s`, `1 s to 2 min`, or that there is none. */
 export function inWords({ from, to }: Span): string {
-  if (to === 0) return text.admin1.delay.none;
-  return from === to ? spell(from) : text.admin1.delay.random(spell(from), spell(to));
+  if (to === 0) return text.delay.none;
+  return from === to ? spell(from) : text.delay.random(spell(from), spell(to));
 }
 
 /** For whom one changes it from `fixed` to `uniform`: half to half as much again. */

@@ -1,7 +1,6 @@
 /** The words of the administrator's pages Users, Access rules, Audit and Live tap. */
-import type { Schemas } from '../lib/api/client';
-
-const many = (n: number, one: string, more: string): string => (n === 1 ? `1 ${one}` : `${n.toLocaleString()} ${more}`);
+import type { Schemas } from '../../lib/api/client';
+import { counted } from './counted';
 
 type AuditAction = Schemas['AuditAction'];
 
@@ -14,7 +13,7 @@ interface AuditWords {
   untargeted?: string;
 }
 
-export const admin2 = {
+export const oversee = {
   users: {
     title: 'Users',
     lede: 'The accounts of this server.',
@@ -191,7 +190,7 @@ export const admin2 = {
     commandLine: 'The command line',
     somebody: 'Somebody',
     times: (n: number) => `${n.toLocaleString()} times`,
-    lost: (n: number) => many(n, 'entry', 'entries'),
+    lost: (n: number) => counted(n, 'entry', 'entries'),
     from: 'from',
     requestId: 'Copy the request id',
     actions: {
@@ -265,13 +264,13 @@ export const admin2 = {
     pause: 'Pause',
     resume: 'Resume',
     paused: 'Paused',
-    waiting: (n: number) => `${many(n, 'new one', 'new ones')}`,
+    waiting: (n: number) => `${counted(n, 'new one', 'new ones')}`,
     waitingMore: (n: number) => `more than ${n.toLocaleString()} new ones`,
     clear: 'Clear',
     filter: 'Search',
     filterPlaceholder: 'User or text',
     perSecond: (n: number) => `${n.toLocaleString()} a second`,
-    shown: (shown: number, all: number) => (shown === all ? many(all, 'notification', 'notifications') : `${shown.toLocaleString()} of ${all.toLocaleString()}`),
+    shown: (shown: number, all: number) => (shown === all ? counted(all, 'notification', 'notifications') : `${shown.toLocaleString()} of ${all.toLocaleString()}`),
     bound: (n: number) => `The last ${n.toLocaleString()} are kept.`,
     emptyTitle: 'Nothing yet',
     emptyText: 'As soon as somebody’s message is done, it shows here.',

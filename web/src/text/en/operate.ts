@@ -1,8 +1,9 @@
 /** Words of the administrator's pages Delay, Queue and Connections. */
-const many = (n: number, one: string, more: string): string => (n === 1 ? `1 ${one}` : `${n.toLocaleString()} ${more}`);
-const messages = (n: number): string => many(n, 'message', 'messages');
+import { counted } from './counted';
 
-export const admin1 = {
+const messages = (n: number): string => counted(n, 'message', 'messages');
+
+export const operate = {
   /** How durations are written: the first of each is the one that is shown. */
   units: {
     ms: ['ms', 'msec', 'millisecond', 'milliseconds'],
@@ -15,7 +16,7 @@ export const admin1 = {
     label: 'User',
     placeholder: 'Find a user',
     none: 'Nobody’s name begins like that.',
-    found: (n: number) => many(n, 'user found', 'users found'),
+    found: (n: number) => counted(n, 'user found', 'users found'),
     failed: 'The users could not be looked up.',
     everyone: 'Show everyone',
   },
@@ -136,7 +137,7 @@ export const admin1 = {
     deadEmpty: 'No dead letters',
     deadEmptyText: 'Messages that fail at every attempt are kept here.',
     deadEmptyOf: (name: string) => `None of ${name}’s messages failed at every attempt.`,
-    attempts: (n: number) => many(n, 'attempt', 'attempts'),
+    attempts: (n: number) => counted(n, 'attempt', 'attempts'),
     noError: 'No reason was given.',
     retry: 'Retry',
     retryOf: (body: string) => `Retry “${body}”`,

@@ -1,12 +1,10 @@
-import { admin1 } from './admin1';
-
 /**
- * Every word that a user reads. To translate the app, write another object of the type `Text` beside this one and choose
- * between them in `index.ts`. Values that depend on something are functions.
+ * Every word that a user reads. To translate the app, write another object of the type `Text` in a folder beside this one
+ * and choose between them in `../index.ts`. Values that depend on something are functions.
  */
-import { admin2 } from './admin2';
-
-const many = (n: number, one: string, more: string): string => (n === 1 ? `1 ${one}` : `${n.toLocaleString()} ${more}`);
+import { counted } from './counted';
+import { operate } from './operate';
+import { oversee } from './oversee';
 
 export const en = {
   app: 'Herald',
@@ -110,7 +108,7 @@ export const en = {
     emptyFilterTitle: 'None of these',
     emptyFilterText: 'There are no messages of this kind now.',
     loadFailed: 'The messages could not be loaded.',
-    loaded: (n: number) => many(n, 'message', 'messages'),
+    loaded: (n: number) => counted(n, 'message', 'messages'),
     end: 'That is all.',
   },
   status: {
@@ -148,7 +146,7 @@ export const en = {
     failed: 'Given up',
     cancelled: 'Cancelled',
     retry: (n: number) => `Attempt ${n}`,
-    attempts: (n: number) => many(n, 'attempt', 'attempts'),
+    attempts: (n: number) => counted(n, 'attempt', 'attempts'),
     took: (time: string) => `after ${time}`,
     id: 'Id',
     cancelMessage: 'Cancel the message',
@@ -220,7 +218,7 @@ export const en = {
     mqttHint: 'Connect to the broker as you.',
     expires: 'Expires',
     never: 'Never',
-    days: (n: number) => `In ${many(n, 'day', 'days')}`,
+    days: (n: number) => `In ${counted(n, 'day', 'days')}`,
     year: 'In a year',
     create: 'Create the token',
     creating: 'Creating…',
@@ -244,8 +242,8 @@ export const en = {
     needScope: 'Choose at least one.',
     loadFailed: 'The tokens could not be loaded.',
   },
-  ...admin2,
-  admin1,
+  ...operate,
+  ...oversee,
   time: {
     now: 'just now',
     ago: (time: string) => `${time} ago`,
@@ -253,7 +251,7 @@ export const en = {
   },
   problems: {
     unreachable: 'The server cannot be reached. Check the connection and try again.',
-    tooMany: (seconds: number) => `That was too often. Try again in ${many(seconds, 'second', 'seconds')}.`,
+    tooMany: (seconds: number) => `That was too often. Try again in ${counted(seconds, 'second', 'seconds')}.`,
     internal: 'The server has a problem. Try again in a moment.',
     unexpected: 'Something unexpected happened. Loading the page again may help.',
   },
