@@ -96,6 +96,7 @@ const SPECIFIC: &[(&str, &[Code])] = &[
     ("retryMessage", &[Code::NotFound, Code::NotDead]),
     ("getDelay", &[]),
     ("setDelay", &[Code::Invalid]),
+    ("listUserDelays", &[Code::Invalid]),
     ("getUserDelay", &[Code::NotFound]),
     ("setUserDelay", &[Code::NotFound, Code::Invalid]),
     ("deleteUserDelay", &[Code::NotFound]),

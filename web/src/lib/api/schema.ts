@@ -167,6 +167,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/delay/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List delays of single users
+         * @description The users who have a delay of their own, by username.
+         */
+        get: operations["listUserDelays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/messages": {
         parameters: {
             query?: never;
@@ -1607,6 +1627,28 @@ export interface components {
             result?: string | null;
             /** @example processed */
             status: components["schemas"]["Status"];
+        };
+        /**
+         * OwnDelay
+         * @description A user who has a delay of their own.
+         */
+        OwnDelay: {
+            delay: components["schemas"]["Delay"];
+            /** @example alice */
+            username: string;
+        };
+        /**
+         * OwnDelayList
+         * @description A page of users who have a delay of their own.
+         */
+        OwnDelayList: {
+            /** @description By username. */
+            items: components["schemas"]["OwnDelay"][];
+            /**
+             * @description The `after` of the next page.
+             * @example null
+             */
+            next?: string | null;
         };
         /**
          * Problem
@@ -3262,6 +3304,56 @@ export interface operations {
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             415: components["responses"]["415.unsupported_media_type"];
+            422: components["responses"]["422.invalid"];
+            429: components["responses"]["429.rate_limited"];
+            500: components["responses"]["500.internal"];
+            503: components["responses"]["503.busy.not_ready"];
+        };
+    };
+    listUserDelays: {
+        parameters: {
+            query?: {
+                /** @description Only usernames behind this one. For example `01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071`. */
+                after?: string;
+                /** @description How many items a page has at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of users who have a delay of their own. */
+            200: {
+                headers: {
+                    /** @description Names the request in the server's log. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "delay": {
+                     *             "mode": "fixed",
+                     *             "ms": 1000
+                     *           },
+                     *           "username": "alice"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnDelayList"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.forbidden"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
