@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -93,11 +94,11 @@ export async function axe(page) {
     `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`).join(' | ')}`);
 }
 
-export async function photograph(page, name) {
+export async function photograph(page, name, options = {}) {
   const folder = process.env.SCREENSHOTS;
   if (folder === undefined) return;
   mkdirSync(folder, { recursive: true });
-  await page.screenshot({ path: path.join(folder, `${name}.png`), animations: 'disabled' });
+  await page.screenshot({ path: path.join(folder, `${name}.png`), animations: 'disabled', ...options });
 }
 
 export function assert(condition, text) {
@@ -105,6 +106,5 @@ export function assert(condition, text) {
 }
 
 export function same(actual, expected, text) {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
-  assert(a === b, `${text}: ${a}, not ${b}`);
+  assert(isDeepStrictEqual(actual, expected), `${text}: ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
 }
