@@ -94,11 +94,27 @@ export async function axe(page) {
     `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`).join(' | ')}`);
 }
 
-export async function photograph(page, name, options = {}) {
+/** Photographs the page, and returns what is wrong with it: what axe finds, and whether it is wider than the window. */
+export async function look(page, name) {
+  await photograph(page, name);
+  const wrong = await axe(page);
+  const { scrollWidth, clientWidth } = await page.evaluate(() => ({
+    scrollWidth: document.documentElement.scrollWidth,
+    clientWidth: document.documentElement.clientWidth,
+  }));
+  if (scrollWidth > clientWidth) wrong.push(`the page has ${scrollWidth} px in a window of ${clientWidth}`);
+  return wrong.map((what) => `${name}: ${what}`);
+}
+
+/** All of the page, also what is below the window. */
+export async function photograph(page, name) {
   const folder = process.env.SCREENSHOTS;
   if (folder === undefined) return;
   mkdirSync(folder, { recursive: true });
-  await page.screenshot({ path: path.join(folder, `${name}.png`), animations: 'disabled', ...options });
+  const at = await page.evaluate(() => scrollY);
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path: path.join(folder, `${name}.png`), animations: 'disabled', fullPage: true });
+  await page.evaluate((y) => scrollTo(0, y), at);
 }
 
 export function assert(condition, text) {

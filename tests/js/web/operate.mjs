@@ -1,6 +1,6 @@
 // What an administrator does with the delay, the queue and the connections. Arguments: the server's address, and the name
 // of the flow.
-import { assert, axe, DESKTOP, fillSignIn, inBrowser, isLive, light, PHONE, photograph, row, same, send, signIn } from './browser.mjs';
+import { assert, DESKTOP, fillSignIn, inBrowser, isLive, light, look, PHONE, photograph, row, same, send, signIn } from './browser.mjs';
 import { ask, done } from './steps.mjs';
 
 const [url, flow] = process.argv.slice(2);
@@ -393,10 +393,8 @@ const flows = {
     for (const [colorScheme, size] of [['light', DESKTOP], ['dark', PHONE], ['dark', DESKTOP], ['light', PHONE]]) {
       const isPhone = size === PHONE;
       const page = await admin(open, '/admin/delay', { size, colorScheme, reducedMotion: 'reduce', isMobile: isPhone, hasTouch: isPhone });
-      const look = async (name) => {
-        const full = `${name}-${isPhone ? 'phone' : 'desktop'}-${colorScheme}`;
-        await photograph(page, full, { fullPage: true });
-        for (const violation of await axe(page)) found.push(`${full}: ${violation}`);
+      const see = async (name) => {
+        found.push(...(await look(page, `${name}-${isPhone ? 'phone' : 'desktop'}-${colorScheme}`)));
       };
       const sayNothing = async () => {
         await page.keyboard.press('Escape');
@@ -409,25 +407,25 @@ const flows = {
       const section = page.getByRole('region', { name: 'For one user' });
       await pick(page, 'bob', section);
       await section.getByText(/As everyone|Own delay/).waitFor();
-      await look('admin-delay-random');
+      await see('admin-delay-random');
       await section.getByRole('button', { name: /Give an own delay|^Change$/ }).click();
       await section.getByRole('textbox', { name: 'Delay', exact: true }).fill('soon');
       await section.getByRole('textbox', { name: 'Delay', exact: true }).blur();
       await section.getByText('Write a time with its unit').waitFor();
-      await look('admin-delay-wrong');
+      await see('admin-delay-wrong');
       await section.getByRole('textbox', { name: 'Delay', exact: true }).fill('5 s');
       await section.getByRole('button', { name: 'Put in force' }).click();
       await section.getByText('Own delay').waitFor();
-      await look('admin-delay-own');
+      await see('admin-delay-own');
       await section.getByRole('button', { name: 'Take it away' }).click();
       await page.getByRole('dialog').waitFor();
-      await look('admin-delay-take');
+      await see('admin-delay-take');
       await page.getByRole('dialog').getByRole('button', { name: 'Take it away' }).click();
       await section.getByText('As everyone').waitFor();
       await page.getByRole('checkbox', { name: 'Also for what is queued now' }).first().check();
       await page.getByRole('button', { name: 'Put in force' }).first().click();
       await page.getByRole('dialog').waitFor();
-      await look('admin-delay-confirm');
+      await see('admin-delay-confirm');
       await sayNothing();
 
       await page.goto(`${url}/admin/queue`);
@@ -437,23 +435,23 @@ const flows = {
       await page.locator('[data-dead]', { hasText: 'printer' }).getByRole('button', { expanded: false }).click();
       await page.getByText('What went wrong').waitFor();
       await page.getByText('As a table').click();
-      await look('admin-queue-open');
+      await see('admin-queue-open');
       await page.getByRole('button', { name: 'Retry all 2 shown' }).click();
       await page.getByRole('dialog').waitFor();
-      await look('admin-queue-retry');
+      await see('admin-queue-retry');
       await sayNothing();
       await page.getByRole('button', { name: 'Resume' }).click();
       await page.locator('[data-queue="running"]').waitFor();
       await page.getByRole('combobox', { name: 'User' }).fill('zoe');
       await page.getByText('Nobody’s name begins like that.').first().waitFor();
-      await look('admin-queue-nobody');
+      await see('admin-queue-nobody');
 
       await page.goto(`${url}/admin/connections`);
       await page.locator('[data-connection]', { hasText: 'bob' }).waitFor();
-      await look('admin-connections-some');
+      await see('admin-connections-some');
       await page.getByRole('button', { name: /^Kick .* bob$/ }).click();
       await page.getByRole('dialog').waitFor();
-      await look('admin-connections-kick');
+      await see('admin-connections-kick');
       await page.context().close();
     }
     assert(found.length === 0, `axe found:\n${found.join('\n')}`);

@@ -114,7 +114,7 @@ export const operate = {
     dueSince: (time: string) => `${time} ago`,
     rate: 'Within the last minute',
     perSecond: (n: string) => `${n} a second`,
-    latency: 'Lateness',
+    latency: 'Latency',
     latencyOf: (half: string, most: string) => `half within ${half}, 99 % within ${most}`,
     noLatency: 'Nothing was processed',
     history: 'The last hour',
