@@ -2145,8 +2145,61 @@ export interface components {
                 };
             };
         };
+        /** @description `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's. */
+        "403.csrf": {
+            headers: {
+                /** @description Names the request in the server's log. */
+                "X-Request-Id"?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "code": "csrf",
+                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token, or with another's.",
+                 *       "status": 403,
+                 *       "title": "Forbidden",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    code?: "csrf";
+                    /** @enum {integer} */
+                    status?: 403;
+                };
+            };
+        };
         /**
-         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`.
+         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's.
+         *     - `forbidden`: The caller is no administrator.
+         */
+        "403.csrf.forbidden": {
+            headers: {
+                /** @description Names the request in the server's log. */
+                "X-Request-Id"?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "code": "csrf",
+                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token, or with another's.",
+                 *       "status": 403,
+                 *       "title": "Forbidden",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    code?: "csrf" | "forbidden";
+                    /** @enum {integer} */
+                    status?: 403;
+                };
+            };
+        };
+        /**
+         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's.
          *     - `forbidden`: The caller is no administrator.
          *     - `origin_not_allowed`: A page of a foreign origin sent the request.
          */
@@ -2160,7 +2213,7 @@ export interface components {
                 /**
                  * @example {
                  *       "code": "csrf",
-                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token.",
+                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token, or with another's.",
                  *       "status": 403,
                  *       "title": "Forbidden",
                  *       "type": "about:blank"
@@ -2175,7 +2228,7 @@ export interface components {
             };
         };
         /**
-         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`.
+         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's.
          *     - `insufficient_scope`: The token lacks a scope that this needs, or that it is to give to another token.
          *     - `origin_not_allowed`: A page of a foreign origin sent the request.
          */
@@ -2189,7 +2242,7 @@ export interface components {
                 /**
                  * @example {
                  *       "code": "csrf",
-                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token.",
+                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token, or with another's.",
                  *       "status": 403,
                  *       "title": "Forbidden",
                  *       "type": "about:blank"
@@ -2204,7 +2257,7 @@ export interface components {
             };
         };
         /**
-         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`.
+         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's.
          *     - `origin_not_allowed`: A page of a foreign origin sent the request.
          */
         "403.csrf.origin_not_allowed": {
@@ -2217,7 +2270,7 @@ export interface components {
                 /**
                  * @example {
                  *       "code": "csrf",
-                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token.",
+                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token, or with another's.",
                  *       "status": 403,
                  *       "title": "Forbidden",
                  *       "type": "about:blank"
@@ -2226,31 +2279,6 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"] & {
                     /** @enum {string} */
                     code?: "csrf" | "origin_not_allowed";
-                    /** @enum {integer} */
-                    status?: 403;
-                };
-            };
-        };
-        /** @description `forbidden`: The caller is no administrator. */
-        "403.forbidden": {
-            headers: {
-                /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "code": "forbidden",
-                 *       "detail": "The caller is no administrator.",
-                 *       "status": 403,
-                 *       "title": "Forbidden",
-                 *       "type": "about:blank"
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @enum {string} */
-                    code?: "forbidden";
                     /** @enum {integer} */
                     status?: 403;
                 };
@@ -2861,7 +2889,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -2965,7 +2993,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
@@ -3121,7 +3149,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
@@ -3181,7 +3209,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
@@ -3253,7 +3281,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -3351,7 +3379,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
@@ -3411,7 +3439,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
@@ -3515,7 +3543,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -3559,7 +3587,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -3664,7 +3692,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
@@ -3763,7 +3791,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
@@ -3901,7 +3929,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
@@ -4290,6 +4318,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -4340,6 +4369,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -4430,6 +4460,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -4533,6 +4564,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
@@ -4625,6 +4657,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -4721,6 +4754,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
