@@ -44,8 +44,9 @@ function watch(page, problems) {
   page.on('pageerror', (error) => problems.push(error.stack ?? error.message));
   page.on('console', (message) => {
     const text = message.text();
-    // Chromium says so of each answer of 4xx and of a server that is down: tests do that on purpose.
-    const isExpected = /Failed to load resource|WebSocket connection to/.test(text);
+    // Chromium says so of each answer of 4xx, of a server that is down, and of a good-bye that meets the server's: tests do
+    // that on purpose.
+    const isExpected = /Failed to load resource|WebSocket connection to|WebSocket is already in CLOSING/.test(text);
     if (message.type() === 'error' && !isExpected) problems.push(text);
   });
 }

@@ -74,11 +74,10 @@ export class Connection<T> {
     if (this.state === 'idle') void this.#connect();
   }
 
-  /** Ends it. `forget`: the next start is somebody else's. */
-  stop({ forget = false } = {}): void {
+  /** Ends it. The next start goes on behind what was seen. */
+  stop(): void {
     this.#drop();
     this.#failures = 0;
-    if (forget) this.#seen = undefined;
     this.#become('idle');
   }
 
@@ -110,9 +109,10 @@ export class Connection<T> {
     this.#become('connecting');
     let liveSince = Number.POSITIVE_INFINITY;
     try {
-      this.#seen ??= await this.#ways.position();
+      const begin = this.#seen ?? (await this.#ways.position());
       if (isOver()) return;
-      const link = await this.#ways.open(this.#seen, {
+      this.#seen = begin;
+      const link = await this.#ways.open(begin, {
         live: () => {
           if (isOver()) return;
           liveSince = Date.now();
