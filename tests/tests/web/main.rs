@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
 
 mod browser;
+mod build;
 mod identity;
 mod live;
 mod load;
