@@ -70,7 +70,7 @@ const flows = {
     await page.getByRole('checkbox', { name: 'Also for what is queued now' }).check();
     await save.click();
     const dialog = page.getByRole('dialog', { name: 'Change the delay of 1 message?' });
-    await dialog.getByRole('button', { name: 'Change them' }).click();
+    await dialog.getByRole('button', { name: 'Change the delay' }).click();
     await Promise.all([inForce(page, '3 min to 4 min'), inForce(other, '3 min to 4 min')]);
     await alice.reload();
     await row(alice, 'patience', 'queued').getByText(/in [234] min/).waitFor();
@@ -86,7 +86,7 @@ const flows = {
     await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
     same((await stored()).mode, 'uniform', 'the mode after cancelling');
     await save.click();
-    await page.getByRole('dialog').getByRole('button', { name: 'Change them' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Change the delay' }).click();
     await row(alice, 'patience', 'delivered').waitFor();
     await Promise.all([waiting(page, 0), waiting(other, 0), inForce(other, 'None')]);
 
@@ -317,7 +317,7 @@ const flows = {
     await tabTo('Put in force');
     await keys.press('Enter');
     await page.getByRole('dialog').waitFor();
-    await tabTo('Change them');
+    await tabTo('Change the delay');
     await keys.press('Enter');
     await inForce(page, 'None');
     await row(alice, 'mended by keys', 'dead').waitFor();

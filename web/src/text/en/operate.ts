@@ -71,10 +71,10 @@ export const operate = {
     confirmTitle: (n: number) => `Change the delay of ${messages(n)}?`,
     confirmTitleMany: (n: number) => `Change the delay of ${messages(n)} or more?`,
     confirmText: (delay: string) =>
-      `They wait ${delay} from when they were sent, where it is their first attempt: what is due by that is processed at once. This cannot be undone.`,
-    confirmTextNone: 'They are due at once, where it is their first attempt. This cannot be undone.',
+      `What waits for its first attempt is due ${delay} after it was sent, and at once if that is over. This cannot be undone.`,
+    confirmTextNone: 'What waits for its first attempt is due at once. This cannot be undone.',
     confirmTextNow: 'Users with a delay of their own are left out.',
-    confirm: 'Change them',
+    confirm: 'Change the delay',
     saved: (delay: string) => `In force now: ${delay}.`,
     overrides: 'For one user',
     overridesText: 'A user may have a delay of their own, which goes before the one for everyone.',
