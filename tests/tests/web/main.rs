@@ -8,6 +8,7 @@
 mod browser;
 mod live;
 mod load;
+mod oversee;
 mod pages;
 mod service;
 mod size;

@@ -1,5 +1,5 @@
 /** Who is signed in. */
-import { api, call, setCsrfToken, whenSignedOut, type Schemas } from './api/client';
+import { api, call, setCsrfToken, whenForbidden, whenSignedOut, type Schemas } from './api/client';
 import { Problem } from './api/problem';
 
 export type User = Schemas['User'];
@@ -20,15 +20,23 @@ class Session {
   /** Whether admin/admin stands. Only administrators are told. */
   defaultPassword = $state(false);
   readonly isAdmin = $derived(this.user?.role === 'admin');
+  /** Whether this user was an administrator while signed in here, and is none any more. */
+  demoted = $state(false);
 
   #closing: (() => void)[] = [];
   #opening: ((user: User) => void)[] = [];
   #last: string | undefined;
+  /** Counts who comes and goes, and questions: what was asked before is not heard after. */
+  #turn = 0;
   #channel: BroadcastChannel | undefined;
 
   constructor() {
     whenSignedOut(() => {
       if (this.state === 'in') this.#close('ended');
+    });
+    // The role is another one than we know.
+    whenForbidden(() => {
+      if (this.isAdmin) void this.load();
     });
     if ('BroadcastChannel' in globalThis) {
       this.#channel = new BroadcastChannel('herald-session');
@@ -50,9 +58,12 @@ class Session {
 
   /** Asks the server who is signed in. */
   async load(): Promise<void> {
+    const turn = ++this.#turn;
     try {
-      this.#open(await call(api.GET('/auth/session')));
+      const answer = await call(api.GET('/auth/session'));
+      if (turn === this.#turn) this.#open(answer);
     } catch (error) {
+      if (turn !== this.#turn) return;
       if (error instanceof Problem && error.status === 401) {
         if (this.state === 'in') this.#close('ended');
         else this.state = 'out';
@@ -85,11 +96,14 @@ class Session {
     this.defaultPassword = answer.default_password;
     const before = this.user;
     if (this.state === 'in' && before?.id === answer.user.id) {
+      this.demoted = answer.user.role !== 'admin' && (this.demoted || before.role === 'admin');
       this.user = answer.user;
       return;
     }
     if (this.state === 'in') this.#close('ended');
+    this.#turn += 1;
     this.user = answer.user;
+    this.demoted = false;
     this.why = undefined;
     for (const open of this.#opening) open(answer.user);
     this.#last = answer.user.id;
@@ -97,6 +111,7 @@ class Session {
   }
 
   #close(why: 'ended' | 'signed out'): void {
+    this.#turn += 1;
     setCsrfToken(null);
     this.why = why;
     this.state = 'out';

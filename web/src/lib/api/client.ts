@@ -14,6 +14,7 @@ const PATIENCE = 20_000;
 
 let csrfToken: string | null = null;
 let onSignedOut: () => void = () => undefined;
+let onForbidden: () => void = () => undefined;
 let onDate: (server: number, asked: number, answered: number) => void = () => undefined;
 
 /** The token that unsafe methods carry; `null` when nobody is signed in. */
@@ -24,6 +25,11 @@ export function setCsrfToken(token: string | null): void {
 /** Called when an answer says that nobody is signed in any more. */
 export function whenSignedOut(callback: () => void): void {
   onSignedOut = callback;
+}
+
+/** Called when an answer says that only administrators may do this. */
+export function whenForbidden(callback: () => void): void {
+  onForbidden = callback;
 }
 
 /** Told of the server's clock by each answer: milliseconds, to the second. */
@@ -80,5 +86,6 @@ export async function call<T>(answer: Promise<Answer<T>>): Promise<T> {
     response.headers.get('retry-after'),
   );
   if (problem.code === 'unauthenticated') onSignedOut();
+  if (problem.code === 'forbidden') onForbidden();
   throw problem;
 }
