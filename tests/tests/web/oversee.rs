@@ -21,3 +21,13 @@ async fn the_last_administrator_stays_one_and_is_told_why() {
 async fn many_accounts_come_page_by_page() {
     run("oversee", "many", &mut World::start(0).await).await;
 }
+
+#[tokio::test]
+async fn an_access_rule_is_in_force_for_who_is_connected() {
+    run("oversee", "rules", &mut World::start(0).await).await;
+}
+
+#[tokio::test]
+async fn the_tester_says_what_is_allowed_and_by_which_rule() {
+    run("oversee", "tester", &mut World::start(0).await).await;
+}

@@ -96,3 +96,13 @@ export function overhear(page) {
   });
   return heard;
 }
+
+/** Asks again until the answer is a good one. */
+export async function until(what, check) {
+  for (let tries = 0; tries < 200; tries++) {
+    const answer = await check();
+    if (answer) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`in vain: ${what}`);
+}
