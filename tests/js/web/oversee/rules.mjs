@@ -144,7 +144,9 @@ export async function tester(world) {
   await check('nobody', 'Publish', 'rooms/attic');
   await box.getByText('There is no such account.').waitFor();
   await check('alice', 'Subscribe', 'rooms/#/lamp');
-  await box.getByRole('alert').waitFor();
+  await box.getByText('# can only be the last level.').waitFor();
+  await box.getByRole('radio', { name: 'Publish' }).check();
+  await box.getByText('One publishes to one topic').waitFor();
   await look(page, 'tester-bad-topic');
 
   // It is asked again when the rules change under it.

@@ -175,4 +175,15 @@ export async function many(world) {
   await account(page, 'crew-59').waitFor();
   same(await page.locator('[data-user]').count(), 63, 'accounts');
   same(await page.getByRole('button', { name: 'Load more' }).count(), 0, 'buttons for more');
+  await look(page, 'users-many');
+  // One need not come so far to find one.
+  await page.reload();
+  const find = page.getByRole('combobox', { name: 'User' });
+  await find.fill('crew-5');
+  await page.getByRole('option', { name: 'crew-59' }).waitFor();
+  await look(page, 'users-find');
+  await page.getByRole('option', { name: 'crew-58' }).click();
+  const dialog = page.getByRole('dialog', { name: 'crew-58' });
+  await dialog.getByRole('heading', { name: 'Access' }).waitFor();
+  await close(dialog);
 }

@@ -148,6 +148,7 @@ export const oversee = {
       percent: 'Only %u, %c and %% may follow a percent sign.',
       second: 'A level can hold only one of %u and %c.',
       system: 'A first level that starts with $ cannot hold %u or %c.',
+      wild: 'One publishes to one topic: without + and #.',
       long: 'This is too long.',
     },
     tester: {
@@ -218,8 +219,8 @@ export const oversee = {
       'token.created': { name: 'Token created', sentence: '{actor} created an access token' },
       'token.revoked': { name: 'Token revoked', sentence: '{actor} revoked an access token' },
       'rule.created': { name: 'Rule made', sentence: '{actor} made an access rule' },
-      'rule.replaced': { name: 'Rule changed', sentence: '{actor} changed the access rule {target}' },
-      'rule.deleted': { name: 'Rule deleted', sentence: '{actor} deleted the access rule {target}' },
+      'rule.replaced': { name: 'Rule changed', sentence: '{actor} changed an access rule' },
+      'rule.deleted': { name: 'Rule deleted', sentence: '{actor} deleted an access rule' },
       'delay.changed': { name: 'Delay changed', sentence: '{actor} changed the delay' },
       'user_delay.changed': { name: 'Own delay given', sentence: '{actor} gave {target} a delay of their own' },
       'user_delay.removed': { name: 'Own delay taken away', sentence: '{actor} took {target}’s own delay away' },
