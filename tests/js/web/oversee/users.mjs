@@ -180,10 +180,10 @@ export async function many(world) {
   await page.reload();
   const find = page.getByRole('combobox', { name: 'User' });
   await find.fill('crew-5');
-  await page.getByRole('option', { name: 'crew-59' }).waitFor();
+  await page.getByRole('option', { name: 'crew-57' }).waitFor();
   await look(page, 'users-find');
-  await page.getByRole('option', { name: 'crew-58' }).click();
-  const dialog = page.getByRole('dialog', { name: 'crew-58' });
+  await page.getByRole('option', { name: 'crew-53' }).click();
+  const dialog = page.getByRole('dialog', { name: 'crew-53' });
   await dialog.getByRole('heading', { name: 'Access' }).waitFor();
   await close(dialog);
 }

@@ -259,7 +259,7 @@ export const oversee = {
       offline: 'Offline',
     },
     lost: 'Not connected: what happens meanwhile is not shown here.',
-    gap: (from: string, to: string) => `Not connected from ${from} to ${to}: what happened then is not here.`,
+    gap: (from: string, to: string) => `Not connected from ${from} to ${to}.`,
     nextTry: (seconds: number) => (seconds > 0 ? `The next try is in ${seconds} s.` : 'Trying again…'),
     tryNow: 'Try now',
     pause: 'Pause',
