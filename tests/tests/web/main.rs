@@ -11,6 +11,7 @@ mod identity;
 mod live;
 mod load;
 mod operate;
+mod oversee;
 mod pages;
 mod service;
 mod size;

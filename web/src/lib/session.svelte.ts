@@ -4,7 +4,7 @@
  * A document belongs to one user for as long as it lives. With another one, and after signing out, it is loaded anew: so
  * nothing that one user saw, wrote or still waits for can reach the next one, whichever answer comes late.
  */
-import { api, call, setCsrfToken, whenSignedOut, whenStale, type Schemas } from './api/client';
+import { api, call, setCsrfToken, whenForbidden, whenSignedOut, whenStale, type Schemas } from './api/client';
 import { Problem } from './api/problem';
 import { Owner, type Next } from './owner';
 
@@ -32,6 +32,8 @@ class Session {
   /** Whether admin/admin stands. Only administrators are told. */
   defaultPassword = $state(false);
   readonly isAdmin = $derived(this.user?.role === 'admin');
+  /** Whether this user was an administrator while signed in here, and is none any more. */
+  demoted = $state(false);
 
   #owner = new Owner();
   #opening: ((user: User) => void)[] = [];
@@ -45,6 +47,10 @@ class Session {
     sessionStorage.removeItem(SIGNED_OUT);
     whenSignedOut(() => {
       this.#end();
+    });
+    // The role is another one than we know.
+    whenForbidden(() => {
+      if (this.isAdmin) void this.load();
     });
     whenStale(async () => {
       // Somebody signed in who this page knows nothing of.
@@ -120,6 +126,7 @@ class Session {
     }
     setCsrfToken(answer.csrf_token ?? null);
     this.defaultPassword = answer.default_password;
+    this.demoted = answer.user.role !== 'admin' && (this.demoted || this.isAdmin);
     this.user = answer.user;
     this.why = undefined;
     if (this.state === 'in') return;

@@ -18,6 +18,7 @@ const SESSION = '/auth/session';
 let csrfToken: string | null = null;
 let onSignedOut: () => void = () => undefined;
 let onStale: () => Promise<boolean> = () => Promise.resolve(false);
+let onForbidden: () => void = () => undefined;
 let onDate: (server: number, asked: number, answered: number) => void = () => undefined;
 
 /**
@@ -36,6 +37,11 @@ export function whenSignedOut(callback: () => void): void {
 /** Called when the cookie is of another session than the page; answers whether it is worth trying again. */
 export function whenStale(callback: () => Promise<boolean>): void {
   onStale = callback;
+}
+
+/** Called when an answer says that only administrators may do this. */
+export function whenForbidden(callback: () => void): void {
+  onForbidden = callback;
 }
 
 /** Told of the server's clock by each answer: milliseconds, to the second. */
@@ -99,5 +105,6 @@ export async function call<T>(answer: Promise<Answer<T>>): Promise<T> {
     response.headers.get('retry-after'),
   );
   if (problem.code === 'unauthenticated') onSignedOut();
+  if (problem.code === 'forbidden') onForbidden();
   throw problem;
 }
