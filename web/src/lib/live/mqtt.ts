@@ -29,7 +29,7 @@ export function open(
   access: Schemas['MqttAccess'],
   { topic, after, qos }: Subscription,
   events: Omit<LinkEvents<never>, 'received'> & { received(message: Received): void },
-  { suffix = '' } = {},
+  { suffix = '', until }: { suffix?: string; until?: number } = {},
 ): Link {
   const client = connect({
     ...address(access.url),
@@ -68,14 +68,16 @@ export function open(
   client.on('error', () => {
     client.end(true);
   });
-  return new MqttLink(client);
+  return new MqttLink(client, until);
 }
 
 class MqttLink implements Link {
+  readonly until: number | undefined;
   readonly #client: MqttClient;
   #heardAt = 0;
 
-  constructor(client: MqttClient) {
+  constructor(client: MqttClient, until: number | undefined) {
+    this.until = until;
     this.#client = client;
     client.on('packetreceive', () => {
       this.#heardAt = Date.now();
