@@ -15,13 +15,14 @@ use std::{
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What the app is made of.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "compress.ts",
     "src",
     "public",
     "index.html",
     "package.json",
     "package-lock.json",
+    "slim-mqtt.ts",
     "svelte.config.js",
     "tsconfig.json",
     "vite.config.ts",

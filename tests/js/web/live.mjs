@@ -112,6 +112,30 @@ const flows = {
     await other.getByText('Your session has ended.').waitFor();
   },
 
+  /** The token lasts an hour; the page goes on with a new one, and nobody notices. */
+  async renewed({ open }) {
+    const page = await (await open()).newPage();
+    await page.clock.install();
+    const sockets = [];
+    page.on('websocket', (socket) => sockets.push(socket));
+    await signIn(page, url, 'alice');
+    await isLive(page);
+    await page.evaluate(() => {
+      globalThis.states = [];
+      const look = () => document.querySelectorAll('[data-state]').forEach(({ dataset }) => globalThis.states.push(dataset.state));
+      new MutationObserver(look).observe(document, { subtree: true, childList: true, attributeFilter: ['data-state'] });
+    });
+    const [former] = sockets;
+    const closed = former.waitForEvent('close');
+    await page.clock.fastForward('56:00');
+    await closed;
+    same(sockets.length, 2, 'connections');
+    await send(page, 'still there');
+    await row(page, 'still there', 'delivered').waitFor();
+    same(await row(page, 'still there').count(), 1, 'rows');
+    same([...new Set(await page.evaluate(() => globalThis.states))].filter((state) => state !== 'live'), [], 'other states');
+  },
+
   /** An administrator changes the delay while a user waits. */
   async delayed({ open }) {
     await ask('delay', { ms: 60_000 });

@@ -26,3 +26,8 @@ async fn two_tabs_show_everything_once() {
 async fn a_new_delay_reaches_who_waits() {
     run("live", "delayed", &mut World::start(0).await).await;
 }
+
+#[tokio::test]
+async fn a_page_stays_live_when_its_token_ends() {
+    run("live", "renewed", &mut World::start(0).await).await;
+}

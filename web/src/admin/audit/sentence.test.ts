@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { text } from '../../text';
+import { text } from '../../text/admin';
 import { detail, isAction, sentence, times, type AuditAction, type AuditEntry } from './sentence';
 
 const entry = (action: AuditAction, more: Partial<AuditEntry> = {}): AuditEntry => ({

@@ -1,6 +1,6 @@
 /** Entries of the audit in words. */
 import type { Schemas } from '../../lib/api/client';
-import { text } from '../../text';
+import { text } from '../../text/admin';
 import { ruleWords, type Rule } from '../rules/rule';
 
 export type AuditAction = Schemas['AuditAction'];

@@ -1,7 +1,7 @@
 /** A delay, as the pages and the API have it. */
 import type { Schemas } from '../../lib/api/client';
 import { spell } from '../../lib/durations';
-import { text } from '../../text';
+import { text } from '../../text/admin';
 
 /** As the API answers. */
 export type Delay = Schemas['Delay'] | Schemas['UserDelay'];

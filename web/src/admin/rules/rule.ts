@@ -1,6 +1,6 @@
 /** Access rules in words. */
 import type { Schemas } from '../../lib/api/client';
-import { text } from '../../text';
+import { text } from '../../text/admin';
 
 export type Rule = Schemas['Rule'];
 export type NewRule = Schemas['NewRule'];

@@ -52,6 +52,7 @@ export class Tap {
               if (told !== undefined) events.received(this.#count, told);
             },
           },
+          // Without an end: two of them would tell everything twice. A gap shows when the token ends.
           { suffix: '-tap' },
         );
       },

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Problem, Unreachable, type ProblemCode } from '../../lib/api/problem';
-import { text } from '../../text';
+import { text } from '../../text/admin';
 import { passwordProblem, sayOfUser, usernameProblem } from './problems';
 
 const refusal = (code: ProblemCode) =>

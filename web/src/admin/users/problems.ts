@@ -1,7 +1,7 @@
 /** What can go wrong with an account, and where to say so. */
 import { Problem } from '../../lib/api/problem';
 import { say } from '../../lib/say';
-import { text } from '../../text';
+import { text } from '../../text/admin';
 
 /** As the server takes them. */
 const USERNAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;

@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Connection, type LinkEvents, type Ways } from './connection';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Connection, type LinkEvents, type Side, type Ways } from './connection';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -17,6 +17,9 @@ class World {
   /** Behind which number each connection began. */
   opened: number[] = [];
   events: LinkEvents<string>[] = [];
+  sides: Side[] = [];
+  /** How long the links last that `open` makes. */
+  lasts: number | undefined;
   closed = 0;
   checks = 0;
   received: [string, number][] = [];
@@ -26,11 +29,13 @@ class World {
   constructor() {
     const ways: Ways<string> = {
       position: this.position,
-      open: (after, events) => {
+      open: (after, events, side) => {
         if (this.refuses !== undefined) return Promise.reject(this.refuses);
         this.opened.push(after);
         this.events.push(events);
+        this.sides.push(side);
         return Promise.resolve({
+          until: this.lasts === undefined ? undefined : Date.now() + this.lasts,
           close: () => {
             this.closed += 1;
           },
@@ -197,4 +202,95 @@ test('a place that is told after the connection was stopped is not the next oneâ
   await world.settled();
   expect(world.opened).toEqual([40]);
   expect(world.connection.seen).toBe(40);
+});
+
+describe('a link that lasts an hour', () => {
+  const MINUTE = 60_000;
+
+  /** Live, and five minutes before its end. */
+  async function ending(): Promise<World> {
+    const world = new World();
+    world.lasts = 60 * MINUTE;
+    await world.start();
+    world.last.received(41, 'a');
+    await vi.advanceTimersByTimeAsync(55 * MINUTE);
+    return world;
+  }
+
+  test('is followed by another one that was opened before, and nobody notices', async () => {
+    const world = await ending();
+    expect(world.opened).toEqual([40, 41]);
+    expect(world.sides).toEqual([0, 1]);
+    expect(world.closed).toBe(0);
+    world.last.live();
+    expect(world.closed).toBe(1);
+    expect(world.states).toEqual(['connecting', 'live']);
+    await vi.advanceTimersByTimeAsync(55 * MINUTE);
+    expect(world.sides).toEqual([0, 1, 0]);
+  });
+
+  test('is heard until the other one is live, and nothing is lost or heard twice', async () => {
+    const world = await ending();
+    const former = world.events[0];
+    former?.received(42, 'b');
+    world.last.live();
+    world.last.received(42, 'b');
+    world.last.received(43, 'c');
+    former?.received(43, 'c');
+    former?.received(44, 'late');
+    former?.closed();
+    world.last.received(44, 'd');
+    expect(world.received).toEqual([
+      ['a', 41],
+      ['b', 42],
+      ['c', 43],
+      ['d', 44],
+    ]);
+    expect(world.connection.state).toBe('live');
+  });
+
+  test('stays while another one cannot be had, which is tried again', async () => {
+    const world = await ending();
+    world.last.closed();
+    world.refuses = new Error('refused');
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(world.states).toEqual(['connecting', 'live']);
+    world.refuses = undefined;
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(world.opened).toEqual([40, 41, 41]);
+    world.last.live();
+    expect(world.states).toEqual(['connecting', 'live']);
+  });
+
+  test('that ends before the other one is live is over, and a new one is tried for', async () => {
+    const world = await ending();
+    const next = world.last;
+    world.events[0]?.closed();
+    expect(world.connection.state).toBe('waiting');
+    next.live();
+    next.received(42, 'b');
+    expect(world.received).toEqual([['a', 41]]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(world.opened).toEqual([40, 41, 41]);
+  });
+
+  test('is not followed by another one when it was stopped meanwhile', async () => {
+    const world = await ending();
+    world.connection.stop();
+    expect(world.closed).toBe(2);
+    world.last.live();
+    await vi.advanceTimersByTimeAsync(60 * MINUTE);
+    expect(world.connection.state).toBe('idle');
+    expect(world.opened).toEqual([40, 41]);
+  });
+});
+
+test('on a device whose clock is far ahead links are not renewed all the time', async () => {
+  const world = new World();
+  world.lasts = -86_400_000;
+  await world.start();
+  await vi.advanceTimersByTimeAsync(299_000);
+  expect(world.opened).toEqual([40]);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(world.opened).toEqual([40, 40]);
 });

@@ -1,5 +1,6 @@
 /**
- * The way to the inbox: connects, resumes behind the last number seen, and tries again with pauses that grow.
+ * The way to the inbox: connects, resumes behind the last number seen, and tries again with pauses that grow. A link that is
+ * about to end by the server's will is followed by another one, opened before: nobody notices.
  *
  * It knows neither MQTT nor the DOM: both are given to it, so that tests can play them.
  */
@@ -16,10 +17,15 @@ export type LiveState = 'idle' | 'connecting' | 'live' | 'waiting' | 'offline';
 
 /** One connection. */
 export interface Link {
+  /** By `Date.now()`: the server ends it then. Undefined: it does not, or its end need not be forestalled. */
+  readonly until?: number | undefined;
   close(): void;
   /** Finds out soon whether the other end still answers; if not, the link is closed. */
   check(): void;
 }
+
+/** Two links that stand at the same time have different ones. */
+export type Side = 0 | 1;
 
 export interface LinkEvents<T> {
   /** Subscribed: what comes next is live. */
@@ -32,8 +38,11 @@ export interface LinkEvents<T> {
 export interface Ways<T> {
   /** The number after which to begin: asked once, before the first connection. */
   position(): Promise<number>;
-  /** Opens a link that begins behind `after`. A rejection is a failed try. */
-  open(after: number, events: LinkEvents<T>): Promise<Link>;
+  /**
+   * Opens a link that begins behind `after`. A rejection is a failed try. One that is to follow another that still stands
+   * is on the other `side`.
+   */
+  open(after: number, events: LinkEvents<T>, side: Side): Promise<Link>;
   /** Whether the device has a network, as far as it knows. */
   online(): boolean;
   /** Whether no try can succeed any more: the session has ended. */
@@ -43,6 +52,20 @@ export interface Ways<T> {
 
 /** A link that held for so long was a good one: pauses begin anew. */
 const GOOD_MS = 10_000;
+/** So long before its end a link is followed by another one: timers of hidden tabs are late by a minute. */
+const AHEAD_MS = 5 * 60_000;
+/** Not sooner after it was opened, whatever the device's clock says; nor later than a timer can count. */
+const SOONEST_MS = 5 * 60_000;
+const LATEST_MS = 24 * 60 * 60_000;
+/** When the next one could not be opened, it is tried again after so long. */
+const AGAIN_MS = 60_000;
+
+/** A try, and the link that comes of it. What a former one still says is not heard. */
+interface Way {
+  readonly side: Side;
+  link?: Link;
+  liveSince: number;
+}
 
 export class Connection<T> {
   state: LiveState = 'idle';
@@ -54,10 +77,11 @@ export class Connection<T> {
   readonly #received: (item: T, seq: number) => void;
   #seen: number | undefined;
   #failures = 0;
+  /** For the next try, or for the next renewal. */
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #link: Link | undefined;
-  /** Counts tries: what a former one still says is not heard. */
-  #try = 0;
+  #way: Way | undefined;
+  /** Is to follow `#way`. */
+  #next: Way | undefined;
 
   constructor(ways: Ways<T>, changed: () => void, received: (item: T, seq: number) => void) {
     this.#ways = ways;
@@ -98,46 +122,101 @@ export class Connection<T> {
 
   /** The device may have slept: whatever the state says may be long over. */
   woke(): void {
-    if (this.state === 'live') this.#link?.check();
+    if (this.state === 'live') this.#way?.link?.check();
     else this.tryNow();
   }
 
   async #connect(): Promise<void> {
     this.#drop();
-    const turn = this.#try;
-    const isOver = () => turn !== this.#try;
+    const way: Way = { side: 0, liveSince: Number.POSITIVE_INFINITY };
+    this.#way = way;
     this.#become('connecting');
-    let liveSince = Number.POSITIVE_INFINITY;
     try {
       const begin = this.#seen ?? (await this.#ways.position());
-      if (isOver()) return;
+      if (this.#isOver(way)) return;
       this.#seen = begin;
-      const link = await this.#ways.open(begin, {
-        live: () => {
-          if (isOver()) return;
-          liveSince = Date.now();
-          this.#become('live');
-        },
-        received: (seq, item) => {
-          if (isOver() || seq <= (this.#seen ?? 0)) return;
-          this.#seen = seq;
-          this.#received(item, seq);
-        },
-        closed: () => {
-          if (isOver()) return;
-          if (Date.now() - liveSince >= GOOD_MS) this.#failures = 0;
-          this.#drop();
-          this.#wait();
-        },
-      });
-      if (isOver()) link.close();
-      else this.#link = link;
+      await this.#open(way);
     } catch (error) {
-      if (isOver()) return;
+      if (this.#isOver(way)) return;
       this.#drop();
       if (this.#ways.hopeless(error)) this.#become('idle');
       else this.#wait();
     }
+  }
+
+  /** Opens another link beside the one that stands; when it is live, that one is closed. */
+  async #renew(): Promise<void> {
+    if (this.#way === undefined) return;
+    const way: Way = { side: this.#way.side === 0 ? 1 : 0, liveSince: Number.POSITIVE_INFINITY };
+    this.#next = way;
+    try {
+      await this.#open(way);
+    } catch {
+      if (!this.#isOver(way)) this.#renewAgain();
+    }
+  }
+
+  async #open(way: Way): Promise<void> {
+    const events: LinkEvents<T> = {
+      live: () => {
+        if (this.#isOver(way)) return;
+        way.liveSince = Date.now();
+        if (way === this.#next) this.#follow(way);
+        else this.#become('live');
+        this.#renewInTime(way);
+      },
+      received: (seq, item) => {
+        if (this.#isOver(way) || seq <= (this.#seen ?? 0)) return;
+        this.#seen = seq;
+        this.#received(item, seq);
+      },
+      closed: () => {
+        if (this.#isOver(way)) return;
+        if (way === this.#next) {
+          this.#renewAgain();
+          return;
+        }
+        if (Date.now() - way.liveSince >= GOOD_MS) this.#failures = 0;
+        this.#drop();
+        this.#wait();
+      },
+    };
+    const link = await this.#ways.open(this.#seen ?? 0, events, way.side);
+    if (this.#isOver(way)) {
+      link.close();
+      return;
+    }
+    way.link = link;
+    this.#renewInTime(way);
+  }
+
+  #isOver(way: Way): boolean {
+    return way !== this.#way && way !== this.#next;
+  }
+
+  #follow(way: Way): void {
+    const former = this.#way;
+    this.#way = way;
+    this.#next = undefined;
+    former?.link?.close();
+  }
+
+  #renewInTime({ link, liveSince }: Way): void {
+    if (link?.until === undefined || liveSince === Number.POSITIVE_INFINITY) return;
+    const pause = Math.min(Math.max(link.until - Date.now() - AHEAD_MS, SOONEST_MS), LATEST_MS);
+    this.#renewAfter(pause);
+  }
+
+  #renewAgain(): void {
+    const failed = this.#next;
+    this.#next = undefined;
+    failed?.link?.close();
+    this.#renewAfter(AGAIN_MS);
+  }
+
+  #renewAfter(pause: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#renew(), pause);
   }
 
   #wait(): void {
@@ -148,10 +227,10 @@ export class Connection<T> {
   }
 
   #drop(): void {
-    this.#try += 1;
     clearTimeout(this.#timer);
-    this.#link?.close();
-    this.#link = undefined;
+    const former = [this.#way, this.#next];
+    this.#way = this.#next = undefined;
+    for (const way of former) way?.link?.close();
   }
 
   #become(state: LiveState): void {

@@ -23,7 +23,7 @@ class Live {
   readonly #connection = new Connection<Notification>(
     {
       position: () => this.position(),
-      open: async (after, events) => {
+      open: async (after, events, side) => {
         const [access, { open }] = await Promise.all([call(api.POST('/auth/mqtt')), import('./mqtt')]);
         return open(
           access,
@@ -35,6 +35,8 @@ class Live {
               events.received(seq, JSON.parse(decoder.decode(payload)) as Notification);
             },
           },
+          // The server ends a session with its token.
+          { suffix: side === 0 ? '' : '-next', until: Date.parse(access.expires_at) },
         );
       },
       online: () => navigator.onLine,

@@ -1,5 +1,5 @@
 /** A link over MQTT 5 in a WebSocket. Fetched when it is needed: MQTT.js is larger than the rest of the app. */
-import mqtt, { type MqttClient } from 'mqtt';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import type { Schemas } from '../api/client';
 import type { Link, LinkEvents } from './connection';
 
@@ -29,9 +29,10 @@ export function open(
   access: Schemas['MqttAccess'],
   { topic, after, qos }: Subscription,
   events: Omit<LinkEvents<never>, 'received'> & { received(message: Received): void },
-  { suffix = '' } = {},
+  { suffix = '', until }: { suffix?: string; until?: number } = {},
 ): Link {
-  const client = mqtt.connect(address(access.url), {
+  const client = connect({
+    ...address(access.url),
     protocolVersion: 5,
     clean: true,
     clientId: clientId + suffix,
@@ -67,14 +68,16 @@ export function open(
   client.on('error', () => {
     client.end(true);
   });
-  return new MqttLink(client);
+  return new MqttLink(client, until);
 }
 
 class MqttLink implements Link {
+  readonly until: number | undefined;
   readonly #client: MqttClient;
   #heardAt = 0;
 
-  constructor(client: MqttClient) {
+  constructor(client: MqttClient, until: number | undefined) {
+    this.until = until;
     this.#client = client;
     client.on('packetreceive', () => {
       this.#heardAt = Date.now();
@@ -95,8 +98,15 @@ class MqttLink implements Link {
   }
 }
 
-/** Vite's development server passes /mqtt on; the browser must not go past it. */
-function address(url: string): string {
-  if (!import.meta.env.DEV) return url;
-  return `${location.protocol.replace('http', 'ws')}//${location.host}${new URL(url).pathname}`;
+/** In parts. Vite's development server passes /mqtt on; the browser must not go past it. */
+function address(url: string): IClientOptions {
+  const { protocol, hostname, port, pathname } = new URL(url);
+  const own = { protocol: location.protocol.replace('http', 'ws'), hostname: location.hostname, port: location.port };
+  const server = import.meta.env.DEV ? own : { protocol, hostname, port };
+  return {
+    protocol: server.protocol === 'wss:' ? 'wss' : 'ws',
+    hostname: server.hostname,
+    ...(server.port !== '' && { port: Number(server.port) }),
+    path: pathname,
+  };
 }

@@ -1,10 +1,9 @@
 /**
- * Every word that a user reads. To translate the app, write another object of the type `Text` in a folder beside this one
- * and choose between them in `../index.ts`. Values that depend on something are functions.
+ * Every word that a user reads; those of the administrator's pages are in `admin.ts`. To translate the app, write such
+ * objects of the types `Text` and `AdminText` in a folder beside this one and choose between them in `../index.ts` and
+ * `../admin.ts`. Values that depend on something are functions.
  */
 import { counted } from './counted';
-import { operate } from './operate';
-import { oversee } from './oversee';
 
 export const en = {
   app: 'Herald',
@@ -247,8 +246,6 @@ export const en = {
     needScope: 'Choose at least one.',
     loadFailed: 'The tokens could not be loaded.',
   },
-  ...operate,
-  ...oversee,
   time: {
     now: 'just now',
     ago: (time: string) => `${time} ago`,
