@@ -94,6 +94,12 @@ impl World {
                 let id = http.send_message(body).await;
                 http.processed(&id).await;
             }
+            "deny" => {
+                let [subject, filter] =
+                    ["subject", "filter"].map(|key| asked[key].as_str().unwrap());
+                let admin = self.herald.http("admin").await;
+                admin.deny(subject, "subscribe", filter).await;
+            }
             "get" => {
                 let path = asked["path"].as_str().unwrap();
                 return self.herald.http(user).await.get(path).await.expect(200);

@@ -1,5 +1,5 @@
 /** Durations as one writes them: `1.5 s`, `2 min`, `1 h 30 min`. */
-import { text } from '../text/admin';
+import { text } from '../text';
 
 const UNITS = [
   ['d', 86_400_000],

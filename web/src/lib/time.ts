@@ -1,4 +1,13 @@
 /** Times in words. */
+import { text } from '../text';
+
+const {
+  ms: [ms],
+  s: [s],
+  min: [min],
+  h: [h],
+  d: [d],
+} = text.units;
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -12,27 +21,27 @@ const yearFormat = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: '
 const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 
 /** `350 ms`, `12 s`, `3 min 5 s`, `2 h 4 min`, `3 d 2 h`. */
-export function duration(ms: number): string {
-  if (ms < SECOND) return `${Math.max(0, Math.round(ms))} ms`;
-  if (ms < MINUTE) return `${trimmed(ms / SECOND)} s`;
-  return coarse(ms);
+export function duration(time: number): string {
+  if (time < SECOND) return `${Math.max(0, Math.round(time))} ${ms}`;
+  if (time < MINUTE) return `${trimmed(time / SECOND)} ${s}`;
+  return coarse(time);
 }
 
 /** As `duration`, in whole seconds: for what is counted down. */
-export function countdown(ms: number): string {
-  const seconds = Math.max(0, Math.ceil(ms / SECOND));
-  return seconds < 60 ? `${seconds} s` : coarse(seconds * SECOND);
+export function countdown(time: number): string {
+  const seconds = Math.max(0, Math.ceil(time / SECOND));
+  return seconds < 60 ? `${seconds} ${s}` : coarse(seconds * SECOND);
 }
 
-function coarse(ms: number): string {
-  if (ms < HOUR) return two(ms, MINUTE, 'min', SECOND, 's');
-  if (ms < DAY) return two(ms, HOUR, 'h', MINUTE, 'min');
-  return two(ms, DAY, 'd', HOUR, 'h');
+function coarse(time: number): string {
+  if (time < HOUR) return two(time, MINUTE, min, SECOND, s);
+  if (time < DAY) return two(time, HOUR, h, MINUTE, min);
+  return two(time, DAY, d, HOUR, h);
 }
 
-function two(ms: number, large: number, largeName: string, small: number, smallName: string): string {
-  const rest = Math.floor((ms % large) / small);
-  const first = `${Math.floor(ms / large)} ${largeName}`;
+function two(time: number, large: number, largeName: string, small: number, smallName: string): string {
+  const rest = Math.floor((time % large) / small);
+  const first = `${Math.floor(time / large)} ${largeName}`;
   return rest === 0 ? first : `${first} ${rest} ${smallName}`;
 }
 
@@ -59,9 +68,9 @@ export function full(at: number): string {
 }
 
 /** How long ago, coarsely: `5 min`; `undefined` for less than a minute. */
-export function ago(ms: number): string | undefined {
-  if (ms < MINUTE) return undefined;
-  if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min`;
-  if (ms < DAY) return `${Math.floor(ms / HOUR)} h`;
-  return `${Math.floor(ms / DAY)} d`;
+export function ago(time: number): string | undefined {
+  if (time < MINUTE) return undefined;
+  if (time < HOUR) return `${Math.floor(time / MINUTE)} ${min}`;
+  if (time < DAY) return `${Math.floor(time / HOUR)} ${h}`;
+  return `${Math.floor(time / DAY)} ${d}`;
 }

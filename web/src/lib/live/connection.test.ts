@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Connection, type LinkEvents, type Side, type Ways } from './connection';
+import { Connection, REFUSED, type LinkEvents, type Side, type Ways } from './connection';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -141,6 +141,21 @@ test('a connection that ends at once does not begin the pauses anew', async () =
   await vi.advanceTimersByTimeAsync(10_000);
   world.last.closed();
   expect(world.connection.nextTryAt).toBe(Date.now() + 1000);
+});
+
+test('why there is no connection is known until there is one', async () => {
+  const world = new World();
+  world.refuses = new Error('too often');
+  world.connection.start();
+  await world.settled();
+  expect(world.connection.why).toBe(world.refuses);
+  world.refuses = undefined;
+  await vi.advanceTimersByTimeAsync(1000);
+  world.last.closed(REFUSED);
+  expect(world.connection.why).toBe(REFUSED);
+  await vi.advanceTimersByTimeAsync(2000);
+  world.last.live();
+  expect(world.connection.why).toBeUndefined();
 });
 
 test('a try can be had at once', async () => {

@@ -15,6 +15,9 @@ import { backoff } from './backoff';
  */
 export type LiveState = 'idle' | 'connecting' | 'live' | 'waiting' | 'offline';
 
+/** Why a link is closed: an access rule forbids what it is for. */
+export const REFUSED = 'refused';
+
 /** One connection. */
 export interface Link {
   /** By `Date.now()`: the server ends it then. Undefined: it does not, or its end need not be forestalled. */
@@ -31,8 +34,8 @@ export interface LinkEvents<T> {
   /** Subscribed: what comes next is live. */
   live(): void;
   received(seq: number, item: T): void;
-  /** Ended, or never came about. */
-  closed(): void;
+  /** Ended, or never came about. `why`: if that is known. */
+  closed(why?: unknown): void;
 }
 
 export interface Ways<T> {
@@ -71,6 +74,8 @@ export class Connection<T> {
   state: LiveState = 'idle';
   /** By `Date.now()`; while `waiting`. */
   nextTryAt: number | undefined;
+  /** Why there is no connection, if that is known. */
+  why: unknown;
 
   readonly #ways: Ways<T>;
   readonly #changed: () => void;
@@ -138,6 +143,7 @@ export class Connection<T> {
       await this.#open(way);
     } catch (error) {
       if (this.#isOver(way)) return;
+      this.why = error;
       this.#drop();
       if (this.#ways.hopeless(error)) this.#become('idle');
       else this.#wait();
@@ -170,13 +176,14 @@ export class Connection<T> {
         this.#seen = seq;
         this.#received(item, seq);
       },
-      closed: () => {
+      closed: (why) => {
         if (this.#isOver(way)) return;
         if (way === this.#next) {
           this.#renewAgain();
           return;
         }
         if (Date.now() - way.liveSince >= GOOD_MS) this.#failures = 0;
+        this.why = why;
         this.#drop();
         this.#wait();
       },
@@ -236,6 +243,7 @@ export class Connection<T> {
   #become(state: LiveState): void {
     this.state = state;
     if (state !== 'waiting' && state !== 'offline') this.nextTryAt = undefined;
+    if (state === 'live') this.why = undefined;
     this.#changed();
   }
 }

@@ -1,8 +1,10 @@
 /** The inbox of whoever is signed in, as it fills. */
+import { text } from '../../text';
 import { api, call, type Schemas } from '../api/client';
 import { Problem } from '../api/problem';
+import { say } from '../say';
 import { session } from '../session.svelte';
-import { Connection, type LiveState } from './connection';
+import { Connection, REFUSED, type LiveState } from './connection';
 
 export type Notification = Schemas['Notification'];
 
@@ -15,6 +17,8 @@ const decoder = new TextDecoder();
 class Live {
   state = $state<LiveState>('idle');
   nextTryAt = $state<number | undefined>();
+  /** Why the server does not want the connection, in words, if it was reached. */
+  refusal = $state<string | undefined>();
 
   #arrivals: (() => void)[] = [];
   #position: Promise<number> | undefined;
@@ -48,6 +52,7 @@ class Live {
       }
       this.state = this.#connection.state;
       this.nextTryAt = this.#connection.nextTryAt;
+      this.refusal = refusal(this.#connection.why);
     },
     (notification) => {
       for (const listener of this.#listeners) listener(notification);
@@ -107,9 +112,20 @@ class Live {
     this.#arrivals.push(listener);
   }
 
+  /** Something says that the server cannot be reached: is the connection what it seems? */
+  doubt(): void {
+    if (this.#connection.state === 'live') this.#connection.woke();
+  }
+
   tryNow(): void {
     this.#connection.tryNow();
   }
+}
+
+function refusal(why: unknown): string | undefined {
+  const words = text.live.explain;
+  if (why instanceof Problem) return words.refused(say(why));
+  return why === REFUSED ? words.byRule : undefined;
 }
 
 export const live = new Live();

@@ -1,7 +1,7 @@
 /** A link over MQTT 5 in a WebSocket. Fetched when it is needed: MQTT.js is larger than the rest of the app. */
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import type { Schemas } from '../api/client';
-import type { Link, LinkEvents } from './connection';
+import { REFUSED, type Link, type LinkEvents } from './connection';
 
 const CONNECT_MS = 15_000;
 /** Seconds. Browsers slow timers of hidden tabs down to one a minute: no shorter. */
@@ -46,12 +46,14 @@ export function open(
     // The other timers are a worker from a blob:, which the Content-Security-Policy forbids.
     timerVariant: 'native',
   });
+  let why: typeof REFUSED | undefined;
   client.on('connect', () => {
     client.subscribe(
       topic,
       { qos, ...(after !== undefined && { properties: { userProperties: { after: String(after) } } }) },
-      (error, granted) => {
-        if (error !== null || granted?.some((grant) => grant.qos >= 0x80) === true) client.end(true);
+      (error, _, suback) => {
+        if (suback?.granted.some((code) => Number(code) >= 0x80) === true) why = REFUSED;
+        if (error !== null || why !== undefined) client.end(true);
         else events.live();
       },
     );
@@ -62,7 +64,7 @@ export function open(
     events.received({ topic, payload, seq: Number.isSafeInteger(seq) ? seq : undefined });
   });
   client.on('close', () => {
-    events.closed();
+    events.closed(why);
   });
   // `close` follows; without a listener it would be thrown.
   client.on('error', () => {

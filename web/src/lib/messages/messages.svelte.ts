@@ -22,8 +22,9 @@ import {
 const PAGE = 200;
 /** The list is drawn anew so often at most, however much comes. */
 const DRAW_MS = 60;
-/** More than so many are forgotten, oldest first; paging brings them back. */
+/** More than so many, or than so many characters, are not kept: the oldest are forgotten. */
 const MOST = 20_000;
+const MOST_CHARACTERS = 32 * 1024 * 1024;
 /** Looked after at once. */
 const LOOKS = 4;
 const LONGEST_LOOK_MS = 60_000;
@@ -49,6 +50,8 @@ class Messages {
   /** Of the lists that were read. */
   readings = $state.raw<Partial<Record<Filter, Reading>>>({});
   loading = $state(false);
+  /** Whether older ones than these cannot be kept beside them. */
+  isFull = $state(false);
   problem = $state<string | undefined>();
 
   #changes = new Map<string, Message>();
@@ -112,10 +115,21 @@ class Messages {
     return this.readings[filter]?.next !== null;
   }
 
+  /** Forgets what a list does not show, if there is room for no more. */
+  makeRoom(filter: Filter): void {
+    if (!this.isFull || filter === 'all') return;
+    const kept = this.all.filter((message) => matches(message, filter) || isOpen(message));
+    if (kept.length === this.all.length) return;
+    this.all = kept;
+    const reading = this.readings[filter];
+    this.readings = reading === undefined ? {} : { [filter]: reading };
+    this.isFull = false;
+  }
+
   /** Reads the next page of a list. */
   async more(filter: Filter): Promise<void> {
     const reading = this.readings[filter];
-    if (this.loading || reading?.next === null) return;
+    if (this.loading || this.isFull || reading?.next === null) return;
     await this.#read(filter, reading?.next);
   }
 
@@ -224,8 +238,10 @@ class Messages {
   }
 
   #trim(): void {
-    if (this.all.length <= MOST) return;
-    const kept = this.all.slice(0, MOST);
+    const room = roomFor(this.all);
+    if (room === this.all.length) return;
+    this.isFull = true;
+    const kept = this.all.slice(0, room);
     const last = kept.at(-1)?.id ?? '';
     this.all = kept;
     const readings = Object.entries(this.readings).map(([filter, reading]) => [
@@ -268,6 +284,16 @@ class Messages {
       if (error instanceof Problem && error.status === 404) this.#looks.delete(id);
     }
   }
+}
+
+/** How many of these can be kept. */
+function roomFor(all: readonly Message[]): number {
+  let characters = 0;
+  for (const [index, { body, result }] of all.entries()) {
+    characters += body.length + (result?.length ?? 0);
+    if (index === MOST || characters > MOST_CHARACTERS) return index;
+  }
+  return all.length;
 }
 
 export const messages = new Messages();

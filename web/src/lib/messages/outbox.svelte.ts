@@ -2,6 +2,8 @@
  * What was written and is not known to be taken. Each message has a key from the start (`Idempotency-Key`), which every
  * try repeats: however often it is sent, it is taken once.
  */
+import { text } from '../../text';
+import { announcer } from '../announce.svelte';
 import { api, call } from '../api/client';
 import { Problem, Unreachable } from '../api/problem';
 import { clock } from '../clock.svelte';
@@ -29,6 +31,7 @@ export interface Unsent {
 
 interface Kept {
   user: string;
+  draft: string;
   items: { key: string; body: string; createdAt: number }[];
 }
 
@@ -38,9 +41,7 @@ const STORAGE = 'herald-outbox';
 class Outbox {
   /** Oldest first. */
   items = $state.raw<readonly Unsent[]>([]);
-  /** What is being written; it outlives the page that it is written on. */
-  draft = $state('');
-
+  #draft = $state('');
   #pumping = false;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -61,9 +62,23 @@ class Outbox {
     live.onLive(() => {
       this.flush();
     });
+    addEventListener('beforeunload', (event) => {
+      // The tab's storage goes with the tab.
+      if (this.items.length > 0) event.preventDefault();
+    });
     messages.holdWhile(({ message }) =>
       this.items.some((item) => item.state !== 'failed' && item.body === message.body),
     );
+  }
+
+  /** What is being written; it outlives the page that it is written on, and its being loaded anew. */
+  get draft(): string {
+    return this.#draft;
+  }
+
+  set draft(draft: string) {
+    this.#draft = draft;
+    this.#keep();
   }
 
   /** Sends a new message. `key`: one that says what it repeats. */
@@ -134,6 +149,7 @@ class Outbox {
         return false;
       }
       this.#set(key, { state: 'failed', error: say(error) });
+      announcer.say(text.announce.notSent(say(error)));
       messages.release();
       return true;
     }
@@ -144,6 +160,8 @@ class Outbox {
     const asked = error instanceof Problem ? error.retryAfterMs : undefined;
     const pause = asked ?? backoff(this.#failures++);
     const retryAt = Date.now() + pause;
+    // If the server does not answer here, the connection may be dead, too.
+    if (error instanceof Unreachable) live.doubt();
     const why = error instanceof Unreachable ? {} : { error: say(error) };
     this.items = this.items.map(({ key, body, createdAt, ...item }) =>
       item.state === 'sending' ? { key, body, createdAt, state: 'waiting', retryAt, ...why } : { key, body, createdAt, ...item },
@@ -164,11 +182,11 @@ class Outbox {
   #keep(): void {
     const user = session.user?.id;
     if (user === undefined) return;
-    if (this.items.length === 0) sessionStorage.removeItem(STORAGE);
+    if (this.items.length === 0 && this.#draft === '') sessionStorage.removeItem(STORAGE);
     else {
       const items = this.items.map(({ key, body, createdAt }) => ({ key, body, createdAt }));
       try {
-        sessionStorage.setItem(STORAGE, JSON.stringify({ user, items } satisfies Kept));
+        sessionStorage.setItem(STORAGE, JSON.stringify({ user, draft: this.#draft, items } satisfies Kept));
       } catch {
         // Full: they are still in memory.
       }
@@ -176,13 +194,15 @@ class Outbox {
   }
 
   #restore(user: string): void {
-    if (this.items.length > 0) return;
+    if (this.items.length > 0 || this.#draft !== '') return;
     const text = sessionStorage.getItem(STORAGE);
     if (text === null) return;
     try {
       const kept = JSON.parse(text) as Kept;
-      if (kept.user === user) this.items = kept.items.map((item) => ({ ...item, state: 'waiting' }));
-      else sessionStorage.removeItem(STORAGE);
+      if (kept.user === user) {
+        this.items = kept.items.map((item) => ({ ...item, state: 'waiting' }));
+        this.#draft = kept.draft;
+      } else sessionStorage.removeItem(STORAGE);
     } catch {
       sessionStorage.removeItem(STORAGE);
     }
@@ -191,7 +211,7 @@ class Outbox {
   #clear(): void {
     clearTimeout(this.#timer);
     this.items = [];
-    this.draft = '';
+    this.#draft = '';
     this.#failures = 0;
     sessionStorage.removeItem(STORAGE);
   }

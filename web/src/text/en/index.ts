@@ -5,6 +5,8 @@
  */
 import { counted } from './counted';
 
+const names = (...of: [string, ...string[]]): [string, ...string[]] => of;
+
 export const en = {
   app: 'Herald',
   skip: 'Skip to the content',
@@ -16,6 +18,7 @@ export const en = {
   more: 'Load more',
   copy: 'Copy',
   copied: 'Copied',
+  notCopied: 'The browser did not let it be copied: select it, and copy it by hand.',
   dismiss: 'Dismiss',
   notFound: {
     title: 'There is nothing here',
@@ -89,18 +92,25 @@ export const en = {
     explain: {
       live: 'What happens to your messages shows at once.',
       connecting: 'Connecting to the server.',
+      refused: (why: string) => `The server refuses the connection: ${why}`,
+      byRule: 'An access rule keeps you from your own notifications. Ask an administrator.',
       waiting: 'The server cannot be reached. Nothing is lost: what happened meanwhile comes as soon as it can.',
       offline: 'This device has no network. Nothing is lost: what happened meanwhile comes as soon as it can.',
     },
+  },
+  announce: {
+    delivered: (body: string) => `Delivered: ${body}`,
+    failed: (body: string) => `Failed: ${body}`,
+    several: (n: number, failed: number) =>
+      failed === 0 ? `${n.toLocaleString()} messages delivered` : `${n.toLocaleString()} messages done, ${failed.toLocaleString()} of them failed`,
+    notSent: (why: string) => `Not sent: ${why}`,
   },
   compose: {
     label: 'Message',
     placeholder: 'Write a message',
     send: 'Send',
+    keys: { control: 'Ctrl', command: '⌘', enter: 'Enter' },
     hint: 'to send',
-    empty: 'Write something first.',
-    tooLarge: (limit: string) => `This is more than ${limit}.`,
-    size: (size: string) => size,
   },
   messages: {
     title: 'Messages',
@@ -112,8 +122,8 @@ export const en = {
     emptyFilterTitle: 'None of these',
     emptyFilterText: 'There are no messages of this kind now.',
     loadFailed: 'The messages could not be loaded.',
-    loaded: (n: number) => counted(n, 'message', 'messages'),
     end: 'That is all.',
+    full: 'Older ones are not shown here: choose which ones to show above, or ask the API.',
   },
   status: {
     sending: 'Sending',
@@ -128,6 +138,7 @@ export const en = {
   row: {
     sending: 'Sending…',
     waitingToSend: 'Waiting for the connection',
+    sendNow: 'Send now',
     waitingFor: (seconds: number) => `Sending again in ${seconds} s`,
     due: (time: string) => `in ${time}`,
     retryDue: (time: string) => `tries again in ${time}`,
@@ -163,7 +174,6 @@ export const en = {
     edit: 'Edit',
   },
   notify: {
-    offerTitle: 'Hear about it in another tab, too?',
     offer: 'Notify me',
     on: 'You are told when a message is done while you are elsewhere.',
     off: 'Your browser can tell you when a message is done while you are elsewhere.',
@@ -246,6 +256,14 @@ export const en = {
     needScope: 'Choose at least one.',
     loadFailed: 'The tokens could not be loaded.',
   },
+  /** How durations are written: the first of each is the one that is shown. */
+  units: {
+    ms: names('ms', 'msec', 'millisecond', 'milliseconds'),
+    s: names('s', 'sec', 'second', 'seconds'),
+    min: names('min', 'm', 'mins', 'minute', 'minutes'),
+    h: names('h', 'hr', 'hrs', 'hour', 'hours'),
+    d: names('d', 'day', 'days'),
+  },
   time: {
     now: 'just now',
     ago: (time: string) => `${time} ago`,
@@ -255,6 +273,8 @@ export const en = {
     unreachable: 'The server cannot be reached. Check the connection and try again.',
     tooMany: (seconds: number) => `That was too often. Try again in ${counted(seconds, 'second', 'seconds')}.`,
     internal: 'The server has a problem. Try again in a moment.',
+    noPage: 'This page could not be fetched: the server cannot be reached, or has another version by now.',
+    loadAgain: 'Load again',
     unexpected: 'Something unexpected happened. Loading the page again may help.',
   },
 };

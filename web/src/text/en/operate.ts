@@ -4,14 +4,6 @@ import { counted } from './counted';
 const messages = (n: number): string => counted(n, 'message', 'messages');
 
 export const operate = {
-  /** How durations are written: the first of each is the one that is shown. */
-  units: {
-    ms: ['ms', 'msec', 'millisecond', 'milliseconds'],
-    s: ['s', 'sec', 'second', 'seconds'],
-    min: ['min', 'm', 'mins', 'minute', 'minutes'],
-    h: ['h', 'hr', 'hrs', 'hour', 'hours'],
-    d: ['d', 'day', 'days'],
-  },
   findUser: {
     label: 'User',
     placeholder: 'Find a user',
