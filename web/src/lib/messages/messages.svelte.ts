@@ -1,12 +1,10 @@
 /** The messages of whoever is signed in: pages of the history, and what happens to them, live. */
 import { api, call, whenDated, type Schemas } from '../api/client';
-import { Problem } from '../api/problem';
 import { clock } from '../clock.svelte';
 import { live, type Notification } from '../live/live.svelte';
 import { say } from '../say';
 import { session } from '../session.svelte';
 import {
-  GRACE_MS,
   isOpen,
   matches,
   merged,
@@ -14,9 +12,11 @@ import {
   ofApi,
   ofNotification,
   position,
+  progressed,
   withChanges,
   type Filter,
   type Message,
+  type Progress,
 } from './model';
 
 const PAGE = 200;
@@ -25,9 +25,11 @@ const DRAW_MS = 60;
 /** More than so many, or than so many characters, are not kept: the oldest are forgotten. */
 const MOST = 20_000;
 const MOST_CHARACTERS = 32 * 1024 * 1024;
-/** Looked after at once. */
-const LOOKS = 4;
-const LONGEST_LOOK_MS = 60_000;
+/** When a new delay has moved everyone's messages, not all of their pages ask at the same moment. */
+const SPREAD_MS = 2000;
+/** How many pages, and then how many messages one by one, are looked at again. */
+const PAGES_AGAIN = 5;
+const ONE_BY_ONE = 20;
 
 /** How far a list has been read. */
 interface Reading {
@@ -35,11 +37,6 @@ interface Reading {
   floor: string;
   /** Where the next page begins; `null` if there is none, `undefined` before the first. */
   next: string | null | undefined;
-}
-
-interface Look {
-  at: number;
-  pause: number;
 }
 
 type Shared = { user: string; message: Message } | { user: string; cancelled: string };
@@ -58,7 +55,7 @@ class Messages {
   #drawing: ReturnType<typeof setTimeout> | undefined;
   #held: Notification[] = [];
   #isHeld: (notification: Notification) => boolean = () => false;
-  #looks = new Map<string, Look>();
+  #looking: ReturnType<typeof setTimeout> | undefined;
   #endings: ((message: Message) => void)[] = [];
   #channel = new BroadcastChannel('herald-messages');
 
@@ -75,9 +72,12 @@ class Messages {
       if ('message' in data) this.#learn({ ...data.message, learnedAt: 0 });
       else this.#cancelled(data.cancelled);
     });
-    setInterval(() => {
-      this.#lookAfter();
-    }, 1000);
+    live.onProgress((progress) => {
+      if (progress.type === 'message.changed') this.#progressed(progress.message);
+      else this.#lookSoon();
+    });
+    // What was said meanwhile is not repeated.
+    live.onLive(() => void this.#lookAgain());
   }
 
   /** Told of each message that ends while one is here. */
@@ -222,10 +222,6 @@ class Messages {
     this.#drawing = undefined;
     if (this.#changes.size === 0) return;
     this.all = withChanges(this.all, this.#changes.values());
-    for (const [id, message] of this.#changes) {
-      if (!isOpen(message)) this.#looks.delete(id);
-      else if (!this.#looks.has(id)) this.#looks.set(id, { at: 0, pause: GRACE_MS });
-    }
     this.#changes.clear();
     this.#trim();
   }
@@ -251,37 +247,46 @@ class Messages {
     this.readings = Object.fromEntries(readings) as Partial<Record<Filter, Reading>>;
   }
 
-  /**
-   * A message whose time is over and of which nothing was heard was given another time (a new delay, another attempt), or
-   * the queue is paused: the server is asked, less and less often.
-   */
-  #lookAfter(): void {
-    if (live.state !== 'live' || document.visibilityState !== 'visible') return;
-    const [now, server] = [Date.now(), clock.serverNow()];
-    let left = LOOKS;
-    for (const [id, look] of this.#looks) {
-      if (left === 0) return;
-      const message = this.get(id);
-      if (message === undefined) {
-        this.#looks.delete(id);
-        continue;
-      }
-      if (server < message.runAt + GRACE_MS || now < look.at) continue;
-      left -= 1;
-      look.at = now + look.pause;
-      look.pause = Math.min(look.pause * 2, LONGEST_LOOK_MS);
-      void this.#look(id, message.runAt, look);
-    }
+  #progressed(progress: Progress): void {
+    const known = this.#changes.get(progress.id) ?? this.get(progress.id);
+    // What other clients have sent is here when it has ended, or is read.
+    if (known === undefined) return;
+    const now = progressed(known, progress, performance.now());
+    if (now !== undefined) this.#learn(now);
+    // An administrator retries it, or the word is late.
+    else void this.details(progress.id).catch(() => undefined);
   }
 
-  async #look(id: string, runAt: number, look: Look): Promise<void> {
+  #lookSoon(): void {
+    if (this.#looking !== undefined) return;
+    this.#looking = setTimeout(() => {
+      this.#looking = undefined;
+      void this.#lookAgain();
+    }, Math.random() * SPREAD_MS);
+  }
+
+  /** Reads again what is known to be open. */
+  async #lookAgain(): Promise<void> {
+    const open = new Set(this.all.filter(isOpen).map(({ id }) => id));
+    const oldest = this.all.findLast(isOpen)?.id;
+    if (oldest === undefined) return;
     try {
-      await this.details(id);
-      this.#draw();
-      // It has another time, after which it may be looked for as soon as ever.
-      if (this.get(id)?.runAt !== runAt) look.pause = GRACE_MS;
-    } catch (error) {
-      if (error instanceof Problem && error.status === 404) this.#looks.delete(id);
+      let before: string | undefined;
+      for (let page = 0; page < PAGES_AGAIN; page++) {
+        const asked = performance.now();
+        const query = { status: 'queued' as const, limit: PAGE, ...(before !== undefined && { before }) };
+        const { items, next } = await call(api.GET('/messages', { params: { query } }));
+        for (const item of items) {
+          this.#learn(ofApi(item, asked));
+          open.delete(item.id);
+        }
+        if (next == null || next < oldest) break;
+        before = next;
+      }
+      // Those are not queued any more: they are being processed, or were cancelled.
+      for (const id of [...open].slice(0, ONE_BY_ONE)) await this.details(id);
+    } catch {
+      // With the next connection.
     }
   }
 }

@@ -143,7 +143,7 @@ export const en = {
     due: (time: string) => `in ${time}`,
     retryDue: (time: string) => `tries again in ${time}`,
     processing: 'Processing…',
-    overdue: 'Waits for its turn',
+    itsTurn: 'Waits for its turn',
   },
   details: {
     title: 'Message',
