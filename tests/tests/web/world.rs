@@ -94,6 +94,25 @@ impl World {
                 let id = http.send_message(body).await;
                 http.processed(&id).await;
             }
+            "ids" => {
+                let page = self
+                    .herald
+                    .http(user)
+                    .await
+                    .get("/messages?limit=200")
+                    .await;
+                let items = page.expect(200)["items"].as_array().unwrap().clone();
+                let ids: Vec<_> = items.iter().map(|item| item["id"].clone()).collect();
+                return json!({"ids": ids});
+            }
+            "cancel" => {
+                let http = self.herald.http(user).await;
+                let page = http.get("/messages?limit=200").await.expect(200);
+                let items = page["items"].as_array().unwrap();
+                let item = items.iter().find(|item| item["body"] == body).unwrap();
+                let id = item["id"].as_str().unwrap();
+                http.delete(&format!("/messages/{id}")).await.expect(204);
+            }
             "deny" => {
                 let [subject, filter] =
                     ["subject", "filter"].map(|key| asked[key].as_str().unwrap());

@@ -27,6 +27,8 @@ const MOST = 20_000;
 const MOST_CHARACTERS = 32 * 1024 * 1024;
 /** When a new delay has moved everyone's messages, not all of their pages ask at the same moment. */
 const SPREAD_MS = 2000;
+/** Of so many messages that are not known here it is kept what was told last. */
+const EARLY = 200;
 /** How many pages, and then how many messages one by one, are looked at again. */
 const PAGES_AGAIN = 5;
 const ONE_BY_ONE = 20;
@@ -55,6 +57,7 @@ class Messages {
   #drawing: ReturnType<typeof setTimeout> | undefined;
   #held: Notification[] = [];
   #isHeld: (notification: Notification) => boolean = () => false;
+  #early = new Map<string, { progress: Progress; heardAt: number }>();
   #looking: ReturnType<typeof setTimeout> | undefined;
   #endings: ((message: Message) => void)[] = [];
   #channel = new BroadcastChannel('herald-messages');
@@ -209,7 +212,7 @@ class Messages {
 
   #learn(news: Message): void {
     const known = this.#changes.get(news.id) ?? this.get(news.id);
-    const now = merged(known, news);
+    const now = merged(known, known === undefined ? this.#afterEarly(news) : news);
     if (now === known) return;
     this.#changes.set(news.id, now);
     this.#drawing ??= setTimeout(() => {
@@ -247,10 +250,23 @@ class Messages {
     this.readings = Object.fromEntries(readings) as Partial<Record<Filter, Reading>>;
   }
 
+  /** A message that is new here, with what was told of it before it was. */
+  #afterEarly(message: Message): Message {
+    const early = this.#early.get(message.id);
+    this.#early.delete(message.id);
+    if (early === undefined || early.heardAt < message.learnedAt) return message;
+    return progressed(message, early.progress, early.heardAt) ?? message;
+  }
+
   #progressed(progress: Progress): void {
     const known = this.#changes.get(progress.id) ?? this.get(progress.id);
-    // What other clients have sent is here when it has ended, or is read.
-    if (known === undefined) return;
+    if (known === undefined) {
+      // Another client's; or one's own, and quicker than the answer to the send.
+      this.#early.set(progress.id, { progress, heardAt: performance.now() });
+      const [oldest] = this.#early.keys();
+      if (this.#early.size > EARLY && oldest !== undefined) this.#early.delete(oldest);
+      return;
+    }
     const now = progressed(known, progress, performance.now());
     if (now !== undefined) this.#learn(now);
     // An administrator retries it, or the word is late.
