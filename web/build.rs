@@ -31,6 +31,10 @@ const SOURCES: [&str; 10] = [
 /// What Vite needs.
 const OLDEST_NODE: (u32, u32) = (20, 19);
 
+const LOCK: &str = "package-lock.json";
+/// The lock file of what is installed.
+const INSTALLED: &str = "node_modules/.herald-lock.json";
+
 /// Vite puts a hash of what is inside into the names of these files.
 const HASHED: &str = "/assets/";
 
@@ -49,6 +53,8 @@ fn main() -> Result<()> {
         }
         Err(why) => {
             println!("cargo:warning=the server comes without its web app: {why}");
+            // Never there, and so looked for with each build: what was missing may have been installed.
+            println!("cargo:rerun-if-changed={}", out.join("never").display());
             "&[]".to_owned()
         }
     };
@@ -59,16 +65,15 @@ fn main() -> Result<()> {
 /// Sees to it that Node.js and the app's dependencies are there.
 fn ready(web: &Path) -> Result<()> {
     let version = Command::new("node").arg("--version").output();
-    let version = version.map_err(|_| "Node.js is missing; install Node.js 20 and build again")?;
+    let version = version
+        .map_err(|_| "Node.js is missing; install Node.js 20.19 or newer and build again")?;
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
     if parsed(&version).is_none_or(|version| version < OLDEST_NODE) {
         let (major, minor) = OLDEST_NODE;
         let text = format!("Node.js {version} is too old; install {major}.{minor} or newer");
         return Err(text.into());
     }
-    // npm writes the one inside last.
-    let installed = modified(&web.join("node_modules/.package-lock.json"));
-    if installed.is_some() && installed >= modified(&web.join("package-lock.json")) {
+    if is_installed(web) {
         return Ok(());
     }
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
@@ -76,11 +81,23 @@ fn ready(web: &Path) -> Result<()> {
         .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
         .current_dir(web)
         .status()
-        .map_err(|_| "npm is missing; install Node.js 20 with npm and build again")?;
+        .map_err(|_| "npm is missing; install Node.js 20.19 or newer with npm and build again")?;
     if !status.success() {
         return Err("npm ci failed in web/; see above, and build again".into());
     }
+    fs::copy(web.join(LOCK), web.join(INSTALLED))?;
     Ok(())
+}
+
+/// Whether the dependencies that the lock file names are there.
+fn is_installed(web: &Path) -> bool {
+    let lock = web.join(LOCK);
+    // Git gives a file a new time though it is the same.
+    let same =
+        fs::read(web.join(INSTALLED)).is_ok_and(|of| fs::read(&lock).is_ok_and(|is| is == of));
+    // Installed by hand: npm writes this last.
+    let by_npm = modified(&web.join("node_modules/.package-lock.json"));
+    same || (by_npm.is_some() && by_npm >= modified(&lock))
 }
 
 /// `v20.19.1`

@@ -18,6 +18,8 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// For all others: ask each time whether it is still the same.
 const ASK: &str = "no-cache";
 
+const PAGE_VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
+
 /// Stands in for the app where it was not built.
 static NO_APP: File = File {
     path: INDEX,
@@ -42,10 +44,10 @@ impl App {
 
     /// Same-origin scripts and styles, nothing inline; requests and MQTT to the own host.
     fn policy(&self, request: &Request) -> Option<HeaderValue> {
-        let scheme = if self.tls { "wss" } else { "ws" };
-        // 'self' is not for WebSockets in every browser.
+        // 'self' is not for WebSockets in every browser. Without TLS here, a proxy may add it.
         let socket = match origin::host(request) {
-            Ok(host) => format!(" {scheme}://{host}"),
+            Ok(host) if self.tls => format!(" wss://{host}"),
+            Ok(host) => format!(" ws://{host} wss://{host}"),
             Err(_) => String::new(),
         };
         let policy = format!(
@@ -70,6 +72,8 @@ impl Endpoint for App {
         {
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+            // Who does not ask for a page gets an error in its place.
+            headers.insert(header::VARY, PAGE_VARIES);
         }
         if request.method() == Method::HEAD {
             response.take_body();
@@ -146,18 +150,44 @@ fn encoded(file: &'static File, asked: &HeaderMap) -> (Option<&'static str>, &'s
     (None, file.plain)
 }
 
-/// Whether `Accept-Encoding` names `coding`, and not with a weight of zero (RFC 9110, section 12.5.3).
+/// Whether `Accept-Encoding` names `coding`, else `*`, and not with a weight of zero (RFC 9110, section 12.5.3).
 fn takes(asked: &HeaderMap, coding: &str) -> bool {
     let values = asked.get_all(header::ACCEPT_ENCODING).iter();
-    values
+    let items = values
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|item| {
-            let mut parts = item.split(';').map(str::trim);
-            let named = parts.next().is_some_and(|n| n.eq_ignore_ascii_case(coding));
-            let refused = parts
-                .filter_map(|part| part.strip_prefix("q="))
-                .any(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0));
-            named && !refused
-        })
+        .flat_map(|value| value.split(','));
+    let (mut named, mut others) = (None, None);
+    for item in items {
+        let mut parts = item.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let takes = !parts.any(is_weight_of_zero);
+        if name.eq_ignore_ascii_case(coding) {
+            named = Some(takes);
+        } else if name == "*" {
+            others = Some(takes);
+        }
+    }
+    named.or(others).unwrap_or(false)
+}
+
+/// `q=0`, however it is written.
+fn is_weight_of_zero(parameter: &str) -> bool {
+    parameter.split_once('=').is_some_and(|(name, weight)| {
+        let weight = weight.trim().parse::<f32>();
+        name.trim().eq_ignore_ascii_case("q") && weight.is_ok_and(|weight| weight <= 0.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_the_app_its_place_says_how_to_get_it() {
+        let answer = answer(&NO_APP, &HeaderMap::new());
+        assert_eq!(answer.status(), StatusCode::OK);
+        let text = answer.into_body().into_string().await.unwrap();
+        assert!(text.contains("Node.js 20.19"), "{text}");
+        assert!(text.contains("cargo"), "{text}");
+    }
 }

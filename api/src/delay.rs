@@ -16,7 +16,7 @@ pub(crate) struct DelayApi(pub(crate) Arc<State>);
 /// How long messages wait before they are processed.
 #[derive(Object)]
 #[oai(rename = "Delay", skip_serializing_if_is_none)]
-struct DelayView {
+pub(crate) struct DelayView {
     mode: DelayMode,
     /// With `fixed`: milliseconds.
     ms: Option<u64>,

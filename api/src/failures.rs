@@ -28,13 +28,10 @@ pub(crate) fn of_kind(kind: Kind) -> Vec<Code> {
         Code::NotReady,
     ];
     if kind.signed_in {
-        codes.push(Code::Unauthenticated);
+        codes.extend([Code::Unauthenticated, Code::Csrf]);
     }
     if kind.changes {
         codes.push(Code::OriginNotAllowed);
-    }
-    if kind.signed_in && kind.changes {
-        codes.push(Code::Csrf);
     }
     if kind.admin {
         codes.push(Code::Forbidden);
@@ -96,6 +93,7 @@ const SPECIFIC: &[(&str, &[Code])] = &[
     ("retryMessage", &[Code::NotFound, Code::NotDead]),
     ("getDelay", &[]),
     ("setDelay", &[Code::Invalid]),
+    ("listUserDelays", &[Code::Invalid]),
     ("getUserDelay", &[Code::NotFound]),
     ("setUserDelay", &[Code::NotFound, Code::Invalid]),
     ("deleteUserDelay", &[Code::NotFound]),
@@ -139,7 +137,7 @@ pub(crate) fn when(code: Code) -> &'static str {
         Code::InvalidCredentials => "The username or the password is wrong.",
         Code::Forbidden => "The caller is no administrator.",
         Code::Csrf => {
-            "The session cookie came without the session's `csrf_token` in `X-CSRF-Token`."
+            "The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's."
         }
         Code::InsufficientScope => {
             "The token lacks a scope that this needs, or that it is to give to another token."

@@ -86,7 +86,9 @@ pub(crate) fn host(request: &Request) -> Result<Authority, ApiError> {
         }
         _ => None,
     };
-    host.filter(|host: &Authority| !host.as_str().contains('@'))
+    // A name, an IPv4 address or an IPv6 address in brackets, and a port: it becomes a part of headers.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    host.filter(|host: &Authority| host.as_str().chars().all(is_plain))
         .ok_or_else(|| ApiError::new(Code::BadRequest, "The request needs one Host header."))
 }
 

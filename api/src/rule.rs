@@ -121,17 +121,26 @@ fn subject(text: &str) -> Result<Subject, ApiError> {
 
 /// What a rule says, in a line.
 pub(crate) fn summary(rule: &RuleContent) -> String {
-    let effect = match rule.effect {
+    written(&rule.subject, rule.actions, rule.effect, &rule.filter)
+}
+
+/// As [`summary`], of a rule that there is.
+pub(crate) fn summary_of(StoredRule { rule, .. }: &StoredRule) -> String {
+    written(&rule.subject, rule.actions, rule.effect, &rule.filter)
+}
+
+fn written(subject: &Subject, actions: Actions, effect: Effect, filter: &FilterTemplate) -> String {
+    let effect = match effect {
         Effect::Allow => "allow",
         Effect::Deny => "deny",
     };
-    let action = match rule.actions {
+    let action = match actions {
         Actions::Publish => "publish",
         Actions::Subscribe => "subscribe",
         Actions::Both => "both",
     };
-    let subject = subject_text(&rule.subject);
-    format!("{effect} {subject} {action} {}", rule.filter)
+    let subject = subject_text(subject);
+    format!("{effect} {subject} {action} {filter}")
 }
 
 fn subject_text(subject: &Subject) -> String {

@@ -16,7 +16,7 @@ use crate::{
     audit::AuditAction,
     error::{ApiError, Code},
     page,
-    rule::{NewRule, RuleView, summary},
+    rule::{NewRule, RuleView, summary, summary_of},
     session::Administrator,
     state::State,
     tags::Tag,
@@ -178,6 +178,11 @@ impl RulesApi {
     async fn delete(&self, admin: Administrator, id: Path<String>) -> Result<Deleted, ApiError> {
         let id = RuleId::from_string(id.0);
         let event = admin.0.event(AuditAction::RuleDeleted).to(id.as_str());
+        // Nobody can look up what it said afterwards. One that cannot be read can be deleted all the same.
+        let event = match self.0.store.rule(&id).await {
+            Ok(Some(rule)) => event.detail(summary_of(&rule)),
+            Ok(None) | Err(_) => event,
+        };
         let store = self.0.store.audited(event.entry());
         if !store.delete_rule(&id, Timestamp::now()).await? {
             return Err(unknown());

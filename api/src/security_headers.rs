@@ -33,6 +33,8 @@ pub(crate) async fn with_headers<E: Endpoint>(
     let is_api = request.uri().path().starts_with("/api/");
     let strict_transport = tls && origin::has_public_host(&request);
     let mut response = endpoint.get_response(request).await;
+    // What is missing now, such as a file of the app's next version, may be there soon.
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
     let headers = response.headers_mut();
     let mut add = |name: HeaderName, value| {
         headers
@@ -49,7 +51,7 @@ pub(crate) async fn with_headers<E: Endpoint>(
     // Requests of allowed origins are CORS requests, to which it does not apply.
     add(RESOURCE_POLICY, "same-origin");
     add(PERMISSIONS_POLICY, NO_FEATURES);
-    if is_api {
+    if is_api || is_error {
         add(header::CACHE_CONTROL, "no-store");
     }
     if strict_transport {

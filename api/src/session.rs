@@ -27,7 +27,7 @@ use crate::{
 
 /// The `__Host-` prefix makes browsers insist on Secure, on Path=/ and on no Domain.
 pub(crate) const COOKIE: &str = "__Host-herald";
-/// Carries the session's CSRF token on unsafe methods.
+/// Carries the session's CSRF token: needed on unsafe methods, and checked wherever it is sent.
 pub(crate) const CSRF_HEADER: &str = "X-CSRF-Token";
 /// How long a browser stays signed in, however much it is used. Without use it ends earlier: [`Session::MAX_IDLE`].
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -167,10 +167,14 @@ impl Caller {
             credential: Credential::Session(session),
             requester: Requester::of(request),
         };
-        if !request.method().is_safe()
+        let is_unsafe = !request.method().is_safe();
+        // A page that says whose it is gets nothing by the cookie of who signed in after.
+        if (is_unsafe || request.headers().contains_key(CSRF_HEADER))
             && let Err(refused) = check_csrf(request, caller.session())
         {
-            caller.note_denied(state, request, "CSRF token");
+            if is_unsafe {
+                caller.note_denied(state, request, "CSRF token");
+            }
             return Err(refused);
         }
         Ok(caller)
@@ -199,7 +203,7 @@ fn check_csrf(request: &Request, session: Option<&Session>) -> Result<(), ApiErr
     }
     Err(ApiError::new(
         Code::Csrf,
-        "With the session cookie, this method needs the session's csrf_token in X-CSRF-Token.",
+        "This needs the csrf_token of the cookie's session in X-CSRF-Token; GET /api/v1/auth/session answers it.",
     ))
 }
 
@@ -211,7 +215,8 @@ fn register_schemes(registry: &mut Registry) {
         ty: "apiKey",
         description: Some(
             "The cookie that POST /auth/login sets. Unsafe methods also need the session's `csrf_token` in the \
-             header `X-CSRF-Token`; on the documentation page this happens by itself after signing in.",
+             header `X-CSRF-Token`, on the documentation page this happens by itself after signing in; where it is \
+             sent with a safe method, it is checked, too.",
         ),
         name: Some(COOKIE),
         key_in: Some("cookie"),

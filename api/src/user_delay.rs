@@ -12,11 +12,13 @@ use poem_openapi::{
 
 use crate::{
     audit::AuditAction,
-    delay::{self, DelayMode, NewDelay, in_the_background, summary},
+    delay::{self, DelayMode, DelayView, NewDelay, in_the_background, summary},
     error::{ApiError, Code},
+    page,
     session::Administrator,
     state::State,
     tags::Tag,
+    user::username,
 };
 
 pub(crate) struct UserDelayApi(pub(crate) Arc<State>);
@@ -36,6 +38,22 @@ struct UserDelay {
     overridden: bool,
 }
 
+/// A user who has a delay of their own.
+#[derive(Object)]
+struct OwnDelay {
+    username: String,
+    delay: DelayView,
+}
+
+/// A page of users who have a delay of their own.
+#[derive(Object)]
+struct OwnDelayList {
+    /// By username.
+    items: Vec<OwnDelay>,
+    /// The `after` of the next page.
+    next: Option<String>,
+}
+
 #[derive(ApiResponse)]
 enum Removed {
     /// The user has no delay of their own.
@@ -45,6 +63,35 @@ enum Removed {
 
 #[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
 impl UserDelayApi {
+    /// List delays of single users
+    ///
+    /// The users who have a delay of their own, by username.
+    #[oai(path = "/delay/users", method = "get", operation_id = "listUserDelays")]
+    async fn delays(
+        &self,
+        _admin: Administrator,
+        /// Only usernames behind this one.
+        after: Query<Option<String>>,
+        #[oai(
+            default = "page::default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
+        limit: Query<u32>,
+    ) -> Result<Json<OwnDelayList>, ApiError> {
+        let after = after.0.as_deref().map(username).transpose()?;
+        let store = &self.0.store;
+        let own = store.list_user_delays(after.as_ref(), limit.0 + 1).await?;
+        let (own, next) = page::cut(own, limit.0, |(name, _)| name.to_string());
+        let items = own.into_iter().map(|(name, delay)| OwnDelay {
+            username: name.to_string(),
+            delay: delay.into(),
+        });
+        Ok(Json(OwnDelayList {
+            items: items.collect(),
+            next,
+        }))
+    }
+
     /// See a user's delay
     ///
     /// The one in force, whether it is the user's own or not.

@@ -1,10 +1,12 @@
 //! How long a message waits before it is worked on.
 
+use herald_acl::Username;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, Row as _};
 
 use crate::reschedule::Scope;
+use crate::users::parse_username;
 use crate::writer::Operation;
 use crate::{Store, StoreError, UserId};
 
@@ -130,6 +132,32 @@ impl Store {
                 .await?;
         let own = value.flatten();
         own.map(|own| Delay::from_setting(Some(&own))).transpose()
+    }
+
+    /// Up to `limit` users who have a delay of their own, by name, those after `after`, each with it.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn list_user_delays(
+        &self,
+        after: Option<&Username>,
+        limit: u32,
+    ) -> Result<Vec<(Username, Delay)>, StoreError> {
+        sqlx::query(
+            "SELECT username, delay FROM users
+             WHERE delay IS NOT NULL AND username > $1 ORDER BY username LIMIT $2",
+        )
+        .bind(after.map_or("", Username::as_str))
+        .bind(i64::from(limit))
+        .fetch_all(self.readers())
+        .await?
+        .iter()
+        .map(|row| {
+            let name = parse_username(row.try_get("username")?)?;
+            Ok((name, Delay::from_setting(row.try_get("delay")?)?))
+        })
+        .collect()
     }
 
     /// Sets the delay of the messages that are accepted from now on, of users who have none of their own, and with

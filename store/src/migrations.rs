@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (
         1,
         "initial",
@@ -41,6 +41,11 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
         7,
         "access",
         include_str!("../../migrations/sqlite/0007_access.sql"),
+    ),
+    (
+        8,
+        "own_delays",
+        include_str!("../../migrations/sqlite/0008_own_delays.sql"),
     ),
 ];
 

@@ -65,9 +65,20 @@ async fn the_page_runs_only_the_apps_own_files() {
     ] {
         assert!(policy.contains(part), "{policy}");
     }
+    assert_eq!(page.header("vary"), Some("Accept, Accept-Encoding"));
     for inline in ["<script>", "<style", "style=", "onclick"] {
         assert!(!page.text.contains(inline), "{}", page.text);
     }
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_adds_tls_the_page_may_connect_by_either_scheme() {
+    let plain = Herald::start_with(|options| options.tls = false).await;
+    let page = plain.get("/").header("host", "herald.example").send().await;
+    let page = page.expect(200);
+    let policy = page.header("content-security-policy").unwrap();
+    let sockets = "connect-src 'self' ws://herald.example wss://herald.example;";
+    assert!(policy.contains(sockets), "{policy}");
 }
 
 #[tokio::test]
@@ -102,6 +113,11 @@ async fn a_file_comes_in_the_shortest_form_that_the_browser_takes() {
         ("gzip;q=0.8, br;q=0", Some("gzip")),
         ("GZIP", Some("gzip")),
         ("identity", None),
+        ("br;Q=0", None),
+        ("gzip; q = 0.0", None),
+        ("*", Some("br")),
+        ("br;q=0, *", Some("gzip")),
+        ("gzip, *;q=0", Some("gzip")),
         ("xbr", None),
     ] {
         let call = herald.get(file.path).header("accept-encoding", accepted);

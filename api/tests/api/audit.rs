@@ -120,7 +120,7 @@ async fn all_that_an_administrator_changes_is_told() {
         ("queue.resumed", json!(null), json!(null)),
         ("rule.created", json!(id), json!(text)),
         ("rule.replaced", json!(id), json!(text)),
-        ("rule.deleted", json!(id), json!(null)),
+        ("rule.deleted", json!(id), json!(text)),
         ("user.deleted", json!("carol"), json!(null)),
     ] {
         let told = herald.audited(action).await;

@@ -126,6 +126,23 @@ async fn with_a_cookie_an_unsafe_method_needs_the_csrf_token() {
 }
 
 #[tokio::test]
+async fn a_page_of_one_session_reads_nothing_by_the_cookie_of_another() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let bob = herald.browser("bob").await;
+    let read = |csrf: &str| {
+        herald
+            .get("/api/v1/messages")
+            .header("cookie", &bob.cookie)
+            .header("x-csrf-token", csrf)
+    };
+    for wrong in ["", &alice.csrf] {
+        read(wrong).send().await.expect_problem(403, "csrf");
+    }
+    read(&bob.csrf).send().await.expect(200);
+}
+
+#[tokio::test]
 async fn without_credentials_nothing_is_answered() {
     let herald = Herald::start().await;
     let calls = [

@@ -63,3 +63,42 @@ async fn a_delay_of_nobody_or_that_cannot_be_is_refused() {
     let bad = json!({"mode": "fixed", "ms": 2_592_000_001_u64});
     call.json(bad).send().await.expect_problem(422, "invalid");
 }
+
+#[tokio::test]
+async fn users_with_a_delay_of_their_own_are_listed_page_by_page() {
+    let herald = Herald::start().await;
+    let admin = herald.admin().await;
+    for name in ["alice", "bob", "carol", "dora"] {
+        herald.user(name).await;
+    }
+    let path = |name| format!("/api/v1/admin/users/{name}/delay");
+    let fixed = json!({"mode": "fixed", "ms": 5});
+    let random = json!({"mode": "uniform", "min_ms": 1, "max_ms": 2});
+    for (name, delay) in [("dora", &fixed), ("alice", &random), ("carol", &fixed)] {
+        let call = admin.call(Method::PUT, &path(name)).json(delay.clone());
+        call.send().await.expect(200);
+    }
+    let list = async |query: &str| {
+        let path = format!("/api/v1/admin/delay/users{query}");
+        admin.get(&path).send().await.expect(200).json
+    };
+    let of = |name, delay| json!({"username": name, "delay": delay});
+    let first = list("?limit=2").await;
+    assert_eq!(
+        first["items"],
+        json!([of("alice", &random), of("carol", &fixed)])
+    );
+    let next = first["next"].as_str().unwrap();
+    let last = list(&format!("?limit=2&after={next}")).await;
+    assert_eq!(last, json!({"items": [of("dora", &fixed)], "next": null}));
+    admin
+        .call(Method::DELETE, &path("carol"))
+        .send()
+        .await
+        .expect(204);
+    let names = list("").await;
+    assert_eq!(
+        names["items"],
+        json!([of("alice", &random), of("dora", &fixed)])
+    );
+}

@@ -164,6 +164,7 @@ async fn signed_in(store: &Store, user: &UserId) {
         }
     }
     store.prune_audit(at(7)).await.unwrap();
+    store.list_user_delays(None, 10).await.unwrap();
     store.close_user(user, at(8)).await.unwrap();
     store.empty_user(user).await.unwrap();
     store.remove_user(user).await.unwrap();

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -43,8 +44,9 @@ function watch(page, problems) {
   page.on('pageerror', (error) => problems.push(error.stack ?? error.message));
   page.on('console', (message) => {
     const text = message.text();
-    // Chromium says so of each answer of 4xx and of a server that is down: tests do that on purpose.
-    const isExpected = /Failed to load resource|WebSocket connection to/.test(text);
+    // Chromium says so of each answer of 4xx, of a server that is down, and of a good-bye that meets the server's: tests do
+    // that on purpose.
+    const isExpected = /Failed to load resource|WebSocket connection to|WebSocket is already in CLOSING/.test(text);
     if (message.type() === 'error' && !isExpected) problems.push(text);
   });
 }
@@ -93,11 +95,27 @@ export async function axe(page) {
     `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`).join(' | ')}`);
 }
 
+/** Photographs the page, and returns what is wrong with it: what axe finds, and whether it is wider than the window. */
+export async function look(page, name) {
+  await photograph(page, name);
+  const wrong = await axe(page);
+  const { scrollWidth, clientWidth } = await page.evaluate(() => ({
+    scrollWidth: document.documentElement.scrollWidth,
+    clientWidth: document.documentElement.clientWidth,
+  }));
+  if (scrollWidth > clientWidth) wrong.push(`the page has ${scrollWidth} px in a window of ${clientWidth}`);
+  return wrong.map((what) => `${name}: ${what}`);
+}
+
+/** All of the page, also what is below the window. */
 export async function photograph(page, name) {
   const folder = process.env.SCREENSHOTS;
   if (folder === undefined) return;
   mkdirSync(folder, { recursive: true });
-  await page.screenshot({ path: path.join(folder, `${name}.png`), animations: 'disabled' });
+  const at = await page.evaluate(() => scrollY);
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path: path.join(folder, `${name}.png`), animations: 'disabled', fullPage: true });
+  await page.evaluate((y) => scrollTo(0, y), at);
 }
 
 export function assert(condition, text) {
@@ -105,6 +123,5 @@ export function assert(condition, text) {
 }
 
 export function same(actual, expected, text) {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
-  assert(a === b, `${text}: ${a}, not ${b}`);
+  assert(isDeepStrictEqual(actual, expected), `${text}: ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
 }

@@ -1,5 +1,5 @@
 // Every page, in light and dark, on a desktop and a phone: photographed and looked at by axe.
-import { assert, axe, DESKTOP, inBrowser, isLive, PHONE, photograph, send, signIn, row } from './browser.mjs';
+import { assert, DESKTOP, inBrowser, isLive, look, PHONE, send, signIn, row } from './browser.mjs';
 
 const [url] = process.argv.slice(2);
 
@@ -26,26 +26,25 @@ await inBrowser(url, async ({ open }) => {
     const isPhone = size === PHONE;
     const context = await open({ size, colorScheme: scheme, reducedMotion: 'reduce', isMobile: isPhone, hasTouch: isPhone });
     const page = await context.newPage();
-    const look = async (name) => {
+    const see = async (name) => {
       const full = `${name}-${isPhone ? 'phone' : 'desktop'}-${scheme}`;
       looks.push(full);
-      await photograph(page, full);
-      for (const violation of await axe(page)) found.push(`${full}: ${violation}`);
+      found.push(...(await look(page, full)));
     };
     await page.goto(url);
     await page.getByLabel('User name').waitFor();
     await page.getByRole('link', { name: 'Create an account' }).waitFor();
-    await look('sign-in');
+    await see('sign-in');
     await page.goto(`${url}/register`);
     await page.getByRole('button', { name: 'Create the account' }).waitFor();
-    await look('register');
+    await see('register');
     await signIn(page, url, 'admin');
     await isLive(page);
     if (looks.length === 2) {
-      await look('messages-empty');
+      await see('messages-empty');
       await page.goto(`${url}/tokens`);
       await page.getByRole('heading', { name: 'No tokens' }).waitFor();
-      await look('tokens-empty');
+      await see('tokens-empty');
       await token(page, 'Backup script');
       await token(page, 'Doorbell');
       await page.goto(url);
@@ -60,21 +59,21 @@ await inBrowser(url, async ({ open }) => {
       await page.goto(url + path);
       await page.locator('h1').first().waitFor({ state: 'attached' });
       await page.waitForLoadState('networkidle');
-      await look(name);
+      await see(name);
     }
     await page.goto(url);
     await row(page, 'printer', 'dead').click();
     await page.getByText('Attempt 1 failed').waitFor();
-    await look('message-failed');
+    await see('message-failed');
     await page.goto(`${url}/tokens`);
     await page.getByRole('button', { name: 'New token' }).click();
     await page.getByLabel('Name').waitFor();
-    await look('token-new');
+    await see('token-new');
     await page.keyboard.press('Escape');
     if (isPhone) {
       await page.getByRole('button', { name: 'Menu' }).click();
       await page.getByRole('dialog').waitFor();
-      await look('menu');
+      await see('menu');
     }
     await context.close();
   }

@@ -1,11 +1,16 @@
-// A webhook service: fails what begins with "fail", answers "flaky" at its second attempt, repeats everything else.
+// A webhook service: fails what begins with "fail", and what begins with "mended" the first time; answers "flaky" at its
+// second attempt, repeats everything else.
 import { createServer } from 'node:http';
+
+const met = new Set();
 
 const server = createServer(async (request, response) => {
   let text = '';
   for await (const part of request) text += part;
   const { body, attempt } = JSON.parse(text);
-  if (body.startsWith('fail')) response.writeHead(422).end();
+  const isNew = !met.has(body);
+  met.add(body);
+  if (body.startsWith('fail') || (isNew && body.startsWith('mended'))) response.writeHead(422).end();
   else if (body.startsWith('flaky') && attempt < 2) response.writeHead(503).end();
   else response.end(body.startsWith('Water') ? 'The plants have water.' : body);
 });

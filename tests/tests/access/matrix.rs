@@ -64,7 +64,7 @@ async fn target(world: &World, operation: &Operation, caller: &Http) -> Row {
         }
         "acknowledge" => row(own, json!({"up_to": 0}), 200),
         "getDelay" | "getQueue" | "listAllMessages" | "listUsers" | "listRules" | "listAudit"
-        | "listConnections" | "getQueueHistory" => row(own, None, 200),
+        | "listConnections" | "getQueueHistory" | "listUserDelays" => row(own, None, 200),
         "setDelay" => row(own, delay, 200),
         "getUserDelay" => row("/admin/users/alice/delay", None, 200),
         "setUserDelay" => row("/admin/users/alice/delay", delay, 200),

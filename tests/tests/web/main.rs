@@ -6,8 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
 
 mod browser;
+mod build;
+mod identity;
 mod live;
 mod load;
+mod operate;
+mod oversee;
 mod pages;
 mod service;
 mod size;

@@ -94,6 +94,10 @@ impl World {
                 let id = http.send_message(body).await;
                 http.processed(&id).await;
             }
+            "get" => {
+                let path = asked["path"].as_str().unwrap();
+                return self.herald.http(user).await.get(path).await.expect(200);
+            }
             "use" => {
                 let token = asked["token"].as_str().unwrap();
                 let answer = Http::bearer(&self.herald, token).get("/auth/session").await;

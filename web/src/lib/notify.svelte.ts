@@ -2,6 +2,7 @@
 import { text } from '../text';
 import { messages } from './messages/messages.svelte';
 import type { Message } from './messages/model';
+import { session } from './session.svelte';
 
 /**
  * - `ask`: the browser will ask.
@@ -24,9 +25,13 @@ class Notify {
 
   #ended: Message[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #shown = new Set<Notification>();
 
   constructor() {
     this.#read();
+    session.onLeave(() => {
+      for (const shown of this.#shown) shown.close();
+    });
     messages.onEnd((message) => {
       if (document.visibilityState === 'visible') return;
       this.unseen += 1;
@@ -81,9 +86,13 @@ class Notify {
     try {
       // The same in two tabs is one: the later takes the place of the earlier.
       const shown = new Notification(title, { body: body.slice(0, 200), tag: first.id, icon: '/favicon.svg' });
+      this.#shown.add(shown);
       shown.addEventListener('click', () => {
         window.focus();
         shown.close();
+      });
+      shown.addEventListener('close', () => {
+        this.#shown.delete(shown);
       });
     } catch {
       // Some phones have it for service workers only.

@@ -1,16 +1,28 @@
-/** Who is signed in. */
-import { api, call, setCsrfToken, whenSignedOut, type Schemas } from './api/client';
+/**
+ * Who is signed in.
+ *
+ * A document belongs to one user for as long as it lives. With another one, and after signing out, it is loaded anew: so
+ * nothing that one user saw, wrote or still waits for can reach the next one, whichever answer comes late.
+ */
+import { api, call, setCsrfToken, whenForbidden, whenSignedOut, whenStale, type Schemas } from './api/client';
 import { Problem } from './api/problem';
+import { Owner, type Next } from './owner';
 
 export type User = Schemas['User'];
 
 /**
- * - `loading`: nobody knows yet.
+ * - `loading`: nobody knows yet, or the page is being left.
  * - `unreachable`: the server did not say.
  * - `out`: nobody; `why` says whether somebody was.
  * - `in`: `user` is.
  */
 type State = 'loading' | 'unreachable' | 'out' | 'in';
+
+/** Between tabs, which share the cookie. */
+type Told = { is: 'out' } | { is: 'in'; user: string };
+
+/** For the page that follows one that was left: that its user signed out. */
+const SIGNED_OUT = 'herald-signed-out';
 
 class Session {
   state = $state<State>('loading');
@@ -20,41 +32,71 @@ class Session {
   /** Whether admin/admin stands. Only administrators are told. */
   defaultPassword = $state(false);
   readonly isAdmin = $derived(this.user?.role === 'admin');
+  /** Whether this user was an administrator while signed in here, and is none any more. */
+  demoted = $state(false);
 
-  #closing: (() => void)[] = [];
+  #owner = new Owner();
   #opening: ((user: User) => void)[] = [];
-  #last: string | undefined;
-  #channel: BroadcastChannel | undefined;
+  #closing: (() => void)[] = [];
+  #leaving: (() => void)[] = [];
+  #asked: Promise<void> | undefined;
+  #channel = new BroadcastChannel('herald-session');
 
   constructor() {
+    if (sessionStorage.getItem(SIGNED_OUT) !== null) this.why = 'signed out';
+    sessionStorage.removeItem(SIGNED_OUT);
     whenSignedOut(() => {
-      if (this.state === 'in') this.#close('ended');
+      this.#end();
     });
-    if ('BroadcastChannel' in globalThis) {
-      this.#channel = new BroadcastChannel('herald-session');
-      // Another tab signed in or out: the cookie is everyone's.
-      this.#channel.addEventListener('message', () => void this.load());
-    }
+    // The role is another one than we know.
+    whenForbidden(() => {
+      if (this.isAdmin) void this.load();
+    });
+    whenStale(async () => {
+      // Somebody signed in who this page knows nothing of.
+      await this.load();
+      return this.state === 'in';
+    });
+    this.#channel.addEventListener('message', ({ data }: MessageEvent<Told>) => {
+      if (data.is === 'in') this.#go(this.#owner.signedIn(data.user));
+      else if (this.#owner.isKnown) this.#leave({ signedOut: true });
+    });
+    document.addEventListener('visibilitychange', () => {
+      // Meanwhile somebody may have signed in elsewhere, such as on the page of the API.
+      if (document.visibilityState === 'visible' && this.state === 'in') void this.load();
+    });
+    addEventListener('pageshow', ({ persisted }) => {
+      // The browser kept a page that was left.
+      if (persisted) location.reload();
+    });
   }
 
-  /** Called with each user who signs in; `end` is called before another one can. */
+  /** Called each time that the page's user is signed in, and when the session has ended. */
   onOpen(open: (user: User) => void, close: () => void): void {
     this.#opening.push(open);
     this.#closing.push(close);
   }
 
-  /** Whether this user is another one than before: nothing of theirs may be seen. */
-  isAnother(user: User): boolean {
-    return this.#last !== undefined && this.#last !== user.id;
+  /** Called before the page is left to another user, or to nobody: nothing of this one's may stay in the browser. */
+  onLeave(forget: () => void): void {
+    this.#leaving.push(forget);
   }
 
-  /** Asks the server who is signed in. */
+  /** Asks the server who is signed in. If that is asked again meanwhile, the last answer counts for both. */
   async load(): Promise<void> {
+    let waited = (this.#asked = this.#ask());
+    for (await waited; waited !== this.#asked; await waited) waited = this.#asked;
+  }
+
+  async #ask(): Promise<void> {
+    const turn = this.#owner.turn();
     try {
-      this.#open(await call(api.GET('/auth/session')));
+      const answer = await call(api.GET('/auth/session'));
+      if (this.#owner.isNow(turn)) this.#open(answer);
     } catch (error) {
+      if (!this.#owner.isNow(turn)) return;
       if (error instanceof Problem && error.status === 401) {
-        if (this.state === 'in') this.#close('ended');
+        if (this.state === 'in') this.#end();
         else this.state = 'out';
       } else if (this.state !== 'in') this.state = 'unreachable';
     }
@@ -62,47 +104,65 @@ class Session {
 
   /** @throws what the server refused. */
   async signIn(username: string, password: string): Promise<void> {
-    this.#open(await call(api.POST('/auth/login', { body: { username, password } })));
-    this.#channel?.postMessage('in');
+    const turn = this.#owner.turn();
+    const answer = await call(api.POST('/auth/login', { body: { username, password } }));
+    this.#tell({ is: 'in', user: answer.user.id });
+    if (this.#owner.isNow(turn)) this.#open(answer);
+    else await this.load();
   }
 
   /** @throws if the server could not be asked. */
   async signOut(): Promise<void> {
     await call(api.POST('/auth/logout'));
-    this.#close('signed out');
-    this.#last = undefined;
-    this.#channel?.postMessage('out');
-  }
-
-  /** Asks again whether admin/admin stands. */
-  async refresh(): Promise<void> {
-    const answer = await call(api.GET('/auth/session'));
-    this.defaultPassword = answer.default_password;
+    this.#tell({ is: 'out' });
+    this.#leave({ signedOut: true });
   }
 
   #open(answer: Schemas['Session']): void {
-    setCsrfToken(answer.csrf_token ?? null);
-    this.defaultPassword = answer.default_password;
-    const before = this.user;
-    if (this.state === 'in' && before?.id === answer.user.id) {
-      this.user = answer.user;
+    const next = this.#owner.isOf(answer.user.id);
+    if (next !== 'stay') {
+      this.#go(next);
       return;
     }
-    if (this.state === 'in') this.#close('ended');
+    setCsrfToken(answer.csrf_token ?? null);
+    this.defaultPassword = answer.default_password;
+    this.demoted = answer.user.role !== 'admin' && (this.demoted || this.isAdmin);
     this.user = answer.user;
     this.why = undefined;
-    for (const open of this.#opening) open(answer.user);
-    this.#last = answer.user.id;
+    if (this.state === 'in') return;
     this.state = 'in';
+    for (const open of this.#opening) open(answer.user);
   }
 
-  #close(why: 'ended' | 'signed out'): void {
-    setCsrfToken(null);
-    this.why = why;
+  /** It ended without being asked to. */
+  #end(): void {
+    if (this.state !== 'in') return;
+    this.#owner.turn();
+    this.why = 'ended';
     this.state = 'out';
     this.user = undefined;
     this.defaultPassword = false;
     for (const close of this.#closing) close();
+  }
+
+  #go(next: Next): void {
+    if (next === 'leave') this.#leave({ signedOut: false });
+    else if (next === 'ask') void this.load();
+  }
+
+  #leave({ signedOut }: { signedOut: boolean }): void {
+    this.#owner.turn();
+    // Nothing of the user is shown from here on.
+    this.state = 'loading';
+    this.user = undefined;
+    for (const close of this.#closing) close();
+    for (const forget of this.#leaving) forget();
+    if (signedOut) sessionStorage.setItem(SIGNED_OUT, 'yes');
+    location.replace('/');
+  }
+
+  #tell(what: Told): void {
+    this.#channel.postMessage(what);
   }
 }
 

@@ -49,6 +49,13 @@ test("the server's short words are spelled out, and names that users chose are l
   expect(detail(entry('sign_out'))).toBeUndefined();
 });
 
+test('rules are told in the words of their page', () => {
+  expect(detail(entry('rule.deleted', { detail: 'deny user:alice both rooms/a b/#' }))).toBe(
+    'alice may neither publish nor subscribe to rooms/a b/#',
+  );
+  expect(detail(entry('rule.created', { detail: 'something new' }))).toBe('something new');
+});
+
 test('how often is said when it was more than once', () => {
   expect(times(entry('sign_in'))).toBeUndefined();
   expect(times(entry('sign_in', { count: 3 }))).toBe('3 times');

@@ -1,6 +1,7 @@
 /** Entries of the audit in words. */
 import type { Schemas } from '../../lib/api/client';
 import { text } from '../../text/admin';
+import { ruleWords, type Rule } from '../rules/rule';
 
 export type AuditAction = Schemas['AuditAction'];
 export type AuditEntry = Schemas['AuditEntry'];
@@ -52,14 +53,25 @@ function target({ action, target }: AuditEntry): Piece {
   return target != null && ON_USERS.has(action) ? { ...piece, user: target } : piece;
 }
 
+/** Actions whose detail is a rule: `allow role:user both rooms/#`. */
+const ON_RULES = new Set<AuditAction>(['rule.created', 'rule.replaced', 'rule.deleted']);
+const RULE = /^(allow|deny) (\S+) (publish|subscribe|both) (.+)$/s;
+
 /** What else there is to say. */
 export function detail({ action, detail }: AuditEntry): string | undefined {
   if (detail == null || detail === '') return undefined;
+  if (ON_RULES.has(action)) return rule(detail);
   if (!WORDED.has(action)) return detail;
   return detail
     .split(', ')
     .map((part) => text.audit.details[part] ?? part)
     .join(', ');
+}
+
+function rule(detail: string): string {
+  const [, effect, subject, on, filter] = RULE.exec(detail) ?? [];
+  if (subject === undefined || filter === undefined) return detail;
+  return ruleWords({ effect: effect as Rule['effect'], subject, action: on as Rule['action'], filter });
 }
 
 /** How often, if more than once. */

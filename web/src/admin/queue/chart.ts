@@ -60,7 +60,10 @@ function evenly(size: number, most: number, steps: number): number[] {
   return Array.from({ length: count + 1 }, (_, n) => n * size);
 }
 
-/** A line through what is known, with gaps where nothing is: for `d` of a path. A point alone is a short stroke. */
+/** How long the stroke is that stands for a point alone. */
+const ALONE = 5;
+
+/** A line through what is known, with gaps where nothing is: for `d` of a path. */
 export function line(points: readonly { x: number; y: number | undefined }[]): string {
   let path = '';
   let drawing = false;
@@ -70,7 +73,8 @@ export function line(points: readonly { x: number; y: number | undefined }[]): s
       continue;
     }
     const alone = !drawing && points[index + 1]?.y === undefined;
-    path += `${drawing ? 'L' : 'M'}${round(x)} ${round(y)}${alone ? 'h0.01' : ''}`;
+    if (alone) path += `M${round(x - ALONE / 2)} ${round(y)}h${ALONE}`;
+    else path += `${drawing ? 'L' : 'M'}${round(x)} ${round(y)}`;
     drawing = true;
   }
   return path;

@@ -1,23 +1,39 @@
-/** Filters of access rules, as the server takes them. */
+/** Filters of access rules, and topics, as the server takes them. */
+import type { Schemas } from '../../lib/api/client';
 
-export type FilterProblem = 'empty' | 'nul' | 'alone' | 'last' | 'shared' | 'percent' | 'second' | 'system' | 'long';
+export type FilterProblem = FilterShape | 'shared' | 'percent' | 'second' | 'system';
+/** As for filters, and wildcards where there can be none. */
+export type TopicProblem = FilterShape | 'wild';
+
+type FilterShape = 'empty' | 'nul' | 'alone' | 'last' | 'long';
 
 const MAX_BYTES = 65_535;
 
 /** What is wrong with the filter of a rule; `undefined` if nothing is that one sees here. */
 export function filterProblem(filter: string): FilterProblem | undefined {
-  if (filter === '') return 'empty';
-  if (new TextEncoder().encode(filter).length > MAX_BYTES) return 'long';
-  if (filter.includes('\0')) return 'nul';
   const levels = filter.split('/');
   if (levels[0] === '$share') return 'shared';
+  const problem = shapeProblem(filter);
+  if (problem !== undefined) return problem;
   for (const [index, level] of levels.entries()) {
-    if (level.length > 1 && /[+#]/.test(level)) return 'alone';
-    if (level === '#' && index < levels.length - 1) return 'last';
     const problem = placeholderProblem(level, index === 0 && level.startsWith('$'));
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+/** What is wrong with what somebody would publish or subscribe to; `undefined` if nothing is that one sees here. */
+export function topicProblem(topic: string, action: Schemas['Action']): TopicProblem | undefined {
+  return action === 'publish' && /[+#]/.test(topic) ? 'wild' : shapeProblem(topic);
+}
+
+function shapeProblem(filter: string): FilterShape | undefined {
+  if (filter === '') return 'empty';
+  if (new TextEncoder().encode(filter).length > MAX_BYTES) return 'long';
+  if (filter.includes('\0')) return 'nul';
+  const levels = filter.split('/');
+  if (levels.some((level) => level.length > 1 && /[+#]/.test(level))) return 'alone';
+  return levels.slice(0, -1).includes('#') ? 'last' : undefined;
 }
 
 function placeholderProblem(level: string, isSystem: boolean): FilterProblem | undefined {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { filterParts, filterProblem } from './filter';
+import { filterParts, filterProblem, topicProblem } from './filter';
 import { formatSubject, isBuiltin, parseSubject, ruleWords } from './rule';
 
 test('filters are checked as the server checks them', () => {
@@ -24,6 +24,16 @@ test('filters are checked as the server checks them', () => {
     ['ä'.repeat(32_768)]: 'long',
   };
   for (const [filter, problem] of Object.entries(bad)) expect(filterProblem(filter), filter.slice(0, 20)).toBe(problem);
+});
+
+test('a topic is checked by what is done with it', () => {
+  for (const good of ['a', '/', 'a//b', '50%', '$SYS/a']) expect(topicProblem(good, 'publish'), good).toBeUndefined();
+  for (const good of ['a/+/b', '#', '$share/group/a/#', 'a/%x']) expect(topicProblem(good, 'subscribe'), good).toBeUndefined();
+  expect(topicProblem('a/#', 'publish')).toBe('wild');
+  expect(topicProblem('a+', 'publish')).toBe('wild');
+  expect(topicProblem('a+', 'subscribe')).toBe('alone');
+  expect(topicProblem('a/#/b', 'subscribe')).toBe('last');
+  expect(topicProblem('', 'publish')).toBe('empty');
 });
 
 test('what stands for something else is told apart', () => {

@@ -167,6 +167,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/delay/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List delays of single users
+         * @description The users who have a delay of their own, by username.
+         */
+        get: operations["listUserDelays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/messages": {
         parameters: {
             query?: never;
@@ -1609,6 +1629,28 @@ export interface components {
             status: components["schemas"]["Status"];
         };
         /**
+         * OwnDelay
+         * @description A user who has a delay of their own.
+         */
+        OwnDelay: {
+            delay: components["schemas"]["Delay"];
+            /** @example alice */
+            username: string;
+        };
+        /**
+         * OwnDelayList
+         * @description A page of users who have a delay of their own.
+         */
+        OwnDelayList: {
+            /** @description By username. */
+            items: components["schemas"]["OwnDelay"][];
+            /**
+             * @description The `after` of the next page.
+             * @example null
+             */
+            next?: string | null;
+        };
+        /**
          * Problem
          * @description Problem details (RFC 9457).
          */
@@ -2103,8 +2145,61 @@ export interface components {
                 };
             };
         };
+        /** @description `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's. */
+        "403.csrf": {
+            headers: {
+                /** @description Names the request in the server's log. */
+                "X-Request-Id"?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "code": "csrf",
+                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token, or with another's.",
+                 *       "status": 403,
+                 *       "title": "Forbidden",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    code?: "csrf";
+                    /** @enum {integer} */
+                    status?: 403;
+                };
+            };
+        };
         /**
-         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`.
+         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's.
+         *     - `forbidden`: The caller is no administrator.
+         */
+        "403.csrf.forbidden": {
+            headers: {
+                /** @description Names the request in the server's log. */
+                "X-Request-Id"?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "code": "csrf",
+                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token, or with another's.",
+                 *       "status": 403,
+                 *       "title": "Forbidden",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    code?: "csrf" | "forbidden";
+                    /** @enum {integer} */
+                    status?: 403;
+                };
+            };
+        };
+        /**
+         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's.
          *     - `forbidden`: The caller is no administrator.
          *     - `origin_not_allowed`: A page of a foreign origin sent the request.
          */
@@ -2118,7 +2213,7 @@ export interface components {
                 /**
                  * @example {
                  *       "code": "csrf",
-                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token.",
+                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token, or with another's.",
                  *       "status": 403,
                  *       "title": "Forbidden",
                  *       "type": "about:blank"
@@ -2133,7 +2228,7 @@ export interface components {
             };
         };
         /**
-         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`.
+         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's.
          *     - `insufficient_scope`: The token lacks a scope that this needs, or that it is to give to another token.
          *     - `origin_not_allowed`: A page of a foreign origin sent the request.
          */
@@ -2147,7 +2242,7 @@ export interface components {
                 /**
                  * @example {
                  *       "code": "csrf",
-                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token.",
+                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token, or with another's.",
                  *       "status": 403,
                  *       "title": "Forbidden",
                  *       "type": "about:blank"
@@ -2162,7 +2257,7 @@ export interface components {
             };
         };
         /**
-         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`.
+         * @description - `csrf`: The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's.
          *     - `origin_not_allowed`: A page of a foreign origin sent the request.
          */
         "403.csrf.origin_not_allowed": {
@@ -2175,7 +2270,7 @@ export interface components {
                 /**
                  * @example {
                  *       "code": "csrf",
-                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token.",
+                 *       "detail": "The session cookie came without the session's csrf_token in X-CSRF-Token, or with another's.",
                  *       "status": 403,
                  *       "title": "Forbidden",
                  *       "type": "about:blank"
@@ -2184,31 +2279,6 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"] & {
                     /** @enum {string} */
                     code?: "csrf" | "origin_not_allowed";
-                    /** @enum {integer} */
-                    status?: 403;
-                };
-            };
-        };
-        /** @description `forbidden`: The caller is no administrator. */
-        "403.forbidden": {
-            headers: {
-                /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "code": "forbidden",
-                 *       "detail": "The caller is no administrator.",
-                 *       "status": 403,
-                 *       "title": "Forbidden",
-                 *       "type": "about:blank"
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @enum {string} */
-                    code?: "forbidden";
                     /** @enum {integer} */
                     status?: 403;
                 };
@@ -2819,7 +2889,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -2923,7 +2993,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
@@ -3079,7 +3149,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
@@ -3139,7 +3209,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
@@ -3211,7 +3281,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -3262,6 +3332,56 @@ export interface operations {
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             415: components["responses"]["415.unsupported_media_type"];
+            422: components["responses"]["422.invalid"];
+            429: components["responses"]["429.rate_limited"];
+            500: components["responses"]["500.internal"];
+            503: components["responses"]["503.busy.not_ready"];
+        };
+    };
+    listUserDelays: {
+        parameters: {
+            query?: {
+                /** @description Only usernames behind this one. For example `01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071`. */
+                after?: string;
+                /** @description How many items a page has at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of users who have a delay of their own. */
+            200: {
+                headers: {
+                    /** @description Names the request in the server's log. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "delay": {
+                     *             "mode": "fixed",
+                     *             "ms": 1000
+                     *           },
+                     *           "username": "alice"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnDelayList"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf.forbidden"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];
@@ -3319,7 +3439,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
@@ -3423,7 +3543,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -3467,7 +3587,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -3572,7 +3692,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             422: components["responses"]["422.invalid"];
@@ -3671,7 +3791,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
@@ -3809,7 +3929,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
-            403: components["responses"]["403.forbidden"];
+            403: components["responses"]["403.csrf.forbidden"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
@@ -4198,6 +4318,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -4248,6 +4369,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -4338,6 +4460,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -4441,6 +4564,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
@@ -4533,6 +4657,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
@@ -4629,6 +4754,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];

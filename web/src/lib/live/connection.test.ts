@@ -190,15 +190,18 @@ test('without a session nothing is tried any more, until somebody signs in', asy
   expect(world.opened).toEqual([40, 41]);
 });
 
-test('another user begins at a place of their own', async () => {
+test('a place that is told after the connection was stopped is not the next one’s', async () => {
   const world = new World();
-  await world.start();
-  world.last.received(41, 'a');
-  world.connection.stop({ forget: true });
-  world.position.mockResolvedValueOnce(3);
+  let tell: (position: number) => void = () => undefined;
+  world.position.mockReturnValueOnce(new Promise((resolve) => (tell = resolve)));
+  world.connection.start();
+  world.connection.stop();
   world.connection.start();
   await world.settled();
-  expect(world.opened).toEqual([40, 3]);
+  tell(7);
+  await world.settled();
+  expect(world.opened).toEqual([40]);
+  expect(world.connection.seen).toBe(40);
 });
 
 describe('a link that lasts an hour', () => {

@@ -98,11 +98,10 @@ export class Connection<T> {
     if (this.state === 'idle') void this.#connect();
   }
 
-  /** Ends it. `forget`: the next start is somebody else's. */
-  stop({ forget = false } = {}): void {
+  /** Ends it. The next start goes on behind what was seen. */
+  stop(): void {
     this.#drop();
     this.#failures = 0;
-    if (forget) this.#seen = undefined;
     this.#become('idle');
   }
 
@@ -133,8 +132,9 @@ export class Connection<T> {
     this.#way = way;
     this.#become('connecting');
     try {
-      this.#seen ??= await this.#ways.position();
+      const begin = this.#seen ?? (await this.#ways.position());
       if (this.#isOver(way)) return;
+      this.#seen = begin;
       await this.#open(way);
     } catch (error) {
       if (this.#isOver(way)) return;

@@ -40,7 +40,7 @@ class Live {
         );
       },
       online: () => navigator.onLine,
-      hopeless: (error) => error instanceof Problem && error.status === 401,
+      hopeless: (error) => error instanceof Problem && (error.status === 401 || error.code === 'csrf'),
     },
     () => {
       if (this.#connection.state === 'live' && this.state !== 'live') {
@@ -56,13 +56,11 @@ class Live {
 
   constructor() {
     session.onOpen(
-      (user) => {
-        if (session.isAnother(user)) this.#forget();
+      () => {
         this.#connection.start();
       },
       () => {
-        if (session.why === 'signed out') this.#forget();
-        else this.#connection.stop();
+        this.#connection.stop();
       },
     );
     const networkChanged = () => {
@@ -97,11 +95,6 @@ class Live {
     // It never goes back: this only asks.
     const { acked } = await call(api.POST('/notifications/ack', { body: { up_to: 0 } }));
     return acked;
-  }
-
-  #forget(): void {
-    this.#connection.stop({ forget: true });
-    this.#position = undefined;
   }
 
   /** Told of each notification once. */

@@ -66,17 +66,10 @@ class Messages {
     live.listen((notification) => {
       this.#notified(notification);
     });
-    session.onOpen(
-      (user) => {
-        if (session.isAnother(user)) this.#clear();
-      },
-      () => {
-        if (session.why === 'signed out') this.#clear();
-      },
-    );
     this.#channel.addEventListener('message', ({ data }: MessageEvent<Shared>) => {
       if (data.user !== session.user?.id) return;
-      if ('message' in data) this.#learn(data.message);
+      // Nothing is older than the answer to a send.
+      if ('message' in data) this.#learn({ ...data.message, learnedAt: 0 });
       else this.#cancelled(data.cancelled);
     });
     setInterval(() => {
@@ -132,16 +125,14 @@ class Messages {
   }
 
   async #read(filter: Filter, before: string | undefined): Promise<void> {
-    const user = session.user?.id;
     this.loading = true;
     this.problem = undefined;
     try {
       // What ends after this is told; so the list may not be older.
       await live.position();
-      const asked = Date.now();
+      const asked = performance.now();
       const query = { limit: PAGE, ...(filter !== 'all' && { status: filter }), ...(before !== undefined && { before }) };
       const page = await call(api.GET('/messages', { params: { query } }));
-      if (user !== session.user?.id) return;
       for (const item of page.items) this.#learn(ofApi(item, asked));
       this.#draw();
       const last = page.items.at(-1)?.id ?? '';
@@ -170,7 +161,7 @@ class Messages {
 
   /** Everything about one message. */
   async details(id: string): Promise<Schemas['MessageDetails']> {
-    const asked = Date.now();
+    const asked = performance.now();
     const details = await call(api.GET('/messages/{id}', { params: { path: { id } } }));
     this.#learn(ofApi(details, asked));
     return details;
@@ -187,7 +178,7 @@ class Messages {
   #cancelled(id: string): void {
     const known = this.#changes.get(id) ?? this.get(id);
     if (known === undefined) return;
-    this.#learn({ ...known, status: 'cancelled', processedAt: clock.serverNow(), learnedAt: Date.now() });
+    this.#learn({ ...known, status: 'cancelled', processedAt: clock.serverNow(), learnedAt: performance.now() });
   }
 
   #notified(notification: Notification): void {
@@ -197,7 +188,7 @@ class Messages {
       this.#held.push(notification);
       return;
     }
-    const message = ofNotification(notification, clock.serverNow(), Date.now());
+    const message = ofNotification(notification, clock.serverNow(), performance.now());
     this.#learn(message);
     for (const listener of this.#endings) listener(message);
   }
@@ -276,17 +267,6 @@ class Messages {
     } catch (error) {
       if (error instanceof Problem && error.status === 404) this.#looks.delete(id);
     }
-  }
-
-  #clear(): void {
-    clearTimeout(this.#drawing);
-    this.#drawing = undefined;
-    this.#changes.clear();
-    this.#looks.clear();
-    this.#held = [];
-    this.all = [];
-    this.readings = {};
-    this.problem = undefined;
   }
 }
 

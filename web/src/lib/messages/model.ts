@@ -17,7 +17,7 @@ export interface Message {
   readonly error: string | null;
   readonly processedAt: number | null;
   readonly deliveredAt: number | null;
-  /** When this was learned, by this device's clock. */
+  /** When this was learned, in milliseconds since the page began: a clock that nobody sets. */
   readonly learnedAt: number;
 }
 

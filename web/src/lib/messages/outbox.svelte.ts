@@ -48,15 +48,16 @@ class Outbox {
   constructor() {
     session.onOpen(
       (user) => {
-        if (session.isAnother(user)) this.#clear();
         this.#restore(user.id);
         this.flush();
       },
       () => {
         clearTimeout(this.#timer);
-        if (session.why === 'signed out') this.#clear();
       },
     );
+    session.onLeave(() => {
+      this.#clear();
+    });
     live.onLive(() => {
       this.flush();
     });
@@ -114,13 +115,11 @@ class Outbox {
 
   /** Whether the next one may be tried. */
   async #try({ key, body }: Unsent): Promise<boolean> {
-    const user = session.user?.id;
-    const asked = Date.now();
+    const asked = performance.now();
     try {
       const accepted = await call(
         api.POST('/messages', { params: { header: { 'Idempotency-Key': key } }, body: { body } }),
       );
-      if (user !== session.user?.id) return false;
       this.#failures = 0;
       this.items = this.items.filter((item) => item.key !== key);
       this.#keep();
@@ -128,11 +127,9 @@ class Outbox {
       messages.release();
       return true;
     } catch (error) {
-      if (user === undefined || session.user?.id !== user) {
-        this.#set(key, { state: 'waiting' });
-        return false;
-      }
-      if (error instanceof Unreachable || (error instanceof Problem && error.passing)) {
+      // Without a session they wait for the next one.
+      const isOut = error instanceof Problem && (error.status === 401 || error.code === 'csrf');
+      if (error instanceof Unreachable || isOut || (error instanceof Problem && error.passing)) {
         this.#wait(error);
         return false;
       }
@@ -152,6 +149,7 @@ class Outbox {
       item.state === 'sending' ? { key, body, createdAt, state: 'waiting', retryAt, ...why } : { key, body, createdAt, ...item },
     );
     clearTimeout(this.#timer);
+    if (session.state !== 'in') return;
     this.#timer = setTimeout(() => {
       this.flush();
     }, pause);

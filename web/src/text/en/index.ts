@@ -22,6 +22,11 @@ export const en = {
     text: 'The address may be mistyped, or what was here is gone.',
     action: 'Go to your messages',
   },
+  noLonger: {
+    title: 'You are no longer an administrator',
+    text: 'Your role was changed. What was here is for administrators only; your own messages are where they were.',
+    action: 'Go to your messages',
+  },
   nav: {
     label: 'Main',
     menu: 'Menu',

@@ -1,0 +1,36 @@
+/**
+ * To whom a document belongs: to the first user who is signed in on it, for as long as it lives. Knows nothing of the DOM, so
+ * that tests can play it.
+ */
+
+/** What to do on hearing of a user: go on, ask the server who is signed in, or leave the page. */
+export type Next = 'stay' | 'ask' | 'leave';
+
+export class Owner {
+  #id: string | undefined;
+  #turn = 0;
+
+  get isKnown(): boolean {
+    return this.#id !== undefined;
+  }
+
+  /** The server says that this user is signed in. */
+  isOf(user: string): Next {
+    this.#id ??= user;
+    return this.#id === user ? 'stay' : 'leave';
+  }
+
+  /** Another tab says so: its session is another one, also if it is of the same user. */
+  signedIn(user: string): Next {
+    return this.#id === undefined || this.#id === user ? 'ask' : 'leave';
+  }
+
+  /** Begins a question. Answers to those before are too old from now on. */
+  turn(): number {
+    return ++this.#turn;
+  }
+
+  isNow(turn: number): boolean {
+    return turn === this.#turn;
+  }
+}
