@@ -52,7 +52,7 @@ fn tell(broker: &Broker, payload: &str) -> bool {
 }
 
 fn tell_of(broker: &Broker, user: &str, payload: &str) -> bool {
-    let name = Username::parse(user).unwrap();
+    let name = Username::parse(user).expect("a username");
     let mut asked = false;
     broker.tell_progress(user, &name, || {
         asked = true;

@@ -142,7 +142,6 @@ export const en = {
     waitingFor: (seconds: number) => `Sending again in ${seconds} s`,
     due: (time: string) => `in ${time}`,
     retryDue: (time: string) => `tries again in ${time}`,
-    processing: 'Processing…',
     itsTurn: 'Waits for its turn',
   },
   details: {
@@ -161,7 +160,6 @@ export const en = {
     failed: 'Given up',
     cancelled: 'Cancelled',
     retry: (n: number) => `Attempt ${n}`,
-    attempts: (n: number) => counted(n, 'attempt', 'attempts'),
     took: (time: string) => `after ${time}`,
     id: 'Id',
     cancelMessage: 'Cancel the message',
@@ -209,9 +207,6 @@ export const en = {
     current: 'This browser',
     signedIn: 'Signed in',
     lastUsed: 'last used',
-    expires: 'Ends',
-    from: 'From',
-    browser: 'Browser',
     unknown: 'Unknown browser',
     end: 'Sign out',
     endLabel: (browser: string) => `Sign out ${browser}`,
@@ -267,7 +262,6 @@ export const en = {
   time: {
     now: 'just now',
     ago: (time: string) => `${time} ago`,
-    never: 'Never',
   },
   problems: {
     unreachable: 'The server cannot be reached. Check the connection and try again.',
