@@ -176,7 +176,7 @@ pub(super) fn describe_parameter(of: &str, parameter: &mut Value) {
     let in_query = parameter["in"] == "query";
     let (description, facts) = match name.as_str() {
         // Its cursor is a username.
-        "after" if of == "listUsers" => ("", username()),
+        "after" if matches!(of, "listUsers" | "listUserDelays") => ("", username()),
         "limit" => ("How many items a page has at most.", json!({"example": 50})),
         "before" | "after" if parameter["schema"]["type"] == "string" => (
             "The `next` of the page before.",

@@ -383,7 +383,7 @@ const flows = {
     await ask('delay', { ms: 0, apply_to_queued: true });
     await row(alice, 'printer', 'dead').waitFor();
     await row(alice, 'nobody', 'dead').waitFor();
-    await ask('delay', { ms: 60_000 });
+    await ask('delay', { ms: 600_000 });
     await send(alice, 'still waiting');
     await row(alice, 'still waiting', 'queued').waitFor();
     await user(open, 'bob');
@@ -398,7 +398,7 @@ const flows = {
         await page.keyboard.press('Escape');
         await page.getByRole('dialog').waitFor({ state: 'detached' });
       };
-      await inForce(page, '1 min');
+      await inForce(page, '10 min');
       await page.getByRole('radio', { name: 'Random' }).check();
       await page.getByRole('textbox', { name: 'At least', exact: true }).fill('30 s');
       await page.getByRole('textbox', { name: 'At most', exact: true }).fill('2 min');

@@ -60,6 +60,11 @@ describe('what is learned', () => {
     const word = { id: '01a2', status: 'queued' as const, run_at: '1970-01-01T00:00:09.000Z', attempts: 1 };
     expect(progressed(message({ status: 'processing' }), word, 20)).toMatchObject({ status: 'queued', runAt: 9000, attempts: 1 });
     expect(progressed(message({ status: 'processed' }), word, 20)).toBeUndefined();
+    const failedTwice = message({ attempts: 2 });
+    expect(progressed(failedTwice, word, 20)).toBe(failedTwice);
+    const failedOnce = message({ attempts: 1 });
+    expect(progressed(failedOnce, { ...word, status: 'processing' }, 20)).toBe(failedOnce);
+    expect(progressed(failedOnce, { ...word, status: 'processing', attempts: 2 }, 20)).toMatchObject({ status: 'processing' });
   });
 
   test('when it was delivered first stays, until it is tried again', () => {

@@ -110,6 +110,9 @@ export function merged(known: Message | undefined, news: Message): Message {
  */
 export function progressed(known: Message, { status, run_at, attempts }: Progress, learnedAt: number): Message | undefined {
   if (!isOpen(known)) return undefined;
+  // Attempts never go back: what tells of an earlier one, or of one that is known to have failed, is late.
+  const isLate = attempts < known.attempts || (status === 'processing' && known.status === 'queued' && attempts === known.attempts);
+  if (isLate) return known;
   return { ...known, status, runAt: Date.parse(run_at), attempts, learnedAt };
 }
 
