@@ -3347,7 +3347,7 @@ export interface operations {
     listUserDelays: {
         parameters: {
             query?: {
-                /** @description Only usernames behind this one. For example `01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071`. */
+                /** @description Only usernames behind this one. For example `alice`. */
                 after?: string;
                 /** @description How many items a page has at most. */
                 limit?: number;
