@@ -5,6 +5,7 @@ import { clock } from '../clock.svelte';
 import { live, type Notification } from '../live/live.svelte';
 import { say } from '../say';
 import { session } from '../session.svelte';
+import { bounded, type Reading } from './bound';
 import {
   GRACE_MS,
   isOpen,
@@ -22,19 +23,9 @@ import {
 const PAGE = 200;
 /** The list is drawn anew so often at most, however much comes. */
 const DRAW_MS = 60;
-/** More than so many are forgotten, oldest first; paging brings them back. */
-const MOST = 20_000;
 /** Looked after at once. */
 const LOOKS = 4;
 const LONGEST_LOOK_MS = 60_000;
-
-/** How far a list has been read. */
-interface Reading {
-  /** Everything from this id on is here. */
-  floor: string;
-  /** Where the next page begins; `null` if there is none, `undefined` before the first. */
-  next: string | null | undefined;
-}
 
 interface Look {
   at: number;
@@ -112,10 +103,15 @@ class Messages {
     return this.readings[filter]?.next !== null;
   }
 
+  /** Whether it goes on, and there is no room for more: the reader has to ask for something else. */
+  isFull(filter: Filter): boolean {
+    return this.readings[filter]?.full === true;
+  }
+
   /** Reads the next page of a list. */
   async more(filter: Filter): Promise<void> {
     const reading = this.readings[filter];
-    if (this.loading || reading?.next === null) return;
+    if (this.loading || reading?.next === null || reading?.full) return;
     await this.#read(filter, reading?.next);
   }
 
@@ -134,14 +130,14 @@ class Messages {
       const query = { limit: PAGE, ...(filter !== 'all' && { status: filter }), ...(before !== undefined && { before }) };
       const page = await call(api.GET('/messages', { params: { query } }));
       for (const item of page.items) this.#learn(ofApi(item, asked));
-      this.#draw();
+      this.#apply();
       const last = page.items.at(-1)?.id ?? '';
       const next = page.next ?? null;
       const known = this.readings[filter];
       // The newest page again, and it meets what was read before: that stays.
-      if (before === undefined && known?.next !== undefined && last >= known.floor && next !== null) return;
-      this.readings = { ...this.readings, [filter]: { floor: next === null ? '' : last, next } };
-      this.#trim();
+      const isKnown = before === undefined && known?.next !== undefined && last >= known.floor && next !== null;
+      if (!isKnown) this.readings = { ...this.readings, [filter]: { floor: next === null ? '' : last, next } };
+      this.#trim(filter);
     } catch (error) {
       this.problem = say(error);
     } finally {
@@ -204,6 +200,11 @@ class Messages {
   }
 
   #draw(): void {
+    this.#apply();
+    this.#trim();
+  }
+
+  #apply(): void {
     clearTimeout(this.#drawing);
     this.#drawing = undefined;
     if (this.#changes.size === 0) return;
@@ -213,7 +214,6 @@ class Messages {
       else if (!this.#looks.has(id)) this.#looks.set(id, { at: 0, pause: GRACE_MS });
     }
     this.#changes.clear();
-    this.#trim();
   }
 
   #floor(filter: Filter): string | undefined {
@@ -223,16 +223,12 @@ class Messages {
     return floors.sort()[0];
   }
 
-  #trim(): void {
-    if (this.all.length <= MOST) return;
-    const kept = this.all.slice(0, MOST);
-    const last = kept.at(-1)?.id ?? '';
-    this.all = kept;
-    const readings = Object.entries(this.readings).map(([filter, reading]) => [
-      filter,
-      reading.floor < last ? { floor: last, next: last } : reading,
-    ]);
-    this.readings = Object.fromEntries(readings) as Partial<Record<Filter, Reading>>;
+  /** Lets go of what there is no room for. `reading`: which list is read at the moment. */
+  #trim(reading?: Filter): void {
+    const kept = bounded(this, reading);
+    if (kept === this) return;
+    this.all = kept.all;
+    this.readings = kept.readings;
   }
 
   /**
