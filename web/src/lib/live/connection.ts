@@ -31,8 +31,8 @@ export interface LinkEvents<T> {
   /** Subscribed: what comes next is live. */
   live(): void;
   received(seq: number, item: T): void;
-  /** Ended, or never came about. */
-  closed(): void;
+  /** Ended, or never came about. `why`: if the server refused it. */
+  closed(why?: unknown): void;
 }
 
 export interface Ways<T> {
@@ -47,6 +47,8 @@ export interface Ways<T> {
   online(): boolean;
   /** Whether no try can succeed any more: the session has ended. */
   hopeless(error: unknown): boolean;
+  /** How long to wait at least after a try that failed so, in milliseconds. */
+  pauseAfter?(why: unknown): number;
   random?: () => number;
 }
 
@@ -71,6 +73,8 @@ export class Connection<T> {
   state: LiveState = 'idle';
   /** By `Date.now()`; while `waiting`. */
   nextTryAt: number | undefined;
+  /** Why the last try failed, until one succeeds. */
+  why: unknown;
 
   readonly #ways: Ways<T>;
   readonly #changed: () => void;
@@ -140,7 +144,7 @@ export class Connection<T> {
       if (this.#isOver(way)) return;
       this.#drop();
       if (this.#ways.hopeless(error)) this.#become('idle');
-      else this.#wait();
+      else this.#wait(error);
     }
   }
 
@@ -170,7 +174,7 @@ export class Connection<T> {
         this.#seen = seq;
         this.#received(item, seq);
       },
-      closed: () => {
+      closed: (why) => {
         if (this.#isOver(way)) return;
         if (way === this.#next) {
           this.#renewAgain();
@@ -178,7 +182,7 @@ export class Connection<T> {
         }
         if (Date.now() - way.liveSince >= GOOD_MS) this.#failures = 0;
         this.#drop();
-        this.#wait();
+        this.#wait(why);
       },
     };
     const link = await this.#ways.open(this.#seen ?? 0, events, way.side);
@@ -219,8 +223,9 @@ export class Connection<T> {
     this.#timer = setTimeout(() => void this.#renew(), pause);
   }
 
-  #wait(): void {
-    const pause = backoff(this.#failures++, this.#ways.random);
+  #wait(why?: unknown): void {
+    const pause = Math.max(backoff(this.#failures++, this.#ways.random), this.#ways.pauseAfter?.(why) ?? 0);
+    this.why = why;
     this.nextTryAt = Date.now() + pause;
     this.#timer = setTimeout(() => void this.#connect(), pause);
     this.#become(this.#ways.online() ? 'waiting' : 'offline');
@@ -236,6 +241,7 @@ export class Connection<T> {
   #become(state: LiveState): void {
     this.state = state;
     if (state !== 'waiting' && state !== 'offline') this.nextTryAt = undefined;
+    if (state === 'live' || state === 'idle') this.why = undefined;
     this.#changed();
   }
 }

@@ -3,6 +3,7 @@ import { api, call, type Schemas } from '../api/client';
 import { Problem } from '../api/problem';
 import { session } from '../session.svelte';
 import { Connection, type LiveState } from './connection';
+import { pauseAfter, reason } from './reason';
 
 export type Notification = Schemas['Notification'];
 
@@ -15,6 +16,8 @@ const decoder = new TextDecoder();
 class Live {
   state = $state<LiveState>('idle');
   nextTryAt = $state<number | undefined>();
+  /** What the server refuses, in words, while it does. */
+  refusal = $state<string | undefined>();
 
   #arrivals: (() => void)[] = [];
   #position: Promise<number> | undefined;
@@ -41,6 +44,7 @@ class Live {
       },
       online: () => navigator.onLine,
       hopeless: (error) => error instanceof Problem && (error.status === 401 || error.code === 'csrf'),
+      pauseAfter,
     },
     () => {
       if (this.#connection.state === 'live' && this.state !== 'live') {
@@ -48,6 +52,7 @@ class Live {
       }
       this.state = this.#connection.state;
       this.nextTryAt = this.#connection.nextTryAt;
+      this.refusal = reason(this.#connection.why);
     },
     (notification) => {
       for (const listener of this.#listeners) listener(notification);
@@ -105,6 +110,11 @@ class Live {
   /** Told each time that the connection stands. */
   onLive(listener: () => void): void {
     this.#arrivals.push(listener);
+  }
+
+  /** Something else says that the server cannot be reached: finds out whether the connection still stands. */
+  check(): void {
+    if (this.state === 'live') this.#connection.woke();
   }
 
   tryNow(): void {

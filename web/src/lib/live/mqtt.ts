@@ -2,6 +2,7 @@
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import type { Schemas } from '../api/client';
 import type { Link, LinkEvents } from './connection';
+import { Refused } from './refused';
 
 const CONNECT_MS = 15_000;
 /** Seconds. Browsers slow timers of hidden tabs down to one a minute: no shorter. */
@@ -46,12 +47,15 @@ export function open(
     // The other timers are a worker from a blob:, which the Content-Security-Policy forbids.
     timerVariant: 'native',
   });
+  let refused: Refused | undefined;
   client.on('connect', () => {
     client.subscribe(
       topic,
       { qos, ...(after !== undefined && { properties: { userProperties: { after: String(after) } } }) },
       (error, granted) => {
-        if (error !== null || granted?.some((grant) => grant.qos >= 0x80) === true) client.end(true);
+        const code = granted?.find((grant) => grant.qos >= 0x80)?.qos;
+        refused = code === undefined ? Refused.of(error) : new Refused(code);
+        if (error !== null || code !== undefined) client.end(true);
         else events.live();
       },
     );
@@ -62,10 +66,11 @@ export function open(
     events.received({ topic, payload, seq: Number.isSafeInteger(seq) ? seq : undefined });
   });
   client.on('close', () => {
-    events.closed();
+    events.closed(refused);
   });
   // `close` follows; without a listener it would be thrown.
-  client.on('error', () => {
+  client.on('error', (error) => {
+    refused ??= Refused.of(error);
     client.end(true);
   });
   return new MqttLink(client, until);
