@@ -23,6 +23,8 @@ export interface Unsent {
   readonly body: string;
   readonly createdAt: number;
   readonly state: State;
+  /** Whether it was not taken at the first try. */
+  readonly waited: boolean;
   readonly error?: string;
   readonly retryAt?: number;
 }
@@ -30,6 +32,7 @@ export interface Unsent {
 interface Kept {
   user: string;
   items: { key: string; body: string; createdAt: number }[];
+  draft?: string;
 }
 
 /** In the tab's own storage: a page that is loaded anew goes on sending. */
@@ -38,12 +41,15 @@ const STORAGE = 'herald-outbox';
 class Outbox {
   /** Oldest first. */
   items = $state.raw<readonly Unsent[]>([]);
-  /** What is being written; it outlives the page that it is written on. */
-  draft = $state('');
 
+  /** Whether something waits because the server did not answer. */
+  isStuck = $state(false);
+
+  #draft = $state('');
   #pumping = false;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #listeners: ((news: 'queued' | 'waiting' | 'unsent') => void)[] = [];
 
   constructor() {
     session.onOpen(
@@ -66,26 +72,54 @@ class Outbox {
     );
   }
 
+  /** What is being written; it outlives the page that it is written on. */
+  get draft(): string {
+    return this.#draft;
+  }
+
+  set draft(draft: string) {
+    this.#draft = draft;
+    this.#keep();
+  }
+
+  /** Whether there is something that goes with the tab. */
+  get isHolding(): boolean {
+    return this.items.length > 0 || this.draft.trim() !== '';
+  }
+
+  /** Told of each message that is taken, that has to wait, and that is refused. */
+  onNews(listener: (news: 'queued' | 'waiting' | 'unsent') => void): void {
+    this.#listeners.push(listener);
+  }
+
   /** Sends a new message. `key`: one that says what it repeats. */
   send(body: string, key: string = crypto.randomUUID()): void {
     // It was sent already.
     const isKnown = this.items.some((item) => item.key === key) || messages.all.some((message) => message.key === key);
     if (isKnown) return;
     const createdAt = clock.serverNow();
-    this.items = [...this.items, { key, body, createdAt, state: 'sending' }];
+    this.items = [...this.items, { key, body, createdAt, state: 'sending', waited: false }];
     this.#keep();
     void this.#pump();
   }
 
-  /** Sends one again that was refused. */
+  /** Sends one again that was refused, or that waits. */
   again(key: string): void {
     this.#set(key, { state: 'sending' });
     void this.#pump();
   }
 
+  /** Takes one back, into what is being written. */
+  edit(key: string): void {
+    const body = this.items.find((item) => item.key === key)?.body;
+    if (body !== undefined) this.draft = this.draft.trim() === '' ? body : `${body}\n${this.draft}`;
+    this.discard(key);
+  }
+
   discard(key: string): void {
     this.items = this.items.filter((item) => item.key !== key);
     this.#keep();
+    if (this.items.length === 0) this.isStuck = false;
     messages.release();
   }
 
@@ -121,10 +155,12 @@ class Outbox {
         api.POST('/messages', { params: { header: { 'Idempotency-Key': key } }, body: { body } }),
       );
       this.#failures = 0;
+      this.isStuck = false;
       this.items = this.items.filter((item) => item.key !== key);
       this.#keep();
       messages.accepted(accepted, body, key, asked);
       messages.release();
+      this.#tell('queued');
       return true;
     } catch (error) {
       // Without a session they wait for the next one.
@@ -135,6 +171,7 @@ class Outbox {
       }
       this.#set(key, { state: 'failed', error: say(error) });
       messages.release();
+      this.#tell('unsent');
       return true;
     }
   }
@@ -143,11 +180,18 @@ class Outbox {
   #wait(error: unknown): void {
     const asked = error instanceof Problem ? error.retryAfterMs : undefined;
     const pause = asked ?? backoff(this.#failures++);
+    // Then the connection may be dead as well, without having noticed.
+    this.isStuck = error instanceof Unreachable;
+    if (this.isStuck) live.check();
     const retryAt = Date.now() + pause;
     const why = error instanceof Unreachable ? {} : { error: say(error) };
-    this.items = this.items.map(({ key, body, createdAt, ...item }) =>
-      item.state === 'sending' ? { key, body, createdAt, state: 'waiting', retryAt, ...why } : { key, body, createdAt, ...item },
-    );
+    this.items = this.items.map((item) => {
+      if (item.state !== 'sending') return item;
+      const { key, body, createdAt } = item;
+      // Told once, not with each try.
+      if (!item.waited) this.#tell('waiting');
+      return { key, body, createdAt, waited: true, state: 'waiting', retryAt, ...why };
+    });
     clearTimeout(this.#timer);
     if (session.state !== 'in') return;
     this.#timer = setTimeout(() => {
@@ -157,18 +201,24 @@ class Outbox {
 
   #set(key: string, change: Pick<Unsent, 'state' | 'error' | 'retryAt'>): void {
     this.items = this.items.map((item) =>
-      item.key === key ? { key, body: item.body, createdAt: item.createdAt, ...change } : item,
+      item.key === key
+        ? { key, body: item.body, createdAt: item.createdAt, waited: item.waited || change.state !== 'sending', ...change }
+        : item,
     );
+  }
+
+  #tell(news: 'queued' | 'waiting' | 'unsent'): void {
+    for (const listener of this.#listeners) listener(news);
   }
 
   #keep(): void {
     const user = session.user?.id;
     if (user === undefined) return;
-    if (this.items.length === 0) sessionStorage.removeItem(STORAGE);
+    if (!this.isHolding) sessionStorage.removeItem(STORAGE);
     else {
       const items = this.items.map(({ key, body, createdAt }) => ({ key, body, createdAt }));
       try {
-        sessionStorage.setItem(STORAGE, JSON.stringify({ user, items } satisfies Kept));
+        sessionStorage.setItem(STORAGE, JSON.stringify({ user, items, draft: this.draft } satisfies Kept));
       } catch {
         // Full: they are still in memory.
       }
@@ -181,8 +231,10 @@ class Outbox {
     if (text === null) return;
     try {
       const kept = JSON.parse(text) as Kept;
-      if (kept.user === user) this.items = kept.items.map((item) => ({ ...item, state: 'waiting' }));
-      else sessionStorage.removeItem(STORAGE);
+      if (kept.user === user) {
+        this.items = kept.items.map((item) => ({ ...item, state: 'waiting', waited: true }));
+        if (this.#draft === '') this.#draft = kept.draft ?? '';
+      } else sessionStorage.removeItem(STORAGE);
     } catch {
       sessionStorage.removeItem(STORAGE);
     }
