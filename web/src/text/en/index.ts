@@ -16,11 +16,16 @@ export const en = {
   more: 'Load more',
   copy: 'Copy',
   copied: 'Copied',
+  copyFailed: 'The browser did not let it be copied. Select the text and copy it by hand.',
   dismiss: 'Dismiss',
   notFound: {
     title: 'There is nothing here',
     text: 'The address may be mistyped, or what was here is gone.',
     action: 'Go to your messages',
+  },
+  pageFailed: {
+    text: 'This page could not be fetched. Either the server cannot be reached, or it was renewed and this app is older than it.',
+    action: 'Load the app again',
   },
   noLonger: {
     title: 'You are no longer an administrator',
@@ -86,7 +91,15 @@ export const en = {
     waiting: (seconds: number) => (seconds > 0 ? `Reconnecting in ${seconds} s` : 'Reconnecting…'),
     offline: 'Offline',
     tryNow: 'Try now',
+    stuck: 'Cannot send',
+    refusedFor: (seconds: number) => (seconds > 0 ? `Refused, again in ${seconds} s` : 'Refused, trying again…'),
+    refused: {
+      notAllowed: 'You are not allowed to hear of your messages: an access rule denies it. An administrator can change that.',
+      tooMany: 'You have too many connections. Close other tabs or programs.',
+      other: (code: number) => `The server refuses the connection (MQTT reason ${code}).`,
+    },
     explain: {
+      stuck: 'What happens to your messages shows at once, but the server does not answer what you send. It is tried again.',
       live: 'What happens to your messages shows at once.',
       connecting: 'Connecting to the server.',
       waiting: 'The server cannot be reached. Nothing is lost: what happened meanwhile comes as soon as it can.',
@@ -114,10 +127,14 @@ export const en = {
     loadFailed: 'The messages could not be loaded.',
     loaded: (n: number) => counted(n, 'message', 'messages'),
     end: 'That is all.',
+    full: (n: number, isFiltered: boolean) =>
+      `The list ends here, with the newest ${n.toLocaleString()}. Older ones: ${isFiltered ? '' : 'choose above what to show, or '}ask the API.`,
+    news: (what: string, n: number) => `${what}: ${n}.`,
   },
   status: {
     sending: 'Sending',
     unsent: 'Not sent',
+    waiting: 'Not sent yet',
     queued: 'Queued',
     processing: 'Processing',
     processed: 'Processed',
@@ -127,7 +144,7 @@ export const en = {
   },
   row: {
     sending: 'Sending…',
-    waitingToSend: 'Waiting for the connection',
+    waitingToSend: 'The server does not answer',
     waitingFor: (seconds: number) => `Sending again in ${seconds} s`,
     due: (time: string) => `in ${time}`,
     retryDue: (time: string) => `tries again in ${time}`,
