@@ -46,6 +46,7 @@ class World {
       },
       online: () => this.online,
       hopeless: (error) => error instanceof Error && error.message === 'signed out',
+      pauseAfter: (why) => (why instanceof Error && why.message === 'slower' ? 50_000 : 0),
       random: () => 1,
     };
     this.connection = new Connection(
@@ -126,6 +127,25 @@ test('pauses grow while the server is away, and say when the next try is', async
   expect(world.connection.nextTryAt).toBe(start + 3000);
   await vi.advanceTimersByTimeAsync(2000);
   expect(world.connection.nextTryAt).toBe(start + 7000);
+});
+
+test('what the server refuses is known until it is not, and waited for as long as it takes', async () => {
+  const world = new World();
+  world.refuses = new Error('slower');
+  world.connection.start();
+  await world.settled();
+  expect(world.connection.why).toBe(world.refuses);
+  expect(world.connection.nextTryAt).toBe(Date.now() + 50_000);
+  world.refuses = undefined;
+  await vi.advanceTimersByTimeAsync(50_000);
+  expect(world.connection.state).toBe('connecting');
+  expect(world.connection.why).toBeDefined();
+  world.last.live();
+  expect(world.connection.why).toBeUndefined();
+  // A link can be refused as well.
+  const denied = new Error('denied');
+  world.last.closed(denied);
+  expect(world.connection.why).toBe(denied);
 });
 
 test('a connection that ends at once does not begin the pauses anew', async () => {

@@ -3,10 +3,21 @@
  * objects of the types `Text` and `AdminText` in a folder beside this one and choose between them in `../index.ts` and
  * `../admin.ts`. Values that depend on something are functions.
  */
-import { counted } from './counted';
+import type { ProblemCode } from '../../lib/api/problem';
+import { counted, locale, number } from './numbers';
 
 export const en = {
   app: 'Herald',
+  locale,
+  number,
+  /** How durations are written: the first of each is the one that is shown. */
+  units: {
+    ms: ['ms', 'msec', 'millisecond', 'milliseconds'],
+    s: ['s', 'sec', 'second', 'seconds'],
+    min: ['min', 'm', 'mins', 'minute', 'minutes'],
+    h: ['h', 'hr', 'hrs', 'hour', 'hours'],
+    d: ['d', 'day', 'days'],
+  },
   skip: 'Skip to the content',
   loading: 'Loading',
   close: 'Close',
@@ -110,10 +121,8 @@ export const en = {
     label: 'Message',
     placeholder: 'Write a message',
     send: 'Send',
+    keys: { control: 'Ctrl', command: '⌘', enter: 'Enter' },
     hint: 'to send',
-    empty: 'Write something first.',
-    tooLarge: (limit: string) => `This is more than ${limit}.`,
-    size: (size: string) => size,
   },
   messages: {
     title: 'Messages',
@@ -125,10 +134,9 @@ export const en = {
     emptyFilterTitle: 'None of these',
     emptyFilterText: 'There are no messages of this kind now.',
     loadFailed: 'The messages could not be loaded.',
-    loaded: (n: number) => counted(n, 'message', 'messages'),
     end: 'That is all.',
     full: (n: number, isFiltered: boolean) =>
-      `The list ends here, with the newest ${n.toLocaleString()}. Older ones: ${isFiltered ? '' : 'choose above what to show, or '}ask the API.`,
+      `The list ends here, with the newest ${number(n)}. Older ones: ${isFiltered ? '' : 'choose above what to show, or '}ask the API.`,
     news: (what: string, n: number) => `${what}: ${n}.`,
   },
   status: {
@@ -148,7 +156,6 @@ export const en = {
     waitingFor: (seconds: number) => `Sending again in ${seconds} s`,
     due: (time: string) => `in ${time}`,
     retryDue: (time: string) => `tries again in ${time}`,
-    processing: 'Processing…',
     overdue: 'Waits for its turn',
   },
   details: {
@@ -167,7 +174,6 @@ export const en = {
     failed: 'Given up',
     cancelled: 'Cancelled',
     retry: (n: number) => `Attempt ${n}`,
-    attempts: (n: number) => counted(n, 'attempt', 'attempts'),
     took: (time: string) => `after ${time}`,
     id: 'Id',
     cancelMessage: 'Cancel the message',
@@ -180,7 +186,6 @@ export const en = {
     edit: 'Edit',
   },
   notify: {
-    offerTitle: 'Hear about it in another tab, too?',
     offer: 'Notify me',
     on: 'You are told when a message is done while you are elsewhere.',
     off: 'Your browser can tell you when a message is done while you are elsewhere.',
@@ -216,9 +221,6 @@ export const en = {
     current: 'This browser',
     signedIn: 'Signed in',
     lastUsed: 'last used',
-    expires: 'Ends',
-    from: 'From',
-    browser: 'Browser',
     unknown: 'Unknown browser',
     end: 'Sign out',
     endLabel: (browser: string) => `Sign out ${browser}`,
@@ -266,13 +268,27 @@ export const en = {
   time: {
     now: 'just now',
     ago: (time: string) => `${time} ago`,
-    never: 'Never',
   },
   problems: {
     unreachable: 'The server cannot be reached. Check the connection and try again.',
     tooMany: (seconds: number) => `That was too often. Try again in ${counted(seconds, 'second', 'seconds')}.`,
     internal: 'The server has a problem. Try again in a moment.',
     unexpected: 'Something unexpected happened. Loading the page again may help.',
+    /** Refusals that one meets here, by the code of the API. Where the server's words say more (which value is wrong, what is not there), they are shown. */
+    codes: {
+      unauthenticated: 'Your session has ended. Sign in again.',
+      forbidden: 'Only administrators may do this.',
+      csrf: 'Somebody else is signed in in this browser. Load the page again.',
+      too_many_rules: 'There are as many access rules as there may be. Delete one first.',
+      too_many_tokens: 'You have as many access tokens as you may have. Revoke one first.',
+      too_many_waiting: 'So many of your messages wait that no more are taken. Wait until some are done.',
+      too_large: 'This is too long for the server. Make it shorter.',
+      not_queued: 'It is too late: the message is not queued any more.',
+      not_dead: 'The message is not failed any more.',
+      request_timeout: 'The connection is too slow. Try again.',
+      rate_limited: 'That was too often. Try again in a moment.',
+      too_many_attempts: 'That was too often. Try again in a moment.',
+    } satisfies Partial<Record<ProblemCode, string>> as Partial<Record<ProblemCode, string>>,
   },
 };
 
