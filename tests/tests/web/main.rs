@@ -7,6 +7,7 @@
 
 mod browser;
 mod build;
+mod careful;
 mod identity;
 mod live;
 mod load;

@@ -85,6 +85,17 @@ impl World {
                 let delay = json!({"mode": "fixed", "ms": asked["ms"], "apply_to_queued": apply});
                 self.herald.http("admin").await.set_delay(delay).await;
             }
+            "administrator" => {
+                let admin = self.herald.http("admin").await;
+                admin.create_user(user, "admin").await;
+            }
+            "deny" => {
+                let filter = asked["filter"].as_str().unwrap();
+                let admin = self.herald.http("admin").await;
+                admin
+                    .deny(&format!("user:{user}"), "subscribe", filter)
+                    .await;
+            }
             "count" => {
                 let count = count(&self.herald.http(user).await, body).await;
                 return json!({"count": count});

@@ -52,11 +52,14 @@ export function open(
     client.subscribe(
       topic,
       { qos, ...(after !== undefined && { properties: { userProperties: { after: String(after) } } }) },
-      (error, granted) => {
-        const code = granted?.find((grant) => grant.qos >= 0x80)?.qos;
-        refused = code === undefined ? Refused.of(error) : new Refused(code);
-        if (error !== null || code !== undefined) client.end(true);
-        else events.live();
+      (error, _, answer) => {
+        if (error === null) {
+          events.live();
+          return;
+        }
+        const code = answer?.granted.find((one) => typeof one === 'number' && one >= 0x80);
+        if (typeof code === 'number') refused = new Refused(code);
+        client.end(true);
       },
     );
   });
