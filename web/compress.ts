@@ -10,13 +10,19 @@ const zip = promisify(gzip);
 
 export function compress(): Plugin {
   let folder = '';
+  let written = false;
   return {
     name: 'herald-compress',
     apply: 'build',
     configResolved(config) {
       folder = path.resolve(config.root, config.build.outDir);
     },
+    writeBundle() {
+      written = true;
+    },
     async closeBundle() {
+      // A build that failed left nothing, and what failed is to be heard.
+      if (!written) return;
       const entries = await readdir(folder, { recursive: true, withFileTypes: true });
       await Promise.all(
         entries.filter((entry) => entry.isFile()).map((entry) => variants(path.join(entry.parentPath, entry.name))),

@@ -114,6 +114,10 @@ impl AdminMessagesApi {
         }
         tracing::info!(by = %admin.0.user.username, message = %id, "a dead message is retried");
         let message = store.any_message(&id).await?.ok_or_else(unknown)?;
+        // Otherwise the worker has told what is newer.
+        if message.status == Status::Queued {
+            self.0.options.progress.changed(&message);
+        }
         Ok(Retried::Retried(Json(message.into())))
     }
 }

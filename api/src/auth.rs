@@ -90,6 +90,9 @@ struct MqttAccess {
     url: String,
     /// The topic to subscribe to.
     inbox: String,
+    /// The topic that tells what becomes of messages before their notification: while the client is there, and only if it
+    /// subscribes to exactly this.
+    progress: String,
 }
 
 /// The account to make for oneself.
@@ -304,6 +307,7 @@ impl AuthApi {
             .ok_or_else(|| ApiError::internal(&std::io::Error::other("a token lost its expiry")))?;
         Ok(Json(MqttAccess {
             inbox: format!("users/{}/notifications", caller.user.username),
+            progress: format!("users/{}/progress", caller.user.username),
             username: caller.user.username.to_string(),
             token: issued.secret,
             expires_at: expires_at.into(),

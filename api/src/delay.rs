@@ -110,7 +110,14 @@ impl DelayApi {
         let event = event.detail(summary(delay, new.apply_to_queued));
         let store = self.0.store.audited(event.entry());
         let apply_to_queued = new.apply_to_queued;
-        let moved = in_the_background(async move { store.set_delay(delay, apply_to_queued).await });
+        let progress = self.0.options.progress.clone();
+        let moved = in_the_background(async move {
+            let moved = store.set_delay(delay, apply_to_queued).await;
+            if let Ok(1..) = moved {
+                progress.moved(None);
+            }
+            moved
+        });
         let moved = moved.await?;
         tracing::info!(by = %admin.0.user.username, ?delay, moved, "the delay was changed");
         Ok(Json(delay.into()))

@@ -31,6 +31,7 @@ mod origin;
 mod page;
 mod passwords;
 mod problems;
+mod progress;
 mod queue;
 mod rate;
 mod repeated_key;
@@ -66,6 +67,7 @@ pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX, Tok
 pub use audit::{Audit, AuditAction, Event, failed_sign_in};
 pub use live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};
 pub use options::{ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
+pub use progress::TellProgress;
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
 

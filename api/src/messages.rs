@@ -12,6 +12,7 @@ use poem_openapi::{
 };
 
 use crate::{
+    delay::in_the_background,
     error::{ApiError, Code},
     page,
     sends::Patience,
@@ -223,8 +224,18 @@ impl MessagesApi {
     )]
     async fn cancel(&self, caller: Caller, id: Path<String>) -> Result<Cancelled, ApiError> {
         let id = MessageId::from_string(id.0);
-        let store = &self.0.store;
-        match store.cancel(&caller.user.id, &id, Timestamp::now()).await? {
+        let (store, user) = (self.0.store.clone(), caller.user.id.clone());
+        let progress = self.0.options.progress.clone();
+        let cancelled = in_the_background(async move {
+            let moved = store.cancel(&user, &id, Timestamp::now()).await?;
+            if moved == Moved::Done
+                && let Ok(Some(message)) = store.message(&user, &id).await
+            {
+                progress.changed(&message);
+            }
+            Ok(moved)
+        });
+        match cancelled.await? {
             Moved::Done => Ok(Cancelled::Cancelled),
             Moved::Not(status) => Err(ApiError::new(
                 Code::NotQueued,

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::{
     audit::Audit,
     live::{LiveConnections, NoConnections},
+    progress::{TellNobody, TellProgress},
     queue::Throughput,
 };
 
@@ -59,6 +60,8 @@ pub struct ApiOptions {
     pub forget_user: ForgetUser,
     /// Asked by `/admin/connections`.
     pub connections: Arc<dyn LiveConnections>,
+    /// Told of messages that are cancelled, queued again or moved.
+    pub progress: Arc<dyn TellProgress>,
 }
 
 impl ApiOptions {
@@ -85,6 +88,7 @@ impl ApiOptions {
             registration: false,
             forget_user: Arc::new(|_| Box::pin(async { Ok(()) })),
             connections: Arc::new(NoConnections),
+            progress: Arc::new(TellNobody),
         }
     }
 }

@@ -173,13 +173,17 @@ impl UserDelayApi {
             None => admin.0.event(AuditAction::UserDelayRemoved),
         };
         let store = self.0.store.audited(event.to(&user.username).entry());
-        let id = user.id;
-        let moved =
-            in_the_background(
-                async move { store.set_user_delay(&id, delay, apply_to_queued).await },
-            );
+        let username = user.username.clone();
+        let progress = self.0.options.progress.clone();
+        let moved = in_the_background(async move {
+            let moved = store.set_user_delay(&user.id, delay, apply_to_queued).await;
+            if let Ok(Some(1..)) = moved {
+                progress.moved(Some(&user));
+            }
+            moved
+        });
         let moved = moved.await?.ok_or_else(unknown)?;
-        tracing::info!(by = %admin.0.user.username, user = %user.username, ?delay, moved, "a user's delay was changed");
+        tracing::info!(by = %admin.0.user.username, user = %username, ?delay, moved, "a user's delay was changed");
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use herald_acl::{Policy, Username};
 use parking_lot::RwLock;
 use tokio::{
@@ -16,6 +17,7 @@ use crate::{
     limits::Limits,
     live::{LiveQuery, LiveSession, NoSessionId, Origin},
     metrics::Metrics,
+    progress::Progress,
     registry::Registry,
     session::{self, Context},
     sys::Sys,
@@ -53,6 +55,7 @@ impl Broker {
             registry: Registry::default(),
             bus,
             sys: Sys::default(),
+            progress: Progress::default(),
             authenticate,
             inbox,
             intake,
@@ -94,6 +97,25 @@ impl Broker {
     /// Tells the sessions of `username` that something may be in their inbox.
     pub fn nudge(&self, username: &Username) {
         self.ctx.registry.nudge(username);
+    }
+
+    /// Publishes what became of a message of the user with this key and name to `users/{username}/progress`, for whoever has
+    /// subscribed to exactly that and is connected. Best effort: it waits for nobody, is kept for nobody, and `payload` is
+    /// not asked for if there is nobody.
+    pub fn tell_progress(
+        &self,
+        user_id: &str,
+        username: &Username,
+        payload: impl FnOnce() -> Bytes,
+    ) {
+        let dropped = self.ctx.progress.tell(user_id, username, payload);
+        self.ctx.metrics.shared_dropped.add(dropped);
+    }
+
+    /// The same to all such topics that somebody has subscribed to.
+    pub fn tell_all_progress(&self, payload: impl FnOnce() -> Bytes) {
+        let dropped = self.ctx.progress.tell_all(payload);
+        self.ctx.metrics.shared_dropped.add(dropped);
     }
 
     /// Puts `policy` in force: at once for what clients do from now on, within a second for the subscriptions they have.

@@ -19,6 +19,7 @@ mod limits;
 mod live;
 mod mailbox;
 mod metrics;
+mod progress;
 mod registry;
 mod session;
 mod sys;

@@ -5,10 +5,33 @@ use herald_acl::{TopicFilter, TopicName, Username};
 /// First level of the durable plane.
 const USERS: &str = "users";
 
+/// Last level of the topic of what becomes of messages before they end.
+const PROGRESS: &str = "progress";
+
 /// `users/{username}/notifications`.
 pub(crate) fn inbox(username: &Username) -> TopicName {
     TopicName::parse(format!("{USERS}/{username}/notifications"))
         .expect("a username is a valid topic level")
+}
+
+/// `users/{username}/progress`.
+pub(crate) fn progress(username: &Username) -> TopicName {
+    TopicName::parse(format!("{USERS}/{username}/{PROGRESS}"))
+        .expect("a username is a valid topic level")
+}
+
+/// Whose progress `filter` is for: exactly `users/{username}/progress`, as no wildcard gets it.
+pub(crate) fn followed(filter: &TopicFilter) -> Option<Username> {
+    let mut levels = filter.as_str().split('/');
+    let (users, name, progress) = (levels.next()?, levels.next()?, levels.next()?);
+    let is_progress = users == USERS && progress == PROGRESS && levels.next().is_none();
+    is_progress.then(|| Username::parse(name).ok()).flatten()
+}
+
+/// Whether a message to `topic` comes for a subscription to exactly that alone.
+pub(crate) fn is_progress(topic: &TopicName) -> bool {
+    let mut levels = topic.levels();
+    levels.next() == Some(USERS) && levels.nth(1) == Some(PROGRESS) && levels.next().is_none()
 }
 
 /// `users/{username}/#`: all that is a user's own.
@@ -92,6 +115,7 @@ mod tests {
             "users/alice/messages",
             "users/bob/messages/x",
             "users/bob/notifications",
+            "users/bob/progress",
             "users",
             "users/bob",
             "$SYS/x",
@@ -100,5 +124,29 @@ mod tests {
         }
         assert_eq!(dest("broadcast/x"), Destination::Shared);
         assert_eq!(dest("/users/bob/messages"), Destination::Shared);
+    }
+
+    #[test]
+    fn progress_is_for_its_exact_topic_alone() {
+        let of = |filter: &str| followed(&TopicFilter::parse(filter).unwrap());
+        let bob = Username::parse("bob").unwrap();
+        assert!(is_progress(&progress(&bob)));
+        assert_eq!(of(progress(&bob).as_str()), Some(bob));
+        for filter in [
+            "#",
+            "users/#",
+            "users/bob/#",
+            "users/bob/+",
+            "users/+/progress",
+            "users/bob/progress/#",
+            "users/bob/progress/x",
+            "users/bob",
+            "users/bob/notifications",
+            "users/Bob/progress",
+            "/users/bob/progress",
+            "$share/g/users/bob/progress",
+        ] {
+            assert_eq!(of(filter), None, "{filter}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod http;
 mod live;
 mod logging;
 mod open_files;
+mod progress;
 mod retention;
 mod rights;
 mod run_file;

@@ -28,7 +28,9 @@ use crate::{
     host::Host,
     http,
     live::Live,
-    open_files, retention,
+    open_files,
+    progress::Progress,
+    retention,
     rights::Rights,
     run_file::{Addresses, RunFile},
     signals::Signals,
@@ -280,7 +282,10 @@ fn start_worker(
         grace: GRACE,
     };
     let (broker, throughput) = (broker.clone(), throughput.clone());
+    let progress = Progress(broker.clone());
     let tell = move |event: Event<'_>| match event {
+        Event::Begun(job) => progress.begun(job),
+        Event::Again { job, run_at } => progress.again(job, run_at),
         Event::Finished(finished) => {
             throughput.ended(finished.due, finished.ended_at);
             let notification = host::notification(&finished.notification);
@@ -335,6 +340,7 @@ fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
         tls: config.tls.mode != crate::config::TlsMode::Off,
         registration: config.auth.registration == Registration::Open,
         connections: Arc::new(Live(broker.clone())),
+        progress: Arc::new(Progress(broker.clone())),
         ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
     }
 }

@@ -17,8 +17,8 @@ const WRITE_PAUSE: Duration = Duration::from_millis(100);
 /// What became of a claimed message.
 pub(crate) enum End {
     Finished(Finished),
-    /// It failed and is tried again later.
-    Later,
+    /// It failed and is tried again then.
+    Later(Timestamp),
     /// An answer of the database was lost: the message may have ended.
     Unclear,
     /// It is no longer this worker's to finish: it will be claimed again, or has been.
@@ -101,7 +101,7 @@ impl Verdict {
             }
             Self::Again { error, run_at } => {
                 let put_back = store.retry_later(job, error.clone(), *run_at, now).await?;
-                Ok(put_back.then_some(End::Later))
+                Ok(put_back.then_some(End::Later(*run_at)))
             }
         }
     }

@@ -30,6 +30,15 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What the worker tells.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
+    /// An attempt at a message begins.
+    Begun(&'a Job),
+    /// An attempt at a message failed, and it is queued again.
+    Again {
+        /// The attempt.
+        job: &'a Job,
+        /// When the next one is due.
+        run_at: Timestamp,
+    },
     /// A message ended, and that is durable.
     Finished(&'a Finished),
     /// A message of this user may have ended: whoever waits for its notification should look.
@@ -157,13 +166,15 @@ impl Worker {
         let under_way = UnderWay::new(&self.under_way, &job.id);
         self.running.spawn(async move {
             let _under_way = under_way;
+            tell(Event::Begun(&job));
             let result = process(&store, processor.as_ref(), &job, &options).await;
             drop(slot);
             let Some(result) = result else { return };
             match conclude(&store, &job, result, &options.retries).await {
                 End::Finished(finished) => tell(Event::Finished(&finished)),
                 End::Unclear => tell(Event::Unclear(&job.username)),
-                End::Later | End::Lost => {}
+                End::Later(run_at) => tell(Event::Again { job: &job, run_at }),
+                End::Lost => {}
             }
         });
     }

@@ -93,6 +93,7 @@ fn known(of: &str, name: &str) -> Value {
         }),
         ("MqttAccess", "url") => json!({"example": "wss://localhost:8443/mqtt"}),
         (_, "inbox") => json!({"example": "users/alice/notifications"}),
+        ("MqttAccess", "progress") => json!({"example": "users/alice/progress"}),
         ("SendMessage", "body") => {
             json!({"minLength": 1, "pattern": r"^[^\u0000]+$", "example": "hello"})
         }

@@ -195,6 +195,7 @@ async fn an_mqtt_token_connects_and_does_nothing_else() {
     assert_eq!(access.json["username"], "alice");
     assert_eq!(access.json["url"], "wss://herald.example/mqtt");
     assert_eq!(access.json["inbox"], "users/alice/notifications");
+    assert_eq!(access.json["progress"], "users/alice/progress");
 
     let secret = access.json["token"].as_str().unwrap();
     let (token, user) = herald

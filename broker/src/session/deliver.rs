@@ -13,6 +13,7 @@ use super::{
 use crate::{
     host::Notification,
     mailbox::Delivery,
+    topics,
     wire::{Outgoing, Qos, Reason, Sent},
 };
 
@@ -22,7 +23,10 @@ const REPLAY_PART: usize = 32;
 impl Granted {
     /// Whether a message to `topic` comes for this subscription itself, not for a group that it is in.
     pub(super) fn is_for(&self, topic: &TopicName) -> bool {
-        !self.filter.is_shared() && self.filter.matches(topic)
+        let filter = &self.filter;
+        let matches = !filter.is_shared() && filter.matches(topic);
+        // No wildcard is for what only its exact name gets.
+        matches && (filter.as_str() == topic.as_str() || !topics::is_progress(topic))
     }
 }
 

@@ -53,6 +53,7 @@ impl Place {
         self.ctx.bus.unsubscribe(self.session, Some(filter));
         self.ctx.registry.untap(self.session, Some(filter));
         self.ctx.sys.unwatch(self.session, Some(filter));
+        self.ctx.progress.unfollow(self.session, filter);
     }
 
     /// No more messages are wanted.
@@ -65,6 +66,7 @@ impl Place {
     pub(super) fn stop_copies(&self) {
         self.ctx.registry.untap(self.session, None);
         self.ctx.sys.unwatch(self.session, None);
+        self.ctx.progress.unfollow_all(self.session);
     }
 
     /// Gives a message that the session could not finish to another member of its group.

@@ -87,7 +87,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Sets up the live copies that `filter` is for.
     pub(super) fn watch(&self, filter: &TopicFilter) {
         let (ctx, kept) = (&self.ctx, &self.kept);
-        let owner = &self.client.identity.username;
+        let who = &self.client.identity;
+        if let Some(followed) = topics::followed(filter) {
+            ctx.progress.follow(who, &followed, kept.id, &kept.mailbox);
+            return;
+        }
+        let owner = &who.username;
         if reaches_others(&self.client, filter) {
             ctx.registry.tap(owner, filter, kept.id, &kept.mailbox);
         }

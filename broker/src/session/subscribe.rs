@@ -143,9 +143,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 }
 
-/// The inbox comes at QoS 1 at most.
+/// The inbox comes at QoS 1 at most, progress at 0.
 fn granted_qos(filter: &TopicFilter, asked: Qos) -> Qos {
-    if topics::is_durable(filter) {
+    if topics::followed(filter).is_some() {
+        Qos::AtMostOnce
+    } else if topics::is_durable(filter) {
         asked.min(Qos::AtLeastOnce)
     } else {
         asked

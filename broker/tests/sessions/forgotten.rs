@@ -211,3 +211,25 @@ async fn a_new_user_of_the_name_shares_no_session_no_inbox_and_no_place_in_a_lis
     until(|| broker.sessions() == 1).await;
     assert_eq!(new.answers(0).await, Ok(vec![]));
 }
+
+#[tokio::test]
+async fn a_new_user_of_the_name_is_told_nothing_of_the_old_ones_messages() {
+    let (broker, accounts) = start().await;
+    let mut old = open(&broker, &of("alice")).await;
+    listen(&mut old, "users/alice/progress").await;
+    accounts.make_again();
+    let other = Connect {
+        client_id: "tablet",
+        ..of("alice")
+    };
+    let mut new = open(&broker, &other).await;
+    listen(&mut new, "users/alice/progress").await;
+    broker.tell_progress("alice-0", &alice(), || "of the old one".into());
+    next_is(&mut old, "of the old one").await;
+    broker.tell_progress("alice-1", &alice(), || "of the new one".into());
+    next_is(&mut new, "of the new one").await;
+    for client in [&mut old, &mut new] {
+        assert_eq!(client.answers(0).await, Ok(vec![]));
+        assert_eq!(client.answers(0).await, Ok(vec![]));
+    }
+}

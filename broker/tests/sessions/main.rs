@@ -14,6 +14,7 @@ mod groups;
 mod held;
 mod kicked;
 mod live;
+mod progress;
 mod revocations;
 mod rights;
 mod setup;

@@ -125,6 +125,8 @@ const flows = {
     await told('Queued', 4);
     await send(page, 'x'.repeat(70_000));
     await told('Not sent', 1);
+    await send(page, 'fail: no paper');
+    await told('Failed', 1);
     same(await counted('Not sent yet'), 1, 'how often one was told of waiting');
     const times = await page.evaluate(() => globalThis.said.map(([at]) => at));
     const gaps = times.slice(1).map((at, i) => at - times[i]);
@@ -225,7 +227,7 @@ const flows = {
     await isLive(page);
 
     // A rule refuses.
-    await ask('deny', { user: 'alice', filter: 'users/alice/#' });
+    await ask('deny', { subject: 'user:alice', filter: 'users/alice/#' });
     await page.locator('main').getByText('an access rule denies it').waitFor();
     await light(page, /Refused/).waitFor();
   },
@@ -326,6 +328,24 @@ const flows = {
     await page.getByText('did not let it be copied').waitFor();
     await page.getByRole('button', { name: 'Dismiss' }).click();
     await page.getByText('did not let it be copied').waitFor({ state: 'detached' });
+  },
+
+  /** The server is away at first. */
+  async found({ open }) {
+    const page = await (await open()).newPage();
+    await page.clock.install();
+    let asked = 0;
+    await page.route('**/api/v1/auth/session', (route) => {
+      asked += 1;
+      return asked <= 2 ? route.abort('connectionreset') : route.continue();
+    });
+    await page.goto(url);
+    await page.getByText('The server cannot be reached').waitFor();
+    await page.clock.runFor(20_000);
+    await page.getByLabel('User name').waitFor();
+    const then = asked;
+    await page.clock.runFor(600_000);
+    same(asked, then, 'questions who is signed in');
   },
 
   /** More than there is room for, from a server that is played. */

@@ -37,7 +37,8 @@ await inBrowser(url, async ({ open }) => {
       const before = await who.work();
       const sending = ask('send', { user: who.user, count: BURST, per_s: PER_S, prefix: `burst ${round}` });
       // While they come, the page answers.
-      if (who === many) typing.burst.push(...(await typed(who.page, 'still here, ')));
+      const waits = await typed(who.page, 'still here, ');
+      if (who === many) typing.burst.push(...waits);
       await sending;
       who.messages += BURST;
       await holds(who);

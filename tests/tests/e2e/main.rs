@@ -26,6 +26,7 @@ mod logs;
 mod mqttjs;
 mod notified;
 mod offline;
+mod progress;
 mod promise;
 mod properties;
 mod qos;

@@ -9,7 +9,8 @@ async fn what_is_pressed_keeps_the_focus_or_hands_it_on() {
 
 #[tokio::test]
 async fn what_becomes_of_sends_is_read_out() {
-    run("careful", "announced", &mut World::start(0).await).await;
+    let mut world = World::with_service(0, &[]).await;
+    run("careful", "announced", &mut world).await;
 }
 
 #[tokio::test]
@@ -35,6 +36,11 @@ async fn the_warning_of_the_default_password_leads_to_it_and_ends_with_it() {
 #[tokio::test]
 async fn toasts_are_over_dialogs_and_a_refused_copy_says_so() {
     run("careful", "toasts", &mut World::start(0).await).await;
+}
+
+#[tokio::test]
+async fn a_page_that_found_its_server_asks_no_more() {
+    run("careful", "found", &mut World::start(0).await).await;
 }
 
 #[tokio::test]

@@ -23,6 +23,13 @@ async fn two_tabs_show_everything_once() {
 }
 
 #[tokio::test]
+async fn what_happens_before_a_message_ends_is_told_and_not_asked_for() {
+    let slowly = ("HERALD_WORKER__BACKOFF_MS", "30000");
+    let mut world = World::with_service(0, &[slowly]).await;
+    run("live", "progress", &mut world).await;
+}
+
+#[tokio::test]
 async fn a_new_delay_reaches_who_waits() {
     run("live", "delayed", &mut World::start(0).await).await;
 }

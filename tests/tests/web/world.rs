@@ -90,11 +90,10 @@ impl World {
                 admin.create_user(user, "admin").await;
             }
             "deny" => {
-                let filter = asked["filter"].as_str().unwrap();
+                let [subject, filter] =
+                    ["subject", "filter"].map(|key| asked[key].as_str().unwrap());
                 let admin = self.herald.http("admin").await;
-                admin
-                    .deny(&format!("user:{user}"), "subscribe", filter)
-                    .await;
+                admin.deny(subject, "subscribe", filter).await;
             }
             "count" => {
                 let count = count(&self.herald.http(user).await, body).await;
@@ -104,6 +103,25 @@ impl World {
                 let http = self.herald.http(user).await;
                 let id = http.send_message(body).await;
                 http.processed(&id).await;
+            }
+            "ids" => {
+                let page = self
+                    .herald
+                    .http(user)
+                    .await
+                    .get("/messages?limit=200")
+                    .await;
+                let items = page.expect(200)["items"].as_array().unwrap().clone();
+                let ids: Vec<_> = items.iter().map(|item| item["id"].clone()).collect();
+                return json!({"ids": ids});
+            }
+            "cancel" => {
+                let http = self.herald.http(user).await;
+                let page = http.get("/messages?limit=200").await.expect(200);
+                let items = page["items"].as_array().unwrap();
+                let item = items.iter().find(|item| item["body"] == body).unwrap();
+                let id = item["id"].as_str().unwrap();
+                http.delete(&format!("/messages/{id}")).await.expect(204);
             }
             "get" => {
                 let path = asked["path"].as_str().unwrap();

@@ -80,6 +80,8 @@ struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
     finished: mpsc::Receiver<Finished>,
+    /// What was told before: of which attempt, and when the next one is due if it failed.
+    before: mpsc::UnboundedReceiver<(i64, Option<Timestamp>)>,
 }
 
 impl Running {
@@ -94,15 +96,17 @@ impl Running {
 
     fn start_with(store: &Store, processor: impl Processor, options: WorkerOptions) -> Self {
         let (tx, finished) = mpsc::channel(4096);
+        let (told, before) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let worker = Worker::new(
             store.clone(),
             Arc::new(processor),
             options,
-            Arc::new(move |event: Event<'_>| {
-                if let Event::Finished(finished) = event {
-                    tx.try_send(finished.clone()).unwrap();
-                }
+            Arc::new(move |event: Event<'_>| match event {
+                Event::Begun(job) => told.send((job.attempt, None)).unwrap(),
+                Event::Again { job, run_at } => told.send((job.attempt, Some(run_at))).unwrap(),
+                Event::Finished(finished) => tx.try_send(finished.clone()).unwrap(),
+                Event::Unclear(_) => {}
             }),
         );
         let task = tokio::spawn(worker.run(stop.clone()));
@@ -110,6 +114,7 @@ impl Running {
             stop,
             task,
             finished,
+            before,
         }
     }
 

@@ -50,6 +50,32 @@ async fn what_fails_is_tried_again_until_it_succeeds() {
 }
 
 #[tokio::test]
+async fn each_attempt_and_its_failure_is_told_of() {
+    let bench = Bench::new(0).await;
+    let wait = Duration::from_millis(1);
+    let fails = Fails {
+        times: 2,
+        failure: busy(Some(wait)),
+    };
+    let mut worker = Running::start(&bench.store, fails, 1, LEASE);
+    let sent = bench.send("hello").await;
+    worker.next().await;
+    let mut told = vec![];
+    while let Ok(event) = worker.before.try_recv() {
+        told.push(event);
+    }
+    told.sort_unstable();
+    let began_or_failed = told
+        .iter()
+        .map(|(attempt, run_at)| (*attempt, run_at.is_some()));
+    let expected = [(1, false), (1, true), (2, false), (2, true), (3, false)];
+    assert!(began_or_failed.eq(expected), "{told:?}");
+    let last_due = told[3].1.unwrap();
+    assert_eq!(bench.status(&sent).await.run_at, last_due);
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn after_the_last_attempt_a_message_is_dead_and_its_owner_told() {
     let bench = Bench::new(0).await;
     let fails = Fails {

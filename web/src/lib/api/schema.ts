@@ -1380,6 +1380,12 @@ export interface components {
              */
             inbox: string;
             /**
+             * @description The topic that tells what becomes of messages before their notification: while the client is there, and only if it
+             *     subscribes to exactly this.
+             * @example users/alice/progress
+             */
+            progress: string;
+            /**
              * @description The MQTT password.
              * @example hrld_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
              */
@@ -4140,6 +4146,7 @@ export interface operations {
                      * @example {
                      *       "expires_at": "2026-11-22T10:00:00.000Z",
                      *       "inbox": "users/alice/notifications",
+                     *       "progress": "users/alice/progress",
                      *       "token": "hrld_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
                      *       "url": "wss://localhost:8443/mqtt",
                      *       "username": "alice"

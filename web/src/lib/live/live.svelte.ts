@@ -1,11 +1,17 @@
 /** The inbox of whoever is signed in, as it fills. */
 import { api, call, type Schemas } from '../api/client';
 import { Problem } from '../api/problem';
+import type { Progress as MessageProgress } from '../messages/model';
 import { session } from '../session.svelte';
 import { Connection, type LiveState } from './connection';
 import { pauseAfter, reason } from './reason';
 
 export type Notification = Schemas['Notification'];
+
+/** What the broker tells beside the inbox: of one message, or that a new delay has moved what is queued. */
+export type Progress =
+  | { type: 'message.changed'; message: MessageProgress }
+  | { type: 'messages.moved' };
 
 /** Longer than this between two ticks, and the device slept. */
 const SLEPT_MS = 30_000;
@@ -22,6 +28,7 @@ class Live {
   #arrivals: (() => void)[] = [];
   #position: Promise<number> | undefined;
   #listeners: ((notification: Notification) => void)[] = [];
+  #watchers: ((progress: Progress) => void)[] = [];
 
   readonly #connection = new Connection<Notification>(
     {
@@ -30,10 +37,11 @@ class Live {
         const [access, { open }] = await Promise.all([call(api.POST('/auth/mqtt')), import('./mqtt')]);
         return open(
           access,
-          { topic: access.inbox, after, qos: 1 },
+          { topic: access.inbox, after, qos: 1, beside: access.progress },
           {
             ...events,
-            received: ({ payload, seq }) => {
+            received: ({ topic, payload, seq }) => {
+              if (topic === access.progress) this.#tellProgress(JSON.parse(decoder.decode(payload)) as Progress);
               if (seq === undefined) return;
               events.received(seq, JSON.parse(decoder.decode(payload)) as Notification);
             },
@@ -105,6 +113,15 @@ class Live {
   /** Told of each notification once. */
   listen(listener: (notification: Notification) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Told of what happens before a message ends, while the connection stands. */
+  onProgress(watcher: (progress: Progress) => void): void {
+    this.#watchers.push(watcher);
+  }
+
+  #tellProgress(progress: Progress): void {
+    for (const watcher of this.#watchers) watcher(progress);
   }
 
   /** Told each time that the connection stands. */

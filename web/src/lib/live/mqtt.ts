@@ -17,6 +17,8 @@ export interface Subscription {
   /** Begin behind this number; only for inboxes. */
   after?: number;
   qos: 0 | 1;
+  /** Another topic, at QoS 0; refused, it is done without. */
+  beside?: string;
 }
 
 /** What came, with the topic it came on. */
@@ -28,7 +30,7 @@ export interface Received {
 
 export function open(
   access: Schemas['MqttAccess'],
-  { topic, after, qos }: Subscription,
+  { topic, after, qos, beside }: Subscription,
   events: Omit<LinkEvents<never>, 'received'> & { received(message: Received): void },
   { suffix = '', until }: { suffix?: string; until?: number } = {},
 ): Link {
@@ -49,6 +51,8 @@ export function open(
   });
   let refused: Refused | undefined;
   client.on('connect', () => {
+    // First: when the other one stands, nothing is missed.
+    if (beside !== undefined) client.subscribe(beside, { qos: 0 }, () => undefined);
     client.subscribe(
       topic,
       { qos, ...(after !== undefined && { properties: { userProperties: { after: String(after) } } }) },

@@ -1,13 +1,11 @@
 /** The messages of whoever is signed in: pages of the history, and what happens to them, live. */
 import { api, call, whenDated, type Schemas } from '../api/client';
-import { Problem } from '../api/problem';
 import { clock } from '../clock.svelte';
 import { live, type Notification } from '../live/live.svelte';
 import { say } from '../say';
 import { session } from '../session.svelte';
 import { bounded, type Reading } from './bound';
 import {
-  GRACE_MS,
   isOpen,
   matches,
   merged,
@@ -15,22 +13,23 @@ import {
   ofApi,
   ofNotification,
   position,
+  progressed,
   withChanges,
   type Filter,
   type Message,
+  type Progress,
 } from './model';
 
 const PAGE = 200;
 /** The list is drawn anew so often at most, however much comes. */
 const DRAW_MS = 60;
-/** Looked after at once. */
-const LOOKS = 4;
-const LONGEST_LOOK_MS = 60_000;
-
-interface Look {
-  at: number;
-  pause: number;
-}
+/** When a new delay has moved everyone's messages, not all of their pages ask at the same moment. */
+const SPREAD_MS = 2000;
+/** Of so many messages that are not known here it is kept what was told last. */
+const EARLY = 200;
+/** How many pages, and then how many messages one by one, are looked at again. */
+const PAGES_AGAIN = 5;
+const ONE_BY_ONE = 20;
 
 type Shared = { user: string; message: Message } | { user: string; cancelled: string };
 
@@ -46,7 +45,8 @@ class Messages {
   #drawing: ReturnType<typeof setTimeout> | undefined;
   #held: Notification[] = [];
   #isHeld: (notification: Notification) => boolean = () => false;
-  #looks = new Map<string, Look>();
+  #early = new Map<string, { progress: Progress; heardAt: number }>();
+  #looking: ReturnType<typeof setTimeout> | undefined;
   #endings: ((message: Message) => void)[] = [];
   #channel = new BroadcastChannel('herald-messages');
 
@@ -63,9 +63,12 @@ class Messages {
       if ('message' in data) this.#learn({ ...data.message, learnedAt: 0 });
       else this.#cancelled(data.cancelled);
     });
-    setInterval(() => {
-      this.#lookAfter();
-    }, 1000);
+    live.onProgress((progress) => {
+      if (progress.type === 'message.changed') this.#progressed(progress.message);
+      else this.#lookSoon();
+    });
+    // What was said meanwhile is not repeated.
+    live.onLive(() => void this.#lookAgain());
   }
 
   /** Told of each message that ends while one is here. */
@@ -191,7 +194,7 @@ class Messages {
 
   #learn(news: Message): void {
     const known = this.#changes.get(news.id) ?? this.get(news.id);
-    const now = merged(known, news);
+    const now = merged(known, known === undefined ? this.#afterEarly(news) : news);
     if (now === known) return;
     this.#changes.set(news.id, now);
     this.#drawing ??= setTimeout(() => {
@@ -209,10 +212,6 @@ class Messages {
     this.#drawing = undefined;
     if (this.#changes.size === 0) return;
     this.all = withChanges(this.all, this.#changes.values());
-    for (const [id, message] of this.#changes) {
-      if (!isOpen(message)) this.#looks.delete(id);
-      else if (!this.#looks.has(id)) this.#looks.set(id, { at: 0, pause: GRACE_MS });
-    }
     this.#changes.clear();
   }
 
@@ -231,37 +230,59 @@ class Messages {
     this.readings = kept.readings;
   }
 
-  /**
-   * A message whose time is over and of which nothing was heard was given another time (a new delay, another attempt), or
-   * the queue is paused: the server is asked, less and less often.
-   */
-  #lookAfter(): void {
-    if (live.state !== 'live' || document.visibilityState !== 'visible') return;
-    const [now, server] = [Date.now(), clock.serverNow()];
-    let left = LOOKS;
-    for (const [id, look] of this.#looks) {
-      if (left === 0) return;
-      const message = this.get(id);
-      if (message === undefined) {
-        this.#looks.delete(id);
-        continue;
-      }
-      if (server < message.runAt + GRACE_MS || now < look.at) continue;
-      left -= 1;
-      look.at = now + look.pause;
-      look.pause = Math.min(look.pause * 2, LONGEST_LOOK_MS);
-      void this.#look(id, message.runAt, look);
-    }
+  /** A message that is new here, with what was told of it before it was. */
+  #afterEarly(message: Message): Message {
+    const early = this.#early.get(message.id);
+    this.#early.delete(message.id);
+    if (early === undefined || early.heardAt < message.learnedAt) return message;
+    return progressed(message, early.progress, early.heardAt) ?? message;
   }
 
-  async #look(id: string, runAt: number, look: Look): Promise<void> {
+  #progressed(progress: Progress): void {
+    const known = this.#changes.get(progress.id) ?? this.get(progress.id);
+    if (known === undefined) {
+      // Another client's; or one's own, and quicker than the answer to the send.
+      this.#early.set(progress.id, { progress, heardAt: performance.now() });
+      const [oldest] = this.#early.keys();
+      if (this.#early.size > EARLY && oldest !== undefined) this.#early.delete(oldest);
+      return;
+    }
+    const now = progressed(known, progress, performance.now());
+    if (now !== undefined) this.#learn(now);
+    // An administrator retries it, or the word is late.
+    else void this.details(progress.id).catch(() => undefined);
+  }
+
+  #lookSoon(): void {
+    if (this.#looking !== undefined) return;
+    this.#looking = setTimeout(() => {
+      this.#looking = undefined;
+      void this.#lookAgain();
+    }, Math.random() * SPREAD_MS);
+  }
+
+  /** Reads again what is known to be open. */
+  async #lookAgain(): Promise<void> {
+    const open = new Set(this.all.filter(isOpen).map(({ id }) => id));
+    const oldest = this.all.findLast(isOpen)?.id;
+    if (oldest === undefined) return;
     try {
-      await this.details(id);
-      this.#draw();
-      // It has another time, after which it may be looked for as soon as ever.
-      if (this.get(id)?.runAt !== runAt) look.pause = GRACE_MS;
-    } catch (error) {
-      if (error instanceof Problem && error.status === 404) this.#looks.delete(id);
+      let before: string | undefined;
+      for (let page = 0; page < PAGES_AGAIN; page++) {
+        const asked = performance.now();
+        const query = { status: 'queued' as const, limit: PAGE, ...(before !== undefined && { before }) };
+        const { items, next } = await call(api.GET('/messages', { params: { query } }));
+        for (const item of items) {
+          this.#learn(ofApi(item, asked));
+          open.delete(item.id);
+        }
+        if (next == null || next < oldest) break;
+        before = next;
+      }
+      // Those are not queued any more: they are being processed, or were cancelled.
+      for (const id of [...open].slice(0, ONE_BY_ONE)) await this.details(id);
+    } catch {
+      // With the next connection.
     }
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { GRACE_MS, matches, merged, ofAccepted, ofNotification, phase, position, withChanges, type Message } from './model';
+import { matches, merged, ofAccepted, ofNotification, phase, position, progressed, withChanges, type Message } from './model';
 
 function message(change: Partial<Message> = {}): Message {
   return {
@@ -56,6 +56,12 @@ describe('what is learned', () => {
     expect(merged(told, accepted)).toMatchObject({ key: 'key-1', status: 'processed', runAt: 5000 });
   });
 
+  test('a word of progress changes what is open, and nothing that has ended', () => {
+    const word = { id: '01a2', status: 'queued' as const, run_at: '1970-01-01T00:00:09.000Z', attempts: 1 };
+    expect(progressed(message({ status: 'processing' }), word, 20)).toMatchObject({ status: 'queued', runAt: 9000, attempts: 1 });
+    expect(progressed(message({ status: 'processed' }), word, 20)).toBeUndefined();
+  });
+
   test('when it was delivered first stays, until it is tried again', () => {
     const known = message({ status: 'dead', deliveredAt: 6000 });
     expect(merged(known, message({ status: 'dead', deliveredAt: 9000, learnedAt: 20 })).deliveredAt).toBe(6000);
@@ -64,9 +70,9 @@ describe('what is learned', () => {
 });
 
 describe('what a reader sees', () => {
-  test('a message waits, is processed, and is overdue when nothing was heard of it', () => {
-    const seen = [4999, 5000, 5000 + 2 * GRACE_MS].map((now) => phase(message(), now));
-    expect(seen).toEqual(['queued', 'processing', 'overdue']);
+  test('a message waits, is due, and is processed when the server says so', () => {
+    expect([4999, 5000, 50_000].map((now) => phase(message(), now))).toEqual(['queued', 'due', 'due']);
+    expect(phase(message({ status: 'processing' }), 0)).toBe('processing');
   });
 
   test('a processed message is delivered once somebody was told', () => {

@@ -3,6 +3,14 @@ import type { Schemas } from '../api/client';
 
 export type Status = Schemas['Status'];
 
+/** What a word of progress tells of a message. */
+export interface Progress {
+  id: string;
+  status: 'queued' | 'processing' | 'cancelled';
+  run_at: string;
+  attempts: number;
+}
+
 /** Times are milliseconds by the server's clock. */
 export interface Message {
   readonly id: string;
@@ -21,14 +29,11 @@ export interface Message {
   readonly learnedAt: number;
 }
 
-/** What a reader sees. `overdue`: it is due and nobody has taken it up. */
-export type Phase = 'queued' | 'processing' | 'overdue' | 'processed' | 'delivered' | 'dead' | 'cancelled';
+/** What a reader sees. `due`: its time has come, and nobody has taken it up yet. */
+export type Phase = 'queued' | 'due' | 'processing' | 'processed' | 'delivered' | 'dead' | 'cancelled';
 
 /** Which messages a list shows. */
 export type Filter = 'all' | 'queued' | 'processed' | 'dead' | 'cancelled';
-
-/** So long after its time a message is taken to be processed, unless the server says otherwise. */
-export const GRACE_MS = 2000;
 
 /** Of the API's answers and of notifications. `learnedAt`: when the answer was asked for. */
 export function ofApi(message: Schemas['Message'], learnedAt: number): Message {
@@ -99,6 +104,15 @@ export function merged(known: Message | undefined, news: Message): Message {
   };
 }
 
+/**
+ * What is known after a word of its progress; `undefined` if that may be older than what is known, as it comes beside the
+ * notifications, and the server has to be asked.
+ */
+export function progressed(known: Message, { status, run_at, attempts }: Progress, learnedAt: number): Message | undefined {
+  if (!isOpen(known)) return undefined;
+  return { ...known, status, runAt: Date.parse(run_at), attempts, learnedAt };
+}
+
 /** An old answer can still tell which row was waiting for it, and when it was due. */
 function named(known: Message, news: Message): Message {
   const key = known.key === known.id ? news.key : known.key;
@@ -114,9 +128,7 @@ export function isOpen(message: Message): boolean {
 export function phase(message: Message, now: number): Phase {
   switch (message.status) {
     case 'queued':
-      if (now < message.runAt) return 'queued';
-      // Nobody says when processing begins.
-      return now < message.runAt + 2 * GRACE_MS ? 'processing' : 'overdue';
+      return now < message.runAt ? 'queued' : 'due';
     case 'processed':
       return message.deliveredAt === null ? 'processed' : 'delivered';
     default:

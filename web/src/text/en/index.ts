@@ -156,7 +156,7 @@ export const en = {
     waitingFor: (seconds: number) => `Sending again in ${seconds} s`,
     due: (time: string) => `in ${time}`,
     retryDue: (time: string) => `tries again in ${time}`,
-    overdue: 'Waits for its turn',
+    itsTurn: 'Waits for its turn',
   },
   details: {
     title: 'Message',

@@ -1,0 +1,21 @@
+//! What the API tells those who look on: what becomes of messages before they end.
+
+use herald_store::{Message, User};
+
+/// Tells who is there to be told, and nobody later. No call waits for anything.
+pub trait TellProgress: Send + Sync {
+    /// A message was cancelled, or queued again.
+    fn changed(&self, message: &Message);
+
+    /// Messages that wait are due at another time now: some of this user's, or of anyone's with `None`.
+    fn moved(&self, user: Option<&User>);
+}
+
+/// For an API without a broker: nobody is told.
+pub(crate) struct TellNobody;
+
+impl TellProgress for TellNobody {
+    fn changed(&self, _: &Message) {}
+
+    fn moved(&self, _: Option<&User>) {}
+}

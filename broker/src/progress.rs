@@ -1,0 +1,180 @@
+//! Sessions that follow what becomes of a user's messages before they end.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use herald_acl::{TopicFilter, Username};
+use parking_lot::Mutex;
+
+use crate::{
+    bus::{Message, SessionId},
+    host::Identity,
+    mailbox::{Delivery, Mailbox},
+    topics,
+};
+
+struct Follower {
+    session: SessionId,
+    /// The host's key for the session's user, if that user's own messages are followed: the name may come to be another's.
+    /// `None` for an administrator who follows another's.
+    user_id: Option<Arc<str>>,
+    mailbox: Arc<Mailbox>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By whose messages they are.
+    followers: HashMap<Username, Vec<Follower>>,
+    /// Whom each session follows, to find it when it ends.
+    followed: HashMap<SessionId, Vec<Username>>,
+}
+
+/// Who follows whom. They are found by name, so no topic is matched. What they are told is dropped and counted where it does
+/// not fit: nobody ever waits for them.
+#[derive(Default)]
+pub(crate) struct Progress {
+    state: Mutex<State>,
+}
+
+impl Progress {
+    /// Tells `mailbox`, of a session of `who`, what becomes of the messages of `username` from now on.
+    pub(crate) fn follow(
+        &self,
+        who: &Identity,
+        username: &Username,
+        session: SessionId,
+        mailbox: &Arc<Mailbox>,
+    ) {
+        let mut state = self.state.lock();
+        let followed = state.followed.entry(session).or_default();
+        if followed.contains(username) {
+            return;
+        }
+        followed.push(username.clone());
+        let own = who.username == *username;
+        let followers = state.followers.entry(username.clone()).or_default();
+        followers.push(Follower {
+            session,
+            user_id: own.then(|| who.user_id.clone()),
+            mailbox: mailbox.clone(),
+        });
+    }
+
+    /// Ends what [`Progress::follow`] began, if `filter` is for that.
+    pub(crate) fn unfollow(&self, session: SessionId, filter: &TopicFilter) {
+        if let Some(username) = topics::followed(filter) {
+            self.state.lock().remove(session, &username);
+        }
+    }
+
+    /// Ends all that the session follows.
+    pub(crate) fn unfollow_all(&self, session: SessionId) {
+        let mut state = self.state.lock();
+        for username in state.followed.remove(&session).unwrap_or_default() {
+            state.remove(session, &username);
+        }
+    }
+
+    /// Tells those who follow the user with this key and name. Answers how many copies were dropped.
+    pub(crate) fn tell(
+        &self,
+        user_id: &str,
+        username: &Username,
+        payload: impl FnOnce() -> Bytes,
+    ) -> u64 {
+        let state = self.state.lock();
+        let Some(followers) = state.followers.get(username) else {
+            return 0;
+        };
+        let is_theirs = |f: &&Follower| f.user_id.as_deref().is_none_or(|id| id == user_id);
+        copy(username, payload(), followers.iter().filter(is_theirs))
+    }
+
+    /// Tells everyone who follows anyone, of each whom they follow. Answers how many copies were dropped.
+    pub(crate) fn tell_all(&self, payload: impl FnOnce() -> Bytes) -> u64 {
+        let state = self.state.lock();
+        if state.followers.is_empty() {
+            return 0;
+        }
+        let payload = payload();
+        let all = state.followers.iter();
+        all.map(|(username, followers)| copy(username, payload.clone(), followers.iter()))
+            .sum()
+    }
+}
+
+impl State {
+    fn remove(&mut self, session: SessionId, username: &Username) {
+        if let Some(followed) = self.followed.get_mut(&session) {
+            followed.retain(|name| name != username);
+            if followed.is_empty() {
+                self.followed.remove(&session);
+            }
+        }
+        if let Some(followers) = self.followers.get_mut(username) {
+            followers.retain(|f| f.session != session);
+            if followers.is_empty() {
+                self.followers.remove(username);
+            }
+        }
+    }
+}
+
+fn copy<'a>(
+    username: &Username,
+    payload: Bytes,
+    followers: impl Iterator<Item = &'a Follower>,
+) -> u64 {
+    let topic = topics::progress(username);
+    let filter: Arc<str> = topic.as_str().into();
+    let message = Arc::new(Message::of_ours(topic, payload));
+    let copies = followers.map(|follower| {
+        follower.mailbox.deliver(Delivery {
+            filter: filter.clone(),
+            message: message.clone(),
+            retained: false,
+        })
+    });
+    copies.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_made_for_nobody_and_who_ends_leaves_nothing_behind() {
+        let progress = Progress::default();
+        let nobody = || -> Bytes { unreachable!("nobody follows") };
+        let [alice, bob] = ["alice", "bob"].map(|name| Username::parse(name).unwrap());
+        let who = Identity {
+            user_id: "1".into(),
+            username: alice.clone(),
+            role: herald_acl::Role::Admin,
+            credential: crate::Credential::Password,
+        };
+        let (one, other) = (SessionId::next(), SessionId::next());
+        let mailbox = Arc::<Mailbox>::default();
+        for _ in 0..2 {
+            progress.follow(&who, &alice, one, &mailbox);
+            progress.follow(&who, &bob, one, &mailbox);
+            progress.follow(&who, &alice, other, &mailbox);
+        }
+        progress.tell("2", &bob, || "x".into());
+        assert_eq!(
+            mailbox.take(false).shared.len(),
+            1,
+            "once, though asked for twice"
+        );
+        progress.tell_all(|| "x".into());
+        assert_eq!(mailbox.take(false).shared.len(), 3);
+        progress.unfollow_all(one);
+        progress.tell("2", &bob, nobody);
+        let own = TopicFilter::parse("users/alice/progress").unwrap();
+        progress.unfollow(other, &own);
+        progress.tell("1", &alice, nobody);
+        progress.tell_all(nobody);
+        assert!(progress.state.lock().followed.is_empty());
+        assert_eq!(mailbox.take(false).shared.len(), 0);
+    }
+}

@@ -1,0 +1,86 @@
+//! What is told of messages on their way, to whoever looks on: `users/{name}/progress`.
+
+use bytes::Bytes;
+use herald_api::TellProgress;
+use herald_broker::Broker;
+use herald_store::{Job, Message, Status, Timestamp, User};
+use serde::Serialize;
+
+/// A payload.
+#[derive(Serialize)]
+#[serde(tag = "type")]
+enum Told<'a> {
+    #[serde(rename = "message.changed")]
+    Changed { message: Changed<'a> },
+    #[serde(rename = "messages.moved")]
+    Moved,
+}
+
+/// How far a message has come.
+#[derive(Serialize)]
+struct Changed<'a> {
+    id: &'a str,
+    status: &'static str,
+    run_at: Timestamp,
+    attempts: i64,
+}
+
+impl Told<'_> {
+    fn payload(&self) -> Bytes {
+        match serde_json::to_vec(self) {
+            Ok(json) => json.into(),
+            Err(_) => unreachable!("strings and numbers can always be written as JSON"),
+        }
+    }
+}
+
+/// Tells the sessions of one broker.
+pub(crate) struct Progress(pub(crate) Broker);
+
+impl Progress {
+    /// The attempt `job` has begun.
+    pub(crate) fn begun(&self, job: &Job) {
+        self.attempted(job, Status::Processing, job.due);
+    }
+
+    /// The attempt `job` failed; the next one is due at `run_at`.
+    pub(crate) fn again(&self, job: &Job, run_at: Timestamp) {
+        self.attempted(job, Status::Queued, run_at);
+    }
+
+    fn attempted(&self, job: &Job, status: Status, run_at: Timestamp) {
+        let message = Changed {
+            id: job.id.as_str(),
+            status: status.as_str(),
+            run_at,
+            attempts: job.attempt,
+        };
+        let payload = || Told::Changed { message }.payload();
+        let user_id = job.user_id.as_str();
+        self.0.tell_progress(user_id, &job.username, payload);
+    }
+}
+
+impl TellProgress for Progress {
+    fn changed(&self, message: &Message) {
+        let changed = Changed {
+            id: message.id.as_str(),
+            status: message.status.as_str(),
+            run_at: message.run_at,
+            attempts: message.attempts,
+        };
+        let payload = || Told::Changed { message: changed }.payload();
+        let user_id = message.user_id.as_str();
+        self.0.tell_progress(user_id, &message.username, payload);
+    }
+
+    fn moved(&self, user: Option<&User>) {
+        let payload = || Told::Moved.payload();
+        match user {
+            Some(user) => self
+                .0
+                .tell_progress(user.id.as_str(), &user.username, payload),
+            None => self.0.tell_all_progress(payload),
+        }
+    }
+}
