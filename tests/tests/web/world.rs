@@ -85,6 +85,16 @@ impl World {
                 let delay = json!({"mode": "fixed", "ms": asked["ms"], "apply_to_queued": apply});
                 self.herald.http("admin").await.set_delay(delay).await;
             }
+            "administrator" => {
+                let admin = self.herald.http("admin").await;
+                admin.create_user(user, "admin").await;
+            }
+            "deny" => {
+                let [subject, filter] =
+                    ["subject", "filter"].map(|key| asked[key].as_str().unwrap());
+                let admin = self.herald.http("admin").await;
+                admin.deny(subject, "subscribe", filter).await;
+            }
             "count" => {
                 let count = count(&self.herald.http(user).await, body).await;
                 return json!({"count": count});
@@ -112,12 +122,6 @@ impl World {
                 let item = items.iter().find(|item| item["body"] == body).unwrap();
                 let id = item["id"].as_str().unwrap();
                 http.delete(&format!("/messages/{id}")).await.expect(204);
-            }
-            "deny" => {
-                let [subject, filter] =
-                    ["subject", "filter"].map(|key| asked[key].as_str().unwrap());
-                let admin = self.herald.http("admin").await;
-                admin.deny(subject, "subscribe", filter).await;
             }
             "get" => {
                 let path = asked["path"].as_str().unwrap();

@@ -1,15 +1,9 @@
 /** Durations as one writes them: `1.5 s`, `2 min`, `1 h 30 min`. */
 import { text } from '../text';
+import { SIZES, written, type Unit } from './units';
 
-const UNITS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['min', 60_000],
-  ['s', 1000],
-  ['ms', 1],
-] as const;
-
-const words = text.units;
+/** The largest first. */
+const UNITS = Object.entries(SIZES) as [Unit, number][];
 
 /** No longer than the server allows: 30 days. */
 export const LONGEST_MS = 30 * 86_400_000;
@@ -23,7 +17,7 @@ export function parseDuration(written: string): Parsed {
   if (!/^(\d+([.,]\d+)?\s*[^\d\s.,]+\s*)+$/u.test(left)) return { wrong: 'not a duration' };
   let ms = 0;
   for (const [, number = '', unit = ''] of left.matchAll(/(\d+(?:[.,]\d+)?)\s*([^\d\s.,]+)/gu)) {
-    const size = UNITS.find(([name]) => words[name].includes(unit))?.[1];
+    const size = UNITS.find(([name]) => text.units[name].includes(unit))?.[1];
     if (size === undefined) return { wrong: 'not a duration' };
     ms += Number(number.replace(',', '.')) * size;
   }
@@ -34,14 +28,14 @@ export function parseDuration(written: string): Parsed {
 /** Exactly, as it can be written again: `0 ms`, `1.5 s`, `1 min 30 s`, `2 d 4 h`. */
 export function spell(ms: number): string {
   const whole = Math.max(0, Math.round(ms));
-  if (whole < 1000) return `${whole} ${words.ms[0]}`;
+  if (whole < 1000) return written(whole, 'ms');
   const parts: string[] = [];
   let rest = whole;
   for (const [name, size] of UNITS.slice(0, 3)) {
     const n = Math.floor(rest / size);
-    if (n > 0) parts.push(`${n} ${words[name][0]}`);
+    if (n > 0) parts.push(written(n, name));
     rest -= n * size;
   }
-  if (rest > 0) parts.push(`${rest / 1000} ${words.s[0]}`);
+  if (rest > 0) parts.push(written(rest / 1000, 's'));
   return parts.join(' ');
 }

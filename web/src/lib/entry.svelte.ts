@@ -6,6 +6,8 @@ class Entry {
   open = $state<boolean | undefined>();
   /** Whether an account was made a moment ago. */
   registered = $state(false);
+  /** Whether one signed in on this page: what has the focus then is gone. */
+  passed = false;
   /** To be filled in. */
   username = '';
 

@@ -2,7 +2,7 @@
 import { text } from '../text';
 import { Problem, Unreachable } from './api/problem';
 
-/** For a failed request: the server's own words are for people, too. */
+/** For a failed request. The server's own words, which are for people too, where we have none. */
 export function say(error: unknown): string {
   if (error instanceof Unreachable) return text.problems.unreachable;
   if (!(error instanceof Problem)) return text.problems.unexpected;
@@ -10,5 +10,5 @@ export function say(error: unknown): string {
     return text.problems.tooMany(Math.ceil(error.retryAfterMs / 1000));
   }
   if (error.code === undefined || error.status >= 500) return text.problems.internal;
-  return error.message;
+  return text.problems.codes[error.code] ?? error.message;
 }

@@ -1,48 +1,38 @@
 /** Times in words. */
 import { text } from '../text';
+import { SIZES, written, type Unit } from './units';
 
-const {
-  ms: [ms],
-  s: [s],
-  min: [min],
-  h: [h],
-  d: [d],
-} = text.units;
+const { s: SECOND, min: MINUTE, h: HOUR, d: DAY } = SIZES;
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-
-const clockFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const secondsFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const dayFormat = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
-const yearFormat = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' });
-const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const clockFormat = new Intl.DateTimeFormat(text.locale, { hour: '2-digit', minute: '2-digit' });
+const secondsFormat = new Intl.DateTimeFormat(text.locale, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const dayFormat = new Intl.DateTimeFormat(text.locale, { day: 'numeric', month: 'short' });
+const yearFormat = new Intl.DateTimeFormat(text.locale, { day: 'numeric', month: 'short', year: 'numeric' });
+const fullFormat = new Intl.DateTimeFormat(text.locale, { dateStyle: 'medium', timeStyle: 'medium' });
 
 /** `350 ms`, `12 s`, `3 min 5 s`, `2 h 4 min`, `3 d 2 h`. */
-export function duration(time: number): string {
-  if (time < SECOND) return `${Math.max(0, Math.round(time))} ${ms}`;
-  if (time < MINUTE) return `${trimmed(time / SECOND)} ${s}`;
-  return coarse(time);
+export function duration(ms: number): string {
+  if (ms < SECOND) return written(Math.max(0, Math.round(ms)), 'ms');
+  if (ms < MINUTE) return written(trimmed(ms / SECOND), 's');
+  return coarse(ms);
 }
 
 /** As `duration`, in whole seconds: for what is counted down. */
-export function countdown(time: number): string {
-  const seconds = Math.max(0, Math.ceil(time / SECOND));
-  return seconds < 60 ? `${seconds} ${s}` : coarse(seconds * SECOND);
+export function countdown(ms: number): string {
+  const seconds = Math.max(0, Math.ceil(ms / SECOND));
+  return seconds < 60 ? written(seconds, 's') : coarse(seconds * SECOND);
 }
 
-function coarse(time: number): string {
-  if (time < HOUR) return two(time, MINUTE, min, SECOND, s);
-  if (time < DAY) return two(time, HOUR, h, MINUTE, min);
-  return two(time, DAY, d, HOUR, h);
+function coarse(ms: number): string {
+  if (ms < HOUR) return two(ms, 'min', 's');
+  if (ms < DAY) return two(ms, 'h', 'min');
+  return two(ms, 'd', 'h');
 }
 
-function two(time: number, large: number, largeName: string, small: number, smallName: string): string {
-  const rest = Math.floor((time % large) / small);
-  const first = `${Math.floor(time / large)} ${largeName}`;
-  return rest === 0 ? first : `${first} ${rest} ${smallName}`;
+function two(ms: number, large: Unit, small: Unit): string {
+  const rest = Math.floor((ms % SIZES[large]) / SIZES[small]);
+  const first = written(Math.floor(ms / SIZES[large]), large);
+  return rest === 0 ? first : `${first} ${written(rest, small)}`;
 }
 
 function trimmed(value: number): string {
@@ -68,9 +58,9 @@ export function full(at: number): string {
 }
 
 /** How long ago, coarsely: `5 min`; `undefined` for less than a minute. */
-export function ago(time: number): string | undefined {
-  if (time < MINUTE) return undefined;
-  if (time < HOUR) return `${Math.floor(time / MINUTE)} ${min}`;
-  if (time < DAY) return `${Math.floor(time / HOUR)} ${h}`;
-  return `${Math.floor(time / DAY)} ${d}`;
+export function ago(ms: number): string | undefined {
+  if (ms < MINUTE) return undefined;
+  if (ms < HOUR) return written(Math.floor(ms / MINUTE), 'min');
+  if (ms < DAY) return written(Math.floor(ms / HOUR), 'h');
+  return written(Math.floor(ms / DAY), 'd');
 }

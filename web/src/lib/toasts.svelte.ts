@@ -13,6 +13,8 @@ const BAD_MS = 8000;
 
 class Toasts {
   items = $state.raw<Toast[]>([]);
+  /** Where they may be shown, the topmost last: a dialog hides what is below it, from screen readers too. */
+  places = $state.raw<readonly symbol[]>([]);
   #next = 0;
 
   good(text: string): void {
@@ -25,6 +27,14 @@ class Toasts {
 
   dismiss(id: number): void {
     this.items = this.items.filter((toast) => toast.id !== id);
+  }
+
+  /** A place above the others, until the function that this answers is called. */
+  open(place: symbol): () => void {
+    this.places = [...this.places, place];
+    return () => {
+      this.places = this.places.filter((other) => other !== place);
+    };
   }
 
   #show(text: string, kind: Toast['kind'], ms: number): void {

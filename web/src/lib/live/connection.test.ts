@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Connection, REFUSED, type LinkEvents, type Side, type Ways } from './connection';
+import { Connection, type LinkEvents, type Side, type Ways } from './connection';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -46,6 +46,7 @@ class World {
       },
       online: () => this.online,
       hopeless: (error) => error instanceof Error && error.message === 'signed out',
+      pauseAfter: (why) => (why instanceof Error && why.message === 'slower' ? 50_000 : 0),
       random: () => 1,
     };
     this.connection = new Connection(
@@ -128,6 +129,25 @@ test('pauses grow while the server is away, and say when the next try is', async
   expect(world.connection.nextTryAt).toBe(start + 7000);
 });
 
+test('what the server refuses is known until it is not, and waited for as long as it takes', async () => {
+  const world = new World();
+  world.refuses = new Error('slower');
+  world.connection.start();
+  await world.settled();
+  expect(world.connection.why).toBe(world.refuses);
+  expect(world.connection.nextTryAt).toBe(Date.now() + 50_000);
+  world.refuses = undefined;
+  await vi.advanceTimersByTimeAsync(50_000);
+  expect(world.connection.state).toBe('connecting');
+  expect(world.connection.why).toBeDefined();
+  world.last.live();
+  expect(world.connection.why).toBeUndefined();
+  // A link can be refused as well.
+  const denied = new Error('denied');
+  world.last.closed(denied);
+  expect(world.connection.why).toBe(denied);
+});
+
 test('a connection that ends at once does not begin the pauses anew', async () => {
   const world = new World();
   await world.start();
@@ -141,21 +161,6 @@ test('a connection that ends at once does not begin the pauses anew', async () =
   await vi.advanceTimersByTimeAsync(10_000);
   world.last.closed();
   expect(world.connection.nextTryAt).toBe(Date.now() + 1000);
-});
-
-test('why there is no connection is known until there is one', async () => {
-  const world = new World();
-  world.refuses = new Error('too often');
-  world.connection.start();
-  await world.settled();
-  expect(world.connection.why).toBe(world.refuses);
-  world.refuses = undefined;
-  await vi.advanceTimersByTimeAsync(1000);
-  world.last.closed(REFUSED);
-  expect(world.connection.why).toBe(REFUSED);
-  await vi.advanceTimersByTimeAsync(2000);
-  world.last.live();
-  expect(world.connection.why).toBeUndefined();
 });
 
 test('a try can be had at once', async () => {

@@ -15,9 +15,6 @@ import { backoff } from './backoff';
  */
 export type LiveState = 'idle' | 'connecting' | 'live' | 'waiting' | 'offline';
 
-/** Why a link is closed: an access rule forbids what it is for. */
-export const REFUSED = 'refused';
-
 /** One connection. */
 export interface Link {
   /** By `Date.now()`: the server ends it then. Undefined: it does not, or its end need not be forestalled. */
@@ -34,7 +31,7 @@ export interface LinkEvents<T> {
   /** Subscribed: what comes next is live. */
   live(): void;
   received(seq: number, item: T): void;
-  /** Ended, or never came about. `why`: if that is known. */
+  /** Ended, or never came about. `why`: if the server refused it. */
   closed(why?: unknown): void;
 }
 
@@ -50,6 +47,8 @@ export interface Ways<T> {
   online(): boolean;
   /** Whether no try can succeed any more: the session has ended. */
   hopeless(error: unknown): boolean;
+  /** How long to wait at least after a try that failed so, in milliseconds. */
+  pauseAfter?(why: unknown): number;
   random?: () => number;
 }
 
@@ -74,7 +73,7 @@ export class Connection<T> {
   state: LiveState = 'idle';
   /** By `Date.now()`; while `waiting`. */
   nextTryAt: number | undefined;
-  /** Why there is no connection, if that is known. */
+  /** Why the last try failed, until one succeeds. */
   why: unknown;
 
   readonly #ways: Ways<T>;
@@ -143,10 +142,9 @@ export class Connection<T> {
       await this.#open(way);
     } catch (error) {
       if (this.#isOver(way)) return;
-      this.why = error;
       this.#drop();
       if (this.#ways.hopeless(error)) this.#become('idle');
-      else this.#wait();
+      else this.#wait(error);
     }
   }
 
@@ -183,9 +181,8 @@ export class Connection<T> {
           return;
         }
         if (Date.now() - way.liveSince >= GOOD_MS) this.#failures = 0;
-        this.why = why;
         this.#drop();
-        this.#wait();
+        this.#wait(why);
       },
     };
     const link = await this.#ways.open(this.#seen ?? 0, events, way.side);
@@ -226,8 +223,9 @@ export class Connection<T> {
     this.#timer = setTimeout(() => void this.#renew(), pause);
   }
 
-  #wait(): void {
-    const pause = backoff(this.#failures++, this.#ways.random);
+  #wait(why?: unknown): void {
+    const pause = Math.max(backoff(this.#failures++, this.#ways.random), this.#ways.pauseAfter?.(why) ?? 0);
+    this.why = why;
     this.nextTryAt = Date.now() + pause;
     this.#timer = setTimeout(() => void this.#connect(), pause);
     this.#become(this.#ways.online() ? 'waiting' : 'offline');
@@ -243,7 +241,7 @@ export class Connection<T> {
   #become(state: LiveState): void {
     this.state = state;
     if (state !== 'waiting' && state !== 'offline') this.nextTryAt = undefined;
-    if (state === 'live') this.why = undefined;
+    if (state === 'live' || state === 'idle') this.why = undefined;
     this.#changed();
   }
 }

@@ -1,11 +1,10 @@
 /** The inbox of whoever is signed in, as it fills. */
-import { text } from '../../text';
 import { api, call, type Schemas } from '../api/client';
 import { Problem } from '../api/problem';
 import type { Progress as MessageProgress } from '../messages/model';
-import { say } from '../say';
 import { session } from '../session.svelte';
-import { Connection, REFUSED, type LiveState } from './connection';
+import { Connection, type LiveState } from './connection';
+import { pauseAfter, reason } from './reason';
 
 export type Notification = Schemas['Notification'];
 
@@ -23,7 +22,7 @@ const decoder = new TextDecoder();
 class Live {
   state = $state<LiveState>('idle');
   nextTryAt = $state<number | undefined>();
-  /** Why the server does not want the connection, in words, if it was reached. */
+  /** What the server refuses, in words, while it does. */
   refusal = $state<string | undefined>();
 
   #arrivals: (() => void)[] = [];
@@ -53,6 +52,7 @@ class Live {
       },
       online: () => navigator.onLine,
       hopeless: (error) => error instanceof Problem && (error.status === 401 || error.code === 'csrf'),
+      pauseAfter,
     },
     () => {
       if (this.#connection.state === 'live' && this.state !== 'live') {
@@ -60,7 +60,7 @@ class Live {
       }
       this.state = this.#connection.state;
       this.nextTryAt = this.#connection.nextTryAt;
-      this.refusal = refusal(this.#connection.why);
+      this.refusal = reason(this.#connection.why);
     },
     (notification) => {
       for (const listener of this.#listeners) listener(notification);
@@ -129,20 +129,14 @@ class Live {
     this.#arrivals.push(listener);
   }
 
-  /** Something says that the server cannot be reached: is the connection what it seems? */
-  doubt(): void {
-    if (this.#connection.state === 'live') this.#connection.woke();
+  /** Something else says that the server cannot be reached: finds out whether the connection still stands. */
+  check(): void {
+    if (this.state === 'live') this.#connection.woke();
   }
 
   tryNow(): void {
     this.#connection.tryNow();
   }
-}
-
-function refusal(why: unknown): string | undefined {
-  const words = text.live.explain;
-  if (why instanceof Problem) return words.refused(say(why));
-  return why === REFUSED ? words.byRule : undefined;
 }
 
 export const live = new Live();

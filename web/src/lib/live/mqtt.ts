@@ -1,7 +1,8 @@
 /** A link over MQTT 5 in a WebSocket. Fetched when it is needed: MQTT.js is larger than the rest of the app. */
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import type { Schemas } from '../api/client';
-import { REFUSED, type Link, type LinkEvents } from './connection';
+import type { Link, LinkEvents } from './connection';
+import { Refused } from './refused';
 
 const CONNECT_MS = 15_000;
 /** Seconds. Browsers slow timers of hidden tabs down to one a minute: no shorter. */
@@ -48,17 +49,21 @@ export function open(
     // The other timers are a worker from a blob:, which the Content-Security-Policy forbids.
     timerVariant: 'native',
   });
-  let why: typeof REFUSED | undefined;
+  let refused: Refused | undefined;
   client.on('connect', () => {
     // First: when the other one stands, nothing is missed.
     if (beside !== undefined) client.subscribe(beside, { qos: 0 }, () => undefined);
     client.subscribe(
       topic,
       { qos, ...(after !== undefined && { properties: { userProperties: { after: String(after) } } }) },
-      (error, _, suback) => {
-        if (suback?.granted.some((code) => Number(code) >= 0x80) === true) why = REFUSED;
-        if (error !== null || why !== undefined) client.end(true);
-        else events.live();
+      (error, _, answer) => {
+        if (error === null) {
+          events.live();
+          return;
+        }
+        const code = answer?.granted.find((one) => typeof one === 'number' && one >= 0x80);
+        if (typeof code === 'number') refused = new Refused(code);
+        client.end(true);
       },
     );
   });
@@ -68,10 +73,11 @@ export function open(
     events.received({ topic, payload, seq: Number.isSafeInteger(seq) ? seq : undefined });
   });
   client.on('close', () => {
-    events.closed(why);
+    events.closed(refused);
   });
   // `close` follows; without a listener it would be thrown.
-  client.on('error', () => {
+  client.on('error', (error) => {
+    refused ??= Refused.of(error);
     client.end(true);
   });
   return new MqttLink(client, until);

@@ -4,6 +4,7 @@ import { clock } from '../clock.svelte';
 import { live, type Notification } from '../live/live.svelte';
 import { say } from '../say';
 import { session } from '../session.svelte';
+import { bounded, type Reading } from './bound';
 import {
   isOpen,
   matches,
@@ -22,9 +23,6 @@ import {
 const PAGE = 200;
 /** The list is drawn anew so often at most, however much comes. */
 const DRAW_MS = 60;
-/** More than so many, or than so many characters, are not kept: the oldest are forgotten. */
-const MOST = 20_000;
-const MOST_CHARACTERS = 32 * 1024 * 1024;
 /** When a new delay has moved everyone's messages, not all of their pages ask at the same moment. */
 const SPREAD_MS = 2000;
 /** Of so many messages that are not known here it is kept what was told last. */
@@ -32,14 +30,6 @@ const EARLY = 200;
 /** How many pages, and then how many messages one by one, are looked at again. */
 const PAGES_AGAIN = 5;
 const ONE_BY_ONE = 20;
-
-/** How far a list has been read. */
-interface Reading {
-  /** Everything from this id on is here. */
-  floor: string;
-  /** Where the next page begins; `null` if there is none, `undefined` before the first. */
-  next: string | null | undefined;
-}
 
 type Shared = { user: string; message: Message } | { user: string; cancelled: string };
 
@@ -49,8 +39,6 @@ class Messages {
   /** Of the lists that were read. */
   readings = $state.raw<Partial<Record<Filter, Reading>>>({});
   loading = $state(false);
-  /** Whether older ones than these cannot be kept beside them. */
-  isFull = $state(false);
   problem = $state<string | undefined>();
 
   #changes = new Map<string, Message>();
@@ -118,21 +106,15 @@ class Messages {
     return this.readings[filter]?.next !== null;
   }
 
-  /** Forgets what a list does not show, if there is room for no more. */
-  makeRoom(filter: Filter): void {
-    if (!this.isFull || filter === 'all') return;
-    const kept = this.all.filter((message) => matches(message, filter) || isOpen(message));
-    if (kept.length === this.all.length) return;
-    this.all = kept;
-    const reading = this.readings[filter];
-    this.readings = reading === undefined ? {} : { [filter]: reading };
-    this.isFull = false;
+  /** Whether it goes on, and there is no room for more: the reader has to ask for something else. */
+  isFull(filter: Filter): boolean {
+    return this.readings[filter]?.full === true;
   }
 
   /** Reads the next page of a list. */
   async more(filter: Filter): Promise<void> {
     const reading = this.readings[filter];
-    if (this.loading || this.isFull || reading?.next === null) return;
+    if (this.loading || reading?.next === null || reading?.full) return;
     await this.#read(filter, reading?.next);
   }
 
@@ -151,14 +133,14 @@ class Messages {
       const query = { limit: PAGE, ...(filter !== 'all' && { status: filter }), ...(before !== undefined && { before }) };
       const page = await call(api.GET('/messages', { params: { query } }));
       for (const item of page.items) this.#learn(ofApi(item, asked));
-      this.#draw();
+      this.#apply();
       const last = page.items.at(-1)?.id ?? '';
       const next = page.next ?? null;
       const known = this.readings[filter];
       // The newest page again, and it meets what was read before: that stays.
-      if (before === undefined && known?.next !== undefined && last >= known.floor && next !== null) return;
-      this.readings = { ...this.readings, [filter]: { floor: next === null ? '' : last, next } };
-      this.#trim();
+      const isKnown = before === undefined && known?.next !== undefined && last >= known.floor && next !== null;
+      if (!isKnown) this.readings = { ...this.readings, [filter]: { floor: next === null ? '' : last, next } };
+      this.#trim(filter);
     } catch (error) {
       this.problem = say(error);
     } finally {
@@ -221,12 +203,16 @@ class Messages {
   }
 
   #draw(): void {
+    this.#apply();
+    this.#trim();
+  }
+
+  #apply(): void {
     clearTimeout(this.#drawing);
     this.#drawing = undefined;
     if (this.#changes.size === 0) return;
     this.all = withChanges(this.all, this.#changes.values());
     this.#changes.clear();
-    this.#trim();
   }
 
   #floor(filter: Filter): string | undefined {
@@ -236,18 +222,12 @@ class Messages {
     return floors.sort()[0];
   }
 
-  #trim(): void {
-    const room = roomFor(this.all);
-    if (room === this.all.length) return;
-    this.isFull = true;
-    const kept = this.all.slice(0, room);
-    const last = kept.at(-1)?.id ?? '';
-    this.all = kept;
-    const readings = Object.entries(this.readings).map(([filter, reading]) => [
-      filter,
-      reading.floor < last ? { floor: last, next: last } : reading,
-    ]);
-    this.readings = Object.fromEntries(readings) as Partial<Record<Filter, Reading>>;
+  /** Lets go of what there is no room for. `reading`: which list is read at the moment. */
+  #trim(reading?: Filter): void {
+    const kept = bounded(this, reading);
+    if (kept === this) return;
+    this.all = kept.all;
+    this.readings = kept.readings;
   }
 
   /** A message that is new here, with what was told of it before it was. */
@@ -305,16 +285,6 @@ class Messages {
       // With the next connection.
     }
   }
-}
-
-/** How many of these can be kept. */
-function roomFor(all: readonly Message[]): number {
-  let characters = 0;
-  for (const [index, { body, result }] of all.entries()) {
-    characters += body.length + (result?.length ?? 0);
-    if (index === MOST || characters > MOST_CHARACTERS) return index;
-  }
-  return all.length;
 }
 
 export const messages = new Messages();

@@ -2,8 +2,6 @@
  * What was written and is not known to be taken. Each message has a key from the start (`Idempotency-Key`), which every
  * try repeats: however often it is sent, it is taken once.
  */
-import { text } from '../../text';
-import { announcer } from '../announce.svelte';
 import { api, call } from '../api/client';
 import { Problem, Unreachable } from '../api/problem';
 import { clock } from '../clock.svelte';
@@ -25,14 +23,16 @@ export interface Unsent {
   readonly body: string;
   readonly createdAt: number;
   readonly state: State;
+  /** Whether it was not taken at the first try. */
+  readonly waited: boolean;
   readonly error?: string;
   readonly retryAt?: number;
 }
 
 interface Kept {
   user: string;
-  draft: string;
   items: { key: string; body: string; createdAt: number }[];
+  draft?: string;
 }
 
 /** In the tab's own storage: a page that is loaded anew goes on sending. */
@@ -41,10 +41,15 @@ const STORAGE = 'herald-outbox';
 class Outbox {
   /** Oldest first. */
   items = $state.raw<readonly Unsent[]>([]);
+
+  /** Whether something waits because the server did not answer. */
+  isStuck = $state(false);
+
   #draft = $state('');
   #pumping = false;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #listeners: ((news: 'queued' | 'waiting' | 'unsent') => void)[] = [];
 
   constructor() {
     session.onOpen(
@@ -62,16 +67,12 @@ class Outbox {
     live.onLive(() => {
       this.flush();
     });
-    addEventListener('beforeunload', (event) => {
-      // The tab's storage goes with the tab.
-      if (this.items.length > 0) event.preventDefault();
-    });
     messages.holdWhile(({ message }) =>
       this.items.some((item) => item.state !== 'failed' && item.body === message.body),
     );
   }
 
-  /** What is being written; it outlives the page that it is written on, and its being loaded anew. */
+  /** What is being written; it outlives the page that it is written on. */
   get draft(): string {
     return this.#draft;
   }
@@ -81,26 +82,44 @@ class Outbox {
     this.#keep();
   }
 
+  /** Whether there is something that goes with the tab. */
+  get isHolding(): boolean {
+    return this.items.length > 0 || this.draft.trim() !== '';
+  }
+
+  /** Told of each message that is taken, that has to wait, and that is refused. */
+  onNews(listener: (news: 'queued' | 'waiting' | 'unsent') => void): void {
+    this.#listeners.push(listener);
+  }
+
   /** Sends a new message. `key`: one that says what it repeats. */
   send(body: string, key: string = crypto.randomUUID()): void {
     // It was sent already.
     const isKnown = this.items.some((item) => item.key === key) || messages.all.some((message) => message.key === key);
     if (isKnown) return;
     const createdAt = clock.serverNow();
-    this.items = [...this.items, { key, body, createdAt, state: 'sending' }];
+    this.items = [...this.items, { key, body, createdAt, state: 'sending', waited: false }];
     this.#keep();
     void this.#pump();
   }
 
-  /** Sends one again that was refused. */
+  /** Sends one again that was refused, or that waits. */
   again(key: string): void {
     this.#set(key, { state: 'sending' });
     void this.#pump();
   }
 
+  /** Takes one back, into what is being written. */
+  edit(key: string): void {
+    const body = this.items.find((item) => item.key === key)?.body;
+    if (body !== undefined) this.draft = this.draft.trim() === '' ? body : `${body}\n${this.draft}`;
+    this.discard(key);
+  }
+
   discard(key: string): void {
     this.items = this.items.filter((item) => item.key !== key);
     this.#keep();
+    if (this.items.length === 0) this.isStuck = false;
     messages.release();
   }
 
@@ -136,10 +155,12 @@ class Outbox {
         api.POST('/messages', { params: { header: { 'Idempotency-Key': key } }, body: { body } }),
       );
       this.#failures = 0;
+      this.isStuck = false;
       this.items = this.items.filter((item) => item.key !== key);
       this.#keep();
       messages.accepted(accepted, body, key, asked);
       messages.release();
+      this.#tell('queued');
       return true;
     } catch (error) {
       // Without a session they wait for the next one.
@@ -149,8 +170,8 @@ class Outbox {
         return false;
       }
       this.#set(key, { state: 'failed', error: say(error) });
-      announcer.say(text.announce.notSent(say(error)));
       messages.release();
+      this.#tell('unsent');
       return true;
     }
   }
@@ -159,13 +180,18 @@ class Outbox {
   #wait(error: unknown): void {
     const asked = error instanceof Problem ? error.retryAfterMs : undefined;
     const pause = asked ?? backoff(this.#failures++);
+    // Then the connection may be dead as well, without having noticed.
+    this.isStuck = error instanceof Unreachable;
+    if (this.isStuck) live.check();
     const retryAt = Date.now() + pause;
-    // If the server does not answer here, the connection may be dead, too.
-    if (error instanceof Unreachable) live.doubt();
     const why = error instanceof Unreachable ? {} : { error: say(error) };
-    this.items = this.items.map(({ key, body, createdAt, ...item }) =>
-      item.state === 'sending' ? { key, body, createdAt, state: 'waiting', retryAt, ...why } : { key, body, createdAt, ...item },
-    );
+    this.items = this.items.map((item) => {
+      if (item.state !== 'sending') return item;
+      const { key, body, createdAt } = item;
+      // Told once, not with each try.
+      if (!item.waited) this.#tell('waiting');
+      return { key, body, createdAt, waited: true, state: 'waiting', retryAt, ...why };
+    });
     clearTimeout(this.#timer);
     if (session.state !== 'in') return;
     this.#timer = setTimeout(() => {
@@ -175,18 +201,24 @@ class Outbox {
 
   #set(key: string, change: Pick<Unsent, 'state' | 'error' | 'retryAt'>): void {
     this.items = this.items.map((item) =>
-      item.key === key ? { key, body: item.body, createdAt: item.createdAt, ...change } : item,
+      item.key === key
+        ? { key, body: item.body, createdAt: item.createdAt, waited: item.waited || change.state !== 'sending', ...change }
+        : item,
     );
+  }
+
+  #tell(news: 'queued' | 'waiting' | 'unsent'): void {
+    for (const listener of this.#listeners) listener(news);
   }
 
   #keep(): void {
     const user = session.user?.id;
     if (user === undefined) return;
-    if (this.items.length === 0 && this.#draft === '') sessionStorage.removeItem(STORAGE);
+    if (!this.isHolding) sessionStorage.removeItem(STORAGE);
     else {
       const items = this.items.map(({ key, body, createdAt }) => ({ key, body, createdAt }));
       try {
-        sessionStorage.setItem(STORAGE, JSON.stringify({ user, draft: this.#draft, items } satisfies Kept));
+        sessionStorage.setItem(STORAGE, JSON.stringify({ user, items, draft: this.draft } satisfies Kept));
       } catch {
         // Full: they are still in memory.
       }
@@ -194,14 +226,14 @@ class Outbox {
   }
 
   #restore(user: string): void {
-    if (this.items.length > 0 || this.#draft !== '') return;
+    if (this.items.length > 0) return;
     const text = sessionStorage.getItem(STORAGE);
     if (text === null) return;
     try {
       const kept = JSON.parse(text) as Kept;
       if (kept.user === user) {
-        this.items = kept.items.map((item) => ({ ...item, state: 'waiting' }));
-        this.#draft = kept.draft;
+        this.items = kept.items.map((item) => ({ ...item, state: 'waiting', waited: true }));
+        if (this.#draft === '') this.#draft = kept.draft ?? '';
       } else sessionStorage.removeItem(STORAGE);
     } catch {
       sessionStorage.removeItem(STORAGE);
@@ -211,7 +243,7 @@ class Outbox {
   #clear(): void {
     clearTimeout(this.#timer);
     this.items = [];
-    this.#draft = '';
+    this.draft = '';
     this.#failures = 0;
     sessionStorage.removeItem(STORAGE);
   }

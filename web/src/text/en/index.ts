@@ -3,12 +3,21 @@
  * objects of the types `Text` and `AdminText` in a folder beside this one and choose between them in `../index.ts` and
  * `../admin.ts`. Values that depend on something are functions.
  */
-import { counted } from './counted';
-
-const names = (...of: [string, ...string[]]): [string, ...string[]] => of;
+import type { ProblemCode } from '../../lib/api/problem';
+import { counted, locale, number } from './numbers';
 
 export const en = {
   app: 'Herald',
+  locale,
+  number,
+  /** How durations are written: the first of each is the one that is shown. */
+  units: {
+    ms: ['ms', 'msec', 'millisecond', 'milliseconds'],
+    s: ['s', 'sec', 'second', 'seconds'],
+    min: ['min', 'm', 'mins', 'minute', 'minutes'],
+    h: ['h', 'hr', 'hrs', 'hour', 'hours'],
+    d: ['d', 'day', 'days'],
+  },
   skip: 'Skip to the content',
   loading: 'Loading',
   close: 'Close',
@@ -18,12 +27,16 @@ export const en = {
   more: 'Load more',
   copy: 'Copy',
   copied: 'Copied',
-  notCopied: 'The browser did not let it be copied: select it, and copy it by hand.',
+  copyFailed: 'The browser did not let it be copied. Select the text and copy it by hand.',
   dismiss: 'Dismiss',
   notFound: {
     title: 'There is nothing here',
     text: 'The address may be mistyped, or what was here is gone.',
     action: 'Go to your messages',
+  },
+  pageFailed: {
+    text: 'This page could not be fetched. Either the server cannot be reached, or it was renewed and this app is older than it.',
+    action: 'Load the app again',
   },
   noLonger: {
     title: 'You are no longer an administrator',
@@ -89,21 +102,20 @@ export const en = {
     waiting: (seconds: number) => (seconds > 0 ? `Reconnecting in ${seconds} s` : 'Reconnecting…'),
     offline: 'Offline',
     tryNow: 'Try now',
+    stuck: 'Cannot send',
+    refusedFor: (seconds: number) => (seconds > 0 ? `Refused, again in ${seconds} s` : 'Refused, trying again…'),
+    refused: {
+      notAllowed: 'You are not allowed to hear of your messages: an access rule denies it. An administrator can change that.',
+      tooMany: 'You have too many connections. Close other tabs or programs.',
+      other: (code: number) => `The server refuses the connection (MQTT reason ${code}).`,
+    },
     explain: {
+      stuck: 'What happens to your messages shows at once, but the server does not answer what you send. It is tried again.',
       live: 'What happens to your messages shows at once.',
       connecting: 'Connecting to the server.',
-      refused: (why: string) => `The server refuses the connection: ${why}`,
-      byRule: 'An access rule keeps you from your own notifications. Ask an administrator.',
       waiting: 'The server cannot be reached. Nothing is lost: what happened meanwhile comes as soon as it can.',
       offline: 'This device has no network. Nothing is lost: what happened meanwhile comes as soon as it can.',
     },
-  },
-  announce: {
-    delivered: (body: string) => `Delivered: ${body}`,
-    failed: (body: string) => `Failed: ${body}`,
-    several: (n: number, failed: number) =>
-      failed === 0 ? `${n.toLocaleString()} messages delivered` : `${n.toLocaleString()} messages done, ${failed.toLocaleString()} of them failed`,
-    notSent: (why: string) => `Not sent: ${why}`,
   },
   compose: {
     label: 'Message',
@@ -123,11 +135,14 @@ export const en = {
     emptyFilterText: 'There are no messages of this kind now.',
     loadFailed: 'The messages could not be loaded.',
     end: 'That is all.',
-    full: 'Older ones are not shown here: choose which ones to show above, or ask the API.',
+    full: (n: number, isFiltered: boolean) =>
+      `The list ends here, with the newest ${number(n)}. Older ones: ${isFiltered ? '' : 'choose above what to show, or '}ask the API.`,
+    news: (what: string, n: number) => `${what}: ${n}.`,
   },
   status: {
     sending: 'Sending',
     unsent: 'Not sent',
+    waiting: 'Not sent yet',
     queued: 'Queued',
     processing: 'Processing',
     processed: 'Processed',
@@ -137,8 +152,7 @@ export const en = {
   },
   row: {
     sending: 'Sending…',
-    waitingToSend: 'Waiting for the connection',
-    sendNow: 'Send now',
+    waitingToSend: 'The server does not answer',
     waitingFor: (seconds: number) => `Sending again in ${seconds} s`,
     due: (time: string) => `in ${time}`,
     retryDue: (time: string) => `tries again in ${time}`,
@@ -251,14 +265,6 @@ export const en = {
     needScope: 'Choose at least one.',
     loadFailed: 'The tokens could not be loaded.',
   },
-  /** How durations are written: the first of each is the one that is shown. */
-  units: {
-    ms: names('ms', 'msec', 'millisecond', 'milliseconds'),
-    s: names('s', 'sec', 'second', 'seconds'),
-    min: names('min', 'm', 'mins', 'minute', 'minutes'),
-    h: names('h', 'hr', 'hrs', 'hour', 'hours'),
-    d: names('d', 'day', 'days'),
-  },
   time: {
     now: 'just now',
     ago: (time: string) => `${time} ago`,
@@ -267,9 +273,22 @@ export const en = {
     unreachable: 'The server cannot be reached. Check the connection and try again.',
     tooMany: (seconds: number) => `That was too often. Try again in ${counted(seconds, 'second', 'seconds')}.`,
     internal: 'The server has a problem. Try again in a moment.',
-    noPage: 'This page could not be fetched: the server cannot be reached, or has another version by now.',
-    loadAgain: 'Load again',
     unexpected: 'Something unexpected happened. Loading the page again may help.',
+    /** Refusals that one meets here, by the code of the API. Where the server's words say more (which value is wrong, what is not there), they are shown. */
+    codes: {
+      unauthenticated: 'Your session has ended. Sign in again.',
+      forbidden: 'Only administrators may do this.',
+      csrf: 'Somebody else is signed in in this browser. Load the page again.',
+      too_many_rules: 'There are as many access rules as there may be. Delete one first.',
+      too_many_tokens: 'You have as many access tokens as you may have. Revoke one first.',
+      too_many_waiting: 'So many of your messages wait that no more are taken. Wait until some are done.',
+      too_large: 'This is too long for the server. Make it shorter.',
+      not_queued: 'It is too late: the message is not queued any more.',
+      not_dead: 'The message is not failed any more.',
+      request_timeout: 'The connection is too slow. Try again.',
+      rate_limited: 'That was too often. Try again in a moment.',
+      too_many_attempts: 'That was too often. Try again in a moment.',
+    } satisfies Partial<Record<ProblemCode, string>> as Partial<Record<ProblemCode, string>>,
   },
 };
 

@@ -1,5 +1,5 @@
 /** Words of the administrator's pages Delay, Queue and Connections. */
-import { counted } from './counted';
+import { counted, number } from './numbers';
 
 const messages = (n: number): string => counted(n, 'message', 'messages');
 
@@ -138,10 +138,10 @@ export const operate = {
     retryOf: (body: string) => `Retry “${body}”`,
     retried: 'The message is queued again.',
     notDead: 'Somebody was quicker: it is not dead any more.',
-    retryAll: (n: number) => (n === 1 ? 'Retry it' : `Retry all ${n.toLocaleString()} shown`),
+    retryAll: (n: number) => (n === 1 ? 'Retry it' : `Retry all ${number(n)} shown`),
     retryAllTitle: (n: number) => `Retry ${messages(n)}?`,
     retryAllText: 'Each is due at once, with all its attempts ahead of it. Their owners are told again when they end.',
-    retrying: (done: number, all: number) => `Retried ${done.toLocaleString()} of ${all.toLocaleString()}`,
+    retrying: (done: number, all: number) => `Retried ${number(done)} of ${number(all)}`,
     stop: 'Stop',
     retriedAll: (n: number) => `${messages(n)} ${n === 1 ? 'is' : 'are'} queued again.`,
     retriedSome: (n: number, why: string) => `${messages(n)} ${n === 1 ? 'is' : 'are'} queued again, then: ${why}`,

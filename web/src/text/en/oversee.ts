@@ -1,6 +1,6 @@
 /** The words of the administrator's pages Users, Access rules, Audit and Live tap. */
 import type { Schemas } from '../../lib/api/client';
-import { counted } from './counted';
+import { counted, number } from './numbers';
 
 type AuditAction = Schemas['AuditAction'];
 
@@ -190,7 +190,7 @@ export const oversee = {
     clear: 'Clear',
     commandLine: 'The command line',
     somebody: 'Somebody',
-    times: (n: number) => `${n.toLocaleString()} times`,
+    times: (n: number) => `${number(n)} times`,
     lost: (n: number) => counted(n, 'entry', 'entries'),
     from: 'from',
     requestId: 'Copy the request id',
@@ -266,13 +266,13 @@ export const oversee = {
     resume: 'Resume',
     paused: 'Paused',
     waiting: (n: number) => `${counted(n, 'new one', 'new ones')}`,
-    waitingMore: (n: number) => `more than ${n.toLocaleString()} new ones`,
+    waitingMore: (n: number) => `more than ${number(n)} new ones`,
     clear: 'Clear',
     filter: 'Search',
     filterPlaceholder: 'User or text',
-    perSecond: (n: number) => `${n.toLocaleString()} a second`,
-    shown: (shown: number, all: number) => (shown === all ? counted(all, 'notification', 'notifications') : `${shown.toLocaleString()} of ${all.toLocaleString()}`),
-    bound: (n: number) => `The last ${n.toLocaleString()} are kept.`,
+    perSecond: (n: number) => `${number(n)} a second`,
+    shown: (shown: number, all: number) => (shown === all ? counted(all, 'notification', 'notifications') : `${number(shown)} of ${number(all)}`),
+    bound: (n: number) => `The last ${number(n)} are kept.`,
     emptyTitle: 'Nothing yet',
     emptyText: 'As soon as somebody’s message is done, it shows here.',
     noneTitle: 'None of these',

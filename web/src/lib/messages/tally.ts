@@ -1,0 +1,29 @@
+/** Many pieces of news as few sentences: for a reader who hears them. */
+
+/** From one sentence to the next. */
+export const PACE_MS = 1000;
+
+export class Tally<K> {
+  readonly #say: (counts: ReadonlyMap<K, number>) => void;
+  #counts = new Map<K, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** `say` is told how much of each kind came: at once, and then once a second at most. Nothing more came: it gets none. */
+  constructor(say: (counts: ReadonlyMap<K, number>) => void) {
+    this.#say = say;
+  }
+
+  add(kind: K): void {
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+    if (this.#timer === undefined) this.#tell();
+  }
+
+  #tell(): void {
+    const counts = this.#counts;
+    this.#counts = new Map();
+    this.#say(counts);
+    this.#timer = counts.size === 0 ? undefined : setTimeout(() => {
+      this.#tell();
+    }, PACE_MS);
+  }
+}
