@@ -31,7 +31,11 @@ const EARLY = 200;
 const PAGES_AGAIN = 5;
 const ONE_BY_ONE = 20;
 
-type Shared = { user: string; message: Message } | { user: string; cancelled: string };
+/** Between tabs: the answer to a send. */
+interface Shared {
+  user: string;
+  message: Message;
+}
 
 class Messages {
   /** Newest first. */
@@ -60,8 +64,7 @@ class Messages {
     this.#channel.addEventListener('message', ({ data }: MessageEvent<Shared>) => {
       if (data.user !== session.user?.id) return;
       // Nothing is older than the answer to a send.
-      if ('message' in data) this.#learn({ ...data.message, learnedAt: 0 });
-      else this.#cancelled(data.cancelled);
+      this.#learn({ ...data.message, learnedAt: 0 });
     });
     live.onProgress((progress) => {
       if (progress.type === 'message.changed') this.#progressed(progress.message);
@@ -169,12 +172,6 @@ class Messages {
   /** @throws what the server refused: `not_queued` if it is too late. */
   async cancel(id: string): Promise<void> {
     await call(api.DELETE('/messages/{id}', { params: { path: { id } } }));
-    this.#cancelled(id);
-    const user = session.user?.id;
-    if (user !== undefined) this.#channel.postMessage({ user, cancelled: id } satisfies Shared);
-  }
-
-  #cancelled(id: string): void {
     const known = this.#changes.get(id) ?? this.get(id);
     if (known === undefined) return;
     this.#learn({ ...known, status: 'cancelled', processedAt: clock.serverNow(), learnedAt: performance.now() });
