@@ -368,6 +368,7 @@ const flows = {
     const kick = await page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
     assert(kick?.endsWith('of alice'), `the focus after the dialog is at ${kick}`);
     await keys.press('Enter');
+    await page.getByRole('dialog').waitFor();
     await tabTo('Kick');
     await keys.press('Enter');
     await light(alice, /Reconnecting|Connecting/).waitFor();
