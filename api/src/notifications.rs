@@ -29,17 +29,21 @@ enum NotificationType {
     Failed,
 }
 
-/// The message that a notification is about, as it was when it was finished.
+/// The message that a notification is about, as it was when it was finished. If it was deleted since, `body`, `result`,
+/// `error` and `created_at` are null.
 #[derive(Object)]
 struct NotifiedMessage {
     id: String,
-    body: String,
+    body: Option<String>,
     status: StatusName,
     result: Option<String>,
     error: Option<String>,
     attempts: i64,
-    created_at: DateTime,
+    created_at: Option<DateTime>,
     processed_at: Option<DateTime>,
+    /// `true` if the message was deleted since; else it is left out.
+    #[oai(skip_serializing_if_is_none)]
+    deleted: Option<bool>,
 }
 
 /// The same as is published to `users/{me}/notifications`.

@@ -7,7 +7,7 @@ use herald_acl::Username;
 use sqlx::{AnyConnection, Row};
 
 use crate::lanes::LaneChanges;
-use crate::messages::message;
+use crate::messages::{COLUMNS, message};
 use crate::users::parse_username;
 use crate::writer::Operation;
 use crate::{Delay, Message, MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
@@ -228,11 +228,9 @@ async fn sent_before(
     for chunk in bulk::padded(&keys) {
         let text = format!(
             "WITH sent (user_id, key) AS (VALUES {})
-             SELECT m.id, m.user_id, u.username, m.body, m.status, m.result, m.error, m.attempts,
-                m.created_at, m.run_at, m.processed_at, m.delivered_at, m.idempotency_key
+             SELECT {COLUMNS}, m.idempotency_key
              FROM sent
-             JOIN messages m ON m.user_id = sent.user_id AND m.idempotency_key = sent.key
-             JOIN users u ON u.id = m.user_id",
+             JOIN messages m ON m.user_id = sent.user_id AND m.idempotency_key = sent.key",
             bulk::rows(chunk.len(), 2, 1)
         );
         let mut query = sqlx::query(bulk::statement(text));

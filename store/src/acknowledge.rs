@@ -286,8 +286,8 @@ mod tests {
                  INSERT INTO messages (id, user_id, body, status, created_at, run_at)
                  SELECT $1 || i, $1, '', 'processed', 0, 0 FROM n",
                 "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
-                 INSERT INTO notifications (user_id, seq, message_id, payload, created_at)
-                 SELECT $1, i, $1 || i, '', 0 FROM n",
+                 INSERT INTO notifications (user_id, seq, message_id, status, attempts, created_at)
+                 SELECT $1, i, $1 || i, 'processed', 1, 0 FROM n",
             ] {
                 let query = sqlx::query(sql).bind(user.as_str());
                 query.execute(&mut conn).await.unwrap();

@@ -6,6 +6,7 @@ use herald_acl::Username;
 use sqlx::{AnyConnection, Row};
 
 use crate::lanes::LaneChanges;
+use crate::notification::Told;
 use crate::writer::Operation;
 use crate::{Job, Notification, Seq, Status, Store, StoreError, Timestamp, UserId, bulk};
 
@@ -91,6 +92,14 @@ struct Finish {
     now: Timestamp,
 }
 
+impl Finish {
+    /// A result that is the body is not stored a second time.
+    fn stored_result(&self) -> Option<&str> {
+        let result = self.outcome.result();
+        result.filter(|result| *result != self.job.body)
+    }
+}
+
 impl Operation for Finish {
     type Answer = Option<Finished>;
 
@@ -139,7 +148,8 @@ async fn finish(
         let seq = last.get_mut(&job.user_id).ok_or(StoreError::UnknownUser)?;
         *seq += 1;
         lanes.open(&job.user_id, -1);
-        let notification = Notification::new(Seq(*seq), job, &finish.outcome, finish.now);
+        let told = Told::fresh(Seq(*seq), job, &finish.outcome, finish.now);
+        let notification = Notification::from(&told);
         finished.push(Some(Finished {
             user_id: job.user_id.clone(),
             username: job.username.clone(),
@@ -164,14 +174,14 @@ async fn end(conn: &mut AnyConnection, all: &[&Finish]) -> Result<HashSet<String
     let mut ended = HashSet::with_capacity(all.len());
     for chunk in bulk::padded(all) {
         let text = format!(
-            "WITH done (message_id, its_lease, its_status, its_result, its_error, done_at) AS (VALUES {})
+            "WITH done (message_id, its_lease, its_status, its_result, done_at) AS (VALUES {})
              UPDATE messages
-             SET status = its_status, result = its_result, error = its_error,
-                processed_at = done_at, lease = NULL, lease_until = NULL
+             SET status = its_status, result = its_result, processed_at = done_at,
+                lease = NULL, lease_until = NULL
              FROM done
              WHERE id = message_id AND status = 'processing' AND lease = its_lease
              RETURNING id",
-            bulk::rows(chunk.len(), 6, 1)
+            bulk::rows(chunk.len(), 5, 1)
         );
         let mut query = sqlx::query_scalar::<_, String>(bulk::statement(text));
         for finish in chunk {
@@ -180,8 +190,7 @@ async fn end(conn: &mut AnyConnection, all: &[&Finish]) -> Result<HashSet<String
                 .bind(job.map(|job| job.id.as_str()))
                 .bind(job.map(|job| &*job.lease.0))
                 .bind(outcome.map(|outcome| outcome.status().as_str()))
-                .bind(outcome.and_then(Outcome::result))
-                .bind(outcome.and_then(Outcome::error))
+                .bind(finish.and_then(|finish| finish.stored_result()))
                 .bind(finish.map(|finish| finish.now.as_millis()));
         }
         ended.extend(query.fetch_all(&mut *conn).await?);
@@ -229,20 +238,21 @@ async fn insert(
 ) -> Result<(), StoreError> {
     for chunk in bulk::padded(told) {
         let text = format!(
-            "WITH new (user_id, seq, message_id, payload, created_at) AS (VALUES {})
-             INSERT INTO notifications (user_id, seq, message_id, payload, created_at)
-             SELECT user_id, seq, message_id, payload, created_at FROM new WHERE seq IS NOT NULL",
-            bulk::rows(chunk.len(), 5, 1)
+            "WITH new (user_id, seq, message_id, status, attempts, created_at) AS (VALUES {})
+             INSERT INTO notifications (user_id, seq, message_id, status, attempts, created_at)
+             SELECT user_id, seq, message_id, status, attempts, created_at
+             FROM new WHERE seq IS NOT NULL",
+            bulk::rows(chunk.len(), 6, 1)
         );
         let mut query = sqlx::query(bulk::statement(text));
         for told in chunk {
             let finish = told.map(|(finish, _)| finish);
-            let notification = told.map(|(_, notification)| notification);
             query = query
                 .bind(finish.map(|finish| finish.job.user_id.as_str()))
-                .bind(notification.map(|notification| notification.seq.0))
+                .bind(told.map(|(_, notification)| notification.seq.0))
                 .bind(finish.map(|finish| finish.job.id.as_str()))
-                .bind(notification.map(|notification| &*notification.payload))
+                .bind(finish.map(|finish| finish.outcome.status().as_str()))
+                .bind(finish.map(|finish| finish.job.attempt))
                 .bind(finish.map(|finish| finish.now.as_millis()));
         }
         query.execute(&mut *conn).await?;

@@ -1,7 +1,22 @@
 //! Inboxes: what each user was told.
 
-use crate::{Notification, Seq, Store, StoreError, UserId};
 use futures_util::TryStreamExt as _;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use crate::notification::{Text, Told};
+use crate::{Notification, Seq, Status, Store, StoreError, Timestamp, UserId};
+
+/// What the user `$1` was told after the number `$2`, with what is there of the messages. A message that died may have been
+/// processed since: so its result is not asked for then.
+const INBOX: &str = "SELECT n.seq, n.message_id, n.status, n.attempts, n.created_at,
+        m.body, m.created_at AS sent_at, f.error,
+        CASE WHEN n.status = 'processed' THEN m.result END AS result
+    FROM notifications n
+    LEFT JOIN messages m ON m.id = n.message_id
+    LEFT JOIN failed_attempts f
+        ON n.status = 'dead' AND f.message_id = n.message_id AND f.attempt = n.attempts
+    WHERE n.user_id = $1 AND n.seq > $2 ORDER BY n.seq LIMIT $3";
 
 /// A part of an inbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,27 +50,22 @@ impl Store {
         limit: u32,
         max_bytes: usize,
     ) -> Result<Notifications, StoreError> {
-        let mut rows = sqlx::query_as::<_, (i64, String)>(
-            "SELECT seq, payload FROM notifications
-             WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
-        )
-        .bind(user.as_str())
-        .bind(after.0)
-        .bind(i64::from(limit) + 1)
-        .fetch(self.readers());
+        let mut rows = sqlx::query(INBOX)
+            .bind(user.as_str())
+            .bind(after.0)
+            .bind(i64::from(limit) + 1)
+            .fetch(self.readers());
         let mut read = Notifications::default();
         let mut bytes = 0;
-        while let Some((seq, payload)) = rows.try_next().await? {
+        while let Some(row) = rows.try_next().await? {
             let full = !read.items.is_empty() && bytes >= max_bytes;
             if full || read.items.len() == limit as usize {
                 read.more = true;
                 break;
             }
-            bytes += payload.len();
-            read.items.push(Notification {
-                seq: Seq(seq),
-                payload: payload.into(),
-            });
+            let notification = notification(&row)?;
+            bytes += notification.payload.len();
+            read.items.push(notification);
         }
         Ok(read)
     }
@@ -78,4 +88,31 @@ impl Store {
             last: Seq(last),
         })
     }
+}
+
+/// Makes a notification from its row and what is stored of the message.
+fn notification(row: &AnyRow) -> Result<Notification, StoreError> {
+    let status = Status::from_column(row.try_get("status")?)?;
+    let body: Option<String> = row.try_get("body")?;
+    let result: Option<String> = row.try_get("result")?;
+    let error: Option<String> = row.try_get("error")?;
+    let sent_at: Option<i64> = row.try_get("sent_at")?;
+    let text = body.as_deref().zip(sent_at).map(|(body, sent_at)| Text {
+        body,
+        // One that is the same as the body is not stored.
+        result: result
+            .as_deref()
+            .or_else(|| (status == Status::Processed).then_some(body)),
+        error: error.as_deref(),
+        created_at: Timestamp::from_millis(sent_at),
+    });
+    let told = Told {
+        seq: Seq(row.try_get("seq")?),
+        message_id: row.try_get("message_id")?,
+        status,
+        attempts: row.try_get("attempts")?,
+        processed_at: Timestamp::from_millis(row.try_get("created_at")?),
+        text,
+    };
+    Ok(Notification::from(&told))
 }

@@ -7,17 +7,11 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use crate::ids::AFTER_ALL;
-use crate::messages::message;
+use crate::messages::{COLUMNS, message};
 use crate::{Message, MessageId, Status, Store, StoreError, UserId};
 
 /// How many messages of a user are looked at for one page of those with one status.
 const LOOKED_AT: i64 = 1_000;
-
-/// What is read of a message `m`. A subquery, not a join: the order in which tables are read is then no question.
-const COLUMNS: &str =
-    "m.id, m.user_id, m.body, m.status, m.result, m.error, m.attempts, m.created_at, m.run_at,
-    m.processed_at, m.delivered_at,
-    (SELECT username FROM users WHERE users.id = m.user_id) AS username";
 
 /// A place in a list of messages, which is in another order for each status. As text it has no spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]

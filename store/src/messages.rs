@@ -5,7 +5,15 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::users::parse_username;
-use crate::{MessageId, Store, StoreError, Timestamp, UserId};
+use crate::{MessageId, Store, StoreError, Timestamp, UserId, bulk};
+
+/// What is read of a message `m`. Subqueries, not joins: the order in which tables are read is then no question.
+pub(crate) const COLUMNS: &str = "m.id, m.user_id, m.body, m.status, m.result, m.attempts,
+    m.created_at, m.run_at, m.processed_at, m.delivered_at,
+    (SELECT username FROM users WHERE users.id = m.user_id) AS username,
+    CASE WHEN m.attempts > 0 AND m.status <> 'processed' THEN (
+        SELECT f.error FROM failed_attempts f
+        WHERE f.message_id = m.id ORDER BY f.attempt DESC LIMIT 1) END AS error";
 
 /// How far a message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,18 +104,13 @@ impl Store {
         user: &UserId,
         id: &MessageId,
     ) -> Result<Option<Message>, StoreError> {
-        sqlx::query(
-            "SELECT m.id, m.user_id, u.username, m.body, m.status, m.result, m.error, m.attempts,
-                m.created_at, m.run_at, m.processed_at, m.delivered_at
-             FROM messages m JOIN users u ON u.id = m.user_id
-             WHERE m.id = $1 AND m.user_id = $2",
-        )
-        .bind(id.as_str())
-        .bind(user.as_str())
-        .fetch_optional(self.readers())
-        .await?
-        .map(|row| message(&row))
-        .transpose()
+        let text = format!("SELECT {COLUMNS} FROM messages m WHERE m.id = $1 AND m.user_id = $2");
+        let row = sqlx::query(bulk::statement(text))
+            .bind(id.as_str())
+            .bind(user.as_str())
+            .fetch_optional(self.readers())
+            .await?;
+        row.map(|row| message(&row)).transpose()
     }
 
     /// Up to `limit` messages of `user`, the newest first: those with `status` if it is given, and
@@ -123,22 +126,19 @@ impl Store {
         before: Option<&MessageId>,
         limit: u32,
     ) -> Result<Vec<Message>, StoreError> {
-        sqlx::query(
-            "SELECT m.id, m.user_id, u.username, m.body, m.status, m.result, m.error, m.attempts,
-                m.created_at, m.run_at, m.processed_at, m.delivered_at
-             FROM messages m JOIN users u ON u.id = m.user_id
+        let text = format!(
+            "SELECT {COLUMNS} FROM messages m
              WHERE m.user_id = $1 AND m.id < $2 AND ($3 = '' OR m.status = $3)
-             ORDER BY m.id DESC LIMIT $4",
-        )
-        .bind(user.as_str())
-        .bind(before.map_or(crate::ids::AFTER_ALL, MessageId::as_str))
-        .bind(status.map_or("", Status::as_str))
-        .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?
-        .iter()
-        .map(message)
-        .collect()
+             ORDER BY m.id DESC LIMIT $4"
+        );
+        let rows = sqlx::query(bulk::statement(text))
+            .bind(user.as_str())
+            .bind(before.map_or(crate::ids::AFTER_ALL, MessageId::as_str))
+            .bind(status.map_or("", Status::as_str))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter().map(message).collect()
     }
 }
 
@@ -148,13 +148,17 @@ pub(crate) fn message(row: &AnyRow) -> Result<Message, StoreError> {
         let millis: Option<i64> = row.try_get(column)?;
         Ok(millis.map(Timestamp::from_millis))
     };
+    let body: String = row.try_get("body")?;
+    let status = Status::from_column(row.try_get("status")?)?;
+    let result: Option<String> = row.try_get("result")?;
     Ok(Message {
         id: MessageId::from_string(row.try_get::<String, _>("id")?),
         user_id: UserId::from_string(row.try_get::<String, _>("user_id")?),
         username: parse_username(row.try_get("username")?)?,
-        body: row.try_get("body")?,
-        status: Status::from_column(row.try_get("status")?)?,
-        result: row.try_get("result")?,
+        // One that is the same as the body is not stored.
+        result: result.or_else(|| (status == Status::Processed).then(|| body.clone())),
+        body,
+        status,
         error: row.try_get("error")?,
         attempts: row.try_get("attempts")?,
         created_at: Timestamp::from_millis(row.try_get("created_at")?),

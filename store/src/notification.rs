@@ -1,10 +1,10 @@
-//! What a user is told about a message.
+//! What a user is told about a message. The JSON is made here and nowhere else, and is not stored.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{Job, Outcome, Seq, Timestamp};
+use crate::{Job, Outcome, Seq, Status, Timestamp};
 
 /// A notification in an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,27 @@ pub struct Notification {
     pub seq: Seq,
     /// Its text: the JSON that clients are sent. A clone shares it.
     pub payload: Arc<str>,
+}
+
+/// What a notification tells.
+pub(crate) struct Told<'a> {
+    pub(crate) seq: Seq,
+    pub(crate) message_id: &'a str,
+    /// [`Status::Processed`] or [`Status::Dead`].
+    pub(crate) status: Status,
+    /// The attempt that ended the message.
+    pub(crate) attempts: i64,
+    pub(crate) processed_at: Timestamp,
+    /// `None` if the message was deleted since.
+    pub(crate) text: Option<Text<'a>>,
+}
+
+/// What is stored with the message.
+pub(crate) struct Text<'a> {
+    pub(crate) body: &'a str,
+    pub(crate) result: Option<&'a str>,
+    pub(crate) error: Option<&'a str>,
+    pub(crate) created_at: Timestamp,
 }
 
 /// The JSON, in the order in which its fields are written.
@@ -26,39 +47,67 @@ struct Payload<'a> {
 #[derive(Serialize)]
 struct MessagePayload<'a> {
     id: &'a str,
-    body: &'a str,
+    body: Option<&'a str>,
     status: &'static str,
     result: Option<&'a str>,
     error: Option<&'a str>,
     attempts: i64,
-    created_at: Timestamp,
+    created_at: Option<Timestamp>,
     processed_at: Timestamp,
+    /// Only there if it is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<bool>,
 }
 
-impl Notification {
-    /// The notification number `seq`: `job` ended with `outcome` at `processed_at`.
-    pub(crate) fn new(seq: Seq, job: &Job, outcome: &Outcome, processed_at: Timestamp) -> Self {
-        let payload = Payload {
+impl<'a> Told<'a> {
+    /// That `job` ended with `outcome` at `processed_at`.
+    pub(crate) fn fresh(
+        seq: Seq,
+        job: &'a Job,
+        outcome: &'a Outcome,
+        processed_at: Timestamp,
+    ) -> Self {
+        Self {
             seq,
-            r#type: match outcome {
-                Outcome::Processed { .. } => "message.processed",
-                Outcome::Dead { .. } => "message.failed",
-            },
-            message: MessagePayload {
-                id: job.id.as_str(),
+            message_id: job.id.as_str(),
+            status: outcome.status(),
+            attempts: job.attempt,
+            processed_at,
+            text: Some(Text {
                 body: &job.body,
-                status: outcome.status().as_str(),
                 result: outcome.result(),
                 error: outcome.error(),
-                attempts: job.attempt,
                 created_at: job.created_at,
-                processed_at,
+            }),
+        }
+    }
+}
+
+impl From<&Told<'_>> for Notification {
+    fn from(told: &Told<'_>) -> Self {
+        let text = told.text.as_ref();
+        let payload = Payload {
+            seq: told.seq,
+            r#type: match told.status {
+                Status::Dead => "message.failed",
+                _ => "message.processed",
+            },
+            message: MessagePayload {
+                id: told.message_id,
+                body: text.map(|text| text.body),
+                status: told.status.as_str(),
+                result: text.and_then(|text| text.result),
+                error: text.and_then(|text| text.error),
+                attempts: told.attempts,
+                created_at: text.map(|text| text.created_at),
+                processed_at: told.processed_at,
+                deleted: text.is_none().then_some(true),
             },
         };
         let payload = serde_json::to_string(&payload)
-            .expect("a payload has only text keys, text and numbers, which JSON can hold");
+            .expect("a payload has only text keys, text, numbers and flags, which JSON can hold");
         Self {
-            seq,
+            seq: told.seq,
             payload: payload.into(),
         }
     }
@@ -85,8 +134,9 @@ mod tests {
 
     fn payload(outcome: Outcome) -> String {
         let at = Timestamp::from_millis(1_795_341_601_003);
-        let notification = Notification::new(Seq(17), &job(), &outcome, at);
-        notification.payload.as_ref().to_owned()
+        let job = job();
+        let told = Told::fresh(Seq(17), &job, &outcome, at);
+        Notification::from(&told).payload.as_ref().to_owned()
     }
 
     #[test]

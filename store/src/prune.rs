@@ -56,9 +56,11 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read or written. What was not deleted is deleted by the next call.
     pub async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
         let mut pace = Pace::default();
+        // First what is told of messages: a notification that is still there must not say that its message was deleted.
+        let notifications = self.prune_notifications(before, &mut pace).await?;
         Ok(Pruned {
             messages: self.prune_messages(before, &mut pace).await?,
-            notifications: self.prune_notifications(before, &mut pace).await?,
+            notifications,
             cursors: self.prune_cursors(before, &mut pace).await?,
         })
     }

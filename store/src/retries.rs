@@ -113,12 +113,11 @@ impl Operation for RetryLater {
         let Self { job, error, .. } = self;
         let put_back = sqlx::query(
             "UPDATE messages
-             SET status = 'queued', run_at = $1, error = $2, failures = failures + 1,
+             SET status = 'queued', run_at = $1, failures = failures + 1,
                 lease = NULL, lease_until = NULL
-             WHERE id = $3 AND status = 'processing' AND lease = $4",
+             WHERE id = $2 AND status = 'processing' AND lease = $3",
         )
         .bind(self.run_at.as_millis())
-        .bind(error.as_str())
         .bind(job.id.as_str())
         .bind(&*job.lease.0)
         .execute(&mut *conn)

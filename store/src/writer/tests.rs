@@ -57,8 +57,8 @@ impl Operation for Insert {
                     .execute(&mut *conn)
                     .await?;
                 sqlx::query(
-                    "INSERT INTO notifications (user_id, seq, message_id, payload, created_at)
-                     VALUES ('nobody', 1, '', '', 0)",
+                    "INSERT INTO notifications (user_id, seq, message_id, status, attempts, created_at)
+                     VALUES ('nobody', 1, '', 'dead', 1, 0)",
                 )
                 .execute(conn)
                 .await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use herald_store::{Accepted, Finished, Job, Moved, Pruned};
+use herald_store::{Accepted, Finished, Job, Moved, Notification, Pruned};
 
 use crate::steps::{Ack, LEASE_MS, Send};
 use crate::tables::{Inbox, Message, Tables};
@@ -21,6 +21,10 @@ pub(crate) struct Model {
     pub(crate) paused: bool,
     delay: i64,
     own_delays: BTreeMap<String, i64>,
+    /// Why the last attempt at each message failed.
+    errors: BTreeMap<String, String>,
+    /// What users were told, by user and number, as it was then.
+    told: BTreeMap<(String, i64), Notification>,
     /// The number of the claim that holds each message.
     held: BTreeMap<String, usize>,
 }
@@ -65,7 +69,6 @@ impl Model {
                     body: send.body.clone(),
                     idempotency_key: send.key.clone(),
                     status: "queued".into(),
-                    error: None,
                     attempts: 0,
                     failures: 0,
                     created_at: self.now,
@@ -202,18 +205,24 @@ impl Model {
             return;
         };
         message.status = if error.is_some() { "dead" } else { "processed" }.into();
-        message.error = error.map(str::to_owned);
         message.processed_at = Some(now);
         self.let_go(job);
-        if let Some(error) = error {
-            let key = (job.id.to_string(), job.attempt);
-            self.tables.failed.insert(key, (now, error.to_owned()));
+        let id = job.id.to_string();
+        match error {
+            Some(error) => {
+                let key = (id.clone(), job.attempt);
+                self.tables.failed.insert(key, (now, error.to_owned()));
+                self.errors.insert(id, error.to_owned());
+            }
+            None => drop(self.errors.remove(&id)),
         }
         let user = job.user_id.to_string();
         let inbox = self.tables.inboxes.get_mut(&user).unwrap();
         inbox.last_seq += 1;
         assert_eq!(answer.notification.seq.0, inbox.last_seq);
-        let notification = ((user, inbox.last_seq), (job.id.to_string(), now));
+        let key = (user, inbox.last_seq);
+        self.told.insert(key.clone(), answer.notification.clone());
+        let notification = (key, (job.id.to_string(), now));
         self.tables.notifications.extend([notification]);
     }
 
@@ -232,10 +241,10 @@ impl Model {
         message.status = "queued".into();
         message.run_at = now + pause;
         message.failures += 1;
-        message.error = Some(error.into());
         self.let_go(job);
         let key = (job.id.to_string(), job.attempt);
         self.tables.failed.insert(key, (now, error.into()));
+        self.errors.insert(job.id.to_string(), error.into());
     }
 
     pub(crate) fn cancelled(&mut self, user: &str, id: &str, answer: Moved) {
@@ -323,6 +332,32 @@ impl Model {
             messages: gone(0),
             notifications: gone(1),
             cursors: gone(2),
+        }
+    }
+
+    /// What is read of a user's inbox is what was told then, unless the message is gone.
+    pub(crate) fn check_inbox(&self, user: &str, read: &[Notification]) {
+        let of_user = (user.to_owned(), i64::MIN)..=(user.to_owned(), i64::MAX);
+        let kept: Vec<_> = self.tables.notifications.range(of_user).collect();
+        assert_eq!(kept.len(), read.len());
+        for ((key, (message, _)), read) in kept.into_iter().zip(read) {
+            let told = &self.told[key];
+            if self.tables.messages.contains_key(message) {
+                assert_eq!(told, read);
+            } else {
+                assert_eq!(told.seq, read.seq);
+                assert!(read.payload.contains(r#""deleted":true"#), "{read:?}");
+            }
+        }
+    }
+
+    /// What is read of a user's messages says why the last attempt failed, and what became of them.
+    pub(crate) fn check_messages(&self, read: &[herald_store::Message]) {
+        for message in read {
+            let error = self.errors.get(message.id.as_str());
+            assert_eq!(message.error.as_ref(), error, "{}", message.id);
+            let processed = message.status == herald_store::Status::Processed;
+            assert_eq!(message.result.is_some(), processed, "{}", message.id);
         }
     }
 

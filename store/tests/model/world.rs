@@ -242,8 +242,12 @@ impl World {
         let error = |processed: bool| (!processed).then_some("dead");
         let finishes = ends.iter().map(|(_, job, processed)| {
             let outcome = match error(*processed) {
+                // Half of the results are the body.
                 None => Outcome::Processed {
-                    result: "done".into(),
+                    result: match job.attempt % 2 {
+                        0 => "done".into(),
+                        _ => job.body.clone(),
+                    },
                 },
                 Some(error) => Outcome::Dead {
                     error: error.into(),
@@ -303,6 +307,15 @@ impl World {
     /// What the store holds is what the model holds.
     pub(crate) async fn compare(&mut self) {
         assert_eq!(Tables::read(&mut self.conn).await, self.model.tables);
+        for user in &self.users {
+            let inbox = self
+                .store
+                .notifications(user, Seq::NONE, 10_000, usize::MAX);
+            let inbox = inbox.await.unwrap().items;
+            self.model.check_inbox(user.as_str(), &inbox);
+            let messages = self.store.messages(user, None, None, 10_000).await;
+            self.model.check_messages(&messages.unwrap());
+        }
         let lanes = tables::lanes(&mut self.conn).await;
         let mut due = self.model.lease_ends();
         for user in self.users.iter().map(UserId::as_str) {

@@ -19,7 +19,7 @@ use herald_store::{
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqliteConnection};
 
 /// The tables that grow, and what statements call them.
-const LARGE: [&str; 16] = [
+const LARGE: [&str; 17] = [
     "messages",
     "m",
     "notifications",
@@ -31,6 +31,7 @@ const LARGE: [&str; 16] = [
     "cursors",
     "c",
     "failed_attempts",
+    "f",
     "sessions",
     "s",
     "tokens",

@@ -1,7 +1,8 @@
 //! Inboxes.
 
-use crate::common::{Db, notify, user};
-use herald_store::{Seq, UserId};
+use crate::common::{Db, at, claim_one, notify, send, user};
+use herald_store::{Notification, Outcome, Seq, UserId};
+use proptest::prelude::*;
 
 #[tokio::test]
 async fn an_inbox_is_read_page_by_page_in_order() {
@@ -73,4 +74,90 @@ async fn the_inbox_of_no_account_is_empty() {
     );
     assert_eq!(store.position(&nobody).await.unwrap().last, Seq::NONE);
     assert_eq!(store.position(&nobody).await.unwrap().acked, Seq::NONE);
+}
+
+/// Ends the message that is sent next with this outcome, and answers what its owner is told.
+async fn ended(db: &Db, user: &UserId, body: &str, outcome: Outcome) -> Notification {
+    send(&db.store, user, body, at(0)).await;
+    let job = claim_one(&db.store, at(0)).await;
+    let finished = db.store.finish(&job, outcome, at(1)).await;
+    finished.unwrap().unwrap().notification
+}
+
+fn text() -> impl Strategy<Value = String> {
+    // What JSON escapes, and what it does not. A NUL is refused before.
+    prop_oneof![
+        "[\u{1}-\u{1f}\"\\\\/a\u{7f}ü€😀\u{2028}]{0,40}",
+        "\\PC{0,40}"
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// It is made from what is stored of the message, and that is stored once.
+    #[test]
+    fn a_notification_is_read_as_it_was_first_told(
+        ends in prop::collection::vec((text(), text(), 0..3_u8), 1..8)
+    ) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let db = Db::new().await;
+            let ann = user(&db.store, "ann").await.id;
+            let mut told = vec![];
+            for (body, other, kind) in ends {
+                let outcome = match kind {
+                    0 => Outcome::Processed { result: body.clone() },
+                    1 => Outcome::Processed { result: other },
+                    _ => Outcome::Dead { error: other },
+                };
+                told.push(ended(&db, &ann, &body, outcome).await);
+            }
+            let read = db.store.notifications(&ann, Seq::NONE, 100, usize::MAX).await;
+            assert_eq!(read.unwrap().items, told);
+            db.store.close().await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn what_differs_between_two_notifications_of_one_message_stays_with_each() {
+    let db = Db::new().await;
+    let ann = user(&db.store, "ann").await.id;
+    let dead = |error: &str| Outcome::Dead {
+        error: error.into(),
+    };
+    let first = ended(&db, &ann, "hello", dead("first")).await;
+    let id = db.store.messages(&ann, None, None, 1).await.unwrap()[0]
+        .id
+        .clone();
+    let mut told = vec![first];
+    for (outcome, time) in [(dead("second"), 3), (crate::common::processed(), 5)] {
+        db.store.retry(&id, at(time)).await.unwrap();
+        let job = claim_one(&db.store, at(time)).await;
+        let finished = db.store.finish(&job, outcome, at(time + 1)).await;
+        told.push(finished.unwrap().unwrap().notification);
+    }
+    let read = db
+        .store
+        .notifications(&ann, Seq::NONE, 10, usize::MAX)
+        .await;
+    assert_eq!(read.unwrap().items, told);
+}
+
+#[tokio::test]
+async fn what_users_send_is_stored_once() {
+    let db = Db::new().await;
+    let ann = user(&db.store, "ann").await.id;
+    let before = db.count("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+    let before = before.await;
+    let body = "\u{1}".repeat(64 * 1024);
+    for _ in 0..16 {
+        let result = body.clone();
+        ended(&db, &ann, &body, Outcome::Processed { result }).await;
+    }
+    let after = db.count("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+    let stored = after.await - before;
+    // It was sixteen times as much: the body, the result, and both escaped.
+    assert!(stored < 17 * 64 * 1024 + 64 * 1024, "{stored}");
 }

@@ -1597,7 +1597,8 @@ export interface components {
         NotificationType: "message.processed" | "message.failed";
         /**
          * NotifiedMessage
-         * @description The message that a notification is about, as it was when it was finished.
+         * @description The message that a notification is about, as it was when it was finished. If it was deleted since, `body`, `result`,
+         *     `error` and `created_at` are null.
          */
         NotifiedMessage: {
             /**
@@ -1609,13 +1610,15 @@ export interface components {
              * @description The text that was sent.
              * @example hello
              */
-            body: string;
+            body?: string | null;
             /**
              * Format: date-time
              * @description When it was made.
              * @example 2026-11-22T10:00:00.000Z
              */
-            created_at: string;
+            created_at?: string | null;
+            /** @description `true` if the message was deleted since; else it is left out. */
+            deleted?: boolean | null;
             /** @example null */
             error?: string | null;
             /**
@@ -4646,6 +4649,7 @@ export interface operations {
                      *             "attempts": 1,
                      *             "body": "hello",
                      *             "created_at": "2026-11-22T10:00:00.000Z",
+                     *             "deleted": false,
                      *             "error": null,
                      *             "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
                      *             "processed_at": "2026-11-22T10:00:00.000Z",

@@ -178,7 +178,9 @@ class Messages {
   }
 
   #notified(notification: Notification): void {
-    const { id } = notification.message;
+    const { id, deleted } = notification.message;
+    // It is in no list any more.
+    if (deleted === true) return;
     const known = this.#changes.get(id) ?? this.get(id);
     if (known === undefined && this.#isHeld(notification)) {
       this.#held.push(notification);

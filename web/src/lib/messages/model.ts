@@ -55,11 +55,12 @@ export function ofApi(message: Schemas['Message'], learnedAt: number): Message {
 
 /** A notification says that the message ended, and its coming here that it was delivered. */
 export function ofNotification({ message }: Schemas['Notification'], serverNow: number, learnedAt: number): Message {
-  const createdAt = Date.parse(message.created_at);
+  // Both are there unless the message was deleted.
+  const createdAt = time(message.created_at) ?? 0;
   return {
     id: message.id,
     key: message.id,
-    body: message.body,
+    body: message.body ?? '',
     status: message.status,
     createdAt,
     runAt: createdAt,

@@ -1,0 +1,83 @@
+use sqlx::Executor as _;
+
+use super::*;
+use crate::open::Location;
+use crate::{MessageId, Seq, Status, Store, StoreOptions, UserId};
+
+#[test]
+fn every_file_of_the_folder_is_a_migration() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/sqlite");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let listed = MIGRATIONS.map(|(version, name, _)| format!("{version:04}_{name}.sql"));
+    assert_eq!(files, listed);
+}
+
+/// Opens a database that the version with the first `count` migrations made and `sql` filled.
+async fn upgraded(count: usize, sql: &'static str) -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+    let location = Location::parse(options.url.clone()).unwrap();
+    std::fs::write(location.file(), "").unwrap();
+    let mut conn = location.connect_writer().await.unwrap();
+    run_some(&mut conn, &MIGRATIONS[..count]).await.unwrap();
+    conn.execute(sql).await.unwrap();
+    conn.close().await.unwrap();
+    (dir, Store::open(options).await.unwrap())
+}
+
+/// A message, and what the versions before wrote about it.
+const BEFORE_STORED_ONCE: &str = r#"
+    INSERT INTO users (id, username, role, password_hash, created_at, last_seq) VALUES ('u', 'ann', 'user', '', 0, 5);
+    INSERT INTO messages (id, user_id, body, status, result, error, attempts, created_at, run_at, processed_at) VALUES
+        ('echo', 'u', 'a "b"', 'processed', 'a "b"', NULL, 1, 1, 1, 2),
+        ('other', 'u', 'c', 'processed', 'd', NULL, 3, 1, 1, 4),
+        ('dead', 'u', 'e', 'dead', NULL, '410 Gone', 2, 1, 1, 5),
+        ('late', 'u', 'f', 'queued', NULL, 'late', 1, 1, 9, NULL),
+        ('new', 'u', 'g', 'queued', NULL, NULL, 0, 1, 9, NULL);
+    INSERT INTO failed_attempts (message_id, attempt, error, failed_at) VALUES
+        ('other', 1, 'first', 2), ('other', 2, '404', 3), ('dead', 1, 'first', 4);
+    INSERT INTO notifications (user_id, seq, message_id, payload, created_at) VALUES
+        ('u', 1, 'echo', '{"seq":1,"type":"message.processed","message":{"id":"echo","body":"a \"b\"","status":"processed","result":"a \"b\"","error":null,"attempts":1,"created_at":"1970-01-01T00:00:00.001Z","processed_at":"1970-01-01T00:00:00.002Z"}}', 2),
+        ('u', 2, 'other', '{"seq":2,"type":"message.failed","message":{"id":"other","body":"c","status":"dead","result":null,"error":"404","attempts":2,"created_at":"1970-01-01T00:00:00.001Z","processed_at":"1970-01-01T00:00:00.003Z"}}', 3),
+        ('u', 3, 'other', '{"seq":3,"type":"message.processed","message":{"id":"other","body":"c","status":"processed","result":"d","error":null,"attempts":3,"created_at":"1970-01-01T00:00:00.001Z","processed_at":"1970-01-01T00:00:00.004Z"}}', 4),
+        ('u', 4, 'dead', '{"seq":4,"type":"message.failed","message":{"id":"dead","body":"e","status":"dead","result":null,"error":"410 Gone","attempts":2,"created_at":"1970-01-01T00:00:00.001Z","processed_at":"1970-01-01T00:00:00.005Z"}}', 5),
+        ('u', 5, 'gone', 'not JSON', 6);
+"#;
+
+#[tokio::test]
+async fn what_a_version_before_stored_twice_reads_the_same_when_it_is_stored_once() {
+    let (_dir, store) = upgraded(8, BEFORE_STORED_ONCE).await;
+    let user = UserId::from_string("u");
+    let inbox = store.notifications(&user, Seq::NONE, 10, usize::MAX).await;
+    let inbox = inbox.unwrap().items;
+    // As they were.
+    let payloads: Vec<_> = BEFORE_STORED_ONCE
+        .lines()
+        .filter_map(|line| Some(&line[line.find("'{")? + 1..line.rfind("}}'")? + 2]))
+        .collect();
+    assert_eq!(payloads.len(), 4);
+    for (notification, payload) in inbox.iter().zip(payloads) {
+        assert_eq!(&*notification.payload, payload);
+    }
+    assert_eq!(
+        &*inbox[4].payload,
+        r#"{"seq":5,"type":"message.processed","message":{"id":"gone","body":null,"status":"processed","result":null,"error":null,"attempts":1,"created_at":null,"processed_at":"1970-01-01T00:00:00.006Z","deleted":true}}"#
+    );
+    for (id, status, result, error) in [
+        ("echo", Status::Processed, Some("a \"b\""), None),
+        ("other", Status::Processed, Some("d"), None),
+        ("dead", Status::Dead, None, Some("410 Gone")),
+        ("late", Status::Queued, None, Some("late")),
+        ("new", Status::Queued, None, None),
+    ] {
+        let message = store.message(&user, &MessageId::from_string(id)).await;
+        let message = message.unwrap().unwrap();
+        let found = (message.result.as_deref(), message.error.as_deref());
+        assert_eq!((message.status, found), (status, (result, error)), "{id}");
+    }
+    store.close().await;
+}
