@@ -26,6 +26,16 @@ pub struct Limits {
     pub write_stall: Duration,
 }
 
+impl Limits {
+    /// Filters of one SUBSCRIBE that are looked at. More than a session may have is of use only if some are refused.
+    pub(crate) fn filters_per_subscribe(&self) -> usize {
+        self.subscriptions_per_session.max(FILTERS_PER_SUBSCRIBE)
+    }
+}
+
+/// See [`Limits::filters_per_subscribe`].
+const FILTERS_PER_SUBSCRIBE: usize = 256;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

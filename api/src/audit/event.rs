@@ -96,8 +96,11 @@ impl Event {
     }
 }
 
+/// What a client wrote may be 64 KiB long, and comes a thousand times a second: no more than the start is looked at.
 fn cut(text: &str) -> String {
-    without_tokens(text).chars().take(MAX_CHARS).collect()
+    let looked_at = text.char_indices().nth(2 * MAX_CHARS);
+    let start = &text[..looked_at.map_or(text.len(), |(at, _)| at)];
+    without_tokens(start).chars().take(MAX_CHARS).collect()
 }
 
 /// Somebody may have put a token where an id or a topic belongs.

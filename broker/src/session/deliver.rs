@@ -31,10 +31,11 @@ impl Granted {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    /// Sends all that may be sent now; first what an earlier connection left unfinished.
-    pub(super) fn deliver(&mut self) -> Result<(), End> {
+    /// Sends all that may be sent now; first what an earlier connection left unfinished. `true`: there is more to do at once,
+    /// after others have had their turn.
+    pub(super) fn deliver(&mut self) -> Result<bool, End> {
         if !self.send_again()? {
-            return Ok(());
+            return Ok(false);
         }
         self.deliver_inbox()?;
         self.deliver_shared()?;
@@ -44,7 +45,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             self.deliver_inbox()?;
             self.deliver_shared()?;
         }
-        Ok(())
+        if !self.may_send() || !self.kept.shared.is_empty() || self.kept.replays.is_empty() {
+            return Ok(false);
+        }
+        self.replay();
+        Ok(true)
     }
 
     /// Sends what is in flight and was not sent on this connection. `false`: there is no room for all of it.
@@ -80,14 +85,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         topic.is_ok_and(|topic| may_subscribe(&self.ctx, &self.client, &topic).is_some())
     }
 
-    /// Sends what is waiting, and what is retained once nothing is.
+    /// Sends what is waiting.
     fn deliver_shared(&mut self) -> Result<(), End> {
         while self.may_send() {
-            match self.kept.shared.pop_front() {
-                Some(delivery) => self.send_shared(delivery)?,
-                None if self.kept.replays.is_empty() => return Ok(()),
-                None => self.replay(),
-            }
+            let Some(delivery) = self.kept.shared.pop_front() else {
+                break;
+            };
+            self.send_shared(delivery)?;
         }
         Ok(())
     }

@@ -22,12 +22,14 @@ mod place;
 mod publish;
 mod rate;
 mod rights;
+mod slice;
 mod subscribe;
+mod turn;
 mod will;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use futures_util::future::{BoxFuture, OptionFuture};
+use futures_util::future::BoxFuture;
 use herald_acl::{Policy, TopicFilter};
 use parking_lot::RwLock;
 use tokio::{
@@ -45,7 +47,7 @@ use crate::{
     progress::Progress,
     registry::Registry,
     sys::Sys,
-    wire::{Incoming, Qos, Reason, Wire},
+    wire::{Qos, Wire},
 };
 use answers::Answers;
 use client::Client;
@@ -55,13 +57,8 @@ pub(crate) use kept::Kept;
 use place::Place;
 use publish::Refused;
 use rate::Rate;
+use slice::Slice;
 use will::Will;
-
-/// How long packets are handled before anything else is looked at.
-const LONG: Duration = Duration::from_millis(100);
-
-/// What a packet asks for and takes time.
-type Work<'a> = BoxFuture<'a, Result<(), End>>;
 
 /// What all sessions share.
 pub(crate) struct Context {
@@ -121,6 +118,7 @@ struct Session<S> {
     cursor_due: Instant,
     answers: Answers,
     rate: Rate,
+    slice: Slice,
     /// How many QoS 1 and 2 PUBLISHes to the client it may leave unacknowledged.
     window: usize,
     last_packet: Instant,
@@ -184,7 +182,8 @@ where
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn new(ctx: Arc<Context>, io: Box<Io<S>>, connected: connect::Connected) -> Self {
         Self {
-            rate: Rate::new(ctx.limits.publishes_per_s),
+            rate: Rate::new(ctx.limits.publishes_per_s, Instant::now()),
+            slice: Slice::new(),
             ctx,
             io,
             client: connected.client,
@@ -235,126 +234,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.use_cursor().await;
         self.watch_again();
         self.recheck()
-    }
-
-    /// Does all that can be done now, then waits for the next event.
-    async fn turn(&mut self) -> Result<(), End> {
-        // Also of a client that always has something to say.
-        if self.token_expires.is_some_and(|at| at <= Instant::now()) {
-            return Err(End::Server(Reason::TokenExpired));
-        }
-        let more = self.handle_received().await?;
-        self.deliver()?;
-        self.kept.in_flight_changed();
-        if more {
-            // Orders do not wait for all that has been received.
-            return self.take_mail();
-        }
-
-        let may_read = self.may_read();
-        let deadline = self.deadline(may_read);
-        let reading: OptionFuture<_> = self.reading.as_mut().into();
-        tokio::select! {
-            moved = self.io.transfer(may_read, deadline) => match moved? {
-                io::Moved::Received | io::Moved::Sent => {}
-                io::Moved::Deadline => return self.deadline_passed().await,
-            },
-            () = self.kept.mailbox.ready() => self.take_mail()?,
-            Some(answer) = self.answers.next() => self.answer(answer)?,
-            Some(batch) = reading => self.read_done(batch)?,
-        }
-        Ok(())
-    }
-
-    /// When something is to be done if nothing happens until then.
-    fn deadline(&mut self, may_read: bool) -> Option<Instant> {
-        // A client is not silent while it is not listened to.
-        let silent = self.silent_at().filter(|_| may_read);
-        let throttled = self.throttled_until();
-        [silent, self.token_expires, throttled, self.cursor_due()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    async fn deadline_passed(&mut self) -> Result<(), End> {
-        let now = Instant::now();
-        if self.may_read() && self.silent_at().is_some_and(|at| at <= now) {
-            self.io.wire.keep_alive_expired();
-            return Err(End::Broken("keep-alive"));
-        }
-        if self.cursor_due().is_some_and(|at| at <= now) {
-            // Boxed, as a session spends next to no time there.
-            Box::pin(self.use_cursor()).await;
-        }
-        Ok(())
-    }
-
-    fn silent_at(&self) -> Option<Instant> {
-        self.io.wire.keep_alive().map(|d| self.last_packet + d)
-    }
-
-    /// A client of MQTT 3.1.1 that publishes too fast cannot be told so: it is not read from for a while.
-    fn throttled_until(&mut self) -> Option<Instant> {
-        if self.io.wire.is_v5() {
-            None
-        } else {
-            self.rate.wait()
-        }
-    }
-
-    /// Handles packets until none is complete, or the session must wait, or that takes long: then `true`.
-    async fn handle_received(&mut self) -> Result<bool, End> {
-        let since = Instant::now();
-        while self.io.has_unread() && self.may_read() {
-            match self.io.receive() {
-                Ok(None) => break,
-                Ok(Some(packet)) => {
-                    self.last_packet = Instant::now();
-                    if let Some(work) = self.handle(packet)? {
-                        work.await?;
-                    }
-                    if since.elapsed() > LONG {
-                        return Ok(true);
-                    }
-                }
-                Err(closed) => return Err(End::Protocol(closed)),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Handles a packet. What takes time is answered to be waited for: boxed, so that a session that waits is not as large
-    /// as one that is busy.
-    fn handle(&mut self, packet: Incoming) -> Result<Option<Work<'_>>, End> {
-        match packet {
-            Incoming::Publish(publish) => return Ok(Some(Box::pin(self.publish(publish)))),
-            Incoming::Subscribe(subscribe) => {
-                return Ok(Some(Box::pin(self.subscribe(subscribe))));
-            }
-            Incoming::Puback { packet_id } | Incoming::Pubcomp { packet_id } => {
-                self.acknowledged(packet_id);
-            }
-            Incoming::Pubrec { packet_id, refused } => self.pubrec(packet_id, refused)?,
-            Incoming::Pubrel { packet_id } => self.pubrel(packet_id)?,
-            Incoming::Unsubscribe { packet_id, filters } => self.unsubscribe(packet_id, filters)?,
-            Incoming::Pingreq | Incoming::Repeated => {}
-            Incoming::Disconnect {
-                with_will,
-                session_expiry,
-            } => return Err(self.disconnected(with_will, session_expiry)),
-            Incoming::Connect(_) | Incoming::Unsupported => {
-                return Err(End::Server(Reason::ProtocolError));
-            }
-        }
-        Ok(None)
-    }
-
-    /// No more is read while as many PUBLISHes are being answered as the client may have under way, while it does not
-    /// take what is sent to it, or while it has published too fast.
-    fn may_read(&mut self) -> bool {
-        self.answers.len() < RECEIVE_MAXIMUM.into()
-            && !self.io.output_full()
-            && self.throttled_until().is_none()
     }
 }

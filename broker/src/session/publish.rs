@@ -5,7 +5,10 @@ use std::{collections::HashSet, sync::Arc};
 use futures_util::FutureExt as _;
 use herald_acl::TopicName;
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 
 use super::{Client, Context, End, Session, answers::Answering, rights::may_publish};
 use crate::{
@@ -147,17 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Err(End::Server(Reason::ReceiveMaximumExceeded));
         }
         let patient = !self.io.wire.is_v5();
-        let answering = if self.rate.take() || patient {
-            accept(&self.ctx, &self.client, publish, patient).await
-        } else {
-            let limit = self.ctx.limits.publishes_per_s;
-            let text = format!("at most {limit} messages a second; slow down");
-            Answering::Known(Answer {
-                packet_id: publish.packet_id,
-                qos: publish.qos,
-                result: Err(refuse(PublishCode::QuotaExceeded, text)),
-            })
-        };
+        let answering = accept(&self.ctx, &self.client, publish, patient).await;
         match self.answers.push(answering) {
             Some(known) => self.answer(known),
             None => Ok(()),
@@ -170,6 +163,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Ok(()) => (PublishCode::Success, String::new()),
             Err(Refused::With(code, text)) => {
                 self.ctx.metrics.publishes_denied.add(1);
+                // Also where PUBLISHes have no rate.
+                self.rate.asked(1, Instant::now());
                 tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, ?code, text, "publish refused");
                 (code, text)
             }

@@ -1,57 +1,79 @@
-//! How fast one client may publish: a token bucket.
+//! How much one client may ask for: two token buckets, one of PUBLISHes and one of everything else.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Holds the PUBLISHes of one second.
+/// What a client may ask for in a second apart from its PUBLISHes. A SUBSCRIBE counts its filters; acknowledgements of what
+/// was sent to the client count nothing.
+const CONTROL_PER_S: u32 = 1000;
+
+/// As much as a second gives may come at once.
+const BURST: Duration = Duration::from_secs(1);
+
+/// What a client has asked for of late.
 #[derive(Debug)]
 pub(super) struct Rate {
-    per_s: u32,
-    tokens: f64,
-    filled: Instant,
+    publishes: Bucket,
+    control: Bucket,
 }
 
 impl Rate {
-    /// A full bucket; 0 for any rate.
-    pub(super) fn new(per_s: u32) -> Self {
+    /// Full buckets, with so many PUBLISHes a second; 0 for any number.
+    pub(super) fn new(publishes_per_s: u32, now: Instant) -> Self {
+        Self {
+            publishes: Bucket::new(publishes_per_s, now),
+            control: Bucket::new(CONTROL_PER_S, now),
+        }
+    }
+
+    /// A PUBLISH came.
+    pub(super) fn published(&mut self, now: Instant) {
+        self.publishes.take(1, now);
+    }
+
+    /// Something else came that costs as much as `cost` small packets. It may be more than there is: then it is owed.
+    pub(super) fn asked(&mut self, cost: u32, now: Instant) {
+        self.control.take(cost, now);
+    }
+
+    /// When the next packet may be looked at, if not at `now`.
+    pub(super) fn wait(&self, now: Instant) -> Option<Instant> {
+        self.publishes.wait(now).max(self.control.wait(now))
+    }
+}
+
+/// A token bucket that holds what one second gives, kept as the time at which it is full again: so that it needs no
+/// arithmetic of fractions, and nothing depends on when it was looked at.
+#[derive(Debug)]
+struct Bucket {
+    /// 0 for any number.
+    per_s: u32,
+    full_at: Instant,
+}
+
+impl Bucket {
+    fn new(per_s: u32, now: Instant) -> Self {
         Self {
             per_s,
-            tokens: f64::from(per_s),
-            filled: Instant::now(),
+            full_at: now,
         }
     }
 
-    /// Takes one PUBLISH out; `false` if there is none.
-    pub(super) fn take(&mut self) -> bool {
-        if self.per_s == 0 {
-            return true;
-        }
-        self.fill();
-        let any = self.tokens >= 1.0;
-        if any {
-            self.tokens -= 1.0;
-        }
-        any
+    /// How long it takes to get `n`.
+    fn time_of(&self, n: u32) -> Duration {
+        (BURST * n).checked_div(self.per_s).unwrap_or_default()
     }
 
-    /// When the next PUBLISH may come, if not now.
-    pub(super) fn wait(&mut self) -> Option<Instant> {
-        if self.per_s == 0 {
-            return None;
-        }
-        self.fill();
-        let missing = 1.0 - self.tokens;
-        (missing > 0.0)
-            .then(|| self.filled + Duration::from_secs_f64(missing / f64::from(self.per_s)))
+    fn take(&mut self, n: u32, now: Instant) {
+        self.full_at = self.full_at.max(now) + self.time_of(n);
     }
 
-    fn fill(&mut self) {
-        let per_s = f64::from(self.per_s);
-        let now = Instant::now();
-        let fresh = now.duration_since(self.filled).as_secs_f64() * per_s;
-        self.tokens = (self.tokens + fresh).min(per_s);
-        self.filled = now;
+    fn wait(&self, now: Instant) -> Option<Instant> {
+        // What one more would leave to be filled.
+        let missing = (self.full_at + self.time_of(1)).duration_since(now);
+        let too_much = missing.saturating_sub(BURST);
+        (!too_much.is_zero()).then(|| now + too_much)
     }
 }
 
@@ -59,22 +81,48 @@ impl Rate {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_second_gives_as_many_as_the_rate_and_no_more() {
-        let mut rate = Rate::new(5);
-        assert_eq!((0..9).filter(|_| rate.take()).count(), 5);
-        let next = rate.wait().unwrap();
-        tokio::time::sleep_until(next + Duration::from_millis(1)).await;
-        assert!(rate.wait().is_none());
-        assert_eq!((0..9).filter(|_| rate.take()).count(), 1);
-        tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!((0..9).filter(|_| rate.take()).count(), 5);
+    /// How many PUBLISHes may come at `now`.
+    fn burst(rate: &mut Rate, now: Instant) -> usize {
+        let mut count = 0;
+        while rate.wait(now).is_none() {
+            rate.published(now);
+            count += 1;
+        }
+        count
     }
 
-    #[tokio::test]
-    async fn no_rate_is_no_limit() {
-        let mut rate = Rate::new(0);
-        assert!((0..100_000).all(|_| rate.take()));
-        assert!(rate.wait().is_none());
+    #[test]
+    fn a_second_gives_as_many_as_the_rate_and_no_more() {
+        let now = Instant::now();
+        let mut rate = Rate::new(5, now);
+        assert_eq!(burst(&mut rate, now), 5);
+        let next = rate.wait(now).unwrap();
+        assert_eq!(burst(&mut rate, next - Duration::from_nanos(1)), 0);
+        assert_eq!(
+            burst(&mut rate, next),
+            1,
+            "at exactly the time that was said"
+        );
+        assert_eq!(burst(&mut rate, next + Duration::from_secs(60)), 5);
+    }
+
+    #[test]
+    fn no_rate_is_no_limit() {
+        let now = Instant::now();
+        let mut rate = Rate::new(0, now);
+        for _ in 0..100_000 {
+            rate.published(now);
+        }
+        assert!(rate.wait(now).is_none());
+    }
+
+    #[test]
+    fn what_costs_more_than_there_is_is_owed() {
+        let now = Instant::now();
+        let mut rate = Rate::new(0, now);
+        rate.asked(3 * CONTROL_PER_S, now);
+        let next = rate.wait(now).unwrap();
+        assert_eq!(next.duration_since(now), 2 * BURST + BURST / CONTROL_PER_S);
+        assert!(rate.wait(next).is_none());
     }
 }

@@ -18,8 +18,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Some(Ok(after)) => Some(after),
             None => None,
         };
+        let bound = self.ctx.limits.filters_per_subscribe();
         let mut codes = Vec::with_capacity(subscribe.subscriptions.len());
         for subscription in &subscribe.subscriptions {
+            if codes.len() >= bound {
+                // Each filter has an answer (MQTT 5 section 3.9.3), and this one costs nothing.
+                codes.push(SubackCode::QuotaExceeded);
+                continue;
+            }
+            self.slice.give_way().await;
             let code = match self.grant(subscription)? {
                 Ok((filter, new)) => {
                     self.queue_retained(&filter, subscription.retain_handling, new);
@@ -120,9 +127,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    pub(super) fn unsubscribe(&mut self, packet_id: u16, filters: Vec<String>) -> Result<(), End> {
+    /// However many filters there are: UNSUBACK of 3.1.1 cannot refuse one.
+    pub(super) async fn unsubscribe(
+        &mut self,
+        packet_id: u16,
+        filters: Vec<String>,
+    ) -> Result<(), End> {
         let mut codes = Vec::with_capacity(filters.len());
         for text in &filters {
+            self.slice.give_way().await;
             codes.push(match TopicFilter::parse(text) {
                 Err(_) => UnsubackCode::TopicFilterInvalid,
                 Ok(filter) if self.drop_subscription(&filter) => UnsubackCode::Success,

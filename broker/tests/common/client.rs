@@ -66,7 +66,7 @@ impl Client {
         loop {
             if let Some(length) = whole(&self.unread) {
                 let packet: Vec<u8> = self.unread.drain(..length).collect();
-                return Ok(Some(self.answer(packet)));
+                return Ok(Some(answer(self.version, packet)));
             }
             match timeout(LIMIT, self.stream.read_buf(&mut self.unread)).await {
                 Err(_) => return Err("nothing comes, and the connection stays open".into()),
@@ -104,29 +104,30 @@ impl Client {
             other => Err(format!("{answers:?}, then {other:?}")),
         }
     }
+}
 
-    fn answer(&self, packet: Vec<u8>) -> Answer {
-        let v5 = self.version == V5;
-        let body = &packet[header(&packet)..];
-        let code = |at: usize| body.get(at).copied().unwrap_or(0);
-        let id = u16::from_be_bytes([code(0), code(1)]);
-        // Before the codes of SUBACK and UNSUBACK there may be a reason string; none here is longer than 127 bytes.
-        let codes = || {
-            let skip = if v5 { 3 + usize::from(code(2)) } else { 2 };
-            body.get(skip..).unwrap_or_default().to_vec()
-        };
-        match packet[0] {
-            0x20 => Answer::Connack(code(1)),
-            0x40 => Answer::Puback(id, code(2)),
-            0x50 => Answer::Pubrec(id, code(2)),
-            0x62 => Answer::Pubrel(id, code(2)),
-            0x70 => Answer::Pubcomp(id, code(2)),
-            0x90 => Answer::Suback(id, codes()),
-            0xB0 => Answer::Unsuback(id, codes()),
-            0xD0 => Answer::Pingresp,
-            0xE0 if v5 => Answer::Disconnect(code(0)),
-            _ => Answer::Other(packet),
-        }
+/// What a packet of this version says.
+pub(crate) fn answer(version: u8, packet: Vec<u8>) -> Answer {
+    let v5 = version == V5;
+    let body = &packet[header(&packet)..];
+    let code = |at: usize| body.get(at).copied().unwrap_or(0);
+    let id = u16::from_be_bytes([code(0), code(1)]);
+    // Before the codes of SUBACK and UNSUBACK there may be a reason string; none here is longer than 127 bytes.
+    let codes = || {
+        let skip = if v5 { 3 + usize::from(code(2)) } else { 2 };
+        body.get(skip..).unwrap_or_default().to_vec()
+    };
+    match packet[0] {
+        0x20 => Answer::Connack(code(1)),
+        0x40 => Answer::Puback(id, code(2)),
+        0x50 => Answer::Pubrec(id, code(2)),
+        0x62 => Answer::Pubrel(id, code(2)),
+        0x70 => Answer::Pubcomp(id, code(2)),
+        0x90 => Answer::Suback(id, codes()),
+        0xB0 => Answer::Unsuback(id, codes()),
+        0xD0 => Answer::Pingresp,
+        0xE0 if v5 => Answer::Disconnect(code(0)),
+        _ => Answer::Other(packet),
     }
 }
 
@@ -137,7 +138,7 @@ fn header(packet: &[u8]) -> usize {
 }
 
 /// How long the packet at the start of `bytes` is, if it is all there.
-fn whole(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn whole(bytes: &[u8]) -> Option<usize> {
     let header = header(bytes);
     let length = bytes.get(1..header)?.iter().rev();
     let body = length.fold(0, |sum, b| sum << 7 | usize::from(b & 0x7F));

@@ -1,0 +1,193 @@
+//! One turn of a session: all that can be done now, then the wait for the next event.
+
+use futures_util::future::{BoxFuture, OptionFuture};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+
+use super::{End, Session, io, publish::Answer};
+use crate::{
+    host::{Batch, HostError},
+    limits::RECEIVE_MAXIMUM,
+    wire::{Incoming, Reason},
+};
+
+/// What a packet asks for and takes time.
+type Work<'a> = BoxFuture<'a, Result<(), End>>;
+
+/// Why no more packets are handled now. What the session waits for follows from this alone, and nothing is asked a second time
+/// of what may have changed since: so it never waits for the client while it has packets of the client's that it may look at.
+#[derive(Clone, Copy, Debug)]
+enum Pause {
+    /// No packet is complete: more must be read.
+    Incomplete,
+    /// The client has asked for more than its rate. It cannot be told so in MQTT 3.1.1, and a client of MQTT 5 that is refused
+    /// has lost a message: so neither is read from until then.
+    Throttled(Instant),
+    /// As many PUBLISHes are being answered as the client may have under way, or it does not take what is sent to it. An
+    /// answer, or room in the socket, ends that.
+    Full,
+    /// Others have their turn.
+    SliceOver,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    /// Does all that can be done now, then waits for the next event.
+    pub(super) async fn turn(&mut self) -> Result<(), End> {
+        // Also of a client that always has something to say.
+        if self.token_expires.is_some_and(|at| at <= Instant::now()) {
+            return Err(End::Server(Reason::TokenExpired));
+        }
+        let pause = self.handle_received().await?;
+        let more = self.deliver()?;
+        self.kept.in_flight_changed();
+        self.slice.give_way().await;
+        if more || matches!(pause, Pause::SliceOver) {
+            // Orders do not wait for all that has been received.
+            return self.take_mail();
+        }
+        self.wait(pause).await
+    }
+
+    /// Handles packets until it must pause.
+    async fn handle_received(&mut self) -> Result<Pause, End> {
+        loop {
+            let now = Instant::now();
+            if self.answers.len() >= RECEIVE_MAXIMUM.into() || self.io.output_full() {
+                return Ok(Pause::Full);
+            }
+            if let Some(at) = self.rate.wait(now) {
+                return Ok(Pause::Throttled(at));
+            }
+            if !self.io.has_unread() {
+                return Ok(Pause::Incomplete);
+            }
+            let Some(packet) = self.io.receive()? else {
+                return Ok(Pause::Incomplete);
+            };
+            self.last_packet = now;
+            if let Some(work) = self.handle(packet, now)? {
+                work.await?;
+            }
+            if self.slice.is_over() {
+                return Ok(Pause::SliceOver);
+            }
+            self.slice.give_way().await;
+        }
+    }
+
+    /// Handles a packet that came at `now`. What takes time is answered to be waited for: boxed, so that a session that waits
+    /// is not as large as one that is busy.
+    fn handle(&mut self, packet: Incoming, now: Instant) -> Result<Option<Work<'_>>, End> {
+        match packet {
+            Incoming::Publish(publish) => {
+                self.rate.published(now);
+                return Ok(Some(Box::pin(self.publish(publish))));
+            }
+            Incoming::Subscribe(subscribe) => {
+                let bound = self.ctx.limits.filters_per_subscribe();
+                self.rate
+                    .asked(cost(subscribe.subscriptions.len(), bound), now);
+                return Ok(Some(Box::pin(self.subscribe(subscribe))));
+            }
+            Incoming::Unsubscribe { packet_id, filters } => {
+                self.rate.asked(cost(filters.len(), 0), now);
+                return Ok(Some(Box::pin(self.unsubscribe(packet_id, filters))));
+            }
+            Incoming::Puback { packet_id } | Incoming::Pubcomp { packet_id } => {
+                self.acknowledged(packet_id);
+            }
+            Incoming::Pubrec { packet_id, refused } => self.pubrec(packet_id, refused)?,
+            Incoming::Pubrel { packet_id } => self.pubrel(packet_id)?,
+            Incoming::Pingreq | Incoming::Repeated => self.rate.asked(1, now),
+            Incoming::Disconnect {
+                with_will,
+                session_expiry,
+            } => return Err(self.disconnected(with_will, session_expiry)),
+            Incoming::Connect(_) | Incoming::Unsupported => {
+                return Err(End::Server(Reason::ProtocolError));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for what ends `pause`, and for everything else that can happen to the session.
+    async fn wait(&mut self, pause: Pause) -> Result<(), End> {
+        let reads = matches!(pause, Pause::Incomplete);
+        let deadline = self.deadline(pause);
+        let reading: OptionFuture<_> = self.reading.as_mut().into();
+        let event = async {
+            tokio::select! {
+                moved = self.io.transfer(reads, deadline) => Event::Moved(moved),
+                () = self.kept.mailbox.ready() => Event::Mail,
+                Some(answer) = self.answers.next() => Event::Answer(answer),
+                Some(batch) = reading => Event::Read(batch),
+            }
+        };
+        let event = self.slice.wait(event).await;
+        if !reads {
+            // A client is not silent while it is not listened to.
+            self.last_packet = Instant::now();
+        }
+        match event {
+            Event::Moved(moved) => match moved? {
+                io::Moved::Received | io::Moved::Sent => Ok(()),
+                io::Moved::Deadline => self.deadline_passed(pause).await,
+            },
+            Event::Mail => self.take_mail(),
+            Event::Answer(answer) => self.answer(answer),
+            Event::Read(batch) => self.read_done(batch),
+        }
+    }
+
+    /// When something is to be done if nothing happens until then.
+    fn deadline(&self, pause: Pause) -> Option<Instant> {
+        let of_pause = match pause {
+            Pause::Incomplete => self.silent_at(),
+            Pause::Throttled(until) => Some(until),
+            Pause::Full | Pause::SliceOver => None,
+        };
+        [of_pause, self.token_expires, self.cursor_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    async fn deadline_passed(&mut self, pause: Pause) -> Result<(), End> {
+        let now = Instant::now();
+        let listens = matches!(pause, Pause::Incomplete);
+        if listens && self.silent_at().is_some_and(|at| at <= now) {
+            self.io.wire.keep_alive_expired();
+            return Err(End::Broken("keep-alive"));
+        }
+        if self.cursor_due().is_some_and(|at| at <= now) {
+            // Boxed, as a session spends next to no time there.
+            Box::pin(self.use_cursor()).await;
+        }
+        Ok(())
+    }
+
+    fn silent_at(&self) -> Option<Instant> {
+        self.io.wire.keep_alive().map(|d| self.last_packet + d)
+    }
+}
+
+/// What ended a wait.
+enum Event {
+    Moved(Result<io::Moved, End>),
+    Mail,
+    Answer(Answer),
+    Read(Result<Batch, HostError>),
+}
+
+/// Filters that cost as much as a packet if they are only looked at.
+const LOOKED_AT: usize = 32;
+
+/// What a packet of `filters` filters costs, of which up to `handled` are each a piece of work of its own.
+fn cost(filters: usize, handled: usize) -> u32 {
+    let handled = filters.min(handled);
+    let cost = 1 + handled + (filters - handled).div_ceil(LOOKED_AT);
+    // A packet of 256 MiB, the largest there is, has fewer.
+    u32::try_from(cost).unwrap_or(u32::MAX)
+}

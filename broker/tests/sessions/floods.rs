@@ -1,0 +1,179 @@
+//! Clients that never pause: others have their turn nonetheless.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use herald_acl::Actions;
+use herald_broker::{Broker, Denied, Identity, Intake, Limits, Observe, Send, SendRefusal};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    task::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    common::{
+        encode::{Connect, V3, V5, pingreq, publish, subscribe},
+        hosts::{self, Hosts, ORIGIN},
+    },
+    setup::{SEND, connect, open},
+};
+
+/// How many flood at once.
+const FLOODERS: usize = 8;
+
+/// Pieces of work, packets or filters, that a session does before it lets others work; the runtime's own number.
+const AT_A_TIME: usize = 128;
+
+/// How often each flooder may have its turn before a PING is answered: the packet has to be read, its answer written.
+const TURNS: usize = 10;
+
+/// What each flooder would do.
+const WORK: usize = 20 * AT_A_TIME * TURNS;
+
+/// Counts what sessions do.
+#[derive(Default)]
+struct Work(AtomicUsize);
+
+impl Observe for Work {
+    fn denied(&self, _: Denied<'_>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+impl Intake for Work {
+    fn send(&self, _: &Identity, _: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
+        self.0.fetch_add(1, Relaxed);
+        async { Ok(()) }.boxed()
+    }
+}
+
+/// Says something over and over, as fast as it is read.
+struct Endless {
+    unread: Vec<u8>,
+    again: Vec<u8>,
+    left: usize,
+}
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.unread.is_empty() && self.left > 0 {
+            self.left -= 1;
+            self.unread = self.again.clone();
+        }
+        if self.unread.is_empty() {
+            return Poll::Pending;
+        }
+        let length = self.unread.len().min(buf.remaining());
+        buf.put_slice(&self.unread[..length]);
+        self.unread.drain(..length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+async fn start(work: &Arc<Work>) -> Broker {
+    let limits = Limits {
+        publishes_per_s: 0,
+        ..Limits::default()
+    };
+    let hosts = Arc::new(Hosts);
+    let broker = Broker::start(
+        limits,
+        hosts::policy(Actions::Both),
+        hosts.clone(),
+        hosts.clone(),
+        work.clone(),
+        hosts,
+        work.clone(),
+    );
+    broker.await.expect("the router starts")
+}
+
+fn flood(broker: &Broker, version: u8, id: &'static str, packet: &[u8]) -> JoinHandle<()> {
+    let connect = Connect {
+        version,
+        keep_alive: 0,
+        client_id: id,
+        ..Connect::new(version)
+    };
+    let stream = Endless {
+        unread: connect.bytes(),
+        again: packet.to_vec(),
+        left: WORK,
+    };
+    let stream = tokio::io::join(stream, tokio::io::sink());
+    let broker = broker.clone();
+    tokio::spawn(async move {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        broker.serve(stream, ORIGIN, deadline).await;
+    })
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_after_a_few_slices_of_those_who_never_pause() {
+    let denied: Vec<(String, u8)> = (0..250).map(|n| (format!("rooms/bob/{n}"), 0)).collect();
+    let denied: Vec<(&str, u8)> = denied.iter().map(|(f, q)| (f.as_str(), *q)).collect();
+    let taken = r#"{"body":"x"}"#;
+    for version in [V3, V5] {
+        let floods = [
+            ("sends", publish(version, 0, SEND, 0, &[], taken)),
+            ("denied", publish(version, 0, "rooms/bob/1", 0, &[], "x")),
+            ("filters", subscribe(version, 7, &[], &denied)),
+            ("pings", pingreq()),
+        ];
+        for (what, packet) in floods {
+            let work = Arc::<Work>::default();
+            let broker = start(&work).await;
+            let mut other = open(&broker, &connect("other", true, 0)).await;
+            let ids = ["1", "2", "3", "4", "5", "6", "7", "8"];
+            let flooders = ids.map(|id| flood(&broker, version, id, &packet));
+            for _ in 0..20 {
+                let before = work.0.load(Relaxed);
+                assert_eq!(other.answers(0).await, Ok(vec![]));
+                let done = work.0.load(Relaxed) - before;
+                let most = FLOODERS * AT_A_TIME * TURNS;
+                assert!(done <= most, "{what} of version {version}: {done}");
+            }
+            if what == "sends" {
+                // They were at it all the time.
+                assert!(work.0.load(Relaxed) > 0);
+            }
+            for flooder in flooders {
+                flooder.abort();
+            }
+        }
+    }
+}
+
+/// However many filters a packet has, each is answered, and only so many are looked at.
+#[tokio::test]
+async fn filters_beyond_a_bound_are_refused_unseen() {
+    for (version, code) in [(V3, 0x80), (V5, 0x97)] {
+        let work = Arc::<Work>::default();
+        let broker = start(&work).await;
+        let mut client = open(&broker, &Connect::new(version)).await;
+        let filters = [("rooms/bob/1", 0); 300];
+        client.send(&subscribe(version, 7, &[], &filters)).await;
+        let answer = client.next().await.unwrap();
+        let Some(crate::client::Answer::Suback(7, codes)) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(codes.len(), 300);
+        let refused = if version == V5 { 0x87 } else { 0x80 };
+        assert_eq!(codes[..256], [refused; 256]);
+        assert_eq!(codes[256..], [code; 44]);
+        assert_eq!(work.0.load(Relaxed), 256);
+    }
+}
