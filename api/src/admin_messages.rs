@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use herald_acl::Username;
-use herald_store::{Message, MessageId, MessagePlace, Moved, Status, Timestamp};
+use herald_store::{
+    DeadFilter, DeadPlace, Message, MessageId, MessagePlace, Moved, NoPlace, RetriedDead, Status,
+    Timestamp, UserId,
+};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
@@ -12,12 +15,14 @@ use poem_openapi::{
 
 use crate::{
     audit::AuditAction,
+    description::MAX_PARAMETER,
     error::{ApiError, Code},
     messages::{MessageView, StatusName},
     page,
     session::Administrator,
     state::State,
     tags::Tag,
+    text::Text,
 };
 
 pub(crate) struct AdminMessagesApi(pub(crate) Arc<State>);
@@ -36,6 +41,29 @@ struct AnyMessage {
 struct AnyMessageList {
     items: Vec<AnyMessage>,
     /// The `before` of the next page.
+    next: Option<String>,
+}
+
+/// Which dead messages to retry: all, if nothing is said.
+#[derive(Object)]
+#[oai(deny_unknown_fields)]
+struct RetryFilter {
+    /// Only those of the user with this name.
+    user: Option<Text>,
+    /// Only those that died then or later; RFC 3339.
+    from: Option<Text>,
+    /// Only those that died before; RFC 3339.
+    to: Option<Text>,
+    /// The `next` of a call before, of the same filter.
+    after: Option<Text>,
+}
+
+/// What came of a call.
+#[derive(Object)]
+struct RetriedMany {
+    /// How many messages were retried.
+    retried: u32,
+    /// The `after` of the next call; `null` if that was all.
     next: Option<String>,
 }
 
@@ -72,11 +100,7 @@ impl AdminMessagesApi {
         let store = &self.0.store;
         let status = status.0.map(Status::from);
         let user = match user.0 {
-            Some(name) => {
-                let unknown = || ApiError::new(Code::NotFound, "There is no such account.");
-                let name = Username::parse(&name).map_err(|_| unknown())?;
-                Some(store.user_by_name(&name).await?.ok_or_else(unknown)?.id)
-            }
+            Some(name) => Some(self.user(&name).await?),
             None => None,
         };
         let before = before.0.map(|place| place.parse::<MessagePlace>());
@@ -88,6 +112,61 @@ impl AdminMessagesApi {
         Ok(Json(AnyMessageList {
             items: page.items.into_iter().map(AnyMessage::from).collect(),
             next: page.next.map(|place| place.to_string()),
+        }))
+    }
+
+    /// Retry dead messages
+    ///
+    /// As retrying each of them, those first that died first. A call takes a bounded time: it retries a few hundred at most,
+    /// perhaps none. While `next` is not `null`, there may be more: call again with it as `after` and with the same filter.
+    /// What dies after the first call is left.
+    #[oai(path = "/retry", method = "post", operation_id = "retryDeadMessages")]
+    async fn retry_dead(
+        &self,
+        admin: Administrator,
+        filter: Json<RetryFilter>,
+    ) -> Result<Json<RetriedMany>, ApiError> {
+        let store = &self.0.store;
+        let RetryFilter {
+            user,
+            from,
+            to,
+            after,
+        } = filter.0;
+        let time = |name: &str, text: Option<Text>| match text.map(|text| text.0.parse()) {
+            Some(Err(e)) => Err(ApiError::invalid(format!("{name}: {e}."))),
+            Some(Ok(time)) => Ok(Some(time)),
+            None => Ok(None),
+        };
+        let place = |text: Text| match text.0.len() <= MAX_PARAMETER {
+            true => text.0.parse::<DeadPlace>(),
+            false => Err(NoPlace),
+        };
+        let after = after.map(place).transpose();
+        let after = after.map_err(|_| ApiError::invalid("after is not the next of a call."))?;
+        let (from, to) = (time("from", from)?, time("to", to)?);
+        let whose = user.as_ref().map_or("everyone", |user| &user.0).to_owned();
+        let user = match user {
+            Some(Text(name)) => Some(self.user(&name).await?),
+            None => None,
+        };
+        let filter = DeadFilter { user, from, to };
+        let event = admin.0.event(AuditAction::MessageRetried);
+        let event = event.detail(format!("dead messages of {whose}"));
+        let audited = store.audited(event.entry());
+        let RetriedDead { requeued, next } = audited
+            .retry_dead(&filter, after.as_ref(), Timestamp::now())
+            .await?;
+        if !requeued.is_empty() {
+            let (by, messages) = (&admin.0.user.username, requeued.len());
+            tracing::info!(%by, messages, "dead messages are retried");
+        }
+        for message in &requeued {
+            self.0.options.progress.requeued(message);
+        }
+        Ok(Json(RetriedMany {
+            retried: requeued.len() as u32,
+            next: next.map(|place| place.to_string()),
         }))
     }
 
@@ -119,6 +198,15 @@ impl AdminMessagesApi {
             self.0.options.progress.changed(&message);
         }
         Ok(Retried::Retried(Json(message.into())))
+    }
+}
+
+impl AdminMessagesApi {
+    async fn user(&self, name: &str) -> Result<UserId, ApiError> {
+        let unknown = || ApiError::new(Code::NotFound, "There is no such account.");
+        let name = Username::parse(name).map_err(|_| unknown())?;
+        let user = self.0.store.user_by_name(&name).await?;
+        Ok(user.ok_or_else(unknown)?.id)
     }
 }
 

@@ -90,6 +90,7 @@ const SPECIFIC: &[(&str, &[Code])] = &[
     ("pauseQueue", &[]),
     ("resumeQueue", &[]),
     ("listAllMessages", &[Code::NotFound, Code::Invalid]),
+    ("retryDeadMessages", &[Code::NotFound, Code::Invalid]),
     ("retryMessage", &[Code::NotFound, Code::NotDead]),
     ("getDelay", &[]),
     ("setDelay", &[Code::Invalid]),

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use herald_acl::Username;
+use herald_store::Timestamp;
 
 /// Sends a user's message to the background and tells exactly that user when it is done.
 #[derive(Debug, Parser)]
@@ -41,6 +42,31 @@ pub(crate) enum Command {
     /// Access tokens, on the server's own database; the server may be running.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// The queue, on the server's own database; the server may be running.
+    #[command(subcommand)]
+    Queue(QueueCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Say how many messages there are of each status, how long the first one has been due, and whether the queue is paused.
+    Status,
+    /// Take up no message any more; sends are accepted.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Put dead messages back into the queue: all, or those that the options leave. They have all their attempts again.
+    Retry {
+        /// Only those of this account.
+        #[arg(long, value_name = "NAME")]
+        user: Option<Username>,
+        /// Only those that died then or later, such as 2026-11-22T10:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        from: Option<Timestamp>,
+        /// Only those that died before.
+        #[arg(long, value_name = "TIME")]
+        to: Option<Timestamp>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -56,5 +56,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Ca => commands::ca(&config),
         Command::Admin(command) => commands::admin(&config, command).await,
         Command::Token(command) => commands::token(&config, command).await,
+        Command::Queue(command) => commands::queue(&config, command).await,
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use herald_api::TellProgress;
 use herald_broker::Broker;
-use herald_store::{Job, Message, Status, Timestamp, User};
+use herald_store::{Job, Message, Requeued, Status, Timestamp, User};
 use serde::Serialize;
 
 /// A payload.
@@ -66,6 +66,18 @@ impl TellProgress for Progress {
         let changed = Changed {
             id: message.id.as_str(),
             status: message.status.as_str(),
+            run_at: message.run_at,
+            attempts: message.attempts,
+        };
+        let payload = || Told::Changed { message: changed }.payload();
+        let user_id = message.user_id.as_str();
+        self.0.tell_progress(user_id, &message.username, payload);
+    }
+
+    fn requeued(&self, message: &Requeued) {
+        let changed = Changed {
+            id: message.id.as_str(),
+            status: Status::Queued.as_str(),
             run_at: message.run_at,
             attempts: message.attempts,
         };

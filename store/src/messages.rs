@@ -11,7 +11,8 @@ use crate::{MessageId, Store, StoreError, Timestamp, UserId, bulk};
 pub(crate) const COLUMNS: &str = "m.id, m.user_id, m.body, m.status, m.result, m.attempts,
     m.created_at, m.run_at, m.processed_at, m.delivered_at,
     (SELECT username FROM users WHERE users.id = m.user_id) AS username,
-    CASE WHEN m.attempts > 0 AND m.status <> 'processed' THEN (
+    CASE WHEN m.status IN ('queued', 'processing') AND m.outage IS NOT NULL THEN m.outage
+        WHEN m.attempts > 0 AND m.status <> 'processed' THEN (
         SELECT f.error FROM failed_attempts f
         WHERE f.message_id = m.id ORDER BY f.attempt DESC LIMIT 1) END AS error";
 
@@ -79,7 +80,7 @@ pub struct Message {
     pub status: Status,
     /// What it became, once processed.
     pub result: Option<String>,
-    /// Why its last attempt failed.
+    /// Why its last attempt failed, or could not be made.
     pub error: Option<String>,
     /// How often a worker has taken it.
     pub attempts: i64,

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 9] = [
+const MIGRATIONS: [(i64, &str, &str); 10] = [
     (
         1,
         "initial",
@@ -51,6 +51,11 @@ const MIGRATIONS: [(i64, &str, &str); 9] = [
         9,
         "stored_once",
         include_str!("../../migrations/sqlite/0009_stored_once.sql"),
+    ),
+    (
+        10,
+        "outages",
+        include_str!("../../migrations/sqlite/0010_outages.sql"),
     ),
 ];
 

@@ -51,6 +51,27 @@ impl Store {
         .await
     }
 
+    /// Puts the message of `job` back into the queue until `run_at`, as if the attempt had not been: there was nobody to
+    /// process it, for the reason `error`. Wakes the worker. Returns `false`, and does nothing, if the message was finished
+    /// or claimed again since.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn put_back(
+        &self,
+        job: &Job,
+        error: String,
+        run_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(PutBack {
+            job: job.clone(),
+            error,
+            run_at,
+        })
+        .await
+    }
+
     /// Puts a dead message back into the queue, due at once and with all its attempts ahead of it. Its owner is told
     /// again when it ends. Wakes the worker.
     ///
@@ -113,7 +134,7 @@ impl Operation for RetryLater {
         let Self { job, error, .. } = self;
         let put_back = sqlx::query(
             "UPDATE messages
-             SET status = 'queued', run_at = $1, failures = failures + 1,
+             SET status = 'queued', run_at = $1, outage = NULL, failures = failures + 1,
                 lease = NULL, lease_until = NULL
              WHERE id = $2 AND status = 'processing' AND lease = $3",
         )
@@ -128,6 +149,45 @@ impl Operation for RetryLater {
         record_failure(conn, job, error, self.now).await?;
         let mut lanes = LaneChanges::default();
         lanes.queued(&job.user_id, self.run_at);
+        lanes.write(conn).await?;
+        Ok(true)
+    }
+
+    fn wakes_worker(&self, put_back: &bool) -> bool {
+        *put_back
+    }
+}
+
+struct PutBack {
+    job: Job,
+    error: String,
+    run_at: Timestamp,
+}
+
+impl Operation for PutBack {
+    type Answer = bool;
+
+    /// If it is lost in a crash, the next start puts the message back.
+    const DURABLE: bool = false;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+        let put_back = sqlx::query(
+            "UPDATE messages
+             SET status = 'queued', run_at = $1, outage = $2, attempts = attempts - 1,
+                lease = NULL, lease_until = NULL
+             WHERE id = $3 AND status = 'processing' AND lease = $4",
+        )
+        .bind(self.run_at.as_millis())
+        .bind(self.error.as_str())
+        .bind(self.job.id.as_str())
+        .bind(&*self.job.lease.0)
+        .execute(&mut *conn)
+        .await?;
+        if put_back.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let mut lanes = LaneChanges::default();
+        lanes.queued(&self.job.user_id, self.run_at);
         lanes.write(conn).await?;
         Ok(true)
     }
@@ -174,8 +234,8 @@ impl Operation for Retry {
         }
         sqlx::query(
             "UPDATE messages
-             SET status = 'queued', run_at = $1, failures = 0, processed_at = NULL,
-                delivered_at = NULL
+             SET status = 'queued', run_at = $1, outage = NULL, failures = 0,
+                processed_at = NULL, delivered_at = NULL
              WHERE id = $2",
         )
         .bind(self.now.as_millis())

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Add;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -62,6 +63,21 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// It is no time as RFC 3339 has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no time such as 2026-11-22T10:00:00Z")]
+pub struct NoTime;
+
+impl FromStr for Timestamp {
+    type Err = NoTime;
+
+    /// Takes RFC 3339, of any offset; parts of a millisecond are cut off.
+    fn from_str(text: &str) -> Result<Self, NoTime> {
+        let time: jiff::Timestamp = text.parse().map_err(|_| NoTime)?;
+        Ok(Self::from_millis(time.as_millisecond()))
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -84,6 +100,21 @@ mod tests {
             let time = Timestamp::from_millis(millis);
             assert_eq!(time.to_string(), text);
             assert_eq!(serde_json::to_string(&time).unwrap(), format!("\"{text}\""));
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_back_and_of_any_offset() {
+        for text in [
+            "2026-11-22T10:00:00Z",
+            "2026-11-22T10:00:00.000999Z",
+            "2026-11-22T12:30:00+02:30",
+        ] {
+            let time = Timestamp::from_millis(1_795_341_600_000);
+            assert_eq!(text.parse(), Ok(time), "{text}");
+        }
+        for text in ["", "now", "2026-11-22", "2026-11-22T10:00:00", "12"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(NoTime), "{text}");
         }
     }
 

@@ -14,6 +14,16 @@ const WRITE_ATTEMPTS: u32 = 6;
 /// The first pause between two tries.
 const WRITE_PAUSE: Duration = Duration::from_millis(100);
 
+/// What came of an attempt.
+pub(crate) enum Attempt {
+    /// The processor came to an end.
+    Ended(Result<String, Failure>),
+    /// The processor, or what surrounds it, panicked.
+    Crashed,
+    /// The message is no longer this worker's.
+    LeaseLost,
+}
+
 /// What became of a claimed message.
 pub(crate) enum End {
     Finished(Finished),
@@ -25,27 +35,29 @@ pub(crate) enum End {
     Lost,
 }
 
-/// Runs the processor, for no longer than it may take, and renews the lease meanwhile. `None` if the lease was lost.
+/// Runs the processor, for no longer than it may take, and renews the lease meanwhile. Nothing in it can end the task:
+/// whatever panics, be it the log, fails the attempt.
 pub(crate) async fn process(
     store: &Store,
     processor: &dyn Processor,
     job: &Job,
     options: &WorkerOptions,
-) -> Option<Result<String, Failure>> {
-    // A processor that panics fails its message, not the worker.
-    let processing = AssertUnwindSafe(processor.process(job)).catch_unwind();
-    let processing = timeout(options.time_limit, processing);
-    // Beside each other: an answer that is there in time must not wait for the database.
-    let result = tokio::select! {
-        result = processing => result,
-        () = renew_until_lost(store, job, options.lease) => return None,
+) -> Attempt {
+    let attempt = async {
+        // Beside each other: an answer that is there in time must not wait for the database.
+        tokio::select! {
+            result = timeout(options.time_limit, processor.process(job)) => {
+                let too_long = |_| Err(Failure::Retry {
+                    error: format!("it took longer than {:?}", options.time_limit),
+                    after: None,
+                });
+                Attempt::Ended(result.unwrap_or_else(too_long))
+            }
+            () = renew_until_lost(store, job, options.lease) => Attempt::LeaseLost,
+        }
     };
-    let failed = |error: String| Err(Failure::Retry { error, after: None });
-    Some(match result {
-        Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => failed("the processor crashed".into()),
-        Err(_elapsed) => failed(format!("it took longer than {:?}", options.time_limit)),
-    })
+    let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
+    attempt.unwrap_or(Attempt::Crashed)
 }
 
 /// Renews the lease of `job` until it is lost.
@@ -70,17 +82,36 @@ async fn renew_until_lost(store: &Store, job: &Job, lease: Duration) {
 /// What is written about an attempt.
 enum Verdict {
     Over(Outcome),
-    Again { error: String, run_at: Timestamp },
+    /// It counts as one that failed.
+    Again {
+        error: String,
+        run_at: Timestamp,
+    },
+    /// As if it had not been.
+    Uncounted {
+        error: String,
+        run_at: Timestamp,
+    },
 }
 
 impl Verdict {
-    fn of(result: Result<String, Failure>, job: &Job, retries: &Retries) -> Self {
+    /// `None` is an attempt that crashed.
+    fn of(result: Option<Result<String, Failure>>, job: &Job, retries: &Retries) -> Self {
+        let failures = u32::try_from(job.failures + 1).unwrap_or(u32::MAX);
+        let rng = &mut rand::rng();
         let (error, pause) = match result {
-            Ok(result) => return Self::Over(Outcome::Processed { result }),
-            Err(Failure::Final { error }) => (error, None),
-            Err(Failure::Retry { error, after }) => {
-                let failures = u32::try_from(job.failures + 1).unwrap_or(u32::MAX);
-                (error, retries.pause(failures, after, &mut rand::rng()))
+            Some(Ok(result)) => return Self::Over(Outcome::Processed { result }),
+            Some(Err(Failure::Outage { error, after })) => {
+                let run_at = Timestamp::now() + retries.pause_in_outage(after, rng);
+                return Self::Uncounted { error, run_at };
+            }
+            Some(Err(Failure::Final { error })) => (error, None),
+            Some(Err(Failure::Retry { error, after })) => {
+                (error, retries.pause(failures, after, rng))
+            }
+            None => {
+                let error = "the processor crashed".to_owned();
+                (error, Some(retries.pause_after_crash(failures, rng)))
             }
         };
         match pause {
@@ -103,18 +134,27 @@ impl Verdict {
                 let put_back = store.retry_later(job, error.clone(), *run_at, now).await?;
                 Ok(put_back.then_some(End::Later(*run_at)))
             }
+            Self::Uncounted { error, run_at } => {
+                let put_back = store.put_back(job, error.clone(), *run_at).await?;
+                Ok(put_back.then_some(End::Later(*run_at)))
+            }
         }
     }
 }
 
-/// Writes what came of an attempt.
-pub(crate) async fn conclude(
-    store: &Store,
-    job: &Job,
-    result: Result<String, Failure>,
-    retries: &Retries,
-) -> End {
-    let verdict = Verdict::of(result, job, retries);
+/// Writes what came of an attempt. If that crashes, as a log may, what was written is unclear, and the lease runs out.
+pub(crate) async fn conclude(store: &Store, job: &Job, attempt: Attempt, retries: &Retries) -> End {
+    let result = match attempt {
+        Attempt::Ended(result) => Some(result),
+        Attempt::Crashed => None,
+        Attempt::LeaseLost => return End::Lost,
+    };
+    let written = write(store, job, Verdict::of(result, job, retries));
+    let written = AssertUnwindSafe(written).catch_unwind().await;
+    written.unwrap_or(End::Unclear)
+}
+
+async fn write(store: &Store, job: &Job, verdict: Verdict) -> End {
     let mut pause = WRITE_PAUSE;
     for attempt in 1..=WRITE_ATTEMPTS {
         match verdict.write(store, job).await {

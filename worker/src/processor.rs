@@ -15,6 +15,14 @@ pub enum Failure {
         /// How long to wait at least, counted from now.
         after: Option<Duration>,
     },
+    /// There is nobody to ask, whatever the message: this costs it no attempt, however often. No sooner than `after`, if
+    /// that is given.
+    Outage {
+        /// Why it failed.
+        error: String,
+        /// How long to wait at least, counted from now.
+        after: Option<Duration>,
+    },
     /// It never will.
     Final {
         /// Why it failed.
@@ -24,7 +32,8 @@ pub enum Failure {
 
 /// Turns a message into a result. It may be asked more than once for the same message, whose id is the idempotency key.
 pub trait Processor: Send + Sync + 'static {
-    /// The result of `job`. May be dropped before its end.
+    /// The result of `job`. May be dropped before its end. A panic is a failed attempt, of which no message dies: what is
+    /// wrong with the program says nothing of the message.
     fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>>;
 
     /// Waits until it makes sense to claim a message, and answers how many may then be under way at once, those that

@@ -1,7 +1,14 @@
 //! The loop that claims.
 
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::FutureExt as _;
 use herald_acl::Username;
 use herald_store::{Finished, Job, MessageId, Store, Timestamp};
 use parking_lot::Mutex;
@@ -24,7 +31,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// are processed, and their ends share the next one.
 const ENDING: usize = 256;
 
-/// After an error of the database.
+/// After an error of the database, or a crash.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What the worker tells.
@@ -99,7 +106,14 @@ impl Worker {
     /// again when its lease has run out.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            self.turn(&stop).await;
+            // What a turn has claimed and not begun is claimed again when its lease has run out.
+            if AssertUnwindSafe(self.turn(&stop))
+                .catch_unwind()
+                .await
+                .is_err()
+            {
+                stop.run_until_cancelled(sleep(PAUSE)).await;
+            }
         }
         let ending = async { while self.running.join_next().await.is_some() {} };
         if timeout(self.options.grace, ending).await.is_err() {
@@ -166,14 +180,13 @@ impl Worker {
         let under_way = UnderWay::new(&self.under_way, &job.id);
         self.running.spawn(async move {
             let _under_way = under_way;
-            tell(Event::Begun(&job));
-            let result = process(&store, processor.as_ref(), &job, &options).await;
+            say(&tell, Event::Begun(&job));
+            let attempt = process(&store, processor.as_ref(), &job, &options).await;
             drop(slot);
-            let Some(result) = result else { return };
-            match conclude(&store, &job, result, &options.retries).await {
-                End::Finished(finished) => tell(Event::Finished(&finished)),
-                End::Unclear => tell(Event::Unclear(&job.username)),
-                End::Later(run_at) => tell(Event::Again { job: &job, run_at }),
+            match conclude(&store, &job, attempt, &options.retries).await {
+                End::Finished(finished) => say(&tell, Event::Finished(&finished)),
+                End::Unclear => say(&tell, Event::Unclear(&job.username)),
+                End::Later(run_at) => say(&tell, Event::Again { job: &job, run_at }),
                 End::Lost => {}
             }
         });
@@ -197,6 +210,12 @@ impl Worker {
             () = sleep(until_due) => {}
         }
     }
+}
+
+/// Tells of an event. Whoever is told has no part in the message: if that panics, the message goes on.
+fn say(tell: &Tell, event: Event<'_>) {
+    // The panic has been reported by the hook; there is nothing to add.
+    let _ = catch_unwind(AssertUnwindSafe(|| tell(event)));
 }
 
 /// That a message is claimed and has not ended, until dropped.

@@ -66,7 +66,7 @@ pub enum AuditAction {
     /// Processing goes on.
     #[oai(rename = "queue.resumed")]
     QueueResumed,
-    /// A dead message was put back into the queue.
+    /// A dead message was put back into the queue, or many that died; `detail` says whose then.
     #[oai(rename = "message.retried")]
     MessageRetried,
     /// An MQTT session was ended.

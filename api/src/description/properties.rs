@@ -114,6 +114,14 @@ fn known(of: &str, name: &str) -> Value {
         (_, "failed_attempts") => json!({"example": []}),
         (_, "seq") => json!({"minimum": 1, "example": 17}),
         (_, "up_to" | "acked") => json!({"example": 17}),
+        ("RetryFilter", "user") => username(),
+        ("RetryFilter", "from" | "to") => json!({
+            "format": "date-time", "maxLength": 64, "example": "2026-11-22T10:00:00Z",
+        }),
+        ("RetryFilter", "after") => json!({
+            "minLength": 1, "maxLength": MAX_PARAMETER, "pattern": "^[!-~]+$", "example": null,
+        }),
+        (_, "retried") => json!({"example": 12}),
         ("NotificationList", "next") => json!({"nullable": true, "example": null}),
         (_, "next") => json!({"maxLength": MAX_PARAMETER, "nullable": true, "example": null}),
         (_, "ms") => json!({"maximum": MAX_DELAY, "example": 1000}),

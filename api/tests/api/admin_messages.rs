@@ -93,3 +93,63 @@ async fn a_dead_message_is_retried_and_no_other() {
     let missing = admin.post(&format!("{ALL}/nothing/retry")).send().await;
     missing.expect_problem(404, "not_found");
 }
+
+#[tokio::test]
+async fn dead_messages_are_retried_by_filter_in_bounded_calls() {
+    let herald = Herald::start().await;
+    let admin = herald.admin().await;
+    let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
+    for n in 0..90 {
+        send(&alice, &n.to_string()).await;
+    }
+    let of_bob = send(&bob, "b").await;
+    while herald.store.counts().await.unwrap().dead < 91 {
+        die(&herald).await;
+    }
+    let call = async |body: Value| {
+        let call = admin.post(&format!("{ALL}/retry")).json(body);
+        call.send().await
+    };
+    for unknown in ["nobody", "No name"] {
+        let refused = call(json!({"user": unknown})).await;
+        refused.expect_problem(404, "not_found");
+    }
+    for body in [
+        json!({"from": "yesterday"}),
+        json!({"to": "2026-11-22"}),
+        json!({"after": "x"}),
+    ] {
+        call(body).await.expect_problem(422, "invalid");
+    }
+    let none = call(json!({"to": "2000-01-01T00:00:00Z"}))
+        .await
+        .expect(200);
+    assert_eq!(none.json, json!({"retried": 0, "next": null}));
+    let one = call(json!({"user": "bob", "from": "2000-01-01T00:00:00Z"})).await;
+    assert_eq!(one.expect(200).json["retried"], 1);
+    let message = bob.get(&format!("/api/v1/messages/{of_bob}")).send().await;
+    assert_eq!(message.expect(200).json["status"], "queued");
+
+    let (mut retried, mut body) = (0, json!({}));
+    loop {
+        let step = call(body).await.expect(200).json;
+        retried += step["retried"].as_u64().unwrap();
+        if step["next"].is_null() {
+            break;
+        }
+        body = json!({"after": step["next"]});
+    }
+    assert_eq!(retried, 90);
+    let audit = admin.get("/api/v1/admin/audit?action=message.retried");
+    let audit = audit.send().await.expect(200).json;
+    let entries = audit["items"].as_array().unwrap().iter();
+    let details: Vec<_> = entries
+        .map(|entry| entry["detail"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        details,
+        ["dead messages of everyone", "dead messages of bob"]
+    );
+    let forbidden = alice.post(&format!("{ALL}/retry")).json(json!({}));
+    forbidden.send().await.expect_problem(403, "forbidden");
+}

@@ -4,6 +4,7 @@ mod admin;
 mod ca;
 mod check_config;
 mod password;
+mod queue;
 mod token;
 
 use std::io::Write as _;
@@ -15,6 +16,7 @@ use crate::{config::Config, data_dir};
 pub(crate) use admin::admin;
 pub(crate) use ca::ca;
 pub(crate) use check_config::check_config;
+pub(crate) use queue::queue;
 pub(crate) use token::token;
 
 /// Writes a line to standard output. That nobody reads it is no fault: `herald admin list | head -1`.

@@ -60,6 +60,12 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if config.worker.processor == Processor::Webhook {
         config.webhook.options()?;
+        let (exchange, attempt) = (config.webhook.timeout_ms, config.worker.timeout_ms);
+        if exchange > attempt {
+            return error(format!(
+                "webhook.timeout_ms: {exchange} is more than worker.timeout_ms ({attempt}), which ends the attempt before"
+            ));
+        }
     }
     ranges(config)?;
     if let Some(other) = config.http.allowed_origins.iter().find(|o| !is_origin(o)) {
@@ -303,6 +309,28 @@ mod tests {
             queue.starts_with("limits.queued_bytes: at least 1048577 "),
             "{queue}"
         );
+    }
+
+    #[test]
+    fn an_exchange_with_the_webhook_ends_before_the_attempt_does() {
+        let webhook = |config: &mut Config| {
+            config.worker.processor = Processor::Webhook;
+            config.webhook.url.0 = "https://service.example/".into();
+            config.webhook.secret.0 = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into();
+            config.worker.timeout_ms = 5000;
+            config.webhook.timeout_ms = 5001;
+        };
+        let text = refused(webhook);
+        assert!(text.starts_with("webhook.timeout_ms: 5001 "), "{text}");
+        assert!(text.contains("worker.timeout_ms (5000)"), "{text}");
+        let mut config = Config::default();
+        webhook(&mut config);
+        config.webhook.timeout_ms = 5000;
+        check(&config).unwrap();
+        // Without a webhook, its keys do not matter.
+        config.webhook.timeout_ms = 5001;
+        config.worker.processor = Processor::Echo;
+        check(&config).unwrap();
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Default for Config {
                 concurrency: 16,
                 lease_ms: 30_000,
                 timeout_ms: 60_000,
-                max_attempts: 5,
+                max_attempts: 12,
                 backoff_ms: 1_000,
                 processor: Processor::Echo,
             },

@@ -18,6 +18,7 @@ const MAX_CONCURRENCY: u32 = 1000;
 pub(crate) struct Webhook {
     pub(crate) url: WebhookUrl,
     pub(crate) secret: Secret,
+    pub(crate) previous_secret: Secret,
     pub(crate) timeout_ms: u64,
     pub(crate) concurrency: u32,
     pub(crate) ca: PathBuf,
@@ -28,6 +29,7 @@ impl Default for Webhook {
         Self {
             url: WebhookUrl::default(),
             secret: Secret::default(),
+            previous_secret: Secret::default(),
             timeout_ms: 10_000,
             concurrency: 16,
             ca: PathBuf::new(),
@@ -64,10 +66,18 @@ impl Webhook {
         Ok(WebhookOptions {
             endpoint: Endpoint::parse(&self.url.0).map_err(named("url"))?,
             key: SigningKey::parse(&self.secret.0).map_err(named("secret"))?,
+            previous_key: self.previous_key().map_err(named("previous_secret"))?,
             authorities: self.authorities()?,
             timeout: Duration::from_millis(self.timeout_ms),
             concurrency,
         })
+    }
+
+    fn previous_key(&self) -> Result<Option<SigningKey>, WebhookError> {
+        let secret = &self.previous_secret.0;
+        (!secret.is_empty())
+            .then(|| SigningKey::parse(secret))
+            .transpose()
     }
 
     fn authorities(&self) -> Result<Authorities, ConfigError> {
@@ -148,6 +158,7 @@ mod tests {
         Webhook {
             url: WebhookUrl("https://me:pass@service.example/in?key=pass".into()),
             secret: Secret(SECRET.into()),
+            previous_secret: Secret(SECRET.into()),
             ..Webhook::default()
         }
     }
@@ -172,6 +183,10 @@ mod tests {
             ("url", refused(|w| w.url.0 = "service.example/pass".into())),
             ("secret", refused(|w| w.secret.0.clear())),
             ("secret", refused(|w| w.secret.0 = "whsec_pass".into())),
+            (
+                "previous_secret",
+                refused(|w| w.previous_secret.0 = "whsec_pass".into()),
+            ),
             ("timeout_ms", refused(|w| w.timeout_ms = 99)),
             ("timeout_ms", refused(|w| w.timeout_ms = 600_001)),
             ("concurrency", refused(|w| w.concurrency = 0)),

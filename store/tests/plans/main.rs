@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use herald_acl::Role;
 use herald_store::{
-    Acknowledged, AuditFilter, CreateUser, Delay, Job, NewSession, NewToken, Outcome, Scopes, Seq,
-    Store, StoreOptions, Timestamp, TokenOrigin, UserId,
+    Acknowledged, AuditFilter, CreateUser, DeadFilter, Delay, Job, NewSession, NewToken, Outcome,
+    Scopes, Seq, Store, StoreOptions, Timestamp, TokenOrigin, UserId,
 };
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqliteConnection};
 
@@ -99,6 +99,12 @@ async fn whole_way(store: &Store, users: &[UserId]) {
         finished.unwrap().unwrap();
     }
     store.retry(&jobs[1].id, at(3)).await.unwrap();
+    store.put_back(&jobs[1], "out".into(), at(3)).await.unwrap();
+    let of_one = DeadFilter {
+        user: Some(users[0].clone()),
+        ..DeadFilter::default()
+    };
+    store.retry_dead(&of_one, None, at(3)).await.unwrap();
     store.next_due().await.unwrap();
     let mut acks = vec![];
     for user in users {

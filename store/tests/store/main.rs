@@ -17,6 +17,7 @@ mod opening;
 mod prune;
 mod queue;
 mod retained;
+mod retry_dead;
 mod rights;
 mod rules;
 mod sessions;

@@ -70,6 +70,7 @@ async fn target(world: &World, operation: &Operation, caller: &Http) -> Row {
         "setUserDelay" => row("/admin/users/alice/delay", delay, 200),
         "deleteUserDelay" => row("/admin/users/alice/delay", None, 204),
         "pauseQueue" | "resumeQueue" => row(own, None, 204),
+        "retryDeadMessages" => row(own, json!({}), 200),
         // What they do to real ones is tested elsewhere.
         "retryMessage" => row("/admin/messages/none/retry", None, 404),
         "endConnection" | "deleteConnection" | "kickConnection" => {

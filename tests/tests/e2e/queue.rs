@@ -6,6 +6,7 @@ use herald_tests::{
     until, within,
 };
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::notified::{inbox, messages, notified, taken};
 
@@ -194,4 +195,68 @@ async fn too_many_waiting_are_refused_and_never_acknowledged_and_lost() {
     let bodies = sent["items"].as_array().unwrap().iter();
     let bodies: Vec<_> = bodies.map(|m| m["body"].as_str().unwrap()).collect();
     assert_eq!(bodies, ["5", "1", "0"]);
+}
+
+/// The server's own database is changed from beside it; the server goes on with what is put back.
+#[tokio::test]
+async fn the_command_line_pauses_resumes_and_retries() {
+    let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", service.local_addr().unwrap());
+    let herald = Herald::start_with(&[
+        ("HERALD_WORKER__PROCESSOR", "webhook"),
+        ("HERALD_WEBHOOK__URL", &url),
+        (
+            "HERALD_WEBHOOK__SECRET",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ),
+    ])
+    .await;
+    let admin = herald.http("admin").await;
+    admin.set_delay(json!({"mode": "fixed", "ms": 0})).await;
+    admin.create_user("alice", "user").await;
+    let alice = herald.http("alice").await;
+    let queue = async |args: &[&str]| {
+        let args = [&["queue"], args].concat();
+        herald.cli(&args).succeed().await
+    };
+    let answer = async |head: &str| {
+        let (mut stream, _) = within("the webhook's call", service.accept())
+            .await
+            .unwrap();
+        // The request comes first, and in one piece, or nearly.
+        assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
+        let head = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Until Herald has it, or it might see a reset instead.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    };
+    let status = async |id: &str, status: &str| {
+        until(status, async || {
+            let message = alice.message(id).await;
+            (message["status"] == status).then_some(())
+        })
+        .await;
+    };
+
+    let id = alice.send_message("hello").await;
+    answer("400 Bad Request").await;
+    status(&id, "dead").await;
+    assert!(queue(&["pause"]).await.contains("paused"));
+    assert!(queue(&["retry", "--user", "admin"]).await.starts_with("0 "));
+    let future = ["retry", "--from", "2999-01-01T00:00:00Z"];
+    assert!(queue(&future).await.starts_with("0 "));
+    let retried = queue(&["retry", "--user", "alice", "--from", "2000-01-01T00:00:00Z"]).await;
+    assert!(retried.starts_with("1 "), "{retried}");
+    let told = queue(&["status"]).await;
+    for line in ["queued\t1", "dead\t0", "paused\tyes"] {
+        assert!(told.lines().any(|l| l == line), "{told}");
+    }
+    assert_eq!(alice.message(&id).await["status"], "queued");
+    queue(&["resume"]).await;
+    answer("200 OK").await;
+    status(&id, "processed").await;
+    for args in [["retry", "--user", "nobody"], ["retry", "--to", "today"]] {
+        let args = [&["queue"][..], &args].concat();
+        assert_ne!(herald.cli(&args).run().await.code, 0);
+    }
 }

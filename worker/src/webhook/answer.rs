@@ -7,58 +7,85 @@ use reqwest::{
     header::{HeaderMap, RETRY_AFTER},
 };
 
-use crate::Failure;
-
 /// The longest result.
 pub(super) const RESULT_BYTES: usize = 64 * 1024;
 
 /// The longest pause that the endpoint can ask for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A failure that may pass.
-pub(super) fn retry(error: impl Into<String>) -> Failure {
-    Failure::Retry {
-        error: error.into(),
-        after: None,
-    }
-}
+/// With `false`, an answer that is not 2xx is final, whatever its status. What else it may say is ignored.
+const SHOULD_RETRY: &str = "webhook-should-retry";
 
-/// A failure that will not.
-pub(super) fn fatal(error: impl Into<String>) -> Failure {
-    Failure::Final {
-        error: error.into(),
-    }
+/// An answer without a result.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The endpoint, or what stands before it, is out of order: 5xx.
+    Broken {
+        /// What the owner of the message reads.
+        error: String,
+        /// How long to wait at least.
+        after: Option<Duration>,
+    },
+    /// The endpoint is in order, and there may be a result another time.
+    NotNow {
+        /// The same.
+        error: String,
+        /// The same.
+        after: Option<Duration>,
+    },
+    /// There will never be one.
+    Never {
+        /// The same.
+        error: String,
+    },
 }
 
 /// Whether the head of an answer promises a result.
-pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
+pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
     // Without the reason phrase: the number says it all, and the phrase is the endpoint's text.
-    let answered = format!("the service answered {}", status.as_u16());
-    if status.is_success() {
-        Ok(())
-    } else if status.is_server_error()
-        || status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::REQUEST_TIMEOUT
-    {
-        Err(Failure::Retry {
-            error: answered,
-            after: retry_after(headers, SystemTime::now()),
-        })
-    } else if status.is_redirection() {
-        Err(fatal(format!("{answered}, and redirects are not followed")))
+    let mut error = format!("the service answered {}", status.as_u16());
+    let after = || retry_after(headers, SystemTime::now());
+    let final_by_status = matches!(
+        status,
+        StatusCode::BAD_REQUEST
+            | StatusCode::GONE
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNPROCESSABLE_ENTITY
+    );
+    Err(if status.is_success() {
+        return Ok(());
+    } else if final_by_status || is_final(headers) {
+        Refusal::Never { error }
+    } else if status.is_server_error() {
+        let after = after();
+        Refusal::Broken { error, after }
     } else {
-        Err(fatal(answered))
-    }
+        if status.is_redirection() {
+            error += ", and redirects are not followed";
+        }
+        let after = after();
+        Refusal::NotNow { error, after }
+    })
 }
 
-/// The result in `body`.
-pub(super) fn result(body: Vec<u8>) -> Result<String, Failure> {
-    let result = String::from_utf8(body).map_err(|_| fatal("the service's answer is not UTF-8"))?;
+/// The result in `body`. A service that is being changed may answer anything, so what is none may be one another time.
+pub(super) fn result(body: Vec<u8>) -> Result<String, Refusal> {
+    let not = |why: &str| Refusal::NotNow {
+        error: format!("the service's answer {why}"),
+        after: None,
+    };
+    let result = String::from_utf8(body).map_err(|_| not("is not UTF-8"))?;
     // Databases do not keep it in text.
     if result.contains('\0') {
-        return Err(fatal("the service's answer holds a NUL character"));
+        return Err(not("holds a NUL character"));
     }
     Ok(result)
+}
+
+/// Whether the endpoint says that another attempt makes no sense.
+fn is_final(headers: &HeaderMap) -> bool {
+    let value = headers.get(SHOULD_RETRY).and_then(|v| v.to_str().ok());
+    value.is_some_and(|value| value.trim().eq_ignore_ascii_case("false"))
 }
 
 /// How long the endpoint asks to wait (RFC 9110, section 10.2.3): seconds or a date. What is neither is ignored.
@@ -86,6 +113,31 @@ mod tests {
     fn after(value: &str) -> Option<Duration> {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
         retry_after(&headers, UNIX_EPOCH + NOW)
+    }
+
+    fn refusal(status: u16, headers: &HeaderMap) -> Refusal {
+        head(StatusCode::from_u16(status).unwrap(), headers).unwrap_err()
+    }
+
+    #[test]
+    fn what_the_service_calls_final_is_whatever_its_status() {
+        for (value, expected) in [
+            ("false", true),
+            (" FALSE", true),
+            ("true", false),
+            ("no", false),
+        ] {
+            let headers = HeaderMap::from_iter([(
+                SHOULD_RETRY.parse::<reqwest::header::HeaderName>().unwrap(),
+                value.parse().unwrap(),
+            )]);
+            for status in [302, 404, 429, 500, 503] {
+                let never = matches!(refusal(status, &headers), Refusal::Never { .. });
+                assert_eq!(never, expected, "{status} {value}");
+            }
+            assert!(matches!(refusal(400, &headers), Refusal::Never { .. }));
+            assert_eq!(head(StatusCode::OK, &headers), Ok(()));
+        }
     }
 
     #[test]

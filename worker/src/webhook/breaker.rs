@@ -38,6 +38,15 @@ pub(super) enum Admission {
     Probe,
 }
 
+/// How the endpoint is, after an exchange with it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    /// Closed: as far as is known, it is the exchange that failed.
+    Alive,
+    /// Open or half open: the exchange says nothing of its message.
+    Dead,
+}
+
 #[derive(Debug)]
 enum State {
     Closed {
@@ -105,6 +114,13 @@ impl Breaker {
         }
     }
 
+    fn health(&self) -> Health {
+        match self.inner.lock().state {
+            State::Closed { .. } => Health::Alive,
+            State::Open { .. } => Health::Dead,
+        }
+    }
+
     fn succeeded(&self) {
         let was = {
             let closed = State::Closed { failures: 0 };
@@ -153,8 +169,12 @@ impl Exchange<'_> {
         self.breaker.succeeded();
     }
 
-    /// It did not answer, or with 5xx.
-    pub(super) fn failed(self) {}
+    /// It did not answer, or with 5xx. Returns how the endpoint is, this failure counted.
+    pub(super) fn failed(mut self) -> Health {
+        self.settled = true;
+        self.breaker.failed(self.openings);
+        self.breaker.health()
+    }
 }
 
 impl Drop for Exchange<'_> {
@@ -204,6 +224,20 @@ mod tests {
         assert_eq!(now(&breaker), Some(Admission::All));
         fail(&breaker, 1);
         assert_eq!(now(&breaker), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_once_it_is_open_says_nothing_of_its_message() {
+        let breaker = breaker();
+        let late = breaker.begin();
+        let healths = [(); 5].map(|()| breaker.begin().failed());
+        assert_eq!(healths[..4], [Health::Alive; 4]);
+        assert_eq!(healths[4], Health::Dead);
+        assert_eq!(late.failed(), Health::Dead);
+        pause(&breaker).await;
+        assert_eq!(breaker.begin().failed(), Health::Dead, "the probe");
+        breaker.begin().succeeded();
+        assert_eq!(breaker.begin().failed(), Health::Alive);
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,8 +20,8 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::{Failure, Processor};
-use answer::{RESULT_BYTES, fatal, retry};
-use breaker::{Admission, Breaker};
+use answer::{RESULT_BYTES, Refusal};
+use breaker::{Admission, Breaker, Health};
 
 pub use endpoint::Endpoint;
 pub use signing_key::SigningKey;
@@ -54,6 +54,8 @@ pub struct WebhookOptions {
     pub endpoint: Endpoint,
     /// What they are signed with.
     pub key: SigningKey,
+    /// What they are signed with as well, while the endpoint may not know `key` yet.
+    pub previous_key: Option<SigningKey>,
     /// Who may vouch for the endpoint.
     pub authorities: Authorities,
     /// How long an exchange may take, from the connection to the end of the answer.
@@ -64,13 +66,14 @@ pub struct WebhookOptions {
 
 /// Posts each message to an endpoint, whose answer is the result.
 ///
-/// 2xx is a result; 408, 429, 5xx and no answer may pass; all else is final. It is ready for as many messages as
-/// configured, for one while it finds out whether a dead endpoint is back, and for none until it tries.
+/// 2xx is a result; 400, 410, 413, 422 and what the endpoint calls so are final; all else may pass. It is ready for as many
+/// messages as configured, for one while it finds out whether a dead endpoint is back, and for none until it tries.
 #[derive(Debug)]
 pub struct Webhook {
     endpoint: Endpoint,
     authority: String,
     key: SigningKey,
+    previous_key: Option<SigningKey>,
     timeout: Duration,
     concurrency: NonZeroU32,
     client: Client,
@@ -122,6 +125,7 @@ impl Webhook {
             endpoint: options.endpoint,
             authority,
             key: options.key,
+            previous_key: options.previous_key,
             timeout: options.timeout,
             concurrency: options.concurrency,
             client,
@@ -137,43 +141,63 @@ impl Webhook {
                 "the service did not answer in time",
             )),
         };
-        match outcome {
+        let Broken { why, cause } = match outcome {
             Ok(result) => {
                 exchange.succeeded();
-                Ok(result)
+                return Ok(result);
             }
-            Err(Broken {
-                alive,
-                why,
-                failure,
-            }) => {
-                match alive {
-                    true => exchange.succeeded(),
-                    false => exchange.failed(),
-                }
-                let (id, attempt) = (&job.id, job.attempt);
-                tracing::warn!(endpoint = self.authority, message = %id, attempt, why, "the webhook failed");
-                Err(failure)
+            Err(broken) => broken,
+        };
+        let (id, attempt) = (&job.id, job.attempt);
+        let failure = match cause {
+            Cause::Unreachable { error } => {
+                exchange.failed();
+                let after = None;
+                Failure::Outage { error, after }
             }
-        }
+            // By itself it may be the message's doing; among others that fail, it is not.
+            Cause::Refused(Refusal::Broken { error, after }) => match exchange.failed() {
+                Health::Dead => Failure::Outage { error, after },
+                Health::Alive => Failure::Retry { error, after },
+            },
+            Cause::Refused(Refusal::NotNow { error, after }) => {
+                exchange.succeeded();
+                Failure::Retry { error, after }
+            }
+            Cause::Refused(Refusal::Never { error }) => {
+                exchange.succeeded();
+                Failure::Final { error }
+            }
+        };
+        tracing::warn!(endpoint = self.authority, message = %id, attempt, why, "the webhook failed");
+        Err(failure)
     }
 
     async fn exchange(&self, job: &Job) -> Result<String, Broken> {
         let response = self.post(job).send().await.map_err(|e| {
-            let error = match e.is_connect() {
-                true => "the service cannot be reached",
-                false => "the service gave no answer",
-            };
-            Broken::no_answer(explain(&e.without_url()), error)
+            let (unreachable, why) = (e.is_connect(), explain(&e.without_url()));
+            match unreachable {
+                true => Broken::unreachable(why),
+                false => Broken::no_answer(why, "the service gave no answer"),
+            }
         })?;
         let status = response.status();
-        answer::head(status, response.headers()).map_err(|failure| Broken {
-            alive: !status.is_server_error(),
+        answer::head(status, response.headers()).map_err(|refusal| Broken {
             why: format!("it answered {}", status.as_u16()),
-            failure,
+            cause: Cause::Refused(refusal),
         })?;
         let body = read(response).await?;
         answer::result(body).map_err(Broken::answer)
+    }
+
+    /// The value of `webhook-signature`: during a rotation, two signatures, of which a receiver knows one.
+    fn signatures(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
+        let mut signatures = self.key.sign(id, timestamp, body);
+        if let Some(previous) = &self.previous_key {
+            signatures.push(' ');
+            signatures += &previous.sign(id, timestamp, body);
+        }
+        signatures
     }
 
     fn post(&self, job: &Job) -> reqwest::RequestBuilder {
@@ -187,13 +211,13 @@ impl Webhook {
         let body = serde_json::to_vec(&posted).expect("text and numbers are JSON");
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let timestamp = since.unwrap_or_default().as_secs();
-        let signature = self.key.sign(posted.id, timestamp, &body);
+        let signatures = self.signatures(posted.id, timestamp, &body);
         self.client
             .post(self.endpoint.url().clone())
             .header(header::CONTENT_TYPE, "application/json")
             .header("webhook-id", posted.id)
             .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", signature)
+            .header("webhook-signature", signatures)
             .body(body)
     }
 }
@@ -216,29 +240,43 @@ impl Processor for Webhook {
 
 /// An exchange without a result.
 struct Broken {
-    /// Whether the endpoint is in order all the same.
-    alive: bool,
     /// Why, for the operator.
     why: String,
-    /// Why, for the owner of the message.
-    failure: Failure,
+    cause: Cause,
+}
+
+/// Why an exchange has no result, for the owner of the message.
+enum Cause {
+    /// Nothing was sent, as there was no connection: the message has no part in it.
+    Unreachable { error: String },
+    /// What the answer says; no answer is as good as 5xx.
+    Refused(Refusal),
 }
 
 impl Broken {
+    fn unreachable(why: String) -> Self {
+        let error = "the service cannot be reached".to_owned();
+        Self {
+            why,
+            cause: Cause::Unreachable { error },
+        }
+    }
+
     fn no_answer(why: impl Into<String>, error: &str) -> Self {
         Self {
-            alive: false,
             why: why.into(),
-            failure: retry(error),
+            cause: Cause::Refused(Refusal::Broken {
+                error: error.into(),
+                after: None,
+            }),
         }
     }
 
     /// There is an answer, but none that can be used.
-    fn answer(failure: Failure) -> Self {
+    fn answer(refusal: Refusal) -> Self {
         Self {
-            alive: true,
             why: "its answer cannot be used".into(),
-            failure,
+            cause: Cause::Refused(refusal),
         }
     }
 }
@@ -252,8 +290,10 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Broken> {
         })?;
         let Some(chunk) = chunk else { return Ok(body) };
         if body.len() + chunk.len() > RESULT_BYTES {
-            let failure = fatal("the service's answer is longer than 64 KiB");
-            return Err(Broken::answer(failure));
+            return Err(Broken::answer(Refusal::NotNow {
+                error: "the service's answer is longer than 64 KiB".into(),
+                after: None,
+            }));
         }
         body.extend_from_slice(&chunk);
     }

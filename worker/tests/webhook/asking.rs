@@ -3,13 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use herald_worker::Processor as _;
+use herald_worker::{Processor as _, SigningKey, Webhook, WebhookOptions};
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::{
-    jobs::{ask, job, webhook},
+    jobs::{SECRET, ask, job, options, webhook},
     server::{Server, ok},
 };
 
@@ -53,6 +53,37 @@ async fn it_is_signed_as_standard_webhooks_has_it() {
     let signature = request.header("webhook-signature").unwrap();
     let signature = BASE64_STANDARD.decode(signature.strip_prefix("v1,").unwrap());
     mac.verify_slice(&signature.unwrap()).unwrap();
+}
+
+/// While a secret is replaced, a receiver that knows either one of them finds its signature.
+#[tokio::test]
+async fn two_secrets_sign_during_a_rotation() {
+    let mut server = Server::start(|_| ok("")).await;
+    let other = "whsec_b3RoZXIgc2VjcmV0IG9mIDI0IGJ5dGVz";
+    let job = job("hello").await;
+    for (key, previous_key) in [(SECRET, None), (other, None), (other, Some(SECRET))] {
+        let parse = |secret| SigningKey::parse(secret).unwrap();
+        let webhook = Webhook::new(WebhookOptions {
+            key: parse(key),
+            previous_key: previous_key.map(parse),
+            ..options(&server.url())
+        });
+        webhook.unwrap().process(&job).await.unwrap();
+        let request = server.request().await;
+        let [id, timestamp, signatures] = ["webhook-id", "webhook-timestamp", "webhook-signature"]
+            .map(|name| request.header(name).unwrap());
+        let keys = [Some(key), previous_key];
+        let expected: Vec<_> = keys.into_iter().flatten().collect();
+        let signatures: Vec<_> = signatures.split(' ').collect();
+        assert_eq!(signatures.len(), expected.len());
+        for (signature, secret) in signatures.iter().zip(expected) {
+            let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_").unwrap());
+            let mut mac = Hmac::<Sha256>::new_from_slice(&key.unwrap()).unwrap();
+            mac.update(&[format!("{id}.{timestamp}.").as_bytes(), &request.body].concat());
+            let signature = BASE64_STANDARD.decode(signature.strip_prefix("v1,").unwrap());
+            mac.verify_slice(&signature.unwrap()).unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Endpoints that give no answer, or half of one.
 
 use crate::{
-    jobs::{ask, hasty, retry, webhook},
+    jobs::{ask, hasty, outage, retry, webhook},
     server::{Reply, Server},
 };
 
@@ -76,5 +76,11 @@ async fn a_port_where_nobody_listens_is_not_reached() {
     let webhook = webhook(&server.url());
     drop(server);
     let failure = ask(&webhook).await;
-    assert_eq!(failure, retry("the service cannot be reached"));
+    assert_eq!(failure, outage("the service cannot be reached"));
+}
+
+#[tokio::test]
+async fn a_host_that_no_name_server_knows_is_not_reached() {
+    let failure = ask(&webhook("http://service.invalid/")).await;
+    assert_eq!(failure, outage("the service cannot be reached"));
 }

@@ -5,7 +5,7 @@ use herald_worker::{Authorities, Webhook, WebhookOptions};
 
 use crate::{
     h2_server::H2Server,
-    jobs::{ask, fatal, options, retry, webhook},
+    jobs::{ask, fatal, options, outage, retry, webhook},
     server::{Reply, Server, answer, ok},
     tls::Authority,
 };
@@ -64,7 +64,7 @@ async fn over_http_2_answers_mean_the_same() {
     let webhook = trusting(&server.url(), &authority);
     assert_eq!(ask(&webhook).await, fatal("the service answered 400"));
     assert_eq!(ask(&webhook).await, retry("the service answered 503"));
-    let long = fatal("the service's answer is longer than 64 KiB");
+    let long = retry("the service's answer is longer than 64 KiB");
     assert_eq!(ask(&webhook).await, long);
 }
 
@@ -89,14 +89,14 @@ async fn a_certificate_of_another_authority_or_for_another_name_is_not_trusted()
         let acceptor = authority.acceptor(name, &[]);
         let server = Server::start_with(Some(acceptor), |_| answer(200, "", "")).await;
         let failure = ask(&trusting(&server.url(), &ours)).await;
-        assert_eq!(failure, retry("the service cannot be reached"));
+        assert_eq!(failure, outage("the service cannot be reached"));
         assert_eq!(server.asked(), 0);
     }
     // Nor is any that the system does not know.
     let acceptor = ours.acceptor("localhost", &[]);
     let server = Server::start_with(Some(acceptor), |_| answer(200, "", "")).await;
     let failure = ask(&webhook(&server.url())).await;
-    assert_eq!(failure, retry("the service cannot be reached"));
+    assert_eq!(failure, outage("the service cannot be reached"));
 }
 
 fn trusting(url: &str, authority: &Authority) -> Webhook {

@@ -66,6 +66,7 @@ pub(crate) fn options(url: &str) -> WebhookOptions {
     WebhookOptions {
         endpoint: Endpoint::parse(url).unwrap(),
         key: SigningKey::parse(SECRET).unwrap(),
+        previous_key: None,
         authorities: Authorities::System,
         timeout: LIMIT,
         concurrency: 16.try_into().unwrap(),
@@ -95,6 +96,11 @@ pub(crate) async fn ask(webhook: &Webhook) -> Result<String, Failure> {
 pub(crate) fn retry(error: &str) -> Result<String, Failure> {
     let (error, after) = (error.into(), None);
     Err(Failure::Retry { error, after })
+}
+
+pub(crate) fn outage(error: &str) -> Result<String, Failure> {
+    let (error, after) = (error.into(), None);
+    Err(Failure::Outage { error, after })
 }
 
 pub(crate) fn fatal(error: &str) -> Result<String, Failure> {

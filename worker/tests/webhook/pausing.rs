@@ -13,7 +13,7 @@ use herald_store::{MessageId, Status};
 use herald_worker::{
     Event, Processor as _, Retries, Webhook, WebhookOptions, Worker, WorkerOptions,
 };
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{net::TcpSocket, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,6 +29,7 @@ struct Working {
     stop: CancellationToken,
     task: JoinHandle<()>,
     finished: mpsc::Receiver<()>,
+    put_back: mpsc::Receiver<()>,
 }
 
 impl Working {
@@ -38,10 +39,11 @@ impl Working {
             ..options(url)
         });
         let (sender, finished) = mpsc::channel(1024);
-        let tell = move |event: Event<'_>| {
-            if let Event::Finished(_) = event {
-                sender.try_send(()).unwrap();
-            }
+        let (again, put_back) = mpsc::channel(1024);
+        let tell = move |event: Event<'_>| match event {
+            Event::Finished(_) => sender.try_send(()).unwrap(),
+            Event::Again { .. } => again.try_send(()).unwrap(),
+            _ => {}
         };
         let options = WorkerOptions {
             concurrency: 16,
@@ -64,6 +66,7 @@ impl Working {
             task: tokio::spawn(worker.run(stop.clone())),
             stop,
             finished,
+            put_back,
         }
     }
 
@@ -114,12 +117,38 @@ async fn messages_wait_unclaimed_while_the_endpoint_is_dead_and_go_once_it_is_ba
     let queue = Queue::new().await;
     let ids = sent(&queue, 20).await;
     let mut working = Working::start(&queue, &server.url(), 1);
-    working.finished(FAILURES).await;
+    // The fifth failure shows that it is not the messages that fail: it kills none.
+    working.finished(FAILURES - 1).await;
     back.store(true, Ordering::SeqCst);
-    working.finished(20 - FAILURES).await;
+    working.finished(20 - (FAILURES - 1)).await;
     let states = states(&queue, &ids).await;
-    assert_eq!(count(&states, (Status::Dead, 1)), FAILURES);
-    assert_eq!(count(&states, (Status::Processed, 1)), 20 - FAILURES);
+    assert_eq!(count(&states, (Status::Dead, 1)), FAILURES - 1);
+    assert_eq!(count(&states, (Status::Processed, 1)), 20 - (FAILURES - 1));
+    working.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_outlives_an_endpoint_that_is_not_there_with_a_single_attempt_to_lose() {
+    // A port that is taken, and on which nobody listens yet.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = format!("http://{}/", socket.local_addr().unwrap());
+    let queue = Queue::new().await;
+    let ids = sent(&queue, 3).await;
+    let mut working = Working::start(&queue, &url, 1);
+    // So many refusals open the breaker, and two probes after that are refused, too.
+    for _ in 0..FAILURES + 2 {
+        timeout(LIMIT, working.put_back.recv())
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    assert_eq!(count(&states(&queue, &ids).await, (Status::Dead, 1)), 0);
+    let listener = socket.listen(64).unwrap();
+    let _server = Server::start_on(listener, None, |_| ok("done"));
+    working.finished(3).await;
+    let states = states(&queue, &ids).await;
+    assert_eq!(count(&states, (Status::Processed, 1)), 3);
     working.stop().await;
 }
 
@@ -129,12 +158,22 @@ async fn a_dead_endpoint_is_asked_once_a_pause() {
     let queue = Queue::new().await;
     let ids = sent(&queue, 20).await;
     let mut working = Working::start(&queue, &server.url(), 1);
-    // One more is the probe after the first pause.
-    working.finished(FAILURES + 1).await;
+    working.finished(FAILURES - 1).await;
+    // The one that opens it, and the probe after the first pause.
+    for _ in 0..2 {
+        timeout(LIMIT, working.put_back.recv())
+            .await
+            .unwrap()
+            .unwrap();
+    }
     working.stop().await;
     assert_eq!(server.asked(), FAILURES + 1);
     let states = states(&queue, &ids).await;
-    assert_eq!(count(&states, (Status::Queued, 0)), 20 - FAILURES - 1);
+    assert_eq!(
+        count(&states, (Status::Queued, 0)),
+        20 - (FAILURES - 1),
+        "a probe costs no attempt"
+    );
 }
 
 #[tokio::test]

@@ -97,6 +97,15 @@ impl Server {
         reply: impl Fn(usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(listener, tls, reply)
+    }
+
+    /// The same where it already listens.
+    pub(crate) fn start_on(
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+        reply: impl Fn(usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let port = listener.local_addr().unwrap().port();
         let (sender, requests) = mpsc::channel(1024);
         let state = Arc::new(State {

@@ -116,6 +116,45 @@ async fn what_fails_for_good_is_not_tried_again() {
     worker.stop().await;
 }
 
+#[tokio::test]
+async fn an_attempt_while_there_is_nobody_to_ask_is_none() {
+    let bench = Bench::new(0).await;
+    let fails = Fails {
+        times: i64::MAX,
+        failure: Failure::Outage {
+            error: "out of order".into(),
+            after: Some(Duration::from_millis(1)),
+        },
+    };
+    let sent = bench.send("hello").await;
+    let mut worker = Running::start(&bench.store, fails, 1, LEASE);
+    // More often than it may fail.
+    let mut put_back = 0;
+    while put_back < 5 {
+        let told = timeout(LIMIT, worker.before.recv()).await.unwrap().unwrap();
+        assert_eq!(told.0, 1);
+        put_back += usize::from(told.1.is_some());
+    }
+    worker.stop.cancel();
+    timeout(LIMIT, &mut worker.task).await.unwrap().unwrap();
+    let message = bench.status(&sent).await;
+    assert_eq!((message.status, message.attempts), (Status::Queued, 0));
+    assert_eq!(message.error.as_deref(), Some("out of order"));
+    let failed = bench.store.failed_attempts(&sent.id).await.unwrap();
+    assert_eq!(failed, []);
+
+    // All its attempts are ahead of it.
+    let fails = Fails {
+        times: 2,
+        failure: busy(None),
+    };
+    let mut worker = Running::start(&bench.store, fails, 1, LEASE);
+    worker.next().await;
+    let message = bench.status(&sent).await;
+    assert_eq!((message.status, message.attempts), (Status::Processed, 3));
+    worker.stop().await;
+}
+
 /// What failed waits in the queue as long as it was asked to, and occupies no worker.
 #[tokio::test]
 async fn a_message_that_waits_for_its_next_attempt_delays_no_other() {

@@ -209,6 +209,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/messages/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry dead messages
+         * @description As retrying each of them, those first that died first. A call takes a bounded time: it retries a few hundred at most,
+         *     perhaps none. While `next` is not `null`, there may be more: call again with it as `after` and with the same filter.
+         *     What dies after the first call is left.
+         */
+        post: operations["retryDeadMessages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/messages/{id}/retry": {
         parameters: {
             query?: never;
@@ -1773,6 +1795,51 @@ export interface components {
         RegistrationState: {
             /** @description Whether anybody may make an account for themselves, by POST /auth/register. */
             open: boolean;
+        };
+        /**
+         * RetriedMany
+         * @description What came of a call.
+         */
+        RetriedMany: {
+            /**
+             * @description The `after` of the next call; `null` if that was all.
+             * @example null
+             */
+            next?: string | null;
+            /**
+             * Format: int32
+             * @description How many messages were retried.
+             * @example 12
+             */
+            retried: number;
+        };
+        /**
+         * RetryFilter
+         * @description Which dead messages to retry: all, if nothing is said.
+         */
+        RetryFilter: {
+            /**
+             * @description The `next` of a call before, of the same filter.
+             * @example null
+             */
+            after?: string | null;
+            /**
+             * Format: date-time
+             * @description Only those that died then or later; RFC 3339.
+             * @example 2026-11-22T10:00:00Z
+             */
+            from?: string | null;
+            /**
+             * Format: date-time
+             * @description Only those that died before; RFC 3339.
+             * @example 2026-11-22T10:00:00Z
+             */
+            to?: string | null;
+            /**
+             * @description Only those of the user with this name.
+             * @example alice
+             */
+            user?: string | null;
         };
         /**
          * @description What an account may do: use Herald (`user`), or administer it, too (`admin`).
@@ -3452,6 +3519,57 @@ export interface operations {
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
+            422: components["responses"]["422.invalid"];
+            429: components["responses"]["429.rate_limited"];
+            500: components["responses"]["500.internal"];
+            503: components["responses"]["503.busy.not_ready"];
+        };
+    };
+    retryDeadMessages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "after": null,
+                 *       "from": "2026-11-22T10:00:00Z",
+                 *       "to": "2026-11-22T10:00:00Z",
+                 *       "user": "alice"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RetryFilter"];
+            };
+        };
+        responses: {
+            /** @description What came of a call. */
+            200: {
+                headers: {
+                    /** @description Names the request in the server's log. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "retried": 12
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RetriedMany"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.unauthenticated"];
+            403: components["responses"]["403.csrf.forbidden.origin_not_allowed"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
+            415: components["responses"]["415.unsupported_media_type"];
             422: components["responses"]["422.invalid"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];

@@ -1,0 +1,232 @@
+//! Putting back into the queue what has died, by filter: a step at a time.
+
+use std::fmt;
+use std::str::FromStr;
+
+use herald_acl::Username;
+use sqlx::{AnyConnection, Row as _};
+
+use crate::lanes::LaneChanges;
+use crate::users::parse_username;
+use crate::writer::Operation;
+use crate::{MessageId, NoPlace, Store, StoreError, Timestamp, UserId, bulk};
+
+/// How many dead messages a step looks at.
+const LOOKED_AT: i64 = 2_000;
+
+/// How many of them it puts back: one write of a few milliseconds.
+const STEP: usize = 256;
+
+/// Which dead messages are to be put back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeadFilter {
+    /// Those of this user; of everyone if there is none.
+    pub user: Option<UserId>,
+    /// Those that died then or later.
+    pub from: Option<Timestamp>,
+    /// Those that died before.
+    pub to: Option<Timestamp>,
+}
+
+/// How far a walk through dead messages has come. What dies later than the walk began is not met, so that it comes to an
+/// end. As text it has no spaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadPlace {
+    /// The last one looked at.
+    at: i64,
+    id: String,
+    /// When the walk began.
+    began: i64,
+}
+
+impl fmt::Display for DeadPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.began, self.at, self.id)
+    }
+}
+
+impl FromStr for DeadPlace {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let mut parts = text.splitn(3, '.');
+        let mut time = || parts.next()?.parse().ok();
+        let (began, at) = (time().ok_or(NoPlace)?, time().ok_or(NoPlace)?);
+        let id = parts.next().filter(|id| !id.is_empty()).ok_or(NoPlace)?;
+        let id = id.to_owned();
+        Ok(Self { at, id, began })
+    }
+}
+
+/// A message that was put back into the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requeued {
+    /// Its id.
+    pub id: MessageId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The name of whose it is.
+    pub username: Username,
+    /// How often it has been claimed.
+    pub attempts: i64,
+    /// When it is due.
+    pub run_at: Timestamp,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetriedDead {
+    /// What was put back.
+    pub requeued: Vec<Requeued>,
+    /// Where the next step begins; `None` if this was the last.
+    pub next: Option<DeadPlace>,
+}
+
+impl Store {
+    /// Puts dead messages that `filter` takes back into the queue, those first that died first, as
+    /// [`retry`](Self::retry) does with one: as many as one step takes, from behind `after`. It may be none although others
+    /// follow. Wakes the worker.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read or written.
+    pub async fn retry_dead(
+        &self,
+        filter: &DeadFilter,
+        after: Option<&DeadPlace>,
+        now: Timestamp,
+    ) -> Result<RetriedDead, StoreError> {
+        let began = match after {
+            Some(place) => place.began,
+            None => self
+                .last_death()
+                .await?
+                .unwrap_or_default()
+                .max(now.as_millis()),
+        };
+        let to = filter.to.map_or(i64::MAX, Timestamp::as_millis);
+        let from = filter.from.map_or(i64::MIN, Timestamp::as_millis);
+        let start = after.map_or((i64::MIN, ""), |place| (place.at, &place.id));
+        let start = start.max((from, ""));
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(
+            "SELECT id, user_id, processed_at FROM messages
+             WHERE processed_at IS NOT NULL AND status = 'dead'
+                AND (processed_at, id) > ($1, $2) AND processed_at < $3
+             ORDER BY processed_at, id LIMIT $4",
+        )
+        .bind(start.0)
+        .bind(start.1)
+        // Also what died in the millisecond in which the walk began.
+        .bind(to.min(began.saturating_add(1)))
+        .bind(LOOKED_AT)
+        .fetch_all(self.readers())
+        .await?;
+        let mut ids = Vec::new();
+        let mut last = None;
+        let mut looked_at = 0;
+        for (id, user, at) in &rows {
+            if filter.user.as_ref().is_none_or(|u| u.as_str() == user) {
+                ids.push(MessageId::from_string(id.clone()));
+            }
+            looked_at += 1;
+            last = Some(DeadPlace {
+                at: *at,
+                id: id.clone(),
+                began,
+            });
+            if ids.len() == STEP {
+                break;
+            }
+        }
+        let more = looked_at < rows.len() || rows.len() as i64 == LOOKED_AT;
+        let requeued = match ids.is_empty() {
+            true => vec![],
+            false => self.write(RetryDead { ids, now }).await?,
+        };
+        Ok(RetriedDead {
+            requeued,
+            next: last.filter(|_| more),
+        })
+    }
+
+    /// When a message last died: later than now, if the clock was set back since.
+    async fn last_death(&self) -> Result<Option<i64>, StoreError> {
+        let last = sqlx::query_scalar(
+            "SELECT processed_at FROM messages
+             WHERE processed_at IS NOT NULL AND status = 'dead'
+             ORDER BY processed_at DESC, id DESC LIMIT 1",
+        )
+        .fetch_optional(self.readers())
+        .await?;
+        Ok(last)
+    }
+}
+
+struct RetryDead {
+    ids: Vec<MessageId>,
+    now: Timestamp,
+}
+
+impl Operation for RetryDead {
+    type Answer = Vec<Requeued>;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<Vec<Requeued>, StoreError> {
+        let mut requeued = Vec::with_capacity(self.ids.len());
+        let mut lanes = LaneChanges::default();
+        for ids in bulk::padded(&self.ids) {
+            let text = format!(
+                "UPDATE messages
+                 SET status = 'queued', run_at = $1, outage = NULL, failures = 0,
+                    processed_at = NULL, delivered_at = NULL
+                 WHERE id IN ({}) AND status = 'dead'
+                 RETURNING id, user_id, attempts,
+                    (SELECT username FROM users WHERE users.id = messages.user_id) AS username",
+                bulk::list(ids.len(), 2)
+            );
+            let mut query = sqlx::query(bulk::statement(text)).bind(self.now.as_millis());
+            for id in ids {
+                query = query.bind(id.map(MessageId::as_str));
+            }
+            for row in query.fetch_all(&mut *conn).await? {
+                let user_id = UserId::from_string(row.try_get::<String, _>("user_id")?);
+                lanes.open(&user_id, 1);
+                lanes.queued(&user_id, self.now);
+                requeued.push(Requeued {
+                    id: MessageId::from_string(row.try_get::<String, _>("id")?),
+                    user_id,
+                    username: parse_username(row.try_get("username")?)?,
+                    attempts: row.try_get("attempts")?,
+                    run_at: self.now,
+                });
+            }
+        }
+        lanes.write(conn).await?;
+        Ok(requeued)
+    }
+
+    fn changes(requeued: &Vec<Requeued>) -> bool {
+        !requeued.is_empty()
+    }
+
+    fn wakes_worker(&self, requeued: &Vec<Requeued>) -> bool {
+        !requeued.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_back_from_its_text() {
+        let place = DeadPlace {
+            at: -7,
+            id: "m.1".into(),
+            began: 9,
+        };
+        assert_eq!(place.to_string().parse(), Ok(place));
+        for text in ["", "1", "1.2", "1.2.", "x.2.m", "1.x.m", ".."] {
+            assert_eq!(text.parse::<DeadPlace>(), Err(NoPlace), "{text}");
+        }
+    }
+}
