@@ -1,4 +1,5 @@
-//! Reads request bodies with a limit on their size and on the time they take, and without keys that are there twice.
+//! Reads request bodies with limits on their size, on the time they take, on what is held of all of them, and on what JSON
+//! they hold.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -9,52 +10,171 @@ use tokio::{
 };
 
 use crate::{
+    address,
+    budget::{Budget, Exhausted, Held, Payer, Shares},
     error::{ApiError, Code},
-    repeated_key,
+    json_shape::{self, Fault},
+    session::Caller,
+    state::State,
+    strict::Plan,
 };
 
-/// How long a client may take to send a body.
+/// The longest body of who is not signed in, and of a request that needs none, in bytes.
+const SMALL: usize = 4 * 1024;
+
+/// What is being received of those who are not signed in, and of one address, in bytes.
+pub(crate) const ANONYMOUS: Shares = Shares {
+    in_all: 32 << 20,
+    each: 1 << 20,
+};
+
+/// How long a client may take to send a body, and a small one.
 const MAX_TIME: Duration = Duration::from_secs(30);
+const MAX_TIME_SMALL: Duration = Duration::from_secs(10);
+
+/// How long a body is not read because others are.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The steps in which a body is read and held, in bytes.
+const STEP: usize = 16 * 1024;
 
 /// How much of a body that is too large is read and dropped. A client that is still sending when the connection closes
 /// does not get to read why.
 const DRAIN: u64 = 16 * 1024 * 1024;
 
-/// Calls `endpoint` with a body of at most `limit` bytes, all of it in memory.
+/// Why there is no body.
+enum Failed {
+    TooLarge,
+    Early,
+    Exhausted(Exhausted),
+}
+
+impl From<io::Error> for Failed {
+    fn from(_: io::Error) -> Self {
+        Self::Early
+    }
+}
+
+/// Calls `endpoint` with a body of at most `limit` bytes, all of it in memory; of [`SMALL`] where no large one is expected,
+/// and of none where there is nothing to call.
 pub(crate) async fn with_limit<E: Endpoint>(
     limit: usize,
     endpoint: Arc<E>,
     mut request: Request,
 ) -> Result<E::Output> {
-    let body = request.take_body().into_async_read();
-    let body = match timeout(MAX_TIME, read(body, limit)).await {
-        Ok(Ok(Some(body))) => body,
-        Ok(Ok(None)) => {
-            let detail = format!("A request body has at most {limit} bytes.");
-            return Err(ApiError::new(Code::TooLarge, detail).into());
-        }
-        Ok(Err(_)) => {
-            return Err(ApiError::new(Code::BadRequest, "The body ended early.").into());
-        }
+    let body = request.take_body();
+    let Some(plan) = request.data::<Plan>().copied() else {
+        return endpoint.call(request).await;
+    };
+    let (limit, time) = match plan.body && plan.signed_in {
+        true => (limit, MAX_TIME),
+        false => (SMALL, MAX_TIME_SMALL),
+    };
+    let (budget, payer) = paid_by(&request);
+    let reading = read(body.into_async_read(), limit, &budget, payer);
+    let (body, _held) = match timeout(time, reading).await {
+        Ok(read) => read.map_err(|failed| told(&failed, limit))?,
         Err(_) => {
             return Err(ApiError::new(Code::RequestTimeout, "The body took too long.").into());
         }
     };
-    if repeated_key::is_in(&body) {
-        let detail = "A JSON object of the body has a key twice.";
+    if let Err(fault) = json_shape::check(&body) {
+        let detail = match fault {
+            Fault::RepeatedKey => "A JSON object of the body has a key twice.",
+            Fault::TooMany => "The JSON of the body has more values than any request needs.",
+        };
         return Err(ApiError::new(Code::BadRequest, detail).into());
     }
     request.set_body(body);
     endpoint.call(request).await
 }
 
-/// `None` if there is more than `limit`.
-async fn read(mut body: impl AsyncRead + Unpin, limit: usize) -> io::Result<Option<Vec<u8>>> {
+/// The budget that a body is held by, and whose share of it.
+fn paid_by(request: &Request) -> (Arc<Budget>, Payer) {
+    let state = State::of(request);
+    match request.data::<Caller>() {
+        Some(caller) => (
+            Arc::clone(&state.bodies),
+            Payer::User(caller.user.id.clone()),
+        ),
+        None => {
+            let address = address::network(address::of(request).ip());
+            (Arc::clone(&state.anonymous_bodies), Payer::Address(address))
+        }
+    }
+}
+
+fn told(failed: &Failed, limit: usize) -> ApiError {
+    match failed {
+        Failed::TooLarge => {
+            let detail = format!("A request body has at most {limit} bytes.");
+            ApiError::new(Code::TooLarge, detail)
+        }
+        Failed::Early => ApiError::new(Code::BadRequest, "The body ended early."),
+        Failed::Exhausted(Exhausted::Share) => {
+            let detail = "You send too much at once. Wait for some answers before you send more.";
+            let error = ApiError::new(Code::RateLimited, detail);
+            error.retry_after(Duration::from_secs(1))
+        }
+        Failed::Exhausted(Exhausted::All) => ApiError::busy(),
+    }
+}
+
+/// Holds what it has read.
+async fn read(
+    mut body: impl AsyncRead + Unpin,
+    limit: usize,
+    budget: &Arc<Budget>,
+    payer: Payer,
+) -> Result<(Vec<u8>, Held), Failed> {
+    let held = budget.hold(payer, 0, PATIENCE).await;
+    let mut held = held.map_err(Failed::Exhausted)?;
     let mut bytes = Vec::new();
-    (&mut body)
-        .take(limit as u64)
-        .read_to_end(&mut bytes)
-        .await?;
-    let rest = copy(&mut body.take(DRAIN), &mut sink()).await?;
-    Ok((rest == 0).then_some(bytes))
+    while bytes.len() <= limit {
+        // One more than may be shows that there is more.
+        let step = STEP.min(limit + 1 - bytes.len());
+        let room = held.resize(bytes.len() + step, PATIENCE).await;
+        room.map_err(Failed::Exhausted)?;
+        let read = (&mut body)
+            .take(step as u64)
+            .read_to_end(&mut bytes)
+            .await?;
+        if read < step {
+            return Ok((bytes, held));
+        }
+    }
+    drop((bytes, held));
+    copy(&mut body.take(DRAIN), &mut sink()).await?;
+    Err(Failed::TooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn payer() -> Payer {
+        Payer::Address([192, 0, 2, 1].into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_held_while_it_is_there_and_not_read_beyond_the_share() {
+        let budget = Budget::new(Shares {
+            in_all: 4 * STEP,
+            each: 2 * STEP,
+        });
+        let body = vec![7; STEP + 1];
+        let (read_, held) = read(&body[..], STEP + 1, &budget, payer())
+            .await
+            .ok()
+            .unwrap();
+        assert_eq!((read_.len(), held.bytes()), (STEP + 1, STEP + 2));
+        let mut second = Box::pin(read(&body[..], STEP + 1, &budget, payer()));
+        assert!((&mut second).now_or_never().is_none());
+        drop(held);
+        assert!(second.await.is_ok());
+        let too_large = read(&body[..], STEP, &budget, payer()).await;
+        assert!(matches!(too_large, Err(Failed::TooLarge)));
+    }
 }

@@ -162,7 +162,8 @@ impl ApiError {
         }
     }
 
-    fn busy() -> Self {
+    /// The server has too much to do.
+    pub(crate) fn busy() -> Self {
         Self::new(Code::Busy, "The server has too much to do. Try again.")
             .retry_after(Duration::from_secs(1))
     }

@@ -12,6 +12,7 @@ mod audit;
 mod audit_api;
 mod auth;
 mod body_limit;
+mod budget;
 mod connections;
 mod cors;
 mod delay;
@@ -19,8 +20,11 @@ mod description;
 mod docs_page;
 mod error;
 mod failures;
+mod from_head;
 mod health;
+mod json_shape;
 mod lines;
+mod list_reads;
 mod live;
 mod messages;
 mod mqtt_stream;
@@ -34,7 +38,6 @@ mod problems;
 mod progress;
 mod queue;
 mod rate;
-mod repeated_key;
 mod requester;
 mod requests;
 mod rule;
@@ -59,18 +62,22 @@ use std::sync::Arc;
 use herald_store::Store;
 use poem::{
     Endpoint, EndpointExt, Response, Route, get,
-    middleware::{CatchPanic, RequestId},
+    middleware::{CatchPanic, CookieJarManager, RequestId},
 };
 use poem_openapi::OpenApiService;
 
 pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX, TokenRequest};
 pub use audit::{Audit, AuditAction, Event, failed_sign_in};
+pub use budget::Shares;
+pub use from_head::{AnswerRoom, Room};
 pub use live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};
-pub use options::{ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
+pub use options::{ApiLimits, ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
 pub use progress::TellProgress;
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
 
+use budget::Budget;
+use list_reads::ListReads;
 use requests::Requests;
 use state::State;
 
@@ -108,12 +115,17 @@ pub fn routes(
     let tls = options.tls;
     let allowed = Arc::from(options.allowed_origins.as_slice());
     let requests = Requests::new(&options);
+    let limits = options.limits;
     let state = Arc::new(State {
         store,
         accounts,
         sends,
         options,
         requests,
+        answers: Budget::new(limits.answer_bytes),
+        bodies: Budget::new(limits.body_bytes),
+        anonymous_bodies: Budget::new(body_limit::ANONYMOUS),
+        list_reads: ListReads::new(limits.list_reads),
         last_ping: health::LastPing::default(),
         counts: Arc::default(),
     });
@@ -136,7 +148,7 @@ pub fn routes(
         .description(include_str!("../assets/description.md"))
         .server("/api/v1");
     let description = description::of(&api, message_bytes);
-    let described = Arc::new(strict::Described::by(&description));
+    let described = Arc::new(strict::Described::by(&description, message_bytes));
     let docs = docs_page::DocsPage::of(&api.swagger_ui_html());
 
     Route::new()
@@ -149,6 +161,9 @@ pub fn routes(
             api.around(move |endpoint, request| {
                 body_limit::with_limit(body_limit, endpoint, request)
             })
+            .around(from_head::known)
+            // Who sends a request may be told by a cookie.
+            .with(CookieJarManager::new())
             .around(move |endpoint, request| {
                 strict::as_described(Arc::clone(&described), endpoint, request)
             })

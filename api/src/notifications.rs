@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// About how much a page holds, in bytes.
-const MAX_PAGE: usize = 1024 * 1024;
+const MAX_PAGE: usize = crate::strict::PAGE_BYTES;
 
 pub(crate) struct NotificationsApi(pub(crate) Arc<State>);
 

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     audit::Audit,
+    budget::Shares,
     live::{LiveConnections, NoConnections},
     progress::{TellNobody, TellProgress},
     queue::Throughput,
@@ -33,6 +34,32 @@ pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 /// the same name can ever see any of it, or with why that is not so yet.
 pub type ForgetUser = Arc<dyn Fn(Username) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
+/// What users can have at once.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiLimits {
+    /// Bytes of answers that clients have not taken yet: of all users, and of one.
+    pub answer_bytes: Shares,
+    /// Bytes of bodies that are being received: of all users, and of one.
+    pub body_bytes: Shares,
+    /// Reads of lists at once: of all users, and of one.
+    pub list_reads: Shares,
+}
+
+impl Default for ApiLimits {
+    /// 256 MiB and 16 MiB; 64 MiB and 8 MiB; 8 and 2.
+    fn default() -> Self {
+        let mib = |in_all: usize, each: usize| Shares {
+            in_all: in_all << 20,
+            each: each << 20,
+        };
+        Self {
+            answer_bytes: mib(256, 16),
+            body_bytes: mib(64, 8),
+            list_reads: Shares { in_all: 8, each: 2 },
+        }
+    }
+}
+
 /// How the API behaves and whom it hands connections to.
 #[derive(Clone)]
 pub struct ApiOptions {
@@ -44,6 +71,8 @@ pub struct ApiOptions {
     pub requests_per_minute: u32,
     /// The same for one address, whoever uses it; openings of `/mqtt` count, too.
     pub requests_per_minute_per_address: u32,
+    /// What users can have at once.
+    pub limits: ApiLimits,
     /// Whether the listener speaks TLS: decides on `wss:` or `ws:`, on the own origin and on Strict-Transport-Security.
     pub tls: bool,
     /// Gets the connections of `/mqtt`.
@@ -80,6 +109,7 @@ impl ApiOptions {
             allowed_origins: Vec::new(),
             requests_per_minute: Self::DEFAULT_REQUESTS_PER_MINUTE,
             requests_per_minute_per_address: Self::DEFAULT_REQUESTS_PER_MINUTE_PER_ADDRESS,
+            limits: ApiLimits::default(),
             tls: true,
             mqtt,
             ready,

@@ -88,6 +88,7 @@ fn cookie(value: String, max_age: Duration) -> Cookie {
 }
 
 /// What a caller shows to be who they are.
+#[derive(Clone)]
 pub(crate) enum Credential {
     /// A browser's cookie.
     Session(Session),
@@ -96,6 +97,7 @@ pub(crate) enum Credential {
 }
 
 /// The signed-in user that sends a request.
+#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) user: User,
     pub(crate) credential: Credential,
@@ -119,7 +121,8 @@ impl Caller {
         self.requester.event(action).by(&self.user.username)
     }
 
-    async fn of(request: &Request) -> Result<Self, ApiError> {
+    /// Who sends `request`, which is counted, by its head.
+    pub(crate) async fn of(request: &Request) -> Result<Self, ApiError> {
         let state = State::of(request);
         // A wrong token is an error even if the cookie would do: its sender did not mean the cookie.
         let caller = if request.headers().contains_key(AUTHORIZATION) {
@@ -129,6 +132,12 @@ impl Caller {
         };
         state.requests.count_user(&caller.user.id)?;
         Ok(caller)
+    }
+
+    /// Who was found to send `request` before its body was read.
+    fn known(request: &Request) -> Result<Self, ApiError> {
+        let known = request.data::<Self>().cloned();
+        known.ok_or_else(|| ApiError::internal(&std::io::Error::other("nobody was asked for")))
     }
 
     async fn by_token(state: &State, request: &Request) -> Result<Self, ApiError> {
@@ -260,7 +269,7 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let caller = Self::of(request).await?;
+        let caller = Self::known(request)?;
         strict::check(request)?;
         Ok(caller)
     }
@@ -285,7 +294,7 @@ impl<'a> ApiExtractor<'a> for Administrator {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let caller = Caller::of(request).await?;
+        let caller = Caller::known(request)?;
         if caller.user.role != Role::Admin {
             caller.note_denied(State::of(request), request, "administrators only");
             return Err(ApiError::new(Code::Forbidden, "Only administrators may do this.").into());

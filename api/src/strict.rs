@@ -18,6 +18,13 @@ use crate::{
 /// The longest query, in bytes.
 const MAX_QUERY: usize = 4096;
 
+/// What a page of messages or notifications holds of texts, in bytes.
+pub(crate) const PAGE_BYTES: usize = 1024 * 1024;
+
+/// The room for most other lists, and for what is none, in bytes.
+const LIST_ANSWER: usize = 128 * 1024;
+const SMALL_ANSWER: usize = 8 * 1024;
+
 /// What the document says of requests.
 pub(crate) struct Described {
     paths: Vec<(Vec<Segment>, HashMap<Method, Operation>)>,
@@ -30,8 +37,20 @@ enum Segment {
 
 struct Operation {
     query: HashMap<String, Parameter>,
-    body: bool,
-    signed_in: bool,
+    plan: Plan,
+}
+
+/// What is known of a request by the operation that it asks for; in its extensions. Without it there is no such operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// The operation takes a body.
+    pub(crate) body: bool,
+    /// It is for those who are signed in.
+    pub(crate) signed_in: bool,
+    /// It reads what may be much.
+    pub(crate) reads: bool,
+    /// The room that its answer is likely to need, in bytes.
+    pub(crate) answer_bytes: usize,
 }
 
 struct Parameter {
@@ -39,15 +58,18 @@ struct Parameter {
 }
 
 impl Described {
-    /// Reads the OpenAPI document.
-    pub(crate) fn by(document: &Value) -> Self {
+    /// Reads the OpenAPI document. A message has `message_bytes` at most.
+    pub(crate) fn by(document: &Value, message_bytes: usize) -> Self {
         let paths = document["paths"].as_object().into_iter().flatten();
         let mut paths: Vec<_> = paths
             .map(|(path, methods)| {
                 let methods = methods.as_object().into_iter().flatten();
                 let operations = methods.filter_map(|(method, operation)| {
-                    let method = method.to_uppercase().parse().ok()?;
-                    Some((method, Operation::by(operation)))
+                    let method: Method = method.to_uppercase().parse().ok()?;
+                    Some((
+                        method.clone(),
+                        Operation::by(&method, operation, message_bytes),
+                    ))
                 });
                 (segments(path), operations.collect())
             })
@@ -77,7 +99,9 @@ impl Described {
 }
 
 impl Operation {
-    fn by(operation: &Value) -> Self {
+    fn by(method: &Method, operation: &Value, message_bytes: usize) -> Self {
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        let signed_in = operation.get("security").is_some();
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let in_query = parameters.filter(|parameter| parameter["in"] == "query");
         Self {
@@ -88,14 +112,19 @@ impl Operation {
                     Some((name, Parameter { integer }))
                 })
                 .collect(),
-            body: operation.get("requestBody").is_some(),
-            signed_in: operation.get("security").is_some(),
+            plan: Plan {
+                body: operation.get("requestBody").is_some(),
+                signed_in,
+                // Who one is does not stand in line behind what one reads.
+                reads: signed_in && method == Method::GET && id != "session",
+                answer_bytes: answer_bytes(id, message_bytes),
+            },
         }
     }
 
     fn check(&self, request: &Request) -> Result<(), ApiError> {
         self.check_query(request.uri().query().unwrap_or_default())?;
-        if self.body && !is_json(request) {
+        if self.plan.body && !is_json(request) {
             return Err(ApiError::new(
                 Code::UnsupportedMediaType,
                 "The request needs a body with Content-Type: application/json.",
@@ -156,6 +185,17 @@ impl Parameter {
     }
 }
 
+/// The room that an answer is likely to need, in bytes; what it does need is known when it is there. JSON may write each
+/// byte of a text as \u00XX, and an echo has the text of the message twice.
+fn answer_bytes(id: &str, message_bytes: usize) -> usize {
+    match id {
+        "listMessages" | "listAllMessages" | "listNotifications" => 6 * PAGE_BYTES,
+        "getMessage" | "retryMessage" => 2 * 6 * message_bytes + SMALL_ANSWER,
+        id if id.starts_with("list") => LIST_ANSWER,
+        _ => SMALL_ANSWER,
+    }
+}
+
 fn segments(path: &str) -> Vec<Segment> {
     let parts = path.trim_matches('/').split('/');
     parts
@@ -205,8 +245,9 @@ pub(crate) async fn as_described<E: Endpoint>(
         let Some(operation) = operations.get(method) else {
             return Ok(not_allowed(operations));
         };
+        request.set_data(operation.plan);
         if let Err(refused) = operation.check(&request) {
-            if !operation.signed_in {
+            if !operation.plan.signed_in {
                 return Err(refused.into());
             }
             request.set_data(Refused(refused));
@@ -243,7 +284,7 @@ mod tests {
             "/users/me": {"put": {}},
             "/users/{name}/delay": {"delete": {}},
         }});
-        let described = Described::by(&document);
+        let described = Described::by(&document, 1);
         for (path, method) in [
             ("/users/alice", Some(Method::GET)),
             ("/users/me", Some(Method::PUT)),

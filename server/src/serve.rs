@@ -155,7 +155,7 @@ async fn serve_from(
     let retaining = retention::run(store.clone(), config.retention.clone(), stop.clone());
     let mut retaining = tokio::spawn(retaining);
     let mut working = tokio::spawn(worker.run(stop.clone()));
-    let mut serving = tokio::spawn(http::serve(http, api));
+    let mut serving = tokio::spawn(http::serve(http, api, config.limits.answer_bytes_per_s));
     // Until the last session has ended.
     let end_rights = CancellationToken::new();
     let mut following = tokio::spawn(rights.run(broker.clone(), end_rights.clone()));
@@ -337,6 +337,7 @@ fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
         allowed_origins: config.http.allowed_origins.clone(),
         requests_per_minute: config.limits.requests_per_minute,
         requests_per_minute_per_address: config.limits.requests_per_minute_per_address,
+        limits: config.api_limits(),
         tls: config.tls.mode != crate::config::TlsMode::Off,
         registration: config.auth.registration == Registration::Open,
         connections: Arc::new(Live(broker.clone())),

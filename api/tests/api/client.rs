@@ -324,12 +324,7 @@ impl Call<'_> {
     }
 
     async fn send_unjudged(self) -> Answer {
-        let mut request = Request::builder()
-            .method(self.method)
-            .uri_str(&self.path)
-            .body(self.body);
-        *request.headers_mut() = self.headers;
-        let response = self.herald.endpoint.get_response(request).await;
+        let response = self.send_raw().await;
         let (parts, body) = response.into_parts();
         let bytes = body.into_vec().await.unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -339,6 +334,16 @@ impl Call<'_> {
             json: serde_json::from_str(&text).unwrap_or_default(),
             text,
         }
+    }
+
+    /// Sends it, and takes nothing of the answer.
+    pub(crate) async fn send_raw(self) -> Response {
+        let mut request = Request::builder()
+            .method(self.method)
+            .uri_str(&self.path)
+            .body(self.body);
+        *request.headers_mut() = self.headers;
+        self.herald.endpoint.get_response(request).await
     }
 }
 

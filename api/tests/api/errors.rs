@@ -51,7 +51,7 @@ async fn a_parsers_complaint_is_short() {
     let herald = Herald::start().await;
     let call = herald
         .post("/api/v1/auth/login")
-        .json(json!({"username": {"x": "y".repeat(5000)}, "password": "x"}));
+        .json(json!({"username": {"x": "y".repeat(3000)}, "password": "x"}));
     let problem = call.send().await.expect_problem(400, "bad_request");
     assert!(problem.text.len() < 1000, "{}", problem.text);
 }
@@ -60,19 +60,18 @@ async fn a_parsers_complaint_is_short() {
 async fn a_request_that_is_too_large_is_refused() {
     let herald = Herald::start_short(100).await;
     let limit = 100 * 6 + 1024;
-    let announced = herald
-        .post("/api/v1/messages")
-        .body(Body::from_vec(vec![b' '; limit + 1]));
+    let alice = herald.browser("alice").await;
+    let post = || {
+        let call = alice.post("/api/v1/messages");
+        call.header("content-type", "application/json")
+    };
+    let announced = post().body(Body::from_vec(vec![b' '; limit + 1]));
     announced.send().await.expect_problem(413, "too_large");
     let streamed = vec![b' '; limit + 1];
-    let streamed = herald
-        .post("/api/v1/messages")
-        .body(Body::from_async_read(std::io::Cursor::new(streamed)));
+    let streamed = post().body(Body::from_async_read(std::io::Cursor::new(streamed)));
     streamed.send().await.expect_problem(413, "too_large");
-    let fits = herald
-        .post("/api/v1/messages")
-        .body(Body::from_vec(vec![b' '; limit]));
-    fits.send().await.expect_problem(401, "unauthenticated");
+    let fits = post().body(Body::from_vec(vec![b' '; limit]));
+    fits.send().await.expect_problem(400, "bad_request");
 }
 
 #[tokio::test]
@@ -122,7 +121,7 @@ async fn a_body_that_takes_too_long_is_not_waited_for() {
         let call = herald.post("/api/v1/auth/login").json(json!({}));
         let answer = call.body(body).send().await;
         answer.expect_problem(408, "request_timeout");
-        assert_eq!(since.elapsed().as_secs(), 30);
+        assert_eq!(since.elapsed().as_secs(), 10);
     }
 }
 

@@ -8,6 +8,7 @@ mod admin_messages;
 mod app;
 mod audit;
 mod auth;
+mod budgets;
 mod cancel;
 mod client;
 mod connections;

@@ -109,6 +109,20 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
         ("queued_messages", limits.queued_messages, 1),
         ("connections", limits.connections, 1),
         ("connections_per_address", limits.connections_per_address, 1),
+        (
+            "answer_bytes_per_user",
+            limits.answer_bytes_per_user,
+            64 * 1024,
+        ),
+        (
+            "answer_bytes",
+            limits.answer_bytes,
+            limits.answer_bytes_per_user,
+        ),
+        ("body_bytes_per_user", limits.body_bytes_per_user, 64 * 1024),
+        ("body_bytes", limits.body_bytes, limits.body_bytes_per_user),
+        ("list_reads_per_user", limits.list_reads_per_user, 1),
+        ("list_reads", limits.list_reads, limits.list_reads_per_user),
     ] {
         if value < least {
             return Err(ConfigError(format!("limits.{key}: at least {least}")));

@@ -12,7 +12,7 @@ use figment::{
     Figment,
     providers::{Env, Format as _, Serialized, Toml},
 };
-use herald_api::{ApiOptions, SendLimits};
+use herald_api::{ApiLimits, ApiOptions, SendLimits, Shares};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Options;
@@ -130,6 +130,13 @@ pub(crate) struct Limits {
     pub(crate) publishes_per_s: u32,
     pub(crate) connections: usize,
     pub(crate) connections_per_address: usize,
+    pub(crate) answer_bytes: usize,
+    pub(crate) answer_bytes_per_user: usize,
+    pub(crate) answer_bytes_per_s: u32,
+    pub(crate) body_bytes: usize,
+    pub(crate) body_bytes_per_user: usize,
+    pub(crate) list_reads: usize,
+    pub(crate) list_reads_per_user: usize,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -144,6 +151,7 @@ impl Default for Config {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let broker = herald_broker::Limits::default();
         let sends = SendLimits::default();
+        let api = ApiLimits::default();
         Self {
             data_dir: "./data".into(),
             http: Http {
@@ -192,6 +200,13 @@ impl Default for Config {
                 publishes_per_s: broker.publishes_per_s,
                 connections: 50_000,
                 connections_per_address: 20_000,
+                answer_bytes: api.answer_bytes.in_all,
+                answer_bytes_per_user: api.answer_bytes.each,
+                answer_bytes_per_s: 4096,
+                body_bytes: api.body_bytes.in_all,
+                body_bytes_per_user: api.body_bytes.each,
+                list_reads: api.list_reads.in_all,
+                list_reads_per_user: api.list_reads.each,
             },
             retention: Retention {
                 days: 30,
@@ -221,6 +236,17 @@ impl Config {
         SendLimits {
             message_bytes: self.limits.message_bytes,
             per_minute: self.limits.sends_per_minute,
+        }
+    }
+
+    /// What users can have at once over HTTP.
+    pub(crate) fn api_limits(&self) -> ApiLimits {
+        let limits = &self.limits;
+        let shares = |in_all, each| Shares { in_all, each };
+        ApiLimits {
+            answer_bytes: shares(limits.answer_bytes, limits.answer_bytes_per_user),
+            body_bytes: shares(limits.body_bytes, limits.body_bytes_per_user),
+            list_reads: shares(limits.list_reads, limits.list_reads_per_user),
         }
     }
 

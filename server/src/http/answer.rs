@@ -2,10 +2,12 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use herald_api::Room;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::watch::Place;
@@ -14,21 +16,86 @@ use super::watch::Place;
 /// is how progress shows; and what it asked for is in its buffers, whether the client reads or not.
 const PIECE: usize = 16 * 1024;
 
-/// A body whose request is under way until all of it has been handed over.
+/// A body whose request is under way until the last piece of it has left hyper.
 pub(super) struct Answer<B> {
     body: B,
     /// What the body gave and nobody asked for yet.
-    rest: Bytes,
-    place: Place,
+    rest: Rest,
+    room: Option<Room>,
+    place: Arc<Place>,
+}
+
+/// Bytes that are not handed over yet.
+enum Rest {
+    /// Which are there once for all who ask, as the app's files, or are few.
+    Shared(Bytes),
+    /// Of one user's answer, in pieces of their own, the last first: each is freed when it is taken, and not only the last.
+    Own(Vec<Box<[u8]>>),
+}
+
+/// What hyper holds of an answer.
+struct Piece<T: AsRef<[u8]>> {
+    bytes: T,
+    /// Given back when hyper has done with it.
+    _room: Option<Room>,
+    place: Arc<Place>,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Piece<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+}
+
+impl<T: AsRef<[u8]>> Drop for Piece<T> {
+    fn drop(&mut self) {
+        self.place.taken(self.bytes.as_ref().len());
+    }
+}
+
+impl Rest {
+    fn len(&self) -> usize {
+        match self {
+            Self::Shared(bytes) => bytes.len(),
+            Self::Own(pieces) => pieces.iter().map(|piece| piece.len()).sum(),
+        }
+    }
+
+    fn in_pieces(bytes: &[u8]) -> Self {
+        Self::Own(bytes.chunks(PIECE).rev().map(Box::from).collect())
+    }
 }
 
 impl<B> Answer<B> {
-    pub(super) fn new(body: B, place: Place) -> Self {
-        place.progress();
+    /// `room` is what the answer has of the budget for those that are not taken yet; `None` if nobody's is used.
+    pub(super) fn new(body: B, room: Option<Room>, place: Place) -> Self {
+        place.answered();
         Self {
             body,
-            rest: Bytes::new(),
-            place,
+            rest: Rest::Shared(Bytes::new()),
+            room,
+            place: Arc::new(place),
+        }
+    }
+
+    fn piece(&mut self) -> Option<Bytes> {
+        let place = Arc::clone(&self.place);
+        match &mut self.rest {
+            Rest::Shared(bytes) if bytes.is_empty() => None,
+            Rest::Shared(bytes) => Some(Bytes::from_owner(Piece {
+                bytes: bytes.split_to(bytes.len().min(PIECE)),
+                _room: None,
+                place,
+            })),
+            Rest::Own(pieces) => {
+                let bytes = pieces.pop()?;
+                let room = self.room.as_mut().map(|room| room.part(bytes.len()));
+                Some(Bytes::from_owner(Piece {
+                    bytes,
+                    _room: room,
+                    place,
+                }))
+            }
         }
     }
 }
@@ -41,24 +108,24 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.place.progress();
-        if self.rest.is_empty() {
+        loop {
+            if let Some(piece) = self.piece() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
             let next = ready!(Pin::new(&mut self.body).poll_frame(cx));
             let Some(Ok(frame)) = next else {
                 return Poll::Ready(next);
             };
-            match frame.into_data() {
-                Ok(data) => self.rest = data,
+            self.rest = match frame.into_data() {
+                Ok(data) if self.room.is_some() => Rest::in_pieces(&data),
+                Ok(data) => Rest::Shared(data),
                 Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-            }
+            };
         }
-        let length = self.rest.len().min(PIECE);
-        let piece = self.rest.split_to(length);
-        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.rest.len() == 0 && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -75,7 +142,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, sync::Arc};
+    use std::future::poll_fn;
 
     use tokio::time::Instant;
 
@@ -84,11 +151,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_comes_in_pieces_and_says_how_long_it_is() {
-        let watch = Arc::new(Watch::new(Instant::now()));
+        let watch = Arc::new(Watch::new(Instant::now(), 0));
         let body: hyper::Response<_> = poem::Response::builder()
             .body(vec![7; 3 * PIECE + 1])
             .into();
-        let mut answer = Answer::new(body.into_body(), watch.begin());
+        let mut answer = Answer::new(body.into_body(), None, watch.begin());
         let mut lengths = vec![];
         let mut left = (3 * PIECE + 1) as u64;
         assert_eq!(answer.size_hint().exact(), Some(left));
@@ -106,5 +173,18 @@ mod tests {
             watch.verdict(Instant::now() + crate::http::watch::IDLE),
             Verdict::Idle
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_is_under_way_until_the_last_piece_has_left() {
+        let watch = Arc::new(Watch::new(Instant::now(), 0));
+        let body: hyper::Response<_> = poem::Response::builder().body("short").into();
+        let mut answer = Answer::new(body.into_body(), None, watch.begin());
+        let piece = poll_fn(|cx| Pin::new(&mut answer).poll_frame(cx)).await;
+        drop(answer);
+        let later = Instant::now() + crate::http::watch::STALL;
+        assert_eq!(watch.verdict(later), Verdict::Stalled);
+        drop(piece);
+        assert_eq!(watch.verdict(later), Verdict::Live);
     }
 }

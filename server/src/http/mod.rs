@@ -10,6 +10,7 @@ mod watch;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use herald_api::AnswerRoom;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use poem::{
@@ -68,11 +69,13 @@ struct Http<E> {
     local: SocketAddr,
     scheme: Scheme,
     stop: CancellationToken,
+    /// What a client has to take of its answers a second, in bytes.
+    bytes_per_s: u32,
 }
 
-/// Serves `endpoint` on what `accept` accepts, until it is stopped. The connections are tasks of `accept`'s: they end by
+/// Serves `endpoint` on what `accept` accepts, until it is stopped, to clients that take `bytes_per_s` of their answers. The connections are tasks of `accept`'s: they end by
 /// themselves within [`GRACE`].
-pub(crate) async fn serve<E>(accept: Accept, endpoint: E) -> io::Result<()>
+pub(crate) async fn serve<E>(accept: Accept, endpoint: E, bytes_per_s: u32) -> io::Result<()>
 where
     E: Endpoint<Output = Response> + 'static,
 {
@@ -85,6 +88,7 @@ where
             None => Scheme::HTTP,
         },
         stop: accept.stop.clone(),
+        bytes_per_s,
     });
     let serve = move |connection, peer, deadline| {
         let http = http.clone();
@@ -116,15 +120,16 @@ impl<E: Endpoint<Output = Response> + 'static> Http<E> {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let watch = Arc::new(Watch::new(deadline));
+        let watch = Arc::new(Watch::new(deadline, self.bytes_per_s));
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let (http, place) = (self.clone(), watch.begin());
             async move {
                 let (local, remote) = (LocalAddr(http.local.into()), RemoteAddr(Addr::from(peer)));
                 let request = (request, local, remote, http.scheme.clone());
                 let response = http.endpoint.get_response(request.into()).await;
+                let room = response.data::<AnswerRoom>().and_then(AnswerRoom::take);
                 let response = hyper::Response::from(response);
-                Ok::<_, Infallible>(response.map(|body| Answer::new(body, place)))
+                Ok::<_, Infallible>(response.map(|body| Answer::new(body, room, place)))
             }
         });
         let io = TokioIo::new(connection);

@@ -39,6 +39,7 @@ fn served(work: Duration, bytes: usize) -> Served {
         local,
         scheme: Scheme::HTTP,
         stop: stop.clone(),
+        bytes_per_s: 4096,
     });
     let (client, server) = duplex(1024);
     let since = Instant::now();
@@ -177,12 +178,27 @@ async fn an_answer_that_is_read_slowly_arrives() {
         head.contains(&format!("content-length: {bytes}\r\n")),
         "{head}"
     );
-    for _ in 0..bytes / 2048 {
-        served.client.read_exact(&mut [0; 2048]).await.unwrap();
+    for _ in 0..bytes / 4096 {
+        served.client.read_exact(&mut [0; 4096]).await.unwrap();
         sleep(SECOND).await;
     }
-    assert!(served.since.elapsed() > watch::STALL * 8);
+    assert!(served.since.elapsed() > watch::STALL * 4);
     assert!(served.ask(GET).await.starts_with("HTTP/1.1 200 "));
+}
+
+/// 34 KB every 18 s was progress once.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_read_slower_than_any_line_is_ends_the_connection() {
+    let mut served = served(Duration::ZERO, 8 * 1024 * 1024);
+    served.client.write_all(GET).await.unwrap();
+    let (mut reader, _writer) = tokio::io::split(served.client);
+    let reading = async {
+        while reader.read_exact(&mut vec![0; 34_000]).await.is_ok() {
+            sleep(SECOND * 18).await;
+        }
+    };
+    tokio::join!(reading, async { (&mut served.task).await.unwrap() });
+    assert!(served.since.elapsed() < watch::STALL * 5);
 }
 
 #[tokio::test(start_paused = true)]

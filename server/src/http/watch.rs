@@ -8,18 +8,24 @@ use tokio::time::Instant;
 /// A connection on which no request is under way is closed.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 
-/// An answer of which the client takes nothing ends the connection.
+/// An answer of which the client takes nothing ends the connection; and by so much a client may be behind the slowest rate.
 pub(super) const STALL: Duration = Duration::from_secs(30);
 
 /// The requests under way on one connection. Bytes that are not a whole head do not count.
 pub(super) struct Watch {
     requests: Mutex<Requests>,
+    /// What a client has to take a second, on average, while answers wait for it. 0: anything.
+    bytes_per_s: u32,
 }
 
 struct Requests {
     /// Each with the time by which the client must have taken more of the answer; `None` until there is one.
     under_way: HashMap<u64, Option<Instant>>,
     next: u64,
+    /// How many answers wait for the client.
+    answers: usize,
+    /// When the client, if it takes nothing until then, was too slow with the answers that wait.
+    slow: Instant,
     /// When the connection is idle unless a request comes.
     idle: Instant,
 }
@@ -43,13 +49,16 @@ pub(super) struct Place {
 
 impl Watch {
     /// A connection whose first request has to be there by `deadline`.
-    pub(super) fn new(deadline: Instant) -> Self {
+    pub(super) fn new(deadline: Instant, bytes_per_s: u32) -> Self {
         Self {
             requests: Mutex::new(Requests {
                 under_way: HashMap::new(),
                 next: 0,
+                answers: 0,
+                slow: deadline,
                 idle: deadline,
             }),
+            bytes_per_s,
         }
     }
 
@@ -70,7 +79,10 @@ impl Watch {
         let requests = self.requests.lock();
         if requests.under_way.is_empty() && requests.idle <= now {
             Verdict::Idle
-        } else if requests.earliest().is_some_and(|due| due <= now) {
+        } else if requests
+            .earliest(self.bytes_per_s)
+            .is_some_and(|due| due <= now)
+        {
             Verdict::Stalled
         } else {
             Verdict::Live
@@ -83,7 +95,7 @@ impl Watch {
         let requests = self.requests.lock();
         let due = match requests.under_way.is_empty() {
             true => Some(requests.idle),
-            false => requests.earliest(),
+            false => requests.earliest(self.bytes_per_s),
         };
         let latest = now + STALL;
         due.map_or(latest, |due| due.min(latest))
@@ -91,24 +103,51 @@ impl Watch {
 }
 
 impl Requests {
-    fn earliest(&self) -> Option<Instant> {
-        self.under_way.values().copied().flatten().min()
+    /// The answer with this id waits for the client, which must take more of it until `due`.
+    fn wait(&mut self, id: u64, due: Instant) {
+        if self.under_way.insert(id, Some(due)).flatten().is_none() {
+            self.answers += 1;
+        }
+    }
+
+    fn earliest(&self, bytes_per_s: u32) -> Option<Instant> {
+        let stalled = self.under_way.values().copied().flatten().min();
+        let slow = (self.answers > 0 && bytes_per_s > 0).then_some(self.slow);
+        stalled.into_iter().chain(slow).min()
     }
 }
 
 impl Place {
-    /// The client can take more of the answer.
-    pub(super) fn progress(&self) {
+    /// There is an answer, which waits for the client from now on.
+    pub(super) fn answered(&self) {
         let mut requests = self.watch.requests.lock();
         let due = Instant::now() + STALL;
-        requests.under_way.insert(self.id, Some(due));
+        if requests.answers == 0 {
+            requests.slow = due;
+        }
+        requests.wait(self.id, due);
+    }
+
+    /// The client has taken `bytes` of the answer. What it took quickly is not held in its favour for ever: it is never
+    /// more than [`STALL`] ahead.
+    pub(super) fn taken(&self, bytes: usize) {
+        let mut requests = self.watch.requests.lock();
+        let due = Instant::now() + STALL;
+        requests.wait(self.id, due);
+        if self.watch.bytes_per_s > 0 {
+            let worth = bytes as f64 / f64::from(self.watch.bytes_per_s);
+            let worth = Duration::try_from_secs_f64(worth).unwrap_or(STALL);
+            requests.slow = (requests.slow + worth.min(STALL)).min(due);
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut requests = self.watch.requests.lock();
-        requests.under_way.remove(&self.id);
+        if let Some(Some(_)) = requests.under_way.remove(&self.id) {
+            requests.answers -= 1;
+        }
         if requests.under_way.is_empty() {
             requests.idle = Instant::now() + IDLE;
         }
@@ -133,7 +172,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_request_has_a_deadline_of_its_own() {
-        let watch = Arc::new(Watch::new(Instant::now() + seconds(10)));
+        let watch = Arc::new(Watch::new(Instant::now() + seconds(10), 0));
         assert_eq!(verdict_at_next_look(&watch), (seconds(10), Verdict::Idle));
         let _place = watch.begin();
         advance(seconds(10)).await;
@@ -142,7 +181,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_a_minute_after_its_last_request() {
-        let watch = Arc::new(Watch::new(Instant::now()));
+        let watch = Arc::new(Watch::new(Instant::now(), 0));
         let (first, second) = (watch.begin(), watch.begin());
         drop(first);
         advance(IDLE * 2).await;
@@ -155,22 +194,71 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_of_which_nothing_is_taken_is_stalled_and_a_slow_one_is_not() {
-        let watch = Arc::new(Watch::new(Instant::now()));
+        let watch = Arc::new(Watch::new(Instant::now(), 0));
         let place = watch.begin();
         advance(STALL * 3).await;
         // The server itself may take its time.
         assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
+        place.answered();
         for _ in 0..10 {
-            place.progress();
+            place.taken(1);
             advance(STALL - seconds(1)).await;
             assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
         }
         assert_eq!(verdict_at_next_look(&watch), (seconds(1), Verdict::Stalled));
         // Another one that moves does not help it.
-        watch.begin().progress();
+        watch.begin().taken(1_000_000);
         advance(seconds(1)).await;
         assert_eq!(watch.verdict(Instant::now()), Verdict::Stalled);
         drop(place);
         assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_drips_answers_out_is_too_slow_however_many_it_has() {
+        let watch = Arc::new(Watch::new(Instant::now(), 4096));
+        let (place, other) = (watch.begin(), watch.begin());
+        place.answered();
+        other.answered();
+        let since = Instant::now();
+        // What the client of the issue took: 34 KB every 18 s.
+        while watch.verdict(Instant::now()) == Verdict::Live {
+            place.taken(17_000);
+            other.taken(17_000);
+            advance(seconds(18)).await;
+        }
+        assert_eq!(watch.verdict(Instant::now()), Verdict::Stalled);
+        assert!(since.elapsed() < seconds(90), "{:?}", since.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_at_the_slowest_rate_lives_and_a_quick_start_is_not_held_in_its_favour() {
+        let watch = Arc::new(Watch::new(Instant::now(), 4096));
+        let place = watch.begin();
+        place.answered();
+        place.taken(100_000_000);
+        for _ in 0..1000 {
+            advance(seconds(4)).await;
+            assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
+            place.taken(4 * 4096);
+        }
+        let stopped = Instant::now();
+        while watch.verdict(Instant::now()) == Verdict::Live {
+            place.taken(1);
+            advance(seconds(1)).await;
+        }
+        assert!(stopped.elapsed() <= STALL + seconds(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_whose_answers_were_all_taken_begins_anew() {
+        let watch = Arc::new(Watch::new(Instant::now(), 4096));
+        for _ in 0..10 {
+            let place = watch.begin();
+            advance(STALL * 2).await;
+            place.answered();
+            advance(STALL / 2).await;
+            assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use herald_tests::within;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::wire::{Wire, exchange, expect_unharmed, plain};
+use crate::wire::{Wire, exchange, expect_unharmed, plain, token};
 
 #[tokio::test]
 async fn requests_that_two_servers_might_read_in_two_ways_are_refused_or_are_the_last_ones() {
@@ -175,8 +175,11 @@ async fn requests_in_a_row_are_answered_in_order() {
 #[tokio::test]
 async fn a_body_that_is_too_large_is_cut_off_while_it_is_read() {
     let herald = plain().await;
-    let head =
-        "POST /api/v1/messages HTTP/1.1\r\nHost: herald\r\nContent-Type: application/json\r\n";
+    let token = token(&herald).await;
+    let head = format!(
+        "POST /api/v1/messages HTTP/1.1\r\nHost: herald\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\n"
+    );
     let chunk = [&b"10000\r\n"[..], &[b' '; 0x10000], b"\r\n"].concat();
     // Twice what is allowed, as announced and in chunks.
     let announced = [
