@@ -69,6 +69,9 @@ pub enum AccountError {
     /// The user has as many tokens as allowed.
     #[error("you have too many tokens; revoke some that are not used")]
     TooManyTokens,
+    /// A token was to be made by one that was made by one, and so on.
+    #[error("a token that was made by a token that was made by others can make no more")]
+    TokenDepth,
     /// The session or the token that asked for a token has ended meanwhile.
     #[error("the session or the token has ended")]
     Ended,
@@ -457,6 +460,7 @@ impl Accounts {
         match self.store.create_token(user, token, now).await? {
             CreateToken::Created(token) => Ok(IssuedToken { token, secret }),
             CreateToken::TooMany => Err(AccountError::TooManyTokens),
+            CreateToken::TooDeep => Err(AccountError::TokenDepth),
             CreateToken::OriginEnded => Err(AccountError::Ended),
         }
     }

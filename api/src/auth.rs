@@ -276,6 +276,7 @@ impl AuthApi {
     #[oai(path = "/auth/mqtt", method = "post", operation_id = "mqttAccess")]
     async fn mqtt(&self, caller: Caller, request: &Request) -> Result<Json<MqttAccess>, ApiError> {
         let state = &self.0;
+        state.requests.count_credential(&caller.user.id)?;
         let url = mqtt_url(request, state)?;
         let (origin, not_after) = match &caller.credential {
             Credential::Session(session) => (

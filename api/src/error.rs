@@ -240,7 +240,9 @@ impl From<AccountError> for ApiError {
                 "Too many failed sign-ins. Wait before the next one.",
             )
             .retry_after(retry_after),
-            AccountError::TooManyTokens => Self::new(Code::TooManyTokens, error.to_string()),
+            AccountError::TooManyTokens | AccountError::TokenDepth => {
+                Self::new(Code::TooManyTokens, error.to_string())
+            }
             AccountError::Ended => Self::unauthenticated("The session or the token has ended."),
             AccountError::Taken => Self::new(Code::UsernameTaken, "The username is taken."),
             AccountError::PasswordLength

@@ -110,18 +110,22 @@ pub(crate) async fn record(
         Changed::Password(username) => ("password", Some(username), None),
         Changed::Token { owner, token } => ("token", Some(owner), Some(token)),
     };
-    let id: i64 = sqlx::query_scalar(
-        "INSERT INTO rights_changes (kind, username, token_id, at) VALUES ($1, $2, $3, $4)
-         RETURNING id",
+    sqlx::query(
+        "INSERT INTO rights_changes (kind, username, token_id, at) VALUES ($1, $2, $3, $4)",
     )
     .bind(kind)
     .bind(username.map(Username::as_str))
     .bind(token.map(TokenId::as_str))
     .bind(now.as_millis())
-    .fetch_one(&mut *conn)
+    .execute(&mut *conn)
     .await?;
-    sqlx::query("DELETE FROM rights_changes WHERE id <= $1")
-        .bind(id - KEPT)
+    forget_oldest(conn).await
+}
+
+/// Forgets the changes that are more than are kept.
+pub(crate) async fn forget_oldest(conn: &mut AnyConnection) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM rights_changes WHERE id <= (SELECT MAX(id) FROM rights_changes) - $1")
+        .bind(KEPT)
         .execute(conn)
         .await?;
     Ok(())

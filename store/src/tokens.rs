@@ -4,16 +4,19 @@ use herald_acl::Username;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use crate::rights::{Changed, record};
+use crate::rights::forget_oldest;
 use crate::users::{parse_username, user};
 use crate::writer::Operation;
-use crate::{SessionId, Store, StoreError, Timestamp, TokenId, User, UserId};
+use crate::{SessionId, Store, StoreError, Timestamp, TokenId, User, UserId, bulk};
 
 /// How many tokens a user may have, those that have ended and are not forgotten yet among them.
 const MAX_TOKENS: i64 = 1000;
 
 /// How many tokens for MQTT a session has at once; another one ends that which was made first.
 const MAX_OF_SESSION: i64 = 32;
+
+/// How many tokens may be made one by another, the first among them.
+const MAX_DEPTH: i64 = 8;
 
 /// What an access token opens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,6 +77,8 @@ pub enum CreateToken {
     Created(Token),
     /// The user has too many.
     TooMany,
+    /// The token that it was to end with was itself made by one that was made by another, and so on, too many times.
+    TooDeep,
     /// The session or the token that it was to end with has ended.
     OriginEnded,
 }
@@ -236,32 +241,30 @@ pub(crate) async fn end_tokens(
     tokens: Vec<String>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for token in tokens {
-        let ended = sqlx::query(
+    // Whatever their number, in a few statements: everybody's writes wait for these.
+    for chunk in bulk::padded(&tokens) {
+        let ended = format!(
             "WITH RECURSIVE ended (id, user_id) AS (
-                SELECT id, user_id FROM tokens WHERE id = $1
-                UNION SELECT t.id, t.user_id FROM ended JOIN tokens t ON t.parent_id = ended.id)
-             SELECT id AS token_id,
-                (SELECT username FROM users WHERE users.id = ended.user_id) AS username
-             FROM ended",
-        )
-        .bind(token.as_str())
-        .fetch_all(&mut *conn)
-        .await?;
-        for row in ended {
-            let changed = Changed::Token {
-                owner: parse_username(row.try_get("username")?)?,
-                token: TokenId::from_string(row.try_get::<String, _>("token_id")?),
-            };
-            record(conn, &changed, now).await?;
+                SELECT id, user_id FROM tokens WHERE id IN ({})
+                UNION SELECT t.id, t.user_id FROM ended JOIN tokens t ON t.parent_id = ended.id)",
+            bulk::list(chunk.len(), 1)
+        );
+        let recorded = bulk::statement(format!(
+            "{ended} INSERT INTO rights_changes (kind, username, token_id, at)
+             SELECT 'token', u.username, ended.id, ${} FROM ended JOIN users u ON u.id = ended.user_id",
+            chunk.len() + 1
+        ));
+        let mut recorded = sqlx::query(recorded);
+        let deleted = format!("{ended} DELETE FROM tokens WHERE id IN (SELECT id FROM ended)");
+        let mut deleted = sqlx::query(bulk::statement(deleted));
+        for token in chunk {
+            recorded = recorded.bind(token.map(String::as_str));
+            deleted = deleted.bind(token.map(String::as_str));
         }
-        // Those that it made go with it: ON DELETE CASCADE.
-        sqlx::query("DELETE FROM tokens WHERE id = $1")
-            .bind(token.as_str())
-            .execute(&mut *conn)
-            .await?;
+        recorded.bind(now.as_millis()).execute(&mut *conn).await?;
+        deleted.execute(&mut *conn).await?;
     }
-    Ok(())
+    forget_oldest(conn).await
 }
 
 struct Create {
@@ -272,25 +275,31 @@ struct Create {
 }
 
 impl Create {
-    /// Whether there still is what the token is to end with.
-    async fn has_origin(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    /// How many tokens were made one by another up to what this token is to end with; `None` if that has ended.
+    async fn depth(&self, conn: &mut AnyConnection) -> Result<Option<i64>, StoreError> {
         let (statement, origin) = match &self.token.origin {
-            TokenOrigin::Owner => return Ok(true),
+            TokenOrigin::Owner => return Ok(Some(0)),
             TokenOrigin::Session(id) => (
-                "SELECT 1 AS there FROM sessions WHERE id = $1 AND user_id = $2",
+                "SELECT MAX(depth) FROM (
+                    SELECT 0 AS depth FROM sessions WHERE id = $1 AND user_id = $2 AND $3 > 0) AS found",
                 id.as_str(),
             ),
             TokenOrigin::Token(id) => (
-                "SELECT 1 AS there FROM tokens WHERE id = $1 AND user_id = $2",
+                "WITH RECURSIVE up (parent_id, depth) AS (
+                    SELECT parent_id, 1 FROM tokens WHERE id = $1 AND user_id = $2
+                    UNION ALL SELECT t.parent_id, up.depth + 1
+                    FROM up JOIN tokens t ON t.id = up.parent_id WHERE up.depth < $3)
+                 SELECT MAX(depth) FROM up",
                 id.as_str(),
             ),
         };
-        let there: Option<i64> = sqlx::query_scalar(statement)
+        let depth: Option<i64> = sqlx::query_scalar(statement)
             .bind(origin)
             .bind(self.user.as_str())
-            .fetch_optional(conn)
+            .bind(MAX_DEPTH)
+            .fetch_one(conn)
             .await?;
-        Ok(there.is_some())
+        Ok(depth)
     }
 
     /// Whether the user may have one more. A session makes room for it.
@@ -327,8 +336,10 @@ impl Operation for Create {
             .bind(self.now.as_millis())
             .execute(&mut *conn)
             .await?;
-        if !self.has_origin(conn).await? {
-            return Ok(CreateToken::OriginEnded);
+        match self.depth(conn).await? {
+            None => return Ok(CreateToken::OriginEnded),
+            Some(depth) if depth >= MAX_DEPTH => return Ok(CreateToken::TooDeep),
+            Some(_) => {}
         }
         if !self.has_room(conn).await? {
             return Ok(CreateToken::TooMany);

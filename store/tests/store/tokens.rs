@@ -171,3 +171,64 @@ async fn a_user_has_no_more_than_so_many_tokens() {
     let made = db.store.create_token(&ann.id, new, at(1)).await.unwrap();
     assert_eq!(made, CreateToken::TooMany);
 }
+
+#[tokio::test]
+async fn tokens_that_were_made_one_by_another_are_few() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    let mut last = make_token(&store, &ann.id, "0", BOTH, "0", None, at(0)).await;
+    let derive = async |from: &TokenId, hash: &str| {
+        let token = NewToken {
+            origin: TokenOrigin::Token(from.clone()),
+            ..new_token(hash, BOTH, hash, None)
+        };
+        store.create_token(&ann.id, token, at(0)).await.unwrap()
+    };
+    let mut depth = 1;
+    loop {
+        match derive(&last.id, &format!("d{depth}")).await {
+            CreateToken::Created(token) => last = token,
+            refused => {
+                assert_eq!(refused, CreateToken::TooDeep);
+                break;
+            }
+        }
+        depth += 1;
+        assert!(depth < 100, "nothing bounds the chain");
+    }
+    assert!(depth >= 4);
+}
+
+#[tokio::test]
+async fn revoking_what_made_very_many_tokens_tells_of_each() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    let first = make_token(&store, &ann.id, "first", BOTH, "first", None, at(0)).await;
+    for n in 0..500 {
+        let hash = format!("h{n}");
+        let token = NewToken {
+            origin: TokenOrigin::Token(first.id.clone()),
+            ..new_token(&hash, BOTH, &hash, None)
+        };
+        let made = store.create_token(&ann.id, token, at(0)).await.unwrap();
+        assert!(matches!(made, CreateToken::Created(_)));
+    }
+    let before = store.last_rights_change().await.unwrap();
+    assert!(store.revoke_token(&ann.id, &first.id, at(9)).await.unwrap());
+    let changes = store.rights_changes(before).await.unwrap();
+    let told: std::collections::HashSet<_> = changes
+        .into_iter()
+        .map(|change| match change.changed {
+            Changed::Token { token, .. } => token,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told.len(), 501);
+    assert!(
+        store
+            .list_tokens(&ann.id, None, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
