@@ -156,7 +156,7 @@ async fn bodies_that_a_user_sends_slowly_count_and_others_have_theirs() {
     })
     .await;
     let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
-    let _first = tokio::select! {
+    tokio::select! {
         biased;
         answer = send_slowly(&alice).send() => panic!("{}", answer.text),
         () = async {
@@ -166,7 +166,7 @@ async fn bodies_that_a_user_sends_slowly_count_and_others_have_theirs() {
             let call = bob.post("/api/v1/messages").json(json!({"body": "x"}));
             call.send().await.expect(202);
         } => {}
-    };
+    }
     let call = alice.post("/api/v1/messages").json(json!({"body": "x"}));
     call.send().await.expect(202);
 }
