@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use crate::{
     passwords::{self, PasswordError, Passwords},
     secret,
-    throttle::{Attempt, Throttle},
+    throttle::{Attempt, Pace, Throttle},
 };
 
 /// What every access token starts with, so that people and secret scanners recognise one.
@@ -197,9 +197,9 @@ impl Accounts {
         }
     }
 
-    /// The user with this name and password, throttled by `address`: ten failures of one address on one account
-    /// within five minutes, or a hundred on any, are followed by [`AccountError::Throttled`]. Parallel guesses exceed
-    /// that by no more than the hashes computed at once. `None` does not tell whether the name, the password or the
+    /// The user with this name and password, throttled: ten failures of one address on one account within five minutes are
+    /// followed by [`AccountError::Throttled`], fewer while the address or the account is under suspicion. Parallel guesses
+    /// exceed that by no more than the hashes computed at once. `None` does not tell whether the name, the password or the
     /// account's state is at fault.
     pub async fn login(
         &self,
@@ -209,6 +209,19 @@ impl Accounts {
     ) -> Result<Option<User>, AccountError> {
         let attempt = Attempt::new(address, Username::parse(username).ok());
         self.verify_by(username, password, Some(&attempt)).await
+    }
+
+    /// The user, if this is the password of `user`, who is signed in and comes from `address`: throttled by what was tried in
+    /// this way alone, whatever strangers try.
+    pub(crate) async fn confirm(
+        &self,
+        user: &User,
+        password: &str,
+        address: IpAddr,
+    ) -> Result<Option<User>, AccountError> {
+        let attempt = Attempt::again(address, user.username.clone());
+        let name = user.username.as_str();
+        self.verify_by(name, password, Some(&attempt)).await
     }
 
     /// The user with this name and password, not throttled. An unknown name, a disabled user and a wrong password
@@ -238,10 +251,7 @@ impl Accounts {
         Ok(None)
     }
 
-    fn check_throttle(&self, attempt: Option<&Attempt>) -> Result<(), AccountError> {
-        let Some(attempt) = attempt else {
-            return Ok(());
-        };
+    fn check_throttle(&self, attempt: &Attempt) -> Result<Pace, AccountError> {
         self.shared
             .throttle
             .check(attempt, Instant::now())
@@ -255,23 +265,26 @@ impl Accounts {
         password: &str,
         attempt: Option<&Attempt>,
     ) -> Result<Verified, AccountError> {
-        self.check_throttle(attempt)?;
         let turn = match attempt {
-            Some(attempt) => self.shared.passwords.turn_of(attempt).await?,
+            Some(attempt) => {
+                let pace = self.check_throttle(attempt)?;
+                let turn = self.shared.passwords.turn_of(attempt, pace).await?;
+                // Others may have failed while this one waited.
+                self.check_throttle(attempt)?;
+                turn
+            }
             None => self.shared.passwords.turn().await?,
         };
-        // Others may have failed while this one waited.
-        self.check_throttle(attempt)?;
         let user = match Username::parse(username) {
             Ok(username) => self.store.user_by_name(&username).await?,
             Err(_) => None,
         };
         let user = user.filter(|user| !user.disabled);
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
-        let (shared, attempt) = (Arc::clone(&self.shared), attempt.cloned());
+        let (shared, failed) = (Arc::clone(&self.shared), attempt.cloned());
         let on_failure = move || {
-            if let Some(attempt) = attempt {
-                shared.throttle.record_failure(&attempt, Instant::now());
+            if let Some(failed) = failed {
+                shared.throttle.record_failure(&failed, Instant::now());
             }
         };
         if !turn.matches(password, hash, on_failure).await? {
@@ -288,6 +301,9 @@ impl Accounts {
         let Some(mut user) = current else {
             return Ok(Verified::Changed);
         };
+        if let Some(attempt) = attempt {
+            self.shared.throttle.record_success(attempt, Instant::now());
+        }
         if let Some(hash) = self.hash_anew(&user, password).await {
             user.password_hash = hash;
         }

@@ -141,7 +141,7 @@ impl AuthApi {
     /// Sign in
     ///
     /// Sets the session cookie, and ends the session that the request came with. Ten failures of one address on one
-    /// account within five minutes, or a hundred on all, are followed by a wait.
+    /// account within five minutes are followed by a wait; fewer, where very much is tried.
     #[oai(path = "/auth/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
@@ -151,8 +151,10 @@ impl AuthApi {
     ) -> Result<Json<SessionView>, ApiError> {
         let state = &self.0;
         let requester = Requester::of(request);
+        let (name, password) = (&login.username.0, &login.password);
+        let login = state.accounts.login(name, password, requester.address);
         let user = self
-            .check(&requester, &login.username.0, &login.password)
+            .told(&requester, name, login.await)
             .await?
             .ok_or_else(|| {
                 ApiError::new(
@@ -246,13 +248,11 @@ impl AuthApi {
         caller: Caller,
         passwords: Json<NewPassword>,
     ) -> Result<Done, ApiError> {
-        let current = self
-            .check(
-                &caller.requester,
-                caller.user.username.as_str(),
-                &passwords.current,
-            )
-            .await?;
+        let address = caller.requester.address;
+        let accounts = &self.0.accounts;
+        let current = accounts.confirm(&caller.user, &passwords.current, address);
+        let (current, name) = (current.await, caller.user.username.as_str());
+        let current = self.told(&caller.requester, name, current).await?;
         let wrong = || ApiError::new(Code::InvalidCredentials, "The current password is wrong.");
         let user = current.ok_or_else(wrong)?;
         let keep = caller.session();
@@ -328,16 +328,14 @@ impl AuthApi {
         })
     }
 
-    /// The user with this name and password. That it was wrong is recorded.
-    async fn check(
+    /// What came of checking the password of the user with this name. That it was wrong is recorded.
+    async fn told(
         &self,
         requester: &Requester,
         name: &str,
-        password: &str,
+        checked: Result<Option<User>, AccountError>,
     ) -> Result<Option<User>, ApiError> {
         let state = &self.0;
-        let checked = state.accounts.login(name, password, requester.address);
-        let checked = checked.await;
         let why = match &checked {
             Ok(None) => "wrong",
             Err(AccountError::Throttled { .. }) => "too many tries",

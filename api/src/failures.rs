@@ -161,8 +161,8 @@ pub(crate) fn when(code: Code) -> &'static str {
             "The request has the right shape, and a value in it is not allowed. `detail` says which."
         }
         Code::TooManyAttempts => {
-            "Too many sign-ins failed: ten within five minutes of one address on one account, or a \
-             hundred on all."
+            "Too many sign-ins failed: ten within five minutes of one address on one account, and fewer where very \
+             much is tried."
         }
         Code::RateLimited => "The caller has sent too much within a short time.",
         Code::TooManyWaiting => {

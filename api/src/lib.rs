@@ -33,6 +33,7 @@ mod notifications;
 mod options;
 mod origin;
 mod page;
+mod password_memory;
 mod passwords;
 mod problems;
 mod progress;

@@ -2,21 +2,18 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use argon2::PasswordHash;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::{
     lines::{Full, Head, Lines},
-    throttle::Attempt,
+    password_memory::{Memory, is_of_today},
+    throttle::{Attempt, Pace},
 };
 
-/// OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane.
-const MEMORY_KIB: u32 = 19 * 1024;
-const PASSES: u32 = 2;
-const LANES: u32 = 1;
 /// Hashes computed at once: bounds memory and leaves processors to everyone else.
 const AT_ONCE: usize = 2;
 /// How long a hash may wait for its turn: less than the 10 s that an MQTT client has to connect.
@@ -25,9 +22,10 @@ const MAX_WAIT: Duration = Duration::from_secs(8);
 const MAX_WAITING: usize = 1000;
 /// Of one address on one account one is hashed, or waits for a turn among those of the address; the others wait behind it.
 const AT_ONCE_OF_ACCOUNT: usize = 1;
-/// Of one address so many are hashed, or wait for a turn among all.
+/// Of one address so many are hashed, or wait for a turn among all; and as many that were right of late, so that those who
+/// guess from there do not hold them up.
 const AT_ONCE_OF_ADDRESS: usize = AT_ONCE;
-/// A hash of nothing anyone knows, with the parameters above: what a password of an unknown user is compared with.
+/// A hash of nothing anyone knows, with the parameters of today: what a password of an unknown user is compared with.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdA$\
                       AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -47,13 +45,18 @@ pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     waiting: Semaphore,
     of_account: Arc<Lines<Attempt>>,
-    of_address: Arc<Lines<IpAddr>>,
+    of_address: Arc<Lines<Place>>,
+    memory: Arc<Memory>,
 }
+
+/// An address, and whether it is for those who were right of late.
+type Place = (IpAddr, bool);
 
 /// The right to compute one hash now.
 pub(crate) struct Turn {
     _permit: OwnedSemaphorePermit,
-    _heads: Option<(Head<Attempt>, Head<IpAddr>)>,
+    _heads: Option<(Head<Attempt>, Head<Place>)>,
+    memory: Arc<Memory>,
 }
 
 impl Passwords {
@@ -63,17 +66,26 @@ impl Passwords {
             waiting: Semaphore::new(MAX_WAITING),
             of_account: Lines::new(AT_ONCE_OF_ACCOUNT, MAX_WAITING),
             of_address: Lines::new(AT_ONCE_OF_ADDRESS, 2 * MAX_WAITING),
+            memory: Arc::default(),
         }
     }
 
     /// Waits for a turn of a sign-in. However many come from one address, or for one account from there, the others wait
     /// for no more than one or two of them.
-    pub(crate) async fn turn_of(&self, attempt: &Attempt) -> Result<Turn, PasswordError> {
+    pub(crate) async fn turn_of(
+        &self,
+        attempt: &Attempt,
+        pace: Pace,
+    ) -> Result<Turn, PasswordError> {
         let mine = async {
             let account = self.of_account.head(attempt.clone()).await;
             let account = account.map_err(|Full| PasswordError::Busy)?;
-            let address = self.of_address.head(attempt.address()).await;
+            let place = (attempt.address(), pace == Pace::Trusted);
+            let address = self.of_address.head(place).await;
             let address = address.map_err(|Full| PasswordError::Busy)?;
+            if let Pace::Slow(pause) = pace {
+                sleep(pause).await;
+            }
             let turn = self.turn().await?;
             Ok(Turn {
                 _heads: Some((account, address)),
@@ -95,6 +107,7 @@ impl Passwords {
             Ok(Ok(permit)) => Ok(Turn {
                 _permit: permit,
                 _heads: None,
+                memory: Arc::clone(&self.memory),
             }),
             Ok(Err(_)) | Err(_) => Err(PasswordError::Busy),
         }
@@ -106,6 +119,7 @@ impl Passwords {
         Some(Turn {
             _permit: permit,
             _heads: None,
+            memory: Arc::clone(&self.memory),
         })
     }
 }
@@ -114,11 +128,8 @@ impl Turn {
     /// The PHC string of a password with a fresh salt.
     pub(crate) async fn hash(self, password: &str) -> Result<String, PasswordError> {
         let password = password.to_owned();
-        self.compute(move || {
-            let hash = argon2().hash_password(password.as_bytes());
-            Ok(hash.map_err(failed)?.to_string())
-        })
-        .await
+        self.compute(move |memory| memory.hash(&password).map_err(PasswordError::Argon2))
+            .await
     }
 
     /// Whether a password has this hash. `None` costs the same and never matches. A mismatch is reported before the
@@ -132,9 +143,9 @@ impl Turn {
         let known = hash.is_some();
         let password = password.to_owned();
         let hash = hash.unwrap_or(NOBODY).to_owned();
-        self.compute(move || {
-            let hash = PasswordHash::new(&hash).map_err(failed)?;
-            let matches = argon2().verify_password(password.as_bytes(), &hash).is_ok() && known;
+        self.compute(move |memory| {
+            let matches = memory.matches(&password, &hash);
+            let matches = matches.map_err(PasswordError::Argon2)? && known;
             if !matches {
                 on_mismatch();
             }
@@ -145,12 +156,12 @@ impl Turn {
 
     async fn compute<T: Send + 'static>(
         self,
-        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+        work: impl FnOnce(&Memory) -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         // The turn goes with the work: a caller that gives up does not make room while its hash is still computed.
         tokio::task::spawn_blocking(move || {
-            let _turn = self;
-            work()
+            let turn = self;
+            work(&turn.memory)
         })
         .await
         .map_err(failed)?
@@ -160,24 +171,16 @@ impl Turn {
 /// Whether a stored hash was made with other parameters than those of today. What cannot be read is not: it matches no
 /// password.
 pub(crate) fn is_outdated(hash: &str) -> bool {
-    let (Ok(hash), Ok(today)) = (PasswordHash::new(hash), PasswordHash::new(NOBODY)) else {
-        return false;
-    };
-    (hash.algorithm, hash.version, hash.params) != (today.algorithm, today.version, today.params)
+    PasswordHash::new(hash).is_ok_and(|hash| !is_of_today(&hash))
 }
 
 fn failed(error: impl ToString) -> PasswordError {
     PasswordError::Argon2(error.to_string())
 }
 
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
-        .expect("constants within the limits of Argon2");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-}
-
 #[cfg(test)]
 mod tests {
+    use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -257,20 +260,49 @@ mod tests {
             Attempt::new([192, 0, 2, 1].into(), name)
         };
         let alice = attempt("alice");
-        let first = passwords.turn_of(&alice).await.unwrap();
+        let first = passwords.turn_of(&alice, Pace::Usual).await.unwrap();
         let mut more: Vec<_> = (1..MAX_WAITING)
-            .map(|_| Box::pin(passwords.turn_of(&alice)))
+            .map(|_| Box::pin(passwords.turn_of(&alice, Pace::Usual)))
             .collect();
         for turn in &mut more {
             assert!(turn.now_or_never().is_none());
         }
-        let one_more = passwords.turn_of(&alice).await;
+        let one_more = passwords.turn_of(&alice, Pace::Usual).await;
         assert!(matches!(one_more, Err(PasswordError::Busy)));
-        let bob = passwords.turn_of(&attempt("bob")).now_or_never();
+        let bob = passwords
+            .turn_of(&attempt("bob"), Pace::Usual)
+            .now_or_never();
         assert!(bob.is_some_and(|turn| turn.is_ok()));
         drop(first);
         let next = (&mut more[0]).now_or_never();
         assert!(next.is_some_and(|turn| turn.is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_right_of_late_does_not_wait_for_those_who_guess_at_the_same_address() {
+        let passwords = Passwords::new();
+        let attempt = |name: &str| {
+            let name = herald_acl::Username::parse(name).ok();
+            Attempt::new([192, 0, 2, 1].into(), name)
+        };
+        let slow = Pace::Slow(Duration::from_secs(1));
+        let guesses: Vec<_> = (0..20).map(|n| attempt(&format!("u{n}"))).collect();
+        let mut guessing: Vec<_> = guesses
+            .iter()
+            .map(|guess| Box::pin(passwords.turn_of(guess, slow)))
+            .collect();
+        for guess in &mut guessing {
+            assert!(guess.now_or_never().is_none());
+        }
+        let alice = attempt("alice");
+        let alice = passwords.turn_of(&alice, Pace::Trusted).now_or_never();
+        assert!(alice.is_some_and(|turn| turn.is_ok()));
+        // One after another, each at its cost.
+        let start = tokio::time::Instant::now();
+        for guess in guessing.drain(..6) {
+            drop(guess.await.unwrap());
+        }
+        assert!(start.elapsed() >= Duration::from_secs(3));
     }
 
     #[tokio::test(start_paused = true)]

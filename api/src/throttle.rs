@@ -1,36 +1,48 @@
 //! Slows down guessing of passwords: counts failed sign-ins in memory.
 //!
-//! An address may fail so often on one account, and so often in all. An account that fails too often from anywhere is
-//! guarded more strictly, but an address that did not fail on it yet may always try, so nobody can lock out an
-//! account's owner from elsewhere.
+//! What counts is an address on an account. Failures of an address on many accounts, and on an account from many addresses,
+//! leave fewer tries to each pair of them, and cost the address time; but whoever was right at an account from an address of
+//! late is told apart from those who guess there, and nobody is locked out by what others do to other accounts.
 
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use herald_acl::Username;
+use parking_lot::Mutex;
 
 use crate::address::network;
 
 /// How long a failure counts, from the first one of its window.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
-/// Failures of one address on one account.
+/// Failures of one address on one account, and of who is signed in and asked for the password again.
 const PER_PAIR: u32 = 10;
-/// Failures of one address on all accounts: many users may share one behind a NAT.
+/// Failures of one address on all accounts, after which it has [`GUARDED`] on each and is slow: many users may share one
+/// behind a NAT or a proxy.
 const PER_ADDRESS: u32 = 100;
-/// Failures on one account from all addresses, after which an address gets one try a window.
+/// Failures on one account from all addresses, after which an address has [`GUARDED`] there.
 const PER_ACCOUNT: u32 = 30;
-/// Windows kept; when full, the tenth that ends first is forgotten.
+/// The same, after which only those may try who were right of late.
+const PER_ACCOUNT_AT_MOST: u32 = 300;
+/// Failures of an address on an account while either is guarded.
+const GUARDED: u32 = 2;
+/// How long each try of a slow address takes.
+const SLOW: Duration = Duration::from_secs(1);
+/// How long it counts that somebody was right.
+const RIGHT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Windows kept, and pairs that were right; when full, the tenth that ends first is forgotten.
 const CAPACITY: usize = 10_000;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
     Address(IpAddr),
     Account(Username),
-    Pair(IpAddr, Username),
+    /// Of an address on an account, or on names that cannot be anyone's.
+    Pair(IpAddr, Option<Username>),
+    /// Of who is signed in.
+    SignedIn(Username),
 }
 
 #[derive(Clone, Copy)]
@@ -39,11 +51,21 @@ struct Window {
     ends: Instant,
 }
 
+/// Who shows a password.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Who {
+    /// Anybody.
+    Stranger,
+    /// Who is signed in to the account: what strangers do does not count.
+    SignedIn,
+}
+
 /// One sign-in: where it comes from and whom it is for.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Attempt {
     address: IpAddr,
     account: Option<Username>,
+    who: Who,
 }
 
 impl Attempt {
@@ -52,6 +74,15 @@ impl Attempt {
         Self {
             address: network(address),
             account,
+            who: Who::Stranger,
+        }
+    }
+
+    /// The password of `account` is asked for again of who is signed in to it.
+    pub(crate) fn again(address: IpAddr, account: Username) -> Self {
+        Self {
+            who: Who::SignedIn,
+            ..Self::new(address, Some(account))
         }
     }
 
@@ -60,43 +91,67 @@ impl Attempt {
         self.address
     }
 
+    fn pair(&self) -> Key {
+        match (&self.account, self.who) {
+            (Some(account), Who::SignedIn) => Key::SignedIn(account.clone()),
+            (account, _) => Key::Pair(self.address, account.clone()),
+        }
+    }
+
     fn keys(&self) -> impl Iterator<Item = Key> {
-        let account = self.account.clone();
-        let pair = self
-            .account
-            .clone()
-            .map(|name| Key::Pair(self.address, name));
-        std::iter::once(Key::Address(self.address))
+        let stranger = self.who == Who::Stranger;
+        let account = self.account.clone().filter(|_| stranger);
+        let address = stranger.then_some(Key::Address(self.address));
+        std::iter::once(self.pair())
+            .chain(address)
             .chain(account.map(Key::Account))
-            .chain(pair)
     }
 }
 
-/// The failed sign-ins of the last minutes.
+/// How a sign-in that is not refused goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Without waiting for others of its address: it was right at this account of late, or is signed in.
+    Trusted,
+    /// In the line of its address.
+    Usual,
+    /// The same, and each in the line takes so long.
+    Slow(Duration),
+}
+
+/// The failed sign-ins of the last minutes, and those that were right.
 #[derive(Default)]
 pub(crate) struct Throttle {
-    windows: Mutex<HashMap<Key, Window>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    windows: HashMap<Key, Window>,
+    /// Until when it counts that the password was right.
+    right: HashMap<(IpAddr, Username), Instant>,
 }
 
 impl Throttle {
     /// Refuses a sign-in after too many failures, and says how long to wait.
-    pub(crate) fn check(&self, attempt: &Attempt, now: Instant) -> Result<(), Duration> {
-        match refused_until(&self.lock(), attempt, now) {
+    pub(crate) fn check(&self, attempt: &Attempt, now: Instant) -> Result<Pace, Duration> {
+        let state = self.state.lock();
+        match state.refused_until(attempt, now) {
             Some(ends) => Err(ends - now),
-            None => Ok(()),
+            None => Ok(state.pace(attempt, now)),
         }
     }
 
     /// Counts a sign-in that failed.
     pub(crate) fn record_failure(&self, attempt: &Attempt, now: Instant) {
-        let mut windows = self.lock();
+        let mut state = self.state.lock();
         for key in attempt.keys() {
-            make_room(&mut windows, &key, now);
+            make_room(&mut state.windows, &key, now, |window| window.ends);
             let new = Window {
                 failures: 0,
                 ends: now + WINDOW,
             };
-            let window = windows.entry(key).or_insert(new);
+            let window = state.windows.entry(key).or_insert(new);
             if window.ends <= now {
                 *window = new;
             }
@@ -104,41 +159,76 @@ impl Throttle {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Window>> {
-        // Counters stay usable whatever panicked while they were held.
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Remembers a sign-in that was right.
+    pub(crate) fn record_success(&self, attempt: &Attempt, now: Instant) {
+        let Some(account) = attempt.account.clone() else {
+            return;
+        };
+        let mut state = self.state.lock();
+        let pair = (attempt.address, account);
+        make_room(&mut state.right, &pair, now, |ends| *ends);
+        state.right.insert(pair, now + RIGHT);
     }
 }
 
-fn refused_until(
-    windows: &HashMap<Key, Window>,
-    attempt: &Attempt,
+impl State {
+    fn over(&self, key: &Key, limit: u32, now: Instant) -> Option<Instant> {
+        let window = self.windows.get(key)?;
+        (window.ends > now && window.failures >= limit).then_some(window.ends)
+    }
+
+    fn was_right(&self, attempt: &Attempt, now: Instant) -> bool {
+        let Some(account) = attempt.account.clone() else {
+            return false;
+        };
+        let until = self.right.get(&(attempt.address, account));
+        attempt.who == Who::SignedIn || until.is_some_and(|until| *until > now)
+    }
+
+    fn refused_until(&self, attempt: &Attempt, now: Instant) -> Option<Instant> {
+        let pair = attempt.pair();
+        if self.was_right(attempt, now) {
+            return self.over(&pair, PER_PAIR, now);
+        }
+        let account = attempt.account.clone().map(Key::Account);
+        if let Some(account) = &account
+            && let Some(ends) = self.over(account, PER_ACCOUNT_AT_MOST, now)
+        {
+            return Some(ends);
+        }
+        let address = Key::Address(attempt.address);
+        let guarded = self.over(&address, PER_ADDRESS, now).is_some()
+            || account.is_some_and(|account| self.over(&account, PER_ACCOUNT, now).is_some());
+        let limit = if guarded { GUARDED } else { PER_PAIR };
+        self.over(&pair, limit, now)
+    }
+
+    fn pace(&self, attempt: &Attempt, now: Instant) -> Pace {
+        let address = Key::Address(attempt.address);
+        if self.was_right(attempt, now) {
+            Pace::Trusted
+        } else if self.over(&address, PER_ADDRESS, now).is_some() {
+            Pace::Slow(SLOW)
+        } else {
+            Pace::Usual
+        }
+    }
+}
+
+fn make_room<K: Clone + Eq + std::hash::Hash, V>(
+    kept: &mut HashMap<K, V>,
+    key: &K,
     now: Instant,
-) -> Option<Instant> {
-    let live = |key: &Key| windows.get(key).filter(|window| window.ends > now);
-    let over = |key: &Key, limit: u32| {
-        live(key)
-            .filter(|window| window.failures >= limit)
-            .map(|window| window.ends)
-    };
-    if let Some(ends) = over(&Key::Address(attempt.address), PER_ADDRESS) {
-        return Some(ends);
-    }
-    let account = attempt.account.clone()?;
-    let guarded = over(&Key::Account(account.clone()), PER_ACCOUNT).is_some();
-    let limit = if guarded { 1 } else { PER_PAIR };
-    over(&Key::Pair(attempt.address, account), limit)
-}
-
-fn make_room(windows: &mut HashMap<Key, Window>, key: &Key, now: Instant) {
-    if windows.len() < CAPACITY || windows.contains_key(key) {
+    ends: impl Fn(&V) -> Instant,
+) {
+    if kept.len() < CAPACITY || kept.contains_key(key) {
         return;
     }
-    windows.retain(|_, window| window.ends > now);
-    if windows.len() >= CAPACITY {
-        let mut ends: Vec<Instant> = windows.values().map(|window| window.ends).collect();
-        let (_, &mut first_tenth, _) = ends.select_nth_unstable(CAPACITY / 10);
-        windows.retain(|_, window| window.ends > first_tenth);
+    kept.retain(|_, value| ends(value) > now);
+    if kept.len() >= CAPACITY {
+        let mut all: Vec<Instant> = kept.values().map(&ends).collect();
+        let (_, &mut first_tenth, _) = all.select_nth_unstable(CAPACITY / 10);
+        kept.retain(|_, value| ends(value) > first_tenth);
     }
 }
 
@@ -159,6 +249,13 @@ mod tests {
         }
     }
 
+    /// A visitor who guesses at very many accounts.
+    fn spray(throttle: &Throttle, address: &str, now: Instant) {
+        for n in 0..PER_ADDRESS {
+            fail(throttle, &attempt(address, &format!("u{n}")), 1, now);
+        }
+    }
+
     #[test]
     fn the_eleventh_failure_of_an_address_on_an_account_is_refused_until_the_window_ends() {
         let throttle = Throttle::default();
@@ -173,39 +270,75 @@ mod tests {
             Err(WINDOW - Duration::from_secs(60))
         );
         assert!(throttle.check(&mallory, start + WINDOW).is_ok());
+        // Names that cannot be anyone's count as one account.
+        let nobody = Attempt::new("192.0.2.1".parse().unwrap(), None);
+        fail(&throttle, &nobody, PER_PAIR, start);
+        assert!(throttle.check(&nobody, start).is_err());
     }
 
     #[test]
-    fn an_address_is_refused_after_failures_on_many_accounts() {
+    fn a_visitor_who_guesses_slows_down_an_address_and_locks_out_nobody_else_there() {
         let throttle = Throttle::default();
         let now = Instant::now();
-        for n in 0..PER_ADDRESS {
-            fail(&throttle, &attempt("192.0.2.1", &format!("u{n}")), 1, now);
-        }
-        assert!(throttle.check(&attempt("192.0.2.1", "alice"), now).is_err());
-        assert!(
-            throttle
-                .check(&Attempt::new("192.0.2.1".parse().unwrap(), None), now)
-                .is_err()
-        );
-        assert!(throttle.check(&attempt("192.0.2.2", "alice"), now).is_ok());
+        let known = attempt("192.0.2.1", "alice");
+        throttle.record_success(&known, now);
+        spray(&throttle, "192.0.2.1", now);
+        assert_eq!(throttle.check(&known, now), Ok(Pace::Trusted));
+        let new = attempt("192.0.2.1", "bob");
+        assert_eq!(throttle.check(&new, now), Ok(Pace::Slow(SLOW)));
+        // Who mistypes has another try there, and a guesser no more than that.
+        fail(&throttle, &new, 1, now);
+        assert!(throttle.check(&new, now).is_ok());
+        fail(&throttle, &new, 1, now);
+        assert!(throttle.check(&new, now).is_err());
+        let elsewhere = attempt("192.0.2.2", "bob");
+        assert_eq!(throttle.check(&elsewhere, now), Ok(Pace::Usual));
     }
 
     #[test]
-    fn an_account_under_attack_can_still_be_tried_from_a_fresh_address() {
+    fn what_strangers_do_does_not_stop_who_is_signed_in() {
         let throttle = Throttle::default();
         let now = Instant::now();
+        spray(&throttle, "192.0.2.1", now);
+        fail(&throttle, &attempt("192.0.2.1", "alice"), PER_PAIR, now);
+        let alice = Username::parse("alice").unwrap();
+        let again = Attempt::again("192.0.2.1".parse().unwrap(), alice);
+        assert_eq!(throttle.check(&again, now), Ok(Pace::Trusted));
+        // Who found a browser that is signed in does not guess the password with it.
+        fail(&throttle, &again, PER_PAIR, now);
+        assert!(throttle.check(&again, now).is_err());
+        // Nor keeps the owner out.
+        assert!(throttle.check(&attempt("192.0.2.9", "alice"), now).is_ok());
+    }
+
+    #[test]
+    fn an_account_under_attack_has_few_tries_and_lets_in_who_was_right_from_there() {
+        let throttle = Throttle::default();
+        let now = Instant::now();
+        let owner = attempt("192.0.2.1", "alice");
+        throttle.record_success(&owner, now);
+        let from = |n: u32| attempt(&format!("198.51.{}.{}", n / 200, n % 200), "alice");
         for n in 0..PER_ACCOUNT {
-            fail(
-                &throttle,
-                &attempt(&format!("198.51.100.{n}"), "alice"),
-                1,
-                now,
-            );
+            fail(&throttle, &from(n), 1, now);
         }
-        let repeated = attempt("198.51.100.1", "alice");
-        assert!(throttle.check(&repeated, now).is_err());
-        assert!(throttle.check(&attempt("192.0.2.1", "alice"), now).is_ok());
+        fail(&throttle, &from(0), 1, now);
+        assert!(throttle.check(&from(0), now).is_err());
+        assert!(throttle.check(&attempt("192.0.2.7", "alice"), now).is_ok());
+        // Many addresses together have no more than so many.
+        let tried = (0..2000).filter(|n| {
+            let attempt = from(PER_ACCOUNT + n);
+            let may = throttle.check(&attempt, now).is_ok();
+            if may {
+                throttle.record_failure(&attempt, now);
+            }
+            may
+        });
+        assert!(tried.count() <= PER_ACCOUNT_AT_MOST as usize);
+        assert!(throttle.check(&attempt("192.0.2.7", "alice"), now).is_err());
+        assert_eq!(throttle.check(&owner, now), Ok(Pace::Trusted));
+        let later = now + RIGHT;
+        spray(&throttle, "192.0.2.1", later);
+        assert_eq!(throttle.check(&owner, later), Ok(Pace::Slow(SLOW)));
     }
 
     #[test]
@@ -233,8 +366,11 @@ mod tests {
             let address = IpAddr::from(n.to_be_bytes());
             let now = start + Duration::from_micros(n.into());
             let alice = Username::parse("alice").unwrap();
-            throttle.record_failure(&Attempt::new(address, Some(alice)), now);
+            let attempt = Attempt::new(address, Some(alice));
+            throttle.record_failure(&attempt, now);
+            throttle.record_success(&attempt, now);
         }
-        assert!(throttle.lock().len() <= CAPACITY);
+        let state = throttle.state.lock();
+        assert!(state.windows.len() <= CAPACITY && state.right.len() <= CAPACITY);
     }
 }

@@ -76,6 +76,18 @@ async fn only_who_knows_the_password_changes_it() {
 }
 
 #[tokio::test]
+async fn what_a_visitor_at_the_same_address_guesses_does_not_stop_who_is_signed_in() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    for _ in 0..10 {
+        herald.login("alice", "wrong horse").await.expect(401);
+    }
+    let locked_out = herald.login("alice", PASSWORD).await;
+    locked_out.expect_problem(429, "too_many_attempts");
+    change(&alice, PASSWORD, NEW).await.expect(204);
+}
+
+#[tokio::test]
 async fn a_password_that_cannot_be_is_refused() {
     let herald = Herald::start().await;
     let alice = herald.browser("alice").await;

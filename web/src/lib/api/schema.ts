@@ -430,7 +430,7 @@ export interface paths {
         /**
          * Sign in
          * @description Sets the session cookie, and ends the session that the request came with. Ten failures of one address on one
-         *     account within five minutes, or a hundred on all, are followed by a wait.
+         *     account within five minutes are followed by a wait; fewer, where very much is tried.
          */
         post: operations["login"];
         delete?: never;
@@ -2742,7 +2742,7 @@ export interface components {
         };
         /**
          * @description - `rate_limited`: The caller has sent too much within a short time.
-         *     - `too_many_attempts`: Too many sign-ins failed: ten within five minutes of one address on one account, or a hundred on all.
+         *     - `too_many_attempts`: Too many sign-ins failed: ten within five minutes of one address on one account, and fewer where very much is tried.
          */
         "429.rate_limited.too_many_attempts": {
             headers: {
