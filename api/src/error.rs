@@ -184,7 +184,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy | StoreError::Locked | StoreError::Closed => Self::busy(),
-            StoreError::Storage { .. } | StoreError::Unwritable { .. } => {
+            StoreError::Storage { .. }
+            | StoreError::Unwritable { .. }
+            | StoreError::Replaced { .. } => {
                 tracing::error!(%error, "a request could not be served");
                 Self::new(
                     Code::NotReady,

@@ -83,6 +83,12 @@ async fn ping(store: &Store) -> Trouble {
                 StoreError::Storage { .. } | StoreError::Unwritable { .. } => {
                     "The database cannot be written. The server's log says why."
                 }
+                StoreError::Replaced { .. } => {
+                    "The database file was deleted or replaced. The server's log says what to do."
+                }
+                StoreError::Corrupt { .. } => {
+                    "The database is damaged. The server's log says what to do."
+                }
                 _ => "The database does not answer.",
             })
         }

@@ -28,6 +28,18 @@ pub enum StoreError {
         /// What SQLite answered.
         reason: String,
     },
+    /// The file was deleted or replaced since it was opened: what would be written to it now would be lost. Nothing was
+    /// written.
+    #[error(
+        "the database {path} was deleted or replaced, or the file {path}-wal was, while the server has it open; nothing is \
+         written any more. Put back the same files, and it goes on; or stop the server, put the database there that it is \
+         to use, without the -wal and -shm of another (herald restore FILE does that), and start it",
+        path = path.display()
+    )]
+    Replaced {
+        /// The database file.
+        path: PathBuf,
+    },
     /// The address of the database cannot be used.
     #[error("{reason}; write it as sqlite:///absolute/path/herald.db")]
     Url {
@@ -48,8 +60,9 @@ pub enum StoreError {
     },
     /// The file holds something else.
     #[error(
-        "{} is not a database, or its first page is damaged; move it away, or restore a backup",
-        path.display()
+        "{path} is not a database, or its first page is damaged, as by a {path}-wal of another one; move these files away, \
+         or restore a backup (herald restore FILE)",
+        path = path.display()
     )]
     NotADatabase {
         /// The file.
@@ -57,8 +70,10 @@ pub enum StoreError {
     },
     /// The file is a database, and damaged.
     #[error(
-        "the database {} is damaged: {reason}; keep a copy of it and restore a backup",
-        path.display()
+        "the database {path} is damaged: {reason}. If {path}-wal is there and the database was copied into its place, that \
+         file is of another database: keep a copy of both, copy the database again, and delete {path}-wal and {path}-shm. \
+         Otherwise keep a copy and restore a backup (herald restore FILE)",
+        path = path.display()
     )]
     Corrupt {
         /// The database file.

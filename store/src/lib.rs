@@ -28,6 +28,7 @@ mod messages;
 mod migrations;
 mod notification;
 mod open;
+mod open_files;
 mod owned_task;
 mod pace;
 mod prune;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::open::Location;
+use crate::open_files::OpenFiles;
 use crate::owned_task::OwnedTask;
 use crate::{StoreError, dialect};
 use batch::{Batch, Queued, Waiting};
@@ -90,10 +91,12 @@ impl Writer {
     /// Starts the task with its connection. It makes another one at `location` if this one fails,
     /// and tells `wake` of every commit after which a message may be due.
     pub(crate) fn start(location: Location, conn: AnyConnection, wake: Arc<Notify>) -> Self {
+        let files = OpenFiles::of(location.file());
         let (queue, operations) = mpsc::channel(QUEUE);
         let stop = Arc::new(Notify::new());
         let task = Task {
             location,
+            files,
             conn: Some(conn),
             operations,
             stop: Arc::clone(&stop),
@@ -155,6 +158,7 @@ impl fmt::Debug for Writer {
 /// What the task owns.
 struct Task {
     location: Location,
+    files: OpenFiles,
     /// `None` after a failure, until the next batch.
     conn: Option<AnyConnection>,
     operations: mpsc::Receiver<Box<dyn Queued>>,
@@ -188,11 +192,17 @@ impl Task {
     async fn write(&mut self, queued: &mut Vec<Box<dyn Queued>>) {
         let writes = queued.len();
         let mut batch = Batch::of(queued.drain(..));
-        let committed = self.commit(&mut batch).await;
+        // What is written to a file that is not there any more is lost.
+        let mut committed = self.files.check();
+        if committed.is_ok() {
+            committed = self.commit(&mut batch).await;
+            if committed.is_err() {
+                // Whatever state it is in, closing it undoes what was not committed.
+                self.disconnect().await;
+            }
+        }
         if let Err(error) = &committed {
             tracing::error!(%error, writes, "a database transaction failed");
-            // Whatever state it is in, closing it undoes what was not committed.
-            self.disconnect().await;
         }
         if committed.is_ok() && batch.wakes_worker() {
             self.wake.notify_one();
@@ -203,7 +213,11 @@ impl Task {
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let conn = match self.conn.take() {
             Some(conn) => self.conn.insert(conn),
-            None => self.conn.insert(self.location.connect_writer().await?),
+            None => {
+                let conn = self.location.connect_writer().await?;
+                self.files.opened();
+                self.conn.insert(conn)
+            }
         };
         if commit_together(conn, batch).await? {
             return Ok(());
@@ -212,6 +226,7 @@ impl Task {
     }
 
     async fn disconnect(&mut self) {
+        self.files.closed();
         if let Some(conn) = self.conn.take()
             && let Err(error) = conn.close().await
         {

@@ -218,6 +218,54 @@ async fn a_database_cut_short_is_damaged() {
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
 }
 
+async fn is_replaced(store: &Store, file: &Path) {
+    let error = store.ping().await.unwrap_err();
+    assert!(matches!(error, StoreError::Replaced { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(&file.display().to_string()), "{text}");
+    let delay = herald_store::Delay::Fixed { ms: 1 };
+    let written = store.set_delay(delay, false).await;
+    assert!(matches!(written, Err(StoreError::Replaced { .. })));
+}
+
+/// What is written to a file that is gone would be lost: so nothing is, until the same files are there again.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_database_that_is_deleted_or_replaced_is_not_written_any_more() {
+    let db = crate::common::Db::new().await;
+    let ann = user(&db.store, "ann").await;
+    for ending in ["", "-wal"] {
+        let mut file = db.file().into_os_string();
+        file.push(ending);
+        let (file, aside) = (Path::new(&file), db.dir.path().join("aside"));
+        fs::rename(file, &aside).unwrap();
+        is_replaced(&db.store, &db.file()).await;
+        fs::copy(&aside, file).unwrap();
+        is_replaced(&db.store, &db.file()).await;
+        fs::rename(&aside, file).unwrap();
+        db.store.ping().await.unwrap();
+    }
+    notify(&db.store, &ann.id, 1).await;
+    db.store.close().await;
+    let store = db.open_again().await;
+    assert_eq!(store.position(&ann.id).await.unwrap().last.0, 1);
+}
+
+#[tokio::test]
+async fn who_has_a_damaged_database_is_told_of_logs_of_others() {
+    let db = crate::common::Db::new().await;
+    let ann = user(&db.store, "ann").await;
+    notify(&db.store, &ann.id, 50).await;
+    db.store.close().await;
+    damage(&db.file(), 8 * 4096..9 * 4096);
+    let text = refused(&db.file()).await.to_string();
+    let log = format!("{}-wal", db.file().display());
+    assert!(
+        text.contains(&log) && text.contains("herald restore"),
+        "{text}"
+    );
+}
+
 #[tokio::test]
 async fn a_newer_database_is_left_alone() {
     let db = crate::common::Db::new().await;

@@ -5,6 +5,7 @@
 
 mod clock;
 mod full_disk;
+mod gone;
 mod read_only;
 mod refusing;
 mod stuck;

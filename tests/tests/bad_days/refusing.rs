@@ -87,6 +87,17 @@ impl Alice {
 
     /// Sends in every way until no way is taken any more, and looks at what the server says of itself.
     pub(crate) async fn finds_nothing_taken(&mut self, herald: &Herald) {
+        self.finds_nothing_taken_since(herald, "cannot be written", ADVICE)
+            .await;
+    }
+
+    /// The same, with what `/readyz` says is the reason, and what the log advises.
+    pub(crate) async fn finds_nothing_taken_since(
+        &mut self,
+        herald: &Herald,
+        reason: &str,
+        advice: &str,
+    ) {
         until("a large message to be refused", async || {
             (!self.post(20_000).await).then_some(())
         })
@@ -104,12 +115,12 @@ impl Alice {
         })
         .await;
         ready.expect_problem(503, "not_ready");
-        assert!(ready.text.contains("cannot be written"), "{ready:?}");
+        assert!(ready.text.contains(reason), "{ready:?}");
         assert_eq!(get(herald, "/healthz").await.status, 200);
         // What is there can be read.
         self.http.get("/messages").await.expect(200);
         let log = herald.stderr();
-        assert!(log.contains(ADVICE), "{log}");
+        assert!(log.contains(advice), "{log}");
         assert!(!log.contains("panicked"), "{log}");
     }
 

@@ -10,7 +10,7 @@ use herald_tests::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpSocket,
     process::{Child, Command},
 };
@@ -164,6 +164,7 @@ async fn a_lone_message_outlives_a_service_that_is_not_there() {
 
     let service = socket.listen(16).unwrap();
     let (mut stream, _) = within("the probe", service.accept()).await.unwrap();
+    assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
     let done = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ndone";
     stream.write_all(done).await.unwrap();
     let notification = next(&mut alice).await;
