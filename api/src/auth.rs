@@ -101,7 +101,7 @@ struct MqttAccess {
 struct Registration {
     /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
     username: Text,
-    /// 8 to 1024 bytes, not starting with `hrld_`.
+    /// 8 characters to 1024 bytes, not starting with `hrld_`.
     password: Password,
 }
 

@@ -68,7 +68,7 @@ use poem::{
 use poem_openapi::OpenApiService;
 
 pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX, TokenRequest};
-pub use audit::{Audit, AuditAction, Event, failed_sign_in};
+pub use audit::{Audit, AuditAction, Event, failed_sign_in, without_tokens};
 pub use budget::Shares;
 pub use from_head::{AnswerRoom, Room};
 pub use live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};

@@ -10,6 +10,9 @@ use crate::error::{ApiError, Code, PROBLEM_JSON};
 /// The longest detail taken from a parser, in characters: it may quote the request.
 const MAX_DETAIL: usize = 300;
 
+/// How a complaint about a field that is not known goes on to name it.
+const UNKNOWN: &str = "unknown field `";
+
 /// Calls `endpoint` and makes its errors problems.
 pub(crate) async fn as_problems<E: Endpoint>(
     endpoint: Arc<E>,
@@ -57,11 +60,15 @@ async fn parser_detail(response: Response) -> String {
     without_value(&text).chars().take(MAX_DETAIL).collect()
 }
 
-/// A value of the wrong type may be a password: it is not repeated.
+/// A value of the wrong type may be a password, and so may what stands where a name belongs: it is not repeated.
 fn without_value(complaint: &str) -> String {
-    let Some((before, value)) = complaint.split_once(", found ") else {
+    let value_at = complaint.find(", found ");
+    let name_at = complaint.find(UNKNOWN).map(|at| at + UNKNOWN.len() - 2);
+    // Whichever comes first.
+    let Some(at) = value_at.into_iter().chain(name_at).min() else {
         return complaint.to_owned();
     };
+    let (before, value) = complaint.split_at(at);
     let place = value.rfind(" (occurred while parsing");
     let place = place.map_or("", |at| &value[at..]);
     format!("{before}.{place}")
@@ -84,6 +91,19 @@ mod tests {
                 without_value(&complaint),
                 "Expected input type \"string\". (occurred while parsing \"Login\")"
             );
+        }
+        for name in [
+            "s3cret",
+            "s3cret`, found x",
+            "s3cret (occurred while parsing",
+        ] {
+            let complaint = format!("failed to parse \"Login\": unknown field `{name}`.");
+            let told = without_value(&complaint);
+            assert!(
+                told.starts_with("failed to parse \"Login\": unknown field."),
+                "{told}"
+            );
+            assert!(!told.contains("s3cret"), "{told}");
         }
         assert_eq!(without_value("EOF at line 1"), "EOF at line 1");
     }

@@ -16,6 +16,7 @@ pub(crate) struct Addresses {
     pub(crate) http: SocketAddr,
     pub(crate) mqtt_tls: Option<SocketAddr>,
     pub(crate) mqtt_tcp: Option<SocketAddr>,
+    /// None yet: there is no listener for metrics. The file has the key already, so that its readers need not change.
     pub(crate) metrics: Option<SocketAddr>,
 }
 

@@ -37,11 +37,8 @@ use crate::{
     tls,
 };
 
-/// Messages that are echoed at once.
-const ECHOES: u32 = 128;
-
-/// How long messages being processed may take to end.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long connections may take to end, once all that they wait for has: requests over HTTP have a little less.
+const GRACE: Duration = Duration::from_secs(6);
 
 /// How long it may take until a change of rights is in force.
 const RIGHTS: Duration = Duration::from_secs(10);
@@ -56,30 +53,54 @@ struct Sockets {
     mqtt_tcp: Option<TcpListener>,
 }
 
-/// Runs the server until it is told to stop.
-pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
-    open_files::raise_limit(config.limits.connections);
+/// Runs the server until it is told to stop by `signals`.
+pub(crate) async fn serve(mut config: Config, mut signals: Signals) -> anyhow::Result<()> {
+    config.limits.connections = open_files::raise_limit(config.limits.connections);
     data_dir::create(&config.data_dir)?;
     let _lock = data_dir::lock(&config.data_dir)?;
     RunFile::forget(&config.data_dir);
     let tls = tls::server_config(&config)?;
     let database = config.database_file()?;
     let _database_lock = data_dir::lock_database(&database)?;
-    let store = Store::open(StoreOptions {
+    let opening = Store::open(StoreOptions {
         waiting_messages: config.limits.waiting_messages,
         ..StoreOptions::sqlite(&database)
-    })
-    .await?;
-    let served = serve_from(&config, tls, &store).await;
+    });
+    let Some(store) = unless_stopped(&mut signals, opening).await else {
+        return Ok(());
+    };
+    let store = store?;
+    let served = match unless_stopped(&mut signals, prepare(&config, &store)).await {
+        Some(Ok(prepared)) => serve_from(&config, tls, &store, prepared, signals).await,
+        Some(Err(e)) => Err(e),
+        None => Ok(()),
+    };
     store.close().await;
     served
 }
 
-async fn serve_from(
-    config: &Config,
-    tls: Option<rustls::ServerConfig>,
-    store: &Store,
-) -> anyhow::Result<()> {
+/// What `starting` comes to; `None` if the server is told to stop before. Whatever it was about is taken up at the next start.
+async fn unless_stopped<T>(signals: &mut Signals, starting: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        started = starting => Some(started),
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping before all has started");
+            None
+        }
+    }
+}
+
+/// What there has to be before anything is served.
+struct Prepared {
+    accounts: Arc<Accounts>,
+    default_password: bool,
+    sockets: Sockets,
+    policy: Policy,
+    rights: Rights,
+}
+
+/// Puts what is in `store` right for a new run, and takes the sockets.
+async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Prepared> {
     let accounts = Arc::new(Accounts::new(store.clone()));
     if accounts.seed().await? {
         tracing::info!("created the administrator admin");
@@ -111,12 +132,34 @@ async fn serve_from(
             "the system's clock was set back; what waits was moved back by as much"
         );
     }
-    let mut sockets = bind(config).await?;
-    let addresses = sockets.addresses()?;
+    let sockets = bind(config).await?;
+    let (policy, rights) = Rights::load(store).await?;
+    Ok(Prepared {
+        accounts,
+        default_password,
+        sockets,
+        policy,
+        rights,
+    })
+}
 
+async fn serve_from(
+    config: &Config,
+    tls: Option<rustls::ServerConfig>,
+    store: &Store,
+    prepared: Prepared,
+    mut signals: Signals,
+) -> anyhow::Result<()> {
+    let Prepared {
+        accounts,
+        default_password,
+        mut sockets,
+        policy,
+        rights,
+    } = prepared;
+    let addresses = sockets.addresses()?;
     let stop = CancellationToken::new();
     let acks = Arc::new(Acks::default());
-    let (policy, rights) = Rights::load(store).await?;
     let sends = Arc::new(Sends::new(store.clone(), config.send_limits()));
     let audit = Arc::<Audit>::default();
     let host = Host {
@@ -160,8 +203,6 @@ async fn serve_from(
     let end_rights = CancellationToken::new();
     let mut following = tokio::spawn(rights.run(broker.clone(), end_rights.clone()));
 
-    // Before anyone is told that the server is ready: who starts it may stop it at once.
-    let mut signals = Signals::listen().context("cannot listen for signals")?;
     let run_file = RunFile::write(&config.data_dir, addresses)?;
     // Nobody may be reading.
     let _ = writeln!(
@@ -268,18 +309,14 @@ fn start_worker(
         Processor::Webhook => Arc::new(Webhook::new(config.webhook.options()?)?),
     };
     let options = WorkerOptions {
-        // An echo takes no time: what counts is how many ends share a transaction.
-        concurrency: match config.worker.processor {
-            Processor::Echo => config.worker.concurrency.max(ECHOES),
-            Processor::Webhook => config.worker.concurrency,
-        },
+        concurrency: config.worker.concurrency,
         lease: config.lease(),
         time_limit: Duration::from_millis(config.worker.timeout_ms),
         retries: Retries {
             max_attempts: config.worker.max_attempts,
             backoff: Duration::from_millis(config.worker.backoff_ms),
         },
-        grace: GRACE,
+        grace: Duration::from_millis(config.worker.stop_ms),
     };
     let (broker, throughput) = (broker.clone(), throughput.clone());
     let progress = Progress(broker.clone());
@@ -353,7 +390,7 @@ async fn bind(config: &Config) -> anyhow::Result<Sockets> {
     };
     Ok(Sockets {
         http: listen("http.listen", config.http.listen).await?,
-        mqtt_tls: optional("mqtt.listen_tls", config.mqtt.listen_tls).await?,
+        mqtt_tls: optional("mqtt.listen_tls", config.listen_tls()).await?,
         mqtt_tcp: optional("mqtt.listen_tcp", config.mqtt.listen_tcp).await?,
     })
 }

@@ -86,10 +86,11 @@ pub(crate) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
         return Err(wrong("the database address is not one of SQLite".into()));
     }
     let url = sqlx::any::AnyConnectOptions::from_str(url)
-        .map_err(|error| wrong(format!("the database address is not a URL: {error}")))?
+        // Not what the parser says: it may quote a password.
+        .map_err(|_| wrong("the database address is not a URL".into()))?
         .database_url;
     let options = SqliteConnectOptions::from_url(&url)
-        .map_err(|error| wrong(format!("the database address is wrong: {error}")))?;
+        .map_err(|_| wrong("the database address is wrong".into()))?;
     let file = options.get_filename().to_owned();
     if file.as_os_str().is_empty() || url.query().is_some_and(|q| q.contains("mode=memory")) {
         return Err(wrong("the database address names no file".into()));

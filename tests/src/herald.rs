@@ -7,6 +7,7 @@ use std::{
     net::TcpListener,
     ops::RangeInclusive,
     path::{Path, PathBuf},
+    process::Stdio,
     thread,
 };
 
@@ -14,7 +15,7 @@ use rand::Rng as _;
 use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::process::Child;
+use tokio::process::{Child, ChildStderr, Command};
 
 use crate::{
     cli::{self, Cli},
@@ -133,6 +134,11 @@ impl Herald {
     /// Starts the server on what is in its folder.
     pub async fn begin(&mut self) {
         let child = self.spawn();
+        self.started(child).await;
+    }
+
+    /// Waits until `child` is ready.
+    async fn started(&mut self, child: Child) {
         let pid = child.id();
         self.child = Some(child);
         let run = until("the server's start", async || {
@@ -146,6 +152,39 @@ impl Herald {
         self.run = Some(run);
     }
 
+    /// Starts the server with more environment variables, this once.
+    pub async fn begin_with(&mut self, settings: &[(&str, &str)]) {
+        let child = self.command().envs(settings.iter().copied()).spawn();
+        self.started(child.unwrap()).await;
+    }
+
+    /// Starts the server so that it may open so many files, and no more.
+    pub async fn begin_with_files(&mut self, files: u32) {
+        let plain = self.command();
+        let plain = plain.as_std();
+        let mut command = std::process::Command::new("bash");
+        command
+            .args(["-c", r#"ulimit -n "$0" && exec "$@""#, &files.to_string()])
+            .arg(plain.get_program())
+            .args(plain.get_args());
+        let mut command = cli::prepared(command.into());
+        let output = |name| File::create(self.output(name)).unwrap();
+        command
+            .current_dir(self.folder.path())
+            .envs(self.settings.iter().map(|(k, v)| (k, v)))
+            .stdout(output("stdout"))
+            .stderr(output("stderr"));
+        self.started(command.spawn().unwrap()).await;
+    }
+
+    /// Starts the server with something else as standard error than a file, and answers it if it is a pipe.
+    pub async fn begin_with_stderr(&mut self, stderr: Stdio) -> Option<ChildStderr> {
+        let mut child = self.command().stderr(stderr).spawn().unwrap();
+        let errors = child.stderr.take();
+        self.started(child).await;
+        errors
+    }
+
     /// Starts the server, which is expected to fail: its exit code and what it wrote to standard error.
     pub async fn begin_in_vain(&mut self) -> (i32, String) {
         let mut child = self.spawn();
@@ -155,6 +194,10 @@ impl Herald {
     }
 
     fn spawn(&self) -> Child {
+        self.command().spawn().unwrap()
+    }
+
+    fn command(&self) -> Command {
         let output = |name| File::create(self.output(name)).unwrap();
         let mut command = match &self.disk {
             Some(disk) => disk.command(&self.mount_point()),
@@ -167,9 +210,8 @@ impl Herald {
             .arg(self.mount_point())
             .envs(self.settings.iter().map(|(k, v)| (k, v)))
             .stdout(output("stdout"))
-            .stderr(output("stderr"))
-            .spawn()
-            .unwrap()
+            .stderr(output("stderr"));
+        command
     }
 
     /// `herald ARGS... --data-dir` with this server's folder.
@@ -186,6 +228,24 @@ impl Herald {
     pub async fn stop(&mut self) {
         self.signal("TERM");
         assert_eq!(self.ended().await, Some(0), "exit code");
+    }
+
+    /// Starts the server and sends SIGTERM as soon as it listens for that, as most of the start is yet to come: its exit code.
+    pub async fn stop_while_starting(&mut self) -> Option<i32> {
+        /// The bit of SIGTERM, 15.
+        const TERM: u64 = 1 << 14;
+        let child = self.spawn();
+        let pid = child.id().unwrap();
+        self.child = Some(child);
+        until("the server to listen for SIGTERM", async || {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let caught = status.lines().find_map(|l| l.strip_prefix("SigCgt:"))?;
+            let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+            (caught & TERM != 0).then_some(())
+        })
+        .await;
+        kill(pid, "TERM");
+        self.ended().await
     }
 
     /// SIGKILL.
@@ -215,12 +275,7 @@ impl Herald {
 
     /// Sends the signal of this name.
     pub fn signal(&self, name: &str) {
-        let pid = self.run().pid.to_string();
-        // Bash has it built in.
-        let status = std::process::Command::new("bash")
-            .args(["-c", r#"kill -s "$0" "$1""#, name, &pid])
-            .status();
-        assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
+        kill(self.run().pid, name);
     }
 
     /// Waits for the server to end: its exit code, or `None` for a signal.
@@ -280,6 +335,15 @@ impl Herald {
         fs::read_to_string(self.output("stderr")).unwrap()
     }
 
+    /// Waits until the log has `text` so many times, as it is written a little later; all of it.
+    pub async fn logged(&self, text: &str, times: usize) -> String {
+        until("a line of the log", async || {
+            let log = self.stderr();
+            (log.matches(text).count() >= times).then_some(log)
+        })
+        .await
+    }
+
     /// What the server has written to standard output since it was started last.
     #[must_use]
     pub fn stdout(&self) -> String {
@@ -319,6 +383,16 @@ impl Drop for Herald {
             }
         }
     }
+}
+
+/// Sends the signal of this name.
+fn kill(pid: u32, name: &str) {
+    let pid = pid.to_string();
+    // Bash has it built in.
+    let status = std::process::Command::new("bash")
+        .args(["-c", r#"kill -s "$0" "$1""#, name, &pid])
+        .status();
+    assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
 }
 
 /// Ports that nobody listens on.

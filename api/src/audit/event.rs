@@ -103,8 +103,9 @@ fn cut(text: &str) -> String {
     without_tokens(start).chars().take(MAX_CHARS).collect()
 }
 
-/// Somebody may have put a token where an id or a topic belongs.
-fn without_tokens(text: &str) -> String {
+/// `text` with access tokens made unreadable: somebody may have put one where an id or a topic belongs.
+#[must_use]
+pub fn without_tokens(text: &str) -> String {
     let mut parts = text.split(TOKEN_PREFIX);
     let mut safe = parts.next().unwrap_or_default().to_owned();
     for part in parts {

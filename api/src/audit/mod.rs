@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::{sync::Notify, time::interval};
 
 pub use action::AuditAction;
-pub use event::Event;
+pub use event::{Event, without_tokens};
 pub use sign_in::failed_sign_in;
 
 /// Sign-ins: a client may come back every minute. Apart, so that attacks do not push them out.

@@ -264,7 +264,9 @@ async fn an_unknown_field_is_refused_by_every_operation_with_a_body() {
         body["unheard_of"] = 1.into();
         let call = admin.call(verb(method), &concrete(path)).json(body);
         let answer = call.send().await.expect_problem(400, "bad_request");
-        assert!(answer.text.contains("unheard_of"), "{}", answer.text);
+        assert!(answer.text.contains("unknown field"), "{}", answer.text);
+        // It may be a password that lost its way.
+        assert!(!answer.text.contains("unheard_of"), "{}", answer.text);
         for kind in [
             "text/plain",
             "application/x+json",

@@ -151,7 +151,8 @@ pub(super) fn to_kept(message: &Message) -> RetainedMessage {
 pub(super) fn from_kept(kept: RetainedMessage) -> Result<Message, String> {
     let topic = TopicName::parse(&kept.topic).map_err(|e| e.to_string())?;
     let attributes: Attributes<'_> =
-        serde_json::from_str(&kept.attributes).map_err(|e| e.to_string())?;
+        // What the parser says may quote what a client has sent.
+        serde_json::from_str(&kept.attributes).map_err(|_| "its attributes cannot be read")?;
     if kept.payload.is_empty() {
         return Err("it has no payload".into());
     }

@@ -106,7 +106,12 @@ fn send(
     patient: bool,
 ) -> Result<impl Future<Output = Result<(), Refused>> + use<>, Refused> {
     let payload = serde_json::from_slice::<SendPayload>(&publish.payload).map_err(|e| {
-        let text = format!(r#"the payload must be {{"body": "..."}}: {e}"#);
+        // Where it is wrong, and not what the parser says: that quotes what was sent.
+        let text = format!(
+            r#"the payload must be {{"body": "...", "idempotency_key"?: "..."}}: line {}, column {}"#,
+            e.line(),
+            e.column()
+        );
         refuse(PublishCode::PayloadFormatInvalid, text)
     })?;
     let request = SendRequest {

@@ -1,8 +1,9 @@
 use super::print;
-use crate::config::Config;
+use crate::{config::Config, tls};
 
-/// Prints the configuration in force. Loading it was the check.
+/// Checks what loading the configuration did not, and prints what is in force.
 pub(crate) fn check_config(config: &Config) -> anyhow::Result<()> {
+    tls::check(config)?;
     print(toml::to_string_pretty(config)?)?;
     Ok(())
 }

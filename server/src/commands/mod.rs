@@ -9,9 +9,11 @@ mod token;
 
 use std::io::Write as _;
 
+use anyhow::bail;
+
 use herald_store::{Store, StoreOptions};
 
-use crate::{config::Config, data_dir};
+use crate::{config::Config, shown::shown_line};
 
 pub(crate) use admin::admin;
 pub(crate) use ca::ca;
@@ -21,14 +23,20 @@ pub(crate) use token::token;
 
 /// Writes a line to standard output. That nobody reads it is no fault: `herald admin list | head -1`.
 fn print(line: impl std::fmt::Display) -> std::io::Result<()> {
-    match writeln!(std::io::stdout(), "{line}") {
+    match writeln!(std::io::stdout(), "{}", shown_line(&line.to_string())) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
 }
 
-/// The server's own database. The server may be running, or may never have run.
+/// The server's own database, which there has to be. The server may be running.
 async fn store(config: &Config) -> anyhow::Result<Store> {
-    data_dir::create(&config.data_dir)?;
-    Ok(Store::open(StoreOptions::sqlite(&config.database_file()?)).await?)
+    let database = config.database_file()?;
+    if !database.is_file() {
+        bail!(
+            "there is no database at {}; is this the right folder, and --data-dir? `herald serve` makes it at its first start",
+            database.display()
+        );
+    }
+    Ok(Store::open(StoreOptions::sqlite(&database)).await?)
 }

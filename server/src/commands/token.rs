@@ -6,6 +6,7 @@ use super::{print, store};
 use crate::{
     cli::{ScopeArg, TokenCommand},
     config::Config,
+    shown::shown,
 };
 
 /// What tokens made here are called.
@@ -49,7 +50,7 @@ async fn run(store: &Store, command: TokenCommand) -> anyhow::Result<()> {
             let accounts = Accounts::new(store.audited(event.entry()));
             let issued = accounts.issue_token(&user.id, request).await?;
             print(format_args!("{}", issued.secret))?;
-            eprintln!("token {}; it is shown this once", issued.token.id);
+            crate::logging::say(&format!("token {}; it is shown this once", issued.token.id));
         }
         TokenCommand::List => list(store).await?,
         TokenCommand::Revoke { id } => {
@@ -82,7 +83,9 @@ async fn list(store: &Store) -> anyhow::Result<()> {
                 .map_or("never".to_owned(), |at| at.to_string());
             print(format_args!(
                 "{}\t{}\t{scopes}\t{}\texpires {expires}",
-                token.id, owner, token.name
+                token.id,
+                owner,
+                shown(&token.name)
             ))?;
         }
         match page.last() {

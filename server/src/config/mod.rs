@@ -1,25 +1,26 @@
 //! `herald.toml`, the environment, and the defaults.
 
 mod check;
+mod database;
+mod environment;
+mod file;
+mod log;
 mod webhook;
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::SocketAddr, path::PathBuf};
 
-use figment::{
-    Figment,
-    providers::{Env, Format as _, Serialized, Toml},
-};
+use figment::{Figment, providers::Serialized};
 use herald_api::{ApiLimits, ApiOptions, SendLimits, Shares};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Options;
+pub(crate) use environment::ignored;
+pub(crate) use log::{Log, LogFormat};
 use webhook::Webhook;
 
-/// Read if it exists and no other file is named.
-const DEFAULT_FILE: &str = "herald.toml";
+/// Messages that are echoed at once, unless the configuration says how many: an echo takes no time, and what counts is how many
+/// ends share a transaction.
+const ECHOES: u32 = 128;
 
 /// A configuration that cannot be used: one line that says which key, and why.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) webhook: Webhook,
     pub(crate) limits: Limits,
     pub(crate) retention: Retention,
+    pub(crate) log: Log,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -111,6 +113,7 @@ pub(crate) struct Worker {
     pub(crate) timeout_ms: u64,
     pub(crate) max_attempts: u32,
     pub(crate) backoff_ms: u64,
+    pub(crate) stop_ms: u64,
     pub(crate) processor: Processor,
 }
 
@@ -182,6 +185,7 @@ impl Default for Config {
                 timeout_ms: 60_000,
                 max_attempts: 12,
                 backoff_ms: 1_000,
+                stop_ms: 7_000,
                 processor: Processor::Echo,
             },
             webhook: Webhook::default(),
@@ -212,6 +216,7 @@ impl Default for Config {
                 days: 30,
                 audit_days: 90,
             },
+            log: Log::default(),
         }
     }
 }
@@ -219,13 +224,17 @@ impl Default for Config {
 impl Config {
     /// Defaults, then the file, then the environment, then the command line; checked.
     pub(crate) fn load(options: &Options) -> Result<Self, ConfigError> {
-        check::environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
-        let figment = Figment::from(Serialized::defaults(Self::default()))
-            .merge(file(options)?)
-            .merge(environment());
+        let given = Figment::from(file::read(options)?).merge(environment::variables());
+        let figment = Figment::from(Serialized::defaults(Self::default())).merge(&given);
         let mut config: Self = figment.extract().map_err(describe)?;
+        if config.worker.processor == Processor::Echo && !given.contains("worker.concurrency") {
+            config.worker.concurrency = ECHOES;
+        }
         if let Some(data_dir) = &options.data_dir {
             config.data_dir.clone_from(data_dir);
+        }
+        if let Some(level) = environment::log() {
+            config.log.level = level;
         }
         check::check(&config)?;
         Ok(config)
@@ -266,47 +275,28 @@ impl Config {
         }
     }
 
+    /// Where MQTT over TLS is served: nowhere without TLS.
+    pub(crate) fn listen_tls(&self) -> Option<SocketAddr> {
+        self.mqtt
+            .listen_tls
+            .filter(|_| self.tls.mode != TlsMode::Off)
+    }
+
     /// The SQLite file.
     pub(crate) fn database_file(&self) -> Result<PathBuf, ConfigError> {
-        let data_dir = self.data_dir.to_string_lossy();
-        let url = self.database.url.replace("{data_dir}", &data_dir);
-        match url.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-            _ => Err(ConfigError(format!(
-                "database.url: '{}' is not supported; this version has sqlite://PATH",
-                self.database.url
-            ))),
-        }
+        database::file(&self.database.url, &self.data_dir)
     }
 }
 
-fn file(options: &Options) -> Result<figment::providers::Data<Toml>, ConfigError> {
-    match &options.config {
-        Some(path) if !path.is_file() => Err(ConfigError(format!(
-            "--config: there is no file {}",
-            path.display()
-        ))),
-        Some(path) => Ok(Toml::file_exact(path)),
-        None if Path::new(DEFAULT_FILE).is_file() => Ok(Toml::file_exact(DEFAULT_FILE)),
-        None => Ok(Toml::string("")),
-    }
-}
-
-/// `HERALD_HTTP__LISTEN` is `http.listen`. A variable without `__` is not a key, but for `HERALD_DATA_DIR`.
-fn environment() -> Env {
-    Env::prefixed("HERALD_")
-        .filter(|key| key == "data_dir" || key.as_str().contains("__"))
-        .split("__")
-        .lowercase(true)
-}
-
-/// The first thing wrong, in one line with its key and where it stands.
+/// The first thing wrong, in one line with its key and where it stands. It does not repeat the value: that may be a secret.
 fn describe(error: figment::Error) -> ConfigError {
+    use figment::error::Kind;
+
     let Some(first) = error.into_iter().next() else {
         return ConfigError("it cannot be read".into());
     };
     let mut key = first.path.join(".");
-    if let figment::error::Kind::UnknownField(field, _) = &first.kind
+    if let Kind::UnknownField(field, _) = &first.kind
         && !key.ends_with(field.as_str())
     {
         key = if key.is_empty() {
@@ -323,7 +313,19 @@ fn describe(error: figment::Error) -> ConfigError {
             .map(|m| format!(" (in {})", m.name))
             .unwrap_or_default(),
     };
-    let what = first.kind.to_string().replace('\n', " ");
+    let what = match &first.kind {
+        // Of this module's own making.
+        Kind::Message(text) => text.replace('\n', " "),
+        Kind::InvalidType(_, expected)
+        | Kind::InvalidValue(_, expected)
+        | Kind::InvalidLength(_, expected) => format!("it must be {expected}"),
+        Kind::UnknownVariant(_, known) => format!("it must be one of {}", known.join(", ")),
+        Kind::UnknownField(_, known) => {
+            format!("there is no such key; known are {}", known.join(", "))
+        }
+        Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => "the number is too large".into(),
+        _ => "it cannot be read".into(),
+    };
     match key.is_empty() {
         true => ConfigError(format!("{what}{place}")),
         false => ConfigError(format!("{key}: {what}{place}")),
@@ -353,9 +355,8 @@ mod listen {
         if text.is_empty() {
             return Ok(None);
         }
-        text.parse().map(Some).map_err(|_| {
-            D::Error::custom(format!("'{text}' is not an address such as 127.0.0.1:1883"))
-        })
+        let error = |_| D::Error::custom("it must be an address such as 127.0.0.1:1883");
+        text.parse().map(Some).map_err(error)
     }
 }
 

@@ -9,6 +9,7 @@ mod endings;
 mod foreign;
 mod framing;
 mod http_versions;
+mod inputs;
 mod matrix;
 mod rates;
 mod secrets;

@@ -12,7 +12,7 @@ use serde_json::json;
 
 /// Secrets that are never to be seen, and what was answered while they were used.
 #[derive(Default)]
-struct Watched {
+pub(crate) struct Watched {
     secrets: Vec<String>,
     /// May be in the database, as its owner is to read it again.
     kept: Vec<String>,
@@ -20,18 +20,18 @@ struct Watched {
 }
 
 impl Watched {
-    fn secret(&mut self, text: impl Into<String>) -> String {
+    pub(crate) fn secret(&mut self, text: impl Into<String>) -> String {
         let text = text.into();
         assert!(text.len() > 8, "too short to look for: {text}");
         self.secrets.push(text.clone());
         text
     }
 
-    fn saw(&mut self, place: impl Into<String>, text: impl Into<String>) {
+    pub(crate) fn saw(&mut self, place: impl Into<String>, text: impl Into<String>) {
         self.seen.push((place.into(), text.into()));
     }
 
-    fn check(&self) {
+    pub(crate) fn check(&self) {
         for (place, text) in &self.seen {
             for secret in self.secrets.iter().chain(&self.kept) {
                 assert!(

@@ -130,7 +130,7 @@ async fn a_clock_set_back_under_the_running_server_delays_nothing() {
     let listed: Vec<_> = listed.map(|item| item["body"].as_str().unwrap()).collect();
     assert_eq!(listed, all);
     raw.ping().await;
-    let log = herald.stderr();
+    let log = herald.logged(SET_BACK, 3).await;
     // Back from +0, back from +0 again, and back from +3600; -7200 is further behind, and not another time.
     assert_eq!(count(&log, SET_BACK), 3, "{log}");
     herald.stop().await;
@@ -149,7 +149,7 @@ async fn a_clock_set_back_while_the_server_is_down_delays_nothing() {
 
     clock.set("-3600");
     herald.begin().await;
-    let log = herald.stderr();
+    let log = herald.logged("what waits was moved back", 1).await;
     assert_eq!(count(&log, "what waits was moved back"), 1, "{log}");
     let mut raw = listen(&herald).await;
     hears(&mut raw, 2, "waiting").await;

@@ -119,8 +119,7 @@ impl Alice {
         assert_eq!(get(herald, "/healthz").await.status, 200);
         // What is there can be read.
         self.http.get("/messages").await.expect(200);
-        let log = herald.stderr();
-        assert!(log.contains(advice), "{log}");
+        let log = herald.logged(advice, 1).await;
         assert!(!log.contains("panicked"), "{log}");
     }
 

@@ -1,7 +1,10 @@
 //! The other commands, on the data of a running server.
 
-use herald_tests::{Herald, Http, Mosquitto, Transport, Version, raw::Connect, raw::Raw};
+use std::fs;
+
+use herald_tests::{Cli, Herald, Http, Mosquitto, Transport, Version, raw::Connect, raw::Raw};
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::notified::inbox;
 
@@ -114,4 +117,50 @@ async fn a_token_is_good_for_its_scopes_only() {
     };
     assert_eq!(code(&mqtt).await, 0);
     assert_eq!(code(&api).await, 0x05);
+}
+
+#[tokio::test]
+async fn a_command_says_that_there_is_no_database_and_makes_none() {
+    let folder = TempDir::new().unwrap();
+    for args in [
+        &["admin", "list"] as &[&str],
+        &["admin", "create", "alice"],
+        &["admin", "reset-password", "admin"],
+        &["token", "list"],
+        &["token", "create", "admin"],
+        &["token", "revoke", "x"],
+    ] {
+        for mistyped in [false, true] {
+            let mut args = args.to_vec();
+            if mistyped {
+                args.extend(["--data-dir", "dta"]);
+            }
+            let call = Cli::new(folder.path(), &args).input("a long password\n");
+            let ended = call.run().await;
+            assert_eq!(ended.code, 1, "{args:?}: {ended:?}");
+            assert!(
+                ended.stderr.contains("there is no database at"),
+                "{ended:?}"
+            );
+            assert!(ended.stderr.contains("--data-dir"), "{ended:?}");
+        }
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// Text that others chose does not turn a terminal's line around.
+#[tokio::test]
+async fn names_show_as_they_are_and_change_nothing_else() {
+    let herald = Herald::with_users(&["alice"]).await;
+    let name = "ab\u{202e}c\u{2066}d\u{2028}e";
+    let token = json!({"name": name, "scopes": ["api"]});
+    herald
+        .http("alice")
+        .await
+        .post("/tokens", &token)
+        .await
+        .expect(201);
+    let list = herald.cli(&["token", "list"]).succeed().await;
+    assert!(list.contains(r"ab\u{202e}c\u{2066}d\u{2028}e"), "{list}");
+    assert_eq!(list.lines().count(), 1, "{list}");
 }

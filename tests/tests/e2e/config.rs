@@ -123,3 +123,29 @@ async fn a_listener_can_be_off() {
     assert_eq!(herald.run().mqtt_tcp, None);
     assert!(herald.run().mqtt_tls.is_some());
 }
+
+#[tokio::test]
+async fn the_address_of_the_database_is_read_as_a_url() {
+    let mut herald =
+        Herald::stopped(&[("HERALD_DATABASE__URL", "sqlite://{data_dir}/my%20own.db")]);
+    herald.begin().await;
+    assert!(herald.data_dir().join("my own.db").is_file());
+    herald.stop().await;
+    let folder = TempDir::new().unwrap();
+    for url in ["sqlite://x.db?mode=rwc", "postgres://me:s3cret@host/db"] {
+        let check = Cli::new(folder.path(), &["check-config"]);
+        let error = refused(check.env("HERALD_DATABASE__URL", url), "database.url").await;
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn how_many_are_echoed_at_once_can_be_set() {
+    let folder = TempDir::new().unwrap();
+    let check = || Cli::new(folder.path(), &["check-config"]);
+    let printed = check().succeed().await;
+    assert!(printed.contains("concurrency = 128"), "{printed}");
+    let set = check().env("HERALD_WORKER__CONCURRENCY", "3");
+    let printed = set.succeed().await;
+    assert!(printed.contains("concurrency = 3"), "{printed}");
+}

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use herald_tests::{Herald, Http, Mosquitto, Transport, Version, within};
+use herald_tests::{Herald, Http, Mosquitto, Transport, Version, until, within};
 use reqwest::Method;
+use serde_json::json;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use crate::notified::{inbox, notified, printed};
@@ -120,4 +121,81 @@ async fn a_server_does_not_start_with_an_access_rule_that_is_none() {
     assert_eq!(code, 1, "{error}");
     assert!(error.contains("builtin-inbox"), "{error}");
     assert!(!herald.data_dir().join("run.json").exists(), "{error}");
+}
+
+#[tokio::test]
+async fn signals_that_mean_nothing_end_nothing() {
+    let mut herald = Herald::start().await;
+    for signal in ["HUP", "USR1", "USR2"] {
+        herald.signal(signal);
+        herald
+            .logged(&format!("\"signal\":\"SIG{signal}\""), 1)
+            .await;
+    }
+    herald.http("admin").await.send_message("hello").await;
+    herald.stop().await;
+}
+
+/// As the first process of a container, it would otherwise not be ended at all.
+#[tokio::test]
+async fn a_stop_counts_while_the_server_starts() {
+    let mut herald = Herald::start().await;
+    herald.stop().await;
+    let url = format!("sqlite://{}", herald.data_dir().join("herald.db").display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    // So that the start takes long.
+    other.execute("BEGIN EXCLUSIVE").await.unwrap();
+    assert_eq!(herald.stop_while_starting().await, Some(0));
+    assert!(!herald.data_dir().join("run.json").exists());
+    other.execute("ROLLBACK").await.unwrap();
+    other.close().await.unwrap();
+    herald.begin().await;
+    herald.http("admin").await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_webhook_as_long_as_it_is_told_to() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    // Far longer than this test may take.
+    let mut herald = Herald::start_with(&[
+        ("HERALD_WORKER__PROCESSOR", "webhook"),
+        ("HERALD_WORKER__TIMEOUT_MS", "600000"),
+        ("HERALD_WORKER__STOP_MS", "50"),
+        ("HERALD_WEBHOOK__URL", &url),
+        ("HERALD_WEBHOOK__TIMEOUT_MS", "600000"),
+        (
+            "HERALD_WEBHOOK__SECRET",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ),
+    ])
+    .await;
+    let admin = herald.http("admin").await;
+    admin.set_delay(json!({"mode": "fixed", "ms": 0})).await;
+    admin.send_message("hello").await;
+    let _asked = within("the webhook", silent.accept()).await.unwrap();
+    herald.stop().await;
+    assert!(herald.stderr().contains("will be processed again"));
+}
+
+#[tokio::test]
+async fn without_tls_nothing_is_said_to_be_tls() {
+    let herald = Herald::start_with(&[("HERALD_TLS__MODE", "off")]).await;
+    assert_eq!(herald.run().mqtt_tls, None);
+    let banner = until("the banner", async || {
+        Some(herald.stdout()).filter(|banner| banner.contains("Try it:"))
+    })
+    .await;
+    assert!(!banner.contains("TLS"), "{banner}");
+    assert!(banner.contains("MQTT (plain)"), "{banner}");
+}
+
+#[tokio::test]
+async fn fewer_open_files_than_connections_are_fewer_connections() {
+    let mut herald = Herald::stopped(&[]);
+    herald.begin_with_files(300).await;
+    let log = herald.logged("which is lowered", 1).await;
+    assert!(log.contains("\"connections\":236"), "{log}");
+    herald.http("admin").await;
+    herald.stop().await;
 }

@@ -31,7 +31,7 @@ impl Authorities {
             let certificate = certificate.map_err(|_| WebhookError("it is not PEM".into()))?;
             roots
                 .add(certificate)
-                .map_err(|e| WebhookError(format!("a certificate in it cannot be used: {e}")))?;
+                .map_err(|_| WebhookError("a certificate in it cannot be used".into()))?;
         }
         if roots.is_empty() {
             return Err(WebhookError("there is no certificate in it".into()));

@@ -1778,7 +1778,7 @@ export interface components {
         Registration: {
             /**
              * Format: password
-             * @description 8 to 1024 bytes, not starting with `hrld_`.
+             * @description 8 characters to 1024 bytes, not starting with `hrld_`.
              * @example correct horse battery staple
              */
             password: string;

@@ -1,0 +1,394 @@
+//! What comes in, in any place and however wrong, is not repeated: not in the log at its most talkative, not in errors, not
+//! in the audit. Names of topics, clients and accounts are told to operators, but no token in them.
+
+use std::fs;
+
+use herald_tests::{
+    Cli, Herald, Http, Version, bridge, password,
+    raw::{Connect, Message, Property, Raw, Will},
+};
+use reqwest::Method;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::{secrets::Watched, wire::Wire};
+
+/// Another secret each time.
+struct Secrets {
+    watched: Watched,
+    made: usize,
+}
+
+impl Secrets {
+    fn new() -> Self {
+        Self {
+            watched: Watched::default(),
+            made: 0,
+        }
+    }
+
+    fn text(&mut self) -> String {
+        self.made += 1;
+        self.watched
+            .secret(format!("s3cret-{}-tell-nobody", self.made))
+    }
+
+    /// What looks like an access token.
+    fn token(&mut self) -> String {
+        let text = self.text();
+        format!("hrld_{text}")
+    }
+}
+
+/// Sends requests that hold a secret where none belongs, and one where one does.
+async fn http(secrets: &mut Secrets, http: &Http) {
+    let mut bodies = vec![];
+    for n in 0..9 {
+        let s = secrets.text();
+        bodies.push(match n {
+            0 => format!("\"{s}\""),
+            1 => format!("{{\"body\": \"x\", \"{s}\": 1}}"),
+            2 => format!("{{\"body\": [\"{s}\"]}}"),
+            3 => format!("{{\"body\": {{\"{s}\": \"{s}\"}}}}"),
+            4 => format!("{{\"body\": \"{s}"),
+            5 => format!("{{\"{s}\": 1, \"{s}\": 1}}"),
+            6 => format!("{{\"body\": \"{s}\\u0000\"}}"),
+            7 => s.clone(),
+            _ => format!("[{{\"body\": \"{s}\"}}, 1"),
+        });
+    }
+    for body in &bodies {
+        for (method, path) in [
+            (Method::POST, "/messages"),
+            (Method::POST, "/tokens"),
+            (Method::POST, "/auth/login"),
+            (Method::POST, "/auth/register"),
+            (Method::PUT, "/auth/password"),
+            (Method::PUT, "/admin/delay"),
+            (Method::POST, "/admin/users"),
+            (Method::PATCH, "/admin/users/alice"),
+            (Method::POST, "/admin/acl/rules"),
+            (Method::POST, "/admin/acl/check"),
+            (Method::POST, "/notifications/ack"),
+        ] {
+            let request = http.api(method, path);
+            let request = request.header("content-type", "application/json");
+            let answer = http.send(request.body(body.clone())).await;
+            assert!(
+                answer.status.is_client_error(),
+                "{path}: {body}: {answer:?}"
+            );
+            secrets.watched.saw(path, format!("{answer:?}"));
+        }
+    }
+    for header in [
+        "authorization",
+        "cookie",
+        "x-csrf-token",
+        "idempotency-key",
+        "origin",
+        "referer",
+        "sec-fetch-site",
+        "user-agent",
+        "content-type",
+        "accept",
+        "forwarded",
+        "x-request-id",
+        "if-none-match",
+    ] {
+        let value = format!("{} \u{7f}", secrets.text());
+        for value in [
+            &value[..value.len() - 2],
+            &format!("Bearer {}", secrets.token()),
+        ] {
+            let request = http.api(Method::POST, "/messages").header(header, value);
+            let answer = http.send(request.body("{}")).await;
+            secrets.watched.saw(header, format!("{answer:?}"));
+        }
+    }
+    for path in [
+        "/messages/",
+        "/tokens/",
+        "/admin/users/",
+        "/admin/connections/",
+        "/",
+    ] {
+        let path = format!("{path}{}", secrets.token());
+        let answer = http.send(http.api(Method::DELETE, &path)).await;
+        secrets.watched.saw("a path", format!("{answer:?}"));
+    }
+    for query in ["status", "before", "limit", "user", "token"] {
+        for path in ["/messages", "/admin/messages", "/admin/audit"] {
+            let path = format!("{path}?{query}={}", secrets.text());
+            let answer = http.send(http.api(Method::GET, &path)).await;
+            secrets.watched.saw("a query", format!("{answer:?}"));
+        }
+    }
+}
+
+/// Heads of requests that are none.
+async fn heads(secrets: &mut Secrets, herald: &Herald) {
+    for n in 0..4 {
+        let s = secrets.text();
+        let head = match n {
+            0 => format!("{s}\r\n\r\n"),
+            1 => format!("GET / HTTP/1.1\r\nHost: {s}\r\n{s}\r\n\r\n"),
+            2 => format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: {s}\u{1}\r\n\r\n"),
+            _ => format!("GET /{s} HTTP/{s}\r\nHost: a\r\n\r\n"),
+        };
+        let mut wire = Wire::connect(herald).await;
+        wire.send(head.as_bytes()).await;
+        if let Some(answer) = wire.answer().await {
+            secrets
+                .watched
+                .saw("the answer to a head", format!("{answer:?}"));
+        }
+    }
+}
+
+/// Every field of CONNECT, PUBLISH and SUBSCRIBE, by one who may and one who may not.
+async fn mqtt(secrets: &mut Secrets, herald: &Herald, version: Version, websocket: bool) {
+    let address = match websocket {
+        true => bridge(herald, None).await,
+        false => herald.tcp_address().to_owned(),
+    };
+    let of = |secrets: &mut Secrets| {
+        let mut message = Message::new("broadcast/x", &secrets.text()).qos(1);
+        for property in [
+            Property::user(&secrets.text(), &secrets.text()),
+            Property::ContentType(secrets.text()),
+            Property::ResponseTopic(secrets.text()),
+            Property::CorrelationData(secrets.text().into_bytes()),
+        ] {
+            message = message.with(property);
+        }
+        message
+    };
+    let will = Will {
+        topic: "users/alice/messages".into(),
+        payload: format!("\"{}\"", secrets.text()),
+        qos: 1,
+        retain: false,
+        properties: vec![
+            Property::user(&secrets.text(), &secrets.text()),
+            Property::ContentType(secrets.text()),
+        ],
+    };
+    let connect = Connect::of("alice")
+        .client_id(&secrets.token())
+        .will_with(will)
+        .with(Property::user(&secrets.text(), &secrets.text()));
+    let mut alice = Raw::over(&address, version).await;
+    assert_eq!(alice.login(&connect).await, 0);
+    for payload in [
+        format!("\"{}\"", secrets.text()),
+        format!("{{\"body\": \"x\", \"{}\": 1}}", secrets.text()),
+        format!("{{\"body\": [\"{}\"]}}", secrets.text()),
+        format!("{{\"body\": \"{}", secrets.text()),
+        format!(
+            "{{\"body\": \"x\", \"idempotency_key\": \"{} \"}}",
+            secrets.text()
+        ),
+        secrets.text(),
+    ] {
+        let message = Message::new("users/alice/messages", &payload).qos(1);
+        let (code, why) = alice.deliver_explained(&message).await;
+        assert_eq!(code, version.puback(0x99), "{payload}");
+        secrets.watched.saw("PUBACK", format!("{why:?}"));
+    }
+    let message = of(secrets);
+    alice.deliver(&message).await;
+    let topic = format!("elsewhere/{}", secrets.token());
+    alice.publish(&topic, &secrets.text()).await;
+    alice.subscribe(&topic).await;
+    // Without a word: the will is due, and goes nowhere.
+    alice.cut().await;
+
+    let mut admin = Raw::connect(herald, version, "admin").await;
+    let message = of(secrets).retained();
+    assert_eq!(admin.deliver(&message).await, 0);
+    admin.publish("broadcast/x", "").await;
+    for (name, password) in [
+        (secrets.text(), secrets.text()),
+        ("alice".to_owned(), secrets.text()),
+        ("alice".to_owned(), secrets.token()),
+    ] {
+        let mut connect = Connect::of(&name).password(&password);
+        connect.client_id = secrets.token();
+        let mut refused = Raw::open(herald, version).await;
+        assert_ne!(refused.login(&connect).await, 0);
+    }
+    let mut broken = Raw::open(herald, version).await;
+    broken.send_in_vain(secrets.text().as_bytes()).await;
+}
+
+/// All that there is to say, of a server whose webhook nobody is.
+fn talkative(url: &str) -> [(&'static str, &str); 5] {
+    [
+        ("HERALD_LOG", "trace"),
+        ("HERALD_AUTH__REGISTRATION", "open"),
+        ("HERALD_WORKER__PROCESSOR", "webhook"),
+        ("HERALD_WEBHOOK__URL", url),
+        (
+            "HERALD_WEBHOOK__SECRET",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ),
+    ]
+}
+
+/// Stops the server and looks for secrets in what it has said.
+async fn check(mut secrets: Secrets, mut herald: Herald) {
+    herald.stop().await;
+    let log = herald.stderr();
+    assert!(log.contains("\"DEBUG\""), "the log tells little");
+    secrets.watched.saw("the log", log);
+    secrets.watched.check();
+}
+
+#[tokio::test]
+async fn nothing_that_comes_in_is_repeated() {
+    let mut secrets = Secrets::new();
+    let url = format!("http://{}:{}@127.0.0.1:1/", secrets.text(), secrets.text());
+    let herald = Herald::start_with(&talkative(&url)).await;
+    let admin = herald.http("admin").await;
+    admin.create_user("alice", "user").await;
+    let alice = herald.http("alice").await;
+    http(&mut secrets, &alice).await;
+    http(&mut secrets, &admin).await;
+    http(&mut secrets, &Http::anonymous(&herald)).await;
+    for version in Version::BOTH {
+        mqtt(&mut secrets, &herald, version, false).await;
+    }
+    // Sent as it should be, and tried in vain.
+    let body = secrets.text();
+    admin.set_delay(json!({"mode": "fixed", "ms": 0})).await;
+    let id = alice.send_message(&body).await;
+    herald_tests::until("an attempt to fail", async || {
+        let message = alice.message(&id).await;
+        (message["attempts"] != 0).then_some(())
+    })
+    .await;
+    let audit = admin.get("/admin/audit?limit=200").await.expect(200);
+    secrets.watched.saw("the audit", audit.to_string());
+    check(secrets, herald).await;
+}
+
+#[tokio::test]
+async fn nothing_that_comes_in_is_repeated_without_tls_and_over_websocket() {
+    let mut secrets = Secrets::new();
+    let mut settings = talkative("http://127.0.0.1:1/").to_vec();
+    settings.push(("HERALD_TLS__MODE", "off"));
+    let herald = Herald::start_with(&settings).await;
+    let create = herald.cli(&["admin", "create", "alice"]);
+    create.input(&password("alice")).succeed().await;
+    heads(&mut secrets, &herald).await;
+    for version in Version::BOTH {
+        mqtt(&mut secrets, &herald, version, true).await;
+    }
+    check(secrets, herald).await;
+}
+
+/// Keys whose values are names of files, which errors need.
+const PATHS: [&str; 5] = ["data_dir", "tls.cert", "tls.key", "webhook.ca", "log.file"];
+
+/// Every key of the configuration.
+fn keys() -> Vec<String> {
+    let example = include_str!("../../../herald.example.toml");
+    let example: toml::Table = example.parse().unwrap();
+    let mut keys = vec![];
+    for (name, value) in &example {
+        match value.as_table() {
+            Some(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
+            None => keys.push(name.clone()),
+        }
+    }
+    keys
+}
+
+#[tokio::test]
+async fn no_value_of_the_configuration_is_repeated_in_an_error() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("herald.toml");
+    let mut secrets = Secrets::new();
+    for key in keys().iter().filter(|key| !PATHS.contains(&key.as_str())) {
+        let name = format!("HERALD_{}", key.to_uppercase().replace('.', "__"));
+        let (section, bare) = key.split_once('.').unwrap();
+        for n in 0..8 {
+            let s = secrets.text();
+            let (text, value) = match n {
+                0 => (format!("[{section}]\n{bare} = \"{s}\""), None),
+                1 => (format!("[{section}]\n{bare} = [\"{s}\"]"), None),
+                2 => (format!("[{section}]\n{bare} = {{ x = \"{s}\" }}"), None),
+                3 => (format!("[{section}]\n{bare} = {s}"), None),
+                4 => (format!("[{section}]\n{bare} = \"{s}"), None),
+                5 => (String::new(), Some(s.clone())),
+                6 => (String::new(), Some(format!("postgres://user:{s}@host/db"))),
+                _ => (String::new(), Some(format!("[{s}"))),
+            };
+            fs::write(&file, text).unwrap();
+            let mut check = Cli::new(folder.path(), &["check-config"]);
+            if let Some(value) = &value {
+                check = check.env(&name, value);
+            }
+            let ended = check.run().await;
+            // Nothing is missing in the defaults, so a value that means nothing is an error.
+            let free = ["webhook.url", "webhook.secret"].contains(&key.as_str());
+            assert!(free || ended.code == 2, "{key}: {ended:?}");
+            secrets.watched.saw(key, ended.stderr);
+        }
+    }
+    // What is needed is what is read closely.
+    for (url, secret) in [
+        ("x", "whsec_x"),
+        ("https://a.example/", "whsec_!"),
+        ("ftp://x", ""),
+    ] {
+        let (url, secret) = (
+            format!("{url}{}", secrets.text()),
+            format!("{secret}{}", secrets.text()),
+        );
+        let check = Cli::new(folder.path(), &["check-config"])
+            .env("HERALD_WORKER__PROCESSOR", "webhook")
+            .env("HERALD_WEBHOOK__URL", &url)
+            .env("HERALD_WEBHOOK__SECRET", &secret);
+        let ended = check.run().await;
+        assert_eq!(ended.code, 2, "{ended:?}");
+        secrets.watched.saw("webhook", format!("{ended:?}"));
+    }
+    secrets.watched.check();
+}
+
+#[tokio::test]
+async fn a_key_without_its_line_breaks_is_not_repeated() {
+    let mut secrets = Secrets::new();
+    let body = secrets.text().repeat(3);
+    let key = format!("-----BEGIN PRIVATE KEY-----{body}-----END PRIVATE KEY-----\n");
+    let own = Herald::start().await;
+    let certificate = own.data_dir().join("tls/server.pem");
+    let path = own.folder().join("server.key");
+    fs::write(&path, &key).unwrap();
+    let settings = [
+        ("HERALD_TLS__MODE", "files"),
+        ("HERALD_TLS__CERT", certificate.to_str().unwrap()),
+        ("HERALD_TLS__KEY", path.to_str().unwrap()),
+    ];
+    let mut herald = Herald::stopped(&settings);
+    let (code, error) = herald.begin_in_vain().await;
+    assert_eq!(code, 2, "{error}");
+    assert!(
+        error.contains("tls.key") && error.contains("line breaks"),
+        "{error}"
+    );
+    // Nor as numbers, as its bytes are.
+    let numbers: Vec<String> = body.bytes().take(4).map(|byte| byte.to_string()).collect();
+    assert!(!error.contains(&numbers.join(", ")), "{error}");
+    let mut check = Cli::new(own.folder(), &["check-config"]);
+    for (name, value) in settings {
+        check = check.env(name, value);
+    }
+    let checked = check.run().await;
+    assert_eq!(checked.code, 2, "{checked:?}");
+    secrets.watched.saw("the start", error);
+    secrets.watched.saw("check-config", format!("{checked:?}"));
+    secrets.watched.check();
+}
