@@ -124,8 +124,10 @@ impl Store {
         if let Some(damage) = self.inner.check.damage() {
             return Err(damage);
         }
+        // First: it says best why nothing works, as when the file is gone.
+        self.write(Ping).await?;
         sqlx::query("SELECT 1").execute(self.readers()).await?;
-        self.write(Ping).await
+        Ok(())
     }
 
     /// Told of every commit after which a message may be due: an accepted one, or a changed delay.
