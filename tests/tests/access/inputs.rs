@@ -332,7 +332,7 @@ async fn no_value_of_the_configuration_is_repeated_in_an_error() {
             }
             let ended = check.run().await;
             // Nothing is missing in the defaults, so a value that means nothing is an error.
-            let free = ["webhook.url", "webhook.secret"].contains(&key.as_str());
+            let free = key == "webhook.url" || key.ends_with("secret");
             assert!(free || ended.code == 2, "{key}: {ended:?}");
             secrets.watched.saw(key, ended.stderr);
         }

@@ -8,7 +8,11 @@ use std::{
 use herald_tests::{Cli, Herald, Version, program, raw::Raw, until, within};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    process::Command,
+};
 
 /// What every first start logs.
 const FIRST: &str = "created the administrator admin";
@@ -69,18 +73,28 @@ async fn all_is_well(herald: &Herald) {
     admin.processed(&id).await;
 }
 
-/// Each attempt in vain is logged, and so is each refused PUBLISH.
-const NOISY: [(&str, &str); 5] = [
-    ("HERALD_WORKER__PROCESSOR", "webhook"),
-    // Nobody listens there.
-    ("HERALD_WEBHOOK__URL", "http://127.0.0.1:1/"),
-    (
-        "HERALD_WEBHOOK__SECRET",
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-    ),
-    ("HERALD_WORKER__MAX_ATTEMPTS", "100"),
-    ("HERALD_WORKER__BACKOFF_MS", "1"),
-];
+/// A server whose webhook fails each attempt, which is logged each time.
+async fn noisy() -> Herald {
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", service.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = service.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let answer = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    Herald::stopped(&[
+        ("HERALD_WORKER__PROCESSOR", "webhook"),
+        ("HERALD_WEBHOOK__URL", &url),
+        (
+            "HERALD_WEBHOOK__SECRET",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ),
+        ("HERALD_WORKER__MAX_ATTEMPTS", "100"),
+        ("HERALD_WORKER__BACKOFF_MS", "1"),
+    ])
+}
 
 /// Sends a message that the webhook fails, and waits until it was tried again.
 async fn is_tried_again(herald: &Herald) {
@@ -97,7 +111,7 @@ async fn is_tried_again(herald: &Herald) {
 
 #[tokio::test]
 async fn a_log_on_a_full_disk_costs_nothing_but_lines() {
-    let mut herald = Herald::stopped(&NOISY);
+    let mut herald = noisy().await;
     let full = File::options().write(true).open("/dev/full").unwrap();
     herald.begin_with_stderr(full.into()).await;
     is_tried_again(&herald).await;
@@ -106,7 +120,7 @@ async fn a_log_on_a_full_disk_costs_nothing_but_lines() {
 
 #[tokio::test]
 async fn a_log_that_nobody_reads_any_more_costs_nothing_but_lines() {
-    let mut herald = Herald::stopped(&NOISY);
+    let mut herald = noisy().await;
     let reader = herald.begin_with_stderr(Stdio::piped()).await;
     drop(reader);
     is_tried_again(&herald).await;
