@@ -17,6 +17,7 @@
 //! ```
 
 mod filter;
+mod groups;
 mod index;
 mod own;
 mod policy;

@@ -1,8 +1,9 @@
 //! The rules together, and what they decide.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::filter::TopicFilter;
+use crate::groups::Groups;
 use crate::index::{Index, Verdict};
 use crate::own::{self, OwnTopics};
 use crate::role::Role;
@@ -43,9 +44,12 @@ pub struct Policy {
     ids: Vec<String>,
     /// What [`scope`](Self::scope) answers.
     scopes: HashMap<String, TopicFilter>,
+    /// What [`opens_group`](Self::opens_group) is true for.
+    open: HashSet<String>,
     /// Of each allow rule with a `%u`, in their order.
     named: Vec<(Subject, FilterTemplate)>,
     index: Index,
+    groups: Groups,
 }
 
 impl Policy {
@@ -59,11 +63,14 @@ impl Policy {
             scopes.entry(rule.id.clone()).or_insert_with(scope);
         }
         let named = rules.iter().filter(|rule| own::names_its_user(rule));
+        let open = rules.iter().filter(|rule| rule.filter.is_shared());
         Self {
+            open: open.map(|rule| rule.id.clone()).collect(),
             named: named
                 .map(|rule| (rule.subject.clone(), rule.filter.clone()))
                 .collect(),
             index: Index::new(&rules),
+            groups: Groups::new(&rules),
             ids: rules.into_iter().map(|rule| rule.id).collect(),
             scopes,
         }
@@ -115,6 +122,13 @@ impl Policy {
         self.scopes.get(rule).cloned()
     }
 
+    /// Whether the rule with this id is about a group of a shared subscription by its name: a group that it lets a client
+    /// into is one of all whom it lets in, not of each user apart.
+    #[must_use]
+    pub fn opens_group(&self, rule: &str) -> bool {
+        self.open.contains(rule)
+    }
+
     /// The topics that belong to `username`, whether or not there is such a user.
     #[must_use]
     pub fn own_topics(&self, username: &Username) -> OwnTopics {
@@ -128,11 +142,25 @@ impl Policy {
         self.name_rule(self.index.publish(who, topic))
     }
 
-    /// Decides whether a client may subscribe to `filter`, of which a shared subscription is
-    /// decided on the inner filter: one allow rule covers all of it and no deny rule overlaps it.
+    /// Decides whether a client may subscribe to `filter`: one allow rule covers all of it and no
+    /// deny rule overlaps it.
+    ///
+    /// A shared subscription is decided on the inner filter, and by the rules about its group: those
+    /// whose filter is `$share/{group}/...`, which concern no other subscription. Such an allow rule
+    /// is the one that is named, as it also [opens the group](Self::opens_group).
     #[must_use]
     pub fn subscribe(&self, who: &Who<'_>, filter: &TopicFilter) -> Decision {
-        self.name_rule(self.index.subscribe(who, filter))
+        let by_topics = self.index.subscribe(who, filter);
+        if !filter.is_shared() {
+            return self.name_rule(by_topics);
+        }
+        let by_group = self.groups.subscribe(who, filter);
+        self.name_rule(match (by_topics, by_group) {
+            (Verdict::Denied(a), Verdict::Denied(b)) => Verdict::Denied(a.min(b)),
+            (denied @ Verdict::Denied(_), _) => denied,
+            (by_topics, Verdict::Unmentioned) => by_topics,
+            (_, by_group) => by_group,
+        })
     }
 
     fn name_rule(&self, verdict: Verdict) -> Decision {
@@ -413,6 +441,42 @@ mod tests {
         assert_eq!(scope("rooms").as_deref(), Some("rooms/+/#"));
         assert_eq!(scope("doors").as_deref(), Some("doors/+/+"));
         assert_eq!(scope("halls"), None);
+    }
+
+    #[test]
+    fn a_rule_about_a_group_is_about_shared_subscriptions_in_it_alone() {
+        let everyone = Subject::Everyone;
+        let workers = Subject::Role(Role::User);
+        let policy = Policy::new(vec![
+            allow("lamps", &everyone, Actions::Subscribe, "lamps/#"),
+            allow("jobs", &workers, Actions::Both, "$share/crew/jobs/+"),
+            allow("crew", &workers, Actions::Subscribe, "$share/crew/lamps/1"),
+            deny("closed", &everyone, Actions::Subscribe, "$share/no/#"),
+            deny("danger", &everyone, Actions::Subscribe, "jobs/danger"),
+        ]);
+        let bob = Client::new("bob", Role::User);
+        for (filter, decision) in [
+            ("$share/crew/jobs/1", allowed("jobs")),
+            // It denies some of that.
+            ("$share/crew/jobs/+", denied("danger")),
+            ("$share/crew/jobs/danger", denied("danger")),
+            ("$share/crew/jobs/1/2", DEFAULT),
+            ("$share/other/jobs/1", DEFAULT),
+            ("jobs/1", DEFAULT),
+            ("$share/crew/lamps/1", allowed("crew")),
+            ("$share/crew/lamps/2", allowed("lamps")),
+            ("$share/other/lamps/1", allowed("lamps")),
+            ("lamps/1", allowed("lamps")),
+            ("$share/no/lamps/1", denied("closed")),
+        ] {
+            assert_eq!(bob.subscribe(&policy, filter), decision, "{filter}");
+        }
+        assert_eq!(bob.publish(&policy, "jobs/1"), DEFAULT);
+        let root = Client::new("root", Role::Admin);
+        assert_eq!(root.subscribe(&policy, "$share/crew/jobs/1"), DEFAULT);
+        assert!(policy.opens_group("jobs") && policy.opens_group("crew"));
+        assert!(!policy.opens_group("lamps"));
+        assert_eq!(policy.scope("jobs").unwrap().as_str(), "jobs/+");
     }
 
     #[test]

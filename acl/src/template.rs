@@ -11,6 +11,9 @@ use crate::topic::{TopicError, find_wildcard};
 ///
 /// A level has at most one of them, so that no two users or clients fill it to the same text, and
 /// a first level that starts with `$` has none. A clone shares the text.
+///
+/// `$share/{group}/{filter}` is about shared subscriptions in that group alone: see
+/// [`Policy::subscribe`](crate::Policy::subscribe). It has neither `%u` nor `%c`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterTemplate(
     // `%u` and `%c` are ordinary characters to a filter, so a valid template is a valid filter.
@@ -23,9 +26,6 @@ pub enum TemplateError {
     /// The text is not a topic filter.
     #[error(transparent)]
     Filter(#[from] TopicError),
-    /// A `$share/...` filter: a rule is about what is subscribed to, shared or not.
-    #[error("a rule has the inner filter of a shared subscription, without $share/<name>/")]
-    Shared,
     /// A `%` before something other than `u`, `c` or `%`.
     #[error("only %u, %c and %% may follow a percent sign (byte {at})")]
     Unknown {
@@ -44,6 +44,12 @@ pub enum TemplateError {
         /// Where it is.
         at: usize,
     },
+    /// A `%u` or `%c` in a `$share/...` filter.
+    #[error("a rule about a group ($share/<group>/...) cannot hold %u or %c (byte {at})")]
+    InGroup {
+        /// Where it is.
+        at: usize,
+    },
 }
 
 impl FilterTemplate {
@@ -54,17 +60,27 @@ impl FilterTemplate {
     /// A [`TemplateError`] that says what is wrong with it, and where.
     pub fn parse(text: impl AsRef<str>) -> Result<Self, TemplateError> {
         let filter = TopicFilter::parse(text)?;
-        if filter.is_shared() {
-            return Err(TemplateError::Shared);
-        }
-        check_placeholders(filter.as_str())?;
+        check_placeholders(filter.as_str(), filter.is_shared())?;
         Ok(Self(filter))
+    }
+
+    /// Whether it is about shared subscriptions alone.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.is_shared()
     }
 
     /// The template as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// The filter, if it is about shared subscriptions alone.
+    pub(crate) fn of_group(&self) -> Option<TopicFilter> {
+        // Nothing is left open in it but percent signs.
+        let text = self.as_str().replace("%%", "%");
+        TopicFilter::parse(text).ok().filter(TopicFilter::is_shared)
     }
 
     /// The levels as text: see [`TopicFilter::pattern`].
@@ -140,7 +156,7 @@ pub(crate) fn is_level(client_id: &str) -> bool {
 }
 
 /// Checks what follows each `%` of the template.
-fn check_placeholders(text: &str) -> Result<(), TemplateError> {
+fn check_placeholders(text: &str, shared: bool) -> Result<(), TemplateError> {
     let mut level_is_fixed = text.starts_with('$');
     let mut level_has_one = false;
     let mut characters = text.char_indices();
@@ -148,6 +164,9 @@ fn check_placeholders(text: &str) -> Result<(), TemplateError> {
         match character {
             '/' => (level_is_fixed, level_has_one) = (false, false),
             '%' => match characters.next() {
+                Some((_, 'u' | 'c')) if shared => {
+                    return Err(TemplateError::InGroup { at });
+                }
                 Some((_, 'u' | 'c')) if level_is_fixed => {
                     return Err(TemplateError::InSystemLevel { at });
                 }
@@ -250,7 +269,12 @@ mod tests {
                     at: 4,
                 }),
             ),
-            ("$share/g/%u/#", TemplateError::Shared),
+            ("$share/g/%u/#", TemplateError::InGroup { at: 9 }),
+            ("$share/%c/a", TemplateError::InGroup { at: 7 }),
+            (
+                "$share/g",
+                TemplateError::Filter(TopicError::ShareWithoutFilter),
+            ),
             ("a/%U", TemplateError::Unknown { at: 2 }),
             ("a/%", TemplateError::Unknown { at: 2 }),
             ("a%/u", TemplateError::Unknown { at: 1 }),
@@ -270,5 +294,6 @@ mod tests {
         assert_eq!(scope("a/x-%c-y/b").as_str(), "a/+/b");
         assert_eq!(scope("100%%/+").as_str(), "100%/+");
         assert_eq!(scope("broadcast/#").as_str(), "broadcast/#");
+        assert_eq!(scope("$share/g/100%%/+").as_str(), "100%/+");
     }
 }

@@ -21,6 +21,7 @@ mod docs_page;
 mod error;
 mod failures;
 mod from_head;
+mod gate;
 mod health;
 mod json_shape;
 mod lines;

@@ -3,31 +3,32 @@
 use std::sync::Arc;
 
 use poem::{
-    IntoResponse, Request, Response, handler,
-    http::header::SEC_WEBSOCKET_PROTOCOL,
-    web::{
-        Data,
-        websocket::{WebSocket, WebSocketConfig, WebSocketStream},
+    Request, Response, handler,
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        header::{
+            CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+            SEC_WEBSOCKET_VERSION, UPGRADE,
+        },
     },
+    web::Data,
 };
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
     address,
     error::{ApiError, Code},
-    mqtt_stream::{MAX_CHUNK, MqttWebSocket},
+    mqtt_stream::MqttWebSocket,
     origin::{self, Origin},
     state::State,
 };
 
 const SUBPROTOCOL: &str = "mqtt";
-/// What a connection reads at once and may leave unsent, in bytes. tungstenite's default is 128 KiB for each.
-const BUFFER: usize = 1024;
 
 #[handler]
 pub(crate) async fn upgrade(
     request: &Request,
     state: Data<&Arc<State>>,
-    socket: poem::Result<WebSocket>,
 ) -> Result<Response, ApiError> {
     let options = &state.options;
     state.requests.count_address(request)?;
@@ -37,38 +38,54 @@ pub(crate) async fn upgrade(
             "Pages of this origin may not connect. The server's http.allowed_origins lists those that may.",
         ));
     }
-    let socket = socket
-        .map_err(|_| ApiError::new(Code::BadRequest, "This path needs a WebSocket handshake."))?;
-    // poem would upgrade without it.
-    if !offers_mqtt(request) {
+    let no_handshake = || ApiError::new(Code::BadRequest, "This path needs a WebSocket handshake.");
+    let key = key(request).ok_or_else(no_handshake)?;
+    if !lists(request.headers(), &SEC_WEBSOCKET_PROTOCOL, |offer| {
+        offer == SUBPROTOCOL
+    }) {
         return Err(ApiError::new(
             Code::BadRequest,
             "The WebSocket handshake needs Sec-WebSocket-Protocol: mqtt.",
         ));
     }
+    let upgraded = request.take_upgrade().map_err(|_| no_handshake())?;
+    let accept = derive_accept_key(key.as_bytes());
     let address = address::of(request);
-    let handler = Arc::clone(&options.mqtt);
-    Ok(socket
-        .config(config(options.packet_bytes))
-        .protocols([SUBPROTOCOL])
-        .on_upgrade(move |socket: WebSocketStream| {
-            handler(Box::new(MqttWebSocket::new(socket)), address)
-        })
-        .into_response())
+    let (handler, message_bytes) = (Arc::clone(&options.mqtt), options.packet_bytes);
+    // Whoever runs the session counts it: until then the task lasts no longer than the connection takes to be handed over.
+    tokio::spawn(async move {
+        if let Ok(connection) = upgraded.await {
+            let socket = MqttWebSocket::new(connection, message_bytes).await;
+            handler(Box::new(socket), address).await;
+        }
+    });
+    Ok(Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(CONNECTION, "upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_ACCEPT, accept)
+        .header(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)
+        .finish())
 }
 
-fn offers_mqtt(request: &Request) -> bool {
-    request
-        .header(SEC_WEBSOCKET_PROTOCOL)
-        .is_some_and(|offers| offers.split(',').any(|offer| offer.trim() == SUBPROTOCOL))
+/// The key of a handshake (RFC 6455 section 4.2.1); `None` if the request is none.
+fn key(request: &Request) -> Option<&HeaderValue> {
+    let headers = request.headers();
+    let has = |name, token: &str| lists(headers, name, |given| given.eq_ignore_ascii_case(token));
+    let is_handshake = request.method() == Method::GET
+        && has(&CONNECTION, "upgrade")
+        && has(&UPGRADE, "websocket")
+        && headers
+            .get(SEC_WEBSOCKET_VERSION)
+            .is_some_and(|v| v == "13");
+    headers.get(SEC_WEBSOCKET_KEY).filter(|_| is_handshake)
 }
 
-fn config(packet_bytes: usize) -> WebSocketConfig {
-    WebSocketConfig::default()
-        .max_message_size(Some(packet_bytes))
-        .max_frame_size(Some(packet_bytes))
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
-        // Room for one chunk with its header beyond the buffer, and for answers to pings.
-        .max_write_buffer_size(BUFFER + 2 * MAX_CHUNK)
+/// Whether the list of a header, of which each line is a part (RFC 9110 section 5.3), has a member that `is_it`.
+fn lists(headers: &HeaderMap, name: &HeaderName, is_it: impl Fn(&str) -> bool) -> bool {
+    let lines = headers.get_all(name).iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .any(|member| is_it(member.trim()))
 }

@@ -56,7 +56,8 @@ pub(crate) struct NewRule {
     action: RuleAction,
     effect: RuleEffect,
     /// A topic filter in which `%u` stands for the username, `%c` for the client id and `%%` for a percent sign; at
-    /// most one of them in a level.
+    /// most one of them in a level. `$share/GROUP/...`, without `%u` and `%c`, is about subscribing in that group alone,
+    /// which an allow rule makes one group of all whom it concerns.
     filter: Text,
     /// What the rule is for: at most 500 characters, none of them a control character.
     description: Option<Text>,
@@ -79,6 +80,11 @@ impl NewRule {
     pub(crate) fn content(&self) -> Result<RuleContent, ApiError> {
         let filter = FilterTemplate::parse(&self.filter.0)
             .map_err(|error| ApiError::invalid(format!("filter: {error}")))?;
+        if filter.is_shared() && self.action != RuleAction::Subscribe {
+            return Err(ApiError::invalid(
+                "filter: a rule about a group ($share/<group>/...) is about subscribing alone",
+            ));
+        }
         let description = self.description.as_ref().map(|text| &text.0);
         if description.is_some_and(|text| {
             text.chars().count() > DESCRIPTION_CHARS || text.contains(char::is_control)

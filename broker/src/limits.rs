@@ -55,6 +55,9 @@ impl Default for Limits {
 /// Unacknowledged QoS 1 and 2 PUBLISH packets that one client may have under way, each direction (MQTT 5 section 3.1.2.11.3).
 pub(crate) const RECEIVE_MAXIMUM: u16 = 32;
 
+/// Largest CONNECT, in bytes: a will of 64 KiB, and as much as all else needs. Nobody knows yet who sends it.
+pub(crate) const CONNECT_BYTES: u32 = 80 * 1024;
+
 /// Bytes waiting for a client's socket above which the session stops making more.
 pub(crate) const OUTBOUND_HIGH_WATER: usize = 64 * 1024;
 

@@ -12,19 +12,16 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    bus::Message,
+    bus::{GroupId, Message},
     host::Notification,
     limits::Limits,
     live::Link,
-    session::Kept,
+    session::Handover,
     wire::{Qos, Reason},
 };
 
 /// Fresh notifications kept for a session that has not looked yet; past it the session reads the log.
 const FRESH: usize = 8;
-
-/// Before the name of a group.
-const SHARE: &str = "$share/";
 
 /// One shared message, and which subscription it came for.
 #[derive(Clone, Debug)]
@@ -34,12 +31,14 @@ pub(crate) struct Delivery {
     pub(crate) message: Arc<Message>,
     /// It was there before the subscription was (MQTT 5 section 3.3.1.3).
     pub(crate) retained: bool,
+    /// It came for a shared subscription, and so to one member of this group (MQTT 5 section 4.8.2).
+    pub(crate) group: Option<Arc<GroupId>>,
 }
 
 impl Delivery {
-    /// Whether it came for a shared subscription, and so to one member of a group (MQTT 5 section 4.8.2).
+    /// Whether it came for a shared subscription.
     pub(crate) fn is_shared(&self) -> bool {
-        self.filter.starts_with(SHARE)
+        self.group.is_some()
     }
 }
 
@@ -58,7 +57,7 @@ pub(crate) struct Mail {
 }
 
 /// Where a new connection of the same client waits for the session.
-pub(crate) type Claim = oneshot::Sender<Box<Kept>>;
+pub(crate) type Claim = oneshot::Sender<Handover>;
 
 /// Whether the session has a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -133,6 +133,7 @@ fn copy<'a>(
             filter: filter.clone(),
             message: message.clone(),
             retained: false,
+            group: None,
         })
     });
     copies.sum()

@@ -18,7 +18,7 @@ use crate::{
     bus::{Message, SessionId},
     host::{Credential, Identity, Notification, Revoked},
     mailbox::{Claim, Mailbox},
-    session::Kept,
+    session::Handover,
     topics,
     watchers::Watchers,
     wire::Reason,
@@ -68,7 +68,7 @@ pub(crate) enum Entered {
     /// The client had no session.
     New,
     /// Whoever has the client's session hands it over; an error if that one was lost.
-    Claimed(oneshot::Receiver<Box<Kept>>),
+    Claimed(oneshot::Receiver<Handover>),
 }
 
 /// The user has as many sessions as allowed.

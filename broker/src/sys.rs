@@ -1,4 +1,4 @@
-//! `$SYS/herald/...`: what the broker says of itself.
+//! `$SYS/herald/...`: what the broker says of itself; and under `$SYS/broker/...` what others tell by the same names.
 
 use std::{sync::Arc, time::Duration};
 
@@ -59,7 +59,9 @@ impl Sys {
         let started = Instant::now();
         let mut round = tokio::time::interval(PERIOD);
         while ctx.stop.run_until_cancelled(round.tick()).await.is_some() {
-            let values: Vec<_> = values(&ctx, started).into_iter().map(message).collect();
+            let herald = values(&ctx, started).into_iter().map(|v| ("herald", v));
+            let usual = usual(&ctx, started).into_iter().map(|v| ("broker", v));
+            let values: Vec<_> = herald.chain(usual).map(message).collect();
             let mut state = ctx.sys.state.lock();
             for value in &values {
                 ctx.metrics
@@ -96,7 +98,32 @@ fn values(ctx: &Context, started: Instant) -> Vec<(&'static str, String)> {
     values
 }
 
-fn message((name, value): (&'static str, String)) -> Arc<Message> {
-    let topic = TopicName::parse(format!("$SYS/herald/{name}")).expect("the names are levels");
+/// What tools for other brokers look for, by mosquitto's names.
+fn usual(ctx: &Context, started: Instant) -> Vec<(&'static str, String)> {
+    let m = &ctx.metrics;
+    let (sessions, connected) = ctx.registry.count();
+    let (received, sent) = (m.publishes_received.get(), m.publishes_sent.get());
+    let counters = [
+        ("clients/connected", connected as u64),
+        ("clients/disconnected", (sessions - connected) as u64),
+        ("clients/total", sessions as u64),
+        ("messages/received", received),
+        ("messages/sent", sent),
+        ("publish/messages/received", received),
+        ("publish/messages/sent", sent),
+        ("publish/messages/dropped", m.shared_dropped.get()),
+    ];
+    let mut values = counters.map(|(name, n)| (name, n.to_string())).to_vec();
+    let uptime = started.elapsed().as_secs();
+    values.push(("uptime", format!("{uptime} seconds")));
+    values.push((
+        "version",
+        concat!("herald ", env!("CARGO_PKG_VERSION")).to_owned(),
+    ));
+    values
+}
+
+fn message((tree, (name, value)): (&str, (&'static str, String))) -> Arc<Message> {
+    let topic = TopicName::parse(format!("$SYS/{tree}/{name}")).expect("the names are levels");
     Arc::new(Message::of_ours(topic, value.into()))
 }

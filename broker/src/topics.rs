@@ -5,6 +5,9 @@ use herald_acl::{TopicFilter, TopicName, Username};
 /// First level of the durable plane.
 const USERS: &str = "users";
 
+/// First level of what brokers say of themselves.
+const SYS: &str = "$SYS";
+
 /// Last level of the topic of what becomes of messages before they end.
 const PROGRESS: &str = "progress";
 
@@ -49,6 +52,8 @@ pub(crate) fn responses(username: &Username) -> String {
 pub(crate) enum Destination {
     /// `users/{name}/messages`: a send. The ACL has made sure that the name is the publisher's.
     Send,
+    /// `$SYS/broker/connection/...`, where mosquitto's bridges tell of themselves: taken from everyone, and dropped.
+    BridgeState,
     /// Any other topic below `users/`, or one that starts with `$`: nobody may publish there.
     Reserved,
     /// The shared plane.
@@ -69,6 +74,9 @@ pub(crate) fn destination(topic: &TopicName, username: &Username) -> Destination
                 Destination::Reserved
             }
         }
+        Some(SYS) if levels.next() == Some("broker") && levels.next() == Some("connection") => {
+            Destination::BridgeState
+        }
         Some(first) if first.starts_with('$') => Destination::Reserved,
         _ => Destination::Shared,
     }
@@ -84,7 +92,7 @@ pub(crate) fn touches_shared(filter: &TopicFilter) -> bool {
 
 /// Whether `filter` can match anything that the broker says of itself.
 pub(crate) fn touches_sys(filter: &TopicFilter) -> bool {
-    filter.levels().next() == Some("$SYS")
+    filter.levels().next() == Some(SYS)
 }
 
 /// Whether all that `filter` can match is on the durable plane.
@@ -122,6 +130,9 @@ mod tests {
         ] {
             assert_eq!(dest(topic), Destination::Reserved, "{topic}");
         }
+        assert_eq!(dest("$SYS/broker/x"), Destination::Reserved);
+        let bridge = dest("$SYS/broker/connection/home/state");
+        assert_eq!(bridge, Destination::BridgeState);
         assert_eq!(dest("broadcast/x"), Destination::Shared);
         assert_eq!(dest("/users/bob/messages"), Destination::Shared);
     }

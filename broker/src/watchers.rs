@@ -60,6 +60,7 @@ impl Watchers {
                     filter: w.text.clone(),
                     message: message.clone(),
                     retained: false,
+                    group: None,
                 });
             }
         }

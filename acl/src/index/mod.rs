@@ -82,7 +82,8 @@ impl Index {
         let arrange = |action| {
             let mut numbers: HashMap<Subject, Vec<usize>> = HashMap::new();
             for (number, rule) in rules.iter().enumerate() {
-                if rule.actions.contains(action) {
+                // Those about groups are kept elsewhere.
+                if rule.actions.contains(action) && !rule.filter.is_shared() {
                     numbers
                         .entry(rule.subject.clone())
                         .or_default()

@@ -131,6 +131,35 @@ async fn the_handshake_agrees_on_mqtt_and_tells_the_address() {
     assert_eq!(address, client.get_ref().local_addr().unwrap());
 }
 
+/// Written by hand, as the client of other tests looks at its first line alone.
+#[tokio::test]
+async fn the_lines_of_protocols_are_one_list() {
+    let port = Port::open().await;
+    for lines in [["other", "mqtt"], ["mqtt", "other"], ["a, b", "c,mqtt"]] {
+        let mut tcp = TcpStream::connect(port.address).await.unwrap();
+        let protocols = lines.map(|line| format!("Sec-WebSocket-Protocol: {line}\r\n"));
+        let request = format!(
+            "GET /mqtt HTTP/1.1\r\nHost: {}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n",
+            port.address,
+            protocols.concat(),
+        );
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![];
+        while !answer.ends_with(b"\r\n\r\n") {
+            assert_ne!(tcp.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        let answer = String::from_utf8(answer).unwrap().to_lowercase();
+        assert!(answer.starts_with("http/1.1 101"), "{lines:?}: {answer}");
+        assert!(
+            answer.contains("\r\nsec-websocket-protocol: mqtt\r\n"),
+            "{answer}"
+        );
+        // RFC 6455 section 1.3.
+        assert!(answer.contains("s3pplmbitxaq9kygzzhzrbk+xoo="), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_handshake_without_mqtt_is_refused() {
     let port = Port::open().await;
@@ -254,10 +283,37 @@ async fn a_message_beyond_the_limit_ends_the_connection() {
     assert!(server.read_u8().await.is_err());
 }
 
+/// CONNECT is smaller, and until it is answered its sender is nobody.
+#[tokio::test]
+async fn no_more_is_read_before_the_first_answer_than_a_connect_may_be() {
+    for message in [
+        Message::binary(vec![0; 40_000]),
+        Message::Ping(vec![0; 125].into()),
+    ] {
+        let mut port = Port::open().await;
+        let (mut client, mut server) = port.connect().await;
+        let flood =
+            tokio::spawn(async move { while client.send(message.clone()).await.is_ok() {} });
+        let mut read = 0;
+        let error = loop {
+            match server.read(&mut [0; 8192]).await {
+                Ok(bytes) => read += bytes,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+        assert!(read <= 100_000, "{read}");
+        drop(server);
+        flood.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn pings_that_nobody_reads_the_answers_of_do_not_fill_memory() {
     let mut port = Port::open().await;
     let (mut client, mut server) = port.connect().await;
+    server.write_all(b"let in").await.unwrap();
+    server.flush().await.unwrap();
     let reader = tokio::spawn(async move { server.read_u8().await });
     let payload = vec![0; 125];
     for _ in 0..50_000 {

@@ -116,6 +116,28 @@ async fn the_built_in_rules_can_be_replaced_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_rule_about_a_group_is_made_and_decides() {
+    let herald = Herald::start().await;
+    let admin = herald.admin().await;
+    let mut rule = lamps();
+    rule["subject"] = "everyone".into();
+    rule["action"] = "subscribe".into();
+    rule["filter"] = "$share/crew/jobs/#".into();
+    let made = create(&admin, rule).await.expect(201).json;
+    assert_eq!(made["filter"], "$share/crew/jobs/#");
+    for (filter, allowed) in [
+        ("$share/crew/jobs/1", true),
+        ("$share/x/jobs/1", false),
+        ("jobs/1", false),
+    ] {
+        let asked = json!({"username": "root", "action": "subscribe", "topic": filter});
+        let decision = check(&admin, asked).await.expect(200).json;
+        let by_it = decision["rule"]["id"] == made["id"];
+        assert_eq!(by_it, allowed, "{filter}: {decision}");
+    }
+}
+
+#[tokio::test]
 async fn a_rule_that_makes_no_sense_is_refused_and_it_is_said_why() {
     let herald = Herald::start().await;
     let admin = herald.admin().await;
@@ -124,7 +146,9 @@ async fn a_rule_that_makes_no_sense_is_refused_and_it_is_said_why() {
         ("filter", "a/%u-%c".into(), "byte 5"),
         ("filter", "a/%x".into(), "byte 2"),
         ("filter", "a/#/b".into(), "byte 2"),
-        ("filter", "$share/g/a".into(), "$share"),
+        ("filter", "$share/g".into(), "filter: "),
+        ("filter", "$share/g/%u".into(), "byte 9"),
+        ("filter", "$share/g/a".into(), "subscribing alone"),
         ("filter", "a\u{0}".into(), "byte 1"),
         ("subject", "nobody".into(), "user:NAME"),
         ("subject", "everyone:x".into(), "user:NAME"),

@@ -27,8 +27,8 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 #[derive(Debug, Serialize, Deserialize)]
 struct Attributes<'a> {
     qos: u8,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    utf8: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    utf8: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content_type: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,7 +184,7 @@ mod tests {
             qos: Qos::ExactlyOnce,
             retain: true,
             properties: PublishProperties {
-                utf8: true,
+                utf8: Some(true),
                 message_expiry: None,
                 content_type: Some("text/plain".into()),
                 response_topic: Some("räume/2".into()),

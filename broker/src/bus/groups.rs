@@ -5,23 +5,36 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use herald_acl::TopicFilter;
+use herald_acl::{TopicFilter, Username};
 
 use super::SessionId;
 use crate::mailbox::Mailbox;
 
+/// Names a group. The same `$share/{name}/{filter}` of two users is two groups, unless a rule opens it: what one user takes
+/// must not be missing to another.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct GroupId {
+    /// `None`: of all whom a rule lets into it by its name.
+    pub(crate) owner: Option<Username>,
+    /// `$share/{name}/{filter}`.
+    pub(crate) filter: TopicFilter,
+}
+
 /// Those who share one `$share/{name}/{filter}`.
 pub(super) struct Group {
-    pub(super) filter: TopicFilter,
+    pub(super) id: Arc<GroupId>,
+    /// The text of its filter.
+    pub(super) text: Arc<str>,
     members: Vec<(SessionId, Arc<Mailbox>)>,
     /// Whose turn it is, modulo the number of members.
     turn: AtomicUsize,
 }
 
 impl Group {
-    pub(super) fn new(filter: TopicFilter) -> Self {
+    pub(super) fn new(id: Arc<GroupId>) -> Self {
         Self {
-            filter,
+            text: id.filter.as_str().into(),
+            id,
             members: vec![],
             turn: AtomicUsize::new(0),
         }
@@ -81,7 +94,10 @@ mod tests {
 
     #[test]
     fn members_take_turns_and_a_member_that_leaves_has_none() {
-        let mut group = Group::new(TopicFilter::parse("$share/g/a").unwrap());
+        let mut group = Group::new(Arc::new(GroupId {
+            owner: None,
+            filter: TopicFilter::parse("$share/g/a").unwrap(),
+        }));
         let members: Vec<_> = (0..3)
             .map(|_| (SessionId::next(), Arc::new(Mailbox::default())))
             .collect();

@@ -63,9 +63,7 @@ impl Message {
     /// The properties to deliver now: the expiry interval is what is left of it.
     pub(crate) fn properties_now(&self) -> PublishProperties {
         let mut properties = self.properties.clone();
-        properties.message_expiry = self
-            .expires
-            .map(|at| at.saturating_duration_since(Instant::now()).as_secs() as u32);
+        properties.message_expiry = self.expires.map(left);
         properties
     }
 
@@ -103,6 +101,13 @@ impl Message {
     }
 }
 
+/// The seconds until then. One that has begun counts as a whole one: what has just come has all of its time.
+fn left(at: Instant) -> u32 {
+    let left = at.saturating_duration_since(Instant::now());
+    let begun = u64::from(left.subsec_nanos() > 0);
+    u32::try_from(left.as_secs() + begun).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -121,5 +126,20 @@ mod tests {
         };
         let one = size_of::<(Arc<str>, Arc<str>)>() + 2 * size_of::<[usize; 2]>();
         assert!(message.size() >= 1000 * one + size_of::<Message>());
+    }
+    #[test]
+    fn a_second_that_has_begun_is_left() {
+        for seconds in [1, 2, 60, u32::MAX] {
+            let message = Message {
+                expires: Message::expiry(Some(seconds)),
+                ..Message::sample()
+            };
+            assert_eq!(message.properties_now().message_expiry, Some(seconds));
+        }
+        let gone = Message {
+            expires: Some(Instant::now()),
+            ..Message::sample()
+        };
+        assert!(gone.expired());
     }
 }

@@ -26,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use herald_acl::{OwnTopics, TopicFilter};
+use herald_acl::{OwnTopics, TopicFilter, Username};
 use parking_lot::RwLock;
 use tokio::{
     sync::{
@@ -40,6 +40,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{host::Retain, mailbox::Delivery, mailbox::Mailbox, metrics::Metrics};
 
 use forgotten::Forgotten;
+pub(crate) use groups::GroupId;
 pub(crate) use message::Message;
 use router::Router;
 use saver::Kept;
@@ -162,11 +163,12 @@ impl Bus {
 
     /// Delivers what matches `filter` to `mailbox` from now on, whether or not a router runs: messages wait for it. `scope`
     /// is what the rule that allows it stands for. A shared filter (`$share/{name}/{filter}`) makes the session a member of
-    /// its group.
+    /// the group of `owner`; without one, of the group that is open.
     pub(crate) fn subscribe(
         &self,
         scope: &TopicFilter,
         filter: &TopicFilter,
+        owner: Option<&Username>,
         session: SessionId,
         mailbox: &Arc<Mailbox>,
     ) -> Result<(), BusError> {
@@ -174,7 +176,7 @@ impl Bus {
         if self
             .subscribers
             .write()
-            .enter(scope, filter, session, mailbox)
+            .enter(scope, filter, owner, session, mailbox)
         {
             Ok(())
         } else {

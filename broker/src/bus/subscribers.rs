@@ -3,11 +3,17 @@
 //! Each scope has a *slot*, which is what the router knows it by. Subscribers with the same filter are matched once; a
 //! session's places are indexed, so that leaving costs what it holds, not what all hold.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use herald_acl::{TopicFilter, TopicName};
+use herald_acl::{TopicFilter, TopicName, Username};
 
-use super::{Message, SessionId, groups::Group};
+use super::{
+    Message, SessionId,
+    groups::{Group, GroupId},
+};
 use crate::mailbox::{Delivery, Mailbox};
 
 /// Scopes that have subscribers at any time: more than rules that a policy of sense has.
@@ -20,7 +26,7 @@ pub(super) struct Subscribers {
     scopes: Vec<Scope>,
     /// The slot of each group. It is that of its first member's scope until the group is empty: every scope that a member
     /// was granted through covers the filter, and each message must come once.
-    groups: HashMap<Arc<str>, usize>,
+    groups: HashMap<Arc<GroupId>, usize>,
     sessions: HashMap<SessionId, Vec<Place>>,
 }
 
@@ -28,6 +34,8 @@ pub(super) struct Subscribers {
 struct Place {
     filter: TopicFilter,
     slot: usize,
+    /// If it is shared.
+    group: Option<Arc<GroupId>>,
 }
 
 struct Scope {
@@ -36,8 +44,7 @@ struct Scope {
     literal: HashMap<Arc<str>, Audience>,
     /// The others, by text.
     wild: HashMap<Arc<str>, Audience>,
-    /// By text.
-    groups: HashMap<Arc<str>, Group>,
+    groups: HashMap<Arc<GroupId>, Group>,
 }
 
 /// Those who gave the same filter.
@@ -48,28 +55,50 @@ struct Audience {
 }
 
 impl Subscribers {
-    /// Enters a subscription, in place of one of the same session with the same filter. `false`: too many scopes are in
-    /// use.
+    /// Enters a subscription, in place of one of the same session with the same filter; a shared one into the group of
+    /// `owner`. `false`: too many scopes are in use.
     pub(super) fn enter(
         &mut self,
         scope: &TopicFilter,
         filter: &TopicFilter,
+        owner: Option<&Username>,
         session: SessionId,
         mailbox: &Arc<Mailbox>,
     ) -> bool {
+        let group = filter.is_shared().then(|| {
+            Arc::new(GroupId {
+                owner: owner.cloned(),
+                filter: filter.clone(),
+            })
+        });
+        if group.is_some() && self.is_member(session, group.as_ref()) {
+            return true;
+        }
         self.leave(session, filter);
-        let of_group = self.groups.get(filter.as_str()).copied();
+        let of_group = group.as_ref().and_then(|id| self.groups.get(id).copied());
         let Some(slot) = of_group.or_else(|| self.slot(scope)) else {
             return false;
         };
-        self.scopes[slot].enter(filter, session, mailbox);
-        if filter.is_shared() {
-            self.groups.insert(filter.as_str().into(), slot);
+        match &group {
+            Some(id) => {
+                self.scopes[slot].join(id, session, mailbox);
+                self.groups.insert(id.clone(), slot);
+            }
+            None => self.scopes[slot].enter(filter, session, mailbox),
         }
         let filter = filter.clone();
         let places = self.sessions.entry(session).or_default();
-        places.push(Place { filter, slot });
+        places.push(Place {
+            filter,
+            slot,
+            group,
+        });
         true
+    }
+
+    fn is_member(&self, session: SessionId, group: Option<&Arc<GroupId>>) -> bool {
+        let mut places = self.sessions.get(&session).into_iter().flatten();
+        places.any(|place| place.group.as_ref() == group)
     }
 
     /// Removes one subscription.
@@ -107,8 +136,8 @@ impl Subscribers {
         self.used().map(|(slot, _)| slot).collect()
     }
 
-    /// Delivers a message of the scope in `slot` to all in it that it matches, and to one of each group. Answers how many
-    /// older messages had to go.
+    /// Delivers a message of the scope in `slot` to all in it that it matches, once each, and to one of each group. Answers how
+    /// many older messages had to go.
     pub(super) fn deliver(&self, slot: usize, message: &Arc<Message>) -> u64 {
         let Some(scope) = self.scopes.get(slot) else {
             return 0;
@@ -116,24 +145,32 @@ impl Subscribers {
         let literal = scope.literal.get(message.topic.as_str());
         let wild = scope.wild.values();
         let matching = wild.filter(|a| a.filter.matches(&message.topic));
+        let audiences: Vec<&Audience> = literal.into_iter().chain(matching).collect();
+        let mut had = HashSet::new();
         let mut dropped = 0;
-        for audience in literal.into_iter().chain(matching) {
-            for mailbox in audience.members.values() {
+        for audience in &audiences {
+            for (session, mailbox) in &audience.members {
+                // One copy, whichever of the session's filters it comes for: they are looked at when it is sent.
+                if audiences.len() > 1 && !had.insert(session) {
+                    continue;
+                }
                 dropped += mailbox.deliver(Delivery {
                     filter: audience.text.clone(),
                     message: message.clone(),
                     retained: false,
+                    group: None,
                 });
             }
         }
-        for (text, group) in &scope.groups {
-            if group.filter.matches(&message.topic)
+        for group in scope.groups.values() {
+            if group.id.filter.matches(&message.topic)
                 && let Some(mailbox) = group.next(None)
             {
                 dropped += mailbox.deliver(Delivery {
-                    filter: text.clone(),
+                    filter: group.text.clone(),
                     message: message.clone(),
                     retained: false,
+                    group: Some(group.id.clone()),
                 });
             }
         }
@@ -142,8 +179,10 @@ impl Subscribers {
 
     /// Gives `delivery` to another member than `from` of the group that it is for. Answers how many messages had to go.
     pub(super) fn reassign(&self, delivery: Delivery, from: SessionId) -> u64 {
-        let slot = self.groups.get(&delivery.filter);
-        let group = slot.and_then(|slot| self.scopes[*slot].groups.get(&delivery.filter));
+        let group = delivery.group.as_ref().and_then(|id| {
+            let slot = self.groups.get(id)?;
+            self.scopes[*slot].groups.get(id)
+        });
         match group.and_then(|group| group.next(Some(from))) {
             Some(mailbox) => mailbox.deliver(delivery),
             None => 1,
@@ -172,10 +211,14 @@ impl Subscribers {
     }
 
     fn vacate(&mut self, session: SessionId, place: &Place) {
-        self.scopes[place.slot].leave(&place.filter, session);
-        let text = place.filter.as_str();
-        if place.filter.is_shared() && !self.scopes[place.slot].groups.contains_key(text) {
-            self.groups.remove(text);
+        let scope = &mut self.scopes[place.slot];
+        match &place.group {
+            Some(id) => {
+                if scope.leave_group(id, session) {
+                    self.groups.remove(id);
+                }
+            }
+            None => scope.leave(&place.filter, session),
         }
     }
 }
@@ -196,13 +239,6 @@ impl Scope {
 
     fn enter(&mut self, filter: &TopicFilter, session: SessionId, mailbox: &Arc<Mailbox>) {
         let text: Arc<str> = filter.as_str().into();
-        if filter.is_shared() {
-            self.groups
-                .entry(text)
-                .or_insert_with(|| Group::new(filter.clone()))
-                .join(session, mailbox);
-            return;
-        }
         self.audiences(filter)
             .entry(text.clone())
             .or_insert_with(|| Audience {
@@ -216,15 +252,6 @@ impl Scope {
 
     fn leave(&mut self, filter: &TopicFilter, session: SessionId) {
         let text = filter.as_str();
-        if filter.is_shared() {
-            if let Some(group) = self.groups.get_mut(text) {
-                group.leave(session);
-                if group.is_empty() {
-                    self.groups.remove(text);
-                }
-            }
-            return;
-        }
         let audiences = self.audiences(filter);
         if let Some(audience) = audiences.get_mut(text) {
             audience.members.remove(&session);
@@ -232,6 +259,25 @@ impl Scope {
                 audiences.remove(text);
             }
         }
+    }
+
+    fn join(&mut self, id: &Arc<GroupId>, session: SessionId, mailbox: &Arc<Mailbox>) {
+        let group = self.groups.entry(id.clone());
+        let group = group.or_insert_with(|| Group::new(id.clone()));
+        group.join(session, mailbox);
+    }
+
+    /// Answers whether the group has no members any more.
+    fn leave_group(&mut self, id: &Arc<GroupId>, session: SessionId) -> bool {
+        let Some(group) = self.groups.get_mut(id) else {
+            return true;
+        };
+        group.leave(session);
+        let empty = group.is_empty();
+        if empty {
+            self.groups.remove(id);
+        }
+        empty
     }
 
     fn audiences(&mut self, filter: &TopicFilter) -> &mut HashMap<Arc<str>, Audience> {

@@ -8,6 +8,7 @@ fn delivery(payload: usize) -> Delivery {
             ..Message::sample()
         }),
         retained: false,
+        group: None,
     }
 }
 
@@ -57,6 +58,7 @@ fn owed() -> Delivery {
             ..Message::sample()
         }),
         retained: false,
+        group: None,
     }
 }
 

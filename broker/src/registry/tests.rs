@@ -24,7 +24,7 @@ fn enter(registry: &Registry, name: &str, client_id: &str) -> (SessionId, Arc<Ma
     (session, mailbox)
 }
 
-fn claim(registry: &Registry, name: &str, client_id: &str) -> oneshot::Receiver<Box<Kept>> {
+fn claim(registry: &Registry, name: &str, client_id: &str) -> oneshot::Receiver<Handover> {
     let entered = registry.enter(
         &identity(name),
         &client_id.into(),

@@ -13,7 +13,9 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Client, Context, End, Kept, Place, Will, io::Io, offline, rights::may_publish, will};
+use super::{
+    Client, Context, End, Handover, Kept, Place, Will, io::Io, offline, rights::may_publish, will,
+};
 use crate::{
     bus::SessionId,
     host::{Credential, Identity, Login, LoginRefusal},
@@ -245,16 +247,16 @@ async fn claim(ctx: &Arc<Context>, client: &Client) -> Result<Box<Kept>, Denied>
         })?;
         match entered {
             Entered::New => return Ok(Box::new(Kept::new(session, place, mailbox))),
-            Entered::Claimed(claimed) => match claimed.await {
-                Ok(kept) => return Ok(kept),
+            Entered::Claimed(claimed) => match claimed.await.map(Handover::take) {
+                Ok(Some(kept)) => return Ok(kept),
                 // Another connection of the client came meanwhile, or the session was lost.
-                Err(_) if ctx.registry.has(&client.identity, &client.id) => {
+                _ if ctx.registry.has(&client.identity, &client.id) => {
                     return Err((
                         Reason::TakenOver,
                         "another connection has your client id".into(),
                     ));
                 }
-                Err(_) => {}
+                _ => {}
             },
         }
     }

@@ -23,11 +23,15 @@ const REPLAY_PART: usize = 32;
 impl Granted {
     /// Whether a message to `topic` comes for this subscription itself, not for a group that it is in.
     pub(super) fn is_for(&self, topic: &TopicName) -> bool {
-        let filter = &self.filter;
-        let matches = !filter.is_shared() && filter.matches(topic);
-        // No wildcard is for what only its exact name gets.
-        matches && (filter.as_str() == topic.as_str() || !topics::is_progress(topic))
+        is_for(&self.filter, topic)
     }
+}
+
+/// Whether a message to `topic` comes for a subscription to `filter` itself, not for a group that it is in.
+pub(super) fn is_for(filter: &TopicFilter, topic: &TopicName) -> bool {
+    let matches = !filter.is_shared() && filter.matches(topic);
+    // No wildcard is for what only its exact name gets.
+    matches && (filter.as_str() == topic.as_str() || !topics::is_progress(topic))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -115,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 filter: filter.clone(),
                 message,
                 retained: true,
+                group: None,
             }));
     }
 
@@ -158,9 +163,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let matching: Vec<&Granted> = if delivery.is_shared() {
             self.kept.granted.iter().filter(|g| came_for(g)).collect()
         } else {
+            let own = message.origin == self.kept.id;
             let all = self.kept.granted.iter();
             all.filter(|g| g.is_for(&message.topic))
-                .filter(|g| !(g.no_local && message.origin == self.kept.id))
+                .filter(|g| !(own && (g.no_local || (!delivery.retained && g.since > message.id))))
                 .collect()
         };
         if matching.is_empty() {
@@ -168,12 +174,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         let as_published = message.retain && matching.iter().any(|g| g.retain_as_published);
         let retain = delivery.retained || as_published;
-        let others = matching.len() > 1;
         let (qos, identifiers) = terms(matching.into_iter());
         let qos = message.qos.min(qos);
-        // A live copy comes for each matching filter; the first to come is sent.
+        // A live copy comes for each rule that a matching filter was granted by; the first to come is sent.
         let live = !delivery.retained && !delivery.is_shared();
-        if live && !self.kept.is_first_copy(message, others) {
+        if live && !self.kept.is_first_copy(message) {
             return Ok(());
         }
         let sending = Sending {

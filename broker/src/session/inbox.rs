@@ -116,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         let seq = notification.seq;
         let properties = PublishProperties {
-            utf8: true,
+            utf8: Some(true),
             content_type: Some("application/json".into()),
             user: vec![("seq".into(), seq.to_string().into())],
             ..PublishProperties::default()

@@ -76,6 +76,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         self.parsed < self.unread.len()
     }
 
+    /// How many bytes there are of a packet that is not whole, as nothing that is could be handled.
+    pub(super) fn arrived(&self) -> usize {
+        self.wire.arrived() + self.unread.len() - self.parsed
+    }
+
     /// So much output waits that no more should be made.
     pub(super) fn output_full(&self) -> bool {
         self.wire.output_len() >= OUTBOUND_HIGH_WATER

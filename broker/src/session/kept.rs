@@ -9,7 +9,7 @@ use std::{
 use herald_acl::TopicFilter;
 
 use super::{
-    Granted, Place, Replay, Will,
+    Granted, Handover, Place, Replay, Will,
     in_flight::{InFlight, Sending},
 };
 use crate::{
@@ -41,8 +41,10 @@ pub(crate) struct Kept {
     pub(super) replays: VecDeque<Replay>,
     /// Shared messages taken from the mailbox and not sent yet.
     pub(super) shared: VecDeque<Delivery>,
-    /// Messages of which another copy may come, as more than one subscription matched. The newest of them.
+    /// Messages of which another copy may come. The newest of them.
     pub(super) copied: VecDeque<u64>,
+    /// Of earlier messages, copies may be on their way for subscriptions that have ended.
+    pub(super) several_until: u64,
     /// The will, while the session has no connection and its delay has not passed.
     pub(super) will: Option<Box<Will>>,
     /// The session goes on; else this is but the place for a new one.
@@ -64,16 +66,20 @@ impl Kept {
             replays: VecDeque::new(),
             shared: VecDeque::new(),
             copied: VecDeque::new(),
+            several_until: 0,
             will: None,
             goes_on: false,
         }
     }
 
     /// Adds a subscription, or replaces the one to the same filter.
-    pub(super) fn grant(&mut self, granted: Granted) {
+    pub(super) fn grant(&mut self, mut granted: Granted) {
         let same = |g: &&mut Granted| g.filter == granted.filter;
         match self.granted.iter_mut().find(same) {
-            Some(old) => *old = granted,
+            Some(old) => {
+                granted.since = old.since;
+                *old = granted;
+            }
             None => {
                 if self.granted.is_empty() {
                     // Most clients have one.
@@ -92,6 +98,7 @@ impl Kept {
         if self.granted.len() == before {
             return false;
         }
+        self.several_until = Message::next_id();
         self.subscriptions_changed();
         self.place.stop(filter);
         self.replays.retain(|r| &r.filter != filter);
@@ -136,8 +143,10 @@ impl Kept {
         }
     }
 
-    /// Remembers that `message` was handled, if another copy of it may come. `false` if it was handled before.
-    pub(super) fn is_first_copy(&mut self, message: &Message, others: bool) -> bool {
+    /// Remembers that `message` was handled, if another copy of it may come: there is another subscription, or there was one
+    /// when it was published. `false` if it was handled before.
+    pub(super) fn is_first_copy(&mut self, message: &Message) -> bool {
+        let others = self.granted.len() > 1 || message.id < self.several_until;
         if self.copied.contains(&message.id) {
             return false;
         }
@@ -184,10 +193,10 @@ impl Kept {
     /// Gives up the place of a session that is over, or hands it to the connection that waits for it.
     pub(super) fn end(mut self: Box<Self>) {
         while let Some(claim) = self.place.leave() {
-            match claim.send(self) {
-                Ok(()) => return,
+            match claim.send(Handover::of_place(self)).map_err(Handover::take) {
+                Ok(()) | Err(None) => return,
                 // That connection has given up.
-                Err(kept) => self = kept,
+                Err(Some(kept)) => self = kept,
             }
         }
     }

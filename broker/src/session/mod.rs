@@ -13,9 +13,11 @@ mod client;
 mod connect;
 mod deliver;
 mod end;
+mod handover;
 mod in_flight;
 mod inbox;
 mod io;
+mod keep_alive;
 mod kept;
 mod offline;
 mod place;
@@ -52,7 +54,9 @@ use crate::{
 use answers::Answers;
 use client::Client;
 use end::End;
+pub(crate) use handover::Handover;
 use io::Io;
+use keep_alive::KeepAlive;
 pub(crate) use kept::Kept;
 use place::Place;
 use publish::Refused;
@@ -92,6 +96,8 @@ struct Granted {
     no_local: bool,
     retain_as_published: bool,
     identifier: Option<NonZeroU32>,
+    /// Earlier [messages](crate::bus::Message::next_id) of the session's own were published before it subscribed.
+    since: u64,
 }
 
 /// What is retained, for a new subscription: read part by part, as the client takes it.
@@ -121,7 +127,7 @@ struct Session<S> {
     slice: Slice,
     /// How many QoS 1 and 2 PUBLISHes to the client it may leave unacknowledged.
     window: usize,
-    last_packet: Instant,
+    keep_alive: KeepAlive,
 }
 
 /// Runs a connection to its end. `deadline` bounds all that comes before CONNACK.
@@ -195,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             cursor_due: Instant::now(),
             answers: Answers::default(),
             window: connected.receive_maximum.min(RECEIVE_MAXIMUM).into(),
-            last_packet: Instant::now(),
+            keep_alive: KeepAlive::new(),
         }
     }
 

@@ -1,10 +1,11 @@
 //! What a session may have, asked again when that may have changed.
 
-use herald_acl::{Action, Role, TopicFilter, TopicName};
+use herald_acl::{Action, Role, TopicFilter, TopicName, Username};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Client, Context, End, Kept, Session};
 use crate::{
+    bus::BusError,
     topics::{self, Destination, destination},
     wire::Reason,
 };
@@ -17,12 +18,33 @@ pub(super) fn reaches_others(client: &Client, filter: &TopicFilter) -> bool {
         && !topics::own(&client.identity.username).covers(filter)
 }
 
-/// What the rule stands for that lets `client` subscribe to `filter`; `None` if it may not.
+/// What lets a client subscribe to a filter.
+pub(super) struct Permit {
+    /// What the rule stands for.
+    scope: TopicFilter,
+    /// Whose group it is, of a shared subscription: the user's own, unless the rule opens it.
+    owner: Option<Username>,
+}
+
+impl Permit {
+    /// Has what is published to `filter` delivered to the session.
+    pub(super) fn enter(
+        &self,
+        ctx: &Context,
+        filter: &TopicFilter,
+        kept: &Kept,
+    ) -> Result<(), BusError> {
+        let (owner, bus) = (self.owner.as_ref(), &ctx.bus);
+        bus.subscribe(&self.scope, filter, owner, kept.id, &kept.mailbox)
+    }
+}
+
+/// What lets `client` subscribe to `filter`; `None` if it may not.
 pub(super) fn may_subscribe(
     ctx: &Context,
     client: &Client,
     filter: &TopicFilter,
-) -> Option<TopicFilter> {
+) -> Option<Permit> {
     // No rule can open an inbox to another user: only administrators tap.
     if reaches_others(client, filter) && client.identity.role != Role::Admin {
         return None;
@@ -30,7 +52,11 @@ pub(super) fn may_subscribe(
     let policy = ctx.policy();
     let decision = policy.subscribe(&client.who(), filter);
     let rule = decision.rule.filter(|_| decision.allowed)?;
-    policy.scope(&rule)
+    let owner = &client.identity.username;
+    Some(Permit {
+        scope: policy.scope(&rule)?,
+        owner: (!policy.opens_group(&rule)).then(|| owner.clone()),
+    })
 }
 
 /// Where a PUBLISH of `client` to `topic` goes; `None` if it may not publish there, which the host is told.
@@ -40,6 +66,9 @@ pub(super) fn may_publish(
     topic: &TopicName,
 ) -> Option<Destination> {
     let place = destination(topic, &client.identity.username);
+    if place == Destination::BridgeState {
+        return Some(place);
+    }
     if place != Destination::Reserved && ctx.policy().publish(&client.who(), topic).allowed {
         return Some(place);
     }
@@ -51,7 +80,7 @@ pub(super) fn may_publish(
 pub(super) fn recheck(ctx: &Context, client: &Client, kept: &mut Kept) -> bool {
     let all = kept.granted.iter();
     let lost: Vec<TopicFilter> = all
-        .filter(|g| may_subscribe(ctx, client, &g.filter).is_none())
+        .filter(|g| !may_keep(ctx, client, kept, &g.filter))
         .map(|g| g.filter.clone())
         .collect();
     for filter in &lost {
@@ -59,6 +88,12 @@ pub(super) fn recheck(ctx: &Context, client: &Client, kept: &mut Kept) -> bool {
         kept.drop_subscription(filter);
     }
     lost.is_empty() || !kept.granted.is_empty()
+}
+
+/// Whether `client` may keep its subscription to `filter`. Whose group it is in may have changed, too.
+fn may_keep(ctx: &Context, client: &Client, kept: &Kept, filter: &TopicFilter) -> bool {
+    let permit = may_subscribe(ctx, client, filter);
+    permit.is_some_and(|permit| !filter.is_shared() || permit.enter(ctx, filter, kept).is_ok())
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {

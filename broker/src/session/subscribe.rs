@@ -3,8 +3,9 @@
 use herald_acl::{Action, TopicFilter};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{End, Granted, Replay, Session, rights::may_subscribe};
+use super::{End, Granted, Replay, Session, deliver::is_for, rights::may_subscribe};
 use crate::{
+    bus::Message,
     limits::FILTER_BYTES,
     mailbox::Delivery,
     topics,
@@ -13,12 +14,19 @@ use crate::{
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) async fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
-        let after = match subscribe.after {
-            Some(Err(())) => return Err(End::Server(Reason::ProtocolError)),
-            Some(Ok(after)) => Some(after),
-            None => None,
+        // It says where the inbox starts, and to other subscriptions nothing.
+        let inbox = topics::inbox(&self.client.identity.username);
+        let asks = |s: &Subscription| {
+            TopicFilter::parse(&s.filter).is_ok_and(|filter| is_for(&filter, &inbox))
         };
         let bound = self.ctx.limits.filters_per_subscribe();
+        let after = subscribe
+            .after
+            .filter(|_| subscribe.subscriptions.iter().take(bound).any(asks));
+        let Ok(after) = after.transpose() else {
+            return Err(End::Server(Reason::ProtocolError));
+        };
+        let mut to_inbox = false;
         let mut codes = Vec::with_capacity(subscribe.subscriptions.len());
         for subscription in &subscribe.subscriptions {
             if codes.len() >= bound {
@@ -31,13 +39,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Ok((filter, new)) => {
                     self.queue_retained(&filter, subscription.retain_handling, new);
                     let qos = granted_qos(&filter, subscription.qos);
-                    self.kept.grant(Granted {
+                    let granted = Granted {
                         filter,
                         qos,
                         no_local: subscription.no_local,
                         retain_as_published: subscription.retain_as_published,
                         identifier: subscribe.identifier,
-                    });
+                        since: Message::next_id(),
+                    };
+                    to_inbox |= granted.is_for(&inbox);
+                    self.kept.grant(granted);
                     match qos {
                         Qos::AtMostOnce => SubackCode::Granted0,
                         Qos::AtLeastOnce => SubackCode::Granted1,
@@ -49,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             codes.push(code);
         }
         // First: a client that was told that it is subscribed has a place from which it gets everything.
-        self.start_inbox(after).await?;
+        self.start_inbox(after.filter(|_| to_inbox)).await?;
         self.io.wire.suback(subscribe.packet_id, &codes)?;
         Ok(())
     }
@@ -69,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             // MQTT 5 section 3.8.3.1-4.
             return Err(End::Server(Reason::ProtocolError));
         }
-        let Some(scope) = may_subscribe(&self.ctx, &self.client, &filter) else {
+        let Some(permit) = may_subscribe(&self.ctx, &self.client, &filter) else {
             self.ctx.metrics.subscribes_denied.add(1);
             self.client
                 .denied(&self.ctx, Action::Subscribe, filter.as_str());
@@ -84,12 +95,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if new && self.kept.granted.len() >= self.ctx.limits.subscriptions_per_session {
             return Ok(Err(SubackCode::QuotaExceeded));
         }
-        if topics::touches_shared(&filter) {
-            let (bus, kept) = (&self.ctx.bus, &self.kept);
-            let subscribed = bus.subscribe(&scope, &filter, kept.id, &kept.mailbox);
-            if subscribed.is_err() {
-                return Ok(Err(SubackCode::Unspecified));
-            }
+        if topics::touches_shared(&filter) && permit.enter(&self.ctx, &filter, &self.kept).is_err()
+        {
+            return Ok(Err(SubackCode::Unspecified));
         }
         self.watch(&filter);
         Ok(Ok((filter, new)))
@@ -123,6 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 filter: filter.as_str().into(),
                 message,
                 retained: true,
+                group: None,
             }));
         }
     }

@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let Some(packet) = self.io.receive()? else {
                 return Ok(Pause::Incomplete);
             };
-            self.last_packet = now;
+            self.keep_alive.packet();
             if let Some(work) = self.handle(packet, now)? {
                 work.await?;
             }
@@ -128,11 +128,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let event = self.slice.wait(event).await;
         if !reads {
             // A client is not silent while it is not listened to.
-            self.last_packet = Instant::now();
+            self.keep_alive.packet();
         }
         match event {
             Event::Moved(moved) => match moved? {
-                io::Moved::Received | io::Moved::Sent => Ok(()),
+                io::Moved::Received => {
+                    self.keep_alive.bytes();
+                    Ok(())
+                }
+                io::Moved::Sent => Ok(()),
                 io::Moved::Deadline => self.deadline_passed(pause).await,
             },
             Event::Mail => self.take_mail(),
@@ -169,7 +173,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     fn silent_at(&self) -> Option<Instant> {
-        self.io.wire.keep_alive().map(|d| self.last_packet + d)
+        let time = self.io.wire.keep_alive()?;
+        Some(self.keep_alive.silent_at(time, self.io.arrived()))
     }
 }
 

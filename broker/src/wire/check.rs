@@ -1,6 +1,9 @@
 //! What must hold of a packet's first bytes and the core does not check.
 
-use super::connect;
+use super::{
+    connect,
+    filters::{SUBSCRIBE, UNSUBSCRIBE},
+};
 
 /// CONNECT, with the flags that its type must have.
 const CONNECT: u8 = 0x10;
@@ -13,22 +16,37 @@ pub(super) enum Start {
     /// Too few to tell.
     Short,
     Bad,
+    /// A second CONNECT.
+    Again,
     /// A CONNECT of so many bytes, which are all there.
     Connect(usize),
+    /// The same, of SUBSCRIBE and UNSUBSCRIBE.
+    Filters(usize),
 }
 
-/// Looks at the start of a packet of at most `limit` bytes.
-pub(super) fn start(bytes: &[u8], limit: u32) -> Start {
-    let Some(&first) = bytes.first() else {
-        return Start::Short;
-    };
-    if !valid_fixed_flags(first) {
-        return Start::Bad;
+/// Looks at the start of the first packet of a connection: a CONNECT of at most `limit` bytes, and nothing else.
+pub(super) fn first(bytes: &[u8], limit: u32) -> Start {
+    match bytes.first() {
+        None => Start::Short,
+        Some(&CONNECT) => connect::start(bytes, limit as usize),
+        Some(_) => Start::Bad,
     }
-    if first == CONNECT {
-        connect::start(bytes, limit as usize)
-    } else {
-        Start::Good
+}
+
+/// Looks at the start of a packet that follows, of at most `limit` bytes.
+pub(super) fn start(bytes: &[u8], limit: u32) -> Start {
+    match bytes.first() {
+        None => Start::Short,
+        // There is one at most (MQTT 5 section 3.1).
+        Some(&CONNECT) => Start::Again,
+        Some(&(SUBSCRIBE | UNSUBSCRIBE)) => match connect::whole(bytes) {
+            Some(whole) if whole > limit as usize => Start::Good,
+            Some(whole) if whole <= bytes.len() => Start::Filters(whole),
+            None if bytes.len() > 4 => Start::Good,
+            _ => Start::Short,
+        },
+        Some(&first) if valid_fixed_flags(first) => Start::Good,
+        Some(_) => Start::Bad,
     }
 }
 
@@ -47,8 +65,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_connection_starts_with_connect_and_has_no_other() {
+        for other in [0x00, 0x11, 0x20, 0x30, 0xC0, 0xE0, 0xF0] {
+            assert_eq!(first(&[other], 1024), Start::Bad, "{other:x}");
+        }
+        assert_eq!(first(&[], 1024), Start::Short);
+        assert_eq!(start(&[CONNECT], 1024), Start::Again);
+    }
+
+    #[test]
+    fn filters_are_looked_at_once_they_are_whole() {
+        for first in [SUBSCRIBE, UNSUBSCRIBE] {
+            assert_eq!(start(&[first], 1024), Start::Short);
+            assert_eq!(start(&[first, 2, 0], 1024), Start::Short);
+            assert_eq!(start(&[first, 2, 0, 1, 0xC0], 1024), Start::Filters(4));
+            // Too long: the core's to refuse.
+            assert_eq!(start(&[first, 0xFF, 0x7F], 1024), Start::Good);
+            assert_eq!(start(&[first, 0xFF, 0xFF, 0xFF, 0xFF], 1024), Start::Good);
+        }
+    }
+
+    #[test]
     fn fixed_flags_are_those_of_the_type() {
-        for good in [0x30, 0x31, 0x3B, 0x34, 0x40, 0x62, 0x82, 0xA2, 0xC0, 0xE0] {
+        for good in [0x30, 0x31, 0x3B, 0x34, 0x40, 0x62, 0xC0, 0xE0] {
             assert_eq!(start(&[good], 1024), Start::Good, "{good:x}");
         }
         for bad in [0x36, 0x38, 0x39, 0x3E, 0x41, 0x60, 0x80, 0xA0, 0xC1, 0xE8] {

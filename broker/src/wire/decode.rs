@@ -38,7 +38,8 @@ pub(crate) enum Incoming {
         packet_id: u16,
         filters: Vec<String>,
     },
-    /// `with_will`: MQTT 5 reason 0x04, "publish my will all the same".
+    /// `with_will`: the will is to be published all the same, as reason 0x00 alone deletes it (MQTT 5 sections 3.1.2.5 and
+    /// 3.14.4).
     Disconnect {
         with_will: bool,
         /// The session expiry interval in seconds, if it is to be another from now on (MQTT 5 section 3.14.2.2.2).
@@ -104,8 +105,8 @@ pub(crate) struct Publish {
 /// The properties of a PUBLISH that are passed on to subscribers unaltered (MQTT 5 section 3.3.2.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PublishProperties {
-    /// The payload is UTF-8 text.
-    pub(crate) utf8: bool,
+    /// Whether the payload is UTF-8 text, if it is said.
+    pub(crate) utf8: Option<bool>,
     /// Seconds.
     pub(crate) message_expiry: Option<u32>,
     pub(crate) content_type: Option<Arc<str>>,
@@ -135,9 +136,10 @@ pub(crate) struct Subscription {
     pub(crate) retain_handling: RetainHandling,
 }
 
-/// The packet, without its version; an error if it is one that MQTT does not allow and the core lets through.
-pub(super) fn incoming(packet: Packet) -> Result<Incoming, MqttError> {
-    strict::check(&packet)?;
+/// The packet, which came in `bytes`, without its version; an error if it is one that MQTT does not allow and the core lets
+/// through.
+pub(super) fn incoming(packet: Packet, bytes: usize) -> Result<Incoming, MqttError> {
+    strict::check(&packet, bytes)?;
     Ok(match packet {
         Packet::V3_1_1Connect(p) => Incoming::Connect(Box::new(connect_v3(&p))),
         Packet::V5_0Connect(p) => Incoming::Connect(Box::new(connect_v5(&p))),
@@ -213,7 +215,7 @@ pub(super) fn incoming(packet: Packet) -> Result<Incoming, MqttError> {
             session_expiry: None,
         },
         Packet::V5_0Disconnect(p) => Incoming::Disconnect {
-            with_will: p.reason_code().is_some_and(|c| c as u8 == 0x04),
+            with_will: p.reason_code().is_some_and(|c| c as u8 != 0),
             session_expiry: p.props().iter().flatten().find_map(|p| match p {
                 Property::SessionExpiryInterval(v) => Some(v.val()),
                 _ => None,
@@ -222,6 +224,17 @@ pub(super) fn incoming(packet: Packet) -> Result<Incoming, MqttError> {
         Packet::V3_1_1Pingreq(_) | Packet::V5_0Pingreq(_) => Incoming::Pingreq,
         _ => Incoming::Unsupported,
     })
+}
+
+/// What a bridge that speaks MQTT 3.1.1 subscribes to is as it would be with the options of MQTT 5.
+pub(super) fn as_bridge(incoming: &mut Option<Incoming>) {
+    if let Some(Incoming::Subscribe(subscribe)) = incoming {
+        for subscription in &mut subscribe.subscriptions {
+            // A shared subscription has no no-local (MQTT 5 section 3.8.3.1).
+            subscription.no_local = !subscription.filter.starts_with("$share/");
+            subscription.retain_as_published = true;
+        }
+    }
 }
 
 fn connect_v3(p: &v3_1_1::Connect) -> Connect {
@@ -305,7 +318,7 @@ fn publish_properties(props: &[Property]) -> PublishProperties {
     let mut out = PublishProperties::default();
     for prop in props {
         match prop {
-            Property::PayloadFormatIndicator(v) => out.utf8 = v.val() == 1,
+            Property::PayloadFormatIndicator(v) => out.utf8 = Some(v.val() == 1),
             Property::MessageExpiryInterval(v) => out.message_expiry = Some(v.val()),
             Property::ContentType(v) => out.content_type = Some(v.val().into()),
             Property::ResponseTopic(v) => out.response_topic = Some(v.val().into()),

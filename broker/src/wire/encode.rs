@@ -16,7 +16,8 @@ use mqtt_protocol_core::mqtt::{
 };
 
 use super::{
-    Closed, PublishCode, PublishProperties, Reason, SubackCode, UnsubackCode, Wire, connect,
+    Closed, PublishCode, PublishProperties, Reason, SubackCode, UnsubackCode, Wire,
+    connect::{self, Speaks},
 };
 use crate::limits::TOPIC_ALIASES;
 
@@ -131,18 +132,27 @@ impl Wire {
         }
     }
 
+    /// CONNECT is of a version that is not spoken here: answered in the form of what its sender may understand (MQTT 3.1.1
+    /// section 3.1.2.2, MQTT 5 section 3.1.2.2).
+    pub(super) fn refuse_version(&mut self, speaks: Speaks) -> Closed {
+        let connack: &[u8] = match speaks {
+            Speaks::Older => &[0x20, 2, 0, 0x01],
+            Speaks::Newer => &[0x20, 3, 0, 0x84, 0],
+            _ => &[],
+        };
+        self.out.extend_from_slice(connack);
+        Closed(Some(MqttError::UnsupportedProtocolVersion))
+    }
+
     /// CONNECT could not be taken, of which the core has said less or more than it should. MQTT 3.1.1 closes without a word
-    /// (MQTT-3.1.4-1), except over the version.
+    /// (MQTT-3.1.4-1).
     pub(super) fn refuse_malformed(&mut self, connect: &[u8], error: MqttError) -> Closed {
-        if error == MqttError::UnsupportedProtocolVersion {
-            return Closed(Some(error));
-        }
         self.out.clear();
         if self.is_v5() {
             let code = match error {
-                _ if !connect::is_mqtt(connect) => ConnectReasonCode::UnsupportedProtocolVersion,
                 _ if connect::has_no_user_name(connect) => ConnectReasonCode::NotAuthorized,
                 MqttError::ClientIdentifierNotValid => ConnectReasonCode::ClientIdentifierNotValid,
+                MqttError::TopicNameInvalid => ConnectReasonCode::TopicNameInvalid,
                 MqttError::ProtocolError => ConnectReasonCode::ProtocolError,
                 _ => ConnectReasonCode::MalformedPacket,
             };
@@ -451,8 +461,13 @@ fn publish_v3(publish: &Outgoing<'_>, packet_id: Option<u16>) -> Built {
 fn publish_v5(publish: &Outgoing<'_>, packet_id: Option<u16>) -> Built {
     let p = publish.properties;
     let mut props: Vec<Property> = vec![];
-    if p.utf8 {
-        props.extend(property(PayloadFormatIndicator::new(PayloadFormat::String)));
+    if let Some(utf8) = p.utf8 {
+        let format = if utf8 {
+            PayloadFormat::String
+        } else {
+            PayloadFormat::Binary
+        };
+        props.extend(property(PayloadFormatIndicator::new(format)));
     }
     if let Some(seconds) = p.message_expiry {
         props.extend(property(MessageExpiryInterval::new(seconds)));

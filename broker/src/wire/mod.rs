@@ -7,6 +7,7 @@ mod check;
 mod connect;
 mod decode;
 mod encode;
+mod filters;
 mod reason;
 mod strict;
 
@@ -21,9 +22,10 @@ use mqtt_protocol_core::mqtt::{
     role,
 };
 
-use crate::limits::TOPIC_ALIASES;
+use crate::limits::{CONNECT_BYTES, TOPIC_ALIASES};
 
 use check::Start;
+use connect::Speaks;
 pub(crate) use decode::{
     Connect, Incoming, Publish, PublishProperties, RetainHandling, Subscribe, Subscription, Will,
 };
@@ -53,6 +55,10 @@ pub(crate) struct Wire {
     packet_bytes: u32,
     /// The next byte is not the first of a packet.
     in_packet: bool,
+    /// How many bytes of it there were.
+    received: usize,
+    /// The client is a mosquitto that bridges.
+    is_bridge: bool,
     /// QoS 2 PUBLISHes received and not answered yet.
     unanswered: Vec<u16>,
     /// MQTT 5: topics that have an alias on this connection, that of the first being 1.
@@ -75,6 +81,8 @@ impl Wire {
             peer_packet_bytes: u32::MAX,
             packet_bytes,
             in_packet: false,
+            received: 0,
+            is_bridge: false,
             unanswered: Vec::new(),
             aliases: Vec::new(),
             topic_alias_maximum: 0,
@@ -88,18 +96,50 @@ impl Wire {
         input: &mut Cursor<&[u8]>,
     ) -> Result<Option<Incoming>, Closed> {
         if !self.in_packet {
-            match check::start(input.remaining_slice(), self.packet_bytes) {
+            let bytes = input.remaining_slice();
+            let start = if self.connection.get_protocol_version() == Version::Undetermined {
+                check::first(bytes, self.packet_bytes.min(CONNECT_BYTES))
+            } else {
+                check::start(bytes, self.packet_bytes)
+            };
+            match start {
                 Start::Good => {}
                 Start::Short => return Ok(None),
                 Start::Bad => return Err(self.broken(MqttError::MalformedPacket)),
+                Start::Again => return Err(self.broken(MqttError::ProtocolError)),
                 Start::Connect(length) => return self.receive_connect(input, length),
+                Start::Filters(length) => return self.receive_filters(input, length),
             }
         }
+        self.receive_any(input)
+    }
+
+    fn receive_any(&mut self, input: &mut Cursor<&[u8]>) -> Result<Option<Incoming>, Closed> {
         let received = self.feed(input);
         received.map_err(|closed| match closed {
             Closed(Some(e)) => self.broken(e),
             orderly => orderly,
         })
+    }
+
+    /// Reads the SUBSCRIBE or UNSUBSCRIBE that is the next `length` bytes.
+    fn receive_filters(
+        &mut self,
+        input: &mut Cursor<&[u8]>,
+        length: usize,
+    ) -> Result<Option<Incoming>, Closed> {
+        let packet = &input.remaining_slice()[..length];
+        if !self.is_v5() {
+            return self.receive_any(input);
+        }
+        if !filters::has_short_lengths(packet) {
+            return Err(self.broken(MqttError::MalformedPacket));
+        }
+        let Some(changed) = filters::without_malformed_shares(packet) else {
+            return self.receive_any(input);
+        };
+        input.set_position(input.position() + length as u64);
+        self.receive_any(&mut Cursor::new(&changed))
     }
 
     /// Reads the CONNECT that is the next `length` bytes.
@@ -109,30 +149,44 @@ impl Wire {
         length: usize,
     ) -> Result<Option<Incoming>, Closed> {
         let start = input.position();
-        let connect = input.remaining_slice()[..length].to_vec();
+        let mut connect = input.remaining_slice()[..length].to_vec();
+        match connect::speaks(&connect) {
+            Speaks::Known => {}
+            Speaks::KnownBridge => {
+                self.is_bridge = true;
+                connect = connect::without_bridge(&connect);
+            }
+            speaks => return Err(self.refuse_version(speaks)),
+        }
+        if !connect::has_valid_flags(&connect) || !connect::has_short_lengths(&connect) {
+            return Err(self.broken(MqttError::MalformedPacket));
+        }
         let changed = connect::without_alias_maximum_0(&connect);
-        let first = self.connection.get_protocol_version() == Version::Undetermined;
         let received = self.feed(&mut Cursor::new(changed.as_deref().unwrap_or(&connect)));
         input.set_position(start + length as u64);
         if changed.is_some() {
             self.topic_alias_maximum = 0;
         }
         received.map_err(|closed| match closed {
-            Closed(Some(e)) if first => self.refuse_malformed(&connect, e),
-            Closed(Some(e)) => self.broken(e),
+            Closed(Some(e)) => self.refuse_malformed(&connect, e),
             orderly => orderly,
         })
     }
 
     /// Hands `input` to the core, and does what it says.
     fn feed(&mut self, input: &mut Cursor<&[u8]>) -> Result<Option<Incoming>, Closed> {
+        let start = input.position();
         let mut events = self.connection.recv(input);
+        self.received += (input.position() - start) as usize;
         // Every packet, once complete, makes at least one event.
         self.in_packet = events.is_empty();
         let complete = !self.in_packet;
         // The core answers a repeated QoS 2 PUBLISH by itself, even if the first has not been answered yet: too early.
         events.retain(|e| !self.answers_early(e));
         let received = self.process(events)?;
+        if complete {
+            self.received = 0;
+        }
         if let Some(Incoming::Publish(p)) = &received
             && p.qos == Qos::ExactlyOnce
         {
@@ -152,6 +206,11 @@ impl Wire {
             _ => return false,
         };
         self.unanswered.contains(&packet_id)
+    }
+
+    /// How many bytes of a packet that is not whole were taken.
+    pub(crate) fn arrived(&self) -> usize {
+        self.received
     }
 
     /// The keep-alive time has passed without a packet (MQTT 5 section 3.1.2.10).
@@ -184,29 +243,33 @@ impl Wire {
     fn process(&mut self, events: Vec<Event>) -> Result<Option<Incoming>, Closed> {
         let mut incoming = None;
         let mut closed = None;
+        let before = self.out.len();
         for event in events {
             match event {
-                Event::NotifyPacketReceived(packet) => match decode::incoming(packet) {
-                    Ok(packet) => incoming = Some(packet),
-                    Err(e) => closed = Some(Closed(Some(e))),
-                },
+                Event::NotifyPacketReceived(packet) => {
+                    match decode::incoming(packet, self.received) {
+                        Ok(packet) => incoming = Some(packet),
+                        Err(e) => {
+                            // The core may have answered it.
+                            self.out.truncate(before);
+                            closed = Some(Closed(Some(e)));
+                        }
+                    }
+                }
                 Event::RequestSendPacket { packet, .. } => encode::append(&packet, &mut self.out),
                 Event::RequestTimerReset { duration_ms, .. } => {
                     self.keep_alive = Some(Duration::from_millis(duration_ms));
                 }
                 Event::RequestTimerCancel(_) => self.keep_alive = None,
-                Event::NotifyError(e) => {
-                    if e == MqttError::UnsupportedProtocolVersion && self.out.is_empty() {
-                        // Answered in the form that every version understands (MQTT 3.1.1 section 3.1.2.2).
-                        self.out.extend_from_slice(&[0x20, 0x02, 0x00, 0x01]);
-                    }
-                    closed = Some(Closed(Some(e)));
-                }
+                Event::NotifyError(e) => closed = Some(Closed(Some(e))),
                 Event::RequestClose => {
                     closed.get_or_insert(Closed(None));
                 }
                 Event::NotifyPacketIdReleased(_) => {}
             }
+        }
+        if self.is_bridge && !self.is_v5() {
+            decode::as_bridge(&mut incoming);
         }
         if let Some(Incoming::Connect(connect)) = &incoming {
             self.problem_information = connect.problem_information;

@@ -1,19 +1,21 @@
 //! What MQTT does not allow in a packet and the core lets through.
 
 use mqtt_protocol_core::mqtt::{
-    packet::{Packet, Property, RetainHandling, SubEntry, v3_1_1, v5_0},
+    packet::{GenericPacketTrait as _, Packet, Property, RetainHandling, SubEntry, v3_1_1, v5_0},
     result_code::MqttError,
 };
 
 /// The check of one packet.
 type Checked = Result<(), MqttError>;
 
-/// Checks a packet from a client that the core has parsed.
-pub(super) fn check(packet: &Packet) -> Checked {
+/// Checks a packet from a client that the core has parsed, and that came in `bytes`.
+pub(super) fn check(packet: &Packet, bytes: usize) -> Checked {
+    whole(packet, bytes)?;
     match packet {
         Packet::V3_1_1Publish(p) => publish(p.topic_name(), p.packet_id()),
         Packet::V5_0Publish(p) => {
             publish(p.topic_name(), p.packet_id())?;
+            response_topic(p.props())?;
             // Only a server names subscriptions (MQTT 5 section 3.3.4-6).
             none(subscription_identifiers(p.props()) > 0)?;
             properties(p.props())
@@ -31,9 +33,17 @@ pub(super) fn check(packet: &Packet) -> Checked {
             p.entries().iter().try_for_each(|e| text(e.as_str()))?;
             properties(p.props())
         }
-        Packet::V3_1_1Connect(p) => text(p.client_id()),
+        Packet::V3_1_1Connect(p) => {
+            text(p.client_id())?;
+            p.user_name().map_or(Ok(()), text)?;
+            // There is no code for what is malformed (MQTT 3.1.1 section 3.1.4-1).
+            p.will_topic().map_or(Ok(()), topic_name)
+        }
         Packet::V5_0Connect(p) => {
             text(p.client_id())?;
+            p.user_name().map_or(Ok(()), text)?;
+            p.will_topic().map_or(Ok(()), topic_name)?;
+            response_topic(p.will_props())?;
             // MQTT 5 section 3.1.2.11.10.
             let has = |wanted: fn(&Property) -> bool| p.props().iter().any(wanted);
             let data = has(|p| matches!(p, Property::AuthenticationData(_)));
@@ -42,18 +52,51 @@ pub(super) fn check(packet: &Packet) -> Checked {
             properties(p.props())?;
             properties(p.will_props())
         }
+        Packet::V5_0Disconnect(p) => {
+            let code = p.reason_code().map_or(0, |code| code as u8);
+            // What only a server says (MQTT 5 sections 3.14.2.1 and 3.14.2.2.5).
+            none(!matches!(code, 0 | 4 | 0x80..=0x83 | 0x90 | 0x93..=0x99))?;
+            let elsewhere = |p: &Property| matches!(p, Property::ServerReference(_));
+            none(p.props().iter().flatten().any(elsewhere))
+        }
         _ => Ok(()),
     }
 }
 
-/// MQTT 5 sections 3.3.2.1 and 2.2.1. A topic name with more levels than we take is well-formed, and not refused here.
+/// A packet ends where what it says ends, and its lengths take no more bytes than they need (MQTT 5 sections 1.5.5 and 2.1.4).
+fn whole(packet: &Packet, bytes: usize) -> Checked {
+    match packet {
+        // The payload is what is left; and one that had but an alias has got its topic by now.
+        Packet::V3_1_1Publish(_) | Packet::V5_0Publish(_) => Ok(()),
+        _ if packet.size() == bytes => Ok(()),
+        _ => Err(MqttError::MalformedPacket),
+    }
+}
+
+/// MQTT 5 sections 3.3.2.1 and 2.2.1.
 fn publish(topic: &str, packet_id: Option<u16>) -> Checked {
+    // There was no alias either (MQTT 5 section 3.3.2.1).
     none(topic.is_empty())?;
+    topic_name(topic)?;
+    packet_id.map_or(Ok(()), identifier)
+}
+
+/// MQTT 5 section 4.7.1: at least one character, and no wildcards. One with more levels than we take is well-formed, and not
+/// refused here.
+fn topic_name(topic: &str) -> Checked {
     text(topic)?;
-    if topic.contains(['+', '#']) {
+    if topic.is_empty() || topic.contains(['+', '#']) {
         return Err(MqttError::TopicNameInvalid);
     }
-    packet_id.map_or(Ok(()), identifier)
+    Ok(())
+}
+
+/// MQTT 5 section 3.3.2-14.
+fn response_topic(props: &[Property]) -> Checked {
+    props.iter().try_for_each(|p| match p {
+        Property::ResponseTopic(topic) => topic_name(topic.val()),
+        _ => Ok(()),
+    })
 }
 
 fn subscribe_v3(p: &v3_1_1::Subscribe) -> Checked {

@@ -4,7 +4,10 @@ use crate::{
     common::encode::{
         Connect, V3, V5, Will, ack, data, number, packet, pingreq, publish, subscribe,
     },
-    row::{Expect::Refuses, Row, check_at_the_start, row},
+    row::{
+        Expect::{Closes, Refuses, RefusesWith},
+        Row, check_at_the_start, row,
+    },
     text::prop,
     user::user,
 };
@@ -116,14 +119,24 @@ async fn a_protocol_that_is_not_known_is_refused() {
         .bytes()
     };
     check_at_the_start(vec![
-        // Level 0x01 or 0x84, each in the form of its version: a client of either understands the first.
-        row(V3, "protocol level 3 (3.1.2-2)", level(3), Refuses(&[0x01])),
-        row(V3, "protocol level 6 (3.1.2-2)", level(6), Refuses(&[0x01])),
+        // 0x01 or 0x84, each in the form that its sender understands.
         row(
             V3,
-            "MQIsdp (3.1.2-1)",
+            "protocol level 3 (3.1.2-2)",
+            level(3),
+            RefusesWith(0x01),
+        ),
+        row(
+            V5,
+            "protocol level 6 (3.1.2.2)",
+            level(6),
+            RefusesWith(0x84),
+        ),
+        row(
+            V3,
+            "MQTT 3.1 (3.1.2-2)",
             Connect::new(3).with("MQIsdp", 0xC2),
-            Refuses(&[0x01]),
+            RefusesWith(0x01),
         ),
         row(
             V5,
@@ -189,6 +202,42 @@ async fn a_malformed_connect_of_mqtt_5_is_refused() {
         .into_iter()
         .map(|(what, send)| row(V5, what, send, Refuses(MALFORMED)));
     check_at_the_start(rows.collect()).await;
+}
+
+/// A will to this topic, with these properties.
+fn willing(version: u8, topic: &'static str, properties: Vec<Vec<u8>>) -> Vec<u8> {
+    let will = Will {
+        qos: 0,
+        retain: false,
+        topic,
+        payload: "gone",
+        properties,
+    };
+    Connect {
+        will: Some(will),
+        ..Connect::new(version)
+    }
+    .bytes()
+}
+
+#[tokio::test]
+async fn a_will_to_what_is_no_topic_is_refused() {
+    let mut rows = vec![];
+    for topic in ["", "notice/#", "+/x", "a\0"] {
+        let what = "a malformed will topic (MQTT-3.1.4-1)";
+        rows.push(row(V3, what, willing(V3, topic, vec![]), Closes));
+        let what = "a malformed will topic (4.7.1)";
+        rows.push(row(
+            V5,
+            what,
+            willing(V5, topic, vec![]),
+            Refuses(&[0x81, 0x90]),
+        ));
+        let response = willing(V5, "notice", vec![prop(0x08, topic)]);
+        let what = "a will with a malformed response topic (3.3.2-14)";
+        rows.push(row(V5, what, response, Refuses(&[0x81, 0x82, 0x90])));
+    }
+    check_at_the_start(rows).await;
 }
 
 #[tokio::test]

@@ -7,12 +7,14 @@ mod client;
 mod common;
 mod connecting;
 mod packets;
+mod passing;
 mod properties;
 mod qos2;
 mod row;
 #[path = "../common/small.rs"]
 mod small;
 mod strict;
+mod table;
 #[path = "../common/text.rs"]
 mod text;
 #[path = "../common/user.rs"]

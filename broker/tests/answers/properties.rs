@@ -107,16 +107,6 @@ async fn properties_that_are_wrong_end_the_session() {
             WRONG,
         ),
         ends(
-            "a share without a name (4.8.2-1)",
-            subscribe(V5, 1, &[], &[("$share//notice", 0)]),
-            &[0x81, 0x82, 0x8F],
-        ),
-        ends(
-            "a share without a filter (4.8.2-2)",
-            subscribe(V5, 1, &[], &[("$share/g", 0)]),
-            &[0x81, 0x82, 0x8F],
-        ),
-        ends(
             "AUTH with a reason that does not exist (3.15.2.1)",
             packet(0xF0, &[&[0x7F]]),
             WRONG,

@@ -18,6 +18,10 @@ pub(crate) enum Expect {
     Ends(&'static [u8]),
     /// There will be no session: the connection is closed, with a CONNACK of one of these codes or without a word.
     Refuses(&'static [u8]),
+    /// The connection is closed without a word.
+    Closes,
+    /// There will be no session: CONNACK of exactly this code, and the end.
+    RefusesWith(u8),
     /// Either of two.
     Either(Box<Expect>, Box<Expect>),
 }
@@ -26,15 +30,15 @@ pub(crate) enum Expect {
 pub(crate) struct Row {
     version: u8,
     /// What is wrong, and where the specification of the version says so.
-    what: &'static str,
+    what: String,
     send: Vec<u8>,
     expect: Expect,
 }
 
-pub(crate) fn row(version: u8, what: &'static str, send: Vec<u8>, expect: Expect) -> Row {
+pub(crate) fn row(version: u8, what: impl Into<String>, send: Vec<u8>, expect: Expect) -> Row {
     Row {
         version,
-        what,
+        what: what.into(),
         send,
         expect,
     }
@@ -106,7 +110,8 @@ fn fits(expect: &Expect, version: u8, got: &[Answer]) -> bool {
         Expect::Ends(codes) if version == V5 => {
             matches!(got, [Answer::Disconnect(code)] if codes.contains(code))
         }
-        Expect::Ends(_) => got.is_empty(),
+        Expect::Ends(_) | Expect::Closes => got.is_empty(),
+        Expect::RefusesWith(code) => got == [Answer::Connack(*code)],
         Expect::Refuses(codes) => match got {
             [] => true,
             [Answer::Connack(code)] => codes.contains(code),

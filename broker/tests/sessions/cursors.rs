@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     client::{
-        Answer::{Disconnect, Pingresp, Suback},
+        Answer::{self, Disconnect, Pingresp, Suback},
         Client,
     },
     common::{
@@ -192,6 +192,44 @@ async fn a_place_that_the_client_names_is_set_where_it_has_a_cursor() {
     take(&mut tv).await;
     settled(&mut tv).await;
     assert_eq!(cursors.asked(), [Where(None), Acknowledged(None, 5)]);
+}
+
+#[tokio::test]
+async fn a_place_that_is_named_with_another_subscription_is_not_the_inboxs() {
+    let cursors = Cursors::new(5);
+    let broker = start(cursors.clone()).await;
+    let mut phone = open(&broker, &connect("phone", true, 30)).await;
+    for (with_inbox, after) in [(false, "4"), (false, "no number"), (true, "4")] {
+        let notice = subscribe(V5, 1, &[user("after", after)], &[("notice", 1)]);
+        assert_eq!(ask(&mut phone, &notice).await, Suback(1, vec![1]));
+        assert_eq!(cursors.asked(), []);
+        if with_inbox {
+            follow(&mut phone, V5, None).await;
+            take(&mut phone).await;
+            settled(&mut phone).await;
+            assert_eq!(cursors.asked().len(), 2);
+            // Not even with one that is there already.
+            let last = subscribe(V5, 1, &[user("after", after)], &[("last", 1)]);
+            assert_eq!(ask_for(&mut phone, &last).await, Suback(1, vec![1]));
+            assert_eq!(cursors.asked(), []);
+        }
+    }
+    let both = [(INBOX, 1), ("last", 1)];
+    let wrong = subscribe(V5, 1, &[user("after", "no number")], &both);
+    phone.send(&wrong).await;
+    let answers = phone.until_closed().await.expect("the session ends");
+    assert_eq!(answers.last(), Some(&Disconnect(0x82)));
+}
+
+/// The answer, behind what comes of the inbox.
+async fn ask_for(client: &mut Client, packet: &[u8]) -> Answer {
+    client.send(packet).await;
+    loop {
+        let next = next(client).await;
+        if published(&next).is_none() {
+            return next;
+        }
+    }
 }
 
 /// A session's end does not lose what was acknowledged before.

@@ -12,10 +12,12 @@ mod flood;
 mod floods;
 mod forgotten;
 mod groups;
+mod handshake;
 mod held;
 mod kicked;
 mod live;
 mod model;
+mod order;
 mod progress;
 mod revocations;
 mod rights;
@@ -23,3 +25,4 @@ mod setup;
 mod takeover;
 #[path = "../common/user.rs"]
 mod user;
+mod wills;

@@ -1,10 +1,20 @@
 //! A client comes back while its earlier connection or session is still there.
 
+use std::time::Duration;
+
+use futures_util::poll;
 use herald_broker::Revoked;
+use tokio::{
+    io::{AsyncWriteExt as _, duplex},
+    time::Instant,
+};
 
 use crate::{
     client::Answer::{Connack, Disconnect, Puback, Pubrec, Suback},
-    common::encode::{Connect, V3, V5, number, publish, subscribe},
+    common::{
+        encode::{Connect, V3, V5, number, publish, subscribe},
+        hosts::ORIGIN,
+    },
     held::{HELD, TAKEN},
     setup::{
         HELD_BODY, SEND, alice, all_had_a_turn, ask, begin, connect, next, next_is, open,
@@ -31,6 +41,36 @@ async fn a_session_that_is_taken_up_while_its_will_is_published_is_not_evicted()
     broker.revoke(&alice(), &Revoked::User);
     assert_eq!(tablet.until_closed().await, Ok(vec![Disconnect(0x87)]));
     assert_eq!(phone.until_closed().await, Ok(vec![Disconnect(0x87)]));
+}
+
+/// Its time may be over just when the session is on its way to it.
+#[tokio::test]
+async fn a_session_goes_back_if_the_connection_that_claimed_it_is_gone() {
+    let (broker, _intake) = start(5).await;
+    let mut first = open(&broker, &connect("phone", true, 60)).await;
+    let notice = subscribe(V5, 1, &[], &[("notice", 1)]);
+    assert_eq!(ask(&mut first, &notice).await, Suback(1, vec![1]));
+    drop(first);
+    until(|| broker.connected() == 0).await;
+
+    let (mut client, server) = duplex(1024);
+    let connect_again = connect("phone", false, 60).bytes();
+    client
+        .write_all(&connect_again)
+        .await
+        .expect("there is room");
+    let mut serving =
+        Box::pin(broker.serve(server, ORIGIN, Instant::now() + Duration::from_secs(60)));
+    // It claims the session, and whoever has that hands it over; but it is not there any more to take it.
+    assert!(poll!(serving.as_mut()).is_pending());
+    all_had_a_turn(&broker).await;
+    drop(serving);
+
+    let mut third = open(&broker, &connect("phone", false, 60)).await;
+    let mut tablet = open(&broker, &connect("tablet", true, 0)).await;
+    let news = publish(V5, 2, "notice", 1, &[], "news");
+    assert_eq!(ask(&mut tablet, &news).await, Puback(1, 0));
+    next_is(&mut third, "news").await;
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Shared subscriptions.
 
+use std::collections::BTreeSet;
+
+use herald_acl::Username;
 use proptest::prelude::*;
 
 use super::*;
@@ -24,7 +27,7 @@ async fn members_of_a_group_share_its_messages_and_other_subscriptions_get_their
     let session = SessionId::next();
     // Granted through another scope, and with a subscription of its own.
     for text in ["$share/g/jobs/+", "jobs/#"] {
-        bus.subscribe(&filter("jobs/#"), &filter(text), session, &b)
+        bus.subscribe(&filter("jobs/#"), &filter(text), None, session, &b)
             .unwrap();
     }
     let (_, other_group) = listener(&bus, "$share/h/jobs/+");
@@ -83,7 +86,7 @@ fn scopes_are_bounded_and_those_that_nobody_listens_in_make_room() {
     let mailbox = Arc::new(Mailbox::default());
     let mut enter = |i: usize, session| {
         let scope = filter(&format!("{i}/#"));
-        subscribers.enter(&scope, &scope, session, &mailbox)
+        subscribers.enter(&scope, &scope, None, session, &mailbox)
     };
     let first = SessionId::next();
     assert!(enter(0, first));
@@ -94,7 +97,7 @@ fn scopes_are_bounded_and_those_that_nobody_listens_in_make_room() {
     assert!(enter(1, SessionId::next()));
     subscribers.leave_all(first);
     let scope = filter("new/#");
-    assert!(subscribers.enter(&scope, &scope, first, &mailbox));
+    assert!(subscribers.enter(&scope, &scope, None, first, &mailbox));
     assert_eq!(subscribers.used_slots().len(), subscribers::MAX_SCOPES);
 }
 
@@ -111,6 +114,13 @@ const FILTERS: [&str; 4] = ["$share/g/a/+", "$share/h/a/b", "a/b", "+/b"];
 const SCOPES: [&str; 2] = ["#", "+/+"];
 const SESSIONS: usize = 4;
 
+/// Whose group a session enters with a filter: the sessions are two users', and one group is open to both.
+fn owner(session: usize, filter: usize) -> Option<Username> {
+    let name = ["alice", "bob"][session % 2];
+    let is_open = FILTERS[filter].starts_with("$share/h/");
+    (!is_open).then(|| Username::parse(name).unwrap())
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0..SESSIONS, 0..FILTERS.len(), 0..SCOPES.len())
@@ -125,25 +135,28 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     /// Against a model that knows who subscribed to what.
     #[test]
-    fn each_message_comes_once_to_a_group_and_once_to_each_other_subscription(
+    fn each_message_comes_once_to_a_group_of_each_user_and_once_to_each_other_session(
         steps in proptest::collection::vec(step(), 1..80)
     ) {
         let mut subscribers = Subscribers::default();
         let sessions: Vec<_> = (0..SESSIONS)
             .map(|_| (SessionId::next(), Arc::new(Mailbox::default())))
             .collect();
-        let mut model = [[false; FILTERS.len()]; SESSIONS];
+        // The scope, if the session has subscribed to the filter.
+        let mut model = [[None; FILTERS.len()]; SESSIONS];
         for step in steps {
             match step {
                 Step::Enter(s, f, scope) => {
                     let (session, mailbox) = &sessions[s];
-                    let scope = filter(SCOPES[scope]);
-                    prop_assert!(subscribers.enter(&scope, &filter(FILTERS[f]), *session, mailbox));
-                    model[s][f] = true;
+                    let granted_by = filter(SCOPES[scope]);
+                    let owner = owner(s, f);
+                    let entered = subscribers.enter(&granted_by, &filter(FILTERS[f]), owner.as_ref(), *session, mailbox);
+                    prop_assert!(entered);
+                    model[s][f] = Some(scope);
                 }
                 Step::Leave(s, f) => {
                     subscribers.leave(sessions[s].0, &filter(FILTERS[f]));
-                    model[s][f] = false;
+                    model[s][f] = None;
                 }
                 Step::LeaveAll(s) => {
                     subscribers.leave_all(sessions[s].0);
@@ -161,13 +174,25 @@ proptest! {
                         }
                     }
                     for (f, text) in FILTERS.iter().enumerate() {
-                        let subscribed = (0..SESSIONS).filter(|s| model[*s][f]).count();
-                        let total: usize = (0..SESSIONS).map(|s| copies[s][f]).sum();
-                        let shared = text.starts_with("$share");
-                        prop_assert_eq!(total, if shared { subscribed.min(1) } else { subscribed });
-                        for s in 0..SESSIONS {
-                            prop_assert!(copies[s][f] <= usize::from(model[s][f]));
+                        if !text.starts_with("$share") {
+                            continue;
                         }
+                        for user in [owner(0, f), owner(1, f)] {
+                            let of_user = |s: &usize| owner(*s, f) == user;
+                            let subscribed = (0..SESSIONS).filter(of_user).filter(|s| model[*s][f].is_some()).count();
+                            let total: usize = (0..SESSIONS).filter(of_user).map(|s| copies[s][f]).sum();
+                            prop_assert_eq!(total, subscribed.min(1));
+                        }
+                        for s in 0..SESSIONS {
+                            prop_assert!(copies[s][f] <= usize::from(model[s][f].is_some()));
+                        }
+                    }
+                    // Once for each scope, however many filters were granted by it.
+                    let alone: Vec<usize> = (0..FILTERS.len()).filter(|f| !FILTERS[*f].starts_with("$share")).collect();
+                    for s in 0..SESSIONS {
+                        let scopes: BTreeSet<usize> = alone.iter().filter_map(|f| model[s][*f]).collect();
+                        let had: usize = alone.iter().map(|f| copies[s][*f]).sum();
+                        prop_assert_eq!(had, scopes.len());
                     }
                 }
             }
@@ -183,7 +208,7 @@ proptest! {
         let mut subscribers = Subscribers::default();
         let mailboxes: Vec<_> = (0..members).map(|_| Arc::new(Mailbox::default())).collect();
         for mailbox in &mailboxes {
-            subscribers.enter(&filter("#"), &filter("$share/g/a"), SessionId::next(), mailbox);
+            subscribers.enter(&filter("#"), &filter("$share/g/a"), None, SessionId::next(), mailbox);
         }
         for _ in 0..rounds * members {
             subscribers.deliver(0, &Arc::new(message("a", "x")));

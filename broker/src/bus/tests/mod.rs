@@ -44,7 +44,7 @@ fn filter(text: &str) -> TopicFilter {
 /// A new session that subscribes to `text` in the scope `#`.
 fn listener(bus: &Bus, text: &str) -> (SessionId, Arc<Mailbox>) {
     let (session, mailbox) = (SessionId::next(), Arc::new(Mailbox::default()));
-    bus.subscribe(&filter("#"), &filter(text), session, &mailbox)
+    bus.subscribe(&filter("#"), &filter(text), None, session, &mailbox)
         .unwrap();
     (session, mailbox)
 }

@@ -25,8 +25,14 @@ async fn a_router_that_dies_is_replaced_with_all_that_it_served() {
     let bus = bus().await;
     let (_, all) = listener(&bus, "#");
     let narrow = Arc::new(Mailbox::default());
-    bus.subscribe(&filter("a/#"), &filter("a/+"), SessionId::next(), &narrow)
-        .unwrap();
+    bus.subscribe(
+        &filter("a/#"),
+        &filter("a/+"),
+        None,
+        SessionId::next(),
+        &narrow,
+    )
+    .unwrap();
     let kept = Message {
         retain: true,
         ..message("a/kept", "kept")

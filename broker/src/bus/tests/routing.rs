@@ -65,7 +65,7 @@ async fn messages_come_in_order_however_many_there_are() {
 async fn a_session_that_unsubscribes_gets_no_more() {
     let bus = bus().await;
     let (session, mailbox) = listener(&bus, "a");
-    bus.subscribe(&filter("#"), &filter("b"), session, &mailbox)
+    bus.subscribe(&filter("#"), &filter("b"), None, session, &mailbox)
         .unwrap();
     bus.unsubscribe(session, Some(&filter("a")));
     bus.publish(message("a", "no")).await.unwrap();

@@ -12,14 +12,23 @@ const MAX_BYTES = 65_535;
 /** What is wrong with the filter of a rule; `undefined` if nothing is that one sees here. */
 export function filterProblem(filter: string): FilterProblem | undefined {
   const levels = filter.split('/');
-  if (levels[0] === '$share') return 'shared';
   const problem = shapeProblem(filter);
   if (problem !== undefined) return problem;
+  if (levels[0] === '$share') return groupProblem(levels);
   for (const [index, level] of levels.entries()) {
     const problem = placeholderProblem(level, index === 0 && level.startsWith('$'));
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+/** `$share/group/filter` is about one group, and leaves nothing open. */
+function groupProblem([, name = '', ...rest]: string[]): FilterProblem | undefined {
+  const inner = rest.join('/');
+  const isWhole = name !== '' && !/[+#]/.test(name) && inner !== '' && rest[0] !== '$share';
+  const marks = [name, ...rest].map((level) => placeholderProblem(level, true));
+  if (marks.includes('percent')) return 'percent';
+  return isWhole && marks.every((mark) => mark === undefined) ? undefined : 'shared';
 }
 
 /** What is wrong with what somebody would publish or subscribe to; `undefined` if nothing is that one sees here. */

@@ -3,7 +3,7 @@ import { filterParts, filterProblem, topicProblem } from './filter';
 import { formatSubject, isBuiltin, parseSubject, ruleWords } from './rule';
 
 test('filters are checked as the server checks them', () => {
-  for (const good of ['a', '#', '+', 'rooms/%u/#', '+/b/+', 'a//b', '/', '$SYS/#', 'a-%u/b-%c', '100%%', '$SYS/%%', '%u%%', ' ']) {
+  for (const good of ['a', '#', '+', 'rooms/%u/#', '+/b/+', 'a//b', '/', '$SYS/#', 'a-%u/b-%c', '100%%', '$SYS/%%', '%u%%', ' ', '$share/group/a', '$share/group/#', '$share/50%%/a']) {
     expect(filterProblem(good), good).toBeUndefined();
   }
   const bad = {
@@ -13,7 +13,13 @@ test('filters are checked as the server checks them', () => {
     'rooms/x#': 'alone',
     '#/a': 'last',
     'a/#/b': 'last',
-    '$share/group/a': 'shared',
+    '$share/group': 'shared',
+    '$share//a': 'shared',
+    '$share/group/': 'shared',
+    '$share/+/a': 'shared',
+    '$share/group/%u': 'shared',
+    '$share/group/%x': 'percent',
+    '$share/group/a/#/b': 'last',
     'a/50%': 'percent',
     'a/%x': 'percent',
     'a/%%%': 'percent',

@@ -1519,7 +1519,8 @@ export interface components {
             effect: components["schemas"]["RuleEffect"];
             /**
              * @description A topic filter in which `%u` stands for the username, `%c` for the client id and `%%` for a percent sign; at
-             *     most one of them in a level.
+             *     most one of them in a level. `$share/GROUP/...`, without `%u` and `%c`, is about subscribing in that group alone,
+             *     which an allow rule makes one group of all whom it concerns.
              * @example rooms/%u/#
              */
             filter: string;

@@ -144,7 +144,7 @@ export const oversee = {
       nul: 'A topic cannot hold a NUL character.',
       alone: '+ and # stand alone in their level.',
       last: '# can only be the last level.',
-      shared: 'Leave $share and the group’s name out: a rule is about the topics.',
+      shared: 'A group is $share, its name and topics, without %u and %c.',
       percent: 'Only %u, %c and %% may follow a percent sign.',
       second: 'A level can hold only one of %u and %c.',
       system: 'A first level that starts with $ cannot hold %u or %c.',
