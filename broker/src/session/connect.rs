@@ -164,9 +164,7 @@ async fn admit(
         end(kept);
         return Err((Reason::NotAuthorized, "your access has ended".into()));
     }
-    // A new session, or more to send again at once than the client takes: nothing is gone on with.
-    let too_many = kept.in_flight.released().len() > connect.receive_maximum.into();
-    if connect.clean || too_many {
+    if connect.clean {
         if let Some(will) = kept.will.take() {
             // Not waited for: a session that is handed over is never held across a wait, or a connection that gives up would
             // take it along.

@@ -3,11 +3,14 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use herald_acl::{TopicFilter, TopicName};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 
 use super::{
     End, Granted, Session,
-    in_flight::{Sending, What},
+    in_flight::{Ack, Acked, Sending, What},
     rights::may_subscribe,
 };
 use crate::{
@@ -193,6 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Sends a shared message; `again` with the packet identifier that it had on an earlier connection.
     fn send_message(&mut self, sending: Sending, again: Option<u16>) -> Result<(), End> {
         let message = &sending.delivery.message;
+        let packet_id = again.unwrap_or_else(|| self.kept.in_flight.id_for(sending.qos));
         let sent = self.io.wire.publish(&Outgoing {
             topic: message.topic.as_str(),
             payload: &message.payload,
@@ -200,43 +204,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             retain: sending.retain,
             properties: &message.properties_now(),
             identifiers: &sending.identifiers,
-            again,
+            packet_id,
+            again: again.is_some(),
         })?;
-        match (sent, again) {
-            (Sent::Tracked(id), Some(_)) => self.kept.in_flight.sent(id),
-            (Sent::Tracked(id), None) => {
-                let what = What::Message(Box::new(sending));
-                self.kept.in_flight.push(id, what);
-            }
-            (Sent::Qos0, _) => {}
-            (Sent::TooLarge, again) => {
+        match sent {
+            Sent::TooLarge => {
                 // As if it had been sent (MQTT 5 section 3.1.2.11.4).
-                if let Some(id) = again {
-                    self.kept.in_flight.done(id);
-                }
+                self.kept.in_flight.done(packet_id);
                 return Ok(());
+            }
+            Sent::Sent if again.is_some() => self.kept.in_flight.sent(packet_id),
+            Sent::Sent if sending.qos == Qos::AtMostOnce => {}
+            Sent::Sent => {
+                let what = What::Message(Box::new(sending));
+                self.kept.in_flight.push(packet_id, what);
             }
         }
         self.ctx.metrics.publishes_sent.add(1);
         Ok(())
     }
 
-    /// PUBACK or PUBCOMP: the client is done with a message.
-    pub(super) fn acknowledged(&mut self, packet_id: u16) {
-        self.kept.in_flight.done(packet_id);
-        let feed = self.kept.inbox.as_mut();
-        if let Some(up_to) = feed.and_then(|feed| feed.acknowledge(packet_id)) {
-            let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
-            inbox.acknowledge(identity, self.client_with_cursor(), up_to);
-        }
-    }
-
-    /// PUBREC: the client has a QoS 2 message, or does not want it.
-    pub(super) fn pubrec(&mut self, packet_id: u16, refused: bool) -> Result<(), End> {
-        if refused {
-            self.kept.in_flight.done(packet_id);
-        } else if self.kept.in_flight.release(packet_id) {
-            self.io.wire.pubrel(packet_id)?;
+    /// PUBACK, PUBREC or PUBCOMP, also one that is late, repeated or of nothing.
+    pub(super) fn acknowledged(&mut self, packet_id: u16, ack: Ack) -> Result<(), End> {
+        match self.kept.in_flight.acknowledge(packet_id, ack) {
+            Acked::Done(What::Notification { .. }) => self.notification_done(packet_id),
+            Acked::Done(_) => {}
+            Acked::Released => self.io.wire.pubrel(packet_id, true)?,
+            Acked::Unknown => {
+                self.rate.asked(1, Instant::now());
+                if ack == (Ack::Pubrec { refused: false }) {
+                    // So that the client, too, is done with it (MQTT 5 section 4.3.3).
+                    self.io.wire.pubrel(packet_id, false)?;
+                }
+            }
         }
         Ok(())
     }

@@ -27,6 +27,17 @@ pub(super) enum What {
     Released,
 }
 
+impl What {
+    /// At which level it goes on; `None`: it was released.
+    fn qos(&self) -> Option<Qos> {
+        match self {
+            Self::Notification { .. } => Some(Qos::AtLeastOnce),
+            Self::Message(sending) => Some(sending.qos),
+            Self::Released => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Packet {
     id: u16,
@@ -35,14 +46,56 @@ struct Packet {
     what: What,
 }
 
+/// An acknowledgement from the client (MQTT 5 section 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ack {
+    /// PUBACK: the end of QoS 1.
+    Puback,
+    /// PUBREC: the client has a QoS 2 message, or does not want it, which is the end.
+    Pubrec { refused: bool },
+    /// PUBCOMP: the end of QoS 2.
+    Pubcomp,
+}
+
+/// What comes of an [`Ack`].
+#[derive(Debug)]
+pub(super) enum Acked {
+    /// The client is done with this.
+    Done(What),
+    /// PUBREL is due.
+    Released,
+    /// It was for nothing that is under way: late, repeated, or wrong. The client may not be blamed, whose last connection may
+    /// have ended in between.
+    Unknown,
+}
+
 /// In the order in which it was sent.
 #[derive(Debug, Default)]
-pub(super) struct InFlight(VecDeque<Packet>);
+pub(super) struct InFlight {
+    packets: VecDeque<Packet>,
+    /// The packet identifier given last.
+    last_id: u16,
+}
 
 impl InFlight {
+    /// A packet identifier that is free; 0 for QoS 0, which has none. Not the lowest: one that was used a moment ago may still
+    /// be acknowledged again.
+    pub(super) fn id_for(&mut self, qos: Qos) -> u16 {
+        if qos == Qos::AtMostOnce {
+            return 0;
+        }
+        loop {
+            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+            // Far fewer than there are identifiers are under way.
+            if self.packets.iter().all(|p| p.id != self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+
     /// `what` was sent under `id`.
     pub(super) fn push(&mut self, id: u16, what: What) {
-        self.0.push_back(Packet {
+        self.packets.push_back(Packet {
             id,
             sent: true,
             what,
@@ -51,69 +104,78 @@ impl InFlight {
 
     /// All of them.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.packets.len()
     }
 
     /// Packets that the client has been sent on this connection and has not acknowledged.
     pub(super) fn under_way(&self) -> usize {
-        self.0.iter().filter(|p| p.sent).count()
+        self.packets.iter().filter(|p| p.sent).count()
     }
 
-    /// The last acknowledgement has come. Answers what it was for.
+    /// `ack` has come for `id`. What was sent on an earlier connection may be acknowledged before it is sent again on this one.
+    pub(super) fn acknowledge(&mut self, id: u16, ack: Ack) -> Acked {
+        let Some(packet) = self.packets.iter_mut().find(|p| p.id == id) else {
+            return Acked::Unknown;
+        };
+        let qos = packet.what.qos();
+        let is_done = match (ack, qos) {
+            (Ack::Puback, Some(Qos::AtLeastOnce)) | (Ack::Pubcomp, None) => true,
+            // Of a flow that was released before, the client says so again: its PUBREL was lost.
+            (Ack::Pubrec { refused }, Some(Qos::ExactlyOnce) | None) => refused,
+            _ => return Acked::Unknown,
+        };
+        if is_done {
+            return self.done(id).map_or(Acked::Unknown, Acked::Done);
+        }
+        packet.what = What::Released;
+        packet.sent = true;
+        Acked::Released
+    }
+
+    /// Nothing more is to come of `id`. Answers what it was for.
     pub(super) fn done(&mut self, id: u16) -> Option<What> {
-        let at = self.0.iter().position(|p| p.id == id)?;
-        let done = self.0.remove(at).map(|p| p.what);
-        if self.0.is_empty() {
+        let at = self.packets.iter().position(|p| p.id == id)?;
+        let done = self.packets.remove(at).map(|p| p.what);
+        if self.packets.is_empty() {
             // An idle session holds no buffer.
-            self.0 = VecDeque::new();
+            self.packets = VecDeque::new();
         }
         done
     }
 
-    /// PUBREC has come. Answers whether a PUBREL is due.
-    pub(super) fn release(&mut self, id: u16) -> bool {
-        let packet = self.0.iter_mut().find(|p| p.id == id);
-        packet.is_some_and(|p| {
-            p.what = What::Released;
-            true
-        })
-    }
-
     /// The connection is gone.
     pub(super) fn park(&mut self) {
-        for packet in &mut self.0 {
+        for packet in &mut self.packets {
             packet.sent = false;
         }
     }
 
     /// The first that is to be sent again on this connection.
     pub(super) fn first_unsent(&self) -> Option<(u16, What)> {
-        let packet = self.0.iter().find(|p| !p.sent)?;
+        let packet = self.packets.iter().find(|p| !p.sent)?;
         Some((packet.id, packet.what.clone()))
     }
 
     /// `id` was sent again.
     pub(super) fn sent(&mut self, id: u16) {
-        if let Some(packet) = self.0.iter_mut().find(|p| p.id == id) {
+        if let Some(packet) = self.packets.iter_mut().find(|p| p.id == id) {
             packet.sent = true;
         }
     }
 
-    /// All packet identifiers.
-    pub(super) fn ids(&self) -> impl Iterator<Item = u16> {
-        self.0.iter().map(|p| p.id)
-    }
-
     /// The packet identifiers of those that wait for PUBCOMP.
     pub(super) fn released(&self) -> Vec<u16> {
-        let released = self.0.iter().filter(|p| matches!(p.what, What::Released));
+        let released = self
+            .packets
+            .iter()
+            .filter(|p| matches!(p.what, What::Released));
         released.map(|p| p.id).collect()
     }
 
     /// The QoS 1 messages that the client has not acknowledged; a QoS 2 message may not be given to anyone else (MQTT 5
     /// section 4.8.2).
     pub(super) fn into_unacknowledged(self) -> impl Iterator<Item = Delivery> {
-        self.0.into_iter().filter_map(|p| match p.what {
+        self.packets.into_iter().filter_map(|p| match p.what {
             What::Message(sending) if sending.qos == Qos::AtLeastOnce => Some(sending.delivery),
             _ => None,
         })

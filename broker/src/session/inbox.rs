@@ -121,6 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             user: vec![("seq".into(), seq.to_string().into())],
             ..PublishProperties::default()
         };
+        let packet_id = again.unwrap_or_else(|| self.kept.in_flight.id_for(qos));
         let sent = self.io.wire.publish(&Outgoing {
             topic: topic.as_str(),
             payload: &notification.payload,
@@ -128,29 +129,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             retain: false,
             properties: &properties,
             identifiers: &identifiers,
-            again,
+            packet_id,
+            again: again.is_some(),
         })?;
-        match (sent, again) {
-            (Sent::TooLarge, _) => {
+        match sent {
+            Sent::TooLarge => {
                 tracing::warn!(user = %self.client.identity.username, client_id = ?self.client.id, seq, "a notification is larger than the client takes");
                 self.withhold(seq, again);
                 return Ok(());
             }
-            (Sent::Tracked(id), Some(_)) => self.kept.in_flight.sent(id),
-            (Sent::Tracked(id), None) => {
+            Sent::Sent if again.is_some() => self.kept.in_flight.sent(packet_id),
+            Sent::Sent if qos == Qos::AtMostOnce => {}
+            Sent::Sent => {
                 let keeps = !self.expiry.is_zero();
                 let payload = keeps.then_some(notification.payload);
                 let what = What::Notification { seq, payload };
-                self.kept.in_flight.push(id, what);
+                self.kept.in_flight.push(packet_id, what);
                 if let Some(feed) = &mut self.kept.inbox {
-                    feed.sent(id, seq);
+                    feed.sent(packet_id, seq);
                 }
             }
-            (Sent::Qos0, _) => {}
         }
         self.ctx.metrics.publishes_sent.add(1);
         self.ctx.metrics.notifications_sent.add(1);
         Ok(())
+    }
+
+    /// The client has acknowledged the notification that had this packet identifier.
+    pub(super) fn notification_done(&mut self, packet_id: u16) {
+        let feed = self.kept.inbox.as_mut();
+        if let Some(up_to) = feed.and_then(|feed| feed.acknowledge(packet_id)) {
+            let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
+            inbox.acknowledge(identity, self.client_with_cursor(), up_to);
+        }
     }
 
     /// A notification cannot be sent to this client.

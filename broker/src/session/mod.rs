@@ -224,14 +224,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if !self.kept.goes_on {
             return Ok(());
         }
-        let received = self.kept.received.iter().copied();
-        self.io.wire.resume(received, self.kept.in_flight.ids());
+        self.io.wire.resume(self.kept.received.iter().copied());
         for id in self.kept.in_flight.released() {
-            if self.io.wire.resume_pubrel(id) {
-                self.kept.in_flight.sent(id);
-            } else {
-                self.kept.in_flight.done(id);
-            }
+            self.io.wire.pubrel(id, true)?;
+            self.kept.in_flight.sent(id);
         }
         if let Some(feed) = &mut self.kept.inbox {
             feed.resume(self.window);

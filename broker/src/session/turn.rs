@@ -6,7 +6,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{End, Session, io, publish::Answer};
+use super::{End, Session, in_flight::Ack, io, publish::Answer};
 use crate::{
     host::{Batch, HostError},
     limits::RECEIVE_MAXIMUM,
@@ -95,10 +95,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.rate.asked(cost(filters.len(), 0), now);
                 return Ok(Some(Box::pin(self.unsubscribe(packet_id, filters))));
             }
-            Incoming::Puback { packet_id } | Incoming::Pubcomp { packet_id } => {
-                self.acknowledged(packet_id);
+            Incoming::Puback { packet_id } => self.acknowledged(packet_id, Ack::Puback)?,
+            Incoming::Pubrec { packet_id, refused } => {
+                self.acknowledged(packet_id, Ack::Pubrec { refused })?;
             }
-            Incoming::Pubrec { packet_id, refused } => self.pubrec(packet_id, refused)?,
+            Incoming::Pubcomp { packet_id } => self.acknowledged(packet_id, Ack::Pubcomp)?,
             Incoming::Pubrel { packet_id } => self.pubrel(packet_id)?,
             Incoming::Pingreq | Incoming::Repeated => self.rate.asked(1, now),
             Incoming::Disconnect {

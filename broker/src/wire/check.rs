@@ -1,7 +1,7 @@
 //! What must hold of a packet's first bytes and the core does not check.
 
 use super::{
-    connect,
+    acks, connect,
     filters::{SUBSCRIBE, UNSUBSCRIBE},
 };
 
@@ -22,6 +22,8 @@ pub(super) enum Start {
     Connect(usize),
     /// The same, of SUBSCRIBE and UNSUBSCRIBE.
     Filters(usize),
+    /// A PUBACK, PUBREC or PUBCOMP of so many bytes, which are all there.
+    Acknowledgement(usize),
 }
 
 /// Looks at the start of the first packet of a connection: a CONNECT of at most `limit` bytes, and nothing else.
@@ -45,6 +47,9 @@ pub(super) fn start(bytes: &[u8], limit: u32) -> Start {
             None if bytes.len() > 4 => Start::Good,
             _ => Start::Short,
         },
+        Some(&first) if valid_fixed_flags(first) && acks::is_one(first) => {
+            acks::start(bytes, limit as usize)
+        }
         Some(&first) if valid_fixed_flags(first) => Start::Good,
         Some(_) => Start::Bad,
     }
@@ -87,7 +92,7 @@ mod tests {
 
     #[test]
     fn fixed_flags_are_those_of_the_type() {
-        for good in [0x30, 0x31, 0x3B, 0x34, 0x40, 0x62, 0xC0, 0xE0] {
+        for good in [0x30, 0x31, 0x3B, 0x34, 0x62, 0xC0, 0xE0] {
             assert_eq!(start(&[good], 1024), Start::Good, "{good:x}");
         }
         for bad in [0x36, 0x38, 0x39, 0x3E, 0x41, 0x60, 0x80, 0xA0, 0xC1, 0xE8] {

@@ -171,7 +171,8 @@ pub(super) fn incoming(packet: Packet, bytes: usize) -> Result<Incoming, MqttErr
         },
         Packet::V5_0Pubrec(p) => Incoming::Pubrec {
             packet_id: p.packet_id(),
-            refused: p.reason_code().is_some_and(|c| c as u8 != 0),
+            // MQTT 5 section 4.3.3: below that, the flow goes on.
+            refused: p.reason_code().is_some_and(|c| c as u8 >= 0x80),
         },
         Packet::V3_1_1Pubrel(p) => Incoming::Pubrel {
             packet_id: p.packet_id(),

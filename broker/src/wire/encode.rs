@@ -3,8 +3,6 @@
 use std::num::NonZeroU32;
 
 use mqtt_protocol_core::mqtt::{
-    common::Cursor,
-    connection::Event,
     packet::{
         AssignedClientIdentifier, ContentType, CorrelationData, GenericPacketTrait as _,
         MessageExpiryInterval, Packet, PayloadFormat, PayloadFormatIndicator, Property, Qos,
@@ -12,7 +10,9 @@ use mqtt_protocol_core::mqtt::{
         SessionExpiryInterval, SubscriptionIdentifier, TopicAliasMaximum, UserProperty, v3_1_1,
         v5_0,
     },
-    result_code::{ConnectReasonCode, ConnectReturnCode, MqttError, PubcompReasonCode},
+    result_code::{
+        ConnectReasonCode, ConnectReturnCode, MqttError, PubcompReasonCode, PubrelReasonCode,
+    },
 };
 
 use super::{
@@ -48,17 +48,17 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) properties: &'a PublishProperties,
     /// Identifiers of the subscriptions that it is for.
     pub(crate) identifiers: &'a [NonZeroU32],
-    /// The packet identifier that it had on an earlier connection: it is sent again (MQTT 5 section 4.4).
-    pub(crate) again: Option<u16>,
+    /// The packet identifier, of QoS 1 and 2.
+    pub(crate) packet_id: u16,
+    /// It was sent on an earlier connection, under the same identifier (MQTT 5 section 4.4).
+    pub(crate) again: bool,
 }
 
 /// What became of a PUBLISH to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// Nothing more is heard of it.
-    Qos0,
-    /// PUBACK or PUBREC with this packet identifier will answer it.
-    Tracked(u16),
+    /// It is on its way.
+    Sent,
     /// The client does not take packets so large.
     TooLarge,
 }
@@ -219,20 +219,37 @@ impl Wire {
         self.send(packet.map_err(|e| Closed(Some(e)))?)
     }
 
-    /// PUBREL: the answer to PUBREC.
-    pub(crate) fn pubrel(&mut self, packet_id: u16) -> Result<(), Closed> {
+    /// PUBREL: the answer to PUBREC, also to one that came over an earlier connection. `known`: there was such a PUBLISH
+    /// (MQTT 5 section 3.6.2.1).
+    pub(crate) fn pubrel(&mut self, packet_id: u16, known: bool) -> Result<(), Closed> {
         let packet = if self.is_v5() {
-            v5_0::Pubrel::builder()
-                .packet_id(packet_id)
-                .build()
-                .map(Packet::from)
+            let builder = v5_0::Pubrel::builder().packet_id(packet_id);
+            if known {
+                builder.build().map(Packet::from)
+            } else {
+                builder
+                    .reason_code(PubrelReasonCode::PacketIdentifierNotFound)
+                    .build()
+                    .map(Packet::from)
+            }
         } else {
             v3_1_1::Pubrel::builder()
                 .packet_id(packet_id)
                 .build()
                 .map(Packet::from)
         };
-        self.send(packet.map_err(|e| Closed(Some(e)))?)
+        self.append(&packet.map_err(|e| Closed(Some(e)))?);
+        Ok(())
+    }
+
+    /// Queues a packet of a flow that the session keeps, past the core. A packet larger than the client takes is left out, as
+    /// MQTT 5 section 3.1.2.11.4 asks.
+    fn append(&mut self, packet: &Packet) -> Sent {
+        if packet.size() > self.peer_packet_bytes as usize {
+            return Sent::TooLarge;
+        }
+        append(packet, &mut self.out);
+        Sent::Sent
     }
 
     /// PUBCOMP: the answer to PUBREL. `known`: there was such a PUBLISH.
@@ -256,45 +273,10 @@ impl Wire {
         self.send(packet.map_err(|e| Closed(Some(e)))?)
     }
 
-    /// Takes up a session that was kept, right after CONNACK: `received` are the QoS 2 PUBLISHes that wait for their PUBREL,
-    /// `under_way` the packet identifiers of what the client has not acknowledged.
-    pub(crate) fn resume(
-        &mut self,
-        received: impl Iterator<Item = u16>,
-        under_way: impl Iterator<Item = u16>,
-    ) {
+    /// Takes up a session that was kept, right after CONNACK: `received` are the QoS 2 PUBLISHes that wait for their PUBREL.
+    pub(crate) fn resume(&mut self, received: impl Iterator<Item = u16>) {
         self.connection
             .restore_qos2_publish_handled(received.collect());
-        for id in under_way {
-            // Fails only for one that is taken, and a new connection has none.
-            let _ = self.connection.register_packet_id(id);
-        }
-    }
-
-    /// Sends the PUBREL of a flow whose PUBREC came over an earlier connection. `false`: it cannot be, as the client takes no
-    /// packet of that size. To be called before anything is received on this connection.
-    pub(crate) fn resume_pubrel(&mut self, packet_id: u16) -> bool {
-        // The core takes a PUBREL only for a flow that it saw begin: it is shown one, of which nothing is sent.
-        let publish = Outgoing {
-            topic: "resumed",
-            payload: &[],
-            qos: Qos::ExactlyOnce,
-            retain: false,
-            properties: &PublishProperties::default(),
-            identifiers: &[],
-            again: Some(packet_id),
-        };
-        let Ok(publish) = self.build(&publish, Some(packet_id)) else {
-            return false;
-        };
-        let begun = self.connection.send(publish);
-        if begun.iter().any(|e| matches!(e, Event::NotifyError(_))) {
-            return false;
-        }
-        let [high, low] = packet_id.to_be_bytes();
-        self.connection
-            .recv(&mut Cursor::new(&[0x50, 2, high, low]));
-        self.pubrel(packet_id).is_ok()
     }
 
     /// SUBACK, one code a filter.
@@ -336,20 +318,9 @@ impl Wire {
         self.send(packet.map_err(|e| Closed(Some(e)))?)
     }
 
-    /// PUBLISH. A packet larger than the client takes is left out, as MQTT 5 section 3.1.2.11.4 asks.
+    /// PUBLISH.
     pub(crate) fn publish(&mut self, publish: &Outgoing<'_>) -> Result<Sent, Closed> {
-        let packet_id = match (publish.qos, publish.again) {
-            (Qos::AtMostOnce, _) => None,
-            (_, Some(id)) => Some(id),
-            _ => Some(
-                self.connection
-                    .acquire_packet_id()
-                    .map_err(|e| Closed(Some(e)))?,
-            ),
-        };
-        let mut packet = self
-            .build(publish, packet_id)
-            .map_err(|e| Closed(Some(e)))?;
+        let mut packet = self.build(publish).map_err(|e| Closed(Some(e)))?;
         let alias = self.alias(publish.topic);
         if let Packet::V5_0Publish(p) = packet {
             packet = match alias {
@@ -359,24 +330,16 @@ impl Wire {
             }
             .into();
         }
-        match self.send(packet) {
-            Ok(()) => {
-                if matches!(alias, Alias::New(_)) {
-                    self.aliases.push(publish.topic.into());
-                }
-                Ok(packet_id.map_or(Sent::Qos0, Sent::Tracked))
-            }
-            Err(Closed(Some(MqttError::PacketTooLarge))) => {
-                if let Some(id) = packet_id {
-                    self.connection.release_packet_id(id);
-                }
-                Ok(Sent::TooLarge)
-            }
-            Err(closed) => Err(closed),
+        let sent = self.append(&packet);
+        if sent == Sent::Sent && matches!(alias, Alias::New(_)) {
+            self.aliases.push(publish.topic.into());
         }
+        Ok(sent)
     }
 
-    fn build(&self, publish: &Outgoing<'_>, packet_id: Option<u16>) -> Built {
+    fn build(&self, publish: &Outgoing<'_>) -> Built {
+        let has_id = publish.qos != Qos::AtMostOnce;
+        let packet_id = has_id.then_some(publish.packet_id);
         if self.is_v5() {
             publish_v5(publish, packet_id)
         } else {
@@ -449,7 +412,7 @@ fn publish_v3(publish: &Outgoing<'_>, packet_id: Option<u16>) -> Built {
     let mut builder = v3_1_1::Publish::builder()
         .topic_name(publish.topic)?
         .qos(publish.qos)
-        .dup(publish.again.is_some())
+        .dup(publish.again)
         .retain(publish.retain)
         .payload(publish.payload);
     if let Some(id) = packet_id {
@@ -490,7 +453,7 @@ fn publish_v5(publish: &Outgoing<'_>, packet_id: Option<u16>) -> Built {
     let mut builder = v5_0::Publish::builder()
         .topic_name(publish.topic)?
         .qos(publish.qos)
-        .dup(publish.again.is_some())
+        .dup(publish.again)
         .retain(publish.retain)
         .payload(publish.payload)
         .props(props);

@@ -1,8 +1,10 @@
 //! One client's end of the protocol, the same for MQTT 3.1.1 and 5.
 //!
 //! [`Wire`] turns received bytes into [`Incoming`] packets and answers into bytes to send. All differences between the
-//! two versions end here. Parsing, packet identifiers and keep-alive are `mqtt-protocol-core`'s.
+//! two versions end here. Parsing, keep-alive and what is received at QoS 2 are `mqtt-protocol-core`'s; what is sent at QoS 1
+//! and 2, and its packet identifiers, are the session's.
 
+mod acks;
 mod check;
 mod connect;
 mod decode;
@@ -109,6 +111,9 @@ impl Wire {
                 Start::Again => return Err(self.broken(MqttError::ProtocolError)),
                 Start::Connect(length) => return self.receive_connect(input, length),
                 Start::Filters(length) => return self.receive_filters(input, length),
+                Start::Acknowledgement(length) => {
+                    return self.receive_acknowledgement(input, length).map(Some);
+                }
             }
         }
         self.receive_any(input)
@@ -171,6 +176,20 @@ impl Wire {
             Closed(Some(e)) => self.refuse_malformed(&connect, e),
             orderly => orderly,
         })
+    }
+
+    /// Reads the PUBACK, PUBREC or PUBCOMP that is the next `length` bytes.
+    fn receive_acknowledgement(
+        &mut self,
+        input: &mut Cursor<&[u8]>,
+        length: usize,
+    ) -> Result<Incoming, Closed> {
+        let start = input.position();
+        let packet = acks::parse(&input.remaining_slice()[..length], self.is_v5());
+        input.set_position(start + length as u64);
+        packet
+            .and_then(|packet| decode::incoming(packet, length))
+            .map_err(|e| self.broken(e))
     }
 
     /// Hands `input` to the core, and does what it says.

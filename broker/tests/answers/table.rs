@@ -5,7 +5,7 @@ use crate::{
     client::Answer,
     common::encode::{self, V3, V5, data, number, packet, props, publish},
     row::{
-        Expect::{self, Closes, Either, Ends, Goes, Refuses},
+        Expect::{self, Closes, Ends, Goes, Refuses},
         Row, check_at_the_start, check_in_session, row,
     },
     text::prop,
@@ -104,13 +104,12 @@ impl Place {
 
     /// What must come back if nothing is wrong with it.
     fn good(self) -> Expect {
-        // Those of nothing are ignored, or end the session.
-        let of_nothing = |goes| Either(Box::new(Goes(goes)), Box::new(Ends(&[0x82])));
         match self {
             Connect | Will => Goes(vec![Answer::Connack(0)]),
             Publish => Goes(vec![Answer::Puback(9, 0)]),
-            Puback | Pubcomp => of_nothing(vec![]),
-            Pubrec => of_nothing(vec![Answer::Pubrel(9, 0x92)]),
+            // Those of nothing are ignored.
+            Puback | Pubcomp => Goes(vec![]),
+            Pubrec => Goes(vec![Answer::Pubrel(9, 0x92)]),
             Pubrel => Goes(vec![Answer::Pubcomp(9, 0x92)]),
             Subscribe => Goes(vec![Answer::Suback(9, vec![1])]),
             Unsubscribe => Goes(vec![Answer::Unsuback(9, vec![0x11])]),

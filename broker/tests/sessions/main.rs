@@ -1,5 +1,6 @@
 //! What becomes of sessions where events meet: one connection takes over from another, rights end, messages wait.
 
+mod acks;
 mod bounds;
 #[path = "../common/client.rs"]
 mod client;

@@ -162,11 +162,11 @@ async fn one_copy_comes_though_one_of_two_filters_is_unsubscribed_meanwhile() {
         assert_eq!(ask(&mut reader, &leave).await, Unsuback(2, vec![0]));
         let then = publish(V5, 2, one, 4, &[], "d");
         assert_eq!(ask(&mut writer, &then).await, Puback(4, 0));
-        for (id, payload) in [(1, "b"), (1, "c"), (1, "d")] {
+        for (id, payload) in [(1, "b"), (2, "c"), (3, "d")] {
             reader.send(&ack(0x40, id)).await;
             next_is(&mut reader, payload).await;
         }
-        reader.send(&ack(0x40, 1)).await;
+        reader.send(&ack(0x40, 4)).await;
         assert_eq!(heard(&mut reader).await, "");
     }
 }

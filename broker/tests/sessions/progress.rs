@@ -289,8 +289,8 @@ async fn what_does_not_fit_is_dropped_and_no_notification_is() {
     }
     assert_eq!(broker.metrics().shared_dropped.get(), 2);
     let mut came = vec![];
-    for seq in 2..=NEWEST {
-        phone.send(&ack(0x40, 1)).await;
+    for (id, seq) in (1..).zip(2..=NEWEST) {
+        phone.send(&ack(0x40, id)).await;
         let notification = format!(r#"{{"seq":{seq}}}"#);
         loop {
             let next = next(&mut phone).await;
@@ -302,7 +302,7 @@ async fn what_does_not_fit_is_dropped_and_no_notification_is() {
         }
     }
     assert_eq!(came, [3, 4, 5].map(|n| told(&[], &format!("told {n}"))));
-    phone.send(&ack(0x40, 1)).await;
+    phone.send(&ack(0x40, NEWEST as u16)).await;
     hears_nothing(&mut phone).await;
 }
 
@@ -314,11 +314,11 @@ async fn it_never_takes_the_place_of_what_is_owed() {
         assert_eq!(code(client, "notice").await, 1);
     }
     let texts = ["unacknowledged", "held", "one", "two", "three"];
-    for text in texts {
+    for (id, text) in (1..).zip(texts) {
         let packet = publish(V5, 2, "notice", 1, &[], text);
         let both = [ask(&mut bob, &packet).await, next(&mut bob).await];
         assert!(both.contains(&Puback(1, 0)), "{both:?}");
-        bob.send(&ack(0x40, 1)).await;
+        bob.send(&ack(0x40, id)).await;
         match text {
             "unacknowledged" => next_is(&mut phone, text).await,
             // The session has it, and takes no more.
@@ -331,10 +331,10 @@ async fn it_never_takes_the_place_of_what_is_owed() {
     until(|| broker.metrics().shared_dropped.get() == 1).await;
     assert!(tell(&broker, "told"));
     assert_eq!(broker.metrics().shared_dropped.get(), 2);
-    for text in &texts[1..] {
-        phone.send(&ack(0x40, 1)).await;
+    for (id, text) in (1..).zip(&texts[1..]) {
+        phone.send(&ack(0x40, id)).await;
         next_is(&mut phone, text).await;
     }
-    phone.send(&ack(0x40, 1)).await;
+    phone.send(&ack(0x40, texts.len() as u16)).await;
     hears_nothing(&mut phone).await;
 }
