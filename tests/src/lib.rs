@@ -9,6 +9,7 @@
 
 mod cli;
 mod disk;
+mod failing;
 mod herald;
 mod http;
 mod lines;
@@ -22,6 +23,7 @@ mod websocket;
 
 pub use cli::{Cli, Ended, program};
 pub use disk::{Immutable, SmallDisk, fill, free};
+pub use failing::failing_service;
 pub use herald::{Herald, Run, password};
 pub use http::{Answer, Http};
 pub use mosquitto::{Mosquitto, Received, Subscriber, Transport};

@@ -4,7 +4,7 @@
 use std::fs;
 
 use herald_tests::{
-    Cli, Herald, Http, Version, bridge, password,
+    Cli, Herald, Http, Version, bridge, failing_service, password,
     raw::{Connect, Message, Property, Raw, Will},
 };
 use reqwest::Method;
@@ -222,7 +222,7 @@ async fn mqtt(secrets: &mut Secrets, herald: &Herald, version: Version, websocke
     broken.send_in_vain(secrets.text().as_bytes()).await;
 }
 
-/// All that there is to say, of a server whose webhook nobody is.
+/// All that there is to say, of a server whose webhook fails.
 fn talkative(url: &str) -> [(&'static str, &str); 5] {
     [
         ("HERALD_LOG", "trace"),
@@ -248,7 +248,8 @@ async fn check(mut secrets: Secrets, mut herald: Herald) {
 #[tokio::test]
 async fn nothing_that_comes_in_is_repeated() {
     let mut secrets = Secrets::new();
-    let url = format!("http://{}:{}@127.0.0.1:1/", secrets.text(), secrets.text());
+    let service = failing_service().await;
+    let url = format!("http://{}:{}@{service}/", secrets.text(), secrets.text());
     let herald = Herald::start_with(&talkative(&url)).await;
     let admin = herald.http("admin").await;
     admin.create_user("alice", "user").await;

@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use herald_tests::{
-    Herald, Http, Version,
+    Herald, Http, Version, failing_service,
     raw::{Connect, Raw},
 };
 use reqwest::Method;
@@ -78,12 +78,12 @@ async fn call(watched: &mut Watched, http: &Http, method: Method, path: &str, bo
 async fn no_secret_is_ever_told() {
     let mut watched = Watched::default();
     let webhook_secret = watched.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let url = format!("http://{}/", failing_service().await);
     let mut herald = Herald::start_with(&[
         // All that there is to say.
         ("HERALD_LOG", "trace"),
         ("HERALD_WORKER__PROCESSOR", "webhook"),
-        // Nobody listens there.
-        ("HERALD_WEBHOOK__URL", "http://127.0.0.1:1/"),
+        ("HERALD_WEBHOOK__URL", &url),
         ("HERALD_WEBHOOK__SECRET", &webhook_secret),
         ("HERALD_AUTH__REGISTRATION", "open"),
     ])

@@ -5,14 +5,10 @@ use std::{
     process::Stdio,
 };
 
-use herald_tests::{Cli, Herald, Version, program, raw::Raw, until, within};
+use herald_tests::{Cli, Herald, Version, failing_service, program, raw::Raw, until, within};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-    process::Command,
-};
+use tokio::process::Command;
 
 /// What every first start logs.
 const FIRST: &str = "created the administrator admin";
@@ -75,15 +71,7 @@ async fn all_is_well(herald: &Herald) {
 
 /// A server whose webhook fails each attempt, which is logged each time.
 async fn noisy() -> Herald {
-    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", service.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = service.accept().await {
-            let _ = stream.read(&mut [0; 4096]).await;
-            let answer = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            let _ = stream.write_all(answer).await;
-        }
-    });
+    let url = format!("http://{}/", failing_service().await);
     Herald::stopped(&[
         ("HERALD_WORKER__PROCESSOR", "webhook"),
         ("HERALD_WEBHOOK__URL", &url),
