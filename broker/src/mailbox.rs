@@ -253,6 +253,11 @@ impl Mailbox {
         self.state.lock().presence == Presence::Online
     }
 
+    /// Whether a new connection waits for the session.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.state.lock().claim.is_some()
+    }
+
     /// Whether nobody would notice if the session ended now: it has no connection, and none is taking it up.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().presence == Presence::Offline

@@ -4,14 +4,18 @@ use std::{collections::HashSet, fmt, io, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, timeout},
+    time::{Instant, sleep_until},
 };
 
-use super::{Session, offline, will};
+use super::{Session, answers::Answers, offline, will};
 use crate::wire::{Closed, Reason};
 
 /// How long answers to what was received may still take.
 const LAST_ANSWERS: Duration = Duration::from_secs(12);
+
+/// The same once the client has connected again, and waits for the session: as long as a write takes, not one that is held
+/// back. What is not answered by then was not taken, or comes a second time.
+const AT_TAKEOVER: Duration = Duration::from_millis(200);
 
 /// Why a session is over.
 #[derive(Debug)]
@@ -134,14 +138,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Waits for the answers to what was received, and queues them.
     async fn last_answers(&mut self) {
-        let answers = async {
-            while let Some(answer) = self.answers.next().await {
-                // An answer that the connection no longer takes is one that nobody waits for.
-                let _ = self.answer(answer);
+        let mut until = Instant::now() + LAST_ANSWERS;
+        let mut claimed = false;
+        loop {
+            if !claimed && self.kept.mailbox.is_claimed() {
+                claimed = true;
+                until = until.min(Instant::now() + AT_TAKEOVER);
             }
-        };
-        if timeout(LAST_ANSWERS, answers).await.is_err() {
-            tracing::warn!(user = %self.client.identity.username, "some messages were not answered in time");
+            let answer = tokio::select! {
+                answer = self.answers.next() => answer,
+                () = self.kept.mailbox.ready() => continue,
+                () = sleep_until(until) => {
+                    let user = &self.client.identity.username;
+                    tracing::warn!(%user, claimed, "some messages were not answered in time");
+                    // Nothing of them is left when the session is somebody else's.
+                    self.answers = Answers::default();
+                    return;
+                }
+            };
+            let Some(answer) = answer else { return };
+            // An answer that the connection no longer takes is one that nobody waits for.
+            let _ = self.answer(answer);
         }
     }
 }

@@ -171,6 +171,39 @@ async fn one_copy_comes_though_one_of_two_filters_is_unsubscribed_meanwhile() {
     }
 }
 
+/// What tools for other brokers look for.
+#[tokio::test]
+async fn the_usual_names_are_in_sys_broker() {
+    let (broker, _intake) = start(5).await;
+    let sys = allow("sys", &Subject::Everyone, Actions::Subscribe, "$SYS/#");
+    broker.set_policy(Policy::new(vec![sys]));
+    let mut client = open(&broker, &connect("phone", true, 0)).await;
+    client
+        .send(&subscribe(V5, 1, &[], &[("$SYS/broker/#", 0)]))
+        .await;
+    let mut names = vec![];
+    while names.len() < 10 {
+        if let Some(packet) = published(&next(&mut client).await) {
+            let topic = &packet[4..4 + usize::from(packet[3])];
+            names.push(String::from_utf8_lossy(topic).replace("$SYS/broker/", ""));
+        }
+    }
+    names.sort();
+    let expected = [
+        "clients/connected",
+        "clients/disconnected",
+        "clients/total",
+        "messages/received",
+        "messages/sent",
+        "publish/messages/dropped",
+        "publish/messages/received",
+        "publish/messages/sent",
+        "uptime",
+        "version",
+    ];
+    assert_eq!(names, expected);
+}
+
 /// mosquitto's bridges say so in the protocol level.
 #[tokio::test]
 async fn a_bridge_that_speaks_3_1_1_hears_nothing_of_its_own() {

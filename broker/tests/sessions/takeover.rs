@@ -115,6 +115,33 @@ async fn a_new_session_has_no_qos_2_identifiers_of_the_old() {
     }
 }
 
+/// The Client gives up after five seconds.
+#[tokio::test]
+async fn a_client_whose_sends_are_held_back_is_let_in_at_once_when_it_comes_back() {
+    for (clean, cut) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (broker, intake) = start(5).await;
+        let connect = Connect {
+            clean,
+            ..Connect::new(V3)
+        };
+        let mut first = open(&broker, &connect).await;
+        for id in 1..=3 {
+            let send = publish(V3, 2, SEND, id, &[], HELD);
+            first.send(&send).await;
+        }
+        until(|| intake.came().len() == 3).await;
+        if cut {
+            drop(first);
+            until(|| broker.connected() == 0).await;
+        }
+        let mut second = open(&broker, &connect).await;
+        // What was not acknowledged comes again.
+        let again = publish(V3, 0b1010, SEND, 1, &[], TAKEN);
+        assert_eq!(ask(&mut second, &again).await, Puback(1, 0));
+        assert_eq!(broker.sessions(), 1);
+    }
+}
+
 #[tokio::test]
 async fn a_connack_that_does_not_fit_ends_no_session() {
     let (broker, _intake) = start(5).await;
