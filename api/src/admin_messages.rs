@@ -78,9 +78,8 @@ enum Retried {
 impl AdminMessagesApi {
     /// List everyone's messages
     ///
-    /// Newest first; with a status that is final, those first that ended last, and with `queued` by user, those first
-    /// that are due last. A page takes as long however many messages there are: so with a final status and a user it
-    /// may hold fewer than `limit`, or none, though others follow. Go on until `next` is `null`.
+    /// Newest first; everyone's with a status that is final, those first that ended last, and with `queued` by user, those
+    /// first that are due last.
     #[oai(path = "/", method = "get", operation_id = "listAllMessages")]
     async fn list(
         &self,

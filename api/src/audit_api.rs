@@ -75,8 +75,8 @@ impl AuditApi {
         };
         let before = before.0.map(AuditId::from_string);
         let store = &self.0.store;
-        let entries = store.audit(&filter, before.as_ref(), limit.0 + 1).await?;
-        let (entries, next) = page::cut(entries, limit.0, |entry| entry.id.to_string());
+        let entries = store.audit(&filter, before.as_ref(), limit.0).await?;
+        let (entries, next) = page::items(entries, |entry| entry.id.to_string());
         Ok(Json(EntryList {
             items: entries.into_iter().map(view).collect::<Result<_, _>>()?,
             next,

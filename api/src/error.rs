@@ -183,7 +183,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy | StoreError::Locked | StoreError::Closed => Self::busy(),
+            StoreError::Busy | StoreError::Locked | StoreError::Closed | StoreError::TooSlow => {
+                Self::busy()
+            }
             StoreError::Storage { .. }
             | StoreError::Unwritable { .. }
             | StoreError::Replaced { .. } => {
@@ -342,8 +344,10 @@ mod tests {
 
     #[test]
     fn a_full_store_is_busy_and_says_when_to_come_back() {
-        let response = ApiError::from(StoreError::Busy).into_response();
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(response.header("retry-after"), Some("1"));
+        for error in [StoreError::Busy, StoreError::TooSlow] {
+            let response = ApiError::from(error).into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.header("retry-after"), Some("1"));
+        }
     }
 }

@@ -24,6 +24,9 @@ use crate::{
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
+/// How many attempts that failed are shown of one message.
+const FAILED_ATTEMPTS: u32 = 100;
+
 pub(crate) struct MessagesApi(pub(crate) Arc<State>);
 
 /// Where a message is on its way: it waits for an attempt (`queued`), a worker has it (`processing`), or it has ended,
@@ -101,7 +104,7 @@ struct FailedAttemptView {
 struct MessageDetails {
     #[oai(flatten)]
     message: MessageView,
-    /// Oldest first.
+    /// Oldest first. The last hundred, or fewer if they are long.
     failed_attempts: Vec<FailedAttemptView>,
 }
 
@@ -185,9 +188,9 @@ impl MessagesApi {
         let messages = self
             .0
             .store
-            .messages(&caller.user.id, status, before.as_ref(), limit.0 + 1)
+            .messages(&caller.user.id, status, before.as_ref(), limit.0)
             .await?;
-        let (messages, next) = page::cut(messages, limit.0, |message| message.id.to_string());
+        let (messages, next) = page::items(messages, |message| message.id.to_string());
         Ok(Json(MessageList {
             items: messages.into_iter().map(MessageView::from).collect(),
             next,
@@ -207,10 +210,10 @@ impl MessagesApi {
         let store = &self.0.store;
         let message = store.message(&caller.user.id, &id).await?;
         let message = message.ok_or_else(unknown)?;
-        let failed = store.failed_attempts(&id).await?;
+        let failed = store.failed_attempts(&id, FAILED_ATTEMPTS).await?.items;
         Ok(Json(MessageDetails {
             message: message.into(),
-            failed_attempts: failed.into_iter().map(FailedAttemptView::from).collect(),
+            failed_attempts: failed.into_iter().rev().map(Into::into).collect(),
         }))
     }
 

@@ -15,9 +15,6 @@ use crate::{
     text::DateTime,
 };
 
-/// About how much a page holds, in bytes.
-const MAX_PAGE: usize = crate::strict::PAGE_BYTES;
-
 pub(crate) struct NotificationsApi(pub(crate) Arc<State>);
 
 /// What happened: the message was processed, or its attempts failed and it is dead.
@@ -113,7 +110,7 @@ impl NotificationsApi {
         let notifications = self
             .0
             .store
-            .notifications(&caller.user.id, Seq(after.0), limit.0, MAX_PAGE)
+            .list_notifications(&caller.user.id, Seq(after.0), limit.0)
             .await?;
         let last = notifications.items.last().map(|item| item.seq.0);
         let next = last.filter(|_| notifications.more);

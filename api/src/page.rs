@@ -1,7 +1,15 @@
 //! Lists that are read page by page.
 
+use herald_store::Page;
+
 /// How many items a page has if the client does not say.
 pub(crate) const DEFAULT_LIMIT: u32 = 50;
+
+/// The items of a page, and the cursor to read on with: that of the last item, if there are more.
+pub(crate) fn items<T, C>(page: Page<T>, cursor: impl Fn(&T) -> C) -> (Vec<T>, Option<C>) {
+    let next = page.items.last().filter(|_| page.more).map(cursor);
+    (page.items, next)
+}
 
 /// A page of at most `limit` of the `items`, which were read with a limit one higher, and the cursor to read on with:
 /// that of the last item, if there are more.

@@ -106,8 +106,8 @@ impl RulesApi {
         limit: Query<u32>,
     ) -> Result<Json<RuleList>, ApiError> {
         let after = after.0.map(RuleId::from_string);
-        let rules = self.0.store.list_rules(after.as_ref(), limit.0 + 1).await?;
-        let (rules, next) = page::cut(rules, limit.0, |stored| stored.rule.id.clone());
+        let rules = self.0.store.list_rules(after.as_ref(), limit.0).await?;
+        let (rules, next) = page::items(rules, |stored| stored.rule.id.clone());
         Ok(Json(RuleList {
             items: rules.into_iter().map(RuleView::from).collect(),
             next,
@@ -211,7 +211,7 @@ impl RulesApi {
             role: user.role,
             client_id: check.client_id.as_ref().map_or("", |id| &id.0),
         };
-        let rules = store.list_rules(None, u32::MAX).await?;
+        let rules = store.stored_rules().await?;
         let policy = Policy::new(rules.iter().map(|stored| stored.rule.clone()).collect());
         let topic = &check.topic.0;
         let invalid = |error| ApiError::invalid(format!("topic: {error}"));

@@ -77,14 +77,9 @@ impl SessionsApi {
         let sessions = self
             .0
             .store
-            .list_sessions(
-                &caller.user.id,
-                before.as_ref(),
-                limit.0 + 1,
-                Timestamp::now(),
-            )
+            .list_sessions(&caller.user.id, before.as_ref(), limit.0, Timestamp::now())
             .await?;
-        let (sessions, next) = page::cut(sessions, limit.0, |session| session.id.to_string());
+        let (sessions, next) = page::items(sessions, |session| session.id.to_string());
         let own = caller.session().map(|session| &session.id);
         let view = |session: ListedSession| SessionView {
             current: own == Some(&session.id),

@@ -129,9 +129,9 @@ impl TokensApi {
         let tokens = self
             .0
             .store
-            .list_tokens(&caller.user.id, before.as_ref(), limit.0 + 1)
+            .list_tokens(&caller.user.id, before.as_ref(), limit.0)
             .await?;
-        let (tokens, next) = page::cut(tokens, limit.0, |token| token.id.to_string());
+        let (tokens, next) = page::items(tokens, |token| token.id.to_string());
         Ok(Json(TokenList {
             items: tokens.into_iter().map(TokenView::from).collect(),
             next,

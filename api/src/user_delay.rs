@@ -80,8 +80,8 @@ impl UserDelayApi {
     ) -> Result<Json<OwnDelayList>, ApiError> {
         let after = after.0.as_deref().map(username).transpose()?;
         let store = &self.0.store;
-        let own = store.list_user_delays(after.as_ref(), limit.0 + 1).await?;
-        let (own, next) = page::cut(own, limit.0, |(name, _)| name.to_string());
+        let own = store.list_user_delays(after.as_ref(), limit.0).await?;
+        let (own, next) = page::items(own, |(name, _)| name.to_string());
         let items = own.into_iter().map(|(name, delay)| OwnDelay {
             username: name.to_string(),
             delay: delay.into(),

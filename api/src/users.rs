@@ -110,8 +110,8 @@ impl UsersApi {
         limit: Query<u32>,
     ) -> Result<Json<UserList>, ApiError> {
         let after = after.0.as_deref().map(username).transpose()?;
-        let users = self.0.store.list_users(after.as_ref(), limit.0 + 1).await?;
-        let (users, next) = page::cut(users, limit.0, |user| user.username.to_string());
+        let users = self.0.store.list_users(after.as_ref(), limit.0).await?;
+        let (users, next) = page::items(users, |user| user.username.to_string());
         Ok(Json(UserList {
             items: users.into_iter().map(UserView::from).collect(),
             next,

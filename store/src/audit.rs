@@ -8,8 +8,10 @@ use std::borrow::Cow;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::dialect::Param;
+use crate::page::{JsonBytes, item_bytes};
 use crate::writer::Operation;
-use crate::{AuditId, Store, StoreError, Timestamp, bulk};
+use crate::{AuditId, Page, Store, StoreError, Timestamp};
 
 /// Entries deleted in one step.
 const PRUNED_AT_ONCE: i64 = 1000;
@@ -82,7 +84,7 @@ impl Store {
         filter: &AuditFilter,
         before: Option<&AuditId>,
         limit: u32,
-    ) -> Result<Vec<StoredAuditEntry>, StoreError> {
+    ) -> Result<Page<StoredAuditEntry>, StoreError> {
         // A statement for each set of conditions, so that each has its index.
         let conditions = match (&filter.action, &filter.actor) {
             (None, None) => "",
@@ -94,14 +96,13 @@ impl Store {
             "SELECT id, at, action, actor, target, address, request_id, detail, count
              FROM audit WHERE id < $1 {conditions} ORDER BY id DESC LIMIT $2"
         );
-        let mut query = sqlx::query(bulk::statement(text))
-            .bind(before.map_or(crate::ids::AFTER_ALL, AuditId::as_str))
-            .bind(i64::from(limit));
-        for condition in [&filter.action, &filter.actor].into_iter().flatten() {
-            query = query.bind(condition.as_str());
-        }
-        let rows = query.fetch_all(self.readers()).await?;
-        rows.iter().map(stored).collect()
+        let mut params = vec![
+            Param::Text(before.map_or(crate::ids::AFTER_ALL, AuditId::as_str)),
+            Param::Int(i64::from(limit) + 1),
+        ];
+        let conditions = [&filter.action, &filter.actor].into_iter().flatten();
+        params.extend(conditions.map(|condition| Param::Text(condition)));
+        self.lists().page(text, &params, limit, stored).await
     }
 
     /// Deletes the entries that were recorded before `before`, in steps. Returns how many there were.
@@ -119,6 +120,20 @@ impl Store {
             }
             deleted += step;
         }
+    }
+}
+
+impl JsonBytes for StoredAuditEntry {
+    fn json_bytes(&self) -> usize {
+        let entry = &self.entry;
+        let texts = [
+            &entry.actor,
+            &entry.target,
+            &entry.address,
+            &entry.request_id,
+            &entry.detail,
+        ];
+        item_bytes(texts.map(Option::as_deref))
     }
 }
 

@@ -3,8 +3,12 @@
 use herald_acl::Username;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
+use crate::Page;
+use crate::dialect::Param;
+use crate::page::{JsonBytes, item_bytes};
 use crate::reschedule::Scope;
 use crate::users::parse_username;
 use crate::writer::Operation;
@@ -105,6 +109,12 @@ impl Delay {
     }
 }
 
+impl JsonBytes for (Username, Delay) {
+    fn json_bytes(&self) -> usize {
+        item_bytes([Some(self.0.as_str())])
+    }
+}
+
 impl Store {
     /// The delay of the messages that are accepted from now on, of users who have none of their own.
     ///
@@ -143,21 +153,20 @@ impl Store {
         &self,
         after: Option<&Username>,
         limit: u32,
-    ) -> Result<Vec<(Username, Delay)>, StoreError> {
-        sqlx::query(
-            "SELECT username, delay FROM users
-             WHERE delay IS NOT NULL AND username > $1 ORDER BY username LIMIT $2",
-        )
-        .bind(after.map_or("", Username::as_str))
-        .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?
-        .iter()
-        .map(|row| {
+    ) -> Result<Page<(Username, Delay)>, StoreError> {
+        let text = "SELECT username, delay FROM users
+             WHERE delay IS NOT NULL AND username > $1 ORDER BY username LIMIT $2";
+        let params = [
+            Param::Text(after.map_or("", Username::as_str)),
+            Param::Int(i64::from(limit) + 1),
+        ];
+        let read = |row: &AnyRow| {
             let name = parse_username(row.try_get("username")?)?;
             Ok((name, Delay::from_setting(row.try_get("delay")?)?))
-        })
-        .collect()
+        };
+        self.lists()
+            .page(text.to_owned(), &params, limit, read)
+            .await
     }
 
     /// Sets the delay of the messages that are accepted from now on, of users who have none of their own, and with

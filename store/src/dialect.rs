@@ -12,6 +12,10 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 
+mod lists;
+
+pub(crate) use lists::{ListPool, Param};
+
 /// Starts a transaction that writes. A transaction that first reads and then wants to write fails
 /// when another process wrote in between; this one waits for the lock at its start instead.
 pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
@@ -178,6 +182,8 @@ pub(crate) enum Fault {
     NotADatabase,
     /// The database is damaged.
     Corrupt,
+    /// A statement was stopped.
+    Stopped,
 }
 
 /// What `error` says about the database file, if anything.
@@ -186,6 +192,7 @@ pub(crate) fn fault(error: &sqlx::Error) -> Option<Fault> {
     // https://sqlite.org/rescode.html: the low byte is the primary result code.
     match code & 0xff {
         5 | 6 => Some(Fault::Locked),
+        9 => Some(Fault::Stopped),
         // PERM, READONLY, IOERR, FULL, CANTOPEN
         3 | 8 | 10 | 13 | 14 => Some(Fault::Unwritable),
         11 => Some(Fault::Corrupt),

@@ -12,6 +12,9 @@ pub enum StoreError {
     /// More writes or reads are waiting than the database keeps up with. Nothing was written.
     #[error("the database is busy; try again in a moment")]
     Busy,
+    /// A list took longer to read than it may. Its read was stopped.
+    #[error("the list takes too long to read; try again later, or ask for less")]
+    TooSlow,
     /// Another process has held the write lock for longer than 5 s. Nothing was written.
     #[error("another process has the database locked; try again when it is done")]
     Locked,
@@ -135,6 +138,7 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolClosed => Self::Closed,
             error => match crate::dialect::fault(&error) {
                 Some(Fault::Locked) => Self::Locked,
+                Some(Fault::Stopped) => Self::TooSlow,
                 Some(Fault::Unwritable) => Self::Storage {
                     reason: crate::dialect::reason(&error),
                 },

@@ -1,11 +1,12 @@
 //! Inboxes: what each user was told.
 
-use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use crate::dialect::Param;
 use crate::notification::{Text, Told};
-use crate::{Notification, Seq, Status, Store, StoreError, Timestamp, UserId};
+use crate::page::{JsonBytes, cut};
+use crate::{Notification, Page, Seq, Status, Store, StoreError, Timestamp, UserId};
 
 /// What the user `$1` was told after the number `$2`, with what is there of the messages. A message that died may have been
 /// processed since: so its result is not asked for then.
@@ -18,15 +19,6 @@ const INBOX: &str = "SELECT n.seq, n.message_id, n.status, n.attempts, n.created
         ON n.status = 'dead' AND f.message_id = n.message_id AND f.attempt = n.attempts
     WHERE n.user_id = $1 AND n.seq > $2 ORDER BY n.seq LIMIT $3";
 
-/// A part of an inbox.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Notifications {
-    /// In order.
-    pub items: Vec<Notification>,
-    /// There are others after these.
-    pub more: bool,
-}
-
 /// Where an inbox is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
@@ -37,8 +29,8 @@ pub struct Position {
 }
 
 impl Store {
-    /// The notifications of `user` after the number `after`, in order: up to `limit`, and no more once they hold
-    /// `max_bytes`, but one at least.
+    /// The notifications of `user` after the number `after`, in order: up to `limit`, and no more than `max_bytes` hold,
+    /// but one at least. For sessions of MQTT: no list can hold this up.
     ///
     /// # Errors
     ///
@@ -49,25 +41,35 @@ impl Store {
         after: Seq,
         limit: u32,
         max_bytes: usize,
-    ) -> Result<Notifications, StoreError> {
-        let mut rows = sqlx::query(INBOX)
+    ) -> Result<Page<Notification>, StoreError> {
+        let rows = sqlx::query(INBOX)
             .bind(user.as_str())
             .bind(after.0)
             .bind(i64::from(limit) + 1)
             .fetch(self.readers());
-        let mut read = Notifications::default();
-        let mut bytes = 0;
-        while let Some(row) = rows.try_next().await? {
-            let full = !read.items.is_empty() && bytes >= max_bytes;
-            if full || read.items.len() == limit as usize {
-                read.more = true;
-                break;
-            }
-            let notification = notification(&row)?;
-            bytes += notification.payload.len();
-            read.items.push(notification);
-        }
-        Ok(read)
+        cut(rows, limit, max_bytes, notification).await
+    }
+
+    /// A page of up to `limit` notifications of `user` after the number `after`, in order.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn list_notifications(
+        &self,
+        user: &UserId,
+        after: Seq,
+        limit: u32,
+    ) -> Result<Page<Notification>, StoreError> {
+        let params = [
+            Param::Text(user.as_str()),
+            Param::Int(after.0),
+            Param::Int(i64::from(limit) + 1),
+        ];
+        let lists = self.lists();
+        lists
+            .page(INBOX.to_owned(), &params, limit, notification)
+            .await
     }
 
     /// How far the inbox of `user` goes, and the highest number that was acknowledged, by whichever of the user's sessions
@@ -87,6 +89,12 @@ impl Store {
             acked: Seq(acked),
             last: Seq(last),
         })
+    }
+}
+
+impl JsonBytes for Notification {
+    fn json_bytes(&self) -> usize {
+        self.payload.len()
     }
 }
 

@@ -6,12 +6,11 @@ use std::str::FromStr;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use crate::dialect::Param;
 use crate::ids::AFTER_ALL;
 use crate::messages::{COLUMNS, message};
+use crate::page::JsonBytes;
 use crate::{Message, MessageId, Status, Store, StoreError, UserId};
-
-/// How many messages of a user are looked at for one page of those with one status.
-const LOOKED_AT: i64 = 1_000;
 
 /// A place in a list of messages, which is in another order for each status. As text it has no spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +63,7 @@ struct Reading {
 }
 
 /// The statement over messages `m` that satisfy `condition`, in this order. Its parameters are the place (`$1` id, `$2`
-/// time, `$3` user), `$4` the user or an empty text, `$5` the status or an empty text, `$6` how many, and `$7` the least id.
+/// time, `$3` user), `$4` the user or an empty text, `$5` the status or an empty text, and `$6` how many.
 fn select(condition: &str, order: &str) -> String {
     format!("SELECT {COLUMNS} FROM messages m WHERE {condition} ORDER BY {order} LIMIT $6")
 }
@@ -124,7 +123,8 @@ impl Reading {
                 (select(condition, "m.processed_at DESC, m.id DESC"), by_end)
             }
             (Some(Status::Processed | Status::Dead | Status::Cancelled), Some(_)) => {
-                let condition = "m.user_id = $4 AND m.id < $1 AND m.id >= $7 AND +m.status = $5";
+                let condition = "m.processed_at IS NOT NULL AND m.user_id = $4 AND m.status = $5
+                    AND m.id < $1";
                 (select(condition, "m.id DESC"), by_id)
             }
         };
@@ -140,19 +140,15 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read.
     pub async fn any_message(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
         let text = format!("SELECT {COLUMNS} FROM messages m WHERE m.id = $1");
-        let row = sqlx::query(crate::bulk::statement(text))
-            .bind(id.as_str())
-            .fetch_optional(self.readers())
-            .await?;
-        row.map(|row| message(&row)).transpose()
+        let params = [Param::Text(id.as_str())];
+        self.lists().first(text, &params, message).await
     }
 
     /// Up to `limit` messages of everyone or of `user`, those with `status` if it is given, and those behind `before` if
     /// that is.
     ///
-    /// The newest are first. Of those that ended (all of one status), it is the ones that ended last. Queued ones come by
-    /// user, and those that are due last first. With a final status and a user, a page may have few messages or none
-    /// although others follow: only so many of the user's are looked at at a time.
+    /// The newest are first. Of everyone's that ended (all of one status), it is the ones that ended last. Queued ones come by
+    /// user, and those that are due last first.
     ///
     /// # Errors
     ///
@@ -165,53 +161,36 @@ impl Store {
         limit: u32,
     ) -> Result<MessagePage, StoreError> {
         let Reading { statement, place } = Reading::of(status, user);
-        let before_id = before.map_or(AFTER_ALL, |place| &place.id);
-        let looked_at = match (status, user) {
-            (Some(Status::Processed | Status::Dead | Status::Cancelled), Some(user)) => {
-                self.last_looked_at(user, before_id).await?
-            }
-            _ => None,
+        let params = [
+            Param::Text(before.map_or(AFTER_ALL, |place| &place.id)),
+            Param::Int(before.map_or(i64::MAX, |place| place.time)),
+            Param::Text(before.map_or(AFTER_ALL, |place| &place.user)),
+            Param::Text(user.map_or("", UserId::as_str)),
+            Param::Text(status.map_or("", Status::as_str)),
+            Param::Int(i64::from(limit) + 1),
+        ];
+        let read = |row: &AnyRow| {
+            let (message, place) = (message(row)?, place(row)?);
+            Ok(Placed { message, place })
         };
-        let rows = sqlx::query(crate::bulk::statement(statement))
-            .bind(before_id)
-            .bind(before.map_or(i64::MAX, |place| place.time))
-            .bind(before.map_or(AFTER_ALL, |place| &place.user))
-            .bind(user.map_or("", UserId::as_str))
-            .bind(status.map_or("", Status::as_str))
-            .bind(i64::from(limit) + 1)
-            .bind(looked_at.as_deref().unwrap_or_default())
-            .fetch_all(self.readers())
-            .await?;
-        let shown = &rows[..rows.len().min(limit as usize)];
-        let next = match shown.last() {
-            Some(last) if shown.len() < rows.len() => Some(place(last)?),
-            _ => looked_at.map(|id| MessagePlace {
-                id,
-                time: 0,
-                user: String::new(),
-            }),
-        };
-        let items = shown.iter().map(message).collect::<Result<_, _>>()?;
-        Ok(MessagePage { items, next })
+        let page = self.lists().page(statement, &params, limit, read).await?;
+        let last = page.items.last().filter(|_| page.more);
+        Ok(MessagePage {
+            next: last.map(|last| last.place.clone()),
+            items: page.items.into_iter().map(|item| item.message).collect(),
+        })
     }
+}
 
-    /// The last of the messages of `user` before `before` that are looked at for one page; `None` if there are so few that
-    /// all are.
-    async fn last_looked_at(
-        &self,
-        user: &UserId,
-        before: &str,
-    ) -> Result<Option<String>, StoreError> {
-        let last = sqlx::query_scalar(
-            "SELECT id FROM messages WHERE user_id = $1 AND id < $2
-             ORDER BY id DESC LIMIT 1 OFFSET $3",
-        )
-        .bind(user.as_str())
-        .bind(before)
-        .bind(LOOKED_AT - 1)
-        .fetch_optional(self.readers())
-        .await?;
-        Ok(last)
+/// A message and its place in the list.
+struct Placed {
+    message: Message,
+    place: MessagePlace,
+}
+
+impl JsonBytes for Placed {
+    fn json_bytes(&self) -> usize {
+        self.message.json_bytes()
     }
 }
 
@@ -256,7 +235,6 @@ mod tests {
                 .bind("")
                 .bind("")
                 .bind(10_i64)
-                .bind("")
                 .fetch_all(store.readers())
                 .await
                 .unwrap();

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 10] = [
+const MIGRATIONS: [(i64, &str, &str); 11] = [
     (
         1,
         "initial",
@@ -56,6 +56,11 @@ const MIGRATIONS: [(i64, &str, &str); 10] = [
         10,
         "outages",
         include_str!("../../migrations/sqlite/0010_outages.sql"),
+    ),
+    (
+        11,
+        "list_indexes",
+        include_str!("../../migrations/sqlite/0011_list_indexes.sql"),
     ),
 ];
 

@@ -8,7 +8,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::MigrateError;
 use sqlx::{AnyConnection, AnyPool, Connection};
 
-use crate::dialect::{self, Fault};
+use crate::dialect::{self, Fault, ListPool};
 use crate::integrity::Check;
 use crate::{StoreError, migrations};
 
@@ -116,6 +116,12 @@ impl Location {
             .map_err(|error| self.explain(error))
     }
 
+    /// Makes `count` connections for lists.
+    pub(crate) async fn connect_lists(&self, count: u32) -> Result<ListPool, StoreError> {
+        let connected = ListPool::connect(&self.url, count).await;
+        connected.map_err(|error| self.explain(error))
+    }
+
     fn explain(&self, error: sqlx::Error) -> StoreError {
         let path = self.file.clone();
         let reason = || dialect::reason(&error);
@@ -129,7 +135,7 @@ impl Location {
                 reason: reason(),
             },
             Some(Fault::NotADatabase) => StoreError::NotADatabase { path },
-            Some(Fault::Locked) | None => error.into(),
+            Some(Fault::Locked | Fault::Stopped) | None => error.into(),
         }
     }
 

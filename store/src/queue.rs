@@ -161,15 +161,15 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let due: Option<i64> = sqlx::query_scalar(
+        let rows = self.lists().counts(
             "SELECT MIN((
                 SELECT MIN(run_at) FROM messages
-                WHERE messages.user_id = lanes.user_id AND status = 'queued'))
+                WHERE messages.user_id = lanes.user_id AND status = 'queued')) AS due
              FROM lanes WHERE turn_at IS NOT NULL",
-        )
-        .fetch_one(self.readers())
-        .await?;
-        Ok(due.map(Timestamp::from_millis))
+        );
+        let rows = rows.await?;
+        let due = rows.first().map(|row| row.try_get::<Option<i64>, _>("due"));
+        Ok(due.transpose()?.flatten().map(Timestamp::from_millis))
     }
 
     /// How many messages there are of each status. Takes time in proportion to their number.
@@ -179,18 +179,17 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read.
     pub async fn counts(&self) -> Result<StatusCounts, StoreError> {
         // Each is a walk through an index that has just those messages.
-        let rows: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT 'queued', COUNT(*) FROM messages WHERE status = 'queued'
+        let rows = self.lists().counts(
+            "SELECT 'queued' AS status, COUNT(*) AS count FROM messages WHERE status = 'queued'
              UNION ALL
              SELECT 'processing', COUNT(*) FROM messages WHERE status = 'processing'
              UNION ALL
              SELECT status, COUNT(*) FROM messages WHERE processed_at IS NOT NULL GROUP BY status",
-        )
-        .fetch_all(self.readers())
-        .await?;
+        );
         let mut counts = StatusCounts::default();
-        for (status, count) in rows {
-            let counted = match Status::from_column(&status)? {
+        for row in rows.await? {
+            let count: i64 = row.try_get("count")?;
+            let counted = match Status::from_column(row.try_get("status")?)? {
                 Status::Queued => &mut counts.queued,
                 Status::Processing => &mut counts.processing,
                 Status::Processed => &mut counts.processed,

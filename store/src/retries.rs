@@ -1,10 +1,13 @@
 //! Attempts that failed, and messages that are put back into the queue or taken out of it.
 
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::dialect::Param;
 use crate::lanes::LaneChanges;
+use crate::page::{JsonBytes, item_bytes};
 use crate::writer::Operation;
-use crate::{Job, MessageId, Status, Store, StoreError, Timestamp, UserId};
+use crate::{Job, MessageId, Page, Status, Store, StoreError, Timestamp, UserId};
 
 /// An attempt at a message that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,25 +101,35 @@ impl Store {
         self.write(Cancel { user, id, now }).await
     }
 
-    /// The attempts at a message that failed, the first first. Whose message it is, is for the caller to check.
+    /// Up to `limit` attempts at a message that failed, the last first. Whose message it is, is for the caller to check.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] if the database cannot be read.
-    pub async fn failed_attempts(&self, id: &MessageId) -> Result<Vec<FailedAttempt>, StoreError> {
-        let rows: Vec<(i64, String, i64)> = sqlx::query_as(
-            "SELECT attempt, error, failed_at FROM failed_attempts
-             WHERE message_id = $1 ORDER BY attempt",
-        )
-        .bind(id.as_str())
-        .fetch_all(self.readers())
-        .await?;
-        let read = |(attempt, error, failed_at)| FailedAttempt {
-            attempt,
-            error,
-            failed_at: Timestamp::from_millis(failed_at),
+    pub async fn failed_attempts(
+        &self,
+        id: &MessageId,
+        limit: u32,
+    ) -> Result<Page<FailedAttempt>, StoreError> {
+        let text = "SELECT attempt, error, failed_at FROM failed_attempts
+             WHERE message_id = $1 ORDER BY attempt DESC LIMIT $2";
+        let params = [Param::Text(id.as_str()), Param::Int(i64::from(limit) + 1)];
+        let read = |row: &AnyRow| {
+            Ok(FailedAttempt {
+                attempt: row.try_get("attempt")?,
+                error: row.try_get("error")?,
+                failed_at: Timestamp::from_millis(row.try_get("failed_at")?),
+            })
         };
-        Ok(rows.into_iter().map(read).collect())
+        self.lists()
+            .page(text.to_owned(), &params, limit, read)
+            .await
+    }
+}
+
+impl JsonBytes for FailedAttempt {
+    fn json_bytes(&self) -> usize {
+        item_bytes([Some(self.error.as_str())])
     }
 }
 

@@ -4,6 +4,9 @@ use herald_acl::{Actions, Effect, FilterTemplate, Role, Rule, Subject};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::Page;
+use crate::dialect::Param;
+use crate::page::{JsonBytes, item_bytes};
 use crate::rights::{Changed, record};
 use crate::users::parse_username;
 use crate::writer::Operation;
@@ -47,6 +50,12 @@ pub enum CreateRule {
     TooMany,
 }
 
+impl JsonBytes for StoredRule {
+    fn json_bytes(&self) -> usize {
+        item_bytes([Some(self.rule.filter.as_str()), self.description.as_deref()])
+    }
+}
+
 impl RuleContent {
     fn with_id(&self, id: &RuleId, created_at: Timestamp) -> StoredRule {
         StoredRule {
@@ -71,8 +80,25 @@ impl Store {
     /// [`StoreError::InvalidRule`] if one of them is none, another [`StoreError`] if the database
     /// cannot be read.
     pub async fn rules(&self) -> Result<Vec<Rule>, StoreError> {
-        let rules = self.list_rules(None, u32::MAX).await?;
+        let rules = self.stored_rules().await?;
         Ok(rules.into_iter().map(|stored| stored.rule).collect())
+    }
+
+    /// As [`rules`](Self::rules), with what administrators want to know of them.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn stored_rules(&self) -> Result<Vec<StoredRule>, StoreError> {
+        sqlx::query(
+            "SELECT id, subject_kind, subject, actions, effect, filter, description, created_at
+             FROM acl_rules ORDER BY id",
+        )
+        .fetch_all(self.readers())
+        .await?
+        .iter()
+        .map(stored_rule)
+        .collect()
     }
 
     /// Up to `limit` rules by id, those after `after`.
@@ -84,18 +110,18 @@ impl Store {
         &self,
         after: Option<&RuleId>,
         limit: u32,
-    ) -> Result<Vec<StoredRule>, StoreError> {
-        sqlx::query(
+    ) -> Result<Page<StoredRule>, StoreError> {
+        let text =
             "SELECT id, subject_kind, subject, actions, effect, filter, description, created_at
-             FROM acl_rules WHERE id > $1 ORDER BY id LIMIT $2",
-        )
-        .bind(after.map_or("", RuleId::as_str))
-        .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?
-        .iter()
-        .map(stored_rule)
-        .collect()
+             FROM acl_rules WHERE id > $1 ORDER BY id LIMIT $2";
+        let params = [
+            Param::Text(after.map_or("", RuleId::as_str)),
+            Param::Int(i64::from(limit) + 1),
+        ];
+        let lists = self.lists();
+        lists
+            .page(text.to_owned(), &params, limit, stored_rule)
+            .await
     }
 
     /// The rule with this id.

@@ -6,6 +6,9 @@ use std::time::Duration;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::Page;
+use crate::dialect::Param;
+use crate::page::{JsonBytes, item_bytes};
 use crate::tokens::end_tokens;
 use crate::users::user;
 use crate::writer::Operation;
@@ -156,22 +159,21 @@ impl Store {
         before: Option<&SessionId>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Vec<ListedSession>, StoreError> {
-        sqlx::query(
+    ) -> Result<Page<ListedSession>, StoreError> {
+        let text =
             "SELECT id, address, user_agent, created_at, last_used_at, expires_at FROM sessions
              WHERE user_id = $1 AND id < $2 AND expires_at > $3 AND last_used_at > $4
-             ORDER BY id DESC LIMIT $5",
-        )
-        .bind(user.as_str())
-        .bind(before.map_or(crate::ids::AFTER_ALL, SessionId::as_str))
-        .bind(now.as_millis())
-        .bind(unused_since(now))
-        .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?
-        .iter()
-        .map(listed)
-        .collect()
+             ORDER BY id DESC LIMIT $5";
+        let params = [
+            Param::Text(user.as_str()),
+            Param::Text(before.map_or(crate::ids::AFTER_ALL, SessionId::as_str)),
+            Param::Int(now.as_millis()),
+            Param::Int(unused_since(now)),
+            Param::Int(i64::from(limit) + 1),
+        ];
+        self.lists()
+            .page(text.to_owned(), &params, limit, listed)
+            .await
     }
 
     /// Notes that a session was used at `now`. It may be lost if there is too much to write, or in a crash.
@@ -193,6 +195,12 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let (user, id) = (user.clone(), id.clone());
         self.write(End { user, id, now }).await
+    }
+}
+
+impl JsonBytes for ListedSession {
+    fn json_bytes(&self) -> usize {
+        item_bytes([Some(&*self.address), self.user_agent.as_deref()])
     }
 }
 

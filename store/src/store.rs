@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::audit::Audited;
 use crate::integrity::Check;
+use crate::lists::Lists;
 use crate::open::Location;
 use crate::token_reader::TokenReader;
 use crate::writer::{Operation, Writer};
@@ -19,8 +20,10 @@ pub struct StoreOptions {
     /// The address of the database: `sqlite:///absolute/path/herald.db`, in which `%`, `?` and `#`
     /// of the path are percent-encoded.
     pub url: String,
-    /// How many connections read beside the one that writes; at least one.
+    /// How many connections read beside the one that writes, for all but lists; at least one.
     pub readers: u32,
+    /// How many connections read lists; at least one.
+    pub list_readers: u32,
     /// How many messages of one user may wait or be worked on at a time. Sending more is refused.
     pub waiting_messages: u32,
 }
@@ -32,6 +35,9 @@ impl StoreOptions {
     /// How many connections read if nothing else is asked for.
     pub const DEFAULT_READERS: u32 = 4;
 
+    /// How many connections read lists if nothing else is asked for.
+    pub const DEFAULT_LIST_READERS: u32 = 2;
+
     /// The options for the SQLite database `file`, which need not exist. A relative path is one
     /// from the current directory; a path that is not UTF-8 is not supported.
     #[must_use]
@@ -42,6 +48,7 @@ impl StoreOptions {
         Self {
             url: format!("sqlite://{path}"),
             readers: Self::DEFAULT_READERS,
+            list_readers: Self::DEFAULT_LIST_READERS,
             waiting_messages: Self::DEFAULT_WAITING_MESSAGES,
         }
     }
@@ -60,6 +67,7 @@ struct Inner {
     check: Check,
     writer: Writer,
     readers: AnyPool,
+    lists: Lists,
     tokens: TokenReader,
     waiting_messages: u32,
     /// Told of every commit after which a message may be due.
@@ -80,6 +88,7 @@ impl Store {
         let location = Location::parse(options.url)?;
         let (conn, check) = location.prepare().await?;
         let readers = location.connect_readers(options.readers).await?;
+        let lists = Lists(location.connect_lists(options.list_readers).await?);
         let queued = Arc::new(Notify::new());
         let tokens = TokenReader::start(location.clone());
         let writer = Writer::start(location, conn, Arc::clone(&queued));
@@ -88,6 +97,7 @@ impl Store {
             writer,
             tokens,
             readers,
+            lists,
             waiting_messages,
             queued,
         };
@@ -112,6 +122,7 @@ impl Store {
         self.inner.writer.close().await;
         self.inner.tokens.close().await;
         self.inner.readers.close().await;
+        self.inner.lists.0.close().await;
     }
 
     /// Checks that the database can be read and written, by doing both: whether a disk is full or may only be read shows
@@ -142,7 +153,13 @@ impl Store {
         self.inner.waiting_messages
     }
 
-    /// The connections for reading.
+    /// The connections for what users and administrators look at, however much and often they do.
+    pub(crate) fn lists(&self) -> &Lists {
+        &self.inner.lists
+    }
+
+    /// The connections for what the service itself needs to go on: the worker, rights, sign-ins, inboxes over MQTT. Each
+    /// read is a few rows by their key.
     pub(crate) fn readers(&self) -> &AnyPool {
         &self.inner.readers
     }

@@ -4,6 +4,9 @@ use herald_acl::Username;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::Page;
+use crate::dialect::Param;
+use crate::page::{JsonBytes, item_bytes};
 use crate::rights::forget_oldest;
 use crate::users::{parse_username, user};
 use crate::writer::Operation;
@@ -138,21 +141,19 @@ impl Store {
         user: &UserId,
         before: Option<&TokenId>,
         limit: u32,
-    ) -> Result<Vec<Token>, StoreError> {
-        sqlx::query(
-            "SELECT id AS token_id, name, scope_api, scope_mqtt,
+    ) -> Result<Page<Token>, StoreError> {
+        let text = "SELECT id AS token_id, name, scope_api, scope_mqtt,
                 created_at AS token_created_at, expires_at, last_used_at
              FROM tokens WHERE user_id = $1 AND id < $2 AND session_id IS NULL
-             ORDER BY id DESC LIMIT $3",
-        )
-        .bind(user.as_str())
-        .bind(before.map_or(crate::ids::AFTER_ALL, TokenId::as_str))
-        .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?
-        .iter()
-        .map(token)
-        .collect()
+             ORDER BY id DESC LIMIT $3";
+        let params = [
+            Param::Text(user.as_str()),
+            Param::Text(before.map_or(crate::ids::AFTER_ALL, TokenId::as_str)),
+            Param::Int(i64::from(limit) + 1),
+        ];
+        self.lists()
+            .page(text.to_owned(), &params, limit, token)
+            .await
     }
 
     /// Up to `limit` tokens of all users with the name of each owner, the newest first, those made
@@ -165,20 +166,19 @@ impl Store {
         &self,
         before: Option<&TokenId>,
         limit: u32,
-    ) -> Result<Vec<(Username, Token)>, StoreError> {
-        sqlx::query(
-            "SELECT u.username, t.id AS token_id, t.name, t.scope_api, t.scope_mqtt,
+    ) -> Result<Page<(Username, Token)>, StoreError> {
+        let text = "SELECT u.username, t.id AS token_id, t.name, t.scope_api, t.scope_mqtt,
                 t.created_at AS token_created_at, t.expires_at, t.last_used_at
              FROM tokens t JOIN users u ON u.id = t.user_id
-             WHERE t.id < $1 ORDER BY t.id DESC LIMIT $2",
-        )
-        .bind(before.map_or(crate::ids::AFTER_ALL, TokenId::as_str))
-        .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?
-        .iter()
-        .map(|row| Ok((parse_username(row.try_get("username")?)?, token(row)?)))
-        .collect()
+             WHERE t.id < $1 ORDER BY t.id DESC LIMIT $2";
+        let params = [
+            Param::Text(before.map_or(crate::ids::AFTER_ALL, TokenId::as_str)),
+            Param::Int(i64::from(limit) + 1),
+        ];
+        let read = |row: &AnyRow| Ok((parse_username(row.try_get("username")?)?, token(row)?));
+        self.lists()
+            .page(text.to_owned(), &params, limit, read)
+            .await
     }
 
     /// The owner of a token, whether or not the token has ended.
@@ -215,6 +215,18 @@ impl Store {
             now,
         })
         .await
+    }
+}
+
+impl JsonBytes for Token {
+    fn json_bytes(&self) -> usize {
+        item_bytes([Some(self.name.as_str())])
+    }
+}
+
+impl JsonBytes for (Username, Token) {
+    fn json_bytes(&self) -> usize {
+        self.1.json_bytes()
     }
 }
 

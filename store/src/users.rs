@@ -6,6 +6,9 @@ use herald_acl::{Role, Username};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::Page;
+use crate::dialect::Param;
+use crate::page::{JsonBytes, item_bytes};
 use crate::writer::Operation;
 use crate::{Store, StoreError, Timestamp, UserId};
 
@@ -97,18 +100,16 @@ impl Store {
         &self,
         after: Option<&Username>,
         limit: u32,
-    ) -> Result<Vec<User>, StoreError> {
-        sqlx::query(
-            "SELECT id, username, role, password_hash, disabled, created_at
-             FROM users WHERE username > $1 ORDER BY username LIMIT $2",
-        )
-        .bind(after.map_or("", Username::as_str))
-        .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?
-        .iter()
-        .map(user)
-        .collect()
+    ) -> Result<Page<User>, StoreError> {
+        let text = "SELECT id, username, role, password_hash, disabled, created_at
+             FROM users WHERE username > $1 ORDER BY username LIMIT $2";
+        let params = [
+            Param::Text(after.map_or("", Username::as_str)),
+            Param::Int(i64::from(limit) + 1),
+        ];
+        self.lists()
+            .page(text.to_owned(), &params, limit, user)
+            .await
     }
 
     /// How many accounts there are.
@@ -121,6 +122,12 @@ impl Store {
             .fetch_one(self.readers())
             .await?;
         Ok(count.unsigned_abs())
+    }
+}
+
+impl JsonBytes for User {
+    fn json_bytes(&self) -> usize {
+        item_bytes([Some(self.username.as_str())])
     }
 }
 

@@ -82,5 +82,14 @@ async fn failed_attempts_are_told_one_by_one() {
     let list = alice.get("/api/v1/messages").send().await.expect(200).json;
     assert_eq!(list["items"][0].get("failed_attempts"), None);
     let id = MessageId::from_string(path.rsplit('/').next().unwrap());
-    assert_eq!(herald.store.failed_attempts(&id).await.unwrap().len(), 2);
+    assert_eq!(
+        herald
+            .store
+            .failed_attempts(&id, 10)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        2
+    );
 }

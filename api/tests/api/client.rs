@@ -168,7 +168,7 @@ impl Herald {
             action: Some(action.to_owned()),
             actor: None,
         };
-        let listed = self.store.audit(&filter, None, 100).await.unwrap();
+        let listed = self.store.audit(&filter, None, 100).await.unwrap().items;
         let told = listed.into_iter().map(|stored| {
             let entry = stored.entry;
             json!([entry.actor, entry.target, entry.detail, entry.count])

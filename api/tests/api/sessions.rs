@@ -168,7 +168,7 @@ async fn an_unused_session_ends_and_use_is_noted_now_and_then() {
     call("secret").send().await.expect(200);
     herald.store.ping().await.unwrap();
     let sessions = herald.store.list_sessions(&user.id, None, 10, now).await;
-    let [session] = &sessions.unwrap()[..] else {
+    let [session] = &sessions.unwrap().items[..] else {
         panic!("one is left");
     };
     assert!(session.last_used_at >= now);

@@ -51,14 +51,14 @@ async fn list(store: &Store) -> anyhow::Result<()> {
     let mut after: Option<Username> = None;
     loop {
         let page = store.list_users(after.as_ref(), PAGE).await?;
-        for user in &page {
+        for user in &page.items {
             let disabled = if user.disabled { "\tdisabled" } else { "" };
             print(format_args!(
                 "{}\t{}\t{}{disabled}",
                 user.username, user.role, user.created_at
             ))?;
         }
-        match page.last() {
+        match page.items.last().filter(|_| page.more) {
             Some(last) => after = Some(last.username.clone()),
             None => return Ok(()),
         }

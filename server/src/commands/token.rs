@@ -72,7 +72,7 @@ async fn list(store: &Store) -> anyhow::Result<()> {
     let mut before: Option<TokenId> = None;
     loop {
         let page = store.list_all_tokens(before.as_ref(), PAGE).await?;
-        for (owner, token) in &page {
+        for (owner, token) in &page.items {
             let scopes = match (token.scopes.api, token.scopes.mqtt) {
                 (true, true) => "api,mqtt",
                 (true, false) => "api",
@@ -88,7 +88,7 @@ async fn list(store: &Store) -> anyhow::Result<()> {
                 shown(&token.name)
             ))?;
         }
-        match page.last() {
+        match page.items.last().filter(|_| page.more) {
             Some((_, last)) => before = Some(last.id.clone()),
             None => return Ok(()),
         }

@@ -314,7 +314,7 @@ impl World {
             let inbox = inbox.await.unwrap().items;
             self.model.check_inbox(user.as_str(), &inbox);
             let messages = self.store.messages(user, None, None, 10_000).await;
-            self.model.check_messages(&messages.unwrap());
+            self.model.check_messages(&messages.unwrap().items);
         }
         let lanes = tables::lanes(&mut self.conn).await;
         let mut due = self.model.lease_ends();

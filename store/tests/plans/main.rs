@@ -14,7 +14,7 @@ use std::time::Duration;
 use herald_acl::Role;
 use herald_store::{
     Acknowledged, AuditFilter, CreateUser, DeadFilter, Delay, Job, NewSession, NewToken, Outcome,
-    Scopes, Seq, Store, StoreOptions, Timestamp, TokenOrigin, UserId,
+    Scopes, Seq, Status, Store, StoreOptions, Timestamp, TokenOrigin, UserId,
 };
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqliteConnection};
 
@@ -117,7 +117,16 @@ async fn whole_way(store: &Store, users: &[UserId]) {
         store.position(user).await.unwrap();
         let inbox = store.notifications(user, Seq::NONE, 10, 1000).await;
         inbox.unwrap();
+        // Those under way are few, and all of an index.
+        for status in Status::ALL.into_iter().filter(|s| *s != Status::Processing) {
+            let status = Some(status);
+            store.messages(user, status, None, 10).await.unwrap();
+            for user in [None, Some(user)] {
+                store.all_messages(status, user, None, 10).await.unwrap();
+            }
+        }
         store.messages(user, None, None, 10).await.unwrap();
+        store.list_notifications(user, Seq::NONE, 10).await.unwrap();
         store.message(user, &jobs[0].id).await.unwrap();
         acks.push(Acknowledged {
             user: user.clone(),
@@ -125,7 +134,7 @@ async fn whole_way(store: &Store, users: &[UserId]) {
             up_to: Seq(2),
         });
     }
-    store.failed_attempts(&jobs[0].id).await.unwrap();
+    store.failed_attempts(&jobs[0].id, 10).await.unwrap();
     store.acknowledge(&acks, at(4)).await.unwrap();
     store.prune(at(100)).await.unwrap();
     store.ping().await.unwrap();
@@ -162,6 +171,8 @@ async fn signed_in(store: &Store, user: &UserId) {
         }
     }
     store.list_tokens(user, None, 10).await.unwrap();
+    store.list_all_tokens(None, 10).await.unwrap();
+    store.list_users(None, 10).await.unwrap();
     store.end_session(user, &session.id, at(6)).await.unwrap();
     for action in [None, Some("a".to_owned())] {
         for actor in [None, Some("ann".to_owned())] {

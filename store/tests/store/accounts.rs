@@ -51,7 +51,7 @@ async fn accounts_are_listed_page_by_page_in_order_of_their_names() {
     }
     let mut seen = Vec::new();
     loop {
-        let page = store.list_users(seen.last(), 2).await.unwrap();
+        let page = store.list_users(seen.last(), 2).await.unwrap().items;
         if page.is_empty() {
             break;
         }

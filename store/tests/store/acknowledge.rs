@@ -92,7 +92,7 @@ async fn a_message_is_delivered_when_its_notification_is_first_acknowledged() {
     notify(&store, &ann, 4).await;
     notify(&store, &bob, 1).await;
     let delivered = async |owner: &UserId| -> Vec<_> {
-        let mut messages = store.messages(owner, None, None, 10).await.unwrap();
+        let mut messages = store.messages(owner, None, None, 10).await.unwrap().items;
         messages.reverse();
         messages.into_iter().map(|m| m.delivered_at).collect()
     };

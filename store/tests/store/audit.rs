@@ -24,7 +24,7 @@ fn entry(action: &'static str, actor: &str) -> AuditEntry {
 
 async fn all(store: &Store) -> Vec<AuditEntry> {
     let listed = store.audit(&AuditFilter::default(), None, 100).await;
-    listed.unwrap().into_iter().map(|e| e.entry).collect()
+    listed.unwrap().items.into_iter().map(|e| e.entry).collect()
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn what_takes_many_writes_is_recorded_once() {
     assert_eq!(moved.unwrap(), 600);
     assert_eq!(all(&store).await.len(), 1);
     let queued = store.messages(&ann.id, Some(Status::Queued), None, 1).await;
-    assert_eq!(queued.unwrap()[0].run_at, at(9));
+    assert_eq!(queued.unwrap().items[0].run_at, at(9));
 }
 
 #[tokio::test]
@@ -109,8 +109,12 @@ async fn entries_are_listed_page_by_page_the_newest_first_and_by_what_they_say()
             action: action.map(str::to_owned),
             actor: actor.map(str::to_owned),
         };
-        let first = store.audit(&filter, None, 1).await.unwrap();
-        let rest = store.audit(&filter, Some(&first[0].id), 10).await.unwrap();
+        let first = store.audit(&filter, None, 1).await.unwrap().items;
+        let rest = store
+            .audit(&filter, Some(&first[0].id), 10)
+            .await
+            .unwrap()
+            .items;
         let all = first.into_iter().chain(rest);
         all.map(|e| e.entry).collect::<Vec<_>>()
     };

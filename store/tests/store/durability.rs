@@ -189,7 +189,7 @@ async fn reads_do_not_wait_for_a_write() {
         .store
         .messages(&ann.id, Some(Status::Processed), None, 9)
         .await;
-    assert_eq!(messages.unwrap().len(), 1);
+    assert_eq!(messages.unwrap().items.len(), 1);
     assert!(futures_util::poll!(&mut write).is_pending());
     lock.release().await;
     write.await.unwrap();

@@ -86,12 +86,64 @@ async fn every_list_is_whole_and_in_its_order_whatever_the_size_of_its_pages() {
 }
 
 #[tokio::test]
-async fn a_rare_status_of_a_user_is_found_over_empty_pages() {
+async fn a_rare_status_of_a_user_is_found_at_once_behind_many_others() {
     let Db { store, dir: _dir } = Db::new().await;
     let ann = user(&store, "ann").await;
     let rare = send(&store, &ann.id, "rare", at(0)).await;
     store.cancel(&ann.id, &rare.id, at(0)).await.unwrap();
     send_many(&store, &ann.id, 2500).await;
     let (bodies, pages) = read(&store, Some(Status::Cancelled), Some(&ann.id), 10).await;
-    assert_eq!((bodies, pages), (vec!["rare".to_owned()], 3));
+    assert_eq!((bodies, pages), (vec!["rare".to_owned()], 1));
+    let own = store.messages(&ann.id, Some(Status::Cancelled), None, 10);
+    assert_eq!(own.await.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_page_is_cut_by_the_bytes_that_its_json_has_and_goes_on_behind_them() {
+    const PAGE: usize = 1024 * 1024;
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await.id;
+    // Each of them six times as long in JSON.
+    let body = "\u{1}".repeat(64 * 1024);
+    for n in 0..7 {
+        send(&store, &ann, &body, at(n)).await;
+        let job = claim_one(&store, at(n)).await;
+        let result = body.clone();
+        let done = store.finish(&job, Outcome::Processed { result }, at(n));
+        done.await.unwrap().unwrap();
+    }
+    let (mut own, mut before) = (0, None);
+    loop {
+        let page = store.messages(&ann, None, before.as_ref(), 200).await;
+        let page = page.unwrap();
+        let json = |message: &herald_store::Message| {
+            let body = serde_json::to_string(&message.body).unwrap().len();
+            body + serde_json::to_string(&message.result).unwrap().len()
+        };
+        assert!(page.items.iter().map(json).sum::<usize>() <= PAGE);
+        own += page.items.len();
+        before = page.items.last().map(|message| message.id.clone());
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(own, 7);
+    for status in [None, Some(Status::Processed)] {
+        for of in [None, Some(&ann)] {
+            let (bodies, pages) = read(&store, status, of, 200).await;
+            assert_eq!((bodies.len(), pages), (7, 7), "{status:?}");
+        }
+    }
+    let (mut seq, mut told) = (herald_store::Seq::NONE, 0);
+    loop {
+        let page = store.list_notifications(&ann, seq, 200).await.unwrap();
+        let bytes: usize = page.items.iter().map(|n| n.payload.len()).sum();
+        assert!(bytes <= PAGE);
+        told += page.items.len();
+        seq = page.items.last().unwrap().seq;
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(told, 7);
 }

@@ -293,6 +293,7 @@ async fn an_address_of_no_file_is_refused() {
         let options = StoreOptions {
             url: url.into(),
             readers: 1,
+            list_readers: 1,
             waiting_messages: 1,
         };
         let error = Store::open(options).await.unwrap_err();

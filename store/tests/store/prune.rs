@@ -46,7 +46,7 @@ async fn what_is_old_goes_and_what_is_young_stays() {
         (91..=100).collect::<Vec<_>>()
     );
     assert_eq!(inbox(&store, &bob, 0).await, [1]);
-    let messages = store.messages(&ann, None, None, 1000).await.unwrap();
+    let messages = store.messages(&ann, None, None, 1000).await.unwrap().items;
     assert_eq!(messages.len(), 30);
     assert!(messages.iter().all(|message| message.created_at >= at(70)));
     // Numbers go on.

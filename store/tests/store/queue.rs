@@ -65,7 +65,7 @@ async fn the_same_key_with_the_same_body_is_the_same_message() {
         Accepted::New(_)
     ));
     assert_eq!(
-        store.messages(&ann.id, None, None, 10).await.unwrap(),
+        store.messages(&ann.id, None, None, 10).await.unwrap().items,
         std::slice::from_ref(&first)
     );
 
@@ -112,7 +112,11 @@ async fn messages_are_listed_page_by_page_the_newest_first() {
         let before = seen
             .last()
             .map(|message: &herald_store::Message| &message.id);
-        let page = store.messages(&ann.id, None, before, 3).await.unwrap();
+        let page = store
+            .messages(&ann.id, None, before, 3)
+            .await
+            .unwrap()
+            .items;
         if page.is_empty() {
             break;
         }
@@ -129,10 +133,10 @@ async fn messages_are_listed_by_status() {
     notify(&store, &ann.id, 2).await;
     let queued = send(&store, &ann.id, "hello", at(0)).await;
     let list = |status| store.messages(&ann.id, status, None, 10);
-    assert_eq!(list(Some(Status::Processed)).await.unwrap().len(), 2);
-    assert_eq!(list(Some(Status::Queued)).await.unwrap(), [queued]);
-    assert_eq!(list(Some(Status::Dead)).await.unwrap(), []);
-    assert_eq!(list(None).await.unwrap().len(), 3);
+    assert_eq!(list(Some(Status::Processed)).await.unwrap().items.len(), 2);
+    assert_eq!(list(Some(Status::Queued)).await.unwrap().items, [queued]);
+    assert_eq!(list(Some(Status::Dead)).await.unwrap().items, []);
+    assert_eq!(list(None).await.unwrap().items.len(), 3);
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn a_new_database_has_the_built_in_rules() {
     let mut builtin = Policy::builtin_rules();
     builtin.sort_by(|a, b| a.id.cmp(&b.id));
     assert_eq!(store.rules().await.unwrap(), builtin);
-    for stored in store.list_rules(None, 100).await.unwrap() {
+    for stored in store.list_rules(None, 100).await.unwrap().items {
         assert!(stored.description.is_some(), "{stored:?}");
         let age = Timestamp::now().as_millis() - stored.created_at.as_millis();
         assert!((0..3_600_000).contains(&age), "{stored:?}");
@@ -116,7 +116,13 @@ async fn the_built_in_rules_can_be_changed_and_deleted_and_do_not_come_back() {
         }
     }
     db.store.close().await;
-    let left = db.open_again().await.list_rules(None, 10).await.unwrap();
+    let left = db
+        .open_again()
+        .await
+        .list_rules(None, 10)
+        .await
+        .unwrap()
+        .items;
     assert_eq!(left, [replaced.unwrap()]);
 }
 
@@ -129,7 +135,7 @@ async fn rules_are_listed_page_by_page() {
     let mut seen: Vec<StoredRule> = Vec::new();
     loop {
         let after = seen.last().map(id);
-        let page = store.list_rules(after.as_ref(), 2).await.unwrap();
+        let page = store.list_rules(after.as_ref(), 2).await.unwrap().items;
         if page.is_empty() {
             break;
         }

@@ -55,7 +55,7 @@ async fn sessions_that_have_ended_are_forgotten_when_another_begins() {
 
 async fn only(store: &Store, user: &User) -> SessionId {
     let listed = store.list_sessions(&user.id, None, 10, at(1)).await;
-    let [session] = &listed.unwrap()[..] else {
+    let [session] = &listed.unwrap().items[..] else {
         panic!("there is one");
     };
     session.id.clone()
@@ -79,9 +79,9 @@ async fn a_session_that_is_not_used_for_long_ends() {
     assert_eq!(session.last_used_at, at(5));
     assert!(store.session("s", at(5) + idle).await.unwrap().is_none());
     let listed = store.list_sessions(&ann.id, None, 10, at(5) + idle).await;
-    assert!(listed.unwrap().is_empty());
+    assert!(listed.unwrap().items.is_empty());
     let listed = store.list_sessions(&ann.id, None, 10, at(4) + idle);
-    assert_eq!(listed.await.unwrap().len(), 1);
+    assert_eq!(listed.await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]
@@ -91,12 +91,17 @@ async fn sessions_are_listed_page_by_page_each_to_its_user() {
     for (owner, hash) in [(&ann, "1"), (&bob, "2"), (&ann, "3"), (&ann, "4")] {
         begin_session(&store, &owner.id, hash, at(100), at(7)).await;
     }
-    let first = store.list_sessions(&ann.id, None, 2, at(8)).await.unwrap();
+    let first = store
+        .list_sessions(&ann.id, None, 2, at(8))
+        .await
+        .unwrap()
+        .items;
     let before = Some(&first[1].id);
     let rest = store
         .list_sessions(&ann.id, before, 2, at(8))
         .await
-        .unwrap();
+        .unwrap()
+        .items;
     assert_eq!((first.len(), rest.len()), (2, 1));
     let oldest = &rest[0];
     assert!(first.iter().all(|newer| newer.id > oldest.id));
@@ -135,7 +140,7 @@ async fn the_tokens_that_a_session_needs_are_not_listed_and_end_with_it() {
     };
     make_token(&store, &ann.id, "phone", MQTT, "other", None, at(1)).await;
     assert!(store.token_by_hash("t", at(2)).await.unwrap().is_some());
-    let listed = store.list_tokens(&ann.id, None, 10).await.unwrap();
+    let listed = store.list_tokens(&ann.id, None, 10).await.unwrap().items;
     assert_eq!((listed.len(), listed[0].name.as_str()), (1, "phone"));
 
     store

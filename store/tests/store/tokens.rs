@@ -71,18 +71,23 @@ async fn tokens_are_listed_page_by_page_the_newest_first() {
     let names = |tokens: &[herald_store::Token]| -> Vec<String> {
         tokens.iter().map(|token| token.name.clone()).collect()
     };
-    let first = store.list_tokens(&ann.id, None, 2).await.unwrap();
+    let first = store.list_tokens(&ann.id, None, 2).await.unwrap().items;
     assert_eq!(names(&first), ["4", "3"]);
     let rest = store
         .list_tokens(&ann.id, Some(&first[1].id), 2)
         .await
-        .unwrap();
+        .unwrap()
+        .items;
     assert_eq!(names(&rest), ["1"]);
 
-    let all = store.list_all_tokens(None, 3).await.unwrap();
+    let all = store.list_all_tokens(None, 3).await.unwrap().items;
     let owners: Vec<_> = all.iter().map(|(owner, _)| owner.as_str()).collect();
     assert_eq!(owners, ["ann", "ann", "bob"]);
-    let rest = store.list_all_tokens(Some(&all[2].1.id), 3).await.unwrap();
+    let rest = store
+        .list_all_tokens(Some(&all[2].1.id), 3)
+        .await
+        .unwrap()
+        .items;
     assert_eq!(rest, [(name("ann"), made[0].clone())]);
 }
 
@@ -95,8 +100,24 @@ async fn tokens_that_have_ended_are_forgotten_when_their_owner_makes_another() {
         make_token(&store, &owner.id, "old", BOTH, hash, Some(at(10)), at(0)).await;
     }
     make_token(&store, &ann.id, "new", BOTH, "c", None, at(10)).await;
-    assert_eq!(store.list_tokens(&ann.id, None, 10).await.unwrap().len(), 1);
-    assert_eq!(store.list_tokens(&bob.id, None, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        store
+            .list_tokens(&ann.id, None, 10)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+    assert_eq!(
+        store
+            .list_tokens(&bob.id, None, 10)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
     assert_eq!(store.token_owner(&TokenId::new()).await.unwrap(), None);
 }
 
@@ -110,7 +131,7 @@ async fn when_a_token_was_last_used_is_noted() {
     store.touch_token(&used.id, at(3));
     store.touch_token(&TokenId::new(), at(6));
     store.ping().await.unwrap();
-    let listed = store.list_tokens(&ann.id, None, 10).await.unwrap();
+    let listed = store.list_tokens(&ann.id, None, 10).await.unwrap().items;
     let last: Vec<_> = listed.iter().map(|token| token.last_used_at).collect();
     assert_eq!(last, [None, Some(at(5))]);
     let (found, _) = store.token_by_hash("u", at(9)).await.unwrap().unwrap();
@@ -148,7 +169,7 @@ async fn what_a_token_made_ends_with_it() {
         assert_eq!(foreign, CreateToken::OriginEnded);
     }
     assert!(store.revoke_token(&ann.id, &root.id, at(2)).await.unwrap());
-    let left = store.list_tokens(&ann.id, None, 10).await.unwrap();
+    let left = store.list_tokens(&ann.id, None, 10).await.unwrap().items;
     assert_eq!(left, [other]);
     let changes = store.rights_changes(0).await.unwrap();
     let told: Vec<_> = changes.into_iter().map(|change| change.changed).collect();
@@ -229,6 +250,7 @@ async fn revoking_what_made_very_many_tokens_tells_of_each() {
             .list_tokens(&ann.id, None, 10)
             .await
             .unwrap()
+            .items
             .is_empty()
     );
 }

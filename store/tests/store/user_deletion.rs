@@ -80,6 +80,7 @@ async fn a_closed_account_is_of_no_use_and_keeps_its_name_until_it_is_removed() 
             .list_tokens(&ann.id, None, 10)
             .await
             .unwrap()
+            .items
             .is_empty()
     );
     let changes = store.rights_changes(0).await.unwrap();

@@ -83,7 +83,12 @@ async fn an_attempt_that_crashes_has_failed_and_its_message_lives_however_often(
         worker.next().await;
         let message = bench.status(&sent).await;
         assert_eq!((message.status, message.attempts), (Status::Processed, 3));
-        let failed = bench.store.failed_attempts(&sent.id).await.unwrap();
+        let failed = bench
+            .store
+            .failed_attempts(&sent.id, 100)
+            .await
+            .unwrap()
+            .items;
         let failed: Vec<_> = failed.iter().map(|f| f.error.as_str()).collect();
         assert_eq!(failed, ["the processor crashed"; 2]);
         worker.stop().await;

@@ -40,12 +40,17 @@ async fn what_fails_is_tried_again_until_it_succeeds() {
     let message = bench.status(&sent).await;
     assert_eq!((message.status, message.attempts), (Status::Processed, 3));
     assert_eq!(message.error, None);
-    let failed = bench.store.failed_attempts(&sent.id).await.unwrap();
+    let failed = bench
+        .store
+        .failed_attempts(&sent.id, 100)
+        .await
+        .unwrap()
+        .items;
     let failed: Vec<_> = failed
         .iter()
         .map(|f| (f.attempt, f.error.as_str()))
         .collect();
-    assert_eq!(failed, [(1, "busy"), (2, "busy")]);
+    assert_eq!(failed, [(2, "busy"), (1, "busy")]);
     worker.stop().await;
 }
 
@@ -89,7 +94,12 @@ async fn after_the_last_attempt_a_message_is_dead_and_its_owner_told() {
     assert!(told.contains(r#""error":"busy""#), "{told}");
     let message = bench.status(&sent).await;
     assert_eq!((message.status, message.attempts), (Status::Dead, 3));
-    let failed = bench.store.failed_attempts(&sent.id).await.unwrap();
+    let failed = bench
+        .store
+        .failed_attempts(&sent.id, 100)
+        .await
+        .unwrap()
+        .items;
     assert_eq!(failed.len(), 3);
 
     // Put back by an administrator, it has all its attempts again.
@@ -140,7 +150,12 @@ async fn an_attempt_while_there_is_nobody_to_ask_is_none() {
     let message = bench.status(&sent).await;
     assert_eq!((message.status, message.attempts), (Status::Queued, 0));
     assert_eq!(message.error.as_deref(), Some("out of order"));
-    let failed = bench.store.failed_attempts(&sent.id).await.unwrap();
+    let failed = bench
+        .store
+        .failed_attempts(&sent.id, 100)
+        .await
+        .unwrap()
+        .items;
     assert_eq!(failed, []);
 
     // All its attempts are ahead of it.
@@ -215,7 +230,12 @@ async fn a_processor_that_is_stuck_is_given_up_and_asked_again() {
     let mut worker = Running::start_with(&bench.store, Stuck, options);
     let sent = bench.send("hello").await;
     worker.next().await;
-    let failed = bench.store.failed_attempts(&sent.id).await.unwrap();
+    let failed = bench
+        .store
+        .failed_attempts(&sent.id, 100)
+        .await
+        .unwrap()
+        .items;
     assert_eq!(failed[0].error, "it took longer than 50ms");
     let message = bench.status(&sent).await;
     assert_eq!((message.status, message.attempts), (Status::Processed, 2));

@@ -196,9 +196,8 @@ export interface paths {
         };
         /**
          * List everyone's messages
-         * @description Newest first; with a status that is final, those first that ended last, and with `queued` by user, those first
-         *     that are due last. A page takes as long however many messages there are: so with a final status and a user it
-         *     may hold fewer than `limit`, or none, though others follow. Go on until `next` is `null`.
+         * @description Newest first; everyone's with a status that is final, those first that ended last, and with `queued` by user, those
+         *     first that are due last.
          */
         get: operations["listAllMessages"];
         put?: never;
@@ -1343,7 +1342,7 @@ export interface components {
              */
             error?: string | null;
             /**
-             * @description Oldest first.
+             * @description Oldest first. The last hundred, or fewer if they are long.
              * @example []
              */
             failed_attempts: components["schemas"]["FailedAttempt"][];
