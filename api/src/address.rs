@@ -14,7 +14,8 @@ pub(crate) fn of(request: &Request) -> SocketAddr {
 }
 
 /// What counts as one address: who has one IPv6 address has its /64.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),

@@ -52,6 +52,22 @@ impl Room {
     }
 }
 
+/// Told when somebody who is signed in uses the connection that a request comes by. It is in the extensions of the request.
+#[derive(Clone)]
+pub struct OnSignIn(Arc<dyn Fn() + Send + Sync>);
+
+impl OnSignIn {
+    /// Calls `told`, perhaps more than once.
+    pub fn new(told: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(told))
+    }
+
+    /// Somebody is.
+    pub(crate) fn tell(&self) {
+        (self.0)();
+    }
+}
+
 /// Calls `endpoint` once it is known who sends a request that needs it, and there is room for its answer. Its body has not
 /// been read.
 pub(crate) async fn known<E: Endpoint>(endpoint: Arc<E>, mut request: Request) -> Result<Response> {
@@ -61,6 +77,9 @@ pub(crate) async fn known<E: Endpoint>(endpoint: Arc<E>, mut request: Request) -
     };
     let state = Arc::clone(State::of(&request));
     let caller = Caller::of(&request).await?;
+    if let Some(connection) = request.data::<OnSignIn>() {
+        connection.tell();
+    }
     let user = caller.user.id.clone();
     request.set_data(caller);
     let payer = Payer::User(user.clone());

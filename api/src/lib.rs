@@ -69,9 +69,10 @@ use poem::{
 use poem_openapi::OpenApiService;
 
 pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX, TokenRequest};
+pub use address::network;
 pub use audit::{Audit, AuditAction, Event, failed_sign_in, without_tokens};
 pub use budget::Shares;
-pub use from_head::{AnswerRoom, Room};
+pub use from_head::{AnswerRoom, OnSignIn, Room};
 pub use live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};
 pub use options::{ApiLimits, ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
 pub use progress::TellProgress;
@@ -115,7 +116,8 @@ pub fn routes(
     let message_bytes = sends.limits().message_bytes;
     let body_limit = message_bytes.saturating_mul(6).saturating_add(1024);
     let tls = options.tls;
-    let allowed = Arc::from(options.allowed_origins.as_slice());
+    let allowed: Arc<[String]> = Arc::from(options.allowed_origins.as_slice());
+    let hosts = Arc::clone(&allowed);
     let requests = Requests::new(&options);
     let limits = options.limits;
     let state = Arc::new(State {
@@ -177,7 +179,9 @@ pub fn routes(
         .at("/readyz", get(health::ready))
         .at("/*path", app::App::new(tls))
         .data(state)
-        .around(origin::with_host)
+        .around(move |endpoint, request| {
+            origin::with_host(tls, Arc::clone(&hosts), endpoint, request)
+        })
         .with(CatchPanic::new())
         .around(problems::as_problems)
         .around(move |endpoint, request| {

@@ -1,6 +1,6 @@
 //! `/mqtt`: MQTT over WebSocket (MQTT 5, section 6).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use poem::{
     Request, Response, handler,
@@ -13,15 +13,20 @@ use poem::{
     },
     web::Data,
 };
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
     address,
     error::{ApiError, Code},
+    from_head::OnSignIn,
     mqtt_stream::MqttWebSocket,
     origin::{self, Origin},
     state::State,
 };
+
+/// After which an MQTT session has a user, or has ended.
+const HANDSHAKE: Duration = Duration::from_secs(11);
 
 const SUBPROTOCOL: &str = "mqtt";
 
@@ -52,11 +57,12 @@ pub(crate) async fn upgrade(
     let accept = derive_accept_key(key.as_bytes());
     let address = address::of(request);
     let (handler, message_bytes) = (Arc::clone(&options.mqtt), options.packet_bytes);
+    let signed = request.data::<OnSignIn>().cloned();
     // Whoever runs the session counts it: until then the task lasts no longer than the connection takes to be handed over.
     tokio::spawn(async move {
         if let Ok(connection) = upgraded.await {
             let socket = MqttWebSocket::new(connection, message_bytes).await;
-            handler(Box::new(socket), address).await;
+            signed_in(handler(Box::new(socket), address), signed).await;
         }
     });
     Ok(Response::builder()
@@ -66,6 +72,18 @@ pub(crate) async fn upgrade(
         .header(SEC_WEBSOCKET_ACCEPT, accept)
         .header(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)
         .finish())
+}
+
+/// Runs `session`, and tells that somebody is signed in once it has lasted for longer than it may without.
+async fn signed_in(session: impl Future<Output = ()>, connection: Option<OnSignIn>) {
+    let mut session = std::pin::pin!(session);
+    if timeout(HANDSHAKE, session.as_mut()).await.is_ok() {
+        return;
+    }
+    if let Some(connection) = connection {
+        connection.tell();
+    }
+    session.await;
 }
 
 /// The key of a handshake (RFC 6455 section 4.2.1); `None` if the request is none.

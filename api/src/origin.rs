@@ -92,15 +92,47 @@ pub(crate) fn host(request: &Request) -> Result<Authority, ApiError> {
         .ok_or_else(|| ApiError::new(Code::BadRequest, "The request needs one Host header."))
 }
 
-/// Calls `endpoint` unless `request` does not say which host it is for, or says several (RFC 9112, section 3.2).
+/// Calls `endpoint` unless `request` does not say which host it is for, or says several (RFC 9112, section 3.2); and
+/// without TLS, which would tell by the certificate, unless it is one that is meant: any page can have a name that leads to
+/// the loopback, and would be of the own origin then (DNS rebinding).
 pub(crate) async fn with_host<E: Endpoint>(
+    tls: bool,
+    allowed: Arc<[String]>,
     endpoint: Arc<E>,
     request: Request,
 ) -> Result<E::Output> {
-    if request.version() >= Version::HTTP_11 {
-        host(&request)?;
+    let host = match request.version() >= Version::HTTP_11 {
+        true => Some(host(&request)?),
+        // It need not say; no browser is like that.
+        false => host(&request).ok(),
+    };
+    if !tls && host.is_some_and(|host| !is_meant(&host, &allowed)) {
+        return Err(ApiError::new(
+            Code::BadRequest,
+            "The server is not known by this name. Without TLS it answers to localhost, to addresses of the loopback, and to \
+             the hosts of http.allowed_origins.",
+        )
+        .into());
     }
     endpoint.call(request).await
+}
+
+/// Whether `host` is this machine's own for itself, or is listed.
+fn is_meant(host: &Authority, allowed: &[String]) -> bool {
+    is_loopback(host.host()) || {
+        let same = |tls| SchemeHostPort::new(tls, host).is_some_and(|origin| origin.is_in(allowed));
+        same(true) || same(false)
+    }
+}
+
+/// Whether a host, as it stands in an authority, is this machine's own for itself.
+fn is_loopback(host: &str) -> bool {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let address = address.parse::<IpAddr>();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Whether the host is a name that others than this machine may know. Strict transport for `localhost` would break
@@ -244,6 +276,31 @@ mod tests {
                 request.headers_mut().insert(name, value.parse().unwrap());
             }
             assert_eq!(check(&request, true, &[]).is_ok(), passes, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn without_tls_only_the_loopback_and_listed_hosts_are_meant() {
+        let allowed = ["https://app.example".to_owned()];
+        for (host, meant) in [
+            ("localhost:8443", true),
+            ("LocalHost.", true),
+            ("web.localhost", true),
+            ("127.0.0.1:8443", true),
+            ("127.1.2.3", true),
+            ("[::1]:8443", true),
+            ("app.example", true),
+            ("App.Example:443", true),
+            ("app.example:8443", false),
+            ("evil.example", false),
+            ("evil.example:8443", false),
+            ("localhost.evil.example", false),
+            ("evil-localhost", false),
+            ("127.0.0.1.evil.example", false),
+            ("192.168.0.1", false),
+            ("[2001:db8::1]", false),
+        ] {
+            assert_eq!(is_meant(&host.parse().unwrap(), &allowed), meant, "{host}");
         }
     }
 

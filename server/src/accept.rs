@@ -18,7 +18,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
-use crate::connections::{Connections, Counted};
+use crate::connections::{Connections, Counted, SignIn};
 
 /// After a failed accept (no file descriptor left, say), before the next.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -32,7 +32,14 @@ type Stream = Either<Box<TlsStream<TcpStream>>, TcpStream>;
 /// A connection, which is counted until it is dropped.
 pub(crate) struct Connection {
     stream: Stream,
-    _counted: Counted,
+    counted: Arc<Counted>,
+}
+
+impl Connection {
+    /// Whom to tell when somebody signs in by it.
+    pub(crate) fn sign_in(&self) -> SignIn {
+        SignIn::of(&self.counted)
+    }
 }
 
 /// What accepting needs.
@@ -94,7 +101,7 @@ async fn shake(
         Ok(Ok(stream)) => {
             let connection = Connection {
                 stream,
-                _counted: counted,
+                counted: Arc::new(counted),
             };
             return Some((connection, deadline));
         }

@@ -13,7 +13,7 @@ use tokio::{
     net::TcpListener,
     sync::watch,
     task::JoinHandle,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -439,8 +439,15 @@ impl Sockets {
             };
             let broker = broker.clone();
             tasks.spawn(accept.run(move |connection, peer, deadline| {
-                let origin = Origin { peer, transport };
-                broker.serve(connection, origin, deadline)
+                let (origin, sign_in) = (Origin { peer, transport }, connection.sign_in());
+                let mut session = Box::pin(broker.serve(connection, origin, deadline));
+                async move {
+                    // What lasts longer has signed in.
+                    if timeout_at(deadline, session.as_mut()).await.is_err() {
+                        sign_in.done();
+                        session.await;
+                    }
+                }
             }));
         }
     }

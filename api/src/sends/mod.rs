@@ -8,14 +8,17 @@ use herald_store::{
     Accepted, BodyError, Message, Store, StoreError, Timestamp, UserId, check_body,
     check_idempotency_key,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::rate::Rate;
 
-use turns::Turns;
+use turns::{Turns, Way};
 
 /// How long a sender who cannot be told waits for messages of theirs to end.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a sender who can be told that the server is busy waits for a turn at the writer.
+const TURN: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether some have.
 const LOOK: Duration = Duration::from_millis(250);
@@ -42,7 +45,7 @@ impl Default for SendLimits {
 /// What becomes of a send that cannot be taken at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// It is refused.
+    /// It is refused; but it waits for its turn among its user's for some seconds.
     None,
     /// It waits for its turn at the database, and is refused if it is beyond a quota.
     Turn,
@@ -131,6 +134,8 @@ impl Sends {
         }
         let accepted = match patience {
             Patience::None => {
+                let turn = timeout(TURN, self.turns.wait(user, Way::Http)).await;
+                let _turn = turn.map_err(|_| StoreError::Busy)?;
                 let now = Timestamp::now();
                 let accepted = self.store.accept(user, body, idempotency_key, now);
                 accepted.await?
@@ -151,7 +156,7 @@ impl Sends {
         body: String,
         key: Option<String>,
     ) -> Result<Accepted, StoreError> {
-        let _turn = self.turns.wait(user).await;
+        let _turn = self.turns.wait(user, Way::Mqtt).await;
         let now = Timestamp::now();
         self.store.accept_patiently(user, body, key, now).await
     }

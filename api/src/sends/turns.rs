@@ -1,4 +1,4 @@
-//! Turns at the writer, so that users who send much over MQTT do not crowd out the others.
+//! Turns at the writer, so that users who send much do not crowd out the others.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,21 +9,32 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Sends of one user that may wait to be written.
 const PER_USER: usize = 32;
 
-/// Sends over MQTT that may wait to be written: half of what the store's writer takes, so that there is always room for
-/// those over HTTP.
-const IN_ALL: usize = 512;
+/// Sends over MQTT that may wait to be written: half of what the store's writer takes.
+const MQTT: usize = 512;
+
+/// The same over HTTP: not the other half, so that there is always room for what nobody sends, as sign-ins and ends of messages.
+const HTTP: usize = 384;
+
+/// How a send comes in. Those that can be told to come again do not stand behind those that cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Http,
+    Mqtt,
+}
 
 /// First come, first served, among the users and within each.
 #[derive(Debug)]
 pub(super) struct Turns {
-    all: Arc<Semaphore>,
+    http: Arc<Semaphore>,
+    mqtt: Arc<Semaphore>,
     users: Mutex<HashMap<UserId, Arc<Semaphore>>>,
 }
 
 impl Default for Turns {
     fn default() -> Self {
         Self {
-            all: Arc::new(Semaphore::new(IN_ALL)),
+            http: Arc::new(Semaphore::new(HTTP)),
+            mqtt: Arc::new(Semaphore::new(MQTT)),
             users: Mutex::default(),
         }
     }
@@ -37,8 +48,9 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// Waits for a turn of `user`. Who waits is bounded by the sessions and what each may have under way.
-    pub(super) async fn wait(self: &Arc<Self>, user: &UserId) -> Turn {
+    /// Waits for a turn of `user`. Who waits is bounded by the sessions and what each may have under way, and over HTTP by the
+    /// bodies that a user may have sent.
+    pub(super) async fn wait(self: &Arc<Self>, user: &UserId, way: Way) -> Turn {
         let own = {
             let mut users = self.users.lock();
             let new = || Arc::new(Semaphore::new(PER_USER));
@@ -51,7 +63,11 @@ impl Turns {
             permits: None,
         };
         let own = own.acquire_owned().await.expect("it is never closed");
-        let all = self.all.clone().acquire_owned().await;
+        let all = match way {
+            Way::Http => &self.http,
+            Way::Mqtt => &self.mqtt,
+        };
+        let all = all.clone().acquire_owned().await;
         turn.permits = Some((own, all.expect("it is never closed")));
         turn
     }
@@ -83,20 +99,23 @@ mod tests {
         let (alice, bob) = (UserId::new(), UserId::new());
         let mut held = vec![];
         for _ in 0..PER_USER {
-            held.push(turns.wait(&alice).await);
+            held.push(turns.wait(&alice, Way::Mqtt).await);
         }
-        assert!(turns.wait(&alice).now_or_never().is_none());
-        let bobs = turns.wait(&bob).now_or_never();
+        assert!(turns.wait(&alice, Way::Mqtt).now_or_never().is_none());
+        let bobs = turns.wait(&bob, Way::Mqtt).now_or_never();
         assert!(bobs.is_some());
         held.pop();
         held.push(
             turns
-                .wait(&alice)
+                .wait(&alice, Way::Mqtt)
                 .now_or_never()
                 .expect("there is room again"),
         );
+        // The user has no more over HTTP.
+        assert!(turns.wait(&alice, Way::Http).now_or_never().is_none());
+        assert!(turns.wait(&bob, Way::Http).now_or_never().is_some());
         drop((held, bobs));
         assert!(turns.users.lock().is_empty());
-        assert_eq!(turns.all.available_permits(), IN_ALL);
+        assert_eq!(turns.mqtt.available_permits(), MQTT);
     }
 }

@@ -73,7 +73,11 @@ async fn the_page_runs_only_the_apps_own_files() {
 
 #[tokio::test]
 async fn behind_a_proxy_that_adds_tls_the_page_may_connect_by_either_scheme() {
-    let plain = Herald::start_with(|options| options.tls = false).await;
+    let plain = Herald::start_with(|options| {
+        options.tls = false;
+        options.allowed_origins = vec!["https://herald.example".into()];
+    })
+    .await;
     let page = plain.get("/").header("host", "herald.example").send().await;
     let page = page.expect(200);
     let policy = page.header("content-security-policy").unwrap();

@@ -173,7 +173,11 @@ async fn every_answer_tells_browsers_to_be_careful() {
 
 #[tokio::test]
 async fn strict_transport_is_asked_for_only_with_tls_and_a_public_name() {
-    let plain = Herald::start_with(|options| options.tls = false).await;
+    let plain = Herald::start_with(|options| {
+        options.tls = false;
+        options.allowed_origins = vec!["https://herald.example".into()];
+    })
+    .await;
     let answer = plain.get("/").send().await;
     assert_eq!(answer.header("strict-transport-security"), None);
     let herald = Herald::start().await;

@@ -158,3 +158,28 @@ async fn a_user_makes_only_so_many_tokens_a_minute_and_others_do_not_wait() {
     refused.expect_problem(429, "rate_limited");
     make(&bob).await.expect(201);
 }
+
+#[tokio::test]
+async fn very_many_sends_of_one_user_at_once_do_not_hold_up_those_of_another() {
+    let waiting = StoreOptions::DEFAULT_WAITING_MESSAGES;
+    let herald = Herald::start_limited(limits(0), waiting).await;
+    let (alice, bob) = (herald.user("alice").await, herald.user("bob").await);
+    let send = async |user: &herald_store::UserId| {
+        let sent = herald.sends.send(user, "x".into(), None, Patience::None);
+        sent.await.unwrap();
+    };
+    let sent = std::cell::Cell::new(0);
+    let one_of_many = async || {
+        send(&alice.id).await;
+        sent.set(sent.get() + 1);
+    };
+    let flood = futures_util::future::join_all((0..3000).map(|_| one_of_many()));
+    let others = async {
+        for _ in 0..20 {
+            send(&bob.id).await;
+        }
+        sent.get()
+    };
+    let (_, before) = tokio::join!(flood, others);
+    assert!(before < 1500, "{before} stood before 20 of another");
+}

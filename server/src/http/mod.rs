@@ -10,7 +10,7 @@ mod watch;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use herald_api::AnswerRoom;
+use herald_api::{AnswerRoom, OnSignIn};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use poem::{
@@ -24,7 +24,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::accept::Accept;
+use crate::{
+    accept::{Accept, Connection},
+    connections::SignIn,
+};
 
 use answer::Answer;
 use watch::{Verdict, Watch};
@@ -32,6 +35,9 @@ use watch::{Verdict, Watch};
 /// How long requests under way may take to end when the server stops, and how long a client has to notice that its
 /// connection is closed for idleness.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How old a connection may be by which nobody has signed in, however much it is used.
+const ANONYMOUS: Duration = Duration::from_secs(5 * 60);
 
 /// What a connection reads ahead, of a head or a body, and what it leaves unsent, in bytes. A larger head is answered
 /// with 431.
@@ -90,10 +96,10 @@ where
         stop: accept.stop.clone(),
         bytes_per_s,
     });
-    let serve = move |connection, peer, deadline| {
-        let http = http.clone();
+    let serve = move |connection: Connection, peer, deadline| {
+        let (http, sign_in) = (http.clone(), connection.sign_in());
         // Boxed, as the task lives on after it shook hands.
-        Box::pin(async move { http.serve(connection, peer, deadline).await })
+        Box::pin(async move { http.serve(connection, peer, deadline, sign_in).await })
     };
     accept.run(serve).await;
     Ok(())
@@ -116,12 +122,22 @@ fn builder(tasks: &TaskTracker) -> Builder {
 
 impl<E: Endpoint<Output = Response> + 'static> Http<E> {
     /// Serves `connection` to its end. Its first request has to be there by `deadline`.
-    async fn serve<S>(self: Arc<Self>, connection: S, peer: SocketAddr, deadline: Instant)
-    where
+    async fn serve<S>(
+        self: Arc<Self>,
+        connection: S,
+        peer: SocketAddr,
+        deadline: Instant,
+        sign_in: SignIn,
+    ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let watch = Arc::new(Watch::new(deadline, self.bytes_per_s));
-        let service = service_fn(|request: hyper::Request<Incoming>| {
+        let told = {
+            let sign_in = sign_in.clone();
+            OnSignIn::new(move || sign_in.done())
+        };
+        let service = service_fn(|mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(told.clone());
             let (http, place) = (self.clone(), watch.begin());
             async move {
                 let (local, remote) = (LocalAddr(http.local.into()), RemoteAddr(Addr::from(peer)));
@@ -136,8 +152,13 @@ impl<E: Endpoint<Output = Response> + 'static> Http<E> {
         let serving = self.builder.serve_connection_with_upgrades(io, service);
         let mut serving = std::pin::pin!(serving);
         let mut end = None;
+        let too_old = Instant::now() + ANONYMOUS;
         loop {
             let look = end.unwrap_or_else(|| watch.next_look(Instant::now()));
+            let look = match Instant::now() < too_old {
+                true => look.min(too_old),
+                false => look,
+            };
             tokio::select! {
                 served = serving.as_mut() => {
                     if let Err(error) = served {
@@ -152,7 +173,8 @@ impl<E: Endpoint<Output = Response> + 'static> Http<E> {
                         tracing::debug!(%peer, "an HTTP client does not read its answer");
                         return;
                     }
-                    Verdict::Live => continue,
+                    Verdict::Live if Instant::now() < too_old || sign_in.is_done() => continue,
+                    Verdict::Live => {}
                     Verdict::Idle => {}
                 },
             }

@@ -26,6 +26,10 @@ struct Served {
 
 /// Every request is answered after `work` with as many bytes.
 fn served(work: Duration, bytes: usize) -> Served {
+    served_by(work, bytes, SignIn::default())
+}
+
+fn served_by(work: Duration, bytes: usize, sign_in: SignIn) -> Served {
     let endpoint = make(move |_| async move {
         sleep(work).await;
         Ok::<_, poem::Error>(Response::builder().body(vec![b'x'; bytes]))
@@ -47,7 +51,7 @@ fn served(work: Duration, bytes: usize) -> Served {
         client,
         stop,
         requests,
-        task: tokio::spawn(http.serve(server, local, since + DEADLINE)),
+        task: tokio::spawn(http.serve(server, local, since + DEADLINE, sign_in)),
         since,
     }
 }
@@ -153,6 +157,32 @@ async fn a_connection_is_kept_for_a_minute_between_requests() {
     let last = Instant::now();
     served.ended().await;
     assert_eq!(last.elapsed(), watch::IDLE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_by_which_nobody_signs_in_does_not_last_however_much_it_is_used() {
+    async fn used(sign_in: SignIn) -> Option<Duration> {
+        let mut served = served_by(Duration::ZERO, 0, sign_in);
+        while served.since.elapsed() < ANONYMOUS * 3 {
+            if served.client.write_all(GET).await.is_err() {
+                return Some(served.ended().await);
+            }
+            let mut answer = [0; 1024];
+            match served.client.read(&mut answer).await {
+                Ok(read) if read > 0 => {}
+                _ => return Some(served.ended().await),
+            }
+            sleep(SECOND * 25).await;
+        }
+        None
+    }
+    let ended = used(SignIn::default()).await.unwrap();
+    assert!(ended <= ANONYMOUS + SECOND * 30, "{ended:?}");
+    let connections = Arc::new(crate::connections::Connections::new(10, 10));
+    let counted = Arc::new(connections.enter([127, 0, 0, 1].into()).unwrap());
+    let sign_in = SignIn::of(&counted);
+    sign_in.done();
+    assert_eq!(used(sign_in).await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ impl Target {
     /// A request with this start line, more header lines and this body.
     async fn ask(&self, line: &str, headers: &[u8], body: &[u8]) -> Answer {
         let mut bytes = format!(
-            "{line} HTTP/1.1\r\nHost: herald\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n",
+            "{line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n",
             self.token,
             body.len()
         )
@@ -251,7 +251,7 @@ async fn methods_and_targets_that_nobody_serves_are_refused() {
         "OPTIONS /api/v1/messages",
         "OPTIONS *",
         "CONNECT herald:443",
-        "GET http://herald/api/v1/nothing",
+        "GET http://localhost/api/v1/nothing",
         "GET http://elsewhere/api/v1/nothing",
         "GET *",
         "POST /",
@@ -260,7 +260,7 @@ async fn methods_and_targets_that_nobody_serves_are_refused() {
         let answer = target.ask(line, b"", b"").await;
         answer.expect_problem(line);
     }
-    let absolute = target.get("http://herald/api/v1/messages").await;
+    let absolute = target.get("http://localhost/api/v1/messages").await;
     assert_eq!(absolute.status, 200);
     expect_unharmed(&target.herald).await;
 }

@@ -8,8 +8,8 @@ use crate::wire::{Wire, exchange, expect_unharmed, plain, token};
 #[tokio::test]
 async fn requests_that_two_servers_might_read_in_two_ways_are_refused_or_are_the_last_ones() {
     let herald = plain().await;
-    let host = "Host: herald\r\n";
-    let smuggled = "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: herald\r\n\r\n";
+    let host = "Host: localhost\r\n";
+    let smuggled = "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let login = "POST /api/v1/auth/login HTTP/1.1\r\n";
     for (request, what) in [
         (
@@ -155,7 +155,7 @@ async fn requests_that_two_servers_might_read_in_two_ways_are_refused_or_are_the
 async fn requests_in_a_row_are_answered_in_order() {
     let herald = plain().await;
     let mut wire = Wire::connect(&herald).await;
-    let get = |path| format!("GET {path} HTTP/1.1\r\nHost: herald\r\n\r\n");
+    let get = |path| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let row: String = ["/healthz", "/nothing", "/api/v1/messages", "/readyz"]
         .map(get)
         .concat();
@@ -177,7 +177,7 @@ async fn a_body_that_is_too_large_is_cut_off_while_it_is_read() {
     let herald = plain().await;
     let token = token(&herald).await;
     let head = format!(
-        "POST /api/v1/messages HTTP/1.1\r\nHost: herald\r\nAuthorization: Bearer {token}\r\n\
+        "POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
          Content-Type: application/json\r\n"
     );
     let chunk = [&b"10000\r\n"[..], &[b' '; 0x10000], b"\r\n"].concat();
@@ -220,7 +220,7 @@ async fn a_body_that_is_too_large_is_cut_off_while_it_is_read() {
 #[tokio::test]
 async fn heads_that_are_too_large_are_refused() {
     let herald = plain().await;
-    let start = "GET /healthz HTTP/1.1\r\nHost: herald\r\n";
+    let start = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
     for (head, status) in [
         (format!("{start}A: {}\r\n\r\n", "a".repeat(40_000)), 431),
         (format!("{start}{}\r\n", "A: b\r\n".repeat(200)), 431),

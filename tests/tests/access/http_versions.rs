@@ -93,7 +93,7 @@ async fn a_thousand_requests_of_one_connection_are_answered() {
     let (requests, connection) = client.handshake::<_, bytes::Bytes>(stream).await.unwrap();
     let connection = tokio::spawn(connection);
     let get = async |n: u32| {
-        let uri = format!("http://herald/api/v1/messages/{n}");
+        let uri = format!("http://localhost/api/v1/messages/{n}");
         let request = Request::get(uri).body(()).unwrap();
         let mut requests = requests.clone().ready().await.unwrap();
         let (answer, _) = requests.send_request(request, true).unwrap();
@@ -151,7 +151,7 @@ async fn a_flood_of_requests_that_are_taken_back_hurts_nobody_else() {
     let (requests, connection) = client::handshake(stream).await.unwrap();
     let other = tokio::spawn(connection);
     let get = async || {
-        let request = Request::get("http://herald/readyz").body(()).unwrap();
+        let request = Request::get("http://localhost/readyz").body(()).unwrap();
         let mut requests = requests.clone().ready().await.unwrap();
         let (answer, _) = requests.send_request(request, true).unwrap();
         answer.await.unwrap().status().as_u16()

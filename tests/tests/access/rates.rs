@@ -13,7 +13,7 @@ async fn ask(herald: &Herald, from: &str, headers: &str) -> Answer {
     socket.bind(from).unwrap();
     let server = herald.http_address().parse().unwrap();
     let mut wire = Wire::new(socket.connect(server).await.unwrap());
-    let request = format!("GET /api/v1/messages HTTP/1.1\r\nHost: herald\r\n{headers}\r\n");
+    let request = format!("GET /api/v1/messages HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
     wire.send(request.as_bytes()).await;
     wire.answer().await.unwrap()
 }

@@ -62,7 +62,7 @@ async fn slow_clients_keep_nobody_waiting_and_do_not_hold_up_the_stop() {
     for _ in 0..200 {
         let mut wire = Wire::connect(&herald).await;
         wire.send(
-            b"POST /api/v1/auth/login HTTP/1.1\r\nHost: herald\r\nContent-Length: 10\r\n\r\n{",
+            b"POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{",
         )
         .await;
         slow.push(wire);

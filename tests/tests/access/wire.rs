@@ -21,7 +21,7 @@ pub(crate) async fn token(herald: &Herald) -> String {
 /// Panics unless the server still answers, and has met nothing that it logs as an error.
 pub(crate) async fn expect_unharmed(herald: &Herald) {
     let mut wire = Wire::connect(herald).await;
-    wire.send(b"GET /readyz HTTP/1.1\r\nHost: herald\r\n\r\n")
+    wire.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
     assert_eq!(wire.answer().await.unwrap().status, 200);
     let log = herald.stderr();
