@@ -1,19 +1,27 @@
-//! Where a session stands in its user's inbox: a cursor, a window, and what to do next.
+//! Where a session stands in its user's inbox: what is acknowledged, what was handed out, and what to do next.
 //!
-//! No I/O: the session tells the feed what happened and does what [`Feed::next`] says. Memory is bounded by the window,
-//! so a slow client costs nothing: what it has not got yet stays in the database.
+//! No I/O: the session tells the feed what happened and does what [`Feed::next`] says. What was handed out and not acknowledged
+//! is a *gap*, whatever the reason: the client has not acknowledged it yet, it went at QoS 0, or it was larger than the client
+//! takes. The cursor stays before the first gap, delivery goes on behind it, and a new connection begins there again. So only
+//! numbers are kept: payloads stay in the database.
+
+mod numbers;
 
 use std::collections::VecDeque;
 
 use crate::host::{Batch, Notification};
+use numbers::Numbers;
 
 /// Fresh notifications kept ready without a read. Those of a read are bounded by its bytes.
 const FRESH: usize = 4;
 
+/// Notifications read at once.
+const READ: usize = 32;
+
 /// What the session should do now.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Publish this one, then call [`Feed::sent`].
+    /// Publish this one.
     Send(Notification),
     /// Read up to `limit` notifications after `after`, then call [`Feed::read_done`].
     Read { after: i64, limit: usize },
@@ -21,70 +29,90 @@ pub(crate) enum Next {
     Wait,
 }
 
-#[derive(Debug)]
-struct InFlight {
-    packet_id: u16,
-    seq: i64,
-    acknowledged: bool,
+/// What to do about one that is to be sent again.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Publish this one.
+    Send(Notification),
+    /// Read up to `limit` notifications after `after`, then call [`Feed::read_done`] and ask again.
+    Read { after: i64, limit: usize },
+    /// Ask again when the read that is under way is done.
+    Wait,
+    /// It is not in the log any more.
+    Gone,
+}
+
+/// A read that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// Of what comes behind this number, at the end of what is known.
+    Behind(i64),
+    /// Of what is to be sent again, from this number on.
+    Again(i64),
 }
 
 /// The delivery state of one session.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    /// Everything up to this number is acknowledged.
+    /// Everything up to this number is acknowledged, or not in the log any more: where the cursor is.
     acknowledged: i64,
-    /// Number of the last notification handed out.
+    /// What is beyond that.
+    done: Numbers,
+    /// Number of the last notification handed out on this connection, or passed over.
     sent: i64,
+    /// Under way since an earlier connection, by number: not to be handed out again by [`Feed::next`].
+    again: Vec<i64>,
     /// Read but not handed out yet; starts right behind `sent`.
     ready: VecDeque<Notification>,
-    /// Handed out at QoS 1 and not yet acknowledged, in order.
-    in_flight: VecDeque<InFlight>,
-    /// Most in flight at once.
-    window: usize,
+    /// What `ready` holds was read to be sent again instead.
+    ready_again: bool,
     /// The log may hold more than `ready` knows of.
     behind: bool,
-    /// A read is under way.
-    reading: bool,
-    /// The first number that could not be sent: the cursor stops before it.
-    withheld: Option<i64>,
+    reading: Option<Reading>,
+    /// The first and the last number that the last read of what is to be sent again would have found.
+    looked_for: Option<(i64, i64)>,
 }
 
 impl Feed {
     /// Starts behind `after`. With `behind`, the log holds more than that, and the first thing it asks for is a read.
-    pub(crate) fn new(after: i64, window: usize, behind: bool) -> Self {
+    pub(crate) fn new(after: i64, behind: bool) -> Self {
         Self {
             acknowledged: after,
+            done: Numbers::default(),
             sent: after,
+            again: vec![],
             ready: VecDeque::new(),
-            in_flight: VecDeque::new(),
-            window: window.max(1),
+            ready_again: false,
             behind,
-            reading: false,
-            withheld: None,
+            reading: None,
+            looked_for: None,
         }
     }
 
-    /// The connection is gone. What was read and not handed out is forgotten; what is in flight is not.
-    pub(crate) fn park(&mut self) {
+    /// The connection is gone. `under_way` are the numbers that wait for their acknowledgement, and will be sent again under
+    /// their packet identifiers; every other gap is handed out again from the first on.
+    pub(crate) fn park(&mut self, under_way: impl Iterator<Item = i64>) {
         self.ready = VecDeque::new();
-        self.reading = false;
+        self.ready_again = false;
+        self.reading = None;
+        self.again = under_way.collect();
+        self.again.sort_unstable();
+        self.sent = self.acknowledged;
+        self.looked_for = None;
         self.behind = true;
-    }
-
-    /// There is a connection again, with this window.
-    pub(crate) fn resume(&mut self, window: usize) {
-        self.window = window.max(1);
     }
 
     /// The last number known here.
     fn tail(&self) -> i64 {
-        self.ready.back().map_or(self.sent, |n| n.seq)
+        let ready = self.ready.back().map_or(self.sent, |n| n.seq);
+        ready.max(self.sent)
     }
 
     /// A fresh notification came with a wake-up. A caught-up feed takes it as it is; any other reads the log.
     pub(crate) fn offer(&mut self, fresh: Notification) {
         let tail = self.tail();
-        if fresh.seq - 1 == tail && self.ready.len() < FRESH && !self.behind {
+        let is_next = fresh.seq - 1 == tail;
+        if is_next && self.ready.len() < FRESH && !self.behind && self.reading.is_none() {
             self.ready.push_back(fresh);
         } else if fresh.seq > tail {
             self.behind = true;
@@ -96,59 +124,96 @@ impl Feed {
         self.behind = true;
     }
 
-    /// What to do next.
-    pub(crate) fn next(&mut self) -> Next {
-        if self.in_flight.len() >= self.window {
+    /// What to do next, once all that is to be sent again was. What it hands out counts as sent. No more than `window`, as many
+    /// as may be under way, are read at once: so shared messages have their turn meanwhile.
+    pub(crate) fn next(&mut self, window: usize) -> Next {
+        if std::mem::take(&mut self.ready_again) {
+            // What is left of it is read again in its turn.
+            self.ready = VecDeque::new();
+        }
+        while let Some(n) = self.ready.pop_front() {
+            if n.seq <= self.sent {
+                continue;
+            }
+            self.sent = n.seq;
+            if !self.is_settled(n.seq) {
+                return Next::Send(n);
+            }
+        }
+        if !self.behind || self.reading.is_some() {
             return Next::Wait;
         }
-        if let Some(n) = self.ready.pop_front() {
-            self.sent = n.seq;
-            return Next::Send(n);
-        }
-        if self.behind && !self.reading {
-            self.reading = true;
-            self.behind = false;
-            return Next::Read {
-                after: self.tail(),
-                limit: self.window,
-            };
-        }
-        Next::Wait
-    }
-
-    /// The notification just handed out went as QoS 1 under `packet_id`.
-    pub(crate) fn sent(&mut self, packet_id: u16, seq: i64) {
-        self.in_flight.push_back(InFlight {
-            packet_id,
-            seq,
-            acknowledged: false,
-        });
-    }
-
-    /// The notification just handed out is larger than the client takes. It stays unacknowledged for good: a client of the
-    /// same user that takes larger ones still gets it.
-    pub(crate) fn withhold(&mut self, seq: i64) {
-        self.withheld.get_or_insert(seq);
-    }
-
-    /// What went under `packet_id` cannot be sent again, as it is larger than the client takes now. As for
-    /// [`Feed::withhold`].
-    pub(crate) fn withhold_in_flight(&mut self, packet_id: u16) {
-        let found = self.in_flight.iter().find(|f| f.packet_id == packet_id);
-        if let Some(seq) = found.map(|f| f.seq) {
-            self.withheld = Some(self.withheld.map_or(seq, |w| w.min(seq)));
-            self.acknowledge(packet_id);
+        // What is acknowledged is not read again.
+        self.sent = self.done.end_of_run(self.sent);
+        let to_next = self.done.first_from(self.sent);
+        let limit = to_next.map_or(READ, |n| usize::try_from(n - self.sent).unwrap_or(READ));
+        self.behind = false;
+        self.reading = Some(Reading::Behind(self.sent));
+        Next::Read {
+            after: self.sent,
+            limit: limit.min(READ).min(window.max(1)),
         }
     }
 
-    /// The read that [`Next::Read`] asked for is done.
+    /// Whether `seq` is not to be handed out: it is acknowledged, or sent again by itself.
+    fn is_settled(&self, seq: i64) -> bool {
+        seq <= self.acknowledged
+            || self.done.contains(seq)
+            || self.again.binary_search(&seq).is_ok()
+    }
+
+    /// What to do about `seq`, which is to be sent again under its packet identifier.
+    pub(crate) fn again(&mut self, seq: i64) -> Again {
+        if self.reading.is_some() {
+            return Again::Wait;
+        }
+        // They may have been sent in another order than they are read, as gaps are handed out late.
+        let found = self.ready.iter().position(|n| n.seq == seq);
+        if let Some(n) = found.and_then(|at| self.ready.remove(at)) {
+            return Again::Send(n);
+        }
+        let looked_for = |(first, last): (i64, i64)| (first..=last).contains(&seq);
+        if self.looked_for.is_some_and(looked_for) {
+            return Again::Gone;
+        }
+        // A read is worth it for those that follow right behind it.
+        let at = self.again.partition_point(|n| *n < seq);
+        let run = self.again[at..].iter().zip(seq..);
+        let limit = run.take_while(|(n, at)| **n == *at).count().max(1);
+        self.ready = VecDeque::new();
+        self.reading = Some(Reading::Again(seq));
+        Again::Read {
+            after: seq - 1,
+            limit: limit.min(READ),
+        }
+    }
+
+    /// The read that was asked for is done.
     pub(crate) fn read_done(&mut self, batch: Batch) {
-        self.reading = false;
-        self.behind |= batch.more;
-        for n in batch.notifications {
-            if n.seq > self.tail() {
-                self.ready.push_back(n);
+        match self.reading.take() {
+            Some(Reading::Again(seq)) => {
+                let last = batch.notifications.last().map_or(seq, |n| n.seq);
+                self.looked_for = Some((seq, last.max(seq)));
+                self.ready = batch.notifications.into();
+                self.ready_again = true;
+                // What it does not take, `next` reads again.
+                self.behind = true;
             }
+            Some(Reading::Behind(after)) => {
+                self.behind |= batch.more;
+                let mut last = after;
+                for n in batch.notifications {
+                    // Numbers are without gaps, so what is missing was deleted.
+                    self.settle(last + 1, n.seq - 1);
+                    last = n.seq;
+                    if n.seq > self.tail() {
+                        self.ready.push_back(n);
+                    }
+                }
+                self.advance();
+            }
+            // Of a connection that is gone.
+            None => self.behind = true,
         }
     }
 
@@ -157,176 +222,32 @@ impl Feed {
         self.acknowledged
     }
 
-    /// PUBACK for `packet_id`. Answers the number up to which everything is now acknowledged, if that moved; `None` also
-    /// when the packet was not one of the feed's.
-    pub(crate) fn acknowledge(&mut self, packet_id: u16) -> Option<i64> {
-        self.in_flight
-            .iter_mut()
-            .find(|f| f.packet_id == packet_id)?
-            .acknowledged = true;
-        let mut up_to = None;
-        while self.in_flight.front().is_some_and(|f| f.acknowledged) {
-            up_to = self.in_flight.pop_front().map(|f| f.seq);
+    /// `seq` is acknowledged. Answers the number up to which everything is now, if that moved.
+    pub(crate) fn acknowledge(&mut self, seq: i64) -> Option<i64> {
+        if let Ok(at) = self.again.binary_search(&seq) {
+            self.again.remove(at);
         }
-        let up_to = up_to?;
-        let up_to = self.withheld.map_or(up_to, |w| up_to.min(w - 1));
-        self.acknowledged = up_to.max(self.acknowledged);
-        Some(up_to)
+        self.settle(seq, seq);
+        self.advance().then_some(self.acknowledged)
+    }
+
+    /// Notes the numbers from `first` to `last`, if there are any.
+    fn settle(&mut self, first: i64, last: i64) {
+        let first = first.max(self.acknowledged + 1);
+        if first <= last {
+            self.done.insert(first, last);
+        }
+    }
+
+    /// Moves the cursor over what is settled. Answers whether that is any.
+    fn advance(&mut self) -> bool {
+        let before = self.acknowledged;
+        self.acknowledged = self.done.end_of_run(before);
+        self.done.drop_to(self.acknowledged);
+        self.sent = self.sent.max(self.acknowledged);
+        self.acknowledged > before
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn n(seq: i64) -> Notification {
-        Notification {
-            seq,
-            payload: seq.to_string().into(),
-        }
-    }
-
-    fn batch(log: std::ops::Range<i64>, limit: usize) -> Batch {
-        Batch {
-            more: log.end - log.start > limit as i64,
-            notifications: log.take(limit).map(n).collect(),
-        }
-    }
-
-    #[test]
-    fn the_cursor_never_moves_over_what_was_withheld() {
-        let mut feed = Feed::new(0, 4, true);
-        feed.next();
-        feed.read_done(batch(1..4, 4));
-        assert_eq!(feed.next(), Next::Send(n(1)));
-        feed.sent(1, 1);
-        assert_eq!(feed.next(), Next::Send(n(2)));
-        feed.withhold(2);
-        assert_eq!(feed.next(), Next::Send(n(3)));
-        feed.sent(2, 3);
-        assert_eq!(feed.acknowledge(2), None);
-        assert_eq!(feed.acknowledge(1), Some(1));
-    }
-
-    #[test]
-    fn a_start_behind_the_highest_number_there_can_be_is_no_fault() {
-        let mut feed = Feed::new(i64::MAX, 4, true);
-        feed.next();
-        feed.read_done(Batch::default());
-        feed.offer(n(1));
-        assert_eq!(feed.next(), Next::Wait);
-    }
-
-    #[test]
-    fn a_new_feed_that_is_behind_reads_before_it_waits() {
-        let mut feed = Feed::new(7, 4, true);
-        assert_eq!(feed.next(), Next::Read { after: 7, limit: 4 });
-        feed.read_done(batch(1..1, 4));
-        assert_eq!(feed.next(), Next::Wait);
-    }
-
-    #[test]
-    fn a_caught_up_feed_needs_no_read() {
-        let mut feed = Feed::new(0, 4, false);
-        assert_eq!(feed.next(), Next::Wait);
-        feed.offer(n(1));
-        assert_eq!(feed.next(), Next::Send(n(1)));
-    }
-
-    #[test]
-    fn acknowledgements_out_of_order_move_the_cursor_only_over_a_full_run() {
-        let mut feed = Feed::new(0, 4, true);
-        feed.next();
-        feed.read_done(batch(1..4, 4));
-        for id in 1..=3 {
-            assert_eq!(feed.next(), Next::Send(n(i64::from(id))));
-            feed.sent(id, i64::from(id));
-        }
-        assert_eq!(feed.acknowledge(2), None);
-        assert_eq!(feed.acknowledge(9), None);
-        assert_eq!(feed.acknowledge(1), Some(2));
-        assert_eq!(feed.acknowledge(3), Some(3));
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        /// The log grows by one; the wake-up arrives.
-        Finish,
-        /// The log grows by one; the wake-up is lost, which sets the missed flag.
-        FinishMissed,
-        /// The log grows by two and the wake-ups arrive swapped.
-        FinishSwapped,
-        /// The read under way answers with the log as it was when the read began plus `fresh` more.
-        ReadDone,
-        /// The client acknowledges the `k`-th packet in flight.
-        Ack(usize),
-    }
-
-    proptest! {
-        /// Whatever the order of wake-ups, reads and acknowledgements: every number goes out once, in order, never more
-        /// than the window at once, and nothing is left behind when all has settled.
-        #[test]
-        fn every_notification_goes_out_once_and_in_order(
-            start in 0_i64..5,
-            window in 1_usize..5,
-            steps in prop::collection::vec(prop_oneof![
-                4 => Just(Step::Finish), 1 => Just(Step::FinishMissed), 1 => Just(Step::FinishSwapped),
-                3 => Just(Step::ReadDone), 4 => (0_usize..5).prop_map(Step::Ack),
-            ], 0..80),
-        ) {
-            let mut feed = Feed::new(start, window, true);
-            let mut log = start;
-            let mut read: Option<(i64, usize)> = None;
-            let mut in_flight: Vec<u16> = vec![];
-            let mut out = start;
-            let mut id = 0_u16;
-            let mut pump = |feed: &mut Feed, read: &mut Option<(i64, usize)>, in_flight: &mut Vec<u16>| {
-                loop {
-                    match feed.next() {
-                        Next::Send(n) => {
-                            assert_eq!(n.seq, out + 1);
-                            out = n.seq;
-                            id += 1;
-                            feed.sent(id, n.seq);
-                            in_flight.push(id);
-                            assert!(in_flight.len() <= window);
-                        }
-                        Next::Read { after, limit } => {
-                            assert!(read.is_none());
-                            *read = Some((after, limit));
-                        }
-                        Next::Wait => break,
-                    }
-                }
-                out
-            };
-            let answer = |feed: &mut Feed, read: &mut Option<(i64, usize)>, log: i64| {
-                if let Some((after, limit)) = read.take() {
-                    feed.read_done(batch(after + 1..log + 1, limit));
-                }
-            };
-            pump(&mut feed, &mut read, &mut in_flight);
-            for step in steps {
-                match step {
-                    Step::Finish => { log += 1; feed.offer(n(log)); }
-                    Step::FinishMissed => { log += 1; feed.missed(); }
-                    Step::FinishSwapped => { log += 2; feed.offer(n(log)); feed.offer(n(log - 1)); }
-                    Step::ReadDone => answer(&mut feed, &mut read, log),
-                    Step::Ack(k) => if !in_flight.is_empty() {
-                        let id = in_flight.remove(k % in_flight.len());
-                        feed.acknowledge(id);
-                    },
-                }
-                pump(&mut feed, &mut read, &mut in_flight);
-            }
-            for _ in 0..500 {
-                answer(&mut feed, &mut read, log);
-                for id in in_flight.drain(..) { feed.acknowledge(id); }
-                pump(&mut feed, &mut read, &mut in_flight);
-            }
-            prop_assert_eq!(pump(&mut feed, &mut read, &mut in_flight), log);
-        }
-    }
-}
+mod tests;

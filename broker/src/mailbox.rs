@@ -1,5 +1,7 @@
 //! What others hand to a session: wake-ups, shared messages, the order to stop. Bounded, and never waited on.
 
+mod waiting;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -19,9 +21,13 @@ use crate::{
     session::Handover,
     wire::{Qos, Reason},
 };
+use waiting::Waiting;
 
 /// Fresh notifications kept for a session that has not looked yet; past it the session reads the log.
 const FRESH: usize = 8;
+
+/// Bytes of them; a larger one is read from the log.
+const FRESH_BYTES: usize = 256 * 1024;
 
 /// One shared message, and which subscription it came for.
 #[derive(Clone, Debug)]
@@ -69,8 +75,11 @@ enum Presence {
 }
 
 struct State {
+    /// All but the shared messages.
     mail: Mail,
-    shared_bytes: usize,
+    shared: Waiting,
+    /// What the session holds itself of messages that it is owed, in bytes, while it has no connection.
+    held: usize,
     presence: Presence,
     /// Some subscription to shared topics is above QoS 0.
     owed: bool,
@@ -90,23 +99,24 @@ impl State {
     /// among them, and whether one of them was owed.
     fn take_in(&mut self, delivery: Delivery, messages: usize, bytes: usize) -> (u64, bool) {
         let size = delivery.message.size();
-        let full =
-            |state: &Self| state.mail.shared.len() >= messages || state.shared_bytes + size > bytes;
+        let full = |state: &Self| {
+            let held = state.shared.bytes() + state.held;
+            state.shared.len() >= messages || held + size > bytes
+        };
         let (mut dropped, mut lost) = (0, false);
-        while full(self) && !self.mail.shared.is_empty() {
-            let spare = self.mail.shared.iter().position(|d| !self.is_owed(d));
-            if spare.is_none() && !self.is_owed(&delivery) {
-                return (dropped + 1, lost);
+        while full(self) && !self.shared.is_empty() {
+            if !self.owed {
+                self.shared.drop_oldest();
+            } else if !self.shared.drop_at_0() {
+                if !self.is_owed(&delivery) {
+                    return (dropped + 1, lost);
+                }
+                self.shared.drop_oldest();
+                lost = true;
             }
-            let Some(old) = self.mail.shared.remove(spare.unwrap_or(0)) else {
-                break;
-            };
-            self.shared_bytes -= old.message.size();
             dropped += 1;
-            lost |= spare.is_none();
         }
-        self.shared_bytes += size;
-        self.mail.shared.push_back(delivery);
+        self.shared.push(delivery);
         (dropped, lost)
     }
 }
@@ -128,7 +138,8 @@ impl Mailbox {
         Self {
             state: Mutex::new(State {
                 mail: Mail::default(),
-                shared_bytes: 0,
+                shared: Waiting::default(),
+                held: 0,
                 presence: Presence::Online,
                 owed: false,
                 subscriptions: 0,
@@ -150,7 +161,9 @@ impl Mailbox {
                 state.mail.missed = true;
                 return;
             }
-            if state.mail.fresh.len() < FRESH {
+            let waiting: usize = state.mail.fresh.iter().map(|n| n.payload.len()).sum();
+            let fits = waiting + fresh.payload.len() <= FRESH_BYTES;
+            if state.mail.fresh.len() < FRESH && fits && !state.mail.missed {
                 state.mail.fresh.push_back(fresh.clone());
             } else {
                 state.mail.missed = true;
@@ -273,12 +286,14 @@ impl Mailbox {
         let mut state = self.state.lock();
         state.presence = Presence::Online;
         state.link = Some(link);
+        state.held = 0;
         state.mail.stop.take_if(|r| *r == Reason::QuotaExceeded);
     }
 
-    /// The session has none any more: only what it is owed is still kept for it.
-    pub(crate) fn go_offline(&self) {
+    /// The session has none any more: only what it is owed is still kept for it, besides what it holds itself, in bytes.
+    pub(crate) fn go_offline(&self, held: usize) {
         let mut state = self.state.lock();
+        state.held = held;
         state.presence = if state.claim.is_some() {
             Presence::Claimed
         } else {
@@ -288,22 +303,17 @@ impl Mailbox {
             state.mail.fresh = VecDeque::new();
             state.mail.missed = true;
         }
-        let all = std::mem::take(&mut state.mail.shared);
-        let kept: VecDeque<_> = all.into_iter().filter(|d| state.is_owed(d)).collect();
-        state.shared_bytes = kept.iter().map(|d| d.message.size()).sum();
-        state.mail.shared = kept;
+        let owed = state.owed;
+        let all = state.shared.take().into_iter();
+        for delivery in all.filter(|d| owed && d.message.qos != Qos::AtMostOnce) {
+            state.shared.push(delivery);
+        }
     }
 
     /// Takes what waits for one subscription; all that is shared with `filter` `None`. Orders stay.
     pub(crate) fn take_shared(&self, filter: Option<&str>) -> VecDeque<Delivery> {
-        let mut state = self.state.lock();
-        let all = std::mem::take(&mut state.mail.shared);
-        let (taken, left): (VecDeque<_>, VecDeque<_>) = all
-            .into_iter()
-            .partition(|d| filter.is_none_or(|f| *d.filter == *f));
-        state.shared_bytes = left.iter().map(|d| d.message.size()).sum();
-        state.mail.shared = left;
-        taken
+        let wanted = |d: &Delivery| filter.is_none_or(|f| *d.filter == *f);
+        self.state.lock().shared.take_those(wanted)
     }
 
     /// Resolves when there may be something to take. Cancel-safe.
@@ -316,10 +326,8 @@ impl Mailbox {
         let mut state = self.state.lock();
         let mut mail = std::mem::take(&mut state.mail);
         mail.claimed = state.claim.is_some();
-        if leave_shared {
-            state.mail.shared = std::mem::take(&mut mail.shared);
-        } else {
-            state.shared_bytes = 0;
+        if !leave_shared {
+            mail.shared = state.shared.take();
         }
         mail
     }

@@ -98,7 +98,7 @@ fn a_session_with_no_subscription_above_qos_0_is_owed_nothing() {
         mailbox.deliver(owed());
     });
     assert_eq!(mailbox.take(true).stop, None);
-    mailbox.go_offline();
+    mailbox.go_offline(0);
     assert!(mailbox.take(false).shared.is_empty());
 }
 
@@ -133,7 +133,7 @@ fn a_session_without_a_connection_keeps_the_newest_of_what_it_is_owed() {
     mailbox.set_subscriptions(1, true);
     mailbox.deliver(delivery(1));
     mailbox.deliver(owed());
-    mailbox.go_offline();
+    mailbox.go_offline(0);
     mailbox.deliver(delivery(1));
     assert_eq!(mailbox.take(true).stop, None);
     for _ in 0..Limits::default().queued_messages {
@@ -147,4 +147,61 @@ fn a_session_without_a_connection_keeps_the_newest_of_what_it_is_owed() {
             .iter()
             .all(|d| d.message.qos == Qos::AtLeastOnce)
     );
+}
+
+/// What is in flight to the client is held for it, too.
+#[test]
+fn what_a_session_without_a_connection_holds_itself_counts() {
+    let bytes = Limits::default().queued_bytes;
+    let large = || Delivery {
+        message: Arc::new(Message {
+            qos: Qos::AtLeastOnce,
+            payload: vec![0; bytes / 8].into(),
+            ..Message::sample()
+        }),
+        ..owed()
+    };
+    for (held, fit) in [(0, 7), (bytes / 2, 3), (bytes, 1)] {
+        let mailbox = Mailbox::default();
+        mailbox.set_subscriptions(1, true);
+        mailbox.go_offline(held);
+        for _ in 0..20 {
+            mailbox.deliver(large());
+        }
+        assert_eq!(mailbox.take(false).shared.len(), fit);
+    }
+}
+
+#[test]
+fn a_large_notification_is_read_from_the_log() {
+    let mailbox = Mailbox::default();
+    for (seq, length) in [(1, 10), (2, FRESH_BYTES), (3, 10)] {
+        mailbox.wake(&Notification {
+            seq,
+            payload: vec![0; length].into(),
+        });
+    }
+    let mail = mailbox.take(false);
+    assert_eq!(mail.fresh.iter().map(|n| n.seq).collect::<Vec<_>>(), [1]);
+    assert!(mail.missed);
+}
+
+#[test]
+fn messages_of_both_kinds_stay_in_order() {
+    let mailbox = Mailbox::default();
+    mailbox.set_subscriptions(1, true);
+    for n in 0..9 {
+        let kind = if n % 3 == 0 { owed() } else { delivery(n) };
+        mailbox.deliver(kind);
+    }
+    let sizes = |of: VecDeque<Delivery>| -> Vec<usize> {
+        of.iter().map(|d| d.message.payload.len()).collect()
+    };
+    let owed_size = owed().message.payload.len();
+    let nobody = mailbox.take_shared(Some("another"));
+    assert!(nobody.is_empty());
+    let expected: Vec<usize> = (0..9)
+        .map(|n| if n % 3 == 0 { owed_size } else { n })
+        .collect();
+    assert_eq!(sizes(mailbox.take(false).shared), expected);
 }

@@ -97,7 +97,7 @@ fn one_user_cannot_hold_more_sessions_than_allowed() {
     };
     assert!(third().is_err());
     enter(&registry, "bob", "3");
-    idle.go_offline();
+    idle.go_offline(0);
     assert!(third().is_ok(), "one without a connection makes room");
     assert_eq!(idle.take_orders().stop, Some(Reason::QuotaExceeded));
 }

@@ -14,7 +14,6 @@ use super::{
     rights::may_subscribe,
 };
 use crate::{
-    host::Notification,
     mailbox::Delivery,
     topics,
     wire::{Outgoing, Qos, Reason, Sent},
@@ -59,17 +58,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(true)
     }
 
-    /// Sends what is in flight and was not sent on this connection. `false`: there is no room for all of it.
+    /// Sends what is in flight and was not sent on this connection. `false`: the rest has to wait.
     fn send_again(&mut self) -> Result<bool, End> {
         while let Some((id, what)) = self.kept.in_flight.first_unsent() {
             if !self.may_send() {
                 return Ok(false);
             }
             match what {
-                What::Notification {
-                    seq,
-                    payload: Some(payload),
-                } => self.send_notification(Notification { seq, payload }, Some(id))?,
+                What::Notification { seq } => {
+                    if !self.send_notification_again(id, seq)? {
+                        return Ok(false);
+                    }
+                }
                 What::Message(sending) if self.may_still_have(&sending) => {
                     self.send_message(*sending, Some(id))?;
                 }
@@ -77,8 +77,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     self.kept.in_flight.done(id);
                     self.kept.give_up(*sending);
                 }
-                // A session that goes on keeps the payloads, and PUBREL was sent right after CONNACK.
-                What::Notification { payload: None, .. } | What::Released => {
+                // PUBREL was sent right after CONNACK.
+                What::Released | What::Forgotten => {
                     self.kept.in_flight.done(id);
                 }
             }
@@ -94,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Sends what is waiting.
     fn deliver_shared(&mut self) -> Result<(), End> {
-        while self.may_send() {
+        while self.may_send() && self.kept.in_flight.bytes() < self.ctx.limits.queued_bytes {
             let Some(delivery) = self.kept.shared.pop_front() else {
                 break;
             };
@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// PUBACK, PUBREC or PUBCOMP, also one that is late, repeated or of nothing.
     pub(super) fn acknowledged(&mut self, packet_id: u16, ack: Ack) -> Result<(), End> {
         match self.kept.in_flight.acknowledge(packet_id, ack) {
-            Acked::Done(What::Notification { .. }) => self.notification_done(packet_id),
+            Acked::Done(What::Notification { seq }) => self.notification_done(seq),
             Acked::Done(_) => {}
             Acked::Released => self.io.wire.pubrel(packet_id, true)?,
             Acked::Unknown => {

@@ -2,8 +2,6 @@
 
 use std::{collections::VecDeque, num::NonZeroU32};
 
-use bytes::Bytes;
-
 use crate::{mailbox::Delivery, wire::Qos};
 
 /// A shared message on its way.
@@ -19,8 +17,10 @@ pub(super) struct Sending {
 /// What a packet identifier stands for.
 #[derive(Clone, Debug)]
 pub(super) enum What {
-    /// A notification; its payload only if the session may outlive its connection.
-    Notification { seq: i64, payload: Option<Bytes> },
+    /// A notification of the inbox that the session follows: its payload stays there, and is read if it is sent again.
+    Notification { seq: i64 },
+    /// One of an inbox that it followed before: nothing hangs on it.
+    Forgotten,
     /// A shared message.
     Message(Box<Sending>),
     /// A QoS 2 message that the client has: PUBREL is sent, PUBCOMP awaited.
@@ -31,7 +31,7 @@ impl What {
     /// At which level it goes on; `None`: it was released.
     fn qos(&self) -> Option<Qos> {
         match self {
-            Self::Notification { .. } => Some(Qos::AtLeastOnce),
+            Self::Notification { .. } | Self::Forgotten => Some(Qos::AtLeastOnce),
             Self::Message(sending) => Some(sending.qos),
             Self::Released => None,
         }
@@ -145,9 +145,36 @@ impl InFlight {
 
     /// The connection is gone.
     pub(super) fn park(&mut self) {
+        self.packets.retain(|p| !matches!(p.what, What::Forgotten));
         for packet in &mut self.packets {
             packet.sent = false;
         }
+    }
+
+    /// The session follows its inbox from another place, or not any more.
+    pub(super) fn forget_notifications(&mut self) {
+        for packet in &mut self.packets {
+            if matches!(packet.what, What::Notification { .. }) {
+                packet.what = What::Forgotten;
+            }
+        }
+    }
+
+    /// The numbers of the notifications.
+    pub(super) fn notifications(&self) -> impl Iterator<Item = i64> {
+        self.packets.iter().filter_map(|p| match p.what {
+            What::Notification { seq } => Some(seq),
+            _ => None,
+        })
+    }
+
+    /// What the messages take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let sizes = self.packets.iter().map(|p| match &p.what {
+            What::Message(sending) => sending.delivery.message.size(),
+            _ => 0,
+        });
+        sizes.sum()
     }
 
     /// The first that is to be sent again on this connection.

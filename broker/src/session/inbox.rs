@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{End, Session, deliver::terms, in_flight::What};
 use crate::{
-    feed::{Feed, Next},
+    feed::{Again, Feed, Next},
     host::{Batch, HostError, Notification},
     topics,
     wire::{Outgoing, PublishProperties, Qos, Reason, Sent},
@@ -37,8 +37,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.reading = None;
         // What is newer than the position comes with a wake-up, which waits in the mailbox.
         self.cursor_due = Instant::now() + CURSOR_USED;
-        let feed = Feed::new(start, self.window, position.newest > start);
-        self.kept.inbox = Some(feed);
+        // What is under way has another place in it, or none.
+        self.kept.in_flight.forget_notifications();
+        self.kept.inbox = Some(Feed::new(start, position.newest > start));
         Ok(())
     }
 
@@ -80,17 +81,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let Some(feed) = &mut self.kept.inbox else {
                 return Ok(());
             };
-            match feed.next() {
-                Next::Send(notification) => self.send_notification(notification, None)?,
+            match feed.next(self.window) {
+                Next::Send(notification) => {
+                    self.send_notification(notification, None)?;
+                }
                 Next::Read { after, limit } => {
-                    let read = self.ctx.inbox.read(&self.client.identity, after, limit);
-                    self.reading = Some(read);
+                    self.read_inbox(after, limit);
                     return Ok(());
                 }
                 Next::Wait => return Ok(()),
             }
         }
         Ok(())
+    }
+
+    fn read_inbox(&mut self, after: i64, limit: usize) {
+        let read = self.ctx.inbox.read(&self.client.identity, after, limit);
+        self.reading = Some(read);
+    }
+
+    /// Sends a notification under the packet identifier that it had on an earlier connection. `false`: it is being read.
+    pub(super) fn send_notification_again(&mut self, id: u16, seq: i64) -> Result<bool, End> {
+        let Some(feed) = &mut self.kept.inbox else {
+            self.kept.in_flight.done(id);
+            return Ok(true);
+        };
+        match feed.again(seq) {
+            Again::Send(notification) => self.send_notification(notification, Some(id))?,
+            Again::Read { after, limit } => {
+                self.read_inbox(after, limit);
+                return Ok(false);
+            }
+            Again::Wait => return Ok(false),
+            Again::Gone => {
+                self.kept.in_flight.done(id);
+                self.notification_done(seq);
+            }
+        }
+        Ok(true)
     }
 
     pub(super) fn read_done(&mut self, batch: Result<Batch, HostError>) -> Result<(), End> {
@@ -135,19 +163,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         match sent {
             Sent::TooLarge => {
                 tracing::warn!(user = %self.client.identity.username, client_id = ?self.client.id, seq, "a notification is larger than the client takes");
-                self.withhold(seq, again);
+                // A gap: it is tried again on the next connection, and other clients of the user may take it.
+                self.kept.in_flight.done(packet_id);
                 return Ok(());
             }
             Sent::Sent if again.is_some() => self.kept.in_flight.sent(packet_id),
             Sent::Sent if qos == Qos::AtMostOnce => {}
             Sent::Sent => {
-                let keeps = !self.expiry.is_zero();
-                let payload = keeps.then_some(notification.payload);
-                let what = What::Notification { seq, payload };
+                let what = What::Notification { seq };
                 self.kept.in_flight.push(packet_id, what);
-                if let Some(feed) = &mut self.kept.inbox {
-                    feed.sent(packet_id, seq);
-                }
             }
         }
         self.ctx.metrics.publishes_sent.add(1);
@@ -155,26 +179,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(())
     }
 
-    /// The client has acknowledged the notification that had this packet identifier.
-    pub(super) fn notification_done(&mut self, packet_id: u16) {
+    /// The client has acknowledged the notification with this number, or nobody can have it any more.
+    pub(super) fn notification_done(&mut self, seq: i64) {
         let feed = self.kept.inbox.as_mut();
-        if let Some(up_to) = feed.and_then(|feed| feed.acknowledge(packet_id)) {
+        if let Some(up_to) = feed.and_then(|feed| feed.acknowledge(seq)) {
             let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
             inbox.acknowledge(identity, self.client_with_cursor(), up_to);
-        }
-    }
-
-    /// A notification cannot be sent to this client.
-    fn withhold(&mut self, seq: i64, again: Option<u16>) {
-        if let Some(id) = again {
-            self.kept.in_flight.done(id);
-        }
-        let Some(feed) = &mut self.kept.inbox else {
-            return;
-        };
-        match again {
-            Some(id) => feed.withhold_in_flight(id),
-            None => feed.withhold(seq),
         }
     }
 }

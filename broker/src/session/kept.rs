@@ -112,8 +112,9 @@ impl Kept {
             self.reassign(self.mailbox.take_shared(Some(filter.as_str())));
         }
         let inbox = topics::inbox(self.place.username());
-        if !self.granted.iter().any(|g| g.is_for(&inbox)) {
+        if self.inbox.is_some() && !self.granted.iter().any(|g| g.is_for(&inbox)) {
             self.inbox = None;
+            self.in_flight.forget_notifications();
         }
         true
     }
@@ -161,14 +162,21 @@ impl Kept {
 
     /// The connection is gone, the session is not.
     pub(super) fn park(&mut self) {
-        self.mailbox.go_offline();
         self.place.stop_copies();
         self.in_flight.park();
         self.in_flight_changed();
         self.shared.retain(|d| d.message.qos != Qos::AtMostOnce);
+        self.go_offline();
         if let Some(feed) = &mut self.inbox {
-            feed.park();
+            feed.park(self.in_flight.notifications());
         }
+    }
+
+    /// Others know that the session has no connection.
+    pub(super) fn go_offline(&self) {
+        let shared = self.shared.iter().map(|d| d.message.size());
+        let held = self.in_flight.bytes() + shared.sum::<usize>();
+        self.mailbox.go_offline(held);
     }
 
     /// The session is over: forgets all that it had, but not an order to end. What other members of its groups can take goes

@@ -229,9 +229,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             self.io.wire.pubrel(id, true)?;
             self.kept.in_flight.sent(id);
         }
-        if let Some(feed) = &mut self.kept.inbox {
-            feed.resume(self.window);
-        }
         // It may have been without a connection for long.
         self.use_cursor().await;
         self.watch_again();

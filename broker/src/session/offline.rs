@@ -40,7 +40,7 @@ impl Waiting {
 
     /// The session was to be handed over, and was not taken: it waits on, in a task of its own.
     pub(super) fn go_on(self) {
-        self.kept.mailbox.go_offline();
+        self.kept.go_offline();
         // There is none only when the process ends.
         if Handle::try_current().is_ok() {
             let tasks = self.ctx.tasks.clone();
@@ -60,7 +60,7 @@ impl Waiting {
                         None => return,
                     },
                 }
-                self.kept.mailbox.go_offline();
+                self.kept.go_offline();
                 continue;
             }
             if let Some(reason) = orders.stop {

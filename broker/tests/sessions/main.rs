@@ -12,6 +12,7 @@ mod denied;
 mod flood;
 mod floods;
 mod forgotten;
+mod gaps;
 mod groups;
 mod handshake;
 mod held;
