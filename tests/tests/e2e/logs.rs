@@ -5,10 +5,17 @@ use std::{
     process::Stdio,
 };
 
-use herald_tests::{Cli, Herald, Version, failing_service, program, raw::Raw, until, within};
+use herald_tests::{
+    Cli, Herald, Version, failing_service, program,
+    raw::{Connect, Raw},
+    until, within,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command,
+};
 
 /// What every first start logs.
 const FIRST: &str = "created the administrator admin";
@@ -125,6 +132,34 @@ async fn a_log_that_takes_nothing_holds_up_nobody() {
     }
     herald.stop().await;
     drop(reader);
+}
+
+#[tokio::test]
+async fn lines_that_are_lost_are_told_of_once_the_log_is_read_again() {
+    let mut herald = Herald::stopped(&[("HERALD_LOG", "debug")]);
+    let reader = herald.begin_with_stderr(Stdio::piped()).await.unwrap();
+    let token = herald.http("admin").await.token(&["mqtt"]).await;
+    // Each is two lines of a kilobyte, and no more than a megabyte may wait.
+    let connect = Connect::of("admin")
+        .client_id(&"\"".repeat(256))
+        .password(&token);
+    for _ in 0..900 {
+        let raw = Raw::connect_as(&herald, Version::V5, &connect).await;
+        raw.disconnect().await;
+    }
+    let mut lines = BufReader::new(reader).lines();
+    let told = within("the loss to be told", async {
+        loop {
+            let line = lines.next_line().await.unwrap().unwrap();
+            let event: Value = serde_json::from_str(&line).unwrap();
+            if event["message"] == "lines of the log are lost" {
+                return event;
+            }
+        }
+    });
+    let told = told.await;
+    assert!(told["lines"].as_u64() > Some(0), "{told}");
+    herald.stop().await;
 }
 
 #[tokio::test]
