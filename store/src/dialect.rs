@@ -36,6 +36,11 @@ const WRITER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000;
 /// Lets reads and writes go on beside each other. The file keeps this setting.
 const WRITE_AHEAD_LOG: &str = "PRAGMA journal_mode = WAL";
 
+/// Writes what is in the log to the database and cuts the log, if all who read it are done soon.
+pub(crate) const START_LOG_OVER: &str = "PRAGMA busy_timeout = 250;
+    PRAGMA wal_checkpoint(TRUNCATE);
+    PRAGMA busy_timeout = 5000";
+
 /// How long [`WRITE_AHEAD_LOG`] is tried, and how often.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 const LOG_RETRY: Duration = Duration::from_millis(20);

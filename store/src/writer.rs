@@ -18,6 +18,7 @@ use crate::open_files::OpenFiles;
 use crate::owned_task::OwnedTask;
 use crate::{StoreError, dialect};
 use batch::{Batch, Queued, Waiting};
+use log::Log;
 
 /// How many writes wait for the writer.
 const QUEUE: usize = 1024;
@@ -92,11 +93,13 @@ impl Writer {
     /// and tells `wake` of every commit after which a message may be due.
     pub(crate) fn start(location: Location, conn: AnyConnection, wake: Arc<Notify>) -> Self {
         let files = OpenFiles::of(location.file());
+        let log = Log::of(location.file());
         let (queue, operations) = mpsc::channel(QUEUE);
         let stop = Arc::new(Notify::new());
         let task = Task {
             location,
             files,
+            log,
             conn: Some(conn),
             operations,
             stop: Arc::clone(&stop),
@@ -159,6 +162,7 @@ impl fmt::Debug for Writer {
 struct Task {
     location: Location,
     files: OpenFiles,
+    log: Log,
     /// `None` after a failure, until the next batch.
     conn: Option<AnyConnection>,
     operations: mpsc::Receiver<Box<dyn Queued>>,
@@ -208,6 +212,12 @@ impl Task {
             self.wake.notify_one();
         }
         batch.answer(committed.as_ref().err());
+        if let Some(conn) = &mut self.conn
+            && let Err(error) = self.log.keep_short(conn).await
+        {
+            tracing::warn!(%error, "the log of the database could not be cut");
+            self.disconnect().await;
+        }
     }
 
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
@@ -267,6 +277,7 @@ async fn begin(
 }
 
 mod batch;
+mod log;
 
 #[cfg(test)]
 mod tests;

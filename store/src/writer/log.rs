@@ -1,0 +1,105 @@
+//! The write-ahead log does not grow without end.
+//!
+//! SQLite starts it over by itself only at a moment when nobody reads it, and under many short reads there may be none. So
+//! the writer, which alone makes it longer, stops for a moment: who begins to read then needs no log any more.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sqlx::{AnyConnection, Executor as _};
+
+use crate::dialect;
+
+/// How long the file may be, in bytes: more than what SQLite leaves of it.
+const LONGEST: u64 = 128 * 1024 * 1024;
+
+/// How often it is looked at, and how long it is left alone after a try that came to nothing: somebody reads for long.
+const LOOK: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(10);
+
+/// The log of a database.
+pub(super) struct Log {
+    file: PathBuf,
+    longest: u64,
+    look_at: Instant,
+}
+
+impl Log {
+    pub(super) fn of(database: &Path) -> Self {
+        let mut file = database.as_os_str().to_owned();
+        file.push("-wal");
+        Self {
+            file: file.into(),
+            longest: LONGEST,
+            look_at: Instant::now(),
+        }
+    }
+
+    /// Starts the log over if it is long, for which others wait a quarter of a second at most.
+    pub(super) async fn keep_short(&mut self, conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        if Instant::now() < self.look_at {
+            return Ok(());
+        }
+        self.look_at = Instant::now() + LOOK;
+        if self.is_short() {
+            return Ok(());
+        }
+        conn.execute(dialect::START_LOG_OVER).await?;
+        if !self.is_short() {
+            self.look_at = Instant::now() + REST;
+            tracing::debug!("the log of the database is long, and somebody still reads it");
+        }
+        Ok(())
+    }
+
+    fn is_short(&self) -> bool {
+        // A log that is not there is none.
+        std::fs::metadata(&self.file).map_or(0, |log| log.len()) <= self.longest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoreOptions;
+    use crate::open::Location;
+
+    #[tokio::test]
+    async fn a_long_log_starts_over_as_soon_as_who_reads_it_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        let location = Location::parse(options.url).unwrap();
+        let (mut conn, _) = location.prepare().await.unwrap();
+        let mut reader = location.connect_reader().await.unwrap();
+        let mut log = Log::of(location.file());
+        log.longest = 0;
+        conn.execute("INSERT INTO settings (key, value) VALUES ('a', '')")
+            .await
+            .unwrap();
+        reader
+            .execute("BEGIN; SELECT * FROM settings")
+            .await
+            .unwrap();
+        conn.execute("INSERT INTO settings (key, value) VALUES ('b', '')")
+            .await
+            .unwrap();
+        log.look_at = Instant::now();
+        log.keep_short(&mut conn).await.unwrap();
+        assert!(!log.is_short(), "what is read stays");
+        // Writes go on, and with the patience that they had.
+        conn.execute("INSERT INTO settings (key, value) VALUES ('c', '')")
+            .await
+            .unwrap();
+        let patience: i64 = sqlx::query_scalar("PRAGMA busy_timeout")
+            .fetch_one(&mut conn)
+            .await
+            .unwrap();
+        assert_eq!(patience, 5000);
+        reader.execute("COMMIT").await.unwrap();
+        log.keep_short(&mut conn).await.unwrap();
+        assert!(!log.is_short(), "not so soon after it came to nothing");
+        log.look_at = Instant::now();
+        log.keep_short(&mut conn).await.unwrap();
+        assert!(log.is_short());
+    }
+}
