@@ -16,6 +16,7 @@ mod gaps;
 mod groups;
 mod handshake;
 mod held;
+mod keep_alive;
 mod kicked;
 mod live;
 mod model;
