@@ -14,12 +14,17 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 /// A start has other things to do first.
 const FIRST: Duration = Duration::from_secs(60);
 
+/// How often the audit may have too many entries.
+const CUT_EVERY: Duration = Duration::from_secs(60);
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Prunes what is older than the configuration says once an hour, until stopped. 0 days: never.
 pub(crate) async fn run(store: Store, keep: Retention, stop: CancellationToken) {
-    stop.run_until_cancelled(prune_hourly(&store, &keep, FIRST))
-        .await;
+    let pruning = async {
+        tokio::join!(prune_hourly(&store, &keep, FIRST), cut_audit(&store, &keep));
+    };
+    stop.run_until_cancelled(pruning).await;
 }
 
 async fn prune_hourly(store: &Store, keep: &Retention, first: Duration) {
@@ -32,6 +37,29 @@ async fn prune_hourly(store: &Store, keep: &Retention, first: Duration) {
             prune_audit(store, before(keep.audit_days, earliest_now())).await;
         }
         sleep(EVERY).await;
+    }
+}
+
+/// Keeps the audit within its number of entries: looked at more often, as an hour makes many.
+async fn cut_audit(store: &Store, keep: &Retention) {
+    if keep.audit_entries == 0 {
+        return;
+    }
+    loop {
+        sleep(CUT_EVERY).await;
+        match store.cut_audit(keep.audit_entries).await {
+            Ok(0) => {}
+            Ok(entries) => {
+                tracing::warn!(
+                    entries,
+                    limit = keep.audit_entries,
+                    "the audit forgot its oldest entries: there were too many"
+                );
+            }
+            Err(e) => {
+                tracing::error!(error = %e, "the audit could not forget; it is tried again in a minute");
+            }
+        }
     }
 }
 
@@ -92,6 +120,7 @@ mod tests {
         Retention {
             days,
             audit_days: days,
+            audit_entries: 0,
         }
     }
 

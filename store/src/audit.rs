@@ -111,7 +111,29 @@ impl Store {
     ///
     /// A [`StoreError`] if it cannot be written. What was not deleted is deleted by the next call.
     pub async fn prune_audit(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let first = AuditId::first_at(before);
+        self.delete_audit(AuditId::first_at(before)).await
+    }
+
+    /// Deletes the oldest entries until there are `entries` or fewer, in steps. Returns how many there were to delete.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read or written. What was not deleted is deleted by the next call.
+    pub async fn cut_audit(&self, entries: u64) -> Result<u64, StoreError> {
+        // A walk through an index.
+        let oldest_kept: Option<String> =
+            sqlx::query_scalar("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1")
+                .bind(i64::try_from(entries.saturating_sub(1)).unwrap_or(i64::MAX))
+                .fetch_optional(self.readers())
+                .await?;
+        let Some(oldest_kept) = oldest_kept else {
+            return Ok(0);
+        };
+        self.delete_audit(AuditId::from_string(oldest_kept)).await
+    }
+
+    /// Deletes the entries before `first`.
+    async fn delete_audit(&self, first: AuditId) -> Result<u64, StoreError> {
         let mut deleted = 0;
         loop {
             let step = self.write(Prune(first.clone())).await?;

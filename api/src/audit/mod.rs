@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::address::network;
 use herald_acl::Username;
 use herald_store::{AuditEntry, Store, Timestamp};
 use parking_lot::Mutex;
@@ -65,15 +66,30 @@ struct Bounds {
 struct Windows {
     bounds: Bounds,
     open: HashMap<Event, Window>,
-    /// How many of them each user and address has.
+    /// How many of them each source has.
     by_source: HashMap<Source, usize>,
 }
 
 /// What is said of what is not told apart.
 const MORE: &str = "others than those before";
 
-/// Who makes events: neither may push out what others do.
-type Source = (Option<Username>, Option<IpAddr>);
+/// Who makes events: none may push out what others do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Source {
+    /// Whoever is signed in, from however many addresses.
+    User(Username),
+    /// Whoever is not, by what counts as one address; `None`: on the command line.
+    Address(Option<IpAddr>),
+}
+
+impl Source {
+    fn of(event: &Event) -> Self {
+        match &event.actor {
+            Some(actor) => Self::User(actor.clone()),
+            None => Self::Address(event.address.map(network)),
+        }
+    }
+}
 
 /// Different things of one source that are told apart; what comes on top is counted together.
 const PER_SOURCE: usize = 50;
@@ -145,7 +161,7 @@ impl State {
             AuditAction::SignInFailed => &mut self.failures,
             _ => &mut self.denials,
         };
-        let source = (event.actor.clone(), event.address);
+        let source = Source::of(&event);
         let mut event = event;
         let mut same = Event {
             request_id: None,
@@ -154,6 +170,10 @@ impl State {
         let many = windows.by_source.get(&source).copied().unwrap_or(0) >= PER_SOURCE;
         if many && !windows.open.contains_key(&same) {
             same.target = None;
+            same.address = match &source {
+                Source::User(_) => None,
+                Source::Address(address) => *address,
+            };
             same.detail = Some(MORE.to_owned());
             event = same.clone();
         }
@@ -210,7 +230,7 @@ impl Windows {
         let has_ended = |_: &Event, window: &mut Window| all || window.ends <= now;
         let ended: Vec<_> = self.open.extract_if(has_ended).collect();
         for (event, _) in &ended {
-            let source = (event.actor.clone(), event.address);
+            let source = Source::of(event);
             if let Some(count) = self.by_source.get_mut(&source) {
                 *count -= 1;
                 if *count == 0 {
@@ -317,6 +337,25 @@ mod tests {
         assert_eq!(more.detail.as_deref(), Some(MORE));
         assert_eq!(more.actor.as_deref(), Some("ivy"));
         assert_eq!(more.count as usize, 5000 - PER_SOURCE - 1);
+    }
+
+    #[test]
+    fn one_who_comes_from_very_many_addresses_is_one() {
+        let (mut state, start) = (State::default(), Instant::now());
+        let ivy = Username::parse("ivy").unwrap();
+        let addresses = |n: usize| format!("2001:db8:{:x}::{n}", n % 22).parse().unwrap();
+        for n in 0..5000 {
+            let event = Event::new(AuditAction::AccessDenied).by(&ivy);
+            let event = event.to(format!("GET /admin/users/{n}"));
+            state.note(event.from(addresses(n)), start);
+        }
+        assert_eq!(state.take(start, false).len(), PER_SOURCE + 1);
+        for n in 0..5000u32 {
+            let inside = std::net::Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(n));
+            state.note(failed(&n.to_string()).from(inside.into()), start);
+        }
+        assert_eq!(state.take(start, false).len(), PER_SOURCE + 1);
+        assert_eq!(state.dropped, 0);
     }
 
     #[test]

@@ -147,6 +147,7 @@ pub(crate) struct Limits {
 pub(crate) struct Retention {
     pub(crate) days: u32,
     pub(crate) audit_days: u32,
+    pub(crate) audit_entries: u64,
 }
 
 impl Default for Config {
@@ -215,6 +216,7 @@ impl Default for Config {
             retention: Retention {
                 days: 30,
                 audit_days: 90,
+                audit_entries: 1_000_000,
             },
             log: Log::default(),
         }

@@ -141,3 +141,27 @@ async fn entries_outlive_their_users_and_go_by_age() {
     assert_eq!(store.prune_audit(later).await.unwrap(), 1500);
     assert_eq!(all(&store).await, []);
 }
+
+#[tokio::test]
+async fn past_its_number_of_entries_the_audit_forgets_the_oldest() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let entries: Vec<_> = (0..2500)
+        .map(|n| AuditEntry {
+            target: Some(format!("t{n}")),
+            ..entry("tried", "ann")
+        })
+        .collect();
+    for some in entries.chunks(500) {
+        store.record_audit(some.to_vec()).await.unwrap();
+    }
+    assert_eq!(store.cut_audit(2500).await.unwrap(), 0);
+    assert_eq!(store.cut_audit(10).await.unwrap(), 2490);
+    let left: Vec<_> = all(&store).await;
+    let left: Vec<_> = left
+        .into_iter()
+        .map(|entry| entry.target.unwrap())
+        .collect();
+    let newest: Vec<_> = (2490..2500).rev().map(|n| format!("t{n}")).collect();
+    assert_eq!(left, newest);
+    assert_eq!(store.cut_audit(10).await.unwrap(), 0);
+}
