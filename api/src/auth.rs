@@ -93,6 +93,8 @@ struct MqttAccess {
     /// The topic that tells what becomes of messages before their notification: while the client is there, and only if it
     /// subscribes to exactly this.
     progress: String,
+    /// The epoch that the inbox is in: numbers are comparable within one only.
+    epoch: String,
 }
 
 /// The account to make for oneself.
@@ -309,6 +311,7 @@ impl AuthApi {
         Ok(Json(MqttAccess {
             inbox: format!("users/{}/notifications", caller.user.username),
             progress: format!("users/{}/progress", caller.user.username),
+            epoch: state.store.epoch().to_string(),
             username: caller.user.username.to_string(),
             token: issued.secret,
             expires_at: expires_at.into(),

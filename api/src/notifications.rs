@@ -11,8 +11,13 @@ use poem_openapi::{
 };
 
 use crate::{
-    error::ApiError, messages::StatusName, page, session::Caller, state::State, tags::Tag,
-    text::DateTime,
+    error::ApiError,
+    messages::StatusName,
+    page,
+    session::Caller,
+    state::State,
+    tags::Tag,
+    text::{DateTime, Text},
 };
 
 pub(crate) struct NotificationsApi(pub(crate) Arc<State>);
@@ -49,6 +54,9 @@ struct NotifiedMessage {
 struct NotificationView {
     /// 1, 2, 3... per user, without gaps.
     seq: i64,
+    /// What the number counts in: opaque. Numbers are comparable within one epoch only; a backup that is restored begins
+    /// another.
+    epoch: String,
     #[oai(rename = "type")]
     kind: NotificationType,
     message: NotifiedMessage,
@@ -61,6 +69,10 @@ struct NotificationList {
     items: Vec<NotificationView>,
     /// The `after` of the next page.
     next: Option<i64>,
+    /// The epoch of the inbox: keep it together with the highest `seq`, and send both the next time.
+    epoch: String,
+    /// Whether `after` was of another epoch and did not count: this page begins where the inbox does.
+    restarted: bool,
 }
 
 /// Up to where the inbox was read.
@@ -70,11 +82,17 @@ struct Acknowledge {
     /// The `seq` of the last notification that was dealt with.
     #[oai(validator(minimum(value = "0")))]
     up_to: i64,
+    /// Its epoch. If the inbox is in another one, nothing is acknowledged.
+    #[oai(skip_serializing_if_is_none)]
+    epoch: Option<Text>,
 }
 
 impl Example for Acknowledge {
     fn example() -> Self {
-        Self { up_to: 17 }
+        Self {
+            up_to: 17,
+            epoch: None,
+        }
     }
 }
 
@@ -83,6 +101,8 @@ impl Example for Acknowledge {
 struct Acknowledged {
     /// The highest `seq` that is acknowledged now; 0 for none.
     acked: i64,
+    /// The epoch of the inbox.
+    epoch: String,
 }
 
 #[OpenApi(tag = "Tag::Notifications")]
@@ -101,16 +121,20 @@ impl NotificationsApi {
         /// Only notifications with a higher `seq`.
         #[oai(default, validator(minimum(value = "0")))]
         after: Query<i64>,
+        /// What `after` counts in: if the inbox is in another epoch by now, the page begins where the inbox does.
+        epoch: Query<Option<String>>,
         #[oai(
             default = "page::default_limit",
             validator(minimum(value = "1"), maximum(value = "200"))
         )]
         limit: Query<u32>,
     ) -> Result<Json<NotificationList>, ApiError> {
-        let notifications = self
-            .0
-            .store
-            .list_notifications(&caller.user.id, Seq(after.0), limit.0)
+        let store = &self.0.store;
+        let current = store.epoch();
+        let restarted = epoch.0.is_some_and(|epoch| epoch != current.as_str());
+        let after = if restarted { Seq::NONE } else { Seq(after.0) };
+        let notifications = store
+            .list_notifications(&caller.user.id, after, limit.0)
             .await?;
         let last = notifications.items.last().map(|item| item.seq.0);
         let next = last.filter(|_| notifications.more);
@@ -119,7 +143,12 @@ impl NotificationsApi {
             .iter()
             .map(view)
             .collect::<Result<_, _>>()?;
-        Ok(Json(NotificationList { items, next }))
+        Ok(Json(NotificationList {
+            items,
+            next,
+            epoch: current.to_string(),
+            restarted,
+        }))
     }
 
     /// Acknowledge notifications
@@ -142,9 +171,13 @@ impl NotificationsApi {
             client_id: None,
             up_to: Seq(ack.up_to),
         };
-        store.acknowledge(&[acknowledged], Timestamp::now()).await?;
+        let epoch = store.epoch();
+        if ack.epoch.as_ref().is_none_or(|its| its.0 == epoch.as_str()) {
+            store.acknowledge(&[acknowledged], Timestamp::now()).await?;
+        }
         let acked = store.position(&user).await?.acked.0;
-        Ok(Json(Acknowledged { acked }))
+        let epoch = epoch.to_string();
+        Ok(Json(Acknowledged { acked, epoch }))
     }
 }
 

@@ -149,6 +149,9 @@ pub trait Inbox: std::marker::Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'static, Result<Batch, HostError>>;
 
+    /// The epoch of all inboxes: opaque, and the same as long as the broker runs. Numbers are comparable within one only.
+    fn epoch(&self) -> Arc<str>;
+
     /// Records that everything up to `up_to` has been acknowledged: moves the user's cursor, and that of `client_id`, if the
     /// session is one that is kept. It may be written later, in a batch: losing it costs a repeat. [`Inbox::position`]
     /// already counts it.

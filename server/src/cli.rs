@@ -45,6 +45,11 @@ pub(crate) enum Command {
     /// The queue, on the server's own database; the server may be running.
     #[command(subcommand)]
     Queue(QueueCommand),
+    /// Write a copy of the database to the new file FILE; the server may be running.
+    Backup { file: PathBuf },
+    /// Put the database FILE, a backup, into the place of the server's own, which is kept beside it. The server must not be
+    /// running. Inboxes begin a new epoch: clients read them from the start.
+    Restore { file: PathBuf },
 }
 
 #[derive(Debug, Subcommand)]

@@ -255,6 +255,10 @@ impl Inbox for Host {
         .boxed()
     }
 
+    fn epoch(&self) -> Arc<str> {
+        self.store.epoch().into()
+    }
+
     fn acknowledge(&self, user: &Identity, client_id: Option<&Arc<str>>, up_to: i64) {
         let client_id = client_id.cloned();
         self.acks.note(user_id(user), client_id, Seq(up_to));

@@ -10,6 +10,7 @@ mod connections;
 mod data_dir;
 mod host;
 mod http;
+mod inbox_mark;
 mod live;
 mod logging;
 mod open_files;
@@ -90,5 +91,7 @@ async fn run(cli: Cli, config: Config, signals: io::Result<Option<Signals>>) -> 
         Command::Admin(command) => commands::admin(&config, command).await,
         Command::Token(command) => commands::token(&config, command).await,
         Command::Queue(command) => commands::queue(&config, command).await,
+        Command::Backup { file } => commands::backup(&config, &file).await,
+        Command::Restore { file } => commands::restore(&config, &file).await,
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     data_dir, host,
     host::Host,
     http,
+    inbox_mark::InboxMark,
     live::Live,
     open_files,
     progress::Progress,
@@ -92,6 +93,7 @@ async fn unless_stopped<T>(signals: &mut Signals, starting: impl Future<Output =
 
 /// What there has to be before anything is served.
 struct Prepared {
+    inbox_mark: InboxMark,
     accounts: Arc<Accounts>,
     default_password: bool,
     sockets: Sockets,
@@ -101,6 +103,7 @@ struct Prepared {
 
 /// Puts what is in `store` right for a new run, and takes the sockets.
 async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Prepared> {
+    let inbox_mark = InboxMark::settle(&config.data_dir, store).await?;
     let accounts = Arc::new(Accounts::new(store.clone()));
     if accounts.seed().await? {
         tracing::info!("created the administrator admin");
@@ -135,6 +138,7 @@ async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Prepared> {
     let sockets = bind(config).await?;
     let (policy, rights) = Rights::load(store).await?;
     Ok(Prepared {
+        inbox_mark,
         accounts,
         default_password,
         sockets,
@@ -151,6 +155,7 @@ async fn serve_from(
     mut signals: Signals,
 ) -> anyhow::Result<()> {
     let Prepared {
+        inbox_mark,
         accounts,
         default_password,
         mut sockets,
@@ -195,6 +200,8 @@ async fn serve_from(
     let end_audit = CancellationToken::new();
     let auditing = (store.clone(), end_audit.clone().cancelled_owned());
     let mut auditing = tokio::spawn(async move { audit.run(auditing.0, auditing.1).await });
+    let end_marking = CancellationToken::new();
+    let mut marking = tokio::spawn(inbox_mark.run(store.clone(), end_marking.clone()));
     let retaining = retention::run(store.clone(), config.retention.clone(), stop.clone());
     let mut retaining = tokio::spawn(retaining);
     let mut working = tokio::spawn(worker.run(stop.clone()));
@@ -218,6 +225,7 @@ async fn serve_from(
         _ = &mut working => Err(anyhow::anyhow!("the worker ended by itself")),
         _ = &mut serving => Err(anyhow::anyhow!("the HTTP server ended by itself")),
         _ = &mut retaining => Err(anyhow::anyhow!("the pruner ended by itself")),
+        _ = &mut marking => Err(anyhow::anyhow!("the writer of the inbox mark ended by itself")),
         _ = &mut auditing => Err(anyhow::anyhow!("the writer of the audit ended by itself")),
         _ = &mut acking => Err(anyhow::anyhow!("the writer of acknowledgements ended by itself")),
         lost = &mut following => {
@@ -235,6 +243,8 @@ async fn serve_from(
         stop.cancel();
         accepting.close();
         joined("worker", working).await;
+        end_marking.cancel();
+        joined("writer of the inbox mark", marking).await;
         joined("pruner", retaining).await;
         broker.stop().await;
         end_rights.cancel();

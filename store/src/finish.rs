@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, Row};
 use crate::lanes::LaneChanges;
 use crate::notification::Told;
 use crate::writer::Operation;
-use crate::{Job, Notification, Seq, Status, Store, StoreError, Timestamp, UserId, bulk};
+use crate::{Epoch, Job, Notification, Seq, Status, Store, StoreError, Timestamp, UserId, bulk};
 
 /// How a message ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +80,7 @@ impl Store {
         self.write(Finish {
             job: job.clone(),
             outcome,
+            epoch: self.epoch(),
             now,
         })
         .await
@@ -89,6 +90,7 @@ impl Store {
 struct Finish {
     job: Job,
     outcome: Outcome,
+    epoch: Epoch,
     now: Timestamp,
 }
 
@@ -148,7 +150,7 @@ async fn finish(
         let seq = last.get_mut(&job.user_id).ok_or(StoreError::UnknownUser)?;
         *seq += 1;
         lanes.open(&job.user_id, -1);
-        let told = Told::fresh(Seq(*seq), job, &finish.outcome, finish.now);
+        let told = Told::fresh(Seq(*seq), &finish.epoch, job, &finish.outcome, finish.now);
         let notification = Notification::from(&told);
         finished.push(Some(Finished {
             user_id: job.user_id.clone(),
@@ -265,7 +267,10 @@ async fn record_failures(
     conn: &mut AnyConnection,
     ended: impl Iterator<Item = &Finish>,
 ) -> Result<(), StoreError> {
-    for Finish { job, outcome, now } in ended {
+    for Finish {
+        job, outcome, now, ..
+    } in ended
+    {
         if let Outcome::Dead { error } = outcome {
             crate::retries::record_failure(conn, job, error, *now).await?;
         }

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use crate::dialect::Param;
 use crate::notification::{Text, Told};
 use crate::page::{JsonBytes, cut};
-use crate::{Notification, Page, Seq, Status, Store, StoreError, Timestamp, UserId};
+use crate::{Epoch, Notification, Page, Seq, Status, Store, StoreError, Timestamp, UserId};
 
 /// What the user `$1` was told after the number `$2`, with what is there of the messages. A message that died may have been
 /// processed since: so its result is not asked for then.
@@ -47,7 +47,8 @@ impl Store {
             .bind(after.0)
             .bind(i64::from(limit) + 1)
             .fetch(self.readers());
-        cut(rows, limit, max_bytes, notification).await
+        let epoch = self.epoch();
+        cut(rows, limit, max_bytes, |row| notification(row, &epoch)).await
     }
 
     /// A page of up to `limit` notifications of `user` after the number `after`, in order.
@@ -66,9 +67,12 @@ impl Store {
             Param::Int(after.0),
             Param::Int(i64::from(limit) + 1),
         ];
+        let epoch = self.epoch();
         let lists = self.lists();
         lists
-            .page(INBOX.to_owned(), &params, limit, notification)
+            .page(INBOX.to_owned(), &params, limit, |row| {
+                notification(row, &epoch)
+            })
             .await
     }
 
@@ -99,7 +103,7 @@ impl JsonBytes for Notification {
 }
 
 /// Makes a notification from its row and what is stored of the message.
-fn notification(row: &AnyRow) -> Result<Notification, StoreError> {
+fn notification(row: &AnyRow, epoch: &Epoch) -> Result<Notification, StoreError> {
     let status = Status::from_column(row.try_get("status")?)?;
     let body: Option<String> = row.try_get("body")?;
     let result: Option<String> = row.try_get("result")?;
@@ -116,6 +120,7 @@ fn notification(row: &AnyRow) -> Result<Notification, StoreError> {
     });
     let told = Told {
         seq: Seq(row.try_get("seq")?),
+        epoch,
         message_id: row.try_get("message_id")?,
         status,
         attempts: row.try_get("attempts")?,

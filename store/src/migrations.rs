@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 11] = [
+const MIGRATIONS: [(i64, &str, &str); 12] = [
     (
         1,
         "initial",
@@ -61,6 +61,11 @@ const MIGRATIONS: [(i64, &str, &str); 11] = [
         11,
         "list_indexes",
         include_str!("../../migrations/sqlite/0011_list_indexes.sql"),
+    ),
+    (
+        12,
+        "inbox_epoch",
+        include_str!("../../migrations/sqlite/0012_inbox_epoch.sql"),
     ),
 ];
 

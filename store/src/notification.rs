@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{Job, Outcome, Seq, Status, Timestamp};
+use crate::{Epoch, Job, Outcome, Seq, Status, Timestamp};
 
 /// A notification in an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Notification {
 /// What a notification tells.
 pub(crate) struct Told<'a> {
     pub(crate) seq: Seq,
+    /// What the number counts in.
+    pub(crate) epoch: &'a Epoch,
     pub(crate) message_id: &'a str,
     /// [`Status::Processed`] or [`Status::Dead`].
     pub(crate) status: Status,
@@ -40,6 +42,7 @@ pub(crate) struct Text<'a> {
 #[derive(Serialize)]
 struct Payload<'a> {
     seq: Seq,
+    epoch: &'a Epoch,
     r#type: &'static str,
     message: MessagePayload<'a>,
 }
@@ -63,12 +66,14 @@ impl<'a> Told<'a> {
     /// That `job` ended with `outcome` at `processed_at`.
     pub(crate) fn fresh(
         seq: Seq,
+        epoch: &'a Epoch,
         job: &'a Job,
         outcome: &'a Outcome,
         processed_at: Timestamp,
     ) -> Self {
         Self {
             seq,
+            epoch,
             message_id: job.id.as_str(),
             status: outcome.status(),
             attempts: job.attempt,
@@ -88,6 +93,7 @@ impl From<&Told<'_>> for Notification {
         let text = told.text.as_ref();
         let payload = Payload {
             seq: told.seq,
+            epoch: told.epoch,
             r#type: match told.status {
                 Status::Dead => "message.failed",
                 _ => "message.processed",
@@ -135,7 +141,8 @@ mod tests {
     fn payload(outcome: Outcome) -> String {
         let at = Timestamp::from_millis(1_795_341_601_003);
         let job = job();
-        let told = Told::fresh(Seq(17), &job, &outcome, at);
+        let epoch = Epoch::named("e");
+        let told = Told::fresh(Seq(17), &epoch, &job, &outcome, at);
         Notification::from(&told).payload.as_ref().to_owned()
     }
 
@@ -144,7 +151,7 @@ mod tests {
         let result = "hello".to_owned();
         assert_eq!(
             payload(Outcome::Processed { result }),
-            r#"{"seq":17,"type":"message.processed","message":{"id":"0198","body":"hello \"you\"","status":"processed","result":"hello","error":null,"attempts":2,"created_at":"2026-11-22T10:00:00.000Z","processed_at":"2026-11-22T10:00:01.003Z"}}"#
+            r#"{"seq":17,"epoch":"e","type":"message.processed","message":{"id":"0198","body":"hello \"you\"","status":"processed","result":"hello","error":null,"attempts":2,"created_at":"2026-11-22T10:00:00.000Z","processed_at":"2026-11-22T10:00:01.003Z"}}"#
         );
     }
 
@@ -153,7 +160,7 @@ mod tests {
         let error = "410 Gone".to_owned();
         assert_eq!(
             payload(Outcome::Dead { error }),
-            r#"{"seq":17,"type":"message.failed","message":{"id":"0198","body":"hello \"you\"","status":"dead","result":null,"error":"410 Gone","attempts":2,"created_at":"2026-11-22T10:00:00.000Z","processed_at":"2026-11-22T10:00:01.003Z"}}"#
+            r#"{"seq":17,"epoch":"e","type":"message.failed","message":{"id":"0198","body":"hello \"you\"","status":"dead","result":null,"error":"410 Gone","attempts":2,"created_at":"2026-11-22T10:00:00.000Z","processed_at":"2026-11-22T10:00:01.003Z"}}"#
         );
     }
 }

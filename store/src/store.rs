@@ -7,6 +7,7 @@ use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::Notify;
 
 use crate::audit::Audited;
+use crate::epoch::{self, CurrentEpoch};
 use crate::integrity::Check;
 use crate::lists::Lists;
 use crate::open::Location;
@@ -70,6 +71,7 @@ struct Inner {
     lists: Lists,
     tokens: TokenReader,
     waiting_messages: u32,
+    epoch: CurrentEpoch,
     /// Told of every commit after which a message may be due.
     queued: Arc<Notify>,
 }
@@ -86,7 +88,8 @@ impl Store {
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let waiting_messages = options.waiting_messages;
         let location = Location::parse(options.url)?;
-        let (conn, check) = location.prepare().await?;
+        let (mut conn, check) = location.prepare().await?;
+        let epoch = CurrentEpoch::new(epoch::read(&mut conn).await?);
         let readers = location.connect_readers(options.readers).await?;
         let lists = Lists(location.connect_lists(options.list_readers).await?);
         let queued = Arc::new(Notify::new());
@@ -99,6 +102,7 @@ impl Store {
             readers,
             lists,
             waiting_messages,
+            epoch,
             queued,
         };
         Ok(Self {
@@ -151,6 +155,11 @@ impl Store {
     /// How many messages of one user may wait or be worked on at a time.
     pub(crate) fn waiting_messages(&self) -> u32 {
         self.inner.waiting_messages
+    }
+
+    /// The epoch in force.
+    pub(crate) fn current_epoch(&self) -> &CurrentEpoch {
+        &self.inner.epoch
     }
 
     /// The connections for what users and administrators look at, however much and often they do.

@@ -114,6 +114,8 @@ fn known(of: &str, name: &str) -> Value {
         (_, "failed_attempts") => json!({"example": []}),
         (_, "seq") => json!({"minimum": 1, "example": 17}),
         (_, "up_to" | "acked") => json!({"example": 17}),
+        (_, "epoch") => json!({"maxLength": MAX_ID, "example": "5f1c9a04b2d8e673"}),
+        (_, "restarted") => json!({"example": false}),
         ("RetryFilter", "user") => username(),
         ("RetryFilter", "from" | "to") => json!({
             "format": "date-time", "maxLength": 64, "example": "2026-11-22T10:00:00Z",
@@ -192,6 +194,7 @@ pub(super) fn describe_parameter(of: &str, parameter: &mut Value) {
         ),
         "after" => ("", json!({"example": 0})),
         "status" => ("", json!({"example": "dead"})),
+        "epoch" => ("", json!({"example": "5f1c9a04b2d8e673"})),
         "name" | "user" | "actor" => ("The username.", username()),
         "action" => ("", json!({"example": "sign_in.failed"})),
         "id" => (

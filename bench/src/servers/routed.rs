@@ -216,6 +216,10 @@ impl Inbox for Memory {
         async { Ok(batch) }.boxed()
     }
 
+    fn epoch(&self) -> Arc<str> {
+        "e1".into()
+    }
+
     fn acknowledge(&self, _: &Identity, _: Option<&Arc<str>>, _: i64) {}
 }
 

@@ -146,7 +146,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let properties = PublishProperties {
             utf8: Some(true),
             content_type: Some("application/json".into()),
-            user: vec![("seq".into(), seq.to_string().into())],
+            user: vec![
+                ("seq".into(), seq.to_string().into()),
+                ("epoch".into(), self.ctx.inbox.epoch()),
+            ],
             ..PublishProperties::default()
         };
         let packet_id = again.unwrap_or_else(|| self.kept.in_flight.id_for(qos));

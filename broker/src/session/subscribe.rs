@@ -12,6 +12,9 @@ use crate::{
     wire::{Qos, Reason, RetainHandling, SubackCode, Subscribe, Subscription, UnsubackCode},
 };
 
+/// What a client is told whose `after` is of another epoch.
+const STARTS_OVER: &str = "after is of another epoch: the inbox starts over";
+
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) async fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
         // It says where the inbox starts, and to other subscriptions nothing.
@@ -25,6 +28,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             .filter(|_| subscribe.subscriptions.iter().take(bound).any(asks));
         let Ok(after) = after.transpose() else {
             return Err(End::Server(Reason::ProtocolError));
+        };
+        let epoch = after.map(|_| self.ctx.inbox.epoch());
+        // What the client knows may be of a database that was there before this one.
+        let its_epoch = subscribe.epoch.as_deref();
+        let is_other = epoch
+            .as_deref()
+            .zip(its_epoch)
+            .is_some_and(|(ours, its)| ours != its);
+        let (after, why) = match is_other {
+            true => (Some(0), STARTS_OVER),
+            false => (after, ""),
         };
         let mut to_inbox = false;
         let mut codes = Vec::with_capacity(subscribe.subscriptions.len());
@@ -61,7 +75,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         // First: a client that was told that it is subscribed has a place from which it gets everything.
         self.start_inbox(after.filter(|_| to_inbox)).await?;
-        self.io.wire.suback(subscribe.packet_id, &codes)?;
+        let epoch = epoch.as_deref().map(|epoch| (epoch, why));
+        self.io.wire.suback(subscribe.packet_id, &codes, epoch)?;
         Ok(())
     }
 

@@ -124,6 +124,8 @@ pub(crate) struct Subscribe {
     pub(crate) identifier: Option<NonZeroU32>,
     /// The user property `after`: start the inbox behind this number. `Err` when it is not a number.
     pub(crate) after: Option<Result<i64, ()>>,
+    /// The user property `epoch`: what that number counts in.
+    pub(crate) epoch: Option<Box<str>>,
 }
 
 /// One filter of a SUBSCRIBE with its options (MQTT 5 section 3.8.3.1).
@@ -201,6 +203,7 @@ pub(super) fn incoming(packet: Packet, bytes: usize) -> Result<Incoming, MqttErr
                 .collect(),
             identifier: None,
             after: None,
+            epoch: None,
         }),
         Packet::V5_0Subscribe(p) => Incoming::Subscribe(subscribe_v5(&p)),
         Packet::V3_1_1Unsubscribe(p) => Incoming::Unsubscribe {
@@ -336,12 +339,14 @@ fn publish_properties(props: &[Property]) -> PublishProperties {
 fn subscribe_v5(p: &v5_0::Subscribe) -> Subscribe {
     let mut identifier = None;
     let mut after = None;
+    let mut epoch = None;
     for prop in p.props() {
         match prop {
             Property::SubscriptionIdentifier(v) => identifier = NonZeroU32::new(v.val()),
             Property::UserProperty(v) if v.key() == "after" => {
                 after = Some(v.val().parse().ok().filter(|n| *n >= 0).ok_or(()));
             }
+            Property::UserProperty(v) if v.key() == "epoch" => epoch = Some(v.val().into()),
             _ => {}
         }
     }
@@ -360,5 +365,6 @@ fn subscribe_v5(p: &v5_0::Subscribe) -> Subscribe {
             .collect(),
         identifier,
         after,
+        epoch,
     }
 }

@@ -279,12 +279,23 @@ impl Wire {
             .restore_qos2_publish_handled(received.collect());
     }
 
-    /// SUBACK, one code a filter.
-    pub(crate) fn suback(&mut self, packet_id: u16, codes: &[SubackCode]) -> Result<(), Closed> {
+    /// SUBACK, one code a filter. To a client that said after which number its inbox is to start, `epoch` is the one that
+    /// the inbox is in, and why it starts elsewhere, if it does.
+    pub(crate) fn suback(
+        &mut self,
+        packet_id: u16,
+        codes: &[SubackCode],
+        epoch: Option<(&str, &str)>,
+    ) -> Result<(), Closed> {
         let packet = if self.is_v5() {
+            let (epoch, reason) = epoch.unzip();
+            let epoch = epoch.filter(|_| self.problem_information);
+            let mut props = self.reason_string(reason.unwrap_or_default());
+            props.extend(epoch.and_then(|epoch| property(UserProperty::new("epoch", epoch))));
             v5_0::Suback::builder()
                 .packet_id(packet_id)
                 .reason_codes(codes.iter().map(|c| c.v5()).collect())
+                .props(props)
                 .build()
                 .map(Packet::from)
         } else {

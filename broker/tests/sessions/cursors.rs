@@ -110,6 +110,10 @@ impl Inbox for Cursors {
         async { Ok(batch) }.boxed()
     }
 
+    fn epoch(&self) -> Arc<str> {
+        "e1".into()
+    }
+
     fn acknowledge(&self, _: &Identity, client_id: Option<&Arc<str>>, up_to: i64) {
         let asked = Acknowledged(client_id.cloned(), up_to);
         self.asked.lock().push(asked);

@@ -1,6 +1,7 @@
 //! The commands that do not serve.
 
 mod admin;
+mod backup;
 mod ca;
 mod check_config;
 mod password;
@@ -16,6 +17,7 @@ use herald_store::{Store, StoreOptions};
 use crate::{config::Config, shown::shown_line};
 
 pub(crate) use admin::admin;
+pub(crate) use backup::{backup, restore};
 pub(crate) use ca::ca;
 pub(crate) use check_config::check_config;
 pub(crate) use queue::queue;

@@ -215,7 +215,8 @@ async fn a_finished_message_and_its_notification_say_the_same() {
     assert_eq!(
         &*finished.notification.payload,
         format!(
-            r#"{{"seq":1,"type":"message.processed","message":{{"id":"{}","body":"hello","status":"processed","result":"HELLO","error":null,"attempts":1,"created_at":"2026-11-22T10:00:00.000Z","processed_at":"2026-11-22T10:00:01.003Z"}}}}"#,
+            r#"{{"seq":1,"epoch":"{}","type":"message.processed","message":{{"id":"{}","body":"hello","status":"processed","result":"HELLO","error":null,"attempts":1,"created_at":"2026-11-22T10:00:00.000Z","processed_at":"2026-11-22T10:00:01.003Z"}}}}"#,
+            store.epoch(),
             sent.id
         )
     );

@@ -46,6 +46,8 @@ pub enum Packet {
         id: u16,
         /// A code for each filter.
         codes: Vec<u8>,
+        /// In MQTT 5.
+        properties: Vec<Property>,
     },
     /// UNSUBACK (section 3.11).
     Unsuback {
@@ -220,12 +222,17 @@ fn parse(version: Version, first: u8, mut rest: Rest) -> Packet {
         },
         9 | 11 => {
             let id = rest.u16();
-            if version == Version::V5 {
-                rest.properties();
-            }
+            let properties = match version {
+                Version::V5 => rest.properties(),
+                Version::V311 => vec![],
+            };
             let codes = rest.0.to_vec();
             match first >> 4 {
-                9 => Packet::Suback { id, codes },
+                9 => Packet::Suback {
+                    id,
+                    codes,
+                    properties,
+                },
                 _ => Packet::Unsuback { id, codes },
             }
         }

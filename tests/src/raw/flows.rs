@@ -57,11 +57,24 @@ impl Raw {
 
     /// Subscribes to filters with their options and with these properties, and answers the codes.
     pub async fn subscribe_with(&mut self, filters: &[(&str, u8)], with: &[Property]) -> Vec<u8> {
+        self.subscribe_told(filters, with).await.0
+    }
+
+    /// The same, and the properties of SUBACK.
+    pub async fn subscribe_told(
+        &mut self,
+        filters: &[(&str, u8)],
+        with: &[Property],
+    ) -> (Vec<u8>, Vec<Property>) {
         let sent = self.next_id();
         self.send(&encode::subscribe(self.version, sent, filters, with))
             .await;
         self.answer("SUBACK", |packet| match packet {
-            Packet::Suback { id, codes } if *id == sent => Some(codes.clone()),
+            Packet::Suback {
+                id,
+                codes,
+                properties,
+            } if *id == sent => Some((codes.clone(), properties.clone())),
             _ => None,
         })
         .await

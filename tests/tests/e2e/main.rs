@@ -12,6 +12,7 @@ mod connections;
 mod cursors;
 mod delay;
 mod denied;
+mod epochs;
 mod exactly_once;
 mod failures;
 mod flow;

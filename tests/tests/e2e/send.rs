@@ -11,11 +11,17 @@ use tokio::process::Command;
 
 use crate::notified::{inbox, messages, notified, parse, taken};
 
+/// The epoch of `user`'s inbox.
+async fn epoch(user: &Http) -> String {
+    let page = user.get("/notifications").await.expect(200);
+    page["epoch"].as_str().unwrap().to_owned()
+}
+
 /// The notification of `message`, as it stands in contract and on the wire.
-fn notification(seq: i64, message: &Value) -> String {
+fn notification(seq: i64, epoch: &str, message: &Value) -> String {
     let text = |field: &str| &message[field];
     format!(
-        r#"{{"seq":{seq},"type":"message.processed","message":{{"id":{},"body":{},"status":"processed","result":{},"error":null,"attempts":1,"created_at":{},"processed_at":{}}}}}"#,
+        r#"{{"seq":{seq},"epoch":"{epoch}","type":"message.processed","message":{{"id":{},"body":{},"status":"processed","result":{},"error":null,"attempts":1,"created_at":{},"processed_at":{}}}}}"#,
         text("id"),
         text("body"),
         text("body"),
@@ -49,7 +55,11 @@ async fn mosquitto_sub_prints_the_notification_of_a_message_sent_over_https() {
         let output = within("mosquitto_sub", subscriber).await.unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
         let message = alice.message(sent["id"].as_str().unwrap()).await;
-        assert_eq!(printed.trim_end(), notification(1, &message), "{version:?}");
+        assert_eq!(
+            printed.trim_end(),
+            notification(1, &epoch(&alice).await, &message),
+            "{version:?}"
+        );
     }
 }
 
@@ -84,7 +94,10 @@ async fn a_message_is_delivered_once_its_notification_is_acknowledged() {
     let publish = raw.message().await;
     let message = alice.processed(&id).await;
     assert_eq!(message["delivered_at"], Value::Null, "{message}");
-    assert_eq!(publish.payload, notification(1, &message));
+    assert_eq!(
+        publish.payload,
+        notification(1, &epoch(&alice).await, &message)
+    );
 
     raw.acknowledge(publish.id.unwrap()).await;
     let mut message = alice.delivered(&id).await;
@@ -194,8 +207,11 @@ async fn the_inbox_can_be_read_and_acknowledged_over_http() {
     let id = alice.send_message("hello").await;
     let message = alice.processed(&id).await;
     let list = alice.get("/notifications").await.expect(200);
-    let expected: Value = serde_json::from_str(&notification(1, &message)).unwrap();
-    assert_eq!(list, json!({"items": [expected], "next": null}));
+    let expected: Value =
+        serde_json::from_str(&notification(1, &epoch(&alice).await, &message)).unwrap();
+    let epoch = epoch(&alice).await;
+    let page = json!({"items": [expected], "next": null, "epoch": epoch, "restarted": false});
+    assert_eq!(list, page);
     alice
         .post("/notifications/ack", &json!({"up_to": 1}))
         .await

@@ -148,6 +148,10 @@ impl Inbox for World {
         async { Ok(batch) }.boxed()
     }
 
+    fn epoch(&self) -> Arc<str> {
+        "e1".into()
+    }
+
     fn acknowledge(&self, _: &Identity, _: Option<&Arc<str>>, up_to: i64) {
         self.called();
         self.acknowledged.fetch_max(up_to, Relaxed);

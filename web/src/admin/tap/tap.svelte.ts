@@ -38,7 +38,7 @@ export class Tap {
 
   readonly #connection = new Connection<Told>(
     {
-      position: () => Promise.resolve(0),
+      position: () => Promise.resolve({ epoch: '', seq: 0 }),
       open: async (_, events) => {
         const [access, { open }] = await Promise.all([call(api.POST('/auth/mqtt')), import('../../lib/live/mqtt')]);
         return open(
@@ -49,7 +49,7 @@ export class Tap {
             received: ({ topic, payload }) => {
               this.#count += 1;
               const told = read(topic, this.#decoder.decode(payload), String(this.#count), Date.now());
-              if (told !== undefined) events.received(this.#count, told);
+              if (told !== undefined) events.received({ epoch: '', seq: this.#count }, told);
             },
           },
           // Without an end: two of them would tell everything twice. A gap shows when the token ends.

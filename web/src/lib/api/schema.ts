@@ -774,6 +774,11 @@ export interface components {
          */
         Acknowledge: {
             /**
+             * @description Its epoch. If the inbox is in another one, nothing is acknowledged.
+             * @example 5f1c9a04b2d8e673
+             */
+            epoch?: string | null;
+            /**
              * Format: int64
              * @description The `seq` of the last notification that was dealt with.
              * @example 17
@@ -791,6 +796,11 @@ export interface components {
              * @example 17
              */
             acked: number;
+            /**
+             * @description The epoch of the inbox.
+             * @example 5f1c9a04b2d8e673
+             */
+            epoch: string;
         };
         /**
          * @description What a client wants to do.
@@ -1390,6 +1400,11 @@ export interface components {
          */
         MqttAccess: {
             /**
+             * @description The epoch that the inbox is in: numbers are comparable within one only.
+             * @example 5f1c9a04b2d8e673
+             */
+            epoch: string;
+            /**
              * Format: date-time
              * @description Until when the token may be used to connect.
              * @example 2026-11-22T10:00:00.000Z
@@ -1589,6 +1604,12 @@ export interface components {
          * @description The same as is published to `users/{me}/notifications`.
          */
         Notification: {
+            /**
+             * @description What the number counts in: opaque. Numbers are comparable within one epoch only; a backup that is restored begins
+             *     another.
+             * @example 5f1c9a04b2d8e673
+             */
+            epoch: string;
             message: components["schemas"]["NotifiedMessage"];
             /**
              * Format: int64
@@ -1603,6 +1624,11 @@ export interface components {
          * @description A page of the inbox.
          */
         NotificationList: {
+            /**
+             * @description The epoch of the inbox: keep it together with the highest `seq`, and send both the next time.
+             * @example 5f1c9a04b2d8e673
+             */
+            epoch: string;
             /** @description Oldest first. */
             items: components["schemas"]["Notification"][];
             /**
@@ -1611,6 +1637,11 @@ export interface components {
              * @example null
              */
             next?: number | null;
+            /**
+             * @description Whether `after` was of another epoch and did not count: this page begins where the inbox does.
+             * @example false
+             */
+            restarted: boolean;
         };
         /**
          * @description What happened: the message was processed, or its attempts failed and it is dead.
@@ -4265,6 +4296,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "epoch": "5f1c9a04b2d8e673",
                      *       "expires_at": "2026-11-22T10:00:00.000Z",
                      *       "inbox": "users/alice/notifications",
                      *       "progress": "users/alice/progress",
@@ -4742,6 +4774,8 @@ export interface operations {
             query?: {
                 /** @description Only notifications with a higher `seq`. */
                 after?: number;
+                /** @description What `after` counts in: if the inbox is in another epoch by now, the page begins where the inbox does. For example `5f1c9a04b2d8e673`. */
+                epoch?: string;
                 /** @description How many items a page has at most. */
                 limit?: number;
             };
@@ -4761,8 +4795,10 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "epoch": "5f1c9a04b2d8e673",
                      *       "items": [
                      *         {
+                     *           "epoch": "5f1c9a04b2d8e673",
                      *           "message": {
                      *             "attempts": 1,
                      *             "body": "hello",
@@ -4778,7 +4814,8 @@ export interface operations {
                      *           "type": "message.processed"
                      *         }
                      *       ],
-                     *       "next": null
+                     *       "next": null,
+                     *       "restarted": false
                      *     }
                      */
                     "application/json": components["schemas"]["NotificationList"];
@@ -4822,7 +4859,8 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "acked": 17
+                     *       "acked": 17,
+                     *       "epoch": "5f1c9a04b2d8e673"
                      *     }
                      */
                     "application/json": components["schemas"]["Acknowledged"];

@@ -11,11 +11,12 @@ afterEach(() => {
 /** A server that a test plays. */
 class World {
   online = true;
-  position = vi.fn(() => Promise.resolve(40));
+  position = vi.fn(() => Promise.resolve({ epoch: 'e', seq: 40 }));
   /** What `open` does next; succeeds unless told otherwise. */
   refuses: Error | undefined;
   /** Behind which number each connection began. */
   opened: number[] = [];
+  epochs: string[] = [];
   events: LinkEvents<string>[] = [];
   sides: Side[] = [];
   /** How long the links last that `open` makes. */
@@ -31,7 +32,8 @@ class World {
       position: this.position,
       open: (after, events, side) => {
         if (this.refuses !== undefined) return Promise.reject(this.refuses);
-        this.opened.push(after);
+        this.opened.push(after.seq);
+        this.epochs.push(after.epoch);
         this.events.push(events);
         this.sides.push(side);
         return Promise.resolve({
@@ -86,20 +88,39 @@ test('begins where the clients of the user had come to, and asks for that once',
 test('goes on behind the last number seen, and hears nothing twice', async () => {
   const world = new World();
   await world.start();
-  world.last.received(41, 'a');
-  world.last.received(42, 'b');
-  world.last.received(42, 'b');
+  world.last.received({ epoch: 'e', seq: 41 }, 'a');
+  world.last.received({ epoch: 'e', seq: 42 }, 'b');
+  world.last.received({ epoch: 'e', seq: 42 }, 'b');
   world.last.closed();
   await vi.advanceTimersByTimeAsync(1000);
   expect(world.opened).toEqual([40, 42]);
   world.last.live();
-  world.last.received(42, 'b');
-  world.last.received(43, 'c');
+  world.last.received({ epoch: 'e', seq: 42 }, 'b');
+  world.last.received({ epoch: 'e', seq: 43 }, 'c');
   expect(world.received).toEqual([
     ['a', 41],
     ['b', 42],
     ['c', 43],
   ]);
+});
+
+test('what was seen of another epoch is forgotten, and nothing is dropped as seen', async () => {
+  const world = new World();
+  await world.start();
+  world.last.received({ epoch: 'e', seq: 41 }, 'a');
+  world.last.received({ epoch: 'e', seq: 42 }, 'b');
+  world.last.closed();
+  await vi.advanceTimersByTimeAsync(1000);
+  // The server was restored meanwhile.
+  world.last.live();
+  world.last.received({ epoch: 'f', seq: 41 }, 'new a');
+  world.last.received({ epoch: 'f', seq: 41 }, 'new a');
+  world.last.received({ epoch: 'f', seq: 42 }, 'new b');
+  world.last.closed();
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(world.received.map(([item]) => item)).toEqual(['a', 'b', 'new a', 'new b']);
+  expect(world.opened).toEqual([40, 42, 42]);
+  expect(world.epochs).toEqual(['e', 'e', 'f']);
 });
 
 test('a former connection is not heard any more', async () => {
@@ -109,7 +130,7 @@ test('a former connection is not heard any more', async () => {
   former.closed();
   await vi.advanceTimersByTimeAsync(1000);
   world.last.live();
-  former.received(41, 'late');
+  former.received({ epoch: 'e', seq: 41 }, 'late');
   former.closed();
   expect(world.received).toEqual([]);
   expect(world.connection.state).toBe('live');
@@ -199,7 +220,7 @@ test('after sleep a connection that seems to stand is checked', async () => {
 test('without a session nothing is tried any more, until somebody signs in', async () => {
   const world = new World();
   await world.start();
-  world.last.received(41, 'a');
+  world.last.received({ epoch: 'e', seq: 41 }, 'a');
   world.refuses = new Error('signed out');
   world.last.closed();
   await vi.advanceTimersByTimeAsync(100_000);
@@ -212,16 +233,16 @@ test('without a session nothing is tried any more, until somebody signs in', asy
 
 test('a place that is told after the connection was stopped is not the next one’s', async () => {
   const world = new World();
-  let tell: (position: number) => void = () => undefined;
+  let tell: (position: { epoch: string; seq: number }) => void = () => undefined;
   world.position.mockReturnValueOnce(new Promise((resolve) => (tell = resolve)));
   world.connection.start();
   world.connection.stop();
   world.connection.start();
   await world.settled();
-  tell(7);
+  tell({ epoch: 'e', seq: 7 });
   await world.settled();
   expect(world.opened).toEqual([40]);
-  expect(world.connection.seen).toBe(40);
+  expect(world.connection.seen).toEqual({ epoch: 'e', seq: 40 });
 });
 
 describe('a link that lasts an hour', () => {
@@ -232,7 +253,7 @@ describe('a link that lasts an hour', () => {
     const world = new World();
     world.lasts = 60 * MINUTE;
     await world.start();
-    world.last.received(41, 'a');
+    world.last.received({ epoch: 'e', seq: 41 }, 'a');
     await vi.advanceTimersByTimeAsync(55 * MINUTE);
     return world;
   }
@@ -252,14 +273,14 @@ describe('a link that lasts an hour', () => {
   test('is heard until the other one is live, and nothing is lost or heard twice', async () => {
     const world = await ending();
     const former = world.events[0];
-    former?.received(42, 'b');
+    former?.received({ epoch: 'e', seq: 42 }, 'b');
     world.last.live();
-    world.last.received(42, 'b');
-    world.last.received(43, 'c');
-    former?.received(43, 'c');
-    former?.received(44, 'late');
+    world.last.received({ epoch: 'e', seq: 42 }, 'b');
+    world.last.received({ epoch: 'e', seq: 43 }, 'c');
+    former?.received({ epoch: 'e', seq: 43 }, 'c');
+    former?.received({ epoch: 'e', seq: 44 }, 'late');
     former?.closed();
-    world.last.received(44, 'd');
+    world.last.received({ epoch: 'e', seq: 44 }, 'd');
     expect(world.received).toEqual([
       ['a', 41],
       ['b', 42],
@@ -288,7 +309,7 @@ describe('a link that lasts an hour', () => {
     world.events[0]?.closed();
     expect(world.connection.state).toBe('waiting');
     next.live();
-    next.received(42, 'b');
+    next.received({ epoch: 'e', seq: 42 }, 'b');
     expect(world.received).toEqual([['a', 41]]);
     await vi.advanceTimersByTimeAsync(1000);
     expect(world.opened).toEqual([40, 41, 41]);

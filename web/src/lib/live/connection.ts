@@ -27,22 +27,28 @@ export interface Link {
 /** Two links that stand at the same time have different ones. */
 export type Side = 0 | 1;
 
+/** A place in the inbox. Numbers are comparable within one epoch: a server whose backup was restored begins another. */
+export interface Place {
+  epoch: string;
+  seq: number;
+}
+
 export interface LinkEvents<T> {
   /** Subscribed: what comes next is live. */
   live(): void;
-  received(seq: number, item: T): void;
+  received(place: Place, item: T): void;
   /** Ended, or never came about. `why`: if the server refused it. */
   closed(why?: unknown): void;
 }
 
 export interface Ways<T> {
-  /** The number after which to begin: asked once, before the first connection. */
-  position(): Promise<number>;
+  /** The place after which to begin: asked once, before the first connection. */
+  position(): Promise<Place>;
   /**
    * Opens a link that begins behind `after`. A rejection is a failed try. One that is to follow another that still stands
    * is on the other `side`.
    */
-  open(after: number, events: LinkEvents<T>, side: Side): Promise<Link>;
+  open(after: Place, events: LinkEvents<T>, side: Side): Promise<Link>;
   /** Whether the device has a network, as far as it knows. */
   online(): boolean;
   /** Whether no try can succeed any more: the session has ended. */
@@ -79,7 +85,7 @@ export class Connection<T> {
   readonly #ways: Ways<T>;
   readonly #changed: () => void;
   readonly #received: (item: T, seq: number) => void;
-  #seen: number | undefined;
+  #seen: Place | undefined;
   #failures = 0;
   /** For the next try, or for the next renewal. */
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -93,8 +99,8 @@ export class Connection<T> {
     this.#received = received;
   }
 
-  /** The last number seen. */
-  get seen(): number | undefined {
+  /** The last place seen. */
+  get seen(): Place | undefined {
     return this.#seen;
   }
 
@@ -169,10 +175,12 @@ export class Connection<T> {
         else this.#become('live');
         this.#renewInTime(way);
       },
-      received: (seq, item) => {
-        if (this.#isOver(way) || seq <= (this.#seen ?? 0)) return;
-        this.#seen = seq;
-        this.#received(item, seq);
+      received: (place, item) => {
+        if (this.#isOver(way)) return;
+        // What was seen of another epoch is forgotten.
+        if (place.epoch === this.#seen?.epoch && place.seq <= this.#seen.seq) return;
+        this.#seen = place;
+        this.#received(item, place.seq);
       },
       closed: (why) => {
         if (this.#isOver(way)) return;
@@ -185,7 +193,7 @@ export class Connection<T> {
         this.#wait(why);
       },
     };
-    const link = await this.#ways.open(this.#seen ?? 0, events, way.side);
+    const link = await this.#ways.open(this.#seen ?? { epoch: '', seq: 0 }, events, way.side);
     if (this.#isOver(way)) {
       link.close();
       return;

@@ -3,7 +3,7 @@ import { api, call, type Schemas } from '../api/client';
 import { Problem } from '../api/problem';
 import type { Progress as MessageProgress } from '../messages/model';
 import { session } from '../session.svelte';
-import { Connection, type LiveState } from './connection';
+import { Connection, type LiveState, type Place } from './connection';
 import { pauseAfter, reason } from './reason';
 
 export type Notification = Schemas['Notification'];
@@ -26,7 +26,7 @@ class Live {
   refusal = $state<string | undefined>();
 
   #arrivals: (() => void)[] = [];
-  #position: Promise<number> | undefined;
+  #position: Promise<Place> | undefined;
   #listeners: ((notification: Notification) => void)[] = [];
   #watchers: ((progress: Progress) => void)[] = [];
 
@@ -40,10 +40,10 @@ class Live {
           { topic: access.inbox, after, qos: 1, beside: access.progress },
           {
             ...events,
-            received: ({ topic, payload, seq }) => {
+            received: ({ topic, payload, place }) => {
               if (topic === access.progress) this.#tellProgress(JSON.parse(decoder.decode(payload)) as Progress);
-              if (seq === undefined) return;
-              events.received(seq, JSON.parse(decoder.decode(payload)) as Notification);
+              if (place === undefined) return;
+              events.received(place, JSON.parse(decoder.decode(payload)) as Notification);
             },
           },
           // The server ends a session with its token.
@@ -96,7 +96,7 @@ class Live {
    * The number behind which this page begins: how far any of one's clients had come when it was opened. What is asked for
    * after this is known is complete together with what is told.
    */
-  position(): Promise<number> {
+  position(): Promise<Place> {
     this.#position ??= this.#ask().catch((error: unknown) => {
       this.#position = undefined;
       throw error;
@@ -104,10 +104,10 @@ class Live {
     return this.#position;
   }
 
-  async #ask(): Promise<number> {
+  async #ask(): Promise<Place> {
     // It never goes back: this only asks.
-    const { acked } = await call(api.POST('/notifications/ack', { body: { up_to: 0 } }));
-    return acked;
+    const { acked, epoch } = await call(api.POST('/notifications/ack', { body: { up_to: 0 } }));
+    return { epoch, seq: acked };
   }
 
   /** Told of each notification once. */

@@ -1,7 +1,7 @@
 /** A link over MQTT 5 in a WebSocket. Fetched when it is needed: MQTT.js is larger than the rest of the app. */
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import type { Schemas } from '../api/client';
-import type { Link, LinkEvents } from './connection';
+import type { Link, LinkEvents, Place } from './connection';
 import { Refused } from './refused';
 
 const CONNECT_MS = 15_000;
@@ -14,8 +14,8 @@ const clientId = `web-${crypto.randomUUID()}`;
 
 export interface Subscription {
   topic: string;
-  /** Begin behind this number; only for inboxes. */
-  after?: number;
+  /** Begin behind this place, or, if the inbox is in another epoch by now, where it begins; only for inboxes. */
+  after?: Place;
   qos: 0 | 1;
   /** Another topic, at QoS 0; refused, it is done without. */
   beside?: string;
@@ -25,7 +25,7 @@ export interface Subscription {
 export interface Received {
   topic: string;
   payload: Uint8Array;
-  seq: number | undefined;
+  place: Place | undefined;
 }
 
 export function open(
@@ -55,7 +55,12 @@ export function open(
     if (beside !== undefined) client.subscribe(beside, { qos: 0 }, () => undefined);
     client.subscribe(
       topic,
-      { qos, ...(after !== undefined && { properties: { userProperties: { after: String(after) } } }) },
+      {
+        qos,
+        ...(after !== undefined && {
+          properties: { userProperties: { after: String(after.seq), epoch: after.epoch } },
+        }),
+      },
       (error, _, answer) => {
         if (error === null) {
           events.live();
@@ -68,9 +73,13 @@ export function open(
     );
   });
   client.on('message', (topic, payload, packet) => {
-    const property = packet.properties?.userProperties?.seq;
-    const seq = Number(Array.isArray(property) ? property[0] : property);
-    events.received({ topic, payload, seq: Number.isSafeInteger(seq) ? seq : undefined });
+    const property = (name: string) => {
+      const value = packet.properties?.userProperties?.[name];
+      return Array.isArray(value) ? value[0] : value;
+    };
+    const [seq, epoch] = [Number(property('seq')), property('epoch')];
+    const place = Number.isSafeInteger(seq) && epoch !== undefined ? { epoch, seq } : undefined;
+    events.received({ topic, payload, place });
   });
   client.on('close', () => {
     events.closed(refused);

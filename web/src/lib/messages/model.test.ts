@@ -21,6 +21,7 @@ function message(change: Partial<Message> = {}): Message {
 
 const notification = {
   seq: 7,
+  epoch: 'e',
   type: 'message.processed' as const,
   message: {
     id: '01a2',

@@ -1,0 +1,137 @@
+//! Within what the numbers of inboxes may be compared.
+//!
+//! A database that was restored from a backup gives numbers again that clients have seen before. So it begins a new epoch:
+//! a position of another one says nothing.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Serialize, Serializer};
+use sqlx::{AnyConnection, Row as _};
+
+use crate::writer::Operation;
+use crate::{Store, StoreError};
+
+/// The name of an epoch: opaque, and another one for each. Numbers of inboxes are comparable within one only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epoch(Arc<str>);
+
+impl Epoch {
+    /// One that never was.
+    fn new() -> Self {
+        Self(format!("{:016x}", rand::random::<u64>()).into())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn named(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Epoch> for Arc<str> {
+    fn from(epoch: Epoch) -> Self {
+        epoch.0
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Epoch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// How far the inboxes of a database have come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxProgress {
+    /// Their epoch.
+    pub epoch: Epoch,
+    /// Grows with each transaction that gives numbers.
+    pub changes: i64,
+}
+
+/// The epoch that is in force: read at the start, and changed by this process alone.
+#[derive(Debug)]
+pub(crate) struct CurrentEpoch(Mutex<Epoch>);
+
+impl CurrentEpoch {
+    pub(crate) fn new(epoch: Epoch) -> Self {
+        Self(Mutex::new(epoch))
+    }
+
+    fn get(&self) -> Epoch {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, epoch: Epoch) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
+    }
+}
+
+impl Store {
+    /// The epoch of all inboxes.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.current_epoch().get()
+    }
+
+    /// How far the inboxes have come. What it tells is durable.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn inbox_progress(&self) -> Result<InboxProgress, StoreError> {
+        let (epoch, changes): (String, i64) =
+            sqlx::query_as(READ).fetch_one(self.readers()).await?;
+        let epoch = Epoch(epoch.into());
+        Ok(InboxProgress { epoch, changes })
+    }
+
+    /// Begins a new epoch: for a database that is older than what clients may have seen, before it serves any.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn begin_epoch(&self) -> Result<Epoch, StoreError> {
+        let epoch = Epoch::new();
+        self.write(Begin(epoch.clone())).await?;
+        self.current_epoch().set(epoch.clone());
+        Ok(epoch)
+    }
+}
+
+const READ: &str = "SELECT epoch, changes FROM inbox_epoch WHERE id = 1";
+
+/// The epoch that the database is in.
+pub(crate) async fn read(conn: &mut AnyConnection) -> Result<Epoch, sqlx::Error> {
+    let row = sqlx::query(READ).fetch_one(conn).await?;
+    Ok(Epoch(row.try_get::<String, _>("epoch")?.into()))
+}
+
+struct Begin(Epoch);
+
+impl Operation for Begin {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        sqlx::query("UPDATE inbox_epoch SET epoch = $1 WHERE id = 1")
+            .bind(self.0.as_str())
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+}
