@@ -38,6 +38,8 @@ const SUSPICIOUS: Bounds = Bounds {
 const EVERY: Duration = Duration::from_secs(1);
 /// Entries written at once.
 const BATCH: usize = 256;
+/// Entries that are kept while the database cannot be written.
+const KEPT: usize = 10_000;
 
 /// Collects what is to be recorded. Never waits, and holds no more than so much.
 #[derive(Debug, Default)]
@@ -111,28 +113,43 @@ impl Audit {
         }
     }
 
-    /// Writes to `store` what is noted, until `stop` resolves, and then what is left.
+    /// Writes to `store` what is noted, until `stop` resolves, and then what is left. What cannot be written is kept until it
+    /// can; past [`KEPT`] entries, what comes is counted only.
     pub async fn run(&self, store: Store, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         let mut ticks = interval(EVERY);
+        let mut kept = Vec::new();
         loop {
             let stopped = tokio::select! {
                 () = &mut stop => true,
                 () = self.noted.notified() => false,
                 _ = ticks.tick() => false,
             };
-            let entries = self.state.lock().take(Instant::now(), stopped);
-            for batch in entries.chunks(BATCH) {
-                if let Err(error) = store.record_audit(batch.to_vec()).await {
-                    let lost = batch.len();
-                    tracing::error!(%error, lost, "what happened could not be recorded");
-                    self.state.lock().drop_some(lost);
-                }
-            }
+            self.state
+                .lock()
+                .take_into(&mut kept, Instant::now(), stopped);
+            write(&store, &mut kept).await;
             if stopped {
+                if !kept.is_empty() {
+                    let lost = kept.len();
+                    tracing::error!(lost, "what happened could not be recorded before the end");
+                }
                 return;
             }
         }
+    }
+}
+
+/// Writes what is in `entries`, and takes it out, until something cannot be written.
+async fn write(store: &Store, entries: &mut Vec<AuditEntry>) {
+    while !entries.is_empty() {
+        let batch = entries.len().min(BATCH);
+        if let Err(error) = store.record_audit(entries[..batch].to_vec()).await {
+            let kept = entries.len();
+            tracing::warn!(%error, kept, "what happened cannot be recorded yet");
+            return;
+        }
+        entries.drain(..batch);
     }
 }
 
@@ -218,6 +235,16 @@ impl State {
         entries
     }
 
+    /// Adds to `kept` what is to be written at `now`, as far as there is room. The rest is counted.
+    fn take_into(&mut self, kept: &mut Vec<AuditEntry>, now: Instant, all: bool) {
+        let mut entries = self.take(now, all);
+        let room = KEPT.saturating_sub(kept.len());
+        for dropped in entries.drain(entries.len().min(room)..) {
+            self.dropped = self.dropped.saturating_add(dropped.count);
+        }
+        kept.append(&mut entries);
+    }
+
     fn drop_some(&mut self, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.dropped = self.dropped.saturating_add(count);
@@ -296,6 +323,72 @@ mod tests {
         );
         assert!(state.take(start + SUSPICIOUS.lasts, false).is_empty());
         assert!(state.note(failed("again"), start + SUSPICIOUS.lasts));
+    }
+
+    #[test]
+    fn what_is_not_written_is_kept_up_to_a_bound_and_the_rest_counted() {
+        let (mut state, mut now) = (State::default(), Instant::now());
+        let mut kept = vec![];
+        let mut noted = 0;
+        while noted < KEPT + 500 {
+            for _ in 0..SUSPICIOUS.capacity {
+                state.note(from_anywhere(noted), now);
+                noted += 1;
+            }
+            now += SUSPICIOUS.lasts;
+            state.take_into(&mut kept, now, false);
+            assert!(kept.len() <= KEPT);
+        }
+        // The first are there, and nothing is said of the others before there is room.
+        assert_eq!(kept.len(), KEPT);
+        assert_eq!(kept[0].target.as_deref(), Some("0"));
+        kept.clear();
+        state.take_into(&mut kept, now, false);
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].count as usize, noted - KEPT);
+    }
+
+    /// As when the disk is full. The first try is over once a later write is refused, too.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_cannot_be_written_yet_is_written_once_it_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, aside) = (dir.path().join("herald.db"), dir.path().join("aside"));
+        let options = herald_store::StoreOptions::sqlite(&file);
+        let store = Store::open(options).await.unwrap();
+        let audit = std::sync::Arc::<Audit>::default();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let running = tokio::spawn({
+            let (audit, store) = (audit.clone(), store.clone());
+            async move { audit.run(store, async { drop(stopped.await) }).await }
+        });
+        std::fs::rename(&file, &aside).unwrap();
+        audit.note(failed("alice"));
+        let limit = Duration::from_secs(20);
+        let tried = async {
+            while !audit.state.lock().ready.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            store.ping().await.unwrap_err();
+        };
+        tokio::time::timeout(limit, tried).await.unwrap();
+        std::fs::rename(&aside, &file).unwrap();
+        let recorded = async {
+            loop {
+                let filter = herald_store::AuditFilter::default();
+                let entries = store.audit(&filter, None, 10).await.unwrap().items;
+                if !entries.is_empty() {
+                    return entries;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let recorded = tokio::time::timeout(limit, recorded).await.unwrap();
+        assert_eq!(recorded.len(), 1);
+        assert_eq!(recorded[0].entry.target.as_deref(), Some("alice"));
+        drop(stop);
+        running.await.unwrap();
+        store.close().await;
     }
 
     #[test]

@@ -89,6 +89,10 @@ impl Inbox for Log {
         async { Ok(batch) }.boxed()
     }
 
+    fn epoch(&self) -> Arc<str> {
+        "e1".into()
+    }
+
     fn acknowledge(&self, _: &Identity, _: Option<&Arc<str>>, up_to: i64) {
         self.acknowledged.lock().push(up_to);
     }
