@@ -63,9 +63,14 @@ impl Http {
     #[must_use]
     pub fn anonymous(herald: &Herald) -> Self {
         install_provider();
-        let ca = Certificate::from_pem(&fs::read(herald.ca()).unwrap()).unwrap();
-        let client = Client::builder()
-            .add_root_certificate(ca)
+        let mut client = Client::builder();
+        // A server without TLS has none.
+        let ca = fs::read(herald.ca()).ok();
+        let scheme = if ca.is_some() { "https" } else { "http" };
+        if let Some(ca) = ca {
+            client = client.add_root_certificate(Certificate::from_pem(&ca).unwrap());
+        }
+        let client = client
             .cookie_store(true)
             .redirect(Policy::none())
             .timeout(LIMIT)
@@ -75,7 +80,7 @@ impl Http {
             .unwrap();
         Self {
             client,
-            base: format!("https://{}", herald.http_address()),
+            base: format!("{scheme}://{}", herald.http_address()),
             auth: Auth::Nobody,
         }
     }

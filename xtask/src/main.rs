@@ -1,5 +1,6 @@
 //! `cargo xtask`: sets up, checks and tests the workspace.
 
+mod attack;
 mod lint;
 mod python;
 mod setup;
@@ -17,6 +18,7 @@ usage: cargo xtask TASK [--locked] [ARGS]
   setup   install what the tests need
   lint    formatting, clippy, rustdoc, and the web app's types and lints, with warnings denied
   test    setup, lint, and every test; ARGS go to `cargo test`
+  attack  what the neighbours of an attacker notice, at full size against a release build; ARGS choose attacks by name
 
   --locked   fail rather than change Cargo.lock";
 
@@ -47,6 +49,7 @@ fn run(mut args: Vec<String>) -> Result<()> {
         Some((task, [])) if task == "setup" => setup::run(),
         Some((task, [])) if task == "lint" => lint::run(&cargo),
         Some((task, rest)) if task == "test" => test::run(&cargo, rest),
+        Some((task, names)) if task == "attack" => attack::run(&cargo, names),
         Some((task, [])) if task == "help" || task == "--help" => {
             println!("{USAGE}");
             Ok(())

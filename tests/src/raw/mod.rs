@@ -56,6 +56,50 @@ impl Raw {
         encode::connect(version, connect)
     }
 
+    /// The bytes of this PUBLISH at QoS 0.
+    #[must_use]
+    pub fn publish_bytes(version: Version, message: &Message) -> Vec<u8> {
+        encode::publish(version, None, message)
+    }
+
+    /// The bytes of a SUBSCRIBE to filters with their options.
+    #[must_use]
+    pub fn subscribe_bytes(version: Version, id: u16, filters: &[(&str, u8)]) -> Vec<u8> {
+        encode::subscribe(version, id, filters, &[])
+    }
+
+    /// The code that answers this CONNECT; `None` if the broker closes the connection instead.
+    pub async fn try_login(&mut self, connect: &Connect) -> Option<u8> {
+        self.send_in_vain(&encode::connect(self.version, connect))
+            .await;
+        match self.packet().await {
+            Some(Packet::Connack(connack)) => Some(connack.code),
+            _ => None,
+        }
+    }
+
+    /// Sends `bytes` up to `times` times, however slowly the broker takes them, and forgets what comes. Returns how often, at least
+    /// once, before the broker ended the connection.
+    pub async fn pour(&mut self, bytes: &[u8], times: usize) -> usize {
+        let (mut reader, mut writer) = self.stream.split();
+        let mut poured = 0;
+        let pouring = async {
+            while poured < times {
+                poured += 1;
+                if writer.write_all(bytes).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let mut sink = vec![0; 64 * 1024];
+        let forgetting = async { while let Ok(1..) = reader.read(&mut sink).await {} };
+        tokio::select! {
+            () = pouring => {}
+            () = forgetting => {}
+        }
+        poured.max(1)
+    }
+
     /// The code that answers this CONNECT.
     pub async fn connect_code(herald: &Herald, version: Version, connect: &Connect) -> u8 {
         Self::open(herald, version).await.login(connect).await
