@@ -14,8 +14,8 @@ use crate::{
     world::{ATTACKER, World},
 };
 
-/// Between two tokens that are revoked.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Between two tokens that are revoked: a user may make and end a limited number in a minute.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// What ending rights took.
 #[derive(Default)]
@@ -28,11 +28,13 @@ pub(crate) struct Endings {
     pub(crate) ended: Times,
 }
 
-/// Revokes one token of a neighbour after the other until `end`, each with a session that lives from it.
+/// Revokes a token of one neighbour after the other until `end`, each with a session that lives from it.
 pub(crate) async fn revoke(world: &World, end: Instant) -> Times {
-    let user = &world.neighbours[0];
     let mut times = Times::default();
-    while times.count() == 0 || Instant::now() < end {
+    for user in world.neighbours.iter().cycle() {
+        if times.count() > 0 && Instant::now() >= end {
+            break;
+        }
         let (id, token) = user.http.token_with_id(&["mqtt"]).await;
         let connect = Connect::of(user.name).client_id("revoked").password(&token);
         let mut mqtt = Raw::connect_as(&world.herald, Version::V5, &connect).await;
