@@ -17,6 +17,7 @@ use crate::{
     session::Caller,
     state::State,
     strict::Plan,
+    unread::Unread,
 };
 
 /// The longest body of who is not signed in, and of a request that needs none, in bytes.
@@ -62,10 +63,10 @@ pub(crate) async fn with_limit<E: Endpoint>(
     endpoint: Arc<E>,
     mut request: Request,
 ) -> Result<E::Output> {
-    let body = request.take_body();
     let Some(plan) = request.data::<Plan>().copied() else {
         return endpoint.call(request).await;
     };
+    let body = Unread::take(&request);
     let (limit, time) = match plan.body && plan.signed_in {
         true => (limit, MAX_TIME),
         false => (SMALL, MAX_TIME_SMALL),

@@ -55,6 +55,7 @@ mod tags;
 mod text;
 mod throttle;
 mod tokens;
+mod unread;
 mod user;
 mod user_delay;
 mod users;
@@ -188,5 +189,6 @@ pub fn routes(
             cors::with_headers(Arc::clone(&allowed), endpoint, request)
         })
         .around(move |endpoint, request| security_headers::with_headers(tls, endpoint, request))
+        .around(unread::dropped)
         .with(RequestId::default())
 }

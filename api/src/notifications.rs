@@ -11,7 +11,7 @@ use poem_openapi::{
 };
 
 use crate::{
-    error::ApiError,
+    error::{ApiError, Code},
     messages::StatusName,
     page,
     session::Caller,
@@ -74,6 +74,9 @@ struct NotificationList {
     /// Whether `after` was of another epoch and did not count: this page begins where the inbox does.
     restarted: bool,
 }
+
+/// The longest text that may be an epoch, in characters.
+const EPOCH_CHARS: usize = 64;
 
 /// Up to where the inbox was read.
 #[derive(Object)]
@@ -171,6 +174,16 @@ impl NotificationsApi {
             client_id: None,
             up_to: Seq(ack.up_to),
         };
+        if ack
+            .epoch
+            .as_ref()
+            .is_some_and(|its| its.0.chars().count() > EPOCH_CHARS)
+        {
+            return Err(ApiError::new(
+                Code::BadRequest,
+                "epoch has at most 64 characters.",
+            ));
+        }
         let epoch = store.epoch();
         if ack.epoch.as_ref().is_none_or(|its| its.0 == epoch.as_str()) {
             store.acknowledge(&[acknowledged], Timestamp::now()).await?;

@@ -236,3 +236,22 @@ async fn heads_that_are_too_large_are_refused() {
     }
     expect_unharmed(&herald).await;
 }
+
+#[tokio::test]
+async fn who_is_refused_by_the_head_reads_why_though_the_body_is_on_its_way() {
+    let herald = plain().await;
+    for _ in 0..20 {
+        let mut wire = Wire::connect(&herald).await;
+        wire.send(
+            b"POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+              Content-Length: 300000\r\n\r\n",
+        )
+        .await;
+        for _ in 0..30 {
+            wire.send(&[b' '; 10_000]).await;
+        }
+        let answer = wire.answer().await.expect("an answer");
+        assert_eq!(answer.status, 401, "{answer:?}");
+    }
+    expect_unharmed(&herald).await;
+}
