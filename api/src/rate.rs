@@ -47,29 +47,35 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         }
     }
 
-    /// Takes one of `key` out, or says how long there will be none.
-    pub(crate) fn take(&self, key: &K) -> Result<(), Duration> {
+    /// How much a minute gives; 0 for any amount.
+    pub(crate) fn per_minute(&self) -> u32 {
+        self.per_minute
+    }
+
+    /// Takes `amount` of `key` out, or says how long there will be less. What a minute does not give takes all that it gives.
+    pub(crate) fn take(&self, key: &K, amount: u32) -> Result<(), Duration> {
         if self.per_minute == 0 {
             return Ok(());
         }
+        let amount = f64::from(amount.min(self.per_minute));
         self.with_bucket(key, |bucket| {
-            if bucket.tokens >= 1.0 {
-                bucket.tokens -= 1.0;
+            if bucket.tokens >= amount {
+                bucket.tokens -= amount;
                 return Ok(());
             }
-            let missing = (1.0 - bucket.tokens) / f64::from(self.per_minute);
+            let missing = (amount - bucket.tokens) / f64::from(self.per_minute);
             Err(MINUTE.mul_f64(missing))
         })
     }
 
-    /// Waits until one of `key` can be taken out. The callers bound how many wait.
-    pub(crate) async fn wait(&self, key: &K) {
+    /// Waits until `amount` of `key` can be taken out. The callers bound how many wait.
+    pub(crate) async fn wait(&self, key: &K, amount: u32) {
         if self.per_minute == 0 {
             return;
         }
         let line = self.line(key);
         let _place = line.lock().await;
-        while let Err(wait) = self.take(key) {
+        while let Err(wait) = self.take(key, amount) {
             // Rounding must not make it a busy wait.
             sleep(wait.max(Duration::from_millis(1))).await;
         }
@@ -144,23 +150,23 @@ mod tests {
     async fn a_minute_gives_as_many_as_the_rate_and_each_user_has_their_own() {
         let rate = Rate::new(60);
         let (alice, bob) = (UserId::new(), UserId::new());
-        assert_eq!((0..99).filter(|_| rate.take(&alice).is_ok()).count(), 60);
-        assert_eq!(rate.take(&alice), Err(Duration::from_secs(1)));
-        assert_eq!(rate.take(&bob), Ok(()));
+        assert_eq!((0..99).filter(|_| rate.take(&alice, 1).is_ok()).count(), 60);
+        assert_eq!(rate.take(&alice, 1), Err(Duration::from_secs(1)));
+        assert_eq!(rate.take(&bob, 1), Ok(()));
         advance(Duration::from_secs(2)).await;
-        assert_eq!((0..99).filter(|_| rate.take(&alice).is_ok()).count(), 2);
+        assert_eq!((0..99).filter(|_| rate.take(&alice, 1).is_ok()).count(), 2);
         advance(MINUTE * 10).await;
-        assert_eq!((0..99).filter(|_| rate.take(&alice).is_ok()).count(), 60);
+        assert_eq!((0..99).filter(|_| rate.take(&alice, 1).is_ok()).count(), 60);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_is_served_in_turn() {
         let rate = Arc::new(Rate::new(60));
         let alice = UserId::new();
-        while rate.take(&alice).is_ok() {}
+        while rate.take(&alice, 1).is_ok() {}
         let since = Instant::now();
         let waits = (0..5).map(async |_| {
-            rate.wait(&alice).await;
+            rate.wait(&alice, 1).await;
             since.elapsed().as_millis() / 100
         });
         let waited = futures_util::future::join_all(waits).await;
@@ -171,10 +177,10 @@ mod tests {
     async fn a_bucket_that_is_full_again_is_forgotten() {
         let rate = Rate::new(60);
         for _ in 0..100 {
-            assert!(rate.take(&UserId::new()).is_ok());
+            assert!(rate.take(&UserId::new(), 1).is_ok());
         }
         advance(MINUTE).await;
-        assert!(rate.take(&UserId::new()).is_ok());
+        assert!(rate.take(&UserId::new(), 1).is_ok());
         assert_eq!(rate.buckets.lock().of.len(), 1);
     }
 
@@ -182,13 +188,13 @@ mod tests {
     async fn memory_is_bounded_and_those_who_do_most_are_remembered() {
         let rate = Rate::new(60);
         let busy = u64::MAX;
-        while rate.take(&busy).is_ok() {}
+        while rate.take(&busy, 1).is_ok() {}
         let waits = rate.line(&0);
         for key in 0..250_000 {
-            assert!(rate.take(&key).is_ok());
+            assert!(rate.take(&key, 1).is_ok());
         }
         assert!(rate.buckets.lock().of.len() <= CAPACITY);
-        assert!(rate.take(&busy).is_err());
+        assert!(rate.take(&busy, 1).is_err());
         assert!(Arc::ptr_eq(&waits, &rate.line(&0)));
     }
 
@@ -196,7 +202,7 @@ mod tests {
     async fn no_rate_is_no_limit() {
         let rate = Rate::new(0);
         let alice = UserId::new();
-        assert!((0..100_000).all(|_| rate.take(&alice).is_ok()));
-        assert!(rate.wait(&alice).now_or_never().is_some());
+        assert!((0..100_000).all(|_| rate.take(&alice, 1).is_ok()));
+        assert!(rate.wait(&alice, 1).now_or_never().is_some());
     }
 }

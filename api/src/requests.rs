@@ -41,14 +41,14 @@ impl Requests {
     /// Counts a request of `user`.
     pub(crate) fn count_user(&self, user: &UserId) -> Result<(), ApiError> {
         self.by_user
-            .take(user)
+            .take(user, 1)
             .map_err(|wait| limited("You have sent too many requests. Slow down.", wait))
     }
 
     /// Counts a request by the address it comes from.
     pub(crate) fn count_address(&self, request: &Request) -> Result<(), ApiError> {
         let address = address::network(address::of(request).ip());
-        self.by_address.take(&address).map_err(|wait| {
+        self.by_address.take(&address, 1).map_err(|wait| {
             let detail = "Too many requests have come from your address. Slow down.";
             limited(detail, wait)
         })
@@ -56,14 +56,14 @@ impl Requests {
 
     /// Counts a token or a session that `user` makes or ends.
     pub(crate) fn count_credential(&self, user: &UserId) -> Result<(), ApiError> {
-        let taken = self.credentials.take(user);
+        let taken = self.credentials.take(user, 1);
         let detail = "You make and end too many tokens and sessions. Slow down.";
         taken.map_err(|wait| limited(detail, wait))
     }
 
     /// Counts an account that this address makes for itself.
     pub(crate) fn count_registration(&self, address: IpAddr) -> Result<(), ApiError> {
-        let taken = self.registrations.take(&address::network(address));
+        let taken = self.registrations.take(&address::network(address), 1);
         let detail = "Too many accounts were made from your address. Wait.";
         taken.map_err(|wait| limited(detail, wait))
     }

@@ -30,14 +30,17 @@ pub struct SendLimits {
     pub message_bytes: usize,
     /// How many messages one user may send a minute, on average; as many may come at once. 0: any number.
     pub per_minute: u32,
+    /// How many bytes the texts of these may have, on average; as many may come at once. 0: any number.
+    pub bytes_per_minute: u32,
 }
 
 impl Default for SendLimits {
-    /// 64 KiB, 6,000 a minute.
+    /// 64 KiB; 6,000 and 32 MiB a minute.
     fn default() -> Self {
         Self {
             message_bytes: 64 * 1024,
             per_minute: 6_000,
+            bytes_per_minute: 32 << 20,
         }
     }
 }
@@ -64,10 +67,12 @@ pub enum SendError {
     #[error("this idempotency key was used for another body")]
     KeyConflict,
     /// The user has sent as much as a minute allows.
-    #[error("at most {per_minute} messages a minute; slow down")]
+    #[error("at most {per_minute} {unit} a minute; slow down")]
     RateLimited {
         /// What is allowed.
         per_minute: u32,
+        /// Of what.
+        unit: &'static str,
         /// When the next one may come.
         retry_after: Duration,
     },
@@ -85,6 +90,7 @@ pub struct Sends {
     store: Store,
     limits: SendLimits,
     rate: Rate<UserId>,
+    bytes: Rate<UserId>,
     turns: Arc<Turns>,
 }
 
@@ -96,6 +102,7 @@ impl Sends {
             store,
             limits,
             rate: Rate::new(limits.per_minute),
+            bytes: Rate::new(limits.bytes_per_minute),
             turns: Arc::default(),
         }
     }
@@ -123,18 +130,26 @@ impl Sends {
         if let Some(key) = &idempotency_key {
             check_idempotency_key(key)?;
         }
-        if patience == Patience::Quota {
-            self.rate.wait(user).await;
-        } else {
-            let limited = |retry_after| SendError::RateLimited {
-                per_minute: self.limits.per_minute,
-                retry_after,
-            };
-            self.rate.take(user).map_err(limited)?;
+        // No text is longer than a message may be.
+        let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        for (rate, amount, unit) in [
+            (&self.rate, 1, "messages"),
+            (&self.bytes, bytes, "bytes of messages"),
+        ] {
+            if patience == Patience::Quota {
+                rate.wait(user, amount).await;
+            } else {
+                let limited = |retry_after| SendError::RateLimited {
+                    per_minute: rate.per_minute(),
+                    unit,
+                    retry_after,
+                };
+                rate.take(user, amount).map_err(limited)?;
+            }
         }
         let accepted = match patience {
             Patience::None => {
-                let turn = timeout(TURN, self.turns.wait(user, Way::Http)).await;
+                let turn = timeout(TURN, self.turns.wait(user, Way::Http, body.len())).await;
                 let _turn = turn.map_err(|_| StoreError::Busy)?;
                 let now = Timestamp::now();
                 let accepted = self.store.accept(user, body, idempotency_key, now);
@@ -156,7 +171,7 @@ impl Sends {
         body: String,
         key: Option<String>,
     ) -> Result<Accepted, StoreError> {
-        let _turn = self.turns.wait(user, Way::Mqtt).await;
+        let _turn = self.turns.wait(user, Way::Mqtt, body.len()).await;
         let now = Timestamp::now();
         self.store.accept_patiently(user, body, key, now).await
     }

@@ -7,7 +7,10 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Sends of one user that may wait to be written.
-const PER_USER: usize = 32;
+const PER_USER: u32 = 32;
+
+/// A long send counts as one more for each so many bytes: what is written together makes all wait for it.
+const BYTES: usize = 8 * 1024;
 
 /// Sends over MQTT that may wait to be written: half of what the store's writer takes.
 const MQTT: usize = 512;
@@ -48,12 +51,12 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// Waits for a turn of `user`. Who waits is bounded by the sessions and what each may have under way, and over HTTP by the
+    /// Waits for a turn of `user`, who sends so many `bytes`. Who waits is bounded by the sessions and what each may have under way, and over HTTP by the
     /// bodies that a user may have sent.
-    pub(super) async fn wait(self: &Arc<Self>, user: &UserId, way: Way) -> Turn {
+    pub(super) async fn wait(self: &Arc<Self>, user: &UserId, way: Way, bytes: usize) -> Turn {
         let own = {
             let mut users = self.users.lock();
-            let new = || Arc::new(Semaphore::new(PER_USER));
+            let new = || Arc::new(Semaphore::new(PER_USER as usize));
             users.entry(user.clone()).or_insert_with(new).clone()
         };
         // Made first, so that a wait that is given up cleans up, too.
@@ -62,7 +65,8 @@ impl Turns {
             user: user.clone(),
             permits: None,
         };
-        let own = own.acquire_owned().await.expect("it is never closed");
+        let own = own.acquire_many_owned(weight(bytes)).await;
+        let own = own.expect("it is never closed");
         let all = match way {
             Way::Http => &self.http,
             Way::Mqtt => &self.mqtt,
@@ -71,6 +75,12 @@ impl Turns {
         turn.permits = Some((own, all.expect("it is never closed")));
         turn
     }
+}
+
+/// How many of a user's sends one of so many bytes counts as.
+fn weight(bytes: usize) -> u32 {
+    let weight = u32::try_from(1 + bytes / BYTES).unwrap_or(PER_USER);
+    weight.min(PER_USER)
 }
 
 impl Drop for Turn {
@@ -99,23 +109,50 @@ mod tests {
         let (alice, bob) = (UserId::new(), UserId::new());
         let mut held = vec![];
         for _ in 0..PER_USER {
-            held.push(turns.wait(&alice, Way::Mqtt).await);
+            held.push(turns.wait(&alice, Way::Mqtt, 1).await);
         }
-        assert!(turns.wait(&alice, Way::Mqtt).now_or_never().is_none());
-        let bobs = turns.wait(&bob, Way::Mqtt).now_or_never();
+        assert!(turns.wait(&alice, Way::Mqtt, 1).now_or_never().is_none());
+        let bobs = turns.wait(&bob, Way::Mqtt, 1).now_or_never();
         assert!(bobs.is_some());
         held.pop();
         held.push(
             turns
-                .wait(&alice, Way::Mqtt)
+                .wait(&alice, Way::Mqtt, 1)
                 .now_or_never()
                 .expect("there is room again"),
         );
         // The user has no more over HTTP.
-        assert!(turns.wait(&alice, Way::Http).now_or_never().is_none());
-        assert!(turns.wait(&bob, Way::Http).now_or_never().is_some());
+        assert!(turns.wait(&alice, Way::Http, 1).now_or_never().is_none());
+        assert!(turns.wait(&bob, Way::Http, 1).now_or_never().is_some());
         drop((held, bobs));
         assert!(turns.users.lock().is_empty());
         assert_eq!(turns.mqtt.available_permits(), MQTT);
+    }
+
+    #[tokio::test]
+    async fn long_sends_of_a_user_count_for_more() {
+        let turns = Arc::new(Turns::default());
+        let (alice, bob) = (UserId::new(), UserId::new());
+        let mut held = vec![];
+        // 64 KiB count as nine.
+        for _ in 0..3 {
+            held.push(turns.wait(&alice, Way::Http, 8 * BYTES).await);
+        }
+        let fourth = turns.wait(&alice, Way::Http, 8 * BYTES).now_or_never();
+        assert!(fourth.is_none());
+        assert!(
+            turns
+                .wait(&bob, Way::Http, 8 * BYTES)
+                .now_or_never()
+                .is_some()
+        );
+        held.clear();
+        // However long it is, it has its turn.
+        assert!(
+            turns
+                .wait(&alice, Way::Http, usize::MAX)
+                .now_or_never()
+                .is_some()
+        );
     }
 }

@@ -183,3 +183,23 @@ async fn very_many_sends_of_one_user_at_once_do_not_hold_up_those_of_another() {
     let (_, before) = tokio::join!(flood, others);
     assert!(before < 1500, "{before} stood before 20 of another");
 }
+
+#[tokio::test]
+async fn a_user_who_sends_more_bytes_than_a_minute_allows_is_told_so_and_another_is_not() {
+    let limits = SendLimits {
+        bytes_per_minute: 10_000,
+        ..SendLimits::default()
+    };
+    let herald = Herald::start_limited(limits, StoreOptions::DEFAULT_WAITING_MESSAGES).await;
+    let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
+    let long = async |browser: &Browser<'_>| {
+        let body = json!({"body": "x".repeat(6_000)});
+        browser.post("/api/v1/messages").json(body).send().await
+    };
+    long(&alice).await.expect(202);
+    let refused = long(&alice).await.expect_problem(429, "rate_limited");
+    assert!(refused.header("retry-after").is_some());
+    long(&bob).await.expect(202);
+    // What is short is still taken.
+    send(&alice).await.expect(202);
+}

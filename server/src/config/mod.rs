@@ -124,6 +124,7 @@ pub(crate) struct Limits {
     pub(crate) requests_per_minute: u32,
     pub(crate) requests_per_minute_per_address: u32,
     pub(crate) sends_per_minute: u32,
+    pub(crate) send_bytes_per_minute: u32,
     pub(crate) waiting_messages: u32,
     pub(crate) packet_bytes: u32,
     pub(crate) sessions_per_user: usize,
@@ -196,6 +197,7 @@ impl Default for Config {
                 requests_per_minute_per_address:
                     ApiOptions::DEFAULT_REQUESTS_PER_MINUTE_PER_ADDRESS,
                 sends_per_minute: sends.per_minute,
+                send_bytes_per_minute: sends.bytes_per_minute,
                 waiting_messages: herald_store::StoreOptions::DEFAULT_WAITING_MESSAGES,
                 packet_bytes: broker.packet_bytes,
                 sessions_per_user: broker.sessions_per_user,
@@ -247,6 +249,7 @@ impl Config {
         SendLimits {
             message_bytes: self.limits.message_bytes,
             per_minute: self.limits.sends_per_minute,
+            bytes_per_minute: self.limits.send_bytes_per_minute,
         }
     }
 
@@ -408,6 +411,7 @@ mod tests {
             "requests_per_minute",
             "requests_per_minute_per_address",
             "sends_per_minute",
+            "send_bytes_per_minute",
             "waiting_messages",
         ] {
             let negative = error(&format!("[limits]\n{key} = -1"));
