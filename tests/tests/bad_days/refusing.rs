@@ -89,6 +89,8 @@ impl Alice {
     pub(crate) async fn finds_nothing_taken(&mut self, herald: &Herald) {
         self.finds_nothing_taken_since(herald, "cannot be written", ADVICE)
             .await;
+        // What is there can be read.
+        self.http.get("/messages").await.expect(200);
     }
 
     /// The same, with what `/readyz` says is the reason, and what the log advises.
@@ -117,8 +119,6 @@ impl Alice {
         ready.expect_problem(503, "not_ready");
         assert!(ready.text.contains(reason), "{ready:?}");
         assert_eq!(get(herald, "/healthz").await.status, 200);
-        // What is there can be read.
-        self.http.get("/messages").await.expect(200);
         let log = herald.logged(advice, 1).await;
         assert!(!log.contains("panicked"), "{log}");
     }
