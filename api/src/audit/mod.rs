@@ -114,7 +114,7 @@ impl Audit {
     }
 
     /// Writes to `store` what is noted, until `stop` resolves, and then what is left. What cannot be written is kept until it
-    /// can; past [`KEPT`] entries, what comes is counted only.
+    /// can; past 10,000 entries, what comes is counted only.
     pub async fn run(&self, store: Store, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         let mut ticks = interval(EVERY);
