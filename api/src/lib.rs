@@ -185,6 +185,8 @@ pub fn routes(
         })
         .with(CatchPanic::new())
         .around(problems::as_problems)
+        // The compiler would follow a type of all these layers no further.
+        .boxed()
         .around(move |endpoint, request| {
             cors::with_headers(Arc::clone(&allowed), endpoint, request)
         })
