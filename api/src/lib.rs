@@ -172,6 +172,7 @@ pub fn routes(
             .around(move |endpoint, request| {
                 strict::as_described(Arc::clone(&described), endpoint, request)
             })
+            .around(unread::dropped)
             .around(requests::admitted),
         )
         .nest("/docs", docs.routes())
@@ -191,6 +192,5 @@ pub fn routes(
             cors::with_headers(Arc::clone(&allowed), endpoint, request)
         })
         .around(move |endpoint, request| security_headers::with_headers(tls, endpoint, request))
-        .around(unread::dropped)
         .with(RequestId::default())
 }

@@ -1,7 +1,8 @@
 //! Bodies of requests that are answered before they are read.
 //!
 //! A client of HTTP/1 that is still sending when its connection closes does not get to read why (RFC 9112 section 9.6). So what is
-//! left of its body is read and dropped before the answer goes out: no more than requests have, and not for long.
+//! left of its body is read and dropped before the answer goes out: no more than requests have, and not for long. Nothing is read
+//! for foreign pages, nor of who asks too often.
 
 use std::{sync::Arc, time::Duration};
 
