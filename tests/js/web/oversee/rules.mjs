@@ -26,7 +26,7 @@ export async function rules(world) {
     ['rooms/#/lamp', '# can only be the last level.'],
     ['rooms/kitchen+', '+ and # stand alone in their level.'],
     ['rooms/%x', 'Only %u, %c and %% may follow a percent sign.'],
-    ['$share/group/rooms/#', 'Leave $share and the group’s name out'],
+    ['$share/group/%u', 'A group is $share, its name and topics'],
   ];
   for (const [written, why] of wrong) {
     await filter.fill(written);
