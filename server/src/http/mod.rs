@@ -79,8 +79,8 @@ struct Http<E> {
     bytes_per_s: u32,
 }
 
-/// Serves `endpoint` on what `accept` accepts, until it is stopped, to clients that take `bytes_per_s` of their answers. The connections are tasks of `accept`'s: they end by
-/// themselves within [`GRACE`].
+/// Serves `endpoint` on what `accept` accepts, until it is stopped, to clients that take `bytes_per_s` of their answers. The
+/// connections are tasks of `accept`'s: they end by themselves within [`GRACE`].
 pub(crate) async fn serve<E>(accept: Accept, endpoint: E, bytes_per_s: u32) -> io::Result<()>
 where
     E: Endpoint<Output = Response> + 'static,
