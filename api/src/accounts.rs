@@ -15,6 +15,7 @@ use herald_store::{
 use parking_lot::Mutex;
 
 use crate::{
+    device::Devices,
     passwords::{self, PasswordError, Passwords},
     secret,
     throttle::{Attempt, Pace, Throttle},
@@ -211,6 +212,27 @@ impl Accounts {
         self.verify_by(username, password, Some(&attempt)).await
     }
 
+    /// The same for a browser. If it is known to the account, it is throttled by what was tried with it alone.
+    pub(crate) async fn login_with(
+        &self,
+        username: &str,
+        password: &str,
+        address: IpAddr,
+        devices: &Devices,
+    ) -> Result<Option<User>, AccountError> {
+        let account = Username::parse(username).ok();
+        let user = match &account {
+            Some(account) if !devices.is_empty() => self.store.user_by_name(account).await?,
+            _ => None,
+        };
+        let device = user.and_then(|user| devices.known_to(&user, Timestamp::now()));
+        let attempt = match (account, device) {
+            (Some(account), Some(device)) => Attempt::by_device(address, account, device),
+            (account, _) => Attempt::new(address, account),
+        };
+        self.verify_by(username, password, Some(&attempt)).await
+    }
+
     /// The user, if this is the password of `user`, who is signed in and comes from `address`: throttled by what was tried in
     /// this way alone, whatever strangers try.
     pub(crate) async fn confirm(
@@ -379,21 +401,24 @@ impl Accounts {
     }
 
     /// Replaces the password of `user`, who has just shown to know it, and ends the user's browser sessions except
-    /// `keep_session`. Answers whether it was still the user's password. Errors: [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`].
+    /// `keep_session`. Returns the user as it is now, or `None` if it was not the user's password any more. Errors:
+    /// [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`].
     pub(crate) async fn change_password(
         &self,
         user: &User,
         new: &str,
         keep_session: Option<&str>,
-    ) -> Result<bool, AccountError> {
+    ) -> Result<Option<User>, AccountError> {
         let update = AccountUpdate {
             password: Some(new),
             keep_session,
             expected_hash: Some(&user.password_hash),
             ..AccountUpdate::default()
         };
-        let updated = self.update(&user.id, update).await?;
-        Ok(matches!(updated, UpdateUser::Updated(_)))
+        match self.update(&user.id, update).await? {
+            UpdateUser::Updated(user) => Ok(Some(user)),
+            _ => Ok(None),
+        }
     }
 
     /// Creates the administrator `admin` with the password `admin` if there is no account at all, and answers

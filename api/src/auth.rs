@@ -14,6 +14,7 @@ use poem_openapi::{
 use crate::{
     accounts::{AccountError, TokenRequest},
     audit::{AuditAction, failed_sign_in},
+    device::Devices,
     error::{ApiError, Code},
     origin::{self, Origin},
     requester::Requester,
@@ -143,7 +144,8 @@ impl AuthApi {
     /// Sign in
     ///
     /// Sets the session cookie, and ends the session that the request came with. Ten failures of one address on one
-    /// account within five minutes are followed by a wait; fewer, where very much is tried.
+    /// account within five minutes are followed by a wait; fewer, where very much is tried. A second cookie gives later
+    /// sign-ins of the account from the same browser a count of their own; it opens nothing.
     #[oai(path = "/auth/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
@@ -154,7 +156,9 @@ impl AuthApi {
         let state = &self.0;
         let requester = Requester::of(request);
         let (name, password) = (&login.username.0, &login.password);
-        let login = state.accounts.login(name, password, requester.address);
+        let devices = Devices::of(request);
+        let address = requester.address;
+        let login = state.accounts.login_with(name, password, address, &devices);
         let user = self
             .told(&requester, name, login.await)
             .await?
@@ -167,6 +171,7 @@ impl AuthApi {
         state.requests.count_credential(&user.id)?;
         let session = session::start(state, request, &user).await?;
         cookies.add(session.cookie);
+        cookies.add(devices.cookie(&user, Timestamp::now()));
         Ok(Json(self.view(user, Some(session.csrf_token)).await?))
     }
 
@@ -239,7 +244,7 @@ impl AuthApi {
     /// Change the own password
     ///
     /// Ends the user's other browser sessions, and within a second the MQTT sessions that were signed in by the old
-    /// password. Tokens stay.
+    /// password, and no browser but this one is known to the account any more. Tokens stay.
     #[oai(
         path = "/auth/password",
         method = "put",
@@ -248,6 +253,8 @@ impl AuthApi {
     async fn password(
         &self,
         caller: Caller,
+        request: &Request,
+        cookies: &CookieJar,
         passwords: Json<NewPassword>,
     ) -> Result<Done, ApiError> {
         let address = caller.requester.address;
@@ -261,11 +268,12 @@ impl AuthApi {
         let keep = keep.map(|session| session.secret_hash.as_str());
         let event = caller.event(AuditAction::PasswordChanged);
         let accounts = self.0.accounts.audited(event.entry());
-        if !accounts
+        let changed = accounts
             .change_password(&user, &passwords.new, keep)
-            .await?
-        {
-            return Err(wrong());
+            .await?;
+        let changed = changed.ok_or_else(wrong)?;
+        if caller.session().is_some() {
+            cookies.add(Devices::of(request).cookie(&changed, Timestamp::now()));
         }
         tracing::info!(user = %caller.user.username, "a password was changed by its owner");
         Ok(Done::Done)

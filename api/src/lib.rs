@@ -17,6 +17,7 @@ mod connections;
 mod cors;
 mod delay;
 mod description;
+mod device;
 mod docs_page;
 mod error;
 mod failures;

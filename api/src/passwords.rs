@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     lines::{Full, Head, Lines},
     password_memory::{Memory, is_of_today},
-    throttle::{Attempt, Pace},
+    throttle::{Attempt, Line, Pace},
 };
 
 /// Hashes computed at once: bounds memory and leaves processors to everyone else.
@@ -44,7 +44,7 @@ pub(crate) enum PasswordError {
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     waiting: Semaphore,
-    of_account: Arc<Lines<Attempt>>,
+    of_account: Arc<Lines<Line>>,
     of_address: Arc<Lines<Place>>,
     memory: Arc<Memory>,
 }
@@ -55,7 +55,7 @@ type Place = (IpAddr, bool);
 /// The right to compute one hash now.
 pub(crate) struct Turn {
     _permit: OwnedSemaphorePermit,
-    _heads: Option<(Head<Attempt>, Head<Place>)>,
+    _heads: Option<(Head<Line>, Head<Place>)>,
     memory: Arc<Memory>,
 }
 
@@ -78,7 +78,7 @@ impl Passwords {
         pace: Pace,
     ) -> Result<Turn, PasswordError> {
         let mine = async {
-            let account = self.of_account.head(attempt.clone()).await;
+            let account = self.of_account.head(attempt.line()).await;
             let account = account.map_err(|Full| PasswordError::Busy)?;
             let place = (attempt.address(), pace == Pace::Trusted);
             let address = self.of_address.head(place).await;

@@ -85,6 +85,16 @@ impl Http {
         }
     }
 
+    /// The same client, cookies and all, of a server that has started again.
+    #[must_use]
+    pub fn at(&self, herald: &Herald) -> Self {
+        let (scheme, _) = self.base.split_once("://").expect("a URL");
+        Self {
+            base: format!("{scheme}://{}", herald.http_address()),
+            ..self.clone()
+        }
+    }
+
     /// A client with a session cookie, which sends the CSRF token with unsafe methods.
     pub async fn sign_in(herald: &Herald, username: &str, password: &str) -> Self {
         let mut http = Self::anonymous(herald);

@@ -10,7 +10,7 @@ async fn login_sets_a_cookie_that_only_this_host_gets_over_tls() {
     let alice = herald.user("alice").await;
     let answer = herald.login("alice", PASSWORD).await.expect(200);
 
-    let cookie = answer.header("set-cookie").unwrap();
+    let cookie = answer.set_cookie("__Host-herald").unwrap();
     let (pair, attributes) = cookie.split_once("; ").unwrap();
     let mut attributes: Vec<_> = attributes.split("; ").collect();
     attributes.sort_unstable();
@@ -96,7 +96,7 @@ async fn logout_ends_the_session_and_clears_the_cookie() {
     let herald = Herald::start().await;
     let alice = herald.browser("alice").await;
     let answer = alice.post("/api/v1/auth/logout").send().await.expect(204);
-    let cookie = answer.header("set-cookie").unwrap();
+    let cookie = answer.set_cookie("__Host-herald").unwrap();
     assert!(cookie.starts_with("__Host-herald=; "), "{cookie}");
     for attribute in ["Secure", "Path=/", "Max-Age=0"] {
         assert!(cookie.contains(attribute), "{cookie}");

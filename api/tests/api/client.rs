@@ -364,9 +364,16 @@ impl Answer {
         self.headers.keys().map(|name| name.as_str())
     }
 
-    /// `name=value` of the cookie that was set.
+    /// The cookie of this name that was set, with its attributes.
+    pub(crate) fn set_cookie(&self, name: &str) -> Option<&str> {
+        let all = self.headers.get_all("set-cookie").iter();
+        let mut all = all.map(|cookie| cookie.to_str().unwrap());
+        all.find(|cookie| cookie.split('=').next() == Some(name))
+    }
+
+    /// `name=value` of the session's cookie that was set.
     pub(crate) fn cookie(&self) -> String {
-        let cookie = self.header("set-cookie").expect("a cookie");
+        let cookie = self.set_cookie("__Host-herald").expect("a cookie");
         cookie.split_once(';').unwrap().0.to_owned()
     }
 

@@ -12,6 +12,7 @@ mod budgets;
 mod cancel;
 mod client;
 mod connections;
+mod devices;
 mod docs;
 mod document;
 mod errors;

@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use herald_tests::{
-    Herald, Http, Version, failing_service,
+    Answer, Herald, Http, Version, failing_service,
     raw::{Connect, Raw},
 };
 use reqwest::Method;
@@ -74,6 +74,13 @@ async fn call(watched: &mut Watched, http: &Http, method: Method, path: &str, bo
     answer.status.as_u16()
 }
 
+/// All cookies that were set, as a browser sends them back.
+fn cookies_of(answer: &Answer) -> String {
+    let cookies = answer.headers.get_all("set-cookie").iter();
+    let pairs = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
+    pairs.collect::<Vec<_>>().join("; ")
+}
+
 #[tokio::test]
 async fn no_secret_is_ever_told() {
     let mut watched = Watched::default();
@@ -118,9 +125,23 @@ async fn no_secret_is_ever_told() {
     let login = nobody.api(Method::POST, "/auth/login");
     let login = login.json(&json!({"username": "alice", "password": password}));
     let login = nobody.send(login).await;
-    let cookie = login.headers["set-cookie"].to_str().unwrap();
-    let cookie = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
-    watched.secret(cookie);
+    // That of the session, and that of the device.
+    let cookies: Vec<_> = login.headers.get_all("set-cookie").iter().collect();
+    assert_eq!(cookies.len(), 2);
+    for cookie in cookies {
+        let cookie = cookie.to_str().unwrap().split(['=', ';']).nth(1);
+        watched.secret(cookie.unwrap());
+    }
+    // Shown with what is refused, and altered.
+    let cookies = cookies_of(&login);
+    for cookie in [cookies.clone(), cookies.replace("device=", "device=A")] {
+        for path in ["/auth/login", "/auth/session"] {
+            let shown = nobody.api(Method::POST, path).header("cookie", &cookie);
+            let shown = shown.json(&json!({"username": "alice", "password": wrong}));
+            let answer = nobody.send(shown).await;
+            watched.saw(format!("the answer to {path}"), format!("{answer:?}"));
+        }
+    }
     let session = login.expect(200);
     watched
         .kept

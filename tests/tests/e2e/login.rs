@@ -94,3 +94,25 @@ async fn guessing_a_password_is_slowed_down_and_does_not_lock_the_owner_out() {
     alice.get("/auth/session").await.expect(200);
     herald.http("bob").await;
 }
+
+#[tokio::test]
+async fn who_guesses_at_ones_own_address_keeps_a_new_browser_out_and_not_the_known_one() {
+    let mut herald = Herald::with_users(&["alice"]).await;
+    let login = json!({"username": "alice", "password": password("alice")});
+    // Each has a cookie jar of its own; all have one address.
+    let owner = Http::anonymous(&herald);
+    owner.post("/auth/login", &login).await.expect(200);
+    // What is known of a browser does not live in the memory of the server.
+    herald.restart().await;
+    let (owner, stranger) = (owner.at(&herald), Http::anonymous(&herald));
+    let guess = json!({"username": "alice", "password": "a wrong guess"});
+    for _ in 0..10 {
+        let refused = stranger.post("/auth/login", &guess).await;
+        refused.expect_problem(401, "invalid_credentials");
+    }
+    for new in [&stranger, &Http::anonymous(&herald)] {
+        let refused = new.post("/auth/login", &login).await;
+        refused.expect_problem(429, "too_many_attempts");
+    }
+    owner.post("/auth/login", &login).await.expect(200);
+}

@@ -429,7 +429,8 @@ export interface paths {
         /**
          * Sign in
          * @description Sets the session cookie, and ends the session that the request came with. Ten failures of one address on one
-         *     account within five minutes are followed by a wait; fewer, where very much is tried.
+         *     account within five minutes are followed by a wait; fewer, where very much is tried. A second cookie gives later
+         *     sign-ins of the account from the same browser a count of their own; it opens nothing.
          */
         post: operations["login"];
         delete?: never;
@@ -490,7 +491,7 @@ export interface paths {
         /**
          * Change the own password
          * @description Ends the user's other browser sessions, and within a second the MQTT sessions that were signed in by the old
-         *     password. Tokens stay.
+         *     password, and no browser but this one is known to the account any more. Tokens stay.
          */
         put: operations["changePassword"];
         post?: never;
