@@ -84,7 +84,7 @@ const SPECIFIC: &[(&str, &[Code])] = &[
     ("getMessage", &[Code::NotFound]),
     ("cancelMessage", &[Code::NotFound, Code::NotQueued]),
     ("listNotifications", &[]),
-    ("acknowledge", &[]),
+    ("acknowledge", &[Code::NotFound]),
     ("getQueue", &[]),
     ("getQueueHistory", &[]),
     ("pauseQueue", &[]),

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use herald_acl::Username;
-use herald_store::Timestamp;
+use herald_store::{Seq, Timestamp, UserId};
 
 /// What carries an MQTT connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,13 +63,17 @@ pub struct LiveQuery<'a> {
     pub limit: usize,
 }
 
-/// The live MQTT sessions. Neither call waits for anything.
+/// The live MQTT sessions. No call waits for anything.
 pub trait LiveConnections: Send + Sync {
     /// Some of them, in an order that stays the same. `None` if `after` was never the id of one.
     fn list(&self, query: LiveQuery<'_>) -> Option<Vec<LiveConnection>>;
 
     /// Ends one, and its connection if it has one. Answers what it was; `None` if there is none with this id.
     fn kick(&self, id: &str) -> Option<LiveConnection>;
+
+    /// Makes the session that the user with this id and name has under `client_id`, connected or not, leave out the
+    /// notifications up to `up_to`, which are in the inbox. `false`: there is none.
+    fn skip(&self, user: &UserId, username: &Username, client_id: &str, up_to: Seq) -> bool;
 }
 
 /// For an API without a broker: there are none.
@@ -82,5 +86,9 @@ impl LiveConnections for NoConnections {
 
     fn kick(&self, _: &str) -> Option<LiveConnection> {
         None
+    }
+
+    fn skip(&self, _: &UserId, _: &Username, _: &str, _: Seq) -> bool {
+        false
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_store::{Notification, Seq, Timestamp};
+use herald_store::{Notification, Seq, Timestamp, User};
 use poem_openapi::{
     Enum, Object, OpenApi,
     param::Query,
@@ -78,6 +78,9 @@ struct NotificationList {
 /// The longest text that may be an epoch, in characters.
 const EPOCH_CHARS: usize = 64;
 
+/// The longest text that may be a client id, in characters: the broker takes as many bytes.
+const CLIENT_ID_CHARS: usize = 256;
+
 /// Up to where the inbox was read.
 #[derive(Object)]
 #[oai(example, deny_unknown_fields)]
@@ -88,6 +91,10 @@ struct Acknowledge {
     /// Its epoch. If the inbox is in another one, nothing is acknowledged.
     #[oai(skip_serializing_if_is_none)]
     epoch: Option<Text>,
+    /// The MQTT client id of one of the user's own sessions: then that one alone goes on behind `up_to`, whether it is
+    /// connected or not, and what the user acknowledged stays as it is.
+    #[oai(skip_serializing_if_is_none)]
+    client_id: Option<Text>,
 }
 
 impl Example for Acknowledge {
@@ -95,6 +102,7 @@ impl Example for Acknowledge {
         Self {
             up_to: 17,
             epoch: None,
+            client_id: None,
         }
     }
 }
@@ -102,7 +110,7 @@ impl Example for Acknowledge {
 /// Up to where the inbox is acknowledged.
 #[derive(Object)]
 struct Acknowledged {
-    /// The highest `seq` that is acknowledged now; 0 for none.
+    /// The highest `seq` that is acknowledged now, of the user or with the `client_id` of the request; 0 for none.
     acked: i64,
     /// The epoch of the inbox.
     epoch: String,
@@ -157,6 +165,9 @@ impl NotificationsApi {
     /// Acknowledge notifications
     ///
     /// All up to a `seq`, as acknowledging over MQTT does. Never goes back, and never beyond the last one.
+    ///
+    /// With a `client_id`, only the MQTT session with this client id leaves out what comes up to there, such as a notification
+    /// that it cannot take.
     #[oai(
         path = "/notifications/ack",
         method = "post",
@@ -167,30 +178,75 @@ impl NotificationsApi {
         caller: Caller,
         ack: Json<Acknowledge>,
     ) -> Result<Json<Acknowledged>, ApiError> {
-        let store = &self.0.store;
-        let user = caller.user.id;
-        let acknowledged = herald_store::Acknowledged {
-            user: user.clone(),
-            client_id: None,
-            up_to: Seq(ack.up_to),
-        };
-        if ack
-            .epoch
-            .as_ref()
-            .is_some_and(|its| its.0.chars().count() > EPOCH_CHARS)
-        {
-            return Err(ApiError::new(
-                Code::BadRequest,
-                "epoch has at most 64 characters.",
-            ));
+        for (name, text, most) in [
+            ("epoch", &ack.epoch, EPOCH_CHARS),
+            ("client_id", &ack.client_id, CLIENT_ID_CHARS),
+        ] {
+            let too_long = |text: &Text| text.0.chars().count() > most;
+            if text.as_ref().is_some_and(too_long) {
+                let detail = format!("{name} has at most {most} characters.");
+                return Err(ApiError::new(Code::BadRequest, detail));
+            }
         }
+        let store = &self.0.store;
         let epoch = store.epoch();
-        if ack.epoch.as_ref().is_none_or(|its| its.0 == epoch.as_str()) {
+        let is_of_epoch = ack.epoch.as_ref().is_none_or(|its| its.0 == epoch.as_str());
+        let up_to = if is_of_epoch {
+            Seq(ack.up_to)
+        } else {
+            Seq::NONE
+        };
+        let acked = match &ack.client_id {
+            Some(client_id) => {
+                self.skip(&caller.user, client_id.0.as_str().into(), up_to)
+                    .await?
+            }
+            None => self.acknowledge_to(&caller.user, up_to).await?,
+        };
+        Ok(Json(Acknowledged {
+            acked: acked.0,
+            epoch: epoch.to_string(),
+        }))
+    }
+}
+
+impl NotificationsApi {
+    /// Acknowledges everything up to `up_to`. Returns where the user is.
+    async fn acknowledge_to(&self, user: &User, up_to: Seq) -> Result<Seq, ApiError> {
+        let store = &self.0.store;
+        if up_to > Seq::NONE {
+            let acknowledged = herald_store::Acknowledged {
+                user: user.id.clone(),
+                client_id: None,
+                up_to,
+            };
             store.acknowledge(&[acknowledged], Timestamp::now()).await?;
         }
-        let acked = store.position(&user).await?.acked.0;
-        let epoch = epoch.to_string();
-        Ok(Json(Acknowledged { acked, epoch }))
+        Ok(store.position(&user.id).await?.acked)
+    }
+
+    /// Moves one client id of the user on to `up_to`. Returns where it is.
+    async fn skip(&self, user: &User, client_id: Arc<str>, up_to: Seq) -> Result<Seq, ApiError> {
+        let store = &self.0.store;
+        let now = Timestamp::now();
+        // First, so that a session that begins meanwhile finds it, and one that goes on is told after it.
+        let place = store.skip(&user.id, &client_id, up_to, now).await?;
+        let last = match place {
+            Some(place) => place.last,
+            None => store.position(&user.id).await?.last,
+        };
+        let up_to = up_to.min(last);
+        let connections = &self.0.options.connections;
+        let is_live = connections.skip(&user.id, &user.username, &client_id, up_to);
+        match place {
+            Some(place) => Ok(place.acked),
+            // Of a session that is not kept, nothing is stored.
+            None if is_live => Ok(up_to),
+            None => Err(ApiError::new(
+                Code::NotFound,
+                "The user has no MQTT session with this client_id.",
+            )),
+        }
     }
 }
 

@@ -99,6 +99,14 @@ impl Broker {
         self.ctx.registry.nudge(username);
     }
 
+    /// Makes the session that the user with this key and name has under `client_id`, connected or not, leave out the
+    /// notifications up to `up_to`, which are in the inbox: as if its client had acknowledged them. The user's other sessions
+    /// do not. The host has moved the cursor of `client_id` before. `false`: there is no such session.
+    pub fn skip(&self, user_id: &str, username: &Username, client_id: &str, up_to: i64) -> bool {
+        let registry = &self.ctx.registry;
+        registry.skip(user_id, username, client_id, up_to)
+    }
+
     /// Publishes what became of a message of the user with this key and name to `users/{username}/progress`, for whoever has
     /// subscribed to exactly that and is connected. Best effort: it waits for nobody, is kept for nobody, and `payload` is
     /// not asked for if there is nobody.

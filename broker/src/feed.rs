@@ -231,9 +231,22 @@ impl Feed {
         self.advance().then_some(self.acknowledged)
     }
 
+    /// The client is not to have what comes up to `up_to`: as if it had acknowledged that. Returns the number up to which
+    /// everything is now, if that moved.
+    pub(crate) fn skip_to(&mut self, up_to: i64) -> Option<i64> {
+        if up_to <= self.acknowledged {
+            return None;
+        }
+        self.settle(self.acknowledged.saturating_add(1), up_to);
+        self.advance();
+        let acknowledged = self.acknowledged;
+        self.again.retain(|seq| *seq > acknowledged);
+        Some(acknowledged)
+    }
+
     /// Notes the numbers from `first` to `last`, if there are any.
     fn settle(&mut self, first: i64, last: i64) {
-        let first = first.max(self.acknowledged + 1);
+        let first = first.max(self.acknowledged.saturating_add(1));
         if first <= last {
             self.done.insert(first, last);
         }

@@ -54,6 +54,8 @@ pub(crate) struct Mail {
     pub(crate) fresh: VecDeque<Notification>,
     /// Wake-ups were dropped: read the log.
     pub(crate) missed: bool,
+    /// The client is not to have the notifications up to this number.
+    pub(crate) skip: i64,
     pub(crate) shared: VecDeque<Delivery>,
     /// The ACL has changed.
     pub(crate) recheck: bool,
@@ -176,6 +178,20 @@ impl Mailbox {
     pub(crate) fn nudge(&self) {
         self.state.lock().mail.missed = true;
         self.ready.notify_one();
+    }
+
+    /// The session is to leave out the notifications up to `up_to`.
+    pub(crate) fn skip(&self, up_to: i64) {
+        {
+            let skip = &mut self.state.lock().mail.skip;
+            *skip = up_to.max(*skip);
+        }
+        self.ready.notify_one();
+    }
+
+    /// Another session begins under this name: what the last one was to leave out is none of its business.
+    pub(crate) fn forget_skip(&self) {
+        self.state.lock().mail.skip = 0;
     }
 
     /// A shared message for one of the session's subscriptions. Answers how many messages had to go for it. A session that

@@ -192,6 +192,24 @@ impl Registry {
         }
     }
 
+    /// Makes the session that the user with this key and name has under `client_id` leave out the notifications up to `up_to`.
+    /// `false`: there is none.
+    pub(crate) fn skip(
+        &self,
+        user_id: &str,
+        username: &Username,
+        client_id: &str,
+        up_to: i64,
+    ) -> bool {
+        let state = self.state.lock();
+        let mut entries = state.users.get(username).into_iter().flatten();
+        let entry = entries.find(|e| *e.user_id == *user_id && *e.client_id == *client_id);
+        if let Some(entry) = entry {
+            entry.mailbox.skip(up_to);
+        }
+        entry.is_some()
+    }
+
     /// Makes every session ask the ACL again whether it may have what it has subscribed to.
     pub(crate) fn recheck_all(&self) {
         for entry in self.state.lock().users.values().flatten() {

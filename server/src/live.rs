@@ -1,7 +1,9 @@
 //! The broker's live sessions, as the API asks for them.
 
+use herald_acl::Username;
 use herald_api::{LiveConnection, LiveConnections, LiveQuery};
 use herald_broker::{Broker, Credential, LiveSession};
+use herald_store::{Seq, UserId};
 
 use crate::host::timestamp;
 
@@ -21,6 +23,10 @@ impl LiveConnections for Live {
 
     fn kick(&self, id: &str) -> Option<LiveConnection> {
         self.0.kick(id).map(connection)
+    }
+
+    fn skip(&self, user: &UserId, username: &Username, client_id: &str, up_to: Seq) -> bool {
+        self.0.skip(user.as_str(), username, client_id, up_to.0)
     }
 }
 

@@ -30,6 +30,18 @@ const GO_TO: &str = "INSERT INTO cursors (user_id, client_id, seq, updated_at)
     ON CONFLICT (user_id, client_id) DO UPDATE
     SET seq = excluded.seq, updated_at = excluded.updated_at";
 
+/// A client id goes on to `$3`, if it has a cursor that is not further on.
+const GO_ON_TO: &str = "UPDATE cursors SET updated_at = $4, seq = CASE
+        WHEN cursors.seq >= $3 THEN cursors.seq
+        WHEN u.last_seq < $3 THEN u.last_seq
+        ELSE $3 END
+    FROM users u
+    WHERE u.id = cursors.user_id AND cursors.user_id = $1 AND cursors.client_id = $2";
+
+/// Where a client id is.
+const WHERE: &str = "SELECT c.seq, u.last_seq FROM cursors c JOIN users u ON u.id = c.user_id
+    WHERE c.user_id = $1 AND c.client_id = $2";
+
 /// Forgets all cursors of `$1` but that of `$2` and the `$3` others that were used last.
 const FORGET: &str = "DELETE FROM cursors
     WHERE user_id = $1 AND client_id <> $2 AND client_id NOT IN (
@@ -86,6 +98,28 @@ impl Store {
         self.place(GO_TO, user, client_id, seq, now).await
     }
 
+    /// Moves the cursor of `client_id` of `user` on to `seq`, durably, and returns where it is. A number above the newest
+    /// counts as the newest, and no cursor moves back. `None`: there is none for this client id. The user's cursor stays.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn skip(
+        &self,
+        user: &UserId,
+        client_id: &Arc<str>,
+        seq: Seq,
+        now: Timestamp,
+    ) -> Result<Option<Position>, StoreError> {
+        self.write(Skip {
+            user: user.clone(),
+            client_id: client_id.clone(),
+            seq,
+            now,
+        })
+        .await
+    }
+
     async fn place(
         &self,
         how: &'static str,
@@ -131,19 +165,49 @@ impl Operation for Place {
             .bind(MAX_CURSORS - 1)
             .execute(&mut *conn)
             .await?;
-        let row: Option<(i64, i64)> = sqlx::query_as(
-            "SELECT c.seq, u.last_seq FROM cursors c JOIN users u ON u.id = c.user_id
-             WHERE c.user_id = $1 AND c.client_id = $2",
-        )
-        .bind(self.user.as_str())
-        .bind(&*self.client_id)
+        // Of a user who is gone, there is none.
+        let found = find(conn, &self.user, &self.client_id).await?;
+        Ok(found.unwrap_or(Position {
+            acked: Seq::NONE,
+            last: Seq::NONE,
+        }))
+    }
+}
+
+struct Skip {
+    user: UserId,
+    client_id: Arc<str>,
+    seq: Seq,
+    now: Timestamp,
+}
+
+impl Operation for Skip {
+    type Answer = Option<Position>;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Answer, StoreError> {
+        sqlx::query(GO_ON_TO)
+            .bind(self.user.as_str())
+            .bind(&*self.client_id)
+            .bind(self.seq.0)
+            .bind(self.now.as_millis())
+            .execute(&mut *conn)
+            .await?;
+        find(conn, &self.user, &self.client_id).await
+    }
+}
+
+async fn find(
+    conn: &mut AnyConnection,
+    user: &UserId,
+    client_id: &str,
+) -> Result<Option<Position>, StoreError> {
+    let row: Option<(i64, i64)> = sqlx::query_as(WHERE)
+        .bind(user.as_str())
+        .bind(client_id)
         .fetch_optional(conn)
         .await?;
-        // Of a user who is gone, there is none.
-        let (seq, last) = row.unwrap_or_default();
-        Ok(Position {
-            acked: Seq(seq),
-            last: Seq(last),
-        })
-    }
+    Ok(row.map(|(seq, last)| Position {
+        acked: Seq(seq),
+        last: Seq(last),
+    }))
 }

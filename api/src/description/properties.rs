@@ -164,6 +164,7 @@ fn known(of: &str, name: &str) -> Value {
         ("AuditEntry", "detail") => json!({"example": "role user"}),
         ("AuditEntry", "count") => json!({"minimum": 1, "example": 1}),
         ("Connection", "id") => json!({"maxLength": MAX_ID, "example": "5f1c9a04-17"}),
+        ("Acknowledge", "client_id") => json!({"maxLength": 256, "example": "phone"}),
         ("Connection", "client_id") => json!({"example": "phone"}),
         ("Connection", "connected") => json!({"example": true}),
         ("Connection", "address") => json!({"example": "192.0.2.1:51724"}),

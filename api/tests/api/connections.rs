@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use herald_acl::Username;
 use herald_api::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};
-use herald_store::Timestamp;
+use herald_store::{Seq, Timestamp, UserId};
 use parking_lot::Mutex;
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -51,6 +51,12 @@ impl LiveConnections for Sessions {
         let mut all = self.0.lock();
         let at = all.iter().position(|s| s.id == id)?;
         Some(all.remove(at))
+    }
+
+    fn skip(&self, _: &UserId, username: &Username, client_id: &str, _: Seq) -> bool {
+        let all = self.0.lock();
+        let mut own = all.iter().filter(|s| s.username == *username);
+        own.any(|s| *s.client_id == *client_id)
     }
 }
 
@@ -151,6 +157,33 @@ async fn a_session_is_ended_once() {
     assert_eq!(ids(&page), ["0", "2"]);
     for id in ["1", "9", "x", "%00", "a%20b"] {
         end(id).send().await.expect_problem(404, "not_found");
+    }
+}
+
+/// Nothing is stored of a session that is not kept.
+#[tokio::test]
+async fn notifications_are_skipped_for_a_live_session_of_ones_own() {
+    let herald = herald(&Sessions::some(2)).await;
+    let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
+    let admin = herald.admin().await;
+    for (user, client_id, status) in [
+        (&alice, "client 0", 200),
+        (&bob, "client 1", 200),
+        (&alice, "client 1", 404),
+        (&bob, "client 0", 404),
+        (&admin, "client 0", 404),
+    ] {
+        let ack = json!({"up_to": 17, "client_id": client_id});
+        let answer = user
+            .post("/api/v1/notifications/ack")
+            .json(ack)
+            .send()
+            .await;
+        if status == 404 {
+            answer.expect_problem(404, "not_found");
+        } else {
+            assert_eq!(answer.expect(200).json["acked"], 0, "nothing is there");
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use herald_store::{Outcome, Seq, Timestamp};
 use serde_json::{Value, json};
@@ -112,4 +112,67 @@ async fn acknowledging_never_goes_back_nor_beyond_the_last() {
         let call = alice.post("/api/v1/notifications/ack").json(wrong);
         call.send().await.expect_problem(400, "bad_request");
     }
+}
+
+#[tokio::test]
+async fn one_client_id_is_moved_on_and_nothing_else_is() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let bob = herald.browser("bob").await;
+    fill_inbox(&herald, &alice, 3).await;
+    fill_inbox(&herald, &bob, 3).await;
+    let (phone, tv): (Arc<str>, Arc<str>) = ("phone".into(), "tv".into());
+    let user_id = async |name: &str| {
+        let user = herald.accounts.verify(name, crate::client::PASSWORD).await;
+        user.unwrap().unwrap().id
+    };
+    let place = async |name: &str, client_id: &Arc<str>| {
+        let user = user_id(name).await;
+        let place = herald
+            .store
+            .cursor(&user, client_id, Seq::NONE, Timestamp::now());
+        place.await.unwrap().acked.0
+    };
+    for (name, client_id) in [("alice", &phone), ("alice", &tv), ("bob", &phone)] {
+        assert_eq!(place(name, client_id).await, 0);
+    }
+    let epoch = herald.store.epoch();
+    for (more, up_to, acked) in [
+        (json!({"epoch": "another"}), 3, 0),
+        (json!({"epoch": epoch}), 2, 2),
+        (json!({}), 1, 2),
+        (json!({}), 0, 2),
+        (json!({}), i64::MAX, 3),
+    ] {
+        let mut ack = json!({"up_to": up_to, "client_id": "phone"});
+        ack.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let call = alice.post("/api/v1/notifications/ack").json(ack);
+        let answer = call.send().await.expect(200);
+        assert_eq!(answer.json, json!({"acked": acked, "epoch": epoch}));
+        assert_eq!(place("alice", &phone).await, acked);
+    }
+    assert_eq!(place("alice", &tv).await, 0);
+    assert_eq!(place("bob", &phone).await, 0);
+    let user = herald
+        .store
+        .position(&user_id("alice").await)
+        .await
+        .unwrap();
+    assert_eq!(user.acked, Seq::NONE);
+    let messages = alice.get("/api/v1/messages").send().await.expect(200);
+    assert_eq!(messages.json["items"][0]["delivered_at"], Value::Null);
+    for (client_id, status, code) in [
+        ("Phone", 404, "not_found"),
+        ("", 404, "not_found"),
+        (&"x".repeat(257), 400, "bad_request"),
+    ] {
+        let ack = json!({"up_to": 1, "client_id": client_id});
+        let call = alice.post("/api/v1/notifications/ack").json(ack);
+        call.send().await.expect_problem(status, code);
+    }
+    let ack = json!({"up_to": 1, "client_id": "tv"});
+    let call = bob.post("/api/v1/notifications/ack").json(ack);
+    call.send().await.expect_problem(404, "not_found");
 }

@@ -107,6 +107,26 @@ fn what_is_under_way_may_be_out_of_order() {
 }
 
 #[test]
+fn what_is_skipped_is_as_good_as_acknowledged() {
+    let mut feed = sent(1..6);
+    assert_eq!(feed.acknowledge(4), None);
+    assert_eq!(feed.skip_to(2), Some(2));
+    assert_eq!(feed.skip_to(1), None);
+    feed.park([1, 3, 5].into_iter());
+    assert_eq!(feed.skip_to(3), Some(4));
+    assert_eq!(feed.again(5), Again::Read { after: 4, limit: 1 });
+    feed.read_done(batch(5..6));
+    assert_eq!(feed.again(5), Again::Send(n(5)));
+    // Also what is not read yet, and what is being read.
+    assert!(matches!(feed.next(READ), Next::Read { after: 4, .. }));
+    assert_eq!(feed.skip_to(8), Some(8));
+    feed.read_done(batch(5..10));
+    assert_eq!(feed.next(READ), Next::Send(n(9)));
+    assert_eq!(feed.skip_to(i64::MAX), Some(i64::MAX));
+    assert_eq!(feed.next(READ), Next::Wait);
+}
+
+#[test]
 fn what_was_deleted_holds_nothing_up() {
     let mut feed = Feed::new(0, true);
     feed.next(READ);
@@ -159,6 +179,8 @@ enum Step {
     ReadDone,
     /// The client acknowledges the `k`-th packet in flight.
     Acknowledge(usize),
+    /// The client is not to have the next so many behind the cursor.
+    Skip(i64),
     /// The oldest of the log are deleted.
     Prune(usize),
     /// There is another connection, at QoS 0 or 1, of a client that takes only so many bytes, and so many at once.
@@ -283,6 +305,14 @@ impl Model {
         self.feed.acknowledge(seq);
     }
 
+    fn skip(&mut self, count: i64) {
+        let up_to = (self.feed.acknowledged() + count).min(self.newest);
+        self.acknowledged.extend(1..=up_to);
+        self.in_flight.retain(|(seq, _)| *seq > up_to);
+        self.feed.skip_to(up_to);
+        assert!(self.feed.acknowledged() >= up_to);
+    }
+
     fn reconnect(&mut self, qos: u8, small: bool, window: usize) {
         for (_, here) in &mut self.in_flight {
             *here = false;
@@ -311,7 +341,7 @@ proptest! {
         steps in prop::collection::vec(prop_oneof![
             6 => Just(Step::Finish), 1 => Just(Step::FinishMissed), 1 => Just(Step::FinishSwapped),
             5 => Just(Step::ReadDone), 6 => (0_usize..5).prop_map(Step::Acknowledge),
-            1 => (1_usize..4).prop_map(Step::Prune),
+            1 => (1_i64..5).prop_map(Step::Skip), 1 => (1_usize..4).prop_map(Step::Prune),
             2 => (0_u8..2, any::<bool>(), 1_usize..5)
                 .prop_map(|(qos, small, window)| Step::Reconnect { qos, small, window }),
         ], 0..100),
@@ -329,6 +359,7 @@ proptest! {
                 }
                 Step::ReadDone => model.read_done(),
                 Step::Acknowledge(at) => model.acknowledge(at),
+                Step::Skip(count) => model.skip(count),
                 Step::Prune(count) => for _ in 0..count {
                     if model.log.len() > 1 { model.log.pop_first(); }
                 },

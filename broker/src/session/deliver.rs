@@ -138,6 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 feed.missed();
             }
         }
+        self.skip_notifications(mail.skip);
         if let Some(reason) = mail.stop {
             return Err(End::Server(reason));
         }

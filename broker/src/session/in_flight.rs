@@ -19,7 +19,8 @@ pub(super) struct Sending {
 pub(super) enum What {
     /// A notification of the inbox that the session follows: its payload stays there, and is read if it is sent again.
     Notification { seq: i64 },
-    /// One of an inbox that it followed before: nothing hangs on it.
+    /// One of an inbox that it followed before, or one that was skipped: nothing hangs on it but the packet identifier, until
+    /// the client acknowledges it or is gone (MQTT 5 section 2.2.1).
     Forgotten,
     /// A shared message.
     Message(Box<Sending>),
@@ -153,8 +154,14 @@ impl InFlight {
 
     /// The session follows its inbox from another place, or not any more.
     pub(super) fn forget_notifications(&mut self) {
+        self.forget_notifications_to(i64::MAX);
+    }
+
+    /// The client is not to have the notifications up to `up_to`: those that it was sent may still be acknowledged, and none is
+    /// sent again.
+    pub(super) fn forget_notifications_to(&mut self, up_to: i64) {
         for packet in &mut self.packets {
-            if matches!(packet.what, What::Notification { .. }) {
+            if matches!(packet.what, What::Notification { seq } if seq <= up_to) {
                 packet.what = What::Forgotten;
             }
         }

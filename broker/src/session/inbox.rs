@@ -63,8 +63,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
         let here = feed.acknowledged();
         let used = match inbox.position(identity, Some(client_id)).await {
-            // It was forgotten, and made anew where another client is.
-            Ok(position) if position.acknowledged > here => {
+            // It was forgotten, and made anew where another client is; or it was moved back while the session was told to skip.
+            Ok(position) if position.acknowledged != here => {
                 let back = inbox.set_position(identity, client_id, here).await;
                 back.map(|_| ())
             }
@@ -182,13 +182,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(())
     }
 
+    /// The client is not to have the notifications up to `up_to`.
+    pub(super) fn skip_notifications(&mut self, up_to: i64) {
+        let Some(feed) = &mut self.kept.inbox else {
+            return;
+        };
+        let Some(acknowledged) = feed.skip_to(up_to) else {
+            return;
+        };
+        self.kept.in_flight.forget_notifications_to(up_to);
+        if acknowledged > up_to {
+            // What was acknowledged behind the gap.
+            self.acknowledge_to(acknowledged);
+        }
+        // Soon, as it may have been moved back meanwhile.
+        self.cursor_due = Instant::now();
+    }
+
     /// The client has acknowledged the notification with this number, or nobody can have it any more.
     pub(super) fn notification_done(&mut self, seq: i64) {
         let feed = self.kept.inbox.as_mut();
         if let Some(up_to) = feed.and_then(|feed| feed.acknowledge(seq)) {
-            let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
-            inbox.acknowledge(identity, self.client_with_cursor(), up_to);
+            self.acknowledge_to(up_to);
         }
+    }
+
+    /// Records that everything up to `up_to` is acknowledged.
+    fn acknowledge_to(&self, up_to: i64) {
+        let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
+        inbox.acknowledge(identity, self.client_with_cursor(), up_to);
     }
 }
 

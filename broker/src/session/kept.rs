@@ -186,6 +186,7 @@ impl Kept {
         self.granted = vec![];
         self.inbox = None;
         self.has_cursor = false;
+        self.mailbox.forget_skip();
         self.received = HashSet::new();
         self.replays = VecDeque::new();
         self.copied = VecDeque::new();

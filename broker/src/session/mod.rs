@@ -229,6 +229,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             self.io.wire.pubrel(id, true)?;
             self.kept.in_flight.sent(id);
         }
+        // It may have been told to skip some meanwhile, which are not to be sent again.
+        self.take_mail()?;
         // It may have been without a connection for long.
         self.use_cursor().await;
         self.watch_again();

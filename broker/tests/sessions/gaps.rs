@@ -23,24 +23,25 @@ use crate::{
     setup::{connect, next, open, published, until},
 };
 
-const INBOX: &str = "users/alice/notifications";
+/// Alice's inbox.
+pub(crate) const INBOX: &str = "users/alice/notifications";
 
 /// The number of the newest notification.
-const NEWEST: i64 = 100;
+pub(crate) const NEWEST: i64 = 100;
 
 /// No numbers.
-const NONE: [i64; 0] = [];
+pub(crate) const NONE: [i64; 0] = [];
 
 /// An inbox whose texts say how often they were read.
 #[derive(Default)]
-struct Log {
+pub(crate) struct Log {
     reads: AtomicUsize,
     /// What was acknowledged, in order.
     acknowledged: Mutex<Vec<i64>>,
 }
 
 impl Log {
-    fn acknowledged(&self) -> Vec<i64> {
+    pub(crate) fn acknowledged(&self) -> Vec<i64> {
         std::mem::take(&mut *self.acknowledged.lock())
     }
 }
@@ -98,7 +99,8 @@ impl Inbox for Log {
     }
 }
 
-async fn start() -> (Broker, Arc<Log>) {
+/// A broker with such an inbox.
+pub(crate) async fn start() -> (Broker, Arc<Log>) {
     let log = Arc::<Log>::default();
     let limits = Limits {
         max_session_expiry_s: 60,
@@ -110,16 +112,17 @@ async fn start() -> (Broker, Arc<Log>) {
 
 /// A PUBLISH from the inbox.
 #[derive(Clone, Copy, Debug)]
-struct Came {
-    seq: i64,
+pub(crate) struct Came {
+    pub(crate) seq: i64,
     /// The read of the inbox that it came from.
-    read: usize,
-    again: bool,
+    pub(crate) read: usize,
+    pub(crate) again: bool,
     /// 0 at QoS 0.
-    id: u16,
+    pub(crate) id: u16,
 }
 
-fn came(answer: &Answer) -> Came {
+/// Reads a notification.
+pub(crate) fn came(answer: &Answer) -> Came {
     let packet = published(answer).expect("a notification");
     let (texts, at) = (packet.len() - 7, 2 + 2 + INBOX.len());
     let text = std::str::from_utf8(&packet[texts..]).expect("digits");
@@ -134,7 +137,7 @@ fn came(answer: &Answer) -> Came {
 }
 
 /// All that comes until there is no more.
-async fn all(client: &mut Client) -> Vec<Came> {
+pub(crate) async fn all(client: &mut Client) -> Vec<Came> {
     let (mut all, mut silent) = (vec![], 0);
     // What a packet makes room for has to be read first, and follows behind the answers to the next ones.
     while silent < 4 {
@@ -153,12 +156,13 @@ async fn all(client: &mut Client) -> Vec<Came> {
     all
 }
 
-fn seqs(all: &[Came]) -> Vec<i64> {
+/// Their numbers.
+pub(crate) fn seqs(all: &[Came]) -> Vec<i64> {
     all.iter().map(|came| came.seq).collect()
 }
 
 /// Alice's phone, whose session is kept, and what it takes.
-fn phone(version: u8, clean: bool, properties: &[Vec<u8>]) -> Connect {
+pub(crate) fn phone(version: u8, clean: bool, properties: &[Vec<u8>]) -> Connect {
     let mut connect = Connect {
         version,
         ..connect("phone", clean, 60)
@@ -171,13 +175,15 @@ fn phone(version: u8, clean: bool, properties: &[Vec<u8>]) -> Connect {
     connect
 }
 
-async fn follow(client: &mut Client, version: u8, qos: u8) {
+/// Subscribes to the inbox.
+pub(crate) async fn follow(client: &mut Client, version: u8, qos: u8) {
     let inbox = subscribe(version, 1, &[], &[(INBOX, qos)]);
     client.send(&inbox).await;
     assert_eq!(next(client).await, Suback(1, vec![qos]));
 }
 
-async fn leave(broker: &Broker, client: Client) {
+/// The connection breaks.
+pub(crate) async fn leave(broker: &Broker, client: Client) {
     drop(client);
     until(|| broker.connected() == 0).await;
 }

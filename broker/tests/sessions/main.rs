@@ -25,6 +25,7 @@ mod progress;
 mod revocations;
 mod rights;
 mod setup;
+mod skips;
 mod takeover;
 #[path = "../common/user.rs"]
 mod user;

@@ -114,6 +114,7 @@ async fn whole_way(store: &Store, users: &[UserId]) {
             .set_cursor(user, &client, Seq(1), at(3))
             .await
             .unwrap();
+        store.skip(user, &client, Seq(1), at(3)).await.unwrap();
         store.position(user).await.unwrap();
         let inbox = store.notifications(user, Seq::NONE, 10, 1000).await;
         inbox.unwrap();

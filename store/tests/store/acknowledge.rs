@@ -278,3 +278,21 @@ async fn an_acknowledgement_brings_a_forgotten_cursor_back_within_the_bound() {
     assert_eq!(cursor_at(store, &ann, "0", at(1001)).await, 5);
     assert_eq!(db.count("SELECT COUNT(*) FROM cursors").await, MAX_CURSORS);
 }
+
+#[tokio::test]
+async fn a_cursor_that_is_moved_on_goes_neither_back_nor_beyond_the_newest() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await.id;
+    let bob = user(&store, "bob").await.id;
+    notify(&store, &ann, 3).await;
+    let phone = Arc::from("phone");
+    let skip = async |user, to| store.skip(user, &phone, Seq(to), at(1)).await.unwrap();
+    assert_eq!(skip(&ann, 1).await, None, "it has no place");
+    store.cursor(&ann, &phone, Seq::NONE, at(0)).await.unwrap();
+    for (to, now) in [(0, 0), (2, 2), (1, 2), (i64::MIN, 2), (i64::MAX, 3)] {
+        let place = skip(&ann, to).await.unwrap();
+        assert_eq!((place.acked, place.last), (Seq(now), Seq(3)), "{to}");
+    }
+    assert_eq!(skip(&bob, 1).await, None, "another user's client id");
+    assert_eq!(store.position(&ann).await.unwrap().acked, Seq::NONE);
+}

@@ -44,6 +44,7 @@ mod sessions;
 mod share;
 mod shared;
 mod shutdown;
+mod skips;
 mod slow;
 mod startup;
 mod subscriptions;

@@ -682,6 +682,9 @@ export interface paths {
         /**
          * Acknowledge notifications
          * @description All up to a `seq`, as acknowledging over MQTT does. Never goes back, and never beyond the last one.
+         *
+         *     With a `client_id`, only the MQTT session with this client id leaves out what comes up to there, such as a notification
+         *     that it cannot take.
          */
         post: operations["acknowledge"];
         delete?: never;
@@ -775,6 +778,12 @@ export interface components {
          */
         Acknowledge: {
             /**
+             * @description The MQTT client id of one of the user's own sessions: then that one alone goes on behind `up_to`, whether it is
+             *     connected or not, and what the user acknowledged stays as it is.
+             * @example phone
+             */
+            client_id?: string | null;
+            /**
              * @description Its epoch. If the inbox is in another one, nothing is acknowledged.
              * @example 5f1c9a04b2d8e673
              */
@@ -793,7 +802,7 @@ export interface components {
         Acknowledged: {
             /**
              * Format: int64
-             * @description The highest `seq` that is acknowledged now; 0 for none.
+             * @description The highest `seq` that is acknowledged now, of the user or with the `client_id` of the request; 0 for none.
              * @example 17
              */
             acked: number;
@@ -4870,6 +4879,7 @@ export interface operations {
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.unauthenticated"];
             403: components["responses"]["403.csrf.origin_not_allowed"];
+            404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
             413: components["responses"]["413.too_large"];
             415: components["responses"]["415.unsupported_media_type"];
