@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_store::{Delay, StoreError};
+use herald_store::Delay;
 use poem_openapi::{
     Enum, Object, OpenApi,
     payload::Json,
@@ -111,7 +111,7 @@ impl DelayApi {
         let store = self.0.store.audited(event.entry());
         let apply_to_queued = new.apply_to_queued;
         let progress = self.0.options.progress.clone();
-        let moved = in_the_background(async move {
+        let moved = self.0.in_the_background(async move {
             let moved = store.set_delay(delay, apply_to_queued).await;
             if let Ok(1..) = moved {
                 progress.moved(None);
@@ -135,14 +135,6 @@ pub(crate) fn summary(delay: Delay, apply_to_queued: bool) -> String {
         Delay::Fixed { ms } => format!("{ms} ms{also}"),
         Delay::Uniform { min_ms, max_ms } => format!("{min_ms} to {max_ms} ms{also}"),
     }
-}
-
-/// Makes a change to the end, also if the client goes away; it ends when the store is closed.
-pub(crate) async fn in_the_background<T: Send + 'static>(
-    change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, ApiError> {
-    let changed = tokio::spawn(change).await;
-    Ok(changed.unwrap_or(Err(StoreError::Panicked))?)
 }
 
 impl From<Delay> for DelayView {

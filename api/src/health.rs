@@ -64,7 +64,7 @@ async fn database(state: &State) -> Trouble {
     }
     let store = state.store.clone();
     // In a task of its own, so that one who stops waiting leaves the answer to the others.
-    let asking = tokio::spawn(async move {
+    let asking = state.options.background.spawn(async move {
         let trouble = ping(&store).await;
         *last = Some((Instant::now(), trouble));
         trouble

@@ -12,7 +12,6 @@ use poem_openapi::{
 };
 
 use crate::{
-    delay::in_the_background,
     error::{ApiError, Code},
     page,
     sends::Patience,
@@ -229,7 +228,7 @@ impl MessagesApi {
         let id = MessageId::from_string(id.0);
         let (store, user) = (self.0.store.clone(), caller.user.id.clone());
         let progress = self.0.options.progress.clone();
-        let cancelled = in_the_background(async move {
+        let cancelled = self.0.in_the_background(async move {
             let moved = store.cancel(&user, &id, Timestamp::now()).await?;
             if moved == Moved::Done
                 && let Ok(Some(message)) = store.message(&user, &id).await

@@ -59,7 +59,7 @@ pub(crate) async fn upgrade(
     let (handler, message_bytes) = (Arc::clone(&options.mqtt), options.packet_bytes);
     let signed = request.data::<OnSignIn>().cloned();
     // Whoever runs the session counts it: until then the task lasts no longer than the connection takes to be handed over.
-    tokio::spawn(async move {
+    options.background.spawn(async move {
         if let Ok(connection) = upgraded.await {
             let socket = MqttWebSocket::new(connection, message_bytes).await;
             signed_in(handler(Box::new(socket), address), signed).await;

@@ -5,6 +5,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use futures_util::future::BoxFuture;
 use herald_acl::Username;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     audit::Audit,
@@ -87,6 +88,8 @@ pub struct ApiOptions {
     pub registration: bool,
     /// Forgets what is held in memory of a user whose account is being deleted.
     pub forget_user: ForgetUser,
+    /// Counts what goes on when the client that asked for it has gone away. Who closes the store waits for it first.
+    pub background: TaskTracker,
     /// Asked by `/admin/connections`.
     pub connections: Arc<dyn LiveConnections>,
     /// Told of messages that are cancelled, queued again or moved.
@@ -117,6 +120,7 @@ impl ApiOptions {
             audit: Arc::default(),
             registration: false,
             forget_user: Arc::new(|_| Box::pin(async { Ok(()) })),
+            background: TaskTracker::new(),
             connections: Arc::new(NoConnections),
             progress: Arc::new(TellNobody),
         }

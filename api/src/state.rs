@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_store::Store;
+use herald_store::{Store, StoreError};
 use poem::Request;
 
 use crate::{
@@ -32,5 +32,14 @@ impl State {
         request
             .data()
             .expect("routes() gives every request the state")
+    }
+
+    /// Makes a change to the end, also if the client goes away; it ends when the store is closed.
+    pub(crate) async fn in_the_background<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let changed = self.options.background.spawn(change).await;
+        changed.unwrap_or(Err(StoreError::Panicked))
     }
 }

@@ -12,7 +12,7 @@ use poem_openapi::{
 
 use crate::{
     audit::AuditAction,
-    delay::{self, DelayMode, DelayView, NewDelay, in_the_background, summary},
+    delay::{self, DelayMode, DelayView, NewDelay, summary},
     error::{ApiError, Code},
     page,
     session::Administrator,
@@ -175,7 +175,7 @@ impl UserDelayApi {
         let store = self.0.store.audited(event.to(&user.username).entry());
         let username = user.username.clone();
         let progress = self.0.options.progress.clone();
-        let moved = in_the_background(async move {
+        let moved = self.0.in_the_background(async move {
             let moved = store.set_user_delay(&user.id, delay, apply_to_queued).await;
             if let Ok(Some(1..)) = moved {
                 progress.moved(Some(&user));

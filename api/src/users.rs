@@ -14,7 +14,6 @@ use poem_openapi::{
 use crate::{
     accounts::AccountUpdate,
     audit::AuditAction,
-    delay::in_the_background,
     error::{ApiError, Code},
     page,
     session::Administrator,
@@ -207,7 +206,7 @@ impl UsersApi {
         }
         let (store, forget) = (self.0.store.clone(), self.0.options.forget_user.clone());
         let (id, name) = (user.id, user.username.clone());
-        let removed = in_the_background(async move {
+        let removed = self.0.in_the_background(async move {
             store.empty_user(&id).await?;
             // Last, so that nothing comes to be meanwhile; while the name is taken, nobody can see what is left.
             if let Err(why) = forget(name).await {

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::Bus,
-    host::{Authenticate, HostError, Inbox, Intake, Notification, Observe, Retain, Revoked},
+    host::{Host, HostError, Notification, Revoked},
     limits::Limits,
     live::{LiveQuery, LiveSession, NoSessionId, Origin},
     metrics::Metrics,
@@ -38,14 +38,11 @@ impl Broker {
     pub async fn start(
         limits: Limits,
         policy: Policy,
-        authenticate: Arc<dyn Authenticate>,
-        inbox: Arc<dyn Inbox>,
-        intake: Arc<dyn Intake>,
-        retain: Arc<dyn Retain>,
-        observe: Arc<dyn Observe>,
+        host: impl Into<Host>,
     ) -> Result<Self, HostError> {
+        let host = host.into();
         let metrics = Arc::<Metrics>::default();
-        let bus = Bus::start(metrics.clone(), retain)
+        let bus = Bus::start(metrics.clone(), host.retain.clone())
             .await
             .map_err(|e| HostError(e.to_string()))?;
         let ctx = Arc::new(Context {
@@ -56,10 +53,7 @@ impl Broker {
             bus,
             sys: Sys::default(),
             progress: Progress::default(),
-            authenticate,
-            inbox,
-            intake,
-            observe,
+            host,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });

@@ -87,7 +87,7 @@ pub enum LoginRefusal {
 pub struct HostError(pub String);
 
 /// Decides who may connect.
-pub trait Authenticate: std::marker::Send + Sync + 'static {
+pub trait Authenticate: Send + Sync + 'static {
     /// Checks `login`. An unknown user must take as long as a wrong password.
     fn authenticate(&self, login: Login) -> BoxFuture<'static, Result<Identity, LoginRefusal>>;
 }
@@ -121,7 +121,7 @@ pub struct Position {
 
 /// The durable log of notifications of each user, with a cursor of the user and one of each client id that asked for a
 /// session to be kept. The same client id of another user is another one.
-pub trait Inbox: std::marker::Send + Sync + 'static {
+pub trait Inbox: Send + Sync + 'static {
     /// How far the inbox of `user` goes, and how far it was acknowledged: by `client_id`, if the session is one that is kept,
     /// else by any session of the user. A client id without a cursor gets one where the user's is; it is durable before this
     /// resolves, and outlives the session.
@@ -160,7 +160,7 @@ pub trait Inbox: std::marker::Send + Sync + 'static {
 
 /// A message that a client sends by publishing to `users/{me}/messages`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Send {
+pub struct SendRequest {
     /// The text to process.
     pub body: String,
     /// The same key with the same body is the same message.
@@ -188,9 +188,13 @@ pub enum SendRefusal {
 }
 
 /// Takes messages.
-pub trait Intake: std::marker::Send + Sync + 'static {
+pub trait Intake: Send + Sync + 'static {
     /// Resolves to `Ok` only once the message is durable.
-    fn send(&self, user: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>>;
+    fn send(
+        &self,
+        user: &Identity,
+        send: SendRequest,
+    ) -> BoxFuture<'static, Result<(), SendRefusal>>;
 }
 
 /// Something that a client may not do and tried: the ACL does not allow it, or nobody may.
@@ -209,7 +213,7 @@ pub struct Denied<'a> {
 }
 
 /// Is told what the broker does, and has no say in it.
-pub trait Observe: std::marker::Send + Sync + 'static {
+pub trait Observe: Send + Sync + 'static {
     /// A PUBLISH, a filter of a SUBSCRIBE, the will of a CONNECT, or a will that is due was refused as not authorized; not
     /// one that was for another reason, such as a limit. A session waits for this to return: it must not block.
     fn denied(&self, denied: Denied<'_>);
@@ -241,11 +245,38 @@ pub enum RetainedChange {
 }
 
 /// Keeps retained messages through a restart.
-pub trait Retain: std::marker::Send + Sync + 'static {
+pub trait Retain: Send + Sync + 'static {
     /// All that are kept, in any order; those that have expired may be left out.
     fn load(&self) -> BoxFuture<'static, Result<Vec<RetainedMessage>, HostError>>;
 
     /// Makes `changes`, all or none, and resolves once they are durable. Topics are distinct. Only one call is under way
     /// at any time.
     fn save(&self, changes: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>>;
+}
+
+/// All that the broker asks of the server around it.
+#[derive(Clone)]
+pub struct Host {
+    /// Decides who gets in.
+    pub authenticate: Arc<dyn Authenticate>,
+    /// Has the notifications.
+    pub inbox: Arc<dyn Inbox>,
+    /// Takes messages.
+    pub intake: Arc<dyn Intake>,
+    /// Keeps retained messages.
+    pub retain: Arc<dyn Retain>,
+    /// Is told what was denied.
+    pub observe: Arc<dyn Observe>,
+}
+
+impl<T: Authenticate + Inbox + Intake + Retain + Observe> From<Arc<T>> for Host {
+    fn from(all: Arc<T>) -> Self {
+        Self {
+            authenticate: all.clone(),
+            inbox: all.clone(),
+            intake: all.clone(),
+            retain: all.clone(),
+            observe: all,
+        }
+    }
 }

@@ -29,9 +29,9 @@ mod wire;
 
 pub use broker::Broker;
 pub use host::{
-    Authenticate, Batch, Credential, Denied, HostError, Identity, Inbox, Intake, Login,
+    Authenticate, Batch, Credential, Denied, Host, HostError, Identity, Inbox, Intake, Login,
     LoginRefusal, Notification, Observe, Position, Retain, RetainedChange, RetainedMessage,
-    Revoked, Send, SendRefusal,
+    Revoked, SendRefusal, SendRequest,
 };
 pub use limits::Limits;
 pub use live::{LiveQuery, LiveSession, NoSessionId, Origin, Protocol, Transport};

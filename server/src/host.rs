@@ -14,8 +14,8 @@ use herald_api::{
 };
 use herald_broker::{
     Authenticate, Batch, Credential, Denied, HostError, Identity, Inbox, Intake, Login,
-    LoginRefusal, Notification, Observe, Position, Retain, RetainedChange, RetainedMessage, Send,
-    SendRefusal,
+    LoginRefusal, Notification, Observe, Position, Retain, RetainedChange, RetainedMessage,
+    SendRefusal, SendRequest,
 };
 use herald_store::{BodyError, Seq, Store, StoreError, Timestamp, Token, User, UserId};
 
@@ -278,7 +278,11 @@ fn host_error(e: herald_store::StoreError) -> HostError {
 }
 
 impl Intake for Host {
-    fn send(&self, user: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
+    fn send(
+        &self,
+        user: &Identity,
+        send: SendRequest,
+    ) -> BoxFuture<'static, Result<(), SendRefusal>> {
         let (sends, user) = (self.sends.clone(), user_id(user));
         let patience = if send.patient {
             Patience::Quota

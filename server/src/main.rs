@@ -21,6 +21,7 @@ mod run_file;
 mod serve;
 mod shown;
 mod signals;
+mod tasks;
 mod tls;
 
 use std::{io, process::ExitCode};

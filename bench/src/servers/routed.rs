@@ -16,7 +16,7 @@ use herald_acl::{Policy, Role, Username};
 use herald_broker::{
     Authenticate, Batch, Broker, Credential, Denied, HostError, Identity, Inbox, Intake, Limits,
     Login, LoginRefusal, Notification, Observe, Origin, Position, Retain, RetainedChange,
-    RetainedMessage, Send, SendRefusal, Transport,
+    RetainedMessage, SendRefusal, SendRequest, Transport,
 };
 use parking_lot::Mutex;
 use rand::Rng as _;
@@ -73,16 +73,7 @@ impl Routed {
 /// What that process does, until its standard input ends.
 pub(crate) async fn serve(users: &[client::Login]) -> anyhow::Result<()> {
     let host = Arc::new(Memory::default());
-    let broker = Broker::start(
-        Limits::default(),
-        Policy::builtin(),
-        host.clone(),
-        host.clone(),
-        host.clone(),
-        host.clone(),
-        host.clone(),
-    )
-    .await?;
+    let broker = Broker::start(Limits::default(), Policy::builtin(), host.clone()).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     let serving = broker.clone();
@@ -224,7 +215,7 @@ impl Inbox for Memory {
 }
 
 impl Intake for Memory {
-    fn send(&self, _: &Identity, _: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
+    fn send(&self, _: &Identity, _: SendRequest) -> BoxFuture<'static, Result<(), SendRefusal>> {
         async { Err(SendRefusal::Unavailable) }.boxed()
     }
 }

@@ -34,7 +34,7 @@ impl Client {
 
     /// Tells the host that the client may not do this.
     pub(super) fn denied(&self, ctx: &Context, action: Action, topic: &str) {
-        ctx.observe.denied(Denied {
+        ctx.host.observe.denied(Denied {
             identity: &self.identity,
             client_id: &self.id,
             peer: self.link.peer(),

@@ -317,12 +317,16 @@ async fn authenticate(
         client_id: client_id.clone(),
         peer: origin.peer,
     };
-    ctx.authenticate.authenticate(login).await.map_err(|e| {
-        let reason = match e {
-            LoginRefusal::BadCredentials => Reason::BadCredentials,
-            LoginRefusal::Throttled => Reason::Throttled,
-            LoginRefusal::Unavailable => Reason::Unavailable,
-        };
-        (reason, e.to_string())
-    })
+    ctx.host
+        .authenticate
+        .authenticate(login)
+        .await
+        .map_err(|e| {
+            let reason = match e {
+                LoginRefusal::BadCredentials => Reason::BadCredentials,
+                LoginRefusal::Throttled => Reason::Throttled,
+                LoginRefusal::Unavailable => Reason::Unavailable,
+            };
+            (reason, e.to_string())
+        })
 }

@@ -26,7 +26,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if !wanted || (self.kept.inbox.is_some() && after.is_none()) {
             return Ok(());
         }
-        let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
+        let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);
         let position = match (after, self.client_with_cursor()) {
             (Some(after), Some(client_id)) => inbox.set_position(identity, client_id, after),
             (_, client_id) => inbox.position(identity, client_id),
@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let (Some(feed), Some(client_id)) = (&self.kept.inbox, self.client_with_cursor()) else {
             return;
         };
-        let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
+        let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);
         let here = feed.acknowledged();
         let used = match inbox.position(identity, Some(client_id)).await {
             // It was forgotten, and made anew where another client is; or it was moved back while the session was told to skip.
@@ -96,7 +96,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     fn read_inbox(&mut self, after: i64, limit: usize) {
-        let read = self.ctx.inbox.read(&self.client.identity, after, limit);
+        let read = self
+            .ctx
+            .host
+            .inbox
+            .read(&self.client.identity, after, limit);
         self.reading = Some(read);
     }
 
@@ -148,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             content_type: Some("application/json".into()),
             user: vec![
                 ("seq".into(), seq.to_string().into()),
-                ("epoch".into(), self.ctx.inbox.epoch()),
+                ("epoch".into(), self.ctx.host.inbox.epoch()),
             ],
             ..PublishProperties::default()
         };
@@ -209,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Records that everything up to `up_to` is acknowledged.
     fn acknowledge_to(&self, up_to: i64) {
-        let (inbox, identity) = (&self.ctx.inbox, &self.client.identity);
+        let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);
         inbox.acknowledge(identity, self.client_with_cursor(), up_to);
     }
 }

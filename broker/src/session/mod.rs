@@ -42,7 +42,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::Bus,
-    host::{Authenticate, Batch, HostError, Inbox, Intake, Observe},
+    host::{Batch, Host, HostError},
     limits::{Limits, RECEIVE_MAXIMUM},
     live::Origin,
     metrics::Metrics,
@@ -73,10 +73,7 @@ pub(crate) struct Context {
     pub(crate) bus: Bus,
     pub(crate) sys: Sys,
     pub(crate) progress: Progress,
-    pub(crate) authenticate: Arc<dyn Authenticate>,
-    pub(crate) inbox: Arc<dyn Inbox>,
-    pub(crate) intake: Arc<dyn Intake>,
-    pub(crate) observe: Arc<dyn Observe>,
+    pub(crate) host: Host,
     /// Counts every task of the broker.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,

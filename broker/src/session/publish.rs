@@ -13,7 +13,7 @@ use tokio::{
 use super::{Client, Context, End, Session, answers::Answering, rights::may_publish};
 use crate::{
     bus::{BusError, Message},
-    host::{Send as SendRequest, SendRefusal},
+    host::{SendRefusal, SendRequest},
     limits::{UNRELEASED, USER_PROPERTIES},
     topics::Destination,
     wire::{Publish, PublishCode, Qos, Reason},
@@ -122,7 +122,7 @@ fn send(
         idempotency_key: payload.idempotency_key,
         patient,
     };
-    let sending = ctx.intake.send(&client.identity, request);
+    let sending = ctx.host.intake.send(&client.identity, request);
     Ok(sending.map(|sent| sent.map_err(Refused::from)))
 }
 

@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let Ok(after) = after.transpose() else {
             return Err(End::Server(Reason::ProtocolError));
         };
-        let epoch = after.map(|_| self.ctx.inbox.epoch());
+        let epoch = after.map(|_| self.ctx.host.inbox.epoch());
         // What the client knows may be of a database that was there before this one.
         let its_epoch = subscribe.epoch.as_deref();
         let is_other = epoch

@@ -9,8 +9,8 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::{Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject, Username};
 use herald_broker::{
-    Authenticate, Batch, Broker, Credential, Denied, HostError, Identity, Inbox, Intake, Limits,
-    Login, LoginRefusal, Notification, Observe, Origin, Position, Retain, RetainedChange,
+    Authenticate, Batch, Broker, Credential, Denied, Host, HostError, Identity, Inbox, Intake,
+    Limits, Login, LoginRefusal, Notification, Observe, Origin, Position, Retain, RetainedChange,
     RetainedMessage, Transport,
 };
 
@@ -177,22 +177,29 @@ pub(crate) async fn broker(limits: Limits, shared: Actions, intake: Arc<dyn Inta
 }
 
 /// The same with other inboxes.
+/// [`Hosts`] for all but what takes messages.
+pub(crate) fn host(intake: Arc<dyn Intake>) -> Host {
+    let hosts = Arc::new(Hosts);
+    Host {
+        authenticate: hosts.clone(),
+        inbox: hosts.clone(),
+        intake,
+        retain: hosts.clone(),
+        observe: hosts,
+    }
+}
+
 pub(crate) async fn broker_with(
     limits: Limits,
     shared: Actions,
     intake: Arc<dyn Intake>,
     inbox: Arc<dyn Inbox>,
 ) -> Broker {
-    let hosts = Arc::new(Hosts);
-    Broker::start(
-        limits,
-        policy(shared),
-        hosts.clone(),
+    let host = Host {
         inbox,
-        intake,
-        hosts.clone(),
-        hosts,
-    )
-    .await
-    .expect("the router of shared topics starts")
+        ..host(intake)
+    };
+    Broker::start(limits, policy(shared), host)
+        .await
+        .expect("the router of shared topics starts")
 }

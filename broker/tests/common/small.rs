@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
-use herald_broker::{Broker, Identity, Intake, Limits, Send, SendRefusal};
+use herald_broker::{Broker, Identity, Intake, Limits, SendRefusal, SendRequest};
 
 use crate::common::hosts;
 
@@ -13,7 +13,7 @@ struct Obliging;
 
 impl Intake for Obliging {
     /// The body says what becomes of it.
-    fn send(&self, _: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
+    fn send(&self, _: &Identity, send: SendRequest) -> BoxFuture<'static, Result<(), SendRefusal>> {
         async move {
             match send.body.as_str() {
                 "" => Err(SendRefusal::Invalid("empty".into())),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use herald_acl::{Action, Actions};
-use herald_broker::{Authenticate, Broker, Denied, Identity, Limits, Login, LoginRefusal, Observe};
+use herald_broker::{
+    Authenticate, Broker, Denied, Host, Identity, Limits, Login, LoginRefusal, Observe,
+};
 use parking_lot::Mutex;
 
 use crate::{
@@ -47,16 +49,13 @@ impl Watching {
 }
 
 async fn watched(limits: Limits) -> (Broker, Arc<Watching>) {
-    let (hosts, watching) = (Arc::new(Hosts), Arc::<Watching>::default());
-    let broker = Broker::start(
-        limits,
-        hosts::policy(Actions::Both),
-        watching.clone(),
-        hosts.clone(),
-        Arc::new(Held::new()),
-        hosts,
-        watching.clone(),
-    );
+    let watching = Arc::<Watching>::default();
+    let host = Host {
+        authenticate: watching.clone(),
+        observe: watching.clone(),
+        ..hosts::host(Arc::new(Held::new()))
+    };
+    let broker = Broker::start(limits, hosts::policy(Actions::Both), host);
     (broker.await.expect("the router starts"), watching)
 }
 

@@ -12,7 +12,9 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
-use herald_broker::{Broker, Denied, Identity, Intake, Limits, Observe, Send, SendRefusal};
+use herald_broker::{
+    Broker, Denied, Host, Identity, Intake, Limits, Observe, SendRefusal, SendRequest,
+};
 use tokio::{
     io::{AsyncRead, ReadBuf},
     task::JoinHandle,
@@ -22,7 +24,7 @@ use tokio::{
 use crate::{
     common::{
         encode::{Connect, V3, V5, pingreq, publish, subscribe},
-        hosts::{self, Hosts, ORIGIN},
+        hosts::{self, ORIGIN},
     },
     setup::{SEND, connect, open},
 };
@@ -50,7 +52,7 @@ impl Observe for Work {
 }
 
 impl Intake for Work {
-    fn send(&self, _: &Identity, _: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
+    fn send(&self, _: &Identity, _: SendRequest) -> BoxFuture<'static, Result<(), SendRefusal>> {
         self.0.fetch_add(1, Relaxed);
         async { Ok(()) }.boxed()
     }
@@ -88,16 +90,11 @@ async fn start(work: &Arc<Work>) -> Broker {
         publishes_per_s: 0,
         ..Limits::default()
     };
-    let hosts = Arc::new(Hosts);
-    let broker = Broker::start(
-        limits,
-        hosts::policy(Actions::Both),
-        hosts.clone(),
-        hosts.clone(),
-        work.clone(),
-        hosts,
-        work.clone(),
-    );
+    let host = Host {
+        observe: work.clone(),
+        ..hosts::host(work.clone())
+    };
+    let broker = Broker::start(limits, hosts::policy(Actions::Both), host);
     broker.await.expect("the router starts")
 }
 

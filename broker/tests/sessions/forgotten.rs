@@ -11,8 +11,8 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
 use herald_broker::{
-    Authenticate, Broker, HostError, Identity, Limits, Login, LoginRefusal, Retain, RetainedChange,
-    RetainedMessage,
+    Authenticate, Broker, Host, HostError, Identity, Limits, Login, LoginRefusal, Retain,
+    RetainedChange, RetainedMessage,
 };
 use parking_lot::Mutex;
 
@@ -83,20 +83,17 @@ impl Accounts {
 }
 
 async fn start() -> (Broker, Arc<Accounts>) {
-    let (hosts, accounts) = (Arc::new(Hosts), Arc::<Accounts>::default());
+    let accounts = Arc::<Accounts>::default();
     let limits = Limits {
         max_session_expiry_s: 60,
         ..Limits::default()
     };
-    let broker = Broker::start(
-        limits,
-        hosts::policy(Actions::Both),
-        accounts.clone(),
-        hosts.clone(),
-        Arc::new(Held::new()),
-        accounts.clone(),
-        hosts,
-    );
+    let host = Host {
+        authenticate: accounts.clone(),
+        retain: accounts.clone(),
+        ..hosts::host(Arc::new(Held::new()))
+    };
+    let broker = Broker::start(limits, hosts::policy(Actions::Both), host);
     (broker.await.expect("the router starts"), accounts)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use herald_broker::{Identity, Intake, Send, SendRefusal};
+use herald_broker::{Identity, Intake, SendRefusal, SendRequest};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
@@ -41,7 +41,7 @@ impl Held {
 }
 
 impl Intake for Held {
-    fn send(&self, _: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
+    fn send(&self, _: &Identity, send: SendRequest) -> BoxFuture<'static, Result<(), SendRefusal>> {
         let waits = send.body == "held";
         self.came.lock().push(send.body);
         let let_go = self.let_go.clone();

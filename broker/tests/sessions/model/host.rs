@@ -11,13 +11,13 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
 use herald_broker::{
-    Batch, Broker, Denied, HostError, Identity, Inbox, Intake, Limits, Observe, Position, Send,
-    SendRefusal,
+    Batch, Broker, Denied, Host, HostError, Identity, Inbox, Intake, Limits, Observe, Position,
+    SendRefusal, SendRequest,
 };
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::common::hosts::{self, Hosts};
+use crate::common::hosts;
 
 /// PUBLISHes a second.
 pub(super) const RATE: u32 = 4;
@@ -50,16 +50,12 @@ impl World {
             publishes_per_s: RATE,
             ..Limits::default()
         };
-        let hosts = Arc::new(Hosts);
-        let broker = Broker::start(
-            limits,
-            hosts::policy(Actions::Both),
-            hosts.clone(),
-            world.clone(),
-            world.clone(),
-            hosts,
-            world.clone(),
-        );
+        let host = Host {
+            inbox: world.clone(),
+            observe: world.clone(),
+            ..hosts::host(world.clone())
+        };
+        let broker = Broker::start(limits, hosts::policy(Actions::Both), host);
         (broker.await.expect("the router starts"), world)
     }
 
@@ -95,7 +91,7 @@ impl Observe for World {
 }
 
 impl Intake for World {
-    fn send(&self, _: &Identity, send: Send) -> BoxFuture<'static, Result<(), SendRefusal>> {
+    fn send(&self, _: &Identity, send: SendRequest) -> BoxFuture<'static, Result<(), SendRefusal>> {
         self.called();
         let waits = send.body.starts_with("held");
         self.came.lock().push(send.body);

@@ -1,0 +1,201 @@
+//! Everything together, from start to stop.
+
+mod parts;
+mod prepare;
+mod sockets;
+
+use std::{io::Write as _, sync::Arc, time::Duration};
+
+use anyhow::bail;
+use herald_api::{ApiOptions, Audit, Sends, Throughput};
+use herald_broker::Broker;
+use herald_store::{Store, StoreOptions};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    acks::Acks,
+    banner::banner,
+    config::Config,
+    connections::Connections,
+    data_dir,
+    host::Host,
+    http, open_files, retention,
+    run_file::RunFile,
+    signals::Signals,
+    tasks::{Stage, Tasks},
+    tls,
+};
+
+use parts::{api_options, forget_user, start_broker, start_worker};
+use prepare::{Prepared, prepare};
+
+/// How long connections may take to end, once all that they wait for has: requests over HTTP have a little less.
+const GRACE: Duration = Duration::from_secs(6);
+
+/// Runs the server until it is told to stop by `signals`.
+pub(crate) async fn serve(mut config: Config, mut signals: Signals) -> anyhow::Result<()> {
+    config.limits.connections = open_files::raise_limit(config.limits.connections);
+    data_dir::create(&config.data_dir)?;
+    let _lock = data_dir::lock(&config.data_dir)?;
+    RunFile::forget(&config.data_dir);
+    let tls = tls::server_config(&config)?;
+    let database = config.database_file()?;
+    let _database_lock = data_dir::lock_database(&database)?;
+    let opening = Store::open(StoreOptions {
+        waiting_messages: config.limits.waiting_messages,
+        ..StoreOptions::sqlite(&database)
+    });
+    let Some(store) = unless_stopped(&mut signals, opening).await else {
+        return Ok(());
+    };
+    let store = store?;
+    let served = match unless_stopped(&mut signals, prepare(&config, &store)).await {
+        Some(Ok(prepared)) => serve_from(&config, tls, &store, prepared, signals).await,
+        Some(Err(e)) => Err(e),
+        None => Ok(()),
+    };
+    store.close().await;
+    served
+}
+
+/// What `starting` comes to; `None` if the server is told to stop before. Whatever it was about is taken up at the next start.
+async fn unless_stopped<T>(signals: &mut Signals, starting: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        started = starting => Some(started),
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping before all has started");
+            None
+        }
+    }
+}
+
+async fn serve_from(
+    config: &Config,
+    tls: Option<rustls::ServerConfig>,
+    store: &Store,
+    prepared: Prepared,
+    mut signals: Signals,
+) -> anyhow::Result<()> {
+    let Prepared {
+        inbox_mark,
+        accounts,
+        default_password,
+        mut sockets,
+        policy,
+        rights,
+    } = prepared;
+    let addresses = sockets.addresses()?;
+    let mut tasks = Tasks::new();
+    let (accepting, changes) = (TaskTracker::new(), TaskTracker::new());
+    let acks = Arc::new(Acks::default());
+    let sends = Arc::new(Sends::new(store.clone(), config.send_limits()));
+    let audit = Arc::<Audit>::default();
+    let host = Host {
+        accounts: accounts.clone(),
+        store: store.clone(),
+        acks: acks.clone(),
+        sends: sends.clone(),
+        audit: audit.clone(),
+    };
+    let broker = start_broker(config, policy, host).await?;
+    let throughput = Arc::<Throughput>::default();
+    let worker = start_worker(config, store, &broker, &throughput)?;
+    let limits = &config.limits;
+    let connections = Connections::new(limits.connections, limits.connections_per_address);
+    let connections = Arc::new(connections);
+    let stop = tasks.stop_of(Stage::Work);
+    sockets.listen_mqtt(tls.as_ref(), &connections, &broker, &stop, &accepting);
+    let http = sockets.http(tls, &connections, &stop, &accepting);
+    let api = herald_api::routes(
+        store.clone(),
+        accounts,
+        sends,
+        ApiOptions {
+            throughput,
+            audit: audit.clone(),
+            forget_user: forget_user(store, &broker, rights.in_force()),
+            background: changes.clone(),
+            ..api_options(config, &broker)
+        },
+    );
+
+    let retention = config.retention.clone();
+    tasks.spawn(Stage::Work, "worker", |stop| worker.run(stop));
+    tasks.spawn(Stage::Work, "pruner", |stop| {
+        retention::run(store.clone(), retention, stop)
+    });
+    let serving = broker.clone();
+    tasks.spawn(Stage::Sessions, "broker", async move |stop| {
+        stop.cancelled().await;
+        serving.stop().await;
+    });
+    let enforcing = broker.clone();
+    tasks.spawn(
+        Stage::Connections,
+        "follower of rights",
+        async move |stop| {
+            let followed = rights.run(enforcing.clone(), stop).await;
+            if followed.is_err() {
+                // Nobody is to keep a right that was taken away.
+                enforcing.stop().await;
+            }
+            followed
+        },
+    );
+    // It ends when nothing is accepted any more.
+    let rate = limits.answer_bytes_per_s;
+    tasks.spawn(Stage::Connections, "HTTP server", |_| {
+        http::serve(http, api, rate)
+    });
+    tasks.wait_for(Stage::Connections, "connections", accepting, GRACE);
+    tasks.wait_for(Stage::Connections, "changes", changes, GRACE);
+    tasks.spawn(Stage::Writers, "writer of acknowledgements", |stop| {
+        acks.run(store.clone(), stop)
+    });
+    let audited = store.clone();
+    tasks.spawn(Stage::Writers, "writer of the audit", async move |stop| {
+        audit.run(audited, stop.cancelled()).await;
+    });
+    tasks.spawn(Stage::Writers, "writer of the inbox mark", |stop| {
+        inbox_mark.run(store.clone(), stop)
+    });
+
+    let run_file = RunFile::write(&config.data_dir, addresses)?;
+    // Nobody may be reading.
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}",
+        banner(config, &addresses, default_password)
+    );
+    let ended = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            Ok(())
+        }
+        error = tasks.first_to_end() => Err(error),
+    };
+    tokio::select! {
+        () = tasks.stop() => run_file.remove(),
+        _ = signals.next() => bail!("told to stop again: ended at once; what is unfinished is taken up at the next start"),
+    }
+    log_counters(&broker, &connections);
+    ended
+}
+
+/// What was done and dropped since start.
+fn log_counters(broker: &Broker, connections: &Connections) {
+    let m = broker.metrics();
+    tracing::info!(
+        connections_refused = connections.refused(),
+        connects = m.connects.get(),
+        connects_refused = m.connects_refused.get(),
+        subscribes_denied = m.subscribes_denied.get(),
+        publishes_denied = m.publishes_denied.get(),
+        notifications_sent = m.notifications_sent.get(),
+        publishes_received = m.publishes_received.get(),
+        publishes_sent = m.publishes_sent.get(),
+        shared_dropped = m.shared_dropped.get(),
+        router_restarts = m.router_restarts.get(),
+        "stopped"
+    );
+}

@@ -1,0 +1,127 @@
+//! The parts of a server, each made from the configuration and joined to those it needs.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use herald_acl::Policy;
+use herald_api::{ApiOptions, ForgetUser, MqttStream, Throughput};
+use herald_broker::{Broker, Origin, Transport};
+use herald_store::Store;
+use herald_worker::{Echo, Event, Retries, Webhook, Worker, WorkerOptions};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    accept::HANDSHAKE,
+    config::{Config, Processor, Registration, TlsMode},
+    host::{self, Host},
+    live::Live,
+    progress::Progress,
+};
+
+/// How long it may take until a change of rights is in force.
+const RIGHTS: Duration = Duration::from_secs(10);
+
+/// Clients join packets into WebSocket messages, which are then larger than any packet.
+const WEBSOCKET_MESSAGE: usize = 1024 * 1024;
+
+pub(super) async fn start_broker(
+    config: &Config,
+    policy: Policy,
+    host: Host,
+) -> anyhow::Result<Broker> {
+    let broker = Broker::start(config.broker_limits(), policy, Arc::new(host)).await;
+    broker.context("the broker did not start")
+}
+
+pub(super) fn start_worker(
+    config: &Config,
+    store: &Store,
+    broker: &Broker,
+    throughput: &Arc<Throughput>,
+) -> anyhow::Result<Worker> {
+    let processor: Arc<dyn herald_worker::Processor> = match config.worker.processor {
+        Processor::Echo => Arc::new(Echo),
+        Processor::Webhook => Arc::new(Webhook::new(config.webhook.options()?)?),
+    };
+    let options = WorkerOptions {
+        concurrency: config.worker.concurrency,
+        lease: config.lease(),
+        time_limit: Duration::from_millis(config.worker.timeout_ms),
+        retries: Retries {
+            max_attempts: config.worker.max_attempts,
+            backoff: Duration::from_millis(config.worker.backoff_ms),
+        },
+        grace: Duration::from_millis(config.worker.stop_ms),
+    };
+    let (broker, throughput) = (broker.clone(), throughput.clone());
+    let progress = Progress(broker.clone());
+    let tell = move |event: Event<'_>| match event {
+        Event::Begun(job) => progress.begun(job),
+        Event::Again { job, run_at } => progress.again(job, run_at),
+        Event::Finished(finished) => {
+            throughput.ended(finished.due, finished.ended_at);
+            let notification = host::notification(&finished.notification);
+            broker.notify(finished.user_id.as_str(), &finished.username, &notification);
+        }
+        Event::Unclear(username) => broker.nudge(username),
+    };
+    Ok(Worker::new(
+        store.clone(),
+        processor,
+        options,
+        Arc::new(tell),
+    ))
+}
+
+/// Lets go of a user whose account was closed: of what the broker holds, once it has learnt of all that has ended.
+pub(super) fn forget_user(
+    store: &Store,
+    broker: &Broker,
+    in_force: watch::Receiver<i64>,
+) -> ForgetUser {
+    let (store, broker) = (store.clone(), broker.clone());
+    Arc::new(move |username| {
+        let (store, broker, mut in_force) = (store.clone(), broker.clone(), in_force.clone());
+        async move {
+            let closed = store.last_rights_change().await;
+            let closed = closed.map_err(|error| error.to_string())?;
+            let learnt = async { in_force.wait_for(|last| *last >= closed).await.is_ok() };
+            if timeout(RIGHTS, learnt).await != Ok(true) {
+                return Err("the broker has not learnt of it yet".to_owned());
+            }
+            let forgotten = broker.forget_user(&username).await;
+            forgotten.map_err(|error| error.to_string())
+        }
+        .boxed()
+    })
+}
+
+pub(super) fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
+    let (serving, asked) = (broker.clone(), broker.clone());
+    let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
+        let deadline = Instant::now() + HANDSHAKE;
+        let transport = Transport::WebSocket;
+        let origin = Origin { peer, transport };
+        serving.serve(stream, origin, deadline).boxed()
+    };
+    let ready = move || {
+        let ready = asked.is_ready();
+        async move { ready }.boxed()
+    };
+    ApiOptions {
+        packet_bytes: (config.limits.packet_bytes as usize).max(WEBSOCKET_MESSAGE),
+        allowed_origins: config.http.allowed_origins.clone(),
+        requests_per_minute: config.limits.requests_per_minute,
+        requests_per_minute_per_address: config.limits.requests_per_minute_per_address,
+        limits: config.api_limits(),
+        tls: config.tls.mode != TlsMode::Off,
+        registration: config.auth.registration == Registration::Open,
+        connections: Arc::new(Live(broker.clone())),
+        progress: Arc::new(Progress(broker.clone())),
+        ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
+    }
+}

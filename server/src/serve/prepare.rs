@@ -1,0 +1,68 @@
+//! What is put right before anything is served.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use herald_acl::Policy;
+use herald_api::Accounts;
+use herald_store::{Store, Timestamp};
+
+use crate::{config::Config, inbox_mark::InboxMark, rights::Rights};
+
+use super::sockets::Sockets;
+
+/// What there has to be before anything is served.
+pub(super) struct Prepared {
+    pub(super) inbox_mark: InboxMark,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) default_password: bool,
+    pub(super) sockets: Sockets,
+    pub(super) policy: Policy,
+    pub(super) rights: Rights,
+}
+
+/// Puts what is in `store` right for a new run, and takes the sockets.
+pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Prepared> {
+    let inbox_mark = InboxMark::settle(&config.data_dir, store).await?;
+    let accounts = Arc::new(Accounts::new(store.clone()));
+    if accounts.seed().await? {
+        tracing::info!("created the administrator admin");
+    }
+    let default_password = accounts.default_password_stands().await?;
+    if default_password && let Some(beyond) = config.beyond_loopback() {
+        bail!(
+            "will not listen on {beyond} while the administrator's password is 'admin'; \
+             run: herald admin reset-password admin"
+        );
+    }
+    if default_password {
+        tracing::warn!(
+            "the administrator's password is 'admin', which everyone knows; \
+             run: herald admin reset-password admin"
+        );
+    }
+    let released = store.release_all().await?;
+    if released > 0 {
+        tracing::info!(
+            messages = released,
+            "messages that were being processed will be processed again"
+        );
+    }
+    if let Some(set_back) = store.follow_clock_back(Timestamp::now()).await? {
+        tracing::warn!(
+            seconds = set_back.by.as_secs(),
+            rows = set_back.moved,
+            "the system's clock was set back; what waits was moved back by as much"
+        );
+    }
+    let sockets = Sockets::bind(config).await?;
+    let (policy, rights) = Rights::load(store).await?;
+    Ok(Prepared {
+        inbox_mark,
+        accounts,
+        default_password,
+        sockets,
+        policy,
+        rights,
+    })
+}
