@@ -216,14 +216,62 @@ const flows = {
     await letters.getByRole('button', { name: 'Show everyone' }).click();
     await letter('fail: always').waitFor();
 
-    // All that is shown: one recovers, one is dead again.
-    await letters.getByRole('button', { name: 'Retry all 2 shown' }).click();
-    await page.getByRole('dialog', { name: 'Retry 2 messages?' }).getByRole('button', { name: 'Retry' }).click();
+    // All of them: one recovers, one is dead again.
+    await letters.getByRole('button', { name: 'Retry all' }).click();
+    await page.getByRole('dialog', { name: 'Retry all dead letters?' }).getByRole('button', { name: 'Retry' }).click();
     await row(bob, 'mended, of bob', 'delivered').waitFor();
     await counted(page, 'dead', 1);
     await letter('fail: always').waitFor();
     same(await letter('').count(), 1, 'dead letters');
     same(await row(alice, 'mended, of bob').count(), 0, "bob's message with alice");
+  },
+
+  async deadMany({ open }) {
+    const page = await admin(open, '/admin/queue');
+    // More than a page shows, and more than the server takes at once.
+    await ask('send', { user: 'alice', count: 300, prefix: 'mended' });
+    await ask('send', { user: 'bob', count: 2, prefix: 'mended, of bob' });
+    await counted(page, 'dead', 302);
+    const letters = page.getByRole('region', { name: 'Dead letters' });
+    const calls = [];
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    await page.route(/\/retry$/, async (route) => {
+      calls.push([new URL(route.request().url()).pathname, route.request().postDataJSON()]);
+      if (calls.length === 1) await held;
+      await route.continue();
+    });
+
+    // Of one user, and stopped while the first step is under way: it is the last.
+    await pick(page, 'alice', letters);
+    await letters.getByRole('button', { name: 'Retry all of alice' }).click();
+    const confirm = (title) => page.getByRole('dialog', { name: title }).getByRole('button', { name: 'Retry' }).click();
+    await confirm('Retry all dead letters of alice?');
+    await letters.getByText('Retried 0', { exact: true }).waitFor();
+    await letters.getByRole('button', { name: 'Stop' }).click();
+    release();
+    await page.getByText('256 messages are queued again.').waitFor();
+    await counted(page, 'dead', 46);
+    same(calls.length, 1, 'steps before it was stopped');
+
+    // The others, and nobody else's.
+    await letters.getByRole('button', { name: 'Retry all of alice' }).click();
+    await confirm('Retry all dead letters of alice?');
+    await page.getByText('44 messages are queued again.').waitFor();
+    await counted(page, 'dead', 2);
+    await letters.getByText('None of alice’s messages failed at every attempt.').waitFor();
+
+    await letters.getByRole('button', { name: 'Show everyone' }).click();
+    await letters.getByRole('button', { name: 'Retry all' }).click();
+    await confirm('Retry all dead letters?');
+    await page.getByText('2 messages are queued again.').waitFor();
+    await counted(page, 'dead', 0);
+    await counted(page, 'processed', 302);
+    assert(
+      calls.every(([path]) => path === '/api/v1/admin/messages/retry'),
+      'messages were retried one by one',
+    );
+    same(calls.length, 3, 'steps');
   },
 
   async connections({ open }) {
@@ -435,7 +483,7 @@ const flows = {
       await page.getByText('What went wrong').waitFor();
       await page.getByText('As a table').click();
       await see('admin-queue-open');
-      await page.getByRole('button', { name: 'Retry all 2 shown' }).click();
+      await page.getByRole('button', { name: 'Retry all' }).click();
       await page.getByRole('dialog').waitFor();
       await see('admin-queue-retry');
       await sayNothing();

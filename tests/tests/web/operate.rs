@@ -24,6 +24,12 @@ async fn dead_letters_are_read_and_retried_one_or_all() {
 }
 
 #[tokio::test]
+async fn hundreds_of_dead_letters_are_retried_in_steps_which_can_be_stopped() {
+    let mut world = World::with_service(0, &[]).await;
+    run("operate", "deadMany", &mut world).await;
+}
+
+#[tokio::test]
 async fn connections_are_seen_and_kicked() {
     run("operate", "connections", &mut World::start(0).await).await;
 }

@@ -1,78 +1,62 @@
 import { expect, test } from 'vitest';
 import { Problem, type ProblemCode } from '../../lib/api/problem';
-import { retryAll } from './retry';
+import { retryAll, type Step } from './retry';
 
 const problem = (status: number, code: ProblemCode, after: string | null = null) =>
   new Problem(status, { code, detail: code, status, title: '', type: 'about:blank' }, after);
-const ids = Array.from({ length: 10 }, (_, n) => `m${n}`);
+/** A server with 600 dead messages, of which it takes 256 at once. A step may find none. */
+const STEPS: Step[] = [{ retried: 256, next: 'a' }, { retried: 0, next: 'b' }, { retried: 256, next: 'c' }, { retried: 88 }];
 
-test('each is retried once', async () => {
-  const asked: string[] = [];
-  const done: string[] = [];
-  const queued = await retryAll({
-    ids,
-    retry: (id) => Promise.resolve(void asked.push(id)),
-    signal: new AbortController().signal,
-    onDone: (id) => done.push(id),
-  });
-  expect(queued).toBe(10);
-  expect(asked).toEqual(ids);
-  expect(done).toEqual(ids);
+function server(answer: (n: number) => Step | Promise<Step> = (n) => STEPS[n] ?? { retried: 0 }) {
+  const asked: (string | undefined)[] = [];
+  const told: number[] = [];
+  const stop = new AbortController();
+  return {
+    asked,
+    told,
+    stop,
+    step: (after: string | undefined) => Promise.resolve(answer(asked.push(after) - 1)),
+    signal: stop.signal,
+    onStep: (retried: number) => told.push(retried),
+  };
+}
+
+test('each step goes on where the one before ended', async () => {
+  const all = server();
+  expect(await retryAll(all)).toBe(600);
+  expect(all.asked).toEqual([undefined, 'a', 'b', 'c']);
+  expect(all.told).toEqual([256, 256, 512, 600]);
 });
 
-test('what is not dead any more is done, but not counted', async () => {
-  const done: string[] = [];
-  const queued = await retryAll({
-    ids,
-    retry: (id) => (id === 'm3' ? Promise.reject(problem(409, 'not_dead')) : Promise.resolve()),
-    signal: new AbortController().signal,
-    onDone: (id) => done.push(id),
-  });
-  expect(queued).toBe(9);
-  expect(done.sort()).toEqual(ids);
-});
-
-test('asked too often, it waits as long as it was told', async () => {
+test('asked too often, it waits as long as it was told and asks for the same again', async () => {
   const waits: number[] = [];
-  let refused = false;
-  const queued = await retryAll({
-    ids: ['m0'],
-    retry: () => {
-      if (refused) return Promise.resolve();
-      refused = true;
-      return Promise.reject(problem(429, 'rate_limited', '7'));
-    },
-    signal: new AbortController().signal,
-    onDone: () => undefined,
-    wait: (ms) => Promise.resolve(void waits.push(ms)),
+  const all = server((n) => {
+    if (n === 1) return Promise.reject(problem(429, 'rate_limited', '7'));
+    return n === 0 ? { retried: 256, next: 'a' } : { retried: 1 };
   });
-  expect([queued, waits]).toEqual([1, [7000]]);
+  const queued = await retryAll({ ...all, wait: (ms) => Promise.resolve(void waits.push(ms)) });
+  expect([queued, waits]).toEqual([257, [7000]]);
+  expect(all.asked).toEqual([undefined, 'a', 'a']);
 });
 
-test('a failure ends it and is told', async () => {
-  const asked: string[] = [];
-  const all = retryAll({
-    ids,
-    retry: (id) => (asked.push(id) > 5 ? Promise.reject(problem(503, 'busy')) : Promise.resolve()),
-    signal: new AbortController().signal,
-    onDone: () => undefined,
-  });
-  await expect(all).rejects.toMatchObject({ code: 'busy' });
-  expect(asked.length).toBeLessThan(10);
+test('a failure ends it and is told, and so is what was done before', async () => {
+  const all = server((n) => (n === 0 ? { retried: 256, next: 'a' } : Promise.reject(problem(503, 'busy'))));
+  await expect(retryAll(all)).rejects.toMatchObject({ code: 'busy' });
+  expect(all.told).toEqual([256]);
 });
 
 test('stopped, it asks for no more', async () => {
-  const stop = new AbortController();
-  const asked: string[] = [];
-  await retryAll({
-    ids,
-    retry: (id) => {
-      asked.push(id);
-      stop.abort();
-      return Promise.resolve();
-    },
-    signal: stop.signal,
-    onDone: () => undefined,
+  const all = server((n) => {
+    all.stop.abort();
+    return STEPS[n] ?? { retried: 0 };
   });
-  expect(asked.length).toBeLessThanOrEqual(4);
+  expect(await retryAll(all)).toBe(256);
+  expect(all.asked).toEqual([undefined]);
+});
+
+test('stopped while it waits, it asks for no more', async () => {
+  const all = server(() => Promise.reject(problem(429, 'rate_limited', '7')));
+  const wait = () => Promise.resolve(all.stop.abort());
+  expect(await retryAll({ ...all, wait })).toBe(0);
+  expect(all.asked).toEqual([undefined]);
 });

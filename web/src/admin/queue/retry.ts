@@ -1,63 +1,45 @@
-/** Retrying many dead messages. */
+/** Retrying all dead messages, a step at a time. */
 import { Problem } from '../../lib/api/problem';
 
+export interface Step {
+  retried: number;
+  /** Where the next step begins; none if this was the last. */
+  next?: string | null;
+}
+
 export interface Retrying {
-  ids: readonly string[];
-  retry: (id: string) => Promise<void>;
+  /** Retries as many as the server takes at once, from behind `after`. */
+  step: (after: string | undefined) => Promise<Step>;
   signal: AbortSignal;
-  /** Told of each that is queued again, or was not dead any more. */
-  onDone: (id: string) => void;
+  /** Told after each step of how many are queued again so far. */
+  onStep: (retried: number) => void;
   wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** At once: the server and the reader have other things to do. */
-const AT_ONCE = 4;
-
 /**
- * Retries them all, in their order. Who is asked too often is waited for.
+ * Asks for one step after another until there is none, or until `signal`. Who is asked too often is waited for.
  *
  * @returns how many are queued again.
- * @throws what the server refused else; those before are queued again.
+ * @throws what the server refused else; the steps before are done, and `onStep` was told of them.
  */
-export async function retryAll({ ids, retry, signal, onDone, wait = sleep }: Retrying): Promise<number> {
-  const waiting = [...ids];
-  const failure = new AbortController();
-  let queued = 0;
-
-  async function one(id: string): Promise<void> {
-    for (;;) {
-      try {
-        await retry(id);
-        queued += 1;
-        onDone(id);
-        return;
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        if (error.code === 'not_dead' || error.status === 404) {
-          onDone(id);
-          return;
-        }
-        if (error.status !== 429 || error.retryAfterMs === undefined) throw error;
-        await wait(error.retryAfterMs, signal);
-        if (signal.aborted) return;
-      }
+export async function retryAll({ step, signal, onStep, wait = sleep }: Retrying): Promise<number> {
+  let after: string | undefined;
+  let retried = 0;
+  while (!signal.aborted) {
+    let done: Step;
+    try {
+      done = await step(after);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 429 || error.retryAfterMs === undefined) throw error;
+      await wait(error.retryAfterMs, signal);
+      continue;
     }
+    retried += done.retried;
+    onStep(retried);
+    if (done.next == null) break;
+    after = done.next;
   }
-
-  async function work(): Promise<void> {
-    for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
-      if (signal.aborted || failure.signal.aborted) return;
-      try {
-        await one(id);
-      } catch (error) {
-        failure.abort(error);
-      }
-    }
-  }
-
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, ids.length) }, work));
-  if (failure.signal.aborted) throw failure.signal.reason;
-  return queued;
+  return retried;
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
