@@ -76,6 +76,16 @@ struct SessionView {
     /// Whether the account `admin` still has the password `admin`, which everyone knows. Only administrators are told; for
     /// others it is false.
     default_password: bool,
+    usage: Usage,
+}
+
+/// How much is kept of a user.
+#[derive(Object)]
+struct Usage {
+    /// The bytes of messages, results and errors, and a fixed number for each message, notification and attempt that failed.
+    stored_bytes: u64,
+    /// What it may come to: sends beyond it are refused. Null if there is no limit.
+    stored_bytes_limit: Option<u64>,
 }
 
 /// How to connect to the MQTT broker from a browser.
@@ -332,7 +342,14 @@ impl AuthApi {
     async fn view(&self, user: User, csrf_token: Option<String>) -> Result<SessionView, ApiError> {
         let is_admin = user.role == Role::Admin;
         let default_password = is_admin && self.0.accounts.default_password_stands().await?;
+        let store = &self.0.store;
+        let stored = store.stored_bytes(&[&user.id]).await?;
+        let usage = Usage {
+            stored_bytes: stored.get(&user.id).copied().unwrap_or_default(),
+            stored_bytes_limit: store.stored_bytes_limit(),
+        };
         Ok(SessionView {
+            usage,
             user: user.into(),
             csrf_token,
             default_password,

@@ -25,6 +25,9 @@ const STORAGE_WAIT: Duration = Duration::from_secs(10);
 /// When to try again while too many of a user's messages wait: some of them have to end first.
 const WAITING_WAIT: Duration = Duration::from_secs(10);
 
+/// When to try again while a user's messages take too much room: nothing changes by itself but once an hour.
+const ROOM_WAIT: Duration = Duration::from_secs(60);
+
 /// What went wrong. Clients may rely on these codes; they never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "ProblemCode", rename_all = "snake_case")]
@@ -53,6 +56,7 @@ pub(crate) enum Code {
     TooManyAttempts,
     RateLimited,
     TooManyWaiting,
+    TooMuchStored,
     Internal,
     Busy,
     NotReady,
@@ -82,9 +86,10 @@ impl Code {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts | Self::RateLimited | Self::TooManyWaiting => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::TooManyAttempts
+            | Self::RateLimited
+            | Self::TooManyWaiting
+            | Self::TooMuchStored => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -229,6 +234,9 @@ impl From<SendError> for ApiError {
             }
             SendError::TooManyWaiting => {
                 Self::new(Code::TooManyWaiting, said).retry_after(WAITING_WAIT)
+            }
+            SendError::TooMuchStored { .. } => {
+                Self::new(Code::TooMuchStored, said).retry_after(ROOM_WAIT)
             }
             SendError::Store(error) => error.into(),
         }

@@ -78,6 +78,7 @@ const SPECIFIC: &[(&str, &[Code])] = &[
             Code::IdempotencyKeyReused,
             Code::Invalid,
             Code::TooManyWaiting,
+            Code::TooMuchStored,
         ],
     ),
     ("listMessages", &[]),
@@ -167,6 +168,10 @@ pub(crate) fn when(code: Code) -> &'static str {
         Code::RateLimited => "The caller has sent too much within a short time.",
         Code::TooManyWaiting => {
             "As many of the user's messages wait as may (`limits.waiting_messages`)."
+        }
+        Code::TooMuchStored => {
+            "What is kept of the user takes as much room as it may (`limits.stored_bytes`). Deleting messages that have \
+             ended makes room, and so does time (`retention.days`)."
         }
         Code::Internal => "The server failed. Its log says why.",
         Code::Busy => "The server has too much to do at the moment.",

@@ -49,6 +49,16 @@ pub(crate) struct UserView {
     created_at: DateTime,
 }
 
+/// An account, and how much is kept of it.
+#[derive(Object)]
+pub(crate) struct Account {
+    #[oai(flatten)]
+    pub(crate) user: UserView,
+    /// The bytes of the user's messages, results and errors that are kept, and a fixed number for each message, notification
+    /// and attempt that failed. Sends beyond `limits.stored_bytes` are refused.
+    pub(crate) stored_bytes: u64,
+}
+
 impl From<User> for UserView {
     fn from(user: User) -> Self {
         Self {

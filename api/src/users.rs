@@ -20,7 +20,7 @@ use crate::{
     state::State,
     tags::Tag,
     text::Text,
-    user::{RoleName, UserView, username},
+    user::{Account, RoleName, username},
 };
 
 pub(crate) struct UsersApi(pub(crate) Arc<State>);
@@ -51,7 +51,7 @@ impl Example for NewUser {
 #[derive(Object)]
 struct UserList {
     /// By username.
-    items: Vec<UserView>,
+    items: Vec<Account>,
     /// The `after` of the next page.
     next: Option<String>,
 }
@@ -60,7 +60,7 @@ struct UserList {
 enum Created {
     /// The account was created.
     #[oai(status = 201)]
-    Created(Json<UserView>),
+    Created(Json<Account>),
 }
 
 /// What to change of an account. What is left out stays as it is.
@@ -112,7 +112,7 @@ impl UsersApi {
         let users = self.0.store.list_users(after.as_ref(), limit.0).await?;
         let (users, next) = page::items(users, |user| user.username.to_string());
         Ok(Json(UserList {
-            items: users.into_iter().map(UserView::from).collect(),
+            items: self.accounts(users).await?,
             next,
         }))
     }
@@ -133,7 +133,7 @@ impl UsersApi {
         let accounts = self.0.accounts.audited(event.entry());
         let user = accounts.create_user(name, &new.password, role).await?;
         tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was created");
-        Ok(Created::Created(Json(user.into())))
+        Ok(Created::Created(Json(self.account(user).await?)))
     }
 
     /// See an account
@@ -144,8 +144,9 @@ impl UsersApi {
         &self,
         _admin: Administrator,
         name: Path<String>,
-    ) -> Result<Json<UserView>, ApiError> {
-        Ok(Json(self.find(&name.0).await?.into()))
+    ) -> Result<Json<Account>, ApiError> {
+        let user = self.find(&name.0).await?;
+        Ok(Json(self.account(user).await?))
     }
 
     /// Change an account
@@ -159,7 +160,7 @@ impl UsersApi {
         admin: Administrator,
         name: Path<String>,
         change: Json<UserChange>,
-    ) -> Result<Json<UserView>, ApiError> {
+    ) -> Result<Json<Account>, ApiError> {
         let user = self.find(&name.0).await?;
         let by = &admin.0;
         let update = AccountUpdate {
@@ -178,7 +179,7 @@ impl UsersApi {
                     by = %by.user.username, user = %user.username, role = %user.role, disabled = user.disabled,
                     password = change.password.is_some(), "an account was changed"
                 );
-                Ok(Json(user.into()))
+                Ok(Json(self.account(user).await?))
             }
             UpdateUser::Unknown | UpdateUser::PasswordChanged => Err(unknown()),
             UpdateUser::LastAdministrator => Err(last_administrator()),
@@ -227,6 +228,25 @@ impl UsersApi {
 }
 
 impl UsersApi {
+    /// With how much is kept of each.
+    async fn accounts(&self, users: Vec<User>) -> Result<Vec<Account>, ApiError> {
+        let ids: Vec<_> = users.iter().map(|user| &user.id).collect();
+        let stored = self.0.store.stored_bytes(&ids).await?;
+        let account = |user: User| Account {
+            stored_bytes: stored.get(&user.id).copied().unwrap_or_default(),
+            user: user.into(),
+        };
+        Ok(users.into_iter().map(account).collect())
+    }
+
+    async fn account(&self, user: User) -> Result<Account, ApiError> {
+        let stored = self.0.store.stored_bytes(&[&user.id]).await?;
+        Ok(Account {
+            stored_bytes: stored.get(&user.id).copied().unwrap_or_default(),
+            user: user.into(),
+        })
+    }
+
     async fn find(&self, name: &str) -> Result<User, ApiError> {
         // What is no username is nobody's.
         let name = Username::parse(name).map_err(|_| unknown())?;

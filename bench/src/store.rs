@@ -12,10 +12,11 @@ use crate::disk;
 /// Syncs measured.
 const SYNCS: usize = 200;
 
-/// The database `file`, in which a user may have any number of messages waiting.
+/// The database `file`, in which a user may have any number of messages.
 pub(crate) fn without_quota(file: &Path) -> StoreOptions {
     StoreOptions {
         waiting_messages: u32::MAX,
+        stored_bytes: 0,
         ..StoreOptions::sqlite(file)
     }
 }

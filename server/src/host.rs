@@ -306,12 +306,16 @@ fn refusal(error: SendError, patience: Patience) -> SendRefusal {
         SendError::Body(BodyError::TooLong { .. }) => SendRefusal::Quota(said),
         SendError::Body(_) | SendError::KeyConflict => SendRefusal::Invalid(said),
         // To be dropped and acknowledged, as whatever 3.1.1 cannot be told is, would lose it.
-        SendError::RateLimited { .. } | SendError::TooManyWaiting
+        SendError::RateLimited { .. }
+        | SendError::TooManyWaiting
+        | SendError::TooMuchStored { .. }
             if patience == Patience::Quota =>
         {
             SendRefusal::Busy
         }
-        SendError::RateLimited { .. } | SendError::TooManyWaiting => SendRefusal::Quota(said),
+        SendError::RateLimited { .. }
+        | SendError::TooManyWaiting
+        | SendError::TooMuchStored { .. } => SendRefusal::Quota(said),
         SendError::Store(StoreError::Busy) => SendRefusal::Busy,
         SendError::Store(e) => {
             tracing::error!(error = %e, "a message could not be stored");

@@ -10,7 +10,9 @@ use crate::lanes::LaneChanges;
 use crate::messages::{COLUMNS, message};
 use crate::users::parse_username;
 use crate::writer::Operation;
-use crate::{Delay, Message, MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
+use crate::{
+    Delay, Message, MessageId, Status, Store, StoreError, Timestamp, UserId, bulk, stored_bytes,
+};
 
 /// What came of [`Store::accept`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Accepted {
     /// The user has as many messages that have not ended as [`StoreOptions::waiting_messages`](crate::StoreOptions)
     /// allows.
     TooManyWaiting,
+    /// With it, more would be kept of the user than [`StoreOptions::stored_bytes`](crate::StoreOptions) allows.
+    TooMuchStored,
 }
 
 impl Store {
@@ -74,6 +78,9 @@ impl Store {
             idempotency_key,
             now,
             max_open: i64::from(self.waiting_messages()),
+            max_stored: self
+                .stored_bytes_limit()
+                .map_or(i64::MAX, |limit| limit.try_into().unwrap_or(i64::MAX)),
         }
     }
 }
@@ -84,6 +91,7 @@ struct Accept {
     idempotency_key: Option<String>,
     now: Timestamp,
     max_open: i64,
+    max_stored: i64,
 }
 
 impl Accept {
@@ -157,12 +165,19 @@ impl Operation for Accept {
                 answers.push(Some(Accepted::TooManyWaiting));
                 continue;
             }
+            let bytes = stored_bytes::of_message(&accept.body, accept.idempotency_key.as_deref());
+            if sender.stored + bytes > accept.max_stored {
+                answers.push(Some(Accepted::TooMuchStored));
+                continue;
+            }
             sender.open += 1;
+            sender.stored += bytes;
             let message = accept.message(sender);
             if let Some(vacant) = vacant {
                 vacant.insert(message.clone());
             }
             lanes.open(&accept.user, 1);
+            lanes.stored(&accept.user, bytes);
             lanes.queued(&accept.user, message.run_at);
             new.push((message.id.clone(), message.run_at, *accept));
             answers.push(Some(Accepted::New(message)));
@@ -182,6 +197,7 @@ struct Sender {
     username: Username,
     delay: Delay,
     open: i64,
+    stored: i64,
 }
 
 async fn senders(
@@ -193,7 +209,7 @@ async fn senders(
     let mut senders = HashMap::with_capacity(users.len());
     for chunk in bulk::padded(&users) {
         let text = format!(
-            "SELECT u.id, u.username, COALESCE(l.open, 0) AS open,
+            "SELECT u.id, u.username, COALESCE(l.open, 0) AS open, COALESCE(l.stored_bytes, 0) AS stored_bytes,
                 COALESCE(u.delay, (SELECT value FROM settings WHERE key = 'delay')) AS delay
              FROM users u LEFT JOIN lanes l ON l.user_id = u.id WHERE u.id IN ({})",
             bulk::list(chunk.len(), 1)
@@ -207,6 +223,7 @@ async fn senders(
                 username: parse_username(row.try_get("username")?)?,
                 delay: Delay::from_setting(row.try_get("delay")?)?,
                 open: row.try_get("open")?,
+                stored: row.try_get("stored_bytes")?,
             };
             let id: String = row.try_get("id")?;
             senders.insert(UserId::from_string(id), sender);

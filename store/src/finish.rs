@@ -8,7 +8,9 @@ use sqlx::{AnyConnection, Row};
 use crate::lanes::LaneChanges;
 use crate::notification::Told;
 use crate::writer::Operation;
-use crate::{Epoch, Job, Notification, Seq, Status, Store, StoreError, Timestamp, UserId, bulk};
+use crate::{
+    Epoch, Job, Notification, Seq, Status, Store, StoreError, Timestamp, UserId, bulk, stored_bytes,
+};
 
 /// How a message ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +152,8 @@ async fn finish(
         let seq = last.get_mut(&job.user_id).ok_or(StoreError::UnknownUser)?;
         *seq += 1;
         lanes.open(&job.user_id, -1);
+        let stored = stored_bytes::of_end(finish.stored_result(), finish.outcome.error());
+        lanes.stored(&job.user_id, stored);
         let told = Told::fresh(Seq(*seq), &finish.epoch, job, &finish.outcome, finish.now);
         let notification = Notification::from(&told);
         finished.push(Some(Finished {

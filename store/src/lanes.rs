@@ -1,4 +1,4 @@
-//! The messages of each user that have not ended, and whose turn it is.
+//! The messages of each user that have not ended, whose turn it is, and how much room each takes.
 //!
 //! A claim takes from the lanes that have waited longest for a turn, and sends them to the back. So users take turns,
 //! however many messages each of them has. A turn may come too early, if what was due was moved or taken out since: the
@@ -17,6 +17,8 @@ pub(crate) struct LaneChange {
     pub(crate) open: i64,
     /// A message was queued that is due at this time.
     pub(crate) due: Option<Timestamp>,
+    /// How many bytes more are kept; negative for fewer.
+    pub(crate) stored: i64,
 }
 
 /// What changes for the lanes, by user.
@@ -35,6 +37,11 @@ impl LaneChanges {
         lane.due = Some(lane.due.map_or(due, |earlier| earlier.min(due)));
     }
 
+    /// `bytes` more are kept of `user`; negative for fewer.
+    pub(crate) fn stored(&mut self, user: &UserId, bytes: i64) {
+        self.lane(user).stored += bytes;
+    }
+
     fn lane(&mut self, user: &UserId) -> &mut LaneChange {
         if !self.0.contains_key(user) {
             self.0.insert(user.clone(), LaneChange::default());
@@ -47,23 +54,25 @@ impl LaneChanges {
         let changes: Vec<_> = self.0.into_iter().collect();
         for chunk in bulk::padded(&changes) {
             let text = format!(
-                "WITH changed (user_id, open, turn_at) AS (VALUES {})
-                 INSERT INTO lanes (user_id, open, turn_at)
-                 SELECT user_id, open, turn_at FROM changed WHERE user_id IS NOT NULL
+                "WITH changed (user_id, open, turn_at, stored_bytes) AS (VALUES {})
+                 INSERT INTO lanes (user_id, open, turn_at, stored_bytes)
+                 SELECT user_id, open, turn_at, stored_bytes FROM changed WHERE user_id IS NOT NULL
                  ON CONFLICT (user_id) DO UPDATE SET
                     open = lanes.open + excluded.open,
+                    stored_bytes = lanes.stored_bytes + excluded.stored_bytes,
                     turn_at = CASE
                         WHEN excluded.turn_at IS NULL THEN lanes.turn_at
                         WHEN lanes.turn_at < excluded.turn_at THEN lanes.turn_at
                         ELSE excluded.turn_at END",
-                bulk::rows(chunk.len(), 3, 1)
+                bulk::rows(chunk.len(), 4, 1)
             );
             let mut query = sqlx::query(bulk::statement(text));
             for lane in chunk {
                 query = query
                     .bind(lane.map(|(user, _)| user.as_str()))
                     .bind(lane.map(|(_, change)| change.open))
-                    .bind(lane.and_then(|(_, change)| change.due.map(Timestamp::as_millis)));
+                    .bind(lane.and_then(|(_, change)| change.due.map(Timestamp::as_millis)))
+                    .bind(lane.map(|(_, change)| change.stored));
             }
             query.execute(&mut *conn).await?;
         }

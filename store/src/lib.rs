@@ -46,6 +46,7 @@ mod rules;
 mod sessions;
 mod steady;
 mod store;
+mod stored_bytes;
 mod timestamp;
 mod token_reader;
 mod tokens;

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 12] = [
+const MIGRATIONS: [(i64, &str, &str); 13] = [
     (
         1,
         "initial",
@@ -66,6 +66,11 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
         12,
         "inbox_epoch",
         include_str!("../../migrations/sqlite/0012_inbox_epoch.sql"),
+    ),
+    (
+        13,
+        "stored_bytes",
+        include_str!("../../migrations/sqlite/0013_stored_bytes.sql"),
     ),
 ];
 

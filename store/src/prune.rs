@@ -9,7 +9,7 @@ use sqlx::AnyConnection;
 
 use crate::pace::Pace;
 use crate::writer::Operation;
-use crate::{Status, Store, StoreError, Timestamp, bulk};
+use crate::{Status, Store, StoreError, Timestamp, bulk, stored_bytes};
 
 /// Messages that ended with this status before `$1`, the oldest first.
 const ENDED: &str = "SELECT id FROM messages WHERE status = $2 AND processed_at < $1
@@ -183,8 +183,11 @@ impl Operation for Delete {
     async fn run(&self, conn: &mut AnyConnection) -> Result<(u64, Duration), StoreError> {
         let started = Instant::now();
         let deleted = match &self.keys {
-            Keys::Messages(ids) => self.delete_messages(conn, ids).await?,
-            Keys::Notifications(keys) => delete_notifications(conn, keys).await?,
+            // Not one that was put back into the queue since.
+            Keys::Messages(ids) => {
+                stored_bytes::delete_messages(conn, ids, Some(self.before)).await?
+            }
+            Keys::Notifications(keys) => stored_bytes::delete_notifications(conn, keys).await?,
             Keys::Cursors(keys) => self.delete_cursors(conn, keys).await?,
         };
         Ok((deleted, started.elapsed()))
@@ -192,27 +195,6 @@ impl Operation for Delete {
 }
 
 impl Delete {
-    /// Not one that was put back into the queue since.
-    async fn delete_messages(
-        &self,
-        conn: &mut AnyConnection,
-        ids: &[String],
-    ) -> Result<u64, StoreError> {
-        let mut deleted = 0;
-        for chunk in bulk::chunks(ids) {
-            let text = format!(
-                "DELETE FROM messages WHERE processed_at < $1 AND id IN ({})",
-                bulk::list(chunk.len(), 2)
-            );
-            let mut query = sqlx::query(bulk::statement(text)).bind(self.before.as_millis());
-            for id in chunk {
-                query = query.bind(id.as_str());
-            }
-            deleted += query.execute(&mut *conn).await?.rows_affected();
-        }
-        Ok(deleted)
-    }
-
     /// Not one that was used since.
     async fn delete_cursors(
         &self,
@@ -233,24 +215,4 @@ impl Delete {
         }
         Ok(deleted)
     }
-}
-
-/// They never change.
-async fn delete_notifications(
-    conn: &mut AnyConnection,
-    keys: &[(String, i64)],
-) -> Result<u64, StoreError> {
-    let mut deleted = 0;
-    for chunk in bulk::chunks(keys) {
-        let text = format!(
-            "DELETE FROM notifications WHERE (user_id, seq) IN (VALUES {})",
-            bulk::rows(chunk.len(), 2, 1)
-        );
-        let mut query = sqlx::query(bulk::statement(text));
-        for (user, seq) in chunk {
-            query = query.bind(user.as_str()).bind(*seq);
-        }
-        deleted += query.execute(&mut *conn).await?.rows_affected();
-    }
-    Ok(deleted)
 }

@@ -7,7 +7,7 @@ use crate::dialect::Param;
 use crate::lanes::LaneChanges;
 use crate::page::{JsonBytes, item_bytes};
 use crate::writer::Operation;
-use crate::{Job, MessageId, Page, Status, Store, StoreError, Timestamp, UserId};
+use crate::{Job, MessageId, Page, Status, Store, StoreError, Timestamp, UserId, stored_bytes};
 
 /// An attempt at a message that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +161,7 @@ impl Operation for RetryLater {
         }
         record_failure(conn, job, error, self.now).await?;
         let mut lanes = LaneChanges::default();
+        lanes.stored(&job.user_id, stored_bytes::of_failure(error));
         lanes.queued(&job.user_id, self.run_at);
         lanes.write(conn).await?;
         Ok(true)
@@ -210,7 +211,7 @@ impl Operation for PutBack {
     }
 }
 
-/// Remembers why the attempt of `job` failed.
+/// Remembers why the attempt of `job` failed. Its caller counts it.
 pub(crate) async fn record_failure(
     conn: &mut AnyConnection,
     job: &Job,

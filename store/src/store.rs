@@ -27,11 +27,17 @@ pub struct StoreOptions {
     pub list_readers: u32,
     /// How many messages of one user may wait or be worked on at a time. Sending more is refused.
     pub waiting_messages: u32,
+    /// How many bytes may be kept of one user: of texts, and a fixed number for each message, attempt and notification.
+    /// Sending what would make more of it is refused; a result never is. 0: any number.
+    pub stored_bytes: u64,
 }
 
 impl StoreOptions {
     /// How many messages of one user may wait if nothing else is asked for.
     pub const DEFAULT_WAITING_MESSAGES: u32 = 100_000;
+
+    /// How many bytes may be kept of one user if nothing else is asked for: 1 GiB.
+    pub const DEFAULT_STORED_BYTES: u64 = 1 << 30;
 
     /// How many connections read if nothing else is asked for.
     pub const DEFAULT_READERS: u32 = 4;
@@ -51,6 +57,7 @@ impl StoreOptions {
             readers: Self::DEFAULT_READERS,
             list_readers: Self::DEFAULT_LIST_READERS,
             waiting_messages: Self::DEFAULT_WAITING_MESSAGES,
+            stored_bytes: Self::DEFAULT_STORED_BYTES,
         }
     }
 }
@@ -71,6 +78,7 @@ struct Inner {
     lists: Lists,
     tokens: TokenReader,
     waiting_messages: u32,
+    stored_bytes: u64,
     epoch: CurrentEpoch,
     /// Told of every commit after which a message may be due.
     queued: Arc<Notify>,
@@ -86,7 +94,7 @@ impl Store {
     /// [`StoreError::Url`], [`StoreError::Unwritable`], [`StoreError::NotADatabase`],
     /// [`StoreError::Corrupt`], [`StoreError::Newer`], or another [`StoreError`].
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
-        let waiting_messages = options.waiting_messages;
+        let (waiting_messages, stored_bytes) = (options.waiting_messages, options.stored_bytes);
         let location = Location::parse(options.url)?;
         let (mut conn, check) = location.prepare().await?;
         let epoch = CurrentEpoch::new(epoch::read(&mut conn).await?);
@@ -102,6 +110,7 @@ impl Store {
             readers,
             lists,
             waiting_messages,
+            stored_bytes,
             epoch,
             queued,
         };
@@ -155,6 +164,12 @@ impl Store {
     /// How many messages of one user may wait or be worked on at a time.
     pub(crate) fn waiting_messages(&self) -> u32 {
         self.inner.waiting_messages
+    }
+
+    /// How many bytes may be kept of one user; `None`: any number.
+    #[must_use]
+    pub fn stored_bytes_limit(&self) -> Option<u64> {
+        Some(self.inner.stored_bytes).filter(|limit| *limit > 0)
     }
 
     /// The epoch in force.

@@ -11,7 +11,7 @@ use crate::pace::Pace;
 use crate::rights::{Changed, record};
 use crate::user_changes::{find, is_last_administrator};
 use crate::writer::Operation;
-use crate::{Store, StoreError, Timestamp, User, UserId};
+use crate::{Store, StoreError, Timestamp, User, UserId, stored_bytes};
 
 /// What came of [`Store::close_user`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,22 +147,31 @@ impl Operation for Step {
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(u64, Duration), StoreError> {
         let started = Instant::now();
-        let statement = match self.table {
+        let user = self.user.as_str();
+        let deleted = match self.table {
             Table::Messages => {
-                "DELETE FROM messages WHERE id IN (
-                    SELECT id FROM messages WHERE user_id = $1 ORDER BY id LIMIT $2)"
+                let ids: Vec<String> = sqlx::query_scalar(
+                    "SELECT id FROM messages WHERE user_id = $1 ORDER BY id LIMIT $2",
+                )
+                .bind(user)
+                .bind(self.rows)
+                .fetch_all(&mut *conn)
+                .await?;
+                stored_bytes::delete_messages(conn, &ids, None).await?
             }
             Table::Notifications => {
-                "DELETE FROM notifications WHERE user_id = $1 AND seq IN (
-                    SELECT seq FROM notifications WHERE user_id = $1 ORDER BY seq LIMIT $2)"
+                let numbers: Vec<i64> = sqlx::query_scalar(
+                    "SELECT seq FROM notifications WHERE user_id = $1 ORDER BY seq LIMIT $2",
+                )
+                .bind(user)
+                .bind(self.rows)
+                .fetch_all(&mut *conn)
+                .await?;
+                let keys: Vec<_> = numbers.into_iter().map(|seq| (user, seq)).collect();
+                stored_bytes::delete_notifications(conn, &keys).await?
             }
         };
-        let deleted = sqlx::query(statement)
-            .bind(self.user.as_str())
-            .bind(self.rows)
-            .execute(conn)
-            .await?;
-        Ok((deleted.rows_affected(), started.elapsed()))
+        Ok((deleted, started.elapsed()))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::rate::Rate;
 
 use turns::{Turns, Way};
 
-/// How long a sender who cannot be told waits for messages of theirs to end.
+/// How long a sender who cannot be told waits for messages of theirs to end or to be deleted.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a sender who can be told that the server is busy waits for a turn at the writer.
@@ -52,8 +52,8 @@ pub enum Patience {
     None,
     /// It waits for its turn at the database, and is refused if it is beyond a quota.
     Turn,
-    /// It also waits until its user may send again, and up to ten seconds until the user has fewer messages waiting: for
-    /// senders that cannot be told that they are refused.
+    /// It also waits until its user may send again, and up to ten seconds until the user has fewer messages waiting, or
+    /// more room: for senders that cannot be told that they are refused.
     Quota,
 }
 
@@ -79,6 +79,15 @@ pub enum SendError {
     /// As many messages of the user are waiting as may.
     #[error("as many of your messages are waiting as may; send again when some are done")]
     TooManyWaiting,
+    /// With it, more would be kept of the user than may.
+    #[error(
+        "your messages take as much room as they may: {limit} bytes; delete some that have ended, or wait until old ones \
+         are deleted by themselves"
+    )]
+    TooMuchStored {
+        /// What is allowed.
+        limit: u64,
+    },
     /// It cannot be written; [`StoreError::Busy`] if too much waits to be.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -162,6 +171,9 @@ impl Sends {
             Accepted::New(message) | Accepted::Existing(message) => Ok(message),
             Accepted::KeyConflict => Err(SendError::KeyConflict),
             Accepted::TooManyWaiting => Err(SendError::TooManyWaiting),
+            Accepted::TooMuchStored => Err(SendError::TooMuchStored {
+                limit: self.store.stored_bytes_limit().unwrap_or_default(),
+            }),
         }
     }
 
@@ -185,7 +197,7 @@ impl Sends {
         let since = Instant::now();
         let again = (body.clone(), key.clone());
         let first = self.accept_in_turn(user, body, key).await?;
-        if first != Accepted::TooManyWaiting {
+        if !is_beyond_a_quota(&first) {
             return Ok(first);
         }
         // Only the first in the user's line looks.
@@ -194,10 +206,15 @@ impl Sends {
         loop {
             let (body, key) = again.clone();
             let accepted = self.accept_in_turn(user, body, key).await?;
-            if accepted != Accepted::TooManyWaiting || since.elapsed() > PATIENCE {
+            if !is_beyond_a_quota(&accepted) || since.elapsed() > PATIENCE {
                 return Ok(accepted);
             }
             sleep(LOOK).await;
         }
     }
+}
+
+/// Whether it may be taken once others of its user have ended or are gone.
+fn is_beyond_a_quota(accepted: &Accepted) -> bool {
+    matches!(accepted, Accepted::TooManyWaiting | Accepted::TooMuchStored)
 }

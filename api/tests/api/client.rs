@@ -46,12 +46,25 @@ impl Herald {
     /// With other options than the default ones.
     pub(crate) async fn start_with(change: impl FnOnce(&mut ApiOptions)) -> Self {
         let waiting = StoreOptions::DEFAULT_WAITING_MESSAGES;
-        Self::begin(SendLimits::default(), waiting, change).await
+        Self::begin(
+            SendLimits::default(),
+            waiting,
+            StoreOptions::DEFAULT_STORED_BYTES,
+            change,
+        )
+        .await
+    }
+
+    /// With so many bytes of one user at most.
+    pub(crate) async fn start_small(stored_bytes: u64) -> Self {
+        let waiting = StoreOptions::DEFAULT_WAITING_MESSAGES;
+        Self::begin(SendLimits::default(), waiting, stored_bytes, |_| {}).await
     }
 
     /// With other limits than the default ones, also of messages that wait.
     pub(crate) async fn start_limited(limits: SendLimits, waiting_messages: u32) -> Self {
-        Self::begin(limits, waiting_messages, |_| {}).await
+        let stored = StoreOptions::DEFAULT_STORED_BYTES;
+        Self::begin(limits, waiting_messages, stored, |_| {}).await
     }
 
     /// With messages of so many bytes at most.
@@ -66,11 +79,13 @@ impl Herald {
     async fn begin(
         limits: SendLimits,
         waiting_messages: u32,
+        stored_bytes: u64,
         change: impl FnOnce(&mut ApiOptions),
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options = StoreOptions {
             waiting_messages,
+            stored_bytes,
             ..StoreOptions::sqlite(&dir.path().join("herald.db"))
         };
         let store = Store::open(options).await.unwrap();

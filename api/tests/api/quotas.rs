@@ -85,6 +85,56 @@ async fn who_has_too_many_waiting_is_told_or_held_back() {
 }
 
 #[tokio::test]
+async fn who_has_as_much_stored_as_may_be_is_told_what_to_do_or_held_back() {
+    // One message that is processed, and a little.
+    let herald = Herald::start_small(1000).await;
+    let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
+    let user = herald.store.user_by_name(&"alice".parse().unwrap()).await;
+    let user = user.unwrap().unwrap().id;
+    let send_by = async |patience| herald.sends.send(&user, "x".into(), None, patience).await;
+    let first = send_by(Patience::None).await.unwrap();
+    let refused = send(&alice).await;
+    let refused = refused.expect_problem(429, "too_much_stored");
+    assert!(refused.header("retry-after").is_some());
+    let detail = refused.json["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("1000 bytes; delete some"), "{detail}");
+    let refused = send_by(Patience::Turn).await;
+    assert!(matches!(
+        refused,
+        Err(SendError::TooMuchStored { limit: 1000 })
+    ));
+    send(&bob).await.expect(202);
+
+    // What is used and what may be is told to the user, and what is used to administrators.
+    let session = alice.get("/api/v1/auth/session").send().await.expect(200);
+    let usage = json!({"stored_bytes": 513, "stored_bytes_limit": 1000});
+    assert_eq!(session.json["usage"], usage);
+    let admin = herald.admin().await;
+    let list = admin.get("/api/v1/admin/users").send().await.expect(200);
+    let accounts = list.json["items"].as_array().unwrap().iter();
+    let stored: Vec<_> = accounts
+        .map(|account| (&account["username"], &account["stored_bytes"]))
+        .collect();
+    assert!(
+        stored.contains(&(&json!("alice"), &json!(513))),
+        "{stored:?}"
+    );
+    let one = admin.get("/api/v1/admin/users/alice").send().await;
+    assert_eq!(one.expect(200).json["stored_bytes"], 513);
+
+    let made_room = async {
+        let refused = send_by(Patience::Turn).await;
+        assert!(matches!(refused, Err(SendError::TooMuchStored { .. })));
+        let now = herald_store::Timestamp::now();
+        herald.store.cancel(&user, &first.id, now).await.unwrap();
+        let later = now + Duration::from_secs(1);
+        assert_eq!(herald.store.prune(later).await.unwrap().messages, 1);
+    };
+    let (sent, ()) = tokio::join!(send_by(Patience::Quota), made_room);
+    sent.unwrap();
+}
+
+#[tokio::test]
 async fn a_user_who_asks_too_often_is_told_to_wait_and_others_are_not() {
     let herald = Herald::start_with(|options| options.requests_per_minute = 3).await;
     let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);

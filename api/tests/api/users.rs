@@ -31,7 +31,7 @@ async fn an_account_is_shown_by_its_name() {
         shown.expect(200).json,
         json!({
             "id": alice.id.as_str(), "username": "alice", "role": "user", "disabled": false,
-            "created_at": alice.created_at.to_string(),
+            "created_at": alice.created_at.to_string(), "stored_bytes": 0,
         })
     );
 }

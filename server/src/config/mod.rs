@@ -126,6 +126,7 @@ pub(crate) struct Limits {
     pub(crate) sends_per_minute: u32,
     pub(crate) send_bytes_per_minute: u32,
     pub(crate) waiting_messages: u32,
+    pub(crate) stored_bytes: u64,
     pub(crate) packet_bytes: u32,
     pub(crate) sessions_per_user: usize,
     pub(crate) subscriptions_per_session: usize,
@@ -199,6 +200,7 @@ impl Default for Config {
                 sends_per_minute: sends.per_minute,
                 send_bytes_per_minute: sends.bytes_per_minute,
                 waiting_messages: herald_store::StoreOptions::DEFAULT_WAITING_MESSAGES,
+                stored_bytes: herald_store::StoreOptions::DEFAULT_STORED_BYTES,
                 packet_bytes: broker.packet_bytes,
                 sessions_per_user: broker.sessions_per_user,
                 subscriptions_per_session: broker.subscriptions_per_session,
@@ -413,6 +415,7 @@ mod tests {
             "sends_per_minute",
             "send_bytes_per_minute",
             "waiting_messages",
+            "stored_bytes",
         ] {
             let negative = error(&format!("[limits]\n{key} = -1"));
             assert!(negative.starts_with(&format!("limits.{key}: ")));

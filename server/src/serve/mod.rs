@@ -43,6 +43,7 @@ pub(crate) async fn serve(mut config: Config, mut signals: Signals) -> anyhow::R
     let _database_lock = data_dir::lock_database(&database)?;
     let opening = Store::open(StoreOptions {
         waiting_messages: config.limits.waiting_messages,
+        stored_bytes: config.limits.stored_bytes,
         ..StoreOptions::sqlite(&database)
     });
     let Some(store) = unless_stopped(&mut signals, opening).await else {

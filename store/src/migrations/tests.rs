@@ -83,3 +83,17 @@ async fn what_a_version_before_stored_twice_reads_the_same_when_it_is_stored_onc
     }
     store.close().await;
 }
+
+#[tokio::test]
+async fn what_is_kept_already_is_counted_for_its_user() {
+    let (_dir, store) = upgraded(8, BEFORE_STORED_ONCE).await;
+    let (user, other) = (UserId::from_string("u"), UserId::from_string("x"));
+    let stored = store.stored_bytes(&[&user, &other]).await.unwrap();
+    let messages = 5 * 512 + r#"a "b""#.len() + "cefg".len() + "d".len();
+    let attempts =
+        5 * 64 + "first".len() + "404".len() + "first".len() + "410 Gone".len() + "late".len();
+    let expected = messages + attempts + 5 * 128;
+    assert_eq!(stored.get(&user), Some(&(expected as u64)));
+    assert_eq!(stored.get(&other), None);
+    store.close().await;
+}

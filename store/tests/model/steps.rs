@@ -111,6 +111,11 @@ impl Step {
 }
 
 impl Send {
+    /// What it counts for when it is accepted.
+    pub(crate) fn bytes(&self) -> usize {
+        512 + self.body.len() + self.key.as_ref().map_or(0, String::len)
+    }
+
     fn any() -> impl Strategy<Value = Self> {
         let key = prop::option::of(0..3_u8);
         (0..USERS, 0..2_u8, key).prop_map(|(user, body, key)| Self {

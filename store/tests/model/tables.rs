@@ -26,6 +26,7 @@ pub(crate) struct Message {
     pub(crate) user_id: String,
     pub(crate) body: String,
     pub(crate) idempotency_key: Option<String>,
+    pub(crate) result: Option<String>,
     pub(crate) status: String,
     pub(crate) attempts: i64,
     pub(crate) failures: i64,
@@ -43,6 +44,21 @@ pub(crate) struct Inbox {
 }
 
 impl Tables {
+    /// How many bytes are kept of a user.
+    pub(crate) fn stored_bytes(&self, user: &str) -> usize {
+        let messages = self.messages.iter().filter(|(_, m)| m.user_id == user);
+        let of_message = |(id, message): (&String, &Message)| {
+            let texts = [&message.result, &message.idempotency_key];
+            let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+            let attempts = (id.clone(), i64::MIN)..=(id.clone(), i64::MAX);
+            let failed = self.failed.range(attempts);
+            let errors = failed.map(|(_, (_, error))| 64 + error.len());
+            512 + message.body.len() + texts + errors.sum::<usize>()
+        };
+        let inbox = (user.to_owned(), i64::MIN)..=(user.to_owned(), i64::MAX);
+        messages.map(of_message).sum::<usize>() + 128 * self.notifications.range(inbox).count()
+    }
+
     pub(crate) async fn read(conn: &mut SqliteConnection) -> Self {
         Self {
             messages: rows(conn, "SELECT * FROM messages", |row| {
@@ -77,6 +93,7 @@ fn message(row: &SqliteRow) -> Message {
         user_id: row.get("user_id"),
         body: row.get("body"),
         idempotency_key: row.get("idempotency_key"),
+        result: row.get("result"),
         status: row.get("status"),
         attempts: row.get("attempts"),
         failures: row.get("failures"),
@@ -95,10 +112,14 @@ fn inbox(row: &SqliteRow) -> Inbox {
     }
 }
 
-/// How many messages of each user have not ended and when the user's turn is, as the lanes say.
-pub(crate) async fn lanes(conn: &mut SqliteConnection) -> BTreeMap<String, (i64, Option<i64>)> {
-    rows(conn, "SELECT user_id, open, turn_at FROM lanes", |row| {
-        (row.get(0), (row.get(1), row.get(2)))
+/// How many messages of a user have not ended, when the user's turn is, and how much is kept, as the lane says.
+pub(crate) type Lane = (i64, Option<i64>, i64);
+
+/// All lanes, by user.
+pub(crate) async fn lanes(conn: &mut SqliteConnection) -> BTreeMap<String, Lane> {
+    let all = "SELECT user_id, open, turn_at, stored_bytes FROM lanes";
+    rows(conn, all, |row| {
+        (row.get(0), (row.get(1), row.get(2), row.get(3)))
     })
     .await
 }

@@ -14,7 +14,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::model::{MAX_OPEN, Model};
+use crate::model::{MAX_OPEN, MAX_STORED, Model};
 use crate::steps::{Ack, LEASE_MS, Send, Step, USERS};
 use crate::tables::{self, Tables};
 
@@ -36,6 +36,7 @@ async fn open(dir: &Path) -> (Store, SqliteConnection) {
     let file = dir.join("herald.db");
     let mut options = StoreOptions::sqlite(&file);
     options.waiting_messages = MAX_OPEN as u32;
+    options.stored_bytes = MAX_STORED as u64;
     options.readers = 1;
     let store = Store::open(options).await.unwrap();
     let url = format!("sqlite://{}", file.display());
@@ -239,17 +240,17 @@ impl World {
 
     async fn finish(&mut self, ends: Vec<(usize, Job, bool)>) {
         let now = self.now();
-        let error = |processed: bool| (!processed).then_some("dead");
+        // Half of the results are the body, which is not stored again.
+        let ended = |job: &Job, processed: bool| match processed {
+            true => Ok((job.attempt % 2 == 0).then(|| "done".to_owned())),
+            false => Err("dead"),
+        };
         let finishes = ends.iter().map(|(_, job, processed)| {
-            let outcome = match error(*processed) {
-                // Half of the results are the body.
-                None => Outcome::Processed {
-                    result: match job.attempt % 2 {
-                        0 => "done".into(),
-                        _ => job.body.clone(),
-                    },
+            let outcome = match ended(job, *processed) {
+                Ok(result) => Outcome::Processed {
+                    result: result.unwrap_or_else(|| job.body.clone()),
                 },
-                Some(error) => Outcome::Dead {
+                Err(error) => Outcome::Dead {
                     error: error.into(),
                 },
             };
@@ -257,8 +258,8 @@ impl World {
         });
         for ((number, job, processed), answer) in ends.iter().zip(join_all(finishes).await) {
             let answer = answer.unwrap();
-            self.model
-                .finished(*number, job, error(*processed), answer.as_ref());
+            let ended = ended(job, *processed);
+            self.model.finished(*number, job, ended, answer.as_ref());
         }
     }
 
@@ -319,7 +320,8 @@ impl World {
         let lanes = tables::lanes(&mut self.conn).await;
         let mut due = self.model.lease_ends();
         for user in self.users.iter().map(UserId::as_str) {
-            let (open, turn_at) = lanes.get(user).copied().unwrap_or_default();
+            let (open, turn_at, stored) = lanes.get(user).copied().unwrap_or_default();
+            assert_eq!(stored, self.model.tables.stored_bytes(user) as i64);
             assert_eq!(open, self.model.open(user) as i64);
             let Some(user_due) = self.model.due(user) else {
                 continue;

@@ -21,6 +21,7 @@ mod retry_dead;
 mod rights;
 mod rules;
 mod sessions;
+mod stored_bytes;
 mod tokens;
 mod user_changes;
 mod user_deletion;

@@ -770,6 +770,34 @@ export interface components {
             status: components["schemas"]["Status"];
         };
         /**
+         * Account
+         * @description An account, and how much is kept of it.
+         */
+        Account: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-11-22T10:00:00.000Z
+             */
+            created_at: string;
+            /** @description Whether the account is locked. */
+            disabled: boolean;
+            /**
+             * @description Opaque.
+             * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
+             */
+            id: string;
+            role: components["schemas"]["Role"];
+            /**
+             * Format: int64
+             * @description The bytes of the user's messages, results and errors that are kept, and a fixed number for each message, notification
+             *     and attempt that failed. Sends beyond `limits.stored_bytes` are refused.
+             */
+            stored_bytes: number;
+            /** @example alice */
+            username: string;
+        };
+        /**
          * Acknowledge
          * @description Up to where the inbox was read.
          * @example {
@@ -1745,7 +1773,7 @@ export interface components {
          * @description What went wrong. Clients may rely on these codes; they never change.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "unauthenticated" | "invalid_credentials" | "forbidden" | "csrf" | "insufficient_scope" | "registration_closed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "username_taken" | "last_administrator" | "too_many_rules" | "too_many_tokens" | "idempotency_key_reused" | "not_queued" | "not_dead" | "too_large" | "unsupported_media_type" | "invalid" | "too_many_attempts" | "rate_limited" | "too_many_waiting" | "internal" | "busy" | "not_ready";
+        ProblemCode: "bad_request" | "unauthenticated" | "invalid_credentials" | "forbidden" | "csrf" | "insufficient_scope" | "registration_closed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "username_taken" | "last_administrator" | "too_many_rules" | "too_many_tokens" | "idempotency_key_reused" | "not_queued" | "not_dead" | "too_large" | "unsupported_media_type" | "invalid" | "too_many_attempts" | "rate_limited" | "too_many_waiting" | "too_much_stored" | "internal" | "busy" | "not_ready";
         /**
          * @description The version of MQTT that a client speaks.
          * @enum {string}
@@ -1978,6 +2006,7 @@ export interface components {
              *     others it is false.
              */
             default_password: boolean;
+            usage: components["schemas"]["Usage"];
             user: components["schemas"]["User"];
         };
         /**
@@ -2058,6 +2087,22 @@ export interface components {
          * @enum {string}
          */
         Transport: "tcp" | "tls" | "websocket";
+        /**
+         * Usage
+         * @description How much is kept of a user.
+         */
+        Usage: {
+            /**
+             * Format: int64
+             * @description The bytes of messages, results and errors, and a fixed number for each message, notification and attempt that failed.
+             */
+            stored_bytes: number;
+            /**
+             * Format: int64
+             * @description What it may come to: sends beyond it are refused. Null if there is no limit.
+             */
+            stored_bytes_limit?: number | null;
+        };
         /**
          * User
          * @description An account.
@@ -2144,7 +2189,7 @@ export interface components {
          */
         UserList: {
             /** @description By username. */
-            items: components["schemas"]["User"][];
+            items: components["schemas"]["Account"][];
             /**
              * @description The `after` of the next page.
              * @example null
@@ -2814,8 +2859,9 @@ export interface components {
         /**
          * @description - `rate_limited`: The caller has sent too much within a short time.
          *     - `too_many_waiting`: As many of the user's messages wait as may (`limits.waiting_messages`).
+         *     - `too_much_stored`: What is kept of the user takes as much room as it may (`limits.stored_bytes`). Deleting messages that have ended makes room, and so does time (`retention.days`).
          */
-        "429.rate_limited.too_many_waiting": {
+        "429.rate_limited.too_many_waiting.too_much_stored": {
             headers: {
                 /** @description After how many seconds another try makes sense. */
                 "Retry-After": number;
@@ -2835,7 +2881,7 @@ export interface components {
                  */
                 "application/problem+json": components["schemas"]["Problem"] & {
                     /** @enum {string} */
-                    code?: "rate_limited" | "too_many_waiting";
+                    code?: "rate_limited" | "too_many_waiting" | "too_much_stored";
                     /** @enum {integer} */
                     status?: 429;
                 };
@@ -3849,6 +3895,7 @@ export interface operations {
                      *           "disabled": false,
                      *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
                      *           "role": "user",
+                     *           "stored_bytes": 0,
                      *           "username": "alice"
                      *         }
                      *       ],
@@ -3903,10 +3950,11 @@ export interface operations {
                      *       "disabled": false,
                      *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
                      *       "role": "user",
+                     *       "stored_bytes": 0,
                      *       "username": "alice"
                      *     }
                      */
-                    "application/json": components["schemas"]["User"];
+                    "application/json": components["schemas"]["Account"];
                 };
             };
             400: components["responses"]["400.bad_request"];
@@ -3937,7 +3985,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An account. */
+            /** @description An account, and how much is kept of it. */
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
@@ -3951,10 +3999,11 @@ export interface operations {
                      *       "disabled": false,
                      *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
                      *       "role": "user",
+                     *       "stored_bytes": 0,
                      *       "username": "alice"
                      *     }
                      */
-                    "application/json": components["schemas"]["User"];
+                    "application/json": components["schemas"]["Account"];
                 };
             };
             400: components["responses"]["400.bad_request"];
@@ -4028,7 +4077,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An account. */
+            /** @description An account, and how much is kept of it. */
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
@@ -4042,10 +4091,11 @@ export interface operations {
                      *       "disabled": false,
                      *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
                      *       "role": "user",
+                     *       "stored_bytes": 0,
                      *       "username": "alice"
                      *     }
                      */
-                    "application/json": components["schemas"]["User"];
+                    "application/json": components["schemas"]["Account"];
                 };
             };
             400: components["responses"]["400.bad_request"];
@@ -4234,6 +4284,10 @@ export interface operations {
                      * @example {
                      *       "csrf_token": "q0mZ4mFfQ2GdB3pH0o6V1y8n5uXk7sTa9cLwRjEiKgM",
                      *       "default_password": false,
+                     *       "usage": {
+                     *         "stored_bytes": 0,
+                     *         "stored_bytes_limit": 0
+                     *       },
                      *       "user": {
                      *         "created_at": "2026-11-22T10:00:00.000Z",
                      *         "disabled": false,
@@ -4474,6 +4528,10 @@ export interface operations {
                      * @example {
                      *       "csrf_token": "q0mZ4mFfQ2GdB3pH0o6V1y8n5uXk7sTa9cLwRjEiKgM",
                      *       "default_password": false,
+                     *       "usage": {
+                     *         "stored_bytes": 0,
+                     *         "stored_bytes_limit": 0
+                     *       },
                      *       "user": {
                      *         "created_at": "2026-11-22T10:00:00.000Z",
                      *         "disabled": false,
@@ -4686,7 +4744,7 @@ export interface operations {
             413: components["responses"]["413.too_large"];
             415: components["responses"]["415.unsupported_media_type"];
             422: components["responses"]["422.invalid"];
-            429: components["responses"]["429.rate_limited.too_many_waiting"];
+            429: components["responses"]["429.rate_limited.too_many_waiting.too_much_stored"];
             500: components["responses"]["500.internal"];
             503: components["responses"]["503.busy.not_ready"];
         };
