@@ -4,6 +4,7 @@ mod waiting;
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -335,6 +336,36 @@ impl Mailbox {
     /// Resolves when there may be something to take. Cancel-safe.
     pub(crate) async fn ready(&self) {
         self.ready.notified().await;
+    }
+
+    /// Why the session has to end, if it has to.
+    fn over(&self) -> Option<Reason> {
+        let state = self.state.lock();
+        let claimed = state.claim.is_some().then_some(Reason::TakenOver);
+        state.mail.stop.or(claimed)
+    }
+
+    /// What `work` comes to; if the session has to end before, why, and `work` is dropped.
+    pub(crate) async fn unless_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Reason> {
+        let mut work = pin!(work);
+        let mut woken = false;
+        let done = loop {
+            tokio::select! {
+                biased;
+                done = work.as_mut() => break Ok(done),
+                () = self.ready() => {
+                    woken = true;
+                    if let Some(reason) = self.over() {
+                        break Err(reason);
+                    }
+                }
+            }
+        };
+        if woken {
+            // What has come is not taken yet.
+            self.ready.notify_one();
+        }
+        done
     }
 
     /// Takes all that is waiting; with `leave_shared`, shared messages stay, for a session whose socket is full.

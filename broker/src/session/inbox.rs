@@ -1,11 +1,6 @@
 //! The client's inbox: where it starts, and how it is read.
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Session, deliver::terms, in_flight::What};
 use crate::{
@@ -14,9 +9,6 @@ use crate::{
     topics,
     wire::{Outgoing, PublishProperties, Qos, Reason, Sent},
 };
-
-/// How often a connected session uses its cursor: a cursor is kept for a day at least.
-const CURSOR_USED: Duration = Duration::from_secs(6 * 60 * 60);
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Starts delivery of the inbox if a filter covers it now: behind `after`, or behind what was acknowledged last.
@@ -31,48 +23,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             (Some(after), Some(client_id)) => inbox.set_position(identity, client_id, after),
             (_, client_id) => inbox.position(identity, client_id),
         };
-        let position = position.await.map_err(|e| unreadable(&e))?;
+        let position = self.kept.mailbox.unless_over(position).await;
+        let position = position
+            .map_err(End::Server)
+            .and_then(|position| position.map_err(|e| unreadable(&e)))
+            .inspect_err(|_| self.kept.drop_inbox_without_place(&own))?;
         // What the client remembers may be ahead of a database that was restored.
         let start = after.map_or(position.acknowledged, |after| after.min(position.newest));
         self.reading = None;
         // What is newer than the position comes with a wake-up, which waits in the mailbox.
-        self.cursor_due = Instant::now() + CURSOR_USED;
+        self.cursor.is_used();
         // What is under way has another place in it, or none.
         self.kept.in_flight.forget_notifications();
         self.kept.inbox = Some(Feed::new(start, position.newest > start));
         Ok(())
-    }
-
-    /// The client id, if the inbox has a cursor for it.
-    pub(super) fn client_with_cursor(&self) -> Option<&Arc<str>> {
-        self.kept.has_cursor.then_some(&self.client.id)
-    }
-
-    /// When the cursor is to be used next, if the session goes by one.
-    pub(super) fn cursor_due(&self) -> Option<Instant> {
-        let goes_by = self.kept.has_cursor && self.kept.inbox.is_some();
-        goes_by.then_some(self.cursor_due)
-    }
-
-    /// Uses the cursor, so that it does not count as one that nobody uses while the session has nothing to acknowledge.
-    pub(super) async fn use_cursor(&mut self) {
-        self.cursor_due = Instant::now() + CURSOR_USED;
-        let (Some(feed), Some(client_id)) = (&self.kept.inbox, self.client_with_cursor()) else {
-            return;
-        };
-        let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);
-        let here = feed.acknowledged();
-        let used = match inbox.position(identity, Some(client_id)).await {
-            // It was forgotten, and made anew where another client is; or it was moved back while the session was told to skip.
-            Ok(position) if position.acknowledged != here => {
-                let back = inbox.set_position(identity, client_id, here).await;
-                back.map(|_| ())
-            }
-            used => used.map(|_| ()),
-        };
-        if let Err(e) = used {
-            tracing::warn!(error = %e, user = %identity.username, client_id = ?client_id, "a cursor could not be used; it will be tried again");
-        }
     }
 
     /// Sends what the inbox has, or begins to read it.
@@ -200,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             self.acknowledge_to(acknowledged);
         }
         // Soon, as it may have been moved back meanwhile.
-        self.cursor_due = Instant::now();
+        self.cursor.use_soon();
     }
 
     /// The client has acknowledged the notification with this number, or nobody can have it any more.

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use herald_acl::TopicFilter;
+use herald_acl::{TopicFilter, TopicName};
 
 use super::{
     Granted, Handover, Place, Replay, Will,
@@ -117,6 +117,18 @@ impl Kept {
             self.in_flight.forget_notifications();
         }
         true
+    }
+
+    /// Ends the subscriptions to `inbox`, unless delivery of it has begun.
+    pub(super) fn drop_inbox_without_place(&mut self, inbox: &TopicName) {
+        if self.inbox.is_some() {
+            return;
+        }
+        let all = self.granted.iter().filter(|g| g.is_for(inbox));
+        let lost: Vec<TopicFilter> = all.map(|g| g.filter.clone()).collect();
+        for filter in &lost {
+            self.drop_subscription(filter);
+        }
     }
 
     /// Tells the mailbox how many there are, and whether the session is owed messages: the inbox is not in it.

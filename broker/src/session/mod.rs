@@ -11,6 +11,7 @@
 mod answers;
 mod client;
 mod connect;
+mod cursor;
 mod deliver;
 mod end;
 mod handover;
@@ -53,6 +54,7 @@ use crate::{
 };
 use answers::Answers;
 use client::Client;
+use cursor::CursorUse;
 use end::End;
 pub(crate) use handover::Handover;
 use io::Io;
@@ -117,8 +119,7 @@ struct Session<S> {
     token_expires: Option<Instant>,
     /// A read of the inbox that is under way.
     reading: Option<BoxFuture<'static, Result<Batch, HostError>>>,
-    /// When the cursor of the client id is to be used, that it is kept.
-    cursor_due: Instant,
+    cursor: CursorUse,
     answers: Answers,
     rate: Rate,
     slice: Slice,
@@ -195,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             expiry: connected.expiry,
             token_expires: connected.token_expires,
             reading: None,
-            cursor_due: Instant::now(),
+            cursor: CursorUse::new(),
             answers: Answers::default(),
             window: connected.receive_maximum.min(RECEIVE_MAXIMUM).into(),
             keep_alive: KeepAlive::new(),
@@ -203,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     async fn run(mut self: Box<Self>) {
-        let end = match Box::pin(self.take_up()).await {
+        let end = match self.take_up() {
             Ok(()) => loop {
                 match self.turn().await {
                     Ok(()) => {}
@@ -217,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Goes on with a session that was kept.
-    async fn take_up(&mut self) -> Result<(), End> {
+    fn take_up(&mut self) -> Result<(), End> {
         if !self.kept.goes_on {
             return Ok(());
         }
@@ -229,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         // It may have been told to skip some meanwhile, which are not to be sent again.
         self.take_mail()?;
         // It may have been without a connection for long.
-        self.use_cursor().await;
+        self.use_cursor();
         self.watch_again();
         self.recheck()
     }

@@ -158,7 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Err(End::Server(Reason::ReceiveMaximumExceeded));
         }
         let patient = !self.io.wire.is_v5();
-        let answering = accept(&self.ctx, &self.client, publish, patient).await;
+        let accepting = accept(&self.ctx, &self.client, publish, patient);
+        let accepted = self.kept.mailbox.unless_over(accepting).await;
+        let answering = accepted.map_err(End::Server)?;
         match self.answers.push(answering) {
             Some(known) => self.answer(known),
             None => Ok(()),

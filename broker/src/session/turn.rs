@@ -6,7 +6,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{End, Session, in_flight::Ack, io, publish::Answer};
+use super::{End, Session, cursor::Used, in_flight::Ack, io, publish::Answer};
 use crate::{
     host::{Batch, HostError},
     limits::RECEIVE_MAXIMUM,
@@ -118,12 +118,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let reads = matches!(pause, Pause::Incomplete);
         let deadline = self.deadline(pause);
         let reading: OptionFuture<_> = self.reading.as_mut().into();
+        let using_cursor: OptionFuture<_> = self.cursor.under_way.as_mut().into();
         let event = async {
             tokio::select! {
                 moved = self.io.transfer(reads, deadline) => Event::Moved(moved),
                 () = self.kept.mailbox.ready() => Event::Mail,
                 Some(answer) = self.answers.next() => Event::Answer(answer),
                 Some(batch) = reading => Event::Read(batch),
+                Some(used) = using_cursor => Event::Cursor(used),
             }
         };
         let event = self.slice.wait(event).await;
@@ -138,11 +140,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     Ok(())
                 }
                 io::Moved::Sent => Ok(()),
-                io::Moved::Deadline => self.deadline_passed(pause).await,
+                io::Moved::Deadline => self.deadline_passed(pause),
             },
             Event::Mail => self.take_mail(),
             Event::Answer(answer) => self.answer(answer),
             Event::Read(batch) => self.read_done(batch),
+            Event::Cursor(used) => {
+                self.cursor_used(used);
+                Ok(())
+            }
         }
     }
 
@@ -159,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             .min()
     }
 
-    async fn deadline_passed(&mut self, pause: Pause) -> Result<(), End> {
+    fn deadline_passed(&mut self, pause: Pause) -> Result<(), End> {
         let now = Instant::now();
         let listens = matches!(pause, Pause::Incomplete);
         if listens && self.silent_at().is_some_and(|at| at <= now) {
@@ -167,8 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Err(End::Broken("keep-alive"));
         }
         if self.cursor_due().is_some_and(|at| at <= now) {
-            // Boxed, as a session spends next to no time there.
-            Box::pin(self.use_cursor()).await;
+            self.use_cursor();
         }
         Ok(())
     }
@@ -185,6 +190,7 @@ enum Event {
     Mail,
     Answer(Answer),
     Read(Result<Batch, HostError>),
+    Cursor(Result<Used, HostError>),
 }
 
 /// Filters that cost as much as a packet if they are only looked at.

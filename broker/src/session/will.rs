@@ -2,7 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Client, Context, Refused, answers::Answering, publish::accept};
+use herald_acl::Username;
+use tokio::time::timeout;
+
+use super::{
+    Client, Context, Refused,
+    answers::Answering,
+    publish::{Answer, accept},
+};
 use crate::wire::{self, Publish};
 
 /// A will that CONNECT gave.
@@ -28,15 +35,32 @@ impl From<&wire::Will> for Will {
     }
 }
 
-/// Publishes `will`, if the ACL still lets it.
+/// How long a will may take to be written. Nobody repeats it, but whoever waits to write is bounded.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// Publishes `will`, if the ACL still lets it. It is handed on before this resolves; that it is written is not waited for, as
+/// the client may be back.
 pub(super) async fn publish(ctx: &Arc<Context>, client: &Client, will: Option<Box<Will>>) {
     let Some(will) = will else { return };
     // Asked anew: the ACL may have changed since CONNECT. Nobody is left to tell.
-    let answer = match accept(ctx, client, will.publish, false).await {
-        Answering::Known(answer) => answer,
-        Answering::Pending(answer) => answer.await,
-    };
+    let username = client.identity.username.clone();
+    match accept(ctx, client, will.publish, false).await {
+        Answering::Known(answer) => published(&username, answer),
+        Answering::Pending(answer) => {
+            ctx.tasks.spawn(async move {
+                match timeout(PATIENCE, answer).await {
+                    Ok(answer) => published(&username, answer),
+                    Err(_) => {
+                        tracing::warn!(user = %username, "a will could not be written in time")
+                    }
+                }
+            });
+        }
+    }
+}
+
+fn published(username: &Username, answer: Answer) {
     if let Err(Refused::With(code, text)) = answer.result {
-        tracing::info!(user = %client.identity.username, ?code, text, "will dropped");
+        tracing::info!(user = %username, ?code, text, "will dropped");
     }
 }

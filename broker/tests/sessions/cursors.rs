@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
-use herald_broker::{Batch, Broker, HostError, Identity, Inbox, Limits, Notification, Position};
+use herald_broker::{
+    Batch, Broker, HostError, Identity, Inbox, Limits, Notification, Position, Revoked,
+};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
@@ -18,7 +20,7 @@ use crate::{
         hosts::{self, NEWEST},
     },
     held::Held,
-    setup::{all_had_a_turn, ask, connect, next, open, published, until},
+    setup::{alice, all_had_a_turn, ask, connect, next, open, published, until},
     user::user,
 };
 
@@ -352,4 +354,70 @@ async fn a_subscription_is_acknowledged_only_once_it_has_its_place() {
     // It gets none.
     cursors.may_answer.close();
     assert_eq!(phone.until_closed().await, Ok(vec![Disconnect(0x80)]));
+}
+
+/// Where its place is a write, that may take as long as it likes.
+#[tokio::test]
+async fn a_client_whose_subscription_waits_for_its_place_is_let_in_at_once_when_it_comes_back() {
+    let cursors = Cursors::new(0);
+    let broker = start(cursors.clone()).await;
+    let of = Some(Arc::from("phone"));
+    let mut first = open(&broker, &connect("phone", true, 30)).await;
+    first.send(&subscribe(V5, 1, &[], &[(INBOX, 1)])).await;
+    until(|| !cursors.asked().is_empty()).await;
+    let mut second = open(&broker, &connect("phone", false, 30)).await;
+    assert_eq!(first.until_closed().await, Ok(vec![Disconnect(0x8E)]));
+
+    // It was not subscribed, and subscribes again.
+    cursors.may_answer.add_permits(1);
+    settled(&mut second).await;
+    assert_eq!(cursors.asked(), []);
+    follow(&mut second, V5, None).await;
+    take(&mut second).await;
+    settled(&mut second).await;
+    assert_eq!(cursors.asked(), [Where(of.clone()), Acknowledged(of, 1)]);
+}
+
+#[tokio::test]
+async fn a_session_that_waits_for_its_place_ends_with_its_rights() {
+    let cursors = Cursors::new(0);
+    let broker = start(cursors.clone()).await;
+    let mut phone = open(&broker, &connect("phone", true, 30)).await;
+    phone.send(&subscribe(V5, 1, &[], &[(INBOX, 1)])).await;
+    until(|| !cursors.asked().is_empty()).await;
+    broker.revoke(&alice(), &Revoked::User);
+    assert_eq!(phone.until_closed().await, Ok(vec![Disconnect(0x87)]));
+    assert_eq!(broker.sessions(), 0);
+}
+
+#[tokio::test]
+async fn a_session_that_goes_on_does_not_wait_for_the_use_of_its_cursor() {
+    let cursors = Cursors::new(1);
+    let broker = start(cursors.clone()).await;
+    let (id, of) = (Arc::from("phone"), Some(Arc::from("phone")));
+    let mut phone = open(&broker, &connect("phone", true, 30)).await;
+    follow(&mut phone, V5, None).await;
+    take(&mut phone).await;
+    settled(&mut phone).await;
+    let expected = [Where(of.clone()), Acknowledged(of.clone(), 1)];
+    assert_eq!(cursors.asked(), expected);
+    drop(phone);
+    until(|| broker.connected() == 0).await;
+
+    *cursors.begins.lock() = 4;
+    let mut phone = open(&broker, &connect("phone", false, 30)).await;
+    take(&mut phone).await;
+    settled(&mut phone).await;
+    let expected = [Where(of.clone()), Acknowledged(of.clone(), 2)];
+    assert_eq!(cursors.asked(), expected);
+    // It was forgotten: it is set to where the session is.
+    cursors.may_answer.add_permits(1);
+    until(|| cursors.asked() == [Set(Arc::clone(&id), 2)]).await;
+    // The third has been read; it came under the same number.
+    phone.send(&ack(0x40, 3)).await;
+    settled(&mut phone).await;
+    assert_eq!(cursors.asked(), [Acknowledged(of.clone(), 3)]);
+    // That may have been written before the cursor was set back.
+    cursors.may_answer.add_permits(1);
+    until(|| cursors.asked() == [Acknowledged(of.clone(), 3)]).await;
 }

@@ -12,7 +12,7 @@ use tokio::{
 use crate::{
     client::Answer::{Connack, Disconnect, Puback, Pubrec, Suback},
     common::{
-        encode::{Connect, V3, V5, number, publish, subscribe},
+        encode::{Connect, V3, V5, Will, number, publish, subscribe},
         hosts::ORIGIN,
     },
     held::{HELD, TAKEN},
@@ -138,6 +138,36 @@ async fn a_client_whose_sends_are_held_back_is_let_in_at_once_when_it_comes_back
         // What was not acknowledged comes again.
         let again = publish(V3, 0b1010, SEND, 1, &[], TAKEN);
         assert_eq!(ask(&mut second, &again).await, Puback(1, 0));
+        assert_eq!(broker.sessions(), 1);
+    }
+}
+
+/// A will may be a message that is sent.
+#[tokio::test]
+async fn a_client_whose_will_is_held_back_is_let_in_at_once_when_it_comes_back() {
+    for (expiry, cut) in [(0, true), (0, false), (60, true), (60, false)] {
+        let (broker, intake) = start(5).await;
+        let will = Some(Will {
+            qos: 1,
+            retain: false,
+            topic: SEND,
+            payload: HELD,
+            properties: vec![],
+        });
+        let connect = Connect {
+            will,
+            ..connect("phone", false, expiry)
+        };
+        let first = open(&broker, &connect).await;
+        let taken_over = (!cut).then_some(first);
+        if cut {
+            until(|| intake.came() == [HELD_BODY]).await;
+        }
+        let _second = open(&broker, &connect).await;
+        until(|| intake.came() == [HELD_BODY]).await;
+        if let Some(mut first) = taken_over {
+            assert_eq!(first.until_closed().await, Ok(vec![Disconnect(0x8E)]));
+        }
         assert_eq!(broker.sessions(), 1);
     }
 }

@@ -1,0 +1,108 @@
+//! The cursor of a client id, which is used now and then: one that nobody uses is forgotten.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+
+use super::Session;
+use crate::host::HostError;
+
+/// How often a connected session uses its cursor: a cursor is kept for a day at least.
+const EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// When the cursor of a session is to be used, and its use under way. That is not waited for: what the client asks for has
+/// nothing to do with it, and it may be a write.
+pub(super) struct CursorUse {
+    due: Instant,
+    pub(super) under_way: Option<BoxFuture<'static, Result<Used, HostError>>>,
+}
+
+/// What came of a use.
+pub(super) enum Used {
+    /// The cursor is there, and the session was at `asked`.
+    At { there: i64, asked: i64 },
+    /// It was set to there.
+    Set(i64),
+}
+
+impl CursorUse {
+    /// It is due now.
+    pub(super) fn new() -> Self {
+        Self {
+            due: Instant::now(),
+            under_way: None,
+        }
+    }
+
+    /// It is to be used now.
+    pub(super) fn use_soon(&mut self) {
+        self.due = Instant::now();
+    }
+
+    /// It was used otherwise. What is under way is void.
+    pub(super) fn is_used(&mut self) {
+        self.due = Instant::now() + EVERY;
+        self.under_way = None;
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    /// The client id, if the inbox has a cursor for it.
+    pub(super) fn client_with_cursor(&self) -> Option<&Arc<str>> {
+        self.kept.has_cursor.then_some(&self.client.id)
+    }
+
+    /// When the cursor is to be used next, if the session goes by one.
+    pub(super) fn cursor_due(&self) -> Option<Instant> {
+        let goes_by = self.kept.has_cursor && self.kept.inbox.is_some();
+        let idle = self.cursor.under_way.is_none();
+        (goes_by && idle).then_some(self.cursor.due)
+    }
+
+    /// Begins to use the cursor, so that it does not count as one that nobody uses while the session has nothing to
+    /// acknowledge.
+    pub(super) fn use_cursor(&mut self) {
+        self.cursor.is_used();
+        let (Some(feed), Some(client_id)) = (&self.kept.inbox, self.client_with_cursor()) else {
+            return;
+        };
+        let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);
+        let position = inbox.position(identity, Some(client_id));
+        let asked = feed.acknowledged();
+        let used = async move {
+            let there = position.await?.acknowledged;
+            Ok(Used::At { there, asked })
+        };
+        self.cursor.under_way = Some(used.boxed());
+    }
+
+    /// The use that was under way has come to `used`.
+    pub(super) fn cursor_used(&mut self, used: Result<Used, HostError>) {
+        self.cursor.under_way = None;
+        let (Some(feed), Some(client_id)) = (&self.kept.inbox, self.client_with_cursor()) else {
+            return;
+        };
+        let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);
+        let here = feed.acknowledged();
+        match used {
+            // It was forgotten, and made anew where another client is; or it was moved back while the session was told to skip.
+            Ok(Used::At { there, asked }) if there != asked && there != here => {
+                let back = inbox.set_position(identity, client_id, here);
+                let used = async move { back.await.map(|_| Used::Set(here)) };
+                self.cursor.under_way = Some(used.boxed());
+            }
+            // What was acknowledged meanwhile may have been written before.
+            Ok(Used::Set(there)) if there < here => {
+                inbox.acknowledge(identity, Some(client_id), here);
+            }
+            Ok(_) => {}
+            Err(e) => {
+                tracing::warn!(error = %e, user = %identity.username, client_id = ?client_id, "a cursor could not be used; it will be tried again");
+            }
+        }
+    }
+}
