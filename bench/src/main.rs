@@ -14,6 +14,7 @@ mod figures;
 mod https;
 mod machine;
 mod packets;
+mod payload;
 mod process;
 mod pubsub;
 mod routing;

@@ -16,6 +16,7 @@ use crate::{
     crowd::{Signed, connect, for_each, open, subscribe},
     figures::{Shown, median, percentile},
     packets::{self, Packet},
+    payload::{made, payload},
     process::raise_open_files,
     servers::{self, routed::Routed, rumqttd},
     transport::{Target, Transport},
@@ -30,21 +31,6 @@ const COUNT: u32 = 2000;
 
 /// How long the last messages may be under way.
 const LAST: Duration = Duration::from_secs(5);
-
-/// About what a notification has.
-const PAYLOAD_BYTES: usize = 300;
-
-/// A payload that tells when it was made.
-pub(crate) fn payload(now: u64) -> Vec<u8> {
-    let mut payload = now.to_be_bytes().to_vec();
-    payload.resize(PAYLOAD_BYTES, b' ');
-    payload
-}
-
-/// When a [`payload`] was made.
-fn made(payload: &[u8]) -> Option<u64> {
-    payload.first_chunk().copied().map(u64::from_be_bytes)
-}
 
 /// What one server took.
 #[derive(Default)]

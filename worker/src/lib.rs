@@ -5,12 +5,14 @@
 //! claimed again. So each message is processed at least once, and a processor gets its id to recognise a repeat.
 
 mod job;
+mod options;
 mod processor;
 mod retries;
 mod run;
 mod webhook;
 
+pub use options::WorkerOptions;
 pub use processor::{Echo, Failure, Processor};
 pub use retries::Retries;
-pub use run::{Event, Tell, Worker, WorkerOptions};
+pub use run::{Event, Tell, Worker};
 pub use webhook::{Authorities, Endpoint, SigningKey, Webhook, WebhookError, WebhookOptions};

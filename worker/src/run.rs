@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Processor, Retries,
+    Processor, WorkerOptions,
     job::{End, conclude, process},
 };
 
@@ -54,21 +54,6 @@ pub enum Event<'a> {
 
 /// Called with each event.
 pub type Tell = Arc<dyn Fn(Event<'_>) + Send + Sync>;
-
-/// How the worker works.
-#[derive(Debug, Clone)]
-pub struct WorkerOptions {
-    /// Messages processed at once.
-    pub concurrency: u32,
-    /// How long a claim holds without renewal.
-    pub lease: Duration,
-    /// How long the processor may take for one attempt.
-    pub time_limit: Duration,
-    /// How failed attempts are repeated.
-    pub retries: Retries,
-    /// How long messages under way may take to end once the worker is told to stop.
-    pub grace: Duration,
-}
 
 /// Claims and processes messages until it is told to stop.
 pub struct Worker {

@@ -2,6 +2,7 @@
 
 mod attack;
 mod lint;
+mod programs;
 mod python;
 mod setup;
 mod step;

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    setup::{apt_install, has},
+    programs::{apt_install, has},
     step::{root, step},
 };
 

@@ -1,15 +1,11 @@
 //! `cargo xtask setup`: installs what the tests need and cargo does not bring.
 
-use std::{
-    env, fs,
-    path::Path,
-    process::{Command, Stdio},
-    time::SystemTime,
-};
+use std::{fs, path::Path, process::Command, time::SystemTime};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::{
+    programs::{apt_install, has},
     python,
     step::{root, step},
 };
@@ -62,33 +58,6 @@ fn programs() -> Result<()> {
     apt_install(&packages)
 }
 
-/// Installs these Debian packages, or says how.
-pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
-    if !has("apt-get") {
-        bail!(
-            "install the programs of these packages: {}",
-            packages.join(" ")
-        );
-    }
-    if !is_root()? {
-        bail!(
-            "the tests need more programs. Run: sudo apt-get update && sudo apt-get install -y {}",
-            packages.join(" ")
-        );
-    }
-    step(
-        "apt-get update",
-        Command::new("apt-get").args(["update", "-qq"]),
-    )?;
-    step(
-        "apt-get install",
-        Command::new("apt-get")
-            .args(["install", "-qq", "-y", "--no-install-recommends"])
-            .args(packages)
-            .env("DEBIAN_FRONTEND", "noninteractive"),
-    )
-}
-
 fn npm_packages(folder: &Path) -> Result<()> {
     // npm writes the one inside last.
     let installed = modified(&folder.join("node_modules/.package-lock.json"));
@@ -109,19 +78,4 @@ fn npm_packages(folder: &Path) -> Result<()> {
 
 fn modified(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).and_then(|data| data.modified()).ok()
-}
-
-/// Whether `program` is on the PATH.
-pub(crate) fn has(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-fn is_root() -> Result<bool> {
-    let output = Command::new("id")
-        .arg("-u")
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run id")?;
-    Ok(output.stdout.trim_ascii() == b"0")
 }

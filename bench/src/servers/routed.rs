@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use crate::{client, clock, figures::percentile, process::Process, routing::payload};
+use crate::{client, clock, figures::percentile, payload::payload, process::Process};
 
 /// How long a client may take to sign in.
 const HANDSHAKE: Duration = Duration::from_secs(15);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use reqwest::Url;
 
-use super::WebhookError;
+use super::error::WebhookError;
 
 /// An absolute http or https URL. It may carry credentials, in its user info or its query, which are never shown.
 #[derive(Clone, PartialEq, Eq)]

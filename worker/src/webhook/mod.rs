@@ -3,6 +3,7 @@
 mod answer;
 mod breaker;
 mod endpoint;
+mod error;
 mod signing_key;
 mod tls;
 
@@ -24,6 +25,7 @@ use answer::{RESULT_BYTES, Refusal};
 use breaker::{Admission, Breaker, Health};
 
 pub use endpoint::Endpoint;
+pub use error::WebhookError;
 pub use signing_key::SigningKey;
 pub use tls::Authorities;
 
@@ -41,11 +43,6 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// The headers of an answer over HTTP/2. Over HTTP/1.1, hyper takes 100 headers and about 400 KiB.
 const HEADER_BYTES: u32 = 64 * 1024;
-
-/// A setting that cannot be used: why, in one line, without repeating it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct WebhookError(pub(crate) String);
 
 /// How a webhook is called.
 #[derive(Debug, Clone)]

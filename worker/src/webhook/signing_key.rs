@@ -10,7 +10,7 @@ use base64::{
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use super::WebhookError;
+use super::error::WebhookError;
 
 /// What a secret may begin with.
 const PREFIX: &str = "whsec_";

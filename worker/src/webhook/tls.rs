@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-use super::WebhookError;
+use super::error::WebhookError;
 
 /// The certificate authorities that may vouch for the endpoint.
 #[derive(Debug, Clone)]
