@@ -31,6 +31,15 @@ enum NotificationType {
     Failed,
 }
 
+/// A text that a notification may leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum OmittedText {
+    Result,
+    Body,
+    Error,
+}
+
 /// The message that a notification is about, as it was when it was finished. If it was deleted since, `body`, `result`,
 /// `error` and `created_at` are null.
 #[derive(Object)]
@@ -46,6 +55,10 @@ struct NotifiedMessage {
     /// `true` if the message was deleted since; else it is left out.
     #[oai(skip_serializing_if_is_none)]
     deleted: Option<bool>,
+    /// The texts that are null as the notification would be larger than `limits.notification_bytes`: `GET /messages/{id}` has
+    /// them. Left out if there are none.
+    #[oai(skip_serializing_if_is_none)]
+    omitted: Option<Vec<OmittedText>>,
 }
 
 /// The same as is published to `users/{me}/notifications`.

@@ -83,6 +83,7 @@ impl Store {
             job: job.clone(),
             outcome,
             epoch: self.epoch(),
+            notification_bytes: self.notification_bytes(),
             now,
         })
         .await
@@ -93,6 +94,7 @@ struct Finish {
     job: Job,
     outcome: Outcome,
     epoch: Epoch,
+    notification_bytes: usize,
     now: Timestamp,
 }
 
@@ -155,7 +157,7 @@ async fn finish(
         let stored = stored_bytes::of_end(finish.stored_result(), finish.outcome.error());
         lanes.stored(&job.user_id, stored);
         let told = Told::fresh(Seq(*seq), &finish.epoch, job, &finish.outcome, finish.now);
-        let notification = Notification::from(&told);
+        let notification = told.notification(finish.notification_bytes);
         finished.push(Some(Finished {
             user_id: job.user_id.clone(),
             username: job.username.clone(),

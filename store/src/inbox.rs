@@ -47,8 +47,11 @@ impl Store {
             .bind(after.0)
             .bind(i64::from(limit) + 1)
             .fetch(self.readers());
-        let epoch = self.epoch();
-        cut(rows, limit, max_bytes, |row| notification(row, &epoch)).await
+        let (epoch, most) = (self.epoch(), self.notification_bytes());
+        cut(rows, limit, max_bytes, |row| {
+            notification(row, &epoch, most)
+        })
+        .await
     }
 
     /// A page of up to `limit` notifications of `user` after the number `after`, in order.
@@ -67,11 +70,11 @@ impl Store {
             Param::Int(after.0),
             Param::Int(i64::from(limit) + 1),
         ];
-        let epoch = self.epoch();
+        let (epoch, most) = (self.epoch(), self.notification_bytes());
         let lists = self.lists();
         lists
             .page(INBOX.to_owned(), &params, limit, |row| {
-                notification(row, &epoch)
+                notification(row, &epoch, most)
             })
             .await
     }
@@ -102,8 +105,8 @@ impl JsonBytes for Notification {
     }
 }
 
-/// Makes a notification from its row and what is stored of the message.
-fn notification(row: &AnyRow, epoch: &Epoch) -> Result<Notification, StoreError> {
+/// Makes a notification of up to `max_bytes` from its row and what is stored of the message.
+fn notification(row: &AnyRow, epoch: &Epoch, max_bytes: usize) -> Result<Notification, StoreError> {
     let status = Status::from_column(row.try_get("status")?)?;
     let body: Option<String> = row.try_get("body")?;
     let result: Option<String> = row.try_get("result")?;
@@ -127,5 +130,5 @@ fn notification(row: &AnyRow, epoch: &Epoch) -> Result<Notification, StoreError>
         processed_at: Timestamp::from_millis(row.try_get("created_at")?),
         text,
     };
-    Ok(Notification::from(&told))
+    Ok(told.notification(max_bytes))
 }

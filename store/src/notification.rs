@@ -60,7 +60,13 @@ struct MessagePayload<'a> {
     /// Only there if it is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted: Option<bool>,
+    /// The fields that are null as there is no room for them; only there if there are any.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    omitted: &'a [&'static str],
 }
+
+/// What is left out if a notification would be too large, in this order, and no more than has to.
+const OMITTED: [&str; 3] = ["result", "body", "error"];
 
 impl<'a> Told<'a> {
     /// That `job` ended with `outcome` at `processed_at`.
@@ -88,41 +94,67 @@ impl<'a> Told<'a> {
     }
 }
 
-impl From<&Told<'_>> for Notification {
-    fn from(told: &Told<'_>) -> Self {
-        let text = told.text.as_ref();
+impl Told<'_> {
+    /// The notification, of up to `max_bytes` of JSON: texts that there is no room for are left out, and said to be. A few
+    /// hundred bytes are always left.
+    pub(crate) fn notification(&self, max_bytes: usize) -> Notification {
+        let mut omitted = vec![];
+        let mut payload = self.payload(&omitted);
+        let mut candidates = OMITTED.iter().filter(|name| self.has(name));
+        while payload.len() > max_bytes
+            && let Some(name) = candidates.next()
+        {
+            omitted.push(*name);
+            payload = self.payload(&omitted);
+        }
+        Notification {
+            seq: self.seq,
+            payload: payload.into(),
+        }
+    }
+
+    /// Whether there is a text of this name.
+    fn has(&self, name: &str) -> bool {
+        self.text.as_ref().is_some_and(|text| match name {
+            "result" => text.result.is_some(),
+            "body" => true,
+            _ => text.error.is_some(),
+        })
+    }
+
+    /// The JSON without these texts.
+    fn payload(&self, omitted: &[&'static str]) -> String {
+        let text = self.text.as_ref();
+        let unless_omitted = |name, value| if omitted.contains(&name) { None } else { value };
         let payload = Payload {
-            seq: told.seq,
-            epoch: told.epoch,
-            r#type: match told.status {
+            seq: self.seq,
+            epoch: self.epoch,
+            r#type: match self.status {
                 Status::Dead => "message.failed",
                 _ => "message.processed",
             },
             message: MessagePayload {
-                id: told.message_id,
-                body: text.map(|text| text.body),
-                status: told.status.as_str(),
-                result: text.and_then(|text| text.result),
-                error: text.and_then(|text| text.error),
-                attempts: told.attempts,
+                id: self.message_id,
+                body: unless_omitted("body", text.map(|text| text.body)),
+                status: self.status.as_str(),
+                result: unless_omitted("result", text.and_then(|text| text.result)),
+                error: unless_omitted("error", text.and_then(|text| text.error)),
+                attempts: self.attempts,
                 created_at: text.map(|text| text.created_at),
-                processed_at: told.processed_at,
+                processed_at: self.processed_at,
                 deleted: text.is_none().then_some(true),
+                omitted,
             },
         };
-        let payload = serde_json::to_string(&payload)
-            .expect("a payload has only text keys, text, numbers and flags, which JSON can hold");
-        Self {
-            seq: told.seq,
-            payload: payload.into(),
-        }
+        serde_json::to_string(&payload)
+            .expect("a payload has only text keys, text, numbers and flags, which JSON can hold")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Lease, MessageId, UserId};
+    use crate::{Lease, MessageId, StoreOptions, UserId};
 
     fn job() -> Job {
         Job {
@@ -139,11 +171,15 @@ mod tests {
     }
 
     fn payload(outcome: Outcome) -> String {
+        bounded(outcome, usize::MAX)
+    }
+
+    fn bounded(outcome: Outcome, max_bytes: usize) -> String {
         let at = Timestamp::from_millis(1_795_341_601_003);
         let job = job();
         let epoch = Epoch::named("e");
         let told = Told::fresh(Seq(17), &epoch, &job, &outcome, at);
-        Notification::from(&told).payload.as_ref().to_owned()
+        told.notification(max_bytes).payload.as_ref().to_owned()
     }
 
     #[test]
@@ -162,5 +198,56 @@ mod tests {
             payload(Outcome::Dead { error }),
             r#"{"seq":17,"epoch":"e","type":"message.failed","message":{"id":"0198","body":"hello \"you\"","status":"dead","result":null,"error":"410 Gone","attempts":2,"created_at":"2026-11-22T10:00:00.000Z","processed_at":"2026-11-22T10:00:01.003Z"}}"#
         );
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_left_out_with_a_mark() {
+        let result = "r".repeat(1000);
+        let processed = Outcome::Processed { result };
+        let whole = payload(processed.clone());
+        assert_eq!(bounded(processed.clone(), whole.len()), whole);
+        let without = bounded(processed.clone(), whole.len() - 1);
+        assert_eq!(
+            without,
+            r#"{"seq":17,"epoch":"e","type":"message.processed","message":{"id":"0198","body":"hello \"you\"","status":"processed","result":null,"error":null,"attempts":2,"created_at":"2026-11-22T10:00:00.000Z","processed_at":"2026-11-22T10:00:01.003Z","omitted":["result"]}}"#
+        );
+        assert_eq!(bounded(processed.clone(), without.len()), without);
+        let least = bounded(processed, 0);
+        assert!(least.contains(r#""body":null,"#), "{least}");
+        assert!(
+            least.ends_with(r#","omitted":["result","body"]}}"#),
+            "{least}"
+        );
+        // Of one that has no result, none is left out.
+        let error = "e".repeat(1000);
+        let dead = Outcome::Dead { error };
+        let least = bounded(dead, 1000);
+        assert!(
+            least.ends_with(r#","omitted":["body","error"]}}"#),
+            "{least}"
+        );
+    }
+
+    /// With the longest of all that is never left out.
+    #[test]
+    fn the_least_bound_is_kept() {
+        let epoch = Epoch::named(&"e".repeat(16));
+        let id = "i".repeat(36);
+        let at = Timestamp::from_millis(253_402_300_799_999);
+        let told = Told {
+            seq: Seq(i64::MAX),
+            epoch: &epoch,
+            message_id: &id,
+            status: Status::Processed,
+            attempts: i64::MAX,
+            processed_at: at,
+            text: Some(Text {
+                body: "b",
+                result: Some("r"),
+                error: Some("e"),
+                created_at: at,
+            }),
+        };
+        assert!(told.notification(0).payload.len() <= StoreOptions::LEAST_NOTIFICATION_BYTES);
     }
 }

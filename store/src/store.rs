@@ -30,9 +30,15 @@ pub struct StoreOptions {
     /// How many bytes may be kept of one user: of texts, and a fixed number for each message, attempt and notification.
     /// Sending what would make more of it is refused; a result never is. 0: any number.
     pub stored_bytes: u64,
+    /// How many bytes of JSON a notification has at most; [`StoreOptions::LEAST_NOTIFICATION_BYTES`] in any case. Texts that
+    /// there is no room for are left out.
+    pub notification_bytes: usize,
 }
 
 impl StoreOptions {
+    /// What a notification may have in any case, in bytes: all that is never left out, and some text.
+    pub const LEAST_NOTIFICATION_BYTES: usize = 1024;
+
     /// How many messages of one user may wait if nothing else is asked for.
     pub const DEFAULT_WAITING_MESSAGES: u32 = 100_000;
 
@@ -58,6 +64,7 @@ impl StoreOptions {
             list_readers: Self::DEFAULT_LIST_READERS,
             waiting_messages: Self::DEFAULT_WAITING_MESSAGES,
             stored_bytes: Self::DEFAULT_STORED_BYTES,
+            notification_bytes: usize::MAX,
         }
     }
 }
@@ -79,6 +86,7 @@ struct Inner {
     tokens: TokenReader,
     waiting_messages: u32,
     stored_bytes: u64,
+    notification_bytes: usize,
     epoch: CurrentEpoch,
     /// Told of every commit after which a message may be due.
     queued: Arc<Notify>,
@@ -95,6 +103,9 @@ impl Store {
     /// [`StoreError::Corrupt`], [`StoreError::Newer`], or another [`StoreError`].
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let (waiting_messages, stored_bytes) = (options.waiting_messages, options.stored_bytes);
+        let notification_bytes = options
+            .notification_bytes
+            .max(StoreOptions::LEAST_NOTIFICATION_BYTES);
         let location = Location::parse(options.url)?;
         let (mut conn, check) = location.prepare().await?;
         let epoch = CurrentEpoch::new(epoch::read(&mut conn).await?);
@@ -111,6 +122,7 @@ impl Store {
             lists,
             waiting_messages,
             stored_bytes,
+            notification_bytes,
             epoch,
             queued,
         };
@@ -170,6 +182,11 @@ impl Store {
     #[must_use]
     pub fn stored_bytes_limit(&self) -> Option<u64> {
         Some(self.inner.stored_bytes).filter(|limit| *limit > 0)
+    }
+
+    /// How many bytes of JSON a notification has at most.
+    pub(crate) fn notification_bytes(&self) -> usize {
+        self.inner.notification_bytes
     }
 
     /// The epoch in force.

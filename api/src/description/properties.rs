@@ -112,6 +112,7 @@ fn known(of: &str, name: &str) -> Value {
         (_, "failed_at") => json!({"description": "When.", "example": "2026-11-22T10:00:00.500Z"}),
         (_, "attempts" | "attempt") => json!({"example": 1}),
         (_, "failed_attempts") => json!({"example": []}),
+        (_, "omitted") => json!({"uniqueItems": true, "example": ["result"]}),
         (_, "seq") => json!({"minimum": 1, "example": 17}),
         (_, "up_to" | "acked") => json!({"example": 17}),
         (_, "epoch") => json!({"maxLength": MAX_ID, "example": "5f1c9a04b2d8e673"}),

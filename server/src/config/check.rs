@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use herald_store::MAX_CURSORS;
+use herald_store::{MAX_CURSORS, StoreOptions};
 use poem::http::Uri;
 
 use super::{Config, ConfigError, Processor, TlsMode};
@@ -138,6 +138,12 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError(format!("limits.{key}: at least {least}")));
         }
     }
+    let least = StoreOptions::LEAST_NOTIFICATION_BYTES;
+    if (1..least).contains(&limits.notification_bytes) {
+        return Err(ConfigError(format!(
+            "limits.notification_bytes: at least {least}, or 0 for any number"
+        )));
+    }
     if limits.queued_bytes < limits.packet_bytes as usize {
         return Err(ConfigError(format!(
             "limits.queued_bytes: at least {} (limits.packet_bytes), or the largest packet is always lost",
@@ -244,6 +250,10 @@ mod tests {
             (
                 refused(|c| c.limits.message_bytes = 0),
                 "limits.message_bytes: at least 1",
+            ),
+            (
+                refused(|c| c.limits.notification_bytes = 1023),
+                "limits.notification_bytes: at least 1024, or 0 for any number",
             ),
             (
                 refused(|c| c.limits.waiting_messages = 0),

@@ -121,6 +121,7 @@ pub(crate) struct Worker {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
     pub(crate) message_bytes: usize,
+    pub(crate) notification_bytes: usize,
     pub(crate) requests_per_minute: u32,
     pub(crate) requests_per_minute_per_address: u32,
     pub(crate) sends_per_minute: u32,
@@ -194,6 +195,7 @@ impl Default for Config {
             webhook: Webhook::default(),
             limits: Limits {
                 message_bytes: sends.message_bytes,
+                notification_bytes: 0,
                 requests_per_minute: ApiOptions::DEFAULT_REQUESTS_PER_MINUTE,
                 requests_per_minute_per_address:
                     ApiOptions::DEFAULT_REQUESTS_PER_MINUTE_PER_ADDRESS,
@@ -252,6 +254,14 @@ impl Config {
             message_bytes: self.limits.message_bytes,
             per_minute: self.limits.sends_per_minute,
             bytes_per_minute: self.limits.send_bytes_per_minute,
+        }
+    }
+
+    /// What a notification has at most, in bytes.
+    pub(crate) fn notification_bytes(&self) -> usize {
+        match self.limits.notification_bytes {
+            0 => usize::MAX,
+            bytes => bytes,
         }
     }
 

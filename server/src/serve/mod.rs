@@ -43,6 +43,7 @@ pub(crate) async fn serve(mut config: Config, mut signals: Signals) -> anyhow::R
     let _database_lock = data_dir::lock_database(&database)?;
     let opening = Store::open(StoreOptions {
         waiting_messages: config.limits.waiting_messages,
+        notification_bytes: config.notification_bytes(),
         stored_bytes: config.limits.stored_bytes,
         ..StoreOptions::sqlite(&database)
     });

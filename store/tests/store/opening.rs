@@ -295,6 +295,7 @@ async fn an_address_of_no_file_is_refused() {
             readers: 1,
             list_readers: 1,
             waiting_messages: 1,
+            notification_bytes: usize::MAX,
             stored_bytes: 0,
         };
         let error = Store::open(options).await.unwrap_err();

@@ -58,6 +58,24 @@ const flows = {
     await isLive(page);
   },
 
+  /** Notifications leave out texts: what they left out is asked for. */
+  async omitted({ open }) {
+    const page = await (await open()).newPage();
+    await signIn(page, url, 'alice');
+    await isLive(page);
+    const long = (text) => `${text} ${'x'.repeat(3000)} end`;
+    for (const text of ['short', long('by this page')]) {
+      await send(page, text);
+      await row(page, text.slice(0, 12), 'delivered').waitFor();
+    }
+    // Nothing of it is known before its notification.
+    await ask('processed', { user: 'alice', body: long('by another client') });
+    await row(page, 'by another client', 'delivered').waitFor();
+    for (const text of ['short', 'by this page', 'by another client']) same(await row(page, text).count(), 1, `rows of ${text}`);
+    await row(page, 'by this page').click();
+    await page.getByText(long('by this page')).last().waitFor();
+  },
+
   /** A page that is loaded anew sends what was not sent. */
   async reloaded({ open }) {
     const page = await (await open()).newPage();

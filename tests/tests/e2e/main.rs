@@ -27,6 +27,7 @@ mod logs;
 mod mqttjs;
 mod notified;
 mod offline;
+mod omitted;
 mod progress;
 mod promise;
 mod properties;

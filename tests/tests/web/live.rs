@@ -18,6 +18,13 @@ async fn a_page_that_is_loaded_anew_sends_what_was_not_sent() {
 }
 
 #[tokio::test]
+async fn what_a_notification_leaves_out_is_asked_for() {
+    let small = ("HERALD_LIMITS__NOTIFICATION_BYTES", "1024");
+    let mut world = World::start_with(0, &[small]).await;
+    run("live", "omitted", &mut world).await;
+}
+
+#[tokio::test]
 async fn two_tabs_show_everything_once() {
     run("live", "tabs", &mut World::start(0).await).await;
 }

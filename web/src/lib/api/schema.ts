@@ -1718,6 +1718,14 @@ export interface components {
              */
             id: string;
             /**
+             * @description The texts that are null as the notification would be larger than `limits.notification_bytes`: `GET /messages/{id}` has
+             *     them. Left out if there are none.
+             * @example [
+             *       "result"
+             *     ]
+             */
+            omitted?: components["schemas"]["OmittedText"][] | null;
+            /**
              * Format: date-time
              * @description When it ended.
              * @example 2026-11-22T10:00:00.000Z
@@ -1728,6 +1736,11 @@ export interface components {
             /** @example processed */
             status: components["schemas"]["Status"];
         };
+        /**
+         * @description A text that a notification may leave out.
+         * @enum {string}
+         */
+        OmittedText: "result" | "body" | "error";
         /**
          * OwnDelay
          * @description A user who has a delay of their own.
@@ -4874,6 +4887,9 @@ export interface operations {
                      *             "deleted": false,
                      *             "error": null,
                      *             "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+                     *             "omitted": [
+                     *               "result"
+                     *             ],
                      *             "processed_at": "2026-11-22T10:00:00.000Z",
                      *             "result": "hello",
                      *             "status": "processed"

@@ -52,6 +52,7 @@ class Messages {
   #early = new Map<string, { progress: Progress; heardAt: number }>();
   #looking: ReturnType<typeof setTimeout> | undefined;
   #endings: ((message: Message) => void)[] = [];
+  #completing = Promise.resolve();
   #channel = new BroadcastChannel('herald-messages');
 
   constructor() {
@@ -186,7 +187,27 @@ class Messages {
       this.#held.push(notification);
       return;
     }
-    const message = ofNotification(notification, clock.serverNow(), performance.now());
+    const message = ofNotification(notification, clock.serverNow(), performance.now(), known);
+    if (notification.message.omitted === undefined) this.#ended(message);
+    // One after the other: many may come at once.
+    else this.#completing = this.#completing.then(() => this.#complete(message));
+  }
+
+  /** Asks for what a notification left out. */
+  async #complete(ended: Message): Promise<void> {
+    try {
+      const asked = performance.now();
+      const whole = ofApi(await call(api.GET('/messages/{id}', { params: { path: { id: ended.id } } })), asked);
+      // It may have been retried since.
+      if (isOpen(whole)) this.#learn(whole);
+      else this.#ended({ ...whole, deliveredAt: whole.deliveredAt ?? ended.deliveredAt });
+    } catch {
+      // What is told is better than nothing; its details are asked for when they are looked at.
+      this.#ended(ended);
+    }
+  }
+
+  #ended(message: Message): void {
     this.#learn(message);
     for (const listener of this.#endings) listener(message);
   }

@@ -46,6 +46,12 @@ describe('what is learned', () => {
     expect(now).toMatchObject({ status: 'processed', result: 'HELLO', runAt: 5000, deliveredAt: 5004 });
   });
 
+  test('a text that a notification leaves out stays', () => {
+    const left = { ...notification, message: { ...notification.message, body: null, result: null } };
+    expect(ofNotification(left, 5004, 20, message())).toMatchObject({ body: 'hello', result: null });
+    expect(ofNotification(left, 5004, 20)).toMatchObject({ body: '' });
+  });
+
   test('a notification that is quicker than the answer to the send keeps its row', () => {
     const told = ofNotification(notification, 5004, 20);
     const accepted = ofAccepted(

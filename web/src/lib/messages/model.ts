@@ -53,14 +53,22 @@ export function ofApi(message: Schemas['Message'], learnedAt: number): Message {
   };
 }
 
-/** A notification says that the message ended, and its coming here that it was delivered. */
-export function ofNotification({ message }: Schemas['Notification'], serverNow: number, learnedAt: number): Message {
+/**
+ * A notification says that the message ended, and its coming here that it was delivered. `known`: what is known of the message,
+ * if that may have a text which the notification leaves out.
+ */
+export function ofNotification(
+  { message }: Schemas['Notification'],
+  serverNow: number,
+  learnedAt: number,
+  known?: Message,
+): Message {
   // Both are there unless the message was deleted.
   const createdAt = time(message.created_at) ?? 0;
   return {
     id: message.id,
     key: message.id,
-    body: message.body ?? '',
+    body: message.body ?? known?.body ?? '',
     status: message.status,
     createdAt,
     runAt: createdAt,

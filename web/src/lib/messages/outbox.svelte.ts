@@ -68,7 +68,7 @@ class Outbox {
       this.flush();
     });
     messages.holdWhile(({ message }) =>
-      this.items.some((item) => item.state !== 'failed' && item.body === message.body),
+      this.items.some((item) => item.state !== 'failed' && (item.body === message.body || message.omitted?.includes('body'))),
     );
   }
 
