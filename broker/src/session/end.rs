@@ -1,13 +1,13 @@
 //! How a session ends.
 
-use std::{collections::HashSet, fmt, io, time::Duration};
+use std::{collections::HashSet, fmt, io, pin::pin, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, sleep_until},
 };
 
-use super::{Session, answers::Answers, offline, will};
+use super::{Session, answers::Answers, offline, patience, will};
 use crate::wire::{Closed, Reason};
 
 /// How long answers to what was received may still take.
@@ -16,6 +16,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(12);
 /// The same once the client has connected again, and waits for the session: as long as a write takes, not one that is held
 /// back. What is not answered by then was not taken, or comes a second time.
 const AT_TAKEOVER: Duration = Duration::from_millis(200);
+
+/// The same when the broker stops: as long as a write takes, too.
+const AT_STOP: Duration = Duration::from_millis(300);
 
 /// Why a session is over.
 #[derive(Debug)]
@@ -132,24 +135,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             _ => kept.end(),
         }
         if !matches!(end, End::Socket(_)) {
-            io.finish().await;
+            io.finish(&ctx.stop).await;
         }
     }
 
     /// Waits for the answers to what was received, and queues them.
     async fn last_answers(&mut self) {
-        let mut until = Instant::now() + LAST_ANSWERS;
-        let mut claimed = false;
+        let stop = self.ctx.stop.clone();
+        let patience = patience(&stop, LAST_ANSWERS, AT_STOP);
+        let mut patience = pin!(patience);
+        let mut claimed = None;
         loop {
-            if !claimed && self.kept.mailbox.is_claimed() {
-                claimed = true;
-                until = until.min(Instant::now() + AT_TAKEOVER);
+            if self.kept.mailbox.is_claimed() {
+                claimed.get_or_insert_with(|| Instant::now() + AT_TAKEOVER);
             }
+            let taken_over = async {
+                match claimed {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let too_long = async {
+                tokio::select! {
+                    () = patience.as_mut() => {}
+                    () = taken_over => {}
+                }
+            };
             let answer = tokio::select! {
                 answer = self.answers.next() => answer,
                 () = self.kept.mailbox.ready() => continue,
-                () = sleep_until(until) => {
+                () = too_long => {
                     let user = &self.client.identity.username;
+                    let claimed = claimed.is_some();
                     tracing::warn!(%user, claimed, "some messages were not answered in time");
                     // Nothing of them is left when the session is somebody else's.
                     self.answers = Answers::default();

@@ -14,21 +14,25 @@ use tokio::{
         AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf,
         copy, sink,
     },
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     limits::OUTBOUND_HIGH_WATER,
     wire::{Closed, Incoming, Wire},
 };
 
-use super::End;
+use super::{End, patience};
 
 /// Most bytes read at once; also the most that wait to be parsed.
 const CHUNK: usize = 8 * 1024;
 
 /// How long the last bytes of a connection may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// The same when the broker stops.
+const AT_STOP: Duration = Duration::from_millis(500);
 
 /// How much of what a client still sends is read and dropped.
 const DRAIN: u64 = 4 * 1024 * 1024;
@@ -173,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     }
 
     /// Sends what is left, if the client takes it soon, and closes the stream.
-    pub(super) async fn finish(&mut self) {
+    pub(super) async fn finish(&mut self, stop: &CancellationToken) {
         let out = std::mem::take(self.wire.output());
         let goodbye = async {
             self.writer.write_all(&out).await?;
@@ -183,6 +187,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             copy(&mut (&mut self.reader).take(DRAIN), &mut sink()).await
         };
         // A client that is gone cannot be told.
-        let _ = timeout(GOODBYE, goodbye).await;
+        tokio::select! {
+            _ = goodbye => {}
+            () = patience(stop, GOODBYE, AT_STOP) => {}
+        }
     }
 }

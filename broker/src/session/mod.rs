@@ -21,6 +21,7 @@ mod io;
 mod keep_alive;
 mod kept;
 mod offline;
+mod patience;
 mod place;
 mod publish;
 mod rate;
@@ -60,6 +61,7 @@ pub(crate) use handover::Handover;
 use io::Io;
 use keep_alive::KeepAlive;
 pub(crate) use kept::Kept;
+use patience::patience;
 use place::Place;
 use publish::Refused;
 use rate::Rate;
@@ -173,7 +175,7 @@ where
         Some(Err(refusal)) => {
             ctx.metrics.connects_refused.add(1);
             tracing::debug!(%peer, reason = %refusal, "connection refused");
-            io.finish().await;
+            io.finish(&ctx.stop).await;
         }
         None => {
             ctx.metrics.connects_refused.add(1);

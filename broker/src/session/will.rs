@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use herald_acl::Username;
-use tokio::time::timeout;
 
 use super::{
     Client, Context, Refused,
     answers::Answering,
+    patience,
     publish::{Answer, accept},
 };
 use crate::wire::{self, Publish};
@@ -38,6 +38,9 @@ impl From<&wire::Will> for Will {
 /// How long a will may take to be written. Nobody repeats it, but whoever waits to write is bounded.
 const PATIENCE: Duration = Duration::from_secs(12);
 
+/// The same when the broker stops.
+const AT_STOP: Duration = Duration::from_millis(300);
+
 /// Publishes `will`, if the ACL still lets it. It is handed on before this resolves; that it is written is not waited for, as
 /// the client may be back.
 pub(super) async fn publish(ctx: &Arc<Context>, client: &Client, will: Option<Box<Will>>) {
@@ -47,11 +50,12 @@ pub(super) async fn publish(ctx: &Arc<Context>, client: &Client, will: Option<Bo
     match accept(ctx, client, will.publish, false).await {
         Answering::Known(answer) => published(&username, answer),
         Answering::Pending(answer) => {
+            let stop = ctx.stop.clone();
             ctx.tasks.spawn(async move {
-                match timeout(PATIENCE, answer).await {
-                    Ok(answer) => published(&username, answer),
-                    Err(_) => {
-                        tracing::warn!(user = %username, "a will could not be written in time")
+                tokio::select! {
+                    answer = answer => published(&username, answer),
+                    () = patience(&stop, PATIENCE, AT_STOP) => {
+                        tracing::warn!(user = %username, "a will could not be written in time");
                     }
                 }
             });

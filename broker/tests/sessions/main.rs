@@ -26,6 +26,7 @@ mod revocations;
 mod rights;
 mod setup;
 mod skips;
+mod stopping;
 mod takeover;
 #[path = "../common/user.rs"]
 mod user;
