@@ -1,6 +1,8 @@
 //! CONNECT, as far as it has to be looked at before the core sees it.
 
-use super::check::Start;
+use mqtt_protocol_core::mqtt::result_code::MqttError;
+
+use super::{check::Start, items::Items};
 
 /// The protocol name (MQTT 5 section 3.1.2.1), and that of MQTT 3.1.
 const NAME: &[u8] = b"\0\x04MQTT";
@@ -92,6 +94,15 @@ pub(super) fn has_short_lengths(connect: &[u8]) -> bool {
     is_short(&connect[1..])
         && body.get(PROPERTIES..).is_none_or(is_short)
         && will_properties(body).is_none_or(is_short)
+}
+
+/// Whether a whole CONNECT has no more properties than are taken, as far as they are there.
+pub(super) fn count(connect: &[u8]) -> Result<(), MqttError> {
+    let body = body(connect);
+    match (body.get(LEVEL), body.get(FLAGS)) {
+        (Some(5), Some(flags)) => Items::of_connect(body, *flags),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the variable byte integer takes no more bytes than it needs, if it is one.

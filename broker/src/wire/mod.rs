@@ -10,6 +10,7 @@ mod connect;
 mod decode;
 mod encode;
 mod filters;
+mod items;
 mod reason;
 mod strict;
 
@@ -32,6 +33,7 @@ pub(crate) use decode::{
     Connect, Incoming, Publish, PublishProperties, RetainHandling, Subscribe, Subscription, Will,
 };
 pub(crate) use encode::{ConnackProperties, Outgoing, Sent};
+use items::Items;
 pub(crate) use reason::{PublishCode, Reason, SubackCode, UnsubackCode};
 
 /// Quality of service.
@@ -59,6 +61,8 @@ pub(crate) struct Wire {
     in_packet: bool,
     /// How many bytes of it there were.
     received: usize,
+    /// What it has of what costs most, if it may have too much of it.
+    items: Option<Box<Items>>,
     /// The client is a mosquitto that bridges.
     is_bridge: bool,
     /// QoS 2 PUBLISHes received and not answered yet.
@@ -84,6 +88,7 @@ impl Wire {
             packet_bytes,
             in_packet: false,
             received: 0,
+            items: None,
             is_bridge: false,
             unanswered: Vec::new(),
             aliases: Vec::new(),
@@ -105,7 +110,15 @@ impl Wire {
                 check::start(bytes, self.packet_bytes)
             };
             match start {
-                Start::Good => {}
+                Start::Good => match connect::variable(&bytes[1..]) {
+                    Some((remaining, header)) => {
+                        self.items = Items::of(bytes[0], remaining, self.is_v5());
+                        self.count(&bytes[1 + header..])?;
+                    }
+                    None if bytes.len() <= 4 => return Ok(None),
+                    // The core's to refuse.
+                    None => {}
+                },
                 Start::Short => return Ok(None),
                 Start::Bad => return Err(self.broken(MqttError::MalformedPacket)),
                 Start::Again => return Err(self.broken(MqttError::ProtocolError)),
@@ -115,8 +128,27 @@ impl Wire {
                     return self.receive_acknowledgement(input, length).map(Some);
                 }
             }
+        } else {
+            self.count(input.remaining_slice())?;
         }
         self.receive_any(input)
+    }
+
+    /// Counts what there is in the bytes of the packet that the core is to see next.
+    fn count(&mut self, bytes: &[u8]) -> Result<(), Closed> {
+        let counted = self.items.as_mut().map_or(Ok(()), |items| items.see(bytes));
+        counted.map_err(|e| self.broken(e))
+    }
+
+    /// The same of all of a packet.
+    fn count_whole(&mut self, packet: &[u8]) -> Result<(), Closed> {
+        let Some((remaining, header)) = connect::variable(&packet[1..]) else {
+            return Ok(());
+        };
+        self.items = Items::of(packet[0], remaining, self.is_v5());
+        self.count(&packet[1 + header..])?;
+        self.items = None;
+        Ok(())
     }
 
     fn receive_any(&mut self, input: &mut Cursor<&[u8]>) -> Result<Option<Incoming>, Closed> {
@@ -134,6 +166,7 @@ impl Wire {
         length: usize,
     ) -> Result<Option<Incoming>, Closed> {
         let packet = &input.remaining_slice()[..length];
+        self.count_whole(packet)?;
         if !self.is_v5() {
             return self.receive_any(input);
         }
@@ -166,6 +199,7 @@ impl Wire {
         if !connect::has_valid_flags(&connect) || !connect::has_short_lengths(&connect) {
             return Err(self.broken(MqttError::MalformedPacket));
         }
+        connect::count(&connect).map_err(|e| self.broken(e))?;
         let changed = connect::without_alias_maximum_0(&connect);
         let received = self.feed(&mut Cursor::new(changed.as_deref().unwrap_or(&connect)));
         input.set_position(start + length as u64);
@@ -185,6 +219,7 @@ impl Wire {
         length: usize,
     ) -> Result<Incoming, Closed> {
         let start = input.position();
+        self.count_whole(&input.remaining_slice()[..length])?;
         let packet = acks::parse(&input.remaining_slice()[..length], self.is_v5());
         input.set_position(start + length as u64);
         packet
@@ -205,6 +240,7 @@ impl Wire {
         let received = self.process(events)?;
         if complete {
             self.received = 0;
+            self.items = None;
         }
         if let Some(Incoming::Publish(p)) = &received
             && p.qos == Qos::ExactlyOnce

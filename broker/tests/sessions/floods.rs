@@ -23,10 +23,11 @@ use tokio::{
 
 use crate::{
     common::{
-        encode::{Connect, V3, V5, pingreq, publish, subscribe},
+        encode::{Connect, V3, V5, packet, pingreq, props, publish, subscribe},
         hosts::{self, ORIGIN},
     },
-    setup::{SEND, connect, open},
+    setup::{SEND, ask, begin, connect, open},
+    user::user,
 };
 
 /// How many flood at once.
@@ -173,4 +174,46 @@ async fn filters_beyond_a_bound_are_refused_unseen() {
         assert_eq!(codes[256..], [code; 44]);
         assert_eq!(work.0.load(Relaxed), 256);
     }
+}
+
+/// What it costs to parse a packet is the number of its parts, whatever its length.
+#[tokio::test]
+async fn a_packet_of_very_many_parts_ends_the_connection_unparsed() {
+    let work = Arc::<Work>::default();
+    let broker = start(&work).await;
+    let many = vec![user("", ""); 1025];
+    let filters = vec![("a", 0); 16 * 1024 + 1];
+    for (version, bytes) in [
+        (V5, publish(V5, 2, "notice", 1, &many, "x")),
+        (V5, subscribe(V5, 1, &many, &[("notice", 0)])),
+        (V5, packet(0xE0, &[&[4], &props(&many)])),
+        (V5, packet(0x62, &[&[0, 1, 0], &props(&many)])),
+        (V5, packet(0x40, &[&[0, 1, 0], &props(&many)])),
+        (V5, subscribe(V5, 1, &[], &filters)),
+        (V3, subscribe(V3, 1, &[], &filters)),
+    ] {
+        let mut client = open(&broker, &Connect::new(version)).await;
+        client.send(&bytes).await;
+        let expected = match version {
+            V5 => vec![crate::client::Answer::Disconnect(0x97)],
+            _ => vec![],
+        };
+        assert_eq!(client.until_closed().await, Ok(expected), "{:x}", bytes[0]);
+    }
+    // So many are taken, to be refused by themselves.
+    let mut client = open(&broker, &Connect::new(V5)).await;
+    let fewer = publish(V5, 2, "notice", 1, &many[..1024], "x");
+    let answer = ask(&mut client, &fewer).await;
+    assert_eq!(answer, crate::client::Answer::Puback(1, 0x97));
+
+    let mut client = begin(
+        &broker,
+        &Connect {
+            properties: many,
+            ..Connect::new(V5)
+        },
+    )
+    .await;
+    assert_eq!(client.until_closed().await, Ok(vec![]));
+    assert_eq!(work.0.load(Relaxed), 0);
 }
