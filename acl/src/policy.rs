@@ -1,6 +1,6 @@
 //! The rules together, and what they decide.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::filter::TopicFilter;
 use crate::groups::Groups;
@@ -42,8 +42,6 @@ pub struct Decision {
 pub struct Policy {
     /// Of each rule, in their order.
     ids: Vec<String>,
-    /// What [`scope`](Self::scope) answers.
-    scopes: HashMap<String, TopicFilter>,
     /// What [`opens_group`](Self::opens_group) is true for.
     open: HashSet<String>,
     /// Of each allow rule with a `%u`, in their order.
@@ -57,11 +55,6 @@ impl Policy {
     /// do: the earlier one.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
-        let mut scopes = HashMap::new();
-        for rule in &rules {
-            let scope = || rule.filter.scope();
-            scopes.entry(rule.id.clone()).or_insert_with(scope);
-        }
         let named = rules.iter().filter(|rule| own::names_its_user(rule));
         let open = rules.iter().filter(|rule| rule.filter.is_shared());
         Self {
@@ -72,7 +65,6 @@ impl Policy {
             index: Index::new(&rules),
             groups: Groups::new(&rules),
             ids: rules.into_iter().map(|rule| rule.id).collect(),
-            scopes,
         }
     }
 
@@ -114,12 +106,6 @@ impl Policy {
             allow("builtin-debug", &admin, Actions::Subscribe, "#"),
             allow("builtin-sys", &admin, Actions::Subscribe, "$SYS/#"),
         ]
-    }
-
-    /// What the rule with this id stands for, whoever asks: see [`FilterTemplate::scope`].
-    #[must_use]
-    pub fn scope(&self, rule: &str) -> Option<TopicFilter> {
-        self.scopes.get(rule).cloned()
     }
 
     /// Whether the rule with this id is about a group of a shared subscription by its name: a group that it lets a client
@@ -430,20 +416,6 @@ mod tests {
     }
 
     #[test]
-    fn the_scope_of_a_rule_is_found_by_its_id_and_is_of_the_first_that_has_it() {
-        let everyone = Subject::Everyone;
-        let policy = Policy::new(vec![
-            allow("rooms", &everyone, Actions::Both, "rooms/%u/#"),
-            allow("rooms", &everyone, Actions::Both, "halls/%u/#"),
-            deny("doors", &everyone, Actions::Both, "doors/%c-%%/+"),
-        ]);
-        let scope = |id| policy.scope(id).map(|scope| scope.to_string());
-        assert_eq!(scope("rooms").as_deref(), Some("rooms/+/#"));
-        assert_eq!(scope("doors").as_deref(), Some("doors/+/+"));
-        assert_eq!(scope("halls"), None);
-    }
-
-    #[test]
     fn a_rule_about_a_group_is_about_shared_subscriptions_in_it_alone() {
         let everyone = Subject::Everyone;
         let workers = Subject::Role(Role::User);
@@ -476,7 +448,6 @@ mod tests {
         assert_eq!(root.subscribe(&policy, "$share/crew/jobs/1"), DEFAULT);
         assert!(policy.opens_group("jobs") && policy.opens_group("crew"));
         assert!(!policy.opens_group("lamps"));
-        assert_eq!(policy.scope("jobs").unwrap().as_str(), "jobs/+");
     }
 
     #[test]

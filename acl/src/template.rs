@@ -126,22 +126,6 @@ impl FilterTemplate {
         }
         TopicFilter::parse(text).ok()
     }
-
-    /// The narrowest filter that is the same for all clients and covers every [`expand`](Self::expand): a level with a
-    /// `%u` or `%c` becomes `+`.
-    #[must_use]
-    pub fn scope(&self) -> TopicFilter {
-        let level = |level: &str| {
-            let filled_in = level.replace("%%", "").contains('%');
-            if filled_in {
-                "+".to_owned()
-            } else {
-                level.replace("%%", "%")
-            }
-        };
-        let levels: Vec<String> = self.0.levels().map(level).collect();
-        TopicFilter::parse(levels.join("/")).expect("`+` is valid where any whole level is")
-    }
 }
 
 impl fmt::Display for FilterTemplate {
@@ -285,15 +269,5 @@ mod tests {
         for (text, error) in cases {
             assert_eq!(FilterTemplate::parse(text), Err(error), "{text:?}");
         }
-    }
-
-    #[test]
-    fn the_scope_covers_what_the_template_expands_to() {
-        let scope = |text: &str| FilterTemplate::parse(text).unwrap().scope();
-        assert_eq!(scope("rooms/%u/#").as_str(), "rooms/+/#");
-        assert_eq!(scope("a/x-%c-y/b").as_str(), "a/+/b");
-        assert_eq!(scope("100%%/+").as_str(), "100%/+");
-        assert_eq!(scope("broadcast/#").as_str(), "broadcast/#");
-        assert_eq!(scope("$share/g/100%%/+").as_str(), "100%/+");
     }
 }

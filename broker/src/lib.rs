@@ -5,7 +5,8 @@
 //!
 //! - **durable**: `users/{username}/...`. Delivery goes by who the session is, never by matching topics: a session reads
 //!   its own user's [`Inbox`] and nothing else.
-//! - **shared**: every other topic, routed live through an embedded `rumqttd` that no client ever talks to.
+//! - **shared**: every other topic, live: a trie of subscriptions decides who gets a message, which an embedded `rumqttd` that
+//!   no client ever talks to has passed on.
 //!
 //! The broker knows no SQL. It asks its host three questions: who may connect ([`Authenticate`]), what is in an
 //! inbox ([`Inbox`]), and whether a message is accepted ([`Intake`]). It has it keep what is retained ([`Retain`]), and

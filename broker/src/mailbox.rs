@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    bus::{GroupId, Message},
+    bus::{Delivery, Subscriber, SubscriptionKey},
     host::Notification,
     limits::Limits,
     live::Link,
@@ -29,25 +29,6 @@ const FRESH: usize = 8;
 
 /// Bytes of them; a larger one is read from the log.
 const FRESH_BYTES: usize = 256 * 1024;
-
-/// One shared message, and which subscription it came for.
-#[derive(Clone, Debug)]
-pub(crate) struct Delivery {
-    /// The subscription's filter, as the session gave it.
-    pub(crate) filter: Arc<str>,
-    pub(crate) message: Arc<Message>,
-    /// It was there before the subscription was (MQTT 5 section 3.3.1.3).
-    pub(crate) retained: bool,
-    /// It came for a shared subscription, and so to one member of this group (MQTT 5 section 4.8.2).
-    pub(crate) group: Option<Arc<GroupId>>,
-}
-
-impl Delivery {
-    /// Whether it came for a shared subscription.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.group.is_some()
-    }
-}
 
 /// All that was waiting.
 #[derive(Debug, Default)]
@@ -195,28 +176,6 @@ impl Mailbox {
         self.state.lock().mail.skip = 0;
     }
 
-    /// A shared message for one of the session's subscriptions. Answers how many messages had to go for it. A session that
-    /// is connected and would lose one that it is owed is stopped instead of losing it in silence.
-    pub(crate) fn deliver(&self, delivery: Delivery) -> u64 {
-        let dropped = {
-            let mut state = self.state.lock();
-            let online = state.presence == Presence::Online;
-            if !online && !state.is_owed(&delivery) {
-                return 0;
-            }
-            let (dropped, lost) = state.take_in(delivery, self.messages, self.bytes);
-            if !online {
-                return dropped;
-            }
-            if lost {
-                state.mail.stop.get_or_insert(Reason::QuotaExceeded);
-            }
-            dropped
-        };
-        self.ready.notify_one();
-        dropped
-    }
-
     /// How many subscriptions the session has, and whether some one to shared topics is above QoS 0: only then is it owed
     /// anything.
     pub(crate) fn set_subscriptions(&self, count: usize, owed: bool) {
@@ -278,11 +237,6 @@ impl Mailbox {
         self.state.lock().claim.take()
     }
 
-    /// Whether the session has a connection.
-    pub(crate) fn is_online(&self) -> bool {
-        self.state.lock().presence == Presence::Online
-    }
-
     /// Whether a new connection waits for the session.
     pub(crate) fn is_claimed(&self) -> bool {
         self.state.lock().claim.is_some()
@@ -327,9 +281,9 @@ impl Mailbox {
         }
     }
 
-    /// Takes what waits for one subscription; all that is shared with `filter` `None`. Orders stay.
-    pub(crate) fn take_shared(&self, filter: Option<&str>) -> VecDeque<Delivery> {
-        let wanted = |d: &Delivery| filter.is_none_or(|f| *d.filter == *f);
+    /// Takes what waits for this subscription; all that is shared with `None`. Orders stay.
+    pub(crate) fn take_shared(&self, subscription: Option<SubscriptionKey>) -> VecDeque<Delivery> {
+        let wanted = |d: &Delivery| subscription.is_none_or(|key| d.is_for(key));
         self.state.lock().shared.take_those(wanted)
     }
 
@@ -389,6 +343,33 @@ impl Mailbox {
             recheck: std::mem::take(&mut state.mail.recheck),
             claim: state.claim.take_if(|_| stop.is_none()),
         }
+    }
+}
+
+impl Subscriber for Mailbox {
+    /// A session that is connected and would lose a message that it is owed is stopped instead of losing it in silence.
+    fn deliver(&self, delivery: Delivery) -> u64 {
+        let dropped = {
+            let mut state = self.state.lock();
+            let online = state.presence == Presence::Online;
+            if !online && !state.is_owed(&delivery) {
+                return 0;
+            }
+            let (dropped, lost) = state.take_in(delivery, self.messages, self.bytes);
+            if !online {
+                return dropped;
+            }
+            if lost {
+                state.mail.stop.get_or_insert(Reason::QuotaExceeded);
+            }
+            dropped
+        };
+        self.ready.notify_one();
+        dropped
+    }
+
+    fn is_online(&self) -> bool {
+        self.state.lock().presence == Presence::Online
     }
 }
 

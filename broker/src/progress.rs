@@ -7,14 +7,15 @@ use herald_acl::{TopicFilter, Username};
 use parking_lot::Mutex;
 
 use crate::{
-    bus::{Message, SessionId},
+    bus::{Delivery, Message, SessionId, Subscriber as _, SubscriptionKey},
     host::Identity,
-    mailbox::{Delivery, Mailbox},
+    mailbox::Mailbox,
     topics,
 };
 
 struct Follower {
     session: SessionId,
+    subscription: SubscriptionKey,
     /// The host's key for the session's user, if that user's own messages are followed: the name may come to be another's.
     /// `None` for an administrator who follows another's.
     user_id: Option<Arc<str>>,
@@ -42,7 +43,7 @@ impl Progress {
         &self,
         who: &Identity,
         username: &Username,
-        session: SessionId,
+        (session, subscription): (SessionId, SubscriptionKey),
         mailbox: &Arc<Mailbox>,
     ) {
         let mut state = self.state.lock();
@@ -55,6 +56,7 @@ impl Progress {
         let followers = state.followers.entry(username.clone()).or_default();
         followers.push(Follower {
             session,
+            subscription,
             user_id: own.then(|| who.user_id.clone()),
             mailbox: mailbox.clone(),
         });
@@ -125,16 +127,12 @@ fn copy<'a>(
     payload: Bytes,
     followers: impl Iterator<Item = &'a Follower>,
 ) -> u64 {
-    let topic = topics::progress(username);
-    let filter: Arc<str> = topic.as_str().into();
-    let message = Arc::new(Message::of_ours(topic, payload));
+    let message = Message::of_ours(topics::progress(username), payload);
+    let message = Arc::new(message);
     let copies = followers.map(|follower| {
-        follower.mailbox.deliver(Delivery {
-            filter: filter.clone(),
-            message: message.clone(),
-            retained: false,
-            group: None,
-        })
+        let subscriptions = [follower.subscription].into_iter().collect();
+        let delivery = Delivery::live(message.clone(), subscriptions);
+        follower.mailbox.deliver(delivery)
     });
     copies.sum()
 }
@@ -154,7 +152,8 @@ mod tests {
             role: herald_acl::Role::Admin,
             credential: crate::Credential::Password,
         };
-        let (one, other) = (SessionId::next(), SessionId::next());
+        let subscription = || (SessionId::next(), SubscriptionKey::next());
+        let (one, other) = (subscription(), subscription());
         let mailbox = Arc::<Mailbox>::default();
         for _ in 0..2 {
             progress.follow(&who, &alice, one, &mailbox);
@@ -169,10 +168,10 @@ mod tests {
         );
         progress.tell_all(|| "x".into());
         assert_eq!(mailbox.take(false).shared.len(), 3);
-        progress.unfollow_all(one);
+        progress.unfollow_all(one.0);
         progress.tell("2", &bob, nobody);
         let own = TopicFilter::parse("users/alice/progress").unwrap();
-        progress.unfollow(other, &own);
+        progress.unfollow(other.0, &own);
         progress.tell("1", &alice, nobody);
         progress.tell_all(nobody);
         assert!(progress.state.lock().followed.is_empty());

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    bus::{Message, SessionId},
+    bus::{Message, SessionId, Subscriber as _, SubscriptionKey},
     host::{Credential, Identity, Notification, Revoked},
     mailbox::{Claim, Mailbox},
     session::Handover,
@@ -150,11 +150,11 @@ impl Registry {
         &self,
         owner: &Username,
         filter: &TopicFilter,
-        session: SessionId,
+        subscription: (SessionId, SubscriptionKey),
         mailbox: &Arc<Mailbox>,
     ) {
         let mut state = self.state.lock();
-        state.taps.add(owner, filter, session, mailbox);
+        state.taps.add(owner, filter, subscription, mailbox);
     }
 
     /// Ends what [`Registry::tap`] began; with `filter` `None`, all of the session's.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
-    bus::{Message, SessionId},
+    bus::{Message, SessionId, SubscriptionKey},
     mailbox::Mailbox,
     session::Context,
     watchers::Watchers,
@@ -35,11 +35,11 @@ impl Sys {
         &self,
         owner: &Username,
         filter: &TopicFilter,
-        session: SessionId,
+        subscription: (SessionId, SubscriptionKey),
         mailbox: &Arc<Mailbox>,
     ) {
         let mut state = self.state.lock();
-        state.watchers.add(owner, filter, session, mailbox);
+        state.watchers.add(owner, filter, subscription, mailbox);
     }
 
     /// Ends what [`Sys::watch`] began; with `filter` `None`, all of the session's.

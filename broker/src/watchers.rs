@@ -5,15 +5,15 @@ use std::sync::Arc;
 use herald_acl::{TopicFilter, Username};
 
 use crate::{
-    bus::{Message, SessionId},
-    mailbox::{Delivery, Mailbox},
+    bus::{Delivery, Message, SessionId, Subscriber as _, SubscriptionKey, SubscriptionKeys},
+    mailbox::Mailbox,
 };
 
 struct Watcher {
     session: SessionId,
+    subscription: SubscriptionKey,
     owner: Username,
     filter: TopicFilter,
-    text: Arc<str>,
     mailbox: Arc<Mailbox>,
 }
 
@@ -27,17 +27,21 @@ impl Watchers {
         &mut self,
         owner: &Username,
         filter: &TopicFilter,
-        session: SessionId,
+        (session, subscription): (SessionId, SubscriptionKey),
         mailbox: &Arc<Mailbox>,
     ) {
         self.remove(session, Some(filter));
-        self.0.push(Watcher {
+        // Those of a session stand together.
+        let behind = |w: &Watcher| w.session <= session;
+        let at = self.0.partition_point(behind);
+        let watcher = Watcher {
             session,
+            subscription,
             owner: owner.clone(),
             filter: filter.clone(),
-            text: filter.as_str().into(),
             mailbox: mailbox.clone(),
-        });
+        };
+        self.0.insert(at, watcher);
     }
 
     /// Ends what [`Watchers::add`] began; with `filter` `None`, all of the session's.
@@ -51,17 +55,19 @@ impl Watchers {
         self.0.is_empty()
     }
 
-    /// Copies `message` to all who watch its topic, but not to the sessions of `except`. Answers how many copies were dropped.
+    /// Copies `message` to all sessions that watch its topic, once, but not to those of `except`. Returns how many copies were
+    /// dropped.
     pub(crate) fn copy(&self, message: &Arc<Message>, except: Option<&Username>) -> u64 {
         let mut dropped = 0;
-        for w in self.0.iter().filter(|w| Some(&w.owner) != except) {
-            if w.filter.matches(&message.topic) {
-                dropped += w.mailbox.deliver(Delivery {
-                    filter: w.text.clone(),
-                    message: message.clone(),
-                    retained: false,
-                    group: None,
-                });
+        let same_session = |a: &Watcher, b: &Watcher| a.session == b.session;
+        for of_session in self.0.chunk_by(same_session) {
+            let matching = of_session
+                .iter()
+                .filter(|w| w.filter.matches(&message.topic));
+            let subscriptions: SubscriptionKeys = matching.map(|w| w.subscription).collect();
+            if !subscriptions.is_empty() && Some(&of_session[0].owner) != except {
+                let delivery = Delivery::live(message.clone(), subscriptions);
+                dropped += of_session[0].mailbox.deliver(delivery);
             }
         }
         dropped

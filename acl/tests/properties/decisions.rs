@@ -111,19 +111,6 @@ proptest! {
             assert_same(&rules, &policy, &who, &asked);
         }
     }
-
-    #[test]
-    fn a_scope_is_that_of_the_first_rule_with_the_id(
-        rules in any_rules(1), ids in prop::collection::vec("[a-d]", 24),
-    ) {
-        let rename = |(rule, id): (Rule, &String)| Rule { id: id.clone(), ..rule };
-        let rules: Vec<Rule> = rules.into_iter().zip(&ids).map(rename).collect();
-        let policy = Policy::new(rules.clone());
-        for id in &ids {
-            let first = rules.iter().find(|rule| rule.id == *id);
-            prop_assert_eq!(policy.scope(id), first.map(|rule| rule.filter.scope()));
-        }
-    }
 }
 
 #[test]

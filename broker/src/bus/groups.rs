@@ -5,62 +5,75 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use herald_acl::{TopicFilter, Username};
+use smallvec::smallvec;
 
-use super::SessionId;
-use crate::mailbox::Mailbox;
-
-/// Names a group. The same `$share/{name}/{filter}` of two users is two groups, unless a rule opens it: what one user takes
-/// must not be missing to another.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct GroupId {
-    /// `None`: of all whom a rule lets into it by its name.
-    pub(crate) owner: Option<Username>,
-    /// `$share/{name}/{filter}`.
-    pub(crate) filter: TopicFilter,
-}
+use super::{
+    delivery::{Delivery, Subscriber},
+    ids::{GroupId, SessionId, SubscriptionKey},
+    message::Message,
+};
 
 /// Those who share one `$share/{name}/{filter}`.
 pub(super) struct Group {
-    pub(super) id: Arc<GroupId>,
-    /// The text of its filter.
-    pub(super) text: Arc<str>,
-    members: Vec<(SessionId, Arc<Mailbox>)>,
+    members: Vec<Member>,
     /// Whose turn it is, modulo the number of members.
     turn: AtomicUsize,
 }
 
+/// A session in a group.
+pub(super) struct Member {
+    pub(super) session: SessionId,
+    pub(super) key: SubscriptionKey,
+    /// What entered the relay up to this message goes to others.
+    pub(super) since: u64,
+    pub(super) subscriber: Arc<dyn Subscriber>,
+}
+
+impl Member {
+    /// Delivers `message` as one of the group `id`. Returns how many messages had to be dropped.
+    pub(super) fn deliver(&self, id: &Arc<GroupId>, message: Arc<Message>) -> u64 {
+        self.subscriber.deliver(Delivery {
+            group: Some(id.clone()),
+            ..Delivery::live(message, smallvec![self.key])
+        })
+    }
+}
+
 impl Group {
-    pub(super) fn new(id: Arc<GroupId>) -> Self {
+    /// One of a single member.
+    pub(super) fn of(member: Member) -> Self {
         Self {
-            text: id.filter.as_str().into(),
-            id,
-            members: vec![],
+            members: vec![member],
             turn: AtomicUsize::new(0),
         }
     }
 
-    pub(super) fn join(&mut self, session: SessionId, mailbox: &Arc<Mailbox>) {
-        self.members.push((session, mailbox.clone()));
+    /// Adds `member`. `false`: its session is in the group already.
+    pub(super) fn join(&mut self, member: Member) -> bool {
+        let is_new = self.members.iter().all(|m| m.session != member.session);
+        if is_new {
+            self.members.push(member);
+        }
+        is_new
     }
 
     pub(super) fn leave(&mut self, session: SessionId) {
-        self.members.retain(|(member, _)| *member != session);
+        self.members.retain(|member| member.session != session);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// The member whose turn it is, never `except`: the next one that is online, else the next one.
-    pub(super) fn next(&self, except: Option<SessionId>) -> Option<&Arc<Mailbox>> {
+    /// The member whose turn it is, of those that are `eligible`: the next one that is online, else the next one.
+    pub(super) fn next(&self, eligible: impl Fn(&Member) -> bool) -> Option<&Member> {
         let start = self.turn.load(Ordering::Relaxed);
         let next = next(self.members.len(), start, |i| {
-            let (session, mailbox) = &self.members[i];
-            (Some(*session) != except).then(|| mailbox.is_online())
+            let member = &self.members[i];
+            eligible(member).then(|| member.subscriber.is_online())
         })?;
         self.turn.store(next + 1, Ordering::Relaxed);
-        Some(&self.members[next].1)
+        Some(&self.members[next])
     }
 }
 
@@ -80,6 +93,7 @@ fn next(count: usize, start: usize, online: impl Fn(usize) -> Option<bool>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::tests::Recorder;
 
     #[test]
     fn the_next_member_that_is_online_is_chosen_and_an_offline_one_if_there_is_no_other() {
@@ -94,28 +108,29 @@ mod tests {
 
     #[test]
     fn members_take_turns_and_a_member_that_leaves_has_none() {
-        let mut group = Group::new(Arc::new(GroupId {
-            owner: None,
-            filter: TopicFilter::parse("$share/g/a").unwrap(),
-        }));
-        let members: Vec<_> = (0..3)
-            .map(|_| (SessionId::next(), Arc::new(Mailbox::default())))
-            .collect();
-        for (session, mailbox) in &members {
-            group.join(*session, mailbox);
-        }
-        let who = |chosen: Option<&Arc<Mailbox>>| {
-            chosen.and_then(|c| members.iter().position(|(_, m)| Arc::ptr_eq(c, m)))
+        let all = [(); 3].map(|()| SessionId::next());
+        let member = |session| Member {
+            session,
+            key: SubscriptionKey::next(),
+            since: 0,
+            subscriber: Arc::new(Recorder::default()),
         };
-        let turns: Vec<_> = (0..6).map(|_| who(group.next(None))).collect();
+        let mut group = Group::of(member(all[0]));
+        assert!(group.join(member(all[1])) && group.join(member(all[2])));
+        assert!(!group.join(member(all[1])));
+        let next = |group: &Group, except: Option<SessionId>| {
+            let chosen = group.next(|member| Some(member.session) != except)?;
+            all.iter().position(|session| *session == chosen.session)
+        };
+        let turns: Vec<_> = (0..6).map(|_| next(&group, None)).collect();
         assert_eq!(turns, [0, 1, 2, 0, 1, 2].map(Some));
-        assert_eq!(who(group.next(Some(members[0].0))), Some(1));
-        group.leave(members[1].0);
-        let turns: Vec<_> = (0..4).map(|_| who(group.next(None))).collect();
+        assert_eq!(next(&group, Some(all[0])), Some(1));
+        group.leave(all[1]);
+        let turns: Vec<_> = (0..4).map(|_| next(&group, None)).collect();
         assert_eq!(turns, [0, 2, 0, 2].map(Some));
-        group.leave(members[0].0);
-        assert_eq!(who(group.next(Some(members[2].0))), None);
-        group.leave(members[2].0);
-        assert!(group.is_empty() && group.next(None).is_none());
+        group.leave(all[0]);
+        assert_eq!(next(&group, Some(all[2])), None);
+        group.leave(all[2]);
+        assert!(group.is_empty() && next(&group, None).is_none());
     }
 }

@@ -1,14 +1,11 @@
-//! A message on a shared topic, and its form on the router.
+//! A message on a shared topic.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use herald_acl::TopicName;
 
-use super::SessionId;
+use super::ids::SessionId;
 use crate::wire::{PublishProperties, Qos};
 
 /// What a message takes besides its text, in bytes.
@@ -20,8 +17,8 @@ const USER_PROPERTY: usize = 96;
 /// A message as its publisher sent it.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
-    /// See [`Message::next_id`].
-    pub(crate) id: u64,
+    /// Its number among those that entered the relay, which give theirs 1, 2, 3...; 0 if it did not.
+    pub(crate) seq: u64,
     pub(crate) topic: TopicName,
     pub(crate) payload: Bytes,
     pub(crate) qos: Qos,
@@ -35,12 +32,6 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// A number never used before, which each copy of a message keeps.
-    pub(crate) fn next_id() -> u64 {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    }
-
     /// Bytes it takes up, about.
     pub(crate) fn size(&self) -> usize {
         let p = &self.properties;
@@ -75,7 +66,7 @@ impl Message {
     /// A message of the broker's own, at QoS 0.
     pub(crate) fn of_ours(topic: TopicName, payload: Bytes) -> Self {
         Self {
-            id: Self::next_id(),
+            seq: 0,
             topic,
             payload,
             qos: Qos::AtMostOnce,
@@ -89,7 +80,7 @@ impl Message {
     #[cfg(test)]
     pub(crate) fn sample() -> Self {
         Self {
-            id: Self::next_id(),
+            seq: 0,
             topic: TopicName::parse("broadcast/x").unwrap(),
             payload: Bytes::new(),
             qos: Qos::AtMostOnce,

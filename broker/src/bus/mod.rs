@@ -1,99 +1,65 @@
-//! The shared plane: live topics routed by an embedded `rumqttd`, retained messages kept here.
+//! The shared plane: who gets a message that is published to a shared topic, and what is retained.
 //!
-//! `rumqttd` never sees a client: no client id, topic, filter, will, property or acknowledgement of one. What it knows is
-//! one local link to publish through and one for each *scope*: the widest filter that an allow rule of the ACL stands for.
-//! So what clients do cannot make it grow. Which subscriber of a scope gets a message is decided here, by the filter that
-//! the ACL granted. If the router dies nonetheless, the [supervisor] puts another in its place.
+//! Publishers put messages into a queue. One task hands them to a [relay], takes what comes back, and delivers it by the
+//! filters that the ACL granted: to each session once, whichever of its filters match. What a message is moved by never sees
+//! anything of it, and what sessions are is not known here: see [`Subscriber`].
 
+mod attributes;
+mod delivery;
 mod dirty;
+mod embedded;
+mod error;
 mod forgotten;
-mod frame;
 mod groups;
+mod ids;
 mod message;
+mod relay;
 mod retained;
-mod router;
 mod saver;
-mod subscribers;
-mod supervisor;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod trie;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use herald_acl::{OwnTopics, TopicFilter, Username};
-use parking_lot::RwLock;
+use herald_acl::{OwnTopics, TopicFilter};
+use parking_lot::{Mutex, RwLock};
 use tokio::{
-    sync::{
-        mpsc::{self, error::TrySendError},
-        watch,
-    },
+    sync::{mpsc, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{host::Retain, mailbox::Delivery, mailbox::Mailbox, metrics::Metrics};
+use crate::{host::Retain, metrics::Metrics};
 
+pub(crate) use delivery::{Delivery, Subscriber};
+use embedded::{Embedded, Router};
+pub(crate) use error::BusError;
 use forgotten::Forgotten;
-pub(crate) use groups::GroupId;
+pub(crate) use ids::{SessionId, SubscriptionKey, SubscriptionKeys};
 pub(crate) use message::Message;
-use router::Router;
+use relay::Relay;
 use saver::Kept;
 pub(crate) use saver::Saving;
-use subscribers::Subscribers;
-use supervisor::{Links, Supervisor};
+pub(crate) use subscriptions::Subscription;
+use subscriptions::Subscriptions;
 
-/// Messages accepted and not yet handed to the router.
+/// Messages accepted and not yet handed to the relay.
 const QUEUE: usize = 1024;
 
 /// How long a publisher waits at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Names a session within this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SessionId(u64);
-
-impl SessionId {
-    /// No session: the broker itself.
-    pub(crate) const BROKER: Self = Self(0);
-
-    /// A number never used before.
-    pub(crate) fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// The number.
-    pub(crate) fn number(self) -> u64 {
-        self.0
-    }
-
-    /// The session with this [number](Self::number), if there is one.
-    pub(crate) fn from_number(number: u64) -> Self {
-        Self(number)
-    }
-}
-
-/// Why the bus did not take something.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BusError {
-    #[error("too many retained messages, or too large")]
-    RetainedFull,
-    #[error("shared topics are not available right now")]
-    Unavailable,
-}
-
 /// The shared plane of one broker.
 pub(crate) struct Bus {
-    subscribers: Arc<RwLock<Subscribers>>,
+    subscriptions: Arc<RwLock<Subscriptions>>,
     kept: Kept,
     forgotten: Forgotten,
     queue: mpsc::Sender<Arc<Message>>,
+    /// The number of the last message that entered the queue. It is held while one enters: what is retained is in order with
+    /// what is on its way, and a subscription knows which of both came before it.
+    last: Mutex<u64>,
     /// The router that runs.
     router: watch::Receiver<Option<Router>>,
     tasks: TaskTracker,
@@ -102,7 +68,7 @@ pub(crate) struct Bus {
 }
 
 impl Bus {
-    /// Loads what `retain` kept, and starts the router, the task that publishes to it and the one that saves.
+    /// Loads what `retain` kept, and starts the relay, the task that passes messages through it and the one that saves.
     pub(crate) async fn start(
         metrics: Arc<Metrics>,
         retain: Arc<dyn Retain>,
@@ -112,22 +78,20 @@ impl Bus {
             tracing::error!(error = %e, "retained messages cannot be loaded");
             BusError::Unavailable
         })?;
-        let subscribers = Arc::<RwLock<Subscribers>>::default();
-        let links = Links {
-            subscribers: subscribers.clone(),
-            metrics: metrics.clone(),
-        };
-        let (queue, messages) = mpsc::channel(QUEUE);
-        let (supervise, router) = Supervisor::start(messages, links)
+        let (relay, router) = Embedded::start(metrics.clone())
             .await
             .map_err(|_| BusError::Unavailable)?;
+        let subscriptions = Arc::<RwLock<Subscriptions>>::default();
+        let (queue, messages) = mpsc::channel(QUEUE);
+        let pass = pass(relay, messages, subscriptions.clone(), metrics.clone());
         tasks.spawn(save);
-        tasks.spawn(stop.clone().run_until_cancelled_owned(supervise));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(pass));
         Ok(Self {
-            subscribers,
+            subscriptions,
             kept,
             forgotten: Forgotten::default(),
             queue,
+            last: Mutex::new(0),
             router,
             tasks,
             stop,
@@ -137,7 +101,17 @@ impl Bus {
 
     /// Publishes `message` to all who subscribed, and makes it its topic's retained message if it is to be. That is not
     /// durable before what is answered is [done](Saving::done), nor need its sender wait: the order is that of the calls.
-    pub(crate) async fn publish(&self, message: Message) -> Result<Option<Saving>, BusError> {
+    pub(crate) async fn publish(&self, mut message: Message) -> Result<Option<Saving>, BusError> {
+        let room = match self.queue.try_reserve() {
+            Ok(room) => room,
+            Err(_) => timeout(PATIENCE, self.queue.reserve())
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .ok_or(BusError::Unavailable)?,
+        };
+        let mut last = self.last.lock();
+        message.seq = *last + 1;
         let message = Arc::new(message);
         let saving = if message.retain {
             self.kept.set(&message)?
@@ -149,48 +123,31 @@ impl Bus {
             self.kept.take_back(&message);
             return Err(BusError::Unavailable);
         }
-        match self.queue.try_send(message) {
-            Ok(()) => Ok(saving),
-            Err(TrySendError::Full(message)) => timeout(PATIENCE, self.queue.send(message))
-                .await
-                .ok()
-                .and_then(Result::ok)
-                .map(|()| saving)
-                .ok_or(BusError::Unavailable),
-            Err(TrySendError::Closed(_)) => Err(BusError::Unavailable),
-        }
+        *last = message.seq;
+        room.send(message);
+        Ok(saving)
     }
 
-    /// Delivers what matches `filter` to `mailbox` from now on, whether or not a router runs: messages wait for it. `scope`
-    /// is what the rule that allows it stands for. A shared filter (`$share/{name}/{filter}`) makes the session a member of
-    /// the group of `owner`; without one, of the group that is open.
+    /// Delivers what matches the subscription's filter to `subscriber` from now on, whether or not a router runs: messages
+    /// wait for it. Returns the number of the last message that came before.
     pub(crate) fn subscribe(
         &self,
-        scope: &TopicFilter,
-        filter: &TopicFilter,
-        owner: Option<&Username>,
-        session: SessionId,
-        mailbox: &Arc<Mailbox>,
-    ) -> Result<(), BusError> {
-        debug_assert!(scope.covers(filter));
-        if self
-            .subscribers
-            .write()
-            .enter(scope, filter, owner, session, mailbox)
-        {
-            Ok(())
-        } else {
-            tracing::error!("rules of too many scopes are in use");
-            Err(BusError::Unavailable)
-        }
+        subscription: &Subscription<'_>,
+        subscriber: Arc<dyn Subscriber>,
+    ) -> u64 {
+        let mut subscriptions = self.subscriptions.write();
+        // What has a higher number is not delivered before the lock is released.
+        let last = *self.last.lock();
+        subscriptions.enter(subscription, subscriber, last);
+        last
     }
 
     /// Ends what [`Bus::subscribe`] began; with `filter` `None`, all of the session's.
     pub(crate) fn unsubscribe(&self, session: SessionId, filter: Option<&TopicFilter>) {
-        let mut subscribers = self.subscribers.write();
+        let mut subscriptions = self.subscriptions.write();
         match filter {
-            Some(filter) => subscribers.leave(session, filter),
-            None => subscribers.leave_all(session),
+            Some(filter) => subscriptions.leave(session, filter),
+            None => subscriptions.leave_all(session),
         }
     }
 
@@ -213,7 +170,7 @@ impl Bus {
         let dropped = if self.forgotten.owned(from, &delivery.message.topic) {
             1
         } else {
-            self.subscribers.read().reassign(delivery, from)
+            self.subscriptions.read().reassign(delivery, from)
         };
         self.metrics.shared_dropped.add(dropped);
     }
@@ -239,5 +196,36 @@ impl Bus {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Passes messages through `relay`, and delivers what comes out of it. Ends only when nobody can send messages any more.
+async fn pass(
+    mut relay: impl Relay,
+    mut messages: mpsc::Receiver<Arc<Message>>,
+    subscriptions: Arc<RwLock<Subscriptions>>,
+    metrics: Arc<Metrics>,
+) {
+    // The next to be handed over.
+    let mut next = None;
+    loop {
+        while let Some(message) = next.take().or_else(|| messages.try_recv().ok()) {
+            if let Err(no_room) = relay.hand_over(message) {
+                next = Some(no_room);
+                break;
+            }
+        }
+        tokio::select! {
+            message = relay.receive() => {
+                let dropped = subscriptions.read().deliver(&message);
+                metrics.shared_dropped.add(dropped);
+                // The relay may never make a task yield.
+                tokio::task::coop::consume_budget().await;
+            }
+            message = messages.recv(), if next.is_none() => match message {
+                Some(message) => next = Some(message),
+                None => return,
+            },
+        }
     }
 }

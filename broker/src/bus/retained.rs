@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use herald_acl::TopicFilter;
 
-use super::{BusError, Message, dirty::Dirty, frame};
+use super::{attributes, dirty::Dirty, error::BusError, message::Message};
 use crate::{
     host::{RetainedChange, RetainedMessage},
     limits::{RETAINED_BYTES, RETAINED_MESSAGES},
@@ -36,7 +36,7 @@ impl Retained {
     pub(super) fn load(&mut self, kept: Vec<RetainedMessage>) {
         for kept in kept {
             let topic = kept.topic.clone();
-            match frame::from_kept(kept) {
+            match attributes::from_kept(kept) {
                 Ok(message) if message.expired() => {
                     if self.dirty.has_room(&topic) {
                         self.dirty.note(&topic);
@@ -80,9 +80,10 @@ impl Retained {
     ///
     /// It is noted whatever else waits to be saved. Nothing new can be retained while there is no room for that, so as many
     /// may come on top as were retained, and no more.
-    pub(super) fn take_back(&mut self, message: &Message) {
+    pub(super) fn take_back(&mut self, message: &Arc<Message>) {
         let topic = message.topic.as_str();
-        if self.by_topic.get(topic).is_some_and(|m| m.id == message.id) {
+        let retained = self.by_topic.get(topic);
+        if retained.is_some_and(|m| Arc::ptr_eq(m, message)) {
             self.remove(topic);
             self.dirty.note(topic);
         }
@@ -109,7 +110,7 @@ impl Retained {
             }
             part.topics.push(topic.clone());
             changes.push(match message {
-                Some(message) => RetainedChange::Set(frame::to_kept(message)),
+                Some(message) => RetainedChange::Set(attributes::to_kept(message)),
                 None => RetainedChange::Clear {
                     topic: topic.as_ref().to_owned(),
                 },

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{BusError, Message, retained::Retained};
+use super::{error::BusError, message::Message, retained::Retained};
 use crate::host::{HostError, Retain};
 
 /// How long a publisher waits for its message to be saved.
@@ -92,7 +92,7 @@ impl Kept {
     }
 
     /// Forgets `message`, if it is still the one of its topic.
-    pub(super) fn take_back(&self, message: &Message) {
+    pub(super) fn take_back(&self, message: &Arc<Message>) {
         self.retained.lock().take_back(message);
         self.changed.notify_one();
     }

@@ -1,15 +1,16 @@
 use super::*;
+use crate::bus::Message;
+
+fn of(message: Message) -> Delivery {
+    let subscription = [SubscriptionKey::next()].into_iter().collect();
+    Delivery::live(Arc::new(message), subscription)
+}
 
 fn delivery(payload: usize) -> Delivery {
-    Delivery {
-        filter: "broadcast/#".into(),
-        message: Arc::new(Message {
-            payload: vec![0; payload].into(),
-            ..Message::sample()
-        }),
-        retained: false,
-        group: None,
-    }
+    of(Message {
+        payload: vec![0; payload].into(),
+        ..Message::sample()
+    })
 }
 
 #[test]
@@ -51,15 +52,10 @@ fn wake_ups_past_the_bound_turn_into_a_read() {
 }
 
 fn owed() -> Delivery {
-    Delivery {
-        filter: "broadcast/#".into(),
-        message: Arc::new(Message {
-            qos: Qos::AtLeastOnce,
-            ..Message::sample()
-        }),
-        retained: false,
-        group: None,
-    }
+    of(Message {
+        qos: Qos::AtLeastOnce,
+        ..Message::sample()
+    })
 }
 
 #[test]
@@ -198,7 +194,7 @@ fn messages_of_both_kinds_stay_in_order() {
         of.iter().map(|d| d.message.payload.len()).collect()
     };
     let owed_size = owed().message.payload.len();
-    let nobody = mailbox.take_shared(Some("another"));
+    let nobody = mailbox.take_shared(Some(SubscriptionKey::next()));
     assert!(nobody.is_empty());
     let expected: Vec<usize> = (0..9)
         .map(|n| if n % 3 == 0 { owed_size } else { n })

@@ -1,6 +1,6 @@
 //! What goes to the client, and its acknowledgements.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::num::NonZeroU32;
 
 use herald_acl::{TopicFilter, TopicName};
 use tokio::{
@@ -14,7 +14,7 @@ use super::{
     rights::may_subscribe,
 };
 use crate::{
-    mailbox::Delivery,
+    bus::Delivery,
     topics,
     wire::{Outgoing, Qos, Reason, Sent},
 };
@@ -110,20 +110,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         let after = replay.after.as_deref();
         let part = self.ctx.bus.retained(&replay.filter, after, REPLAY_PART);
-        let Some(last) = part.last() else {
+        let Some(end) = part.last() else {
             self.kept.replays.pop_front();
             return;
         };
-        replay.after = Some(last.topic.as_str().to_owned());
-        let filter: Arc<str> = replay.filter.as_str().into();
-        self.kept
-            .shared
-            .extend(part.into_iter().map(|message| Delivery {
-                filter: filter.clone(),
-                message,
-                retained: true,
-                group: None,
-            }));
+        replay.after = Some(end.topic.as_str().to_owned());
+        let (subscription, last) = (replay.subscription, replay.last);
+        let mut all = self.kept.granted.iter();
+        let no_local = all.any(|g| g.key == subscription && g.no_local);
+        let id = self.kept.id;
+        let wanted = part
+            .into_iter()
+            .filter(|m| m.seq <= last && !(no_local && m.origin == id))
+            .map(|message| Delivery::retained(message, subscription));
+        self.kept.shared.extend(wanted);
     }
 
     /// Takes what others left for the session.
@@ -156,35 +156,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.kept.in_flight.under_way() < self.window && !self.io.output_full()
     }
 
-    /// Sends one copy of a shared message, however many of the session's filters it matches: at the highest level granted,
-    /// with all their identifiers (MQTT 5 section 3.3.4). One that came for a group is for that subscription alone.
+    /// Sends one copy of a shared message, however many of the session's subscriptions it comes for: at the highest level
+    /// granted, with all their identifiers (MQTT 5 section 3.3.4). None, if all of them have ended meanwhile.
     fn send_shared(&mut self, delivery: Delivery) -> Result<(), End> {
         let message = &delivery.message;
         if message.expired() {
             return Ok(());
         }
-        let came_for = |g: &Granted| g.filter.as_str() == &*delivery.filter;
-        let matching: Vec<&Granted> = if delivery.is_shared() {
-            self.kept.granted.iter().filter(|g| came_for(g)).collect()
-        } else {
-            let own = message.origin == self.kept.id;
-            let all = self.kept.granted.iter();
-            all.filter(|g| g.is_for(&message.topic))
-                .filter(|g| !(own && (g.no_local || (!delivery.retained && g.since > message.id))))
-                .collect()
-        };
-        if matching.is_empty() {
+        let all = self.kept.granted.iter();
+        let matching = all.filter(|g| delivery.is_for(g.key));
+        if matching.clone().next().is_none() {
             return Ok(());
         }
-        let as_published = message.retain && matching.iter().any(|g| g.retain_as_published);
+        let as_published = message.retain && matching.clone().any(|g| g.retain_as_published);
         let retain = delivery.retained || as_published;
-        let (qos, identifiers) = terms(matching.into_iter());
+        let (qos, identifiers) = terms(matching);
         let qos = message.qos.min(qos);
-        // A live copy comes for each rule that a matching filter was granted by; the first to come is sent.
-        let live = !delivery.retained && !delivery.is_shared();
-        if live && !self.kept.is_first_copy(message) {
-            return Ok(());
-        }
         let sending = Sending {
             delivery,
             qos,

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, num::NonZeroU32};
 
-use crate::{mailbox::Delivery, wire::Qos};
+use crate::{bus::Delivery, wire::Qos};
 
 /// A shared message on its way.
 #[derive(Clone, Debug)]

@@ -13,15 +13,12 @@ use super::{
     in_flight::{InFlight, Sending},
 };
 use crate::{
-    bus::{Message, SessionId},
+    bus::{Delivery, SessionId},
     feed::Feed,
-    mailbox::{Delivery, Mailbox},
+    mailbox::Mailbox,
     topics,
     wire::Qos,
 };
-
-/// Messages remembered of which another copy may come.
-const COPIES: usize = 256;
 
 /// One session's state, which one task has at any time: that of its connection, or the one that waits for the next.
 pub(crate) struct Kept {
@@ -41,10 +38,6 @@ pub(crate) struct Kept {
     pub(super) replays: VecDeque<Replay>,
     /// Shared messages taken from the mailbox and not sent yet.
     pub(super) shared: VecDeque<Delivery>,
-    /// Messages of which another copy may come. The newest of them.
-    pub(super) copied: VecDeque<u64>,
-    /// Of earlier messages, copies may be on their way for subscriptions that have ended.
-    pub(super) several_until: u64,
     /// The will, while the session has no connection and its delay has not passed.
     pub(super) will: Option<Box<Will>>,
     /// The session goes on; else this is but the place for a new one.
@@ -65,21 +58,16 @@ impl Kept {
             received: HashSet::new(),
             replays: VecDeque::new(),
             shared: VecDeque::new(),
-            copied: VecDeque::new(),
-            several_until: 0,
             will: None,
             goes_on: false,
         }
     }
 
     /// Adds a subscription, or replaces the one to the same filter.
-    pub(super) fn grant(&mut self, mut granted: Granted) {
+    pub(super) fn grant(&mut self, granted: Granted) {
         let same = |g: &&mut Granted| g.filter == granted.filter;
         match self.granted.iter_mut().find(same) {
-            Some(old) => {
-                granted.since = old.since;
-                *old = granted;
-            }
+            Some(old) => *old = granted,
             None => {
                 if self.granted.is_empty() {
                     // Most clients have one.
@@ -93,23 +81,21 @@ impl Kept {
 
     /// Ends a subscription. `false` if there is none to this filter.
     pub(super) fn drop_subscription(&mut self, filter: &TopicFilter) -> bool {
-        let before = self.granted.len();
-        self.granted.retain(|g| &g.filter != filter);
-        if self.granted.len() == before {
+        let Some(at) = self.granted.iter().position(|g| &g.filter == filter) else {
             return false;
-        }
-        self.several_until = Message::next_id();
+        };
+        let key = self.granted.remove(at).key;
         self.subscriptions_changed();
         self.place.stop(filter);
-        self.replays.retain(|r| &r.filter != filter);
+        self.replays.retain(|r| r.subscription != key);
         if filter.is_shared() {
             // Other members of the group can still have what waits for this one.
-            let is_of = |d: &Delivery| *d.filter == *filter.as_str();
+            let is_of = |d: &Delivery| d.is_for(key);
             let taken = std::mem::take(&mut self.shared);
             let (lost, left): (VecDeque<_>, _) = taken.into_iter().partition(is_of);
             self.shared = left;
             self.reassign(lost);
-            self.reassign(self.mailbox.take_shared(Some(filter.as_str())));
+            self.reassign(self.mailbox.take_shared(Some(key)));
         }
         let inbox = topics::inbox(self.place.username());
         if self.inbox.is_some() && !self.granted.iter().any(|g| g.is_for(&inbox)) {
@@ -156,28 +142,16 @@ impl Kept {
         }
     }
 
-    /// Remembers that `message` was handled, if another copy of it may come: there is another subscription, or there was one
-    /// when it was published. `false` if it was handled before.
-    pub(super) fn is_first_copy(&mut self, message: &Message) -> bool {
-        let others = self.granted.len() > 1 || message.id < self.several_until;
-        if self.copied.contains(&message.id) {
-            return false;
-        }
-        if others {
-            if self.copied.len() == COPIES {
-                self.copied.pop_front();
-            }
-            self.copied.push_back(message.id);
-        }
-        true
-    }
-
     /// The connection is gone, the session is not.
     pub(super) fn park(&mut self) {
         self.place.stop_copies();
         self.in_flight.park();
         self.in_flight_changed();
         self.shared.retain(|d| d.message.qos != Qos::AtMostOnce);
+        for replay in &mut self.replays {
+            // What is published meanwhile may not be kept for the session: better twice than not at all.
+            replay.last = u64::MAX;
+        }
         self.go_offline();
         if let Some(feed) = &mut self.inbox {
             feed.park(self.in_flight.notifications());
@@ -201,7 +175,6 @@ impl Kept {
         self.mailbox.forget_skip();
         self.received = HashSet::new();
         self.replays = VecDeque::new();
-        self.copied = VecDeque::new();
         self.goes_on = false;
         self.subscriptions_changed();
         let sent = std::mem::take(&mut self.in_flight).into_unacknowledged();

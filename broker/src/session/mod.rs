@@ -43,7 +43,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bus::Bus,
+    bus::{Bus, SubscriptionKey},
     host::{Batch, Host, HostError},
     limits::{Limits, RECEIVE_MAXIMUM},
     live::Origin,
@@ -92,18 +92,20 @@ impl Context {
 
 /// A filter that the ACL granted.
 struct Granted {
+    key: SubscriptionKey,
     filter: TopicFilter,
     qos: Qos,
     no_local: bool,
     retain_as_published: bool,
     identifier: Option<NonZeroU32>,
-    /// Earlier [messages](crate::bus::Message::next_id) of the session's own were published before it subscribed.
-    since: u64,
 }
 
 /// What is retained, for a new subscription: read part by part, as the client takes it.
 struct Replay {
+    subscription: SubscriptionKey,
     filter: TopicFilter,
+    /// The number of the last message that came before the subscription: what came later is delivered as it comes.
+    last: u64,
     /// The topic of the last one read.
     after: Option<String>,
 }

@@ -6,9 +6,9 @@ use herald_acl::{TopicFilter, Username};
 
 use super::Context;
 use crate::{
-    bus::SessionId,
+    bus::{Delivery, SessionId},
     host::Identity,
-    mailbox::{Claim, Delivery, Mailbox},
+    mailbox::{Claim, Mailbox},
     registry::{Entered, TooManySessions},
 };
 

@@ -81,7 +81,7 @@ pub(super) async fn accept(
         };
     }
     let message = Message {
-        id: Message::next_id(),
+        seq: 0,
         topic,
         expires: Message::expiry(publish.properties.message_expiry),
         payload: publish.payload,

@@ -3,9 +3,9 @@
 use herald_acl::{Action, Role, TopicFilter, TopicName, Username};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Client, Context, End, Kept, Session};
+use super::{Client, Context, End, Granted, Kept, Session};
 use crate::{
-    bus::BusError,
+    bus::Subscription,
     topics::{self, Destination, destination},
     wire::Reason,
 };
@@ -20,22 +20,22 @@ pub(super) fn reaches_others(client: &Client, filter: &TopicFilter) -> bool {
 
 /// What lets a client subscribe to a filter.
 pub(super) struct Permit {
-    /// What the rule stands for.
-    scope: TopicFilter,
     /// Whose group it is, of a shared subscription: the user's own, unless the rule opens it.
     owner: Option<Username>,
 }
 
 impl Permit {
-    /// Has what is published to `filter` delivered to the session.
-    pub(super) fn enter(
-        &self,
-        ctx: &Context,
-        filter: &TopicFilter,
-        kept: &Kept,
-    ) -> Result<(), BusError> {
-        let (owner, bus) = (self.owner.as_ref(), &ctx.bus);
-        bus.subscribe(&self.scope, filter, owner, kept.id, &kept.mailbox)
+    /// Has what is published to shared topics and matches what was `granted` delivered to the session. Returns the number of
+    /// the last message that came before.
+    pub(super) fn enter(&self, ctx: &Context, granted: &Granted, kept: &Kept) -> u64 {
+        let subscription = Subscription {
+            session: kept.id,
+            key: granted.key,
+            filter: &granted.filter,
+            no_local: granted.no_local,
+            owner: self.owner.as_ref(),
+        };
+        ctx.bus.subscribe(&subscription, kept.mailbox.clone())
     }
 }
 
@@ -54,7 +54,6 @@ pub(super) fn may_subscribe(
     let rule = decision.rule.filter(|_| decision.allowed)?;
     let owner = &client.identity.username;
     Some(Permit {
-        scope: policy.scope(&rule)?,
         owner: (!policy.opens_group(&rule)).then(|| owner.clone()),
     })
 }
@@ -80,7 +79,7 @@ pub(super) fn may_publish(
 pub(super) fn recheck(ctx: &Context, client: &Client, kept: &mut Kept) -> bool {
     let all = kept.granted.iter();
     let lost: Vec<TopicFilter> = all
-        .filter(|g| !may_keep(ctx, client, kept, &g.filter))
+        .filter(|g| !may_keep(ctx, client, kept, g))
         .map(|g| g.filter.clone())
         .collect();
     for filter in &lost {
@@ -91,9 +90,14 @@ pub(super) fn recheck(ctx: &Context, client: &Client, kept: &mut Kept) -> bool {
 }
 
 /// Whether `client` may keep its subscription to `filter`. Whose group it is in may have changed, too.
-fn may_keep(ctx: &Context, client: &Client, kept: &Kept, filter: &TopicFilter) -> bool {
-    let permit = may_subscribe(ctx, client, filter);
-    permit.is_some_and(|permit| !filter.is_shared() || permit.enter(ctx, filter, kept).is_ok())
+fn may_keep(ctx: &Context, client: &Client, kept: &Kept, granted: &Granted) -> bool {
+    let Some(permit) = may_subscribe(ctx, client, &granted.filter) else {
+        return false;
+    };
+    if granted.filter.is_shared() {
+        permit.enter(ctx, granted, kept);
+    }
+    true
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -112,27 +116,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Sets up again what a session without a connection does not have: live copies of what it has no part in.
     pub(super) fn watch_again(&mut self) {
-        let filters: Vec<TopicFilter> =
-            self.kept.granted.iter().map(|g| g.filter.clone()).collect();
-        for filter in filters {
-            self.watch(&filter);
+        for granted in &self.kept.granted {
+            self.watch(granted);
         }
     }
 
-    /// Sets up the live copies that `filter` is for.
-    pub(super) fn watch(&self, filter: &TopicFilter) {
+    /// Sets up the live copies that what was `granted` is for.
+    pub(super) fn watch(&self, granted: &Granted) {
         let (ctx, kept) = (&self.ctx, &self.kept);
+        let (filter, subscription) = (&granted.filter, (kept.id, granted.key));
         let who = &self.client.identity;
         if let Some(followed) = topics::followed(filter) {
-            ctx.progress.follow(who, &followed, kept.id, &kept.mailbox);
+            ctx.progress
+                .follow(who, &followed, subscription, &kept.mailbox);
             return;
         }
         let owner = &who.username;
         if reaches_others(&self.client, filter) {
-            ctx.registry.tap(owner, filter, kept.id, &kept.mailbox);
+            ctx.registry.tap(owner, filter, subscription, &kept.mailbox);
         }
         if topics::touches_sys(filter) {
-            ctx.sys.watch(owner, filter, kept.id, &kept.mailbox);
+            ctx.sys.watch(owner, filter, subscription, &kept.mailbox);
         }
     }
 }

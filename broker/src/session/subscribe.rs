@@ -1,13 +1,14 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
+use std::num::NonZeroU32;
+
 use herald_acl::{Action, TopicFilter};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Granted, Replay, Session, deliver::is_for, rights::may_subscribe};
 use crate::{
-    bus::Message,
+    bus::{Delivery, SubscriptionKey},
     limits::FILTER_BYTES,
-    mailbox::Delivery,
     topics,
     wire::{Qos, Reason, RetainHandling, SubackCode, Subscribe, Subscription, UnsubackCode},
 };
@@ -49,19 +50,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 continue;
             }
             self.slice.give_way().await;
-            let code = match self.grant(subscription)? {
-                Ok((filter, new)) => {
-                    self.queue_retained(&filter, subscription.retain_handling, new);
-                    let qos = granted_qos(&filter, subscription.qos);
-                    let granted = Granted {
-                        filter,
-                        qos,
-                        no_local: subscription.no_local,
-                        retain_as_published: subscription.retain_as_published,
-                        identifier: subscribe.identifier,
-                        since: Message::next_id(),
-                    };
+            let code = match self.grant(subscription, subscribe.identifier)? {
+                Ok(granted) => {
                     to_inbox |= granted.is_for(&inbox);
+                    let qos = granted.qos;
                     self.kept.grant(granted);
                     match qos {
                         Qos::AtMostOnce => SubackCode::Granted0,
@@ -80,11 +72,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(())
     }
 
-    /// Asks the ACL, and sets up what the filter touches. Answers whether the filter is new to the session.
+    /// Asks the ACL, and sets up what the filter touches.
     fn grant(
         &mut self,
         subscription: &Subscription,
-    ) -> Result<Result<(TopicFilter, bool), SubackCode>, End> {
+        identifier: Option<NonZeroU32>,
+    ) -> Result<Result<Granted, SubackCode>, End> {
         let Ok(filter) = TopicFilter::parse(&subscription.filter) else {
             return Ok(Err(SubackCode::TopicFilterInvalid));
         };
@@ -106,48 +99,55 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             // Each session of a user gets every notification: there is nothing to share.
             return Ok(Err(SubackCode::SharedSubscriptionsNotSupported));
         }
-        let new = !self.kept.granted.iter().any(|g| g.filter == filter);
-        if new && self.kept.granted.len() >= self.ctx.limits.subscriptions_per_session {
+        let old = self.kept.granted.iter().find(|g| g.filter == filter);
+        let old = old.map(|g| g.key);
+        if old.is_none() && self.kept.granted.len() >= self.ctx.limits.subscriptions_per_session {
             return Ok(Err(SubackCode::QuotaExceeded));
         }
-        if topics::touches_shared(&filter) && permit.enter(&self.ctx, &filter, &self.kept).is_err()
-        {
-            return Ok(Err(SubackCode::Unspecified));
-        }
-        self.watch(&filter);
-        Ok(Ok((filter, new)))
+        let granted = Granted {
+            key: old.unwrap_or_else(SubscriptionKey::next),
+            qos: granted_qos(&filter, subscription.qos),
+            filter,
+            no_local: subscription.no_local,
+            retain_as_published: subscription.retain_as_published,
+            identifier,
+        };
+        let touches_shared = topics::touches_shared(&granted.filter);
+        let last = touches_shared.then(|| permit.enter(&self.ctx, &granted, &self.kept));
+        self.watch(&granted);
+        let wanted = match subscription.retain_handling {
+            RetainHandling::SendRetained => true,
+            RetainHandling::SendRetainedIfNotExists => old.is_none(),
+            RetainHandling::DoNotSendRetained => false,
+        };
+        self.queue_retained(&granted, last, wanted);
+        Ok(Ok(granted))
     }
 
     /// MQTT 5 section 3.3.1.3: what is retained goes to a new subscription, and as the client asked to a repeated one; to one
-    /// that is shared, never (section 4.8.2).
-    fn queue_retained(&mut self, filter: &TopicFilter, handling: RetainHandling, new: bool) {
-        let wanted = match handling {
-            RetainHandling::SendRetained => true,
-            RetainHandling::SendRetainedIfNotExists => new,
-            RetainHandling::DoNotSendRetained => false,
-        };
+    /// that is shared, never (section 4.8.2). `last` is the message before it, if it is one to shared topics.
+    fn queue_retained(&mut self, granted: &Granted, last: Option<u64>, wanted: bool) {
+        let (subscription, filter) = (granted.key, &granted.filter);
         // One replay a subscription, so they are bounded like these.
-        self.kept.replays.retain(|r| &r.filter != filter);
+        self.kept.replays.retain(|r| r.subscription != subscription);
         if !wanted || filter.is_shared() {
             return;
         }
-        if topics::touches_shared(filter) {
+        if let Some(last) = last {
             self.kept.replays.push_back(Replay {
+                subscription,
                 filter: filter.clone(),
+                last,
                 after: None,
             });
         }
         if topics::touches_sys(filter) {
             // Those of a repeated subscription replace the earlier ones, so they are bounded like subscriptions.
-            let of_this = |d: &Delivery| d.retained && *d.filter == *filter.as_str();
+            let of_this = |d: &Delivery| d.retained && d.is_for(subscription);
             self.kept.shared.retain(|d| !of_this(d));
             let latest = self.ctx.sys.latest(filter).into_iter();
-            self.kept.shared.extend(latest.map(|message| Delivery {
-                filter: filter.as_str().into(),
-                message,
-                retained: true,
-                group: None,
-            }));
+            let latest = latest.map(|message| Delivery::retained(message, subscription));
+            self.kept.shared.extend(latest);
         }
     }
 

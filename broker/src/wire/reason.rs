@@ -163,8 +163,6 @@ pub(crate) enum SubackCode {
     TopicFilterInvalid,
     QuotaExceeded,
     SharedSubscriptionsNotSupported,
-    /// The server could not do what it must.
-    Unspecified,
 }
 
 impl SubackCode {
@@ -179,7 +177,6 @@ impl SubackCode {
             Self::SharedSubscriptionsNotSupported => {
                 SubackReasonCode::SharedSubscriptionsNotSupported
             }
-            Self::Unspecified => SubackReasonCode::UnspecifiedError,
         }
     }
 

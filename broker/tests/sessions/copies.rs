@@ -3,7 +3,7 @@
 use crate::{
     client::Answer::{Puback, Suback},
     common::encode::{V5, ack, publish, subscribe},
-    setup::{ask, connect, connect_one_by_one, next_is, open, start},
+    setup::{ask, connect, connect_one_by_one, next, next_is, open, published, start},
 };
 
 #[tokio::test]
@@ -25,4 +25,29 @@ async fn one_copy_comes_though_a_filter_is_subscribed_again_meanwhile() {
     let then = publish(V5, 2, "rooms/alice/x", 2, &[], "then");
     assert_eq!(ask(&mut writer, &then).await, Puback(2, 0));
     next_is(&mut reader, "then").await;
+}
+
+/// What another client retained a moment ago may still be on its way when somebody subscribes.
+#[tokio::test]
+async fn a_retained_message_comes_once_though_it_is_still_on_its_way() {
+    let (broker, _intake) = start(5).await;
+    let mut reader = open(&broker, &connect("reader", true, 0)).await;
+    let mut writer = open(&broker, &connect("writer", true, 0)).await;
+    let topics: Vec<String> = (10..60).map(|n| format!("rooms/alice/{n}")).collect();
+    for topic in &topics {
+        let retained = publish(V5, 1, topic, 0, &[], topic);
+        let live = publish(V5, 0, topic, 0, &[], "rooms/alice/live");
+        // Neither waits for the other.
+        writer.send(&retained).await;
+        reader.send(&subscribe(V5, 1, &[], &[(topic, 0)])).await;
+        let (mut came, mut subscribed) = (vec![], false);
+        while !subscribed || came.is_empty() {
+            let next = next(&mut reader).await;
+            subscribed |= next == Suback(1, vec![0]);
+            came.extend(published(&next).map(|packet| packet.ends_with(topic.as_bytes())));
+        }
+        writer.send(&live).await;
+        next_is(&mut reader, "rooms/alice/live").await;
+        assert_eq!(came, [true]);
+    }
 }

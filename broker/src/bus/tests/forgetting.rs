@@ -1,6 +1,6 @@
 //! A user who is gone.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use herald_acl::{Actions, Effect, FilterTemplate, Policy, Rule, Subject, Username};
 
@@ -52,7 +52,7 @@ async fn what_is_retained_for_the_user_goes_however_much_it_is() {
 async fn a_session_of_the_user_publishes_nothing_more_until_it_has_ended() {
     let bus = bus().await;
     let (old, other) = (SessionId::next(), SessionId::next());
-    let (_, mailbox) = listener(&bus, "#");
+    let (_, recorder) = listener(&bus, "#");
     bus.publish(retained("rooms/alice/before", old))
         .await
         .unwrap();
@@ -65,7 +65,7 @@ async fn a_session_of_the_user_publishes_nothing_more_until_it_has_ended() {
     bus.publish(retained("rooms/alice/other", other))
         .await
         .unwrap();
-    let heard = arrived(&mailbox, |got| got.len() == 2).await;
+    let heard = arrived(&recorder, |got| got.len() == 2).await;
     let heard: Vec<_> = heard.iter().map(|d| d.message.topic.as_str()).collect();
     assert_eq!(heard, ["rooms/alice/before", "rooms/alice/other"]);
     assert_eq!(topics(&bus), ["rooms/alice/other"]);
@@ -108,9 +108,9 @@ async fn what_waits_for_the_users_own_group_goes_to_nobody_and_the_rest_to_anoth
     let mut given = vec![];
     for topic in ["rooms/alice/1", "jobs"] {
         let group = format!("$share/g/{topic}");
-        let (old, mailbox) = listener(&bus, &group);
+        let (old, recorder) = listener(&bus, &group);
         bus.publish(message(topic, topic)).await.unwrap();
-        let delivery = arrived(&mailbox, |got| got.len() == 1).await.remove(0);
+        let delivery = arrived(&recorder, |got| got.len() == 1).await.remove(0);
         given.push((delivery, old, listener(&bus, &group).1));
     }
     let sessions = given.iter().map(|(_, old, _)| *old).collect();
@@ -118,7 +118,7 @@ async fn what_waits_for_the_users_own_group_goes_to_nobody_and_the_rest_to_anoth
     for (delivery, old, _) in &given {
         bus.reassign(delivery.clone(), *old);
     }
-    let waiting = |i: usize| given[i].2.take(false).shared.len();
+    let waiting = |i: usize| given[i].2.take().len();
     assert_eq!((waiting(0), waiting(1)), (0, 1));
     assert_eq!(bus.metrics.shared_dropped.get(), 1);
     bus.stop().await;

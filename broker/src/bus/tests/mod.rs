@@ -3,6 +3,9 @@
 mod forgetting;
 mod groups;
 mod keeping;
+mod matching;
+mod order;
+mod passing;
 mod restart;
 mod routing;
 
@@ -10,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::TopicName;
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 use super::*;
 use crate::{
@@ -33,6 +36,31 @@ impl Retain for Forgets {
     }
 }
 
+/// A session that keeps all that it gets.
+#[derive(Default)]
+pub(super) struct Recorder {
+    got: Mutex<Vec<Delivery>>,
+    more: Notify,
+}
+
+impl Subscriber for Recorder {
+    fn deliver(&self, delivery: Delivery) -> u64 {
+        self.got.lock().push(delivery);
+        self.more.notify_one();
+        0
+    }
+
+    fn is_online(&self) -> bool {
+        true
+    }
+}
+
+impl Recorder {
+    fn take(&self) -> Vec<Delivery> {
+        std::mem::take(&mut self.got.lock())
+    }
+}
+
 async fn bus() -> Bus {
     Bus::start(Arc::default(), Arc::new(Forgets)).await.unwrap()
 }
@@ -41,24 +69,47 @@ fn filter(text: &str) -> TopicFilter {
     TopicFilter::parse(text).unwrap()
 }
 
-/// A new session that subscribes to `text` in the scope `#`.
-fn listener(bus: &Bus, text: &str) -> (SessionId, Arc<Mailbox>) {
-    let (session, mailbox) = (SessionId::next(), Arc::new(Mailbox::default()));
-    bus.subscribe(&filter("#"), &filter(text), None, session, &mailbox)
-        .unwrap();
-    (session, mailbox)
+/// A subscription of `session` to `text`; with a shared one, in the group that is open.
+fn subscription(session: SessionId, filter: &TopicFilter) -> Subscription<'_> {
+    Subscription {
+        session,
+        key: SubscriptionKey::next(),
+        filter,
+        no_local: false,
+        owner: None,
+    }
+}
+
+/// Has `session` subscribe to `text`.
+fn subscribe(
+    bus: &Bus,
+    session: SessionId,
+    text: &str,
+    recorder: &Arc<Recorder>,
+) -> SubscriptionKey {
+    let filter = filter(text);
+    let subscription = subscription(session, &filter);
+    bus.subscribe(&subscription, recorder.clone());
+    subscription.key
+}
+
+/// A new session that subscribes to `text`.
+fn listener(bus: &Bus, text: &str) -> (SessionId, Arc<Recorder>) {
+    let (session, recorder) = (SessionId::next(), Arc::new(Recorder::default()));
+    subscribe(bus, session, text, &recorder);
+    (session, recorder)
 }
 
 /// What arrives until `done` says that it is enough.
-async fn arrived(mailbox: &Mailbox, done: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
+async fn arrived(recorder: &Recorder, done: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
     let mut arrived = vec![];
     timeout(LIMIT, async {
         loop {
-            arrived.extend(mailbox.take(false).shared);
+            arrived.extend(recorder.take());
             if done(&arrived) {
                 break;
             }
-            mailbox.ready().await;
+            recorder.more.notified().await;
         }
     })
     .await

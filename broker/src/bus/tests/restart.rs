@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::bus::router::Router;
 
 /// Ends the router's thread, and waits until another router runs.
 async fn replace_router(bus: &Bus, end: impl AsyncFnOnce(&Router)) {
@@ -24,15 +23,7 @@ async fn replace_router(bus: &Bus, end: impl AsyncFnOnce(&Router)) {
 async fn a_router_that_dies_is_replaced_with_all_that_it_served() {
     let bus = bus().await;
     let (_, all) = listener(&bus, "#");
-    let narrow = Arc::new(Mailbox::default());
-    bus.subscribe(
-        &filter("a/#"),
-        &filter("a/+"),
-        None,
-        SessionId::next(),
-        &narrow,
-    )
-    .unwrap();
+    let (_, narrow) = listener(&bus, "a/+");
     let kept = Message {
         retain: true,
         ..message("a/kept", "kept")
@@ -49,8 +40,8 @@ async fn a_router_that_dies_is_replaced_with_all_that_it_served() {
         .await;
         assert!(bus.is_ready());
         bus.publish(message("a/b", "heard")).await.unwrap();
-        for mailbox in [&all, &narrow] {
-            let got = arrived(mailbox, |got| got.len() == 1).await;
+        for recorder in [&all, &narrow] {
+            let got = arrived(recorder, |got| got.len() == 1).await;
             assert_eq!(payloads(&got), ["heard"]);
         }
         assert!(died.unwrap().elapsed() < Duration::from_secs(1));
@@ -67,7 +58,7 @@ async fn a_router_that_dies_is_replaced_with_all_that_it_served() {
 #[tokio::test]
 async fn messages_handed_to_a_dead_router_reach_the_next_in_order() {
     let bus = bus().await;
-    let (_, mailbox) = listener(&bus, "a");
+    let (_, recorder) = listener(&bus, "a");
     for deaths in 1..=4 {
         let router = bus.router.borrow().clone().unwrap();
         router.kill().await;
@@ -76,7 +67,7 @@ async fn messages_handed_to_a_dead_router_reach_the_next_in_order() {
         for i in 0..10 {
             bus.publish(message("a", &i.to_string())).await.unwrap();
         }
-        let got = arrived(&mailbox, |got| got.len() == 10).await;
+        let got = arrived(&recorder, |got| got.len() == 10).await;
         assert_eq!(payloads(&got).concat(), "0123456789");
         assert_eq!(bus.metrics.router_restarts.get(), deaths);
     }
@@ -87,16 +78,16 @@ async fn messages_handed_to_a_dead_router_reach_the_next_in_order() {
 async fn a_router_that_nobody_listens_on_is_replaced_when_it_dies() {
     let bus = bus().await;
     replace_router(&bus, Router::kill).await;
-    let (_, mailbox) = listener(&bus, "a");
+    let (_, recorder) = listener(&bus, "a");
     bus.publish(message("a", "heard")).await.unwrap();
-    arrived(&mailbox, |got| got.len() == 1).await;
+    arrived(&recorder, |got| got.len() == 1).await;
     bus.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishers_do_not_notice_that_the_router_dies() {
     let bus = Arc::new(bus().await);
-    let (_, mailbox) = listener(&bus, "a/+");
+    let (_, recorder) = listener(&bus, "a/+");
     let stop = CancellationToken::new();
     let publishers: Vec<_> = (0..4)
         .map(|i| {
@@ -113,7 +104,7 @@ async fn publishers_do_not_notice_that_the_router_dies() {
         })
         .collect();
     for _ in 0..2 {
-        arrived(&mailbox, |got| !got.is_empty()).await;
+        arrived(&recorder, |got| !got.is_empty()).await;
         replace_router(&bus, Router::kill).await;
     }
     stop.cancel();
@@ -125,7 +116,7 @@ async fn publishers_do_not_notice_that_the_router_dies() {
             .len()
             == 4
     };
-    arrived(&mailbox, lasts).await;
+    arrived(&recorder, lasts).await;
     for publisher in publishers {
         publisher.await.unwrap();
     }
@@ -136,9 +127,9 @@ async fn publishers_do_not_notice_that_the_router_dies() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_router_that_hangs_is_replaced_and_ends_when_it_goes_on() {
     let bus = Arc::new(bus().await);
-    let (_, mailbox) = listener(&bus, "a");
+    let (_, recorder) = listener(&bus, "a");
     bus.publish(message("a", "before")).await.unwrap();
-    arrived(&mailbox, |got| got.len() == 1).await;
+    arrived(&recorder, |got| got.len() == 1).await;
     let mut stalled = None;
     let mut publisher = None;
     replace_router(&bus, async |router| {
@@ -154,7 +145,7 @@ async fn a_router_that_hangs_is_replaced_and_ends_when_it_goes_on() {
     })
     .await;
     let last = |got: &[Delivery]| got.last().is_some_and(|d| d.message.payload == "last");
-    arrived(&mailbox, last).await;
+    arrived(&recorder, last).await;
     publisher.unwrap().await.unwrap();
     let ended = stalled.unwrap().go_on_and_end();
     timeout(LIMIT, ended).await.expect("the thread ends");

@@ -1,26 +1,18 @@
-//! The forms that a message takes outside of this code: on the router, and where retained ones are kept.
-//!
-//! On the router a message is one opaque payload: the length of the header in four bytes, the header as JSON, and the
-//! message's own payload. Kept, it has its [attributes](Attributes) as JSON.
+//! The form in which the host keeps a retained message: level and properties are JSON.
 
 use std::{
     borrow::Cow,
-    sync::LazyLock,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use herald_acl::TopicName;
 use serde::{Deserialize, Serialize};
 
-use super::{Message, SessionId};
+use super::{ids::SessionId, message::Message};
 use crate::{
     host::RetainedMessage,
     wire::{PublishProperties, Qos},
 };
-
-/// What times on the router are relative to.
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Level and properties of a message. What is not set is left out, and what is unknown is passed over, so that they can
 /// be read by other versions.
@@ -37,21 +29,6 @@ struct Attributes<'a> {
     correlation_data: Option<Cow<'a, [u8]>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     user: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-}
-
-/// What a frame says besides the payload.
-#[derive(Serialize, Deserialize)]
-struct Header<'a> {
-    id: u64,
-    #[serde(borrow)]
-    topic: Cow<'a, str>,
-    retain: bool,
-    origin: u64,
-    /// Microseconds since [`EPOCH`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires: Option<u64>,
-    #[serde(borrow)]
-    attributes: Attributes<'a>,
 }
 
 impl<'a> Attributes<'a> {
@@ -93,47 +70,6 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// What [`decode`] makes `message` of again.
-pub(super) fn encode(message: &Message) -> Bytes {
-    let header = Header {
-        id: message.id,
-        topic: message.topic.as_str().into(),
-        retain: message.retain,
-        origin: message.origin.0,
-        expires: message
-            .expires
-            .map(|at| at.saturating_duration_since(*EPOCH).as_micros() as u64),
-        attributes: Attributes::of(message),
-    };
-    let header = serde_json::to_vec(&header).expect("a header has no maps");
-    let mut frame = BytesMut::with_capacity(4 + header.len() + message.payload.len());
-    frame.put_u32(header.len() as u32);
-    frame.put_slice(&header);
-    frame.put_slice(&message.payload);
-    frame.freeze()
-}
-
-/// The message that [`encode`] was given; `None` for anything else.
-pub(super) fn decode(frame: &Bytes) -> Option<Message> {
-    let mut frame = frame.clone();
-    let length = frame.try_get_u32().ok()? as usize;
-    if frame.len() < length {
-        return None;
-    }
-    let header = frame.split_to(length);
-    let header: Header<'_> = serde_json::from_slice(&header).ok()?;
-    Some(Message {
-        id: header.id,
-        topic: TopicName::parse(&*header.topic).ok()?,
-        payload: frame,
-        qos: header.attributes.qos()?,
-        retain: header.retain,
-        expires: header.expires.map(|us| *EPOCH + Duration::from_micros(us)),
-        properties: header.attributes.properties(),
-        origin: SessionId(header.origin),
-    })
-}
-
 /// `message` as it is kept.
 pub(super) fn to_kept(message: &Message) -> RetainedMessage {
     let attributes = Attributes::of(message);
@@ -161,7 +97,7 @@ pub(super) fn from_kept(kept: RetainedMessage) -> Result<Message, String> {
         Instant::now().checked_add(at.duration_since(SystemTime::now()).unwrap_or_default())
     });
     Ok(Message {
-        id: Message::next_id(),
+        seq: 0,
         topic,
         payload: kept.payload,
         qos: attributes.qos().ok_or("its level is unknown")?,
@@ -175,6 +111,8 @@ pub(super) fn from_kept(kept: RetainedMessage) -> Result<Message, String> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn rich() -> Message {
@@ -196,40 +134,11 @@ mod tests {
     }
 
     #[test]
-    fn a_message_comes_off_the_router_as_it_went_on() {
-        let expiring = Message {
-            expires: Some(*EPOCH + Duration::from_secs(5)),
-            ..rich()
-        };
-        for message in [rich(), expiring, Message::sample()] {
-            let decoded = decode(&encode(&message)).unwrap();
-            assert_eq!(format!("{decoded:?}"), format!("{message:?}"));
-        }
-    }
-
-    #[test]
-    fn what_is_not_a_message_is_not_taken_for_one() {
-        let frame = encode(&rich());
-        for bytes in [
-            &[][..],
-            b"\0\0\0",
-            b"\0\0\0\x01",
-            b"\0\0\0\x02{}",
-            &frame[..40],
-        ] {
-            assert!(
-                decode(&Bytes::copy_from_slice(bytes)).is_none(),
-                "{bytes:?}"
-            );
-        }
-    }
-
-    #[test]
     fn a_kept_message_is_the_same_again() {
         let message = rich();
         let kept = to_kept(&message);
         let mut again = from_kept(kept.clone()).unwrap();
-        (again.id, again.origin) = (message.id, message.origin);
+        again.origin = message.origin;
         assert_eq!(format!("{again:?}"), format!("{message:?}"));
         for (attributes, payload) in [("", "x"), (r#"{"qos":3}"#, "x"), (r#"{"qos":1}"#, "")] {
             let bad = RetainedMessage {

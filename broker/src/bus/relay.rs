@@ -1,0 +1,16 @@
+//! What takes messages from those who publish to the subscriptions of this process.
+
+use std::sync::Arc;
+
+use super::message::Message;
+
+/// Keeps the order in which messages are handed over, and each comes once. Bounded. What has failed it repairs itself, while
+/// its owner waits in [`receive`](Relay::receive).
+pub(super) trait Relay {
+    /// Hands `message` over. If there is no room it is given back: there may be some after the next
+    /// [`receive`](Relay::receive).
+    fn hand_over(&mut self, message: Arc<Message>) -> Result<(), Arc<Message>>;
+
+    /// The next message. Cancel-safe.
+    fn receive(&mut self) -> impl Future<Output = Arc<Message>> + Send;
+}
