@@ -49,6 +49,7 @@ pub(crate) enum Code {
     TooManyTokens,
     IdempotencyKeyReused,
     NotQueued,
+    WrongStatus,
     NotDead,
     TooLarge,
     UnsupportedMediaType,
@@ -82,6 +83,7 @@ impl Code {
             | Self::TooManyTokens
             | Self::IdempotencyKeyReused
             | Self::NotQueued
+            | Self::WrongStatus
             | Self::NotDead => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

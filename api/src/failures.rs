@@ -83,7 +83,10 @@ const SPECIFIC: &[(&str, &[Code])] = &[
     ),
     ("listMessages", &[]),
     ("getMessage", &[Code::NotFound]),
-    ("cancelMessage", &[Code::NotFound, Code::NotQueued]),
+    (
+        "deleteMessage",
+        &[Code::NotFound, Code::NotQueued, Code::WrongStatus],
+    ),
     ("listNotifications", &[]),
     ("acknowledge", &[Code::NotFound]),
     ("getQueue", &[]),
@@ -154,7 +157,10 @@ pub(crate) fn when(code: Code) -> &'static str {
         Code::TooManyRules => "There are as many access rules as there can be: 1000.",
         Code::TooManyTokens => "The user has as many tokens as one may have: 1000.",
         Code::IdempotencyKeyReused => "The `Idempotency-Key` was used for another body.",
-        Code::NotQueued => "A worker has the message, or it has ended.",
+        Code::NotQueued => {
+            "A worker has the message; or it has ended, and was to be cancelled (`status=queued`)."
+        }
+        Code::WrongStatus => "The message has not the `status` with which it was to be deleted.",
         Code::NotDead => "The message is not dead.",
         Code::TooLarge => "The body, or the message in it, is longer than the server takes.",
         Code::UnsupportedMediaType => "The body is not `application/json`.",

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use herald_store::{BodyError, FailedAttempt, Message, MessageId, Moved, Status, Timestamp};
+use herald_store::{
+    BodyError, FailedAttempt, Message, MessageId, Removed as Gone, Status, Timestamp,
+};
 use poem::http::HeaderMap;
 use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
@@ -108,10 +110,10 @@ struct MessageDetails {
 }
 
 #[derive(ApiResponse)]
-enum Cancelled {
-    /// The message will not be processed.
+enum Removed {
+    /// The message will not be processed, or is gone if it had ended.
     #[oai(status = 204)]
-    Cancelled,
+    Removed,
 }
 
 /// A page of messages.
@@ -216,34 +218,59 @@ impl MessagesApi {
         }))
     }
 
-    /// Cancel a message
+    /// Cancel or delete a message
     ///
-    /// While it is queued, between two attempts too. It is not processed any more, and nobody is notified.
+    /// While it is queued, between two attempts too, it is cancelled: it is not processed any more, nobody is notified, and
+    /// it stays in the list. Once it has ended, it is deleted, with its result and the attempts that failed, which gives
+    /// their room back; its notifications keep their numbers and say `deleted`, and its `Idempotency-Key` is free. While a
+    /// worker has it, it is neither. Who means to cancel says `status=queued`: a message may end at any moment, and its result is
+    /// not to be deleted then.
     #[oai(
         path = "/messages/:id",
         method = "delete",
-        operation_id = "cancelMessage"
+        operation_id = "deleteMessage"
     )]
-    async fn cancel(&self, caller: Caller, id: Path<String>) -> Result<Cancelled, ApiError> {
+    async fn delete(
+        &self,
+        caller: Caller,
+        id: Path<String>,
+        /// Only if the message has this status at that moment.
+        status: Query<Option<StatusName>>,
+    ) -> Result<Removed, ApiError> {
         let id = MessageId::from_string(id.0);
-        let (store, user) = (self.0.store.clone(), caller.user.id.clone());
+        let (store, user) = (self.0.store.clone(), caller.user.clone());
         let progress = self.0.options.progress.clone();
-        let cancelled = self.0.in_the_background(async move {
-            let moved = store.cancel(&user, &id, Timestamp::now()).await?;
-            if moved == Moved::Done
-                && let Ok(Some(message)) = store.message(&user, &id).await
-            {
-                progress.changed(&message);
+        let (only, now) = (status.0.map(Status::from), Timestamp::now());
+        let removed = self.0.in_the_background(async move {
+            let removed = store.remove_message(&user.id, &id, only, now).await?;
+            match removed {
+                Gone::Cancelled => {
+                    if let Ok(Some(message)) = store.message(&user.id, &id).await {
+                        progress.changed(&message);
+                    }
+                }
+                Gone::Deleted => progress.deleted(&user, &id),
+                Gone::Not(_) | Gone::Unknown => {}
             }
-            Ok(moved)
+            Ok(removed)
         });
-        match cancelled.await? {
-            Moved::Done => Ok(Cancelled::Cancelled),
-            Moved::Not(status) => Err(ApiError::new(
-                Code::NotQueued,
-                format!("The message is not queued; it is {}.", status.as_str()),
-            )),
-            Moved::Unknown => Err(unknown()),
+        match removed.await? {
+            Gone::Cancelled | Gone::Deleted => Ok(Removed::Removed),
+            Gone::Not(status) => Err(match only {
+                None | Some(Status::Queued) => ApiError::new(
+                    Code::NotQueued,
+                    format!("The message is not queued; it is {}.", status.as_str()),
+                ),
+                Some(only) => ApiError::new(
+                    Code::WrongStatus,
+                    format!(
+                        "The message is not {}; it is {}.",
+                        only.as_str(),
+                        status.as_str()
+                    ),
+                ),
+            }),
+            Gone::Unknown => Err(unknown()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use herald_api::TellProgress;
 use herald_broker::Broker;
-use herald_store::{Job, Message, Requeued, Status, Timestamp, User};
+use herald_store::{Job, Message, MessageId, Requeued, Status, Timestamp, User};
 use serde::Serialize;
 
 /// A payload.
@@ -12,6 +12,8 @@ use serde::Serialize;
 enum Told<'a> {
     #[serde(rename = "message.changed")]
     Changed { message: Changed<'a> },
+    #[serde(rename = "message.deleted")]
+    Deleted { message: Deleted<'a> },
     #[serde(rename = "messages.moved")]
     Moved,
 }
@@ -23,6 +25,12 @@ struct Changed<'a> {
     status: &'static str,
     run_at: Timestamp,
     attempts: i64,
+}
+
+/// What is left to tell of a message that is gone.
+#[derive(Serialize)]
+struct Deleted<'a> {
+    id: &'a str,
 }
 
 impl Told<'_> {
@@ -84,6 +92,13 @@ impl TellProgress for Progress {
         let payload = || Told::Changed { message: changed }.payload();
         let user_id = message.user_id.as_str();
         self.0.tell_progress(user_id, &message.username, payload);
+    }
+
+    fn deleted(&self, user: &User, id: &MessageId) {
+        let message = Deleted { id: id.as_str() };
+        let payload = || Told::Deleted { message }.payload();
+        self.0
+            .tell_progress(user.id.as_str(), &user.username, payload);
     }
 
     fn moved(&self, user: Option<&User>) {

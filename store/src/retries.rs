@@ -20,7 +20,7 @@ pub struct FailedAttempt {
     pub failed_at: Timestamp,
 }
 
-/// What came of [`Store::cancel`] or [`Store::retry`].
+/// What came of [`Store::retry`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moved {
     /// It was done.
@@ -84,21 +84,6 @@ impl Store {
     pub async fn retry(&self, id: &MessageId, now: Timestamp) -> Result<Moved, StoreError> {
         let id = id.clone();
         self.write(Retry { id, now }).await
-    }
-
-    /// Takes a message of `user` out of the queue.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn cancel(
-        &self,
-        user: &UserId,
-        id: &MessageId,
-        now: Timestamp,
-    ) -> Result<Moved, StoreError> {
-        let (user, id) = (user.clone(), id.clone());
-        self.write(Cancel { user, id, now }).await
     }
 
     /// Up to `limit` attempts at a message that failed, the last first. Whose message it is, is for the caller to check.
@@ -272,37 +257,25 @@ impl Operation for Retry {
     }
 }
 
-struct Cancel {
-    user: UserId,
-    id: MessageId,
+/// Takes a message of `user` that is queued out of the queue.
+pub(crate) async fn take_out(
+    conn: &mut AnyConnection,
+    user: &UserId,
+    id: &MessageId,
     now: Timestamp,
-}
-
-impl Operation for Cancel {
-    type Answer = Moved;
-
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Moved, StoreError> {
-        let status = match owner(conn, &self.id).await? {
-            Some((owner, status)) if owner == self.user => status,
-            _ => return Ok(Moved::Unknown),
-        };
-        if status != Status::Queued {
-            return Ok(Moved::Not(status));
-        }
-        sqlx::query("UPDATE messages SET status = 'cancelled', processed_at = $1 WHERE id = $2")
-            .bind(self.now.as_millis())
-            .bind(self.id.as_str())
-            .execute(&mut *conn)
-            .await?;
-        let mut lanes = LaneChanges::default();
-        lanes.open(&self.user, -1);
-        lanes.write(conn).await?;
-        Ok(Moved::Done)
-    }
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE messages SET status = 'cancelled', processed_at = $1 WHERE id = $2")
+        .bind(now.as_millis())
+        .bind(id.as_str())
+        .execute(&mut *conn)
+        .await?;
+    let mut lanes = LaneChanges::default();
+    lanes.open(user, -1);
+    lanes.write(conn).await
 }
 
 /// Whose a message is, and its status.
-async fn owner(
+pub(crate) async fn owner(
     conn: &mut AnyConnection,
     id: &MessageId,
 ) -> Result<Option<(UserId, Status)>, StoreError> {

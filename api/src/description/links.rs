@@ -23,7 +23,7 @@ const LINKS: &[Link] = &[
         from: ("sendMessage", "202"),
         value: "/id",
         parameter: "id",
-        to: &["getMessage", "cancelMessage"],
+        to: &["getMessage", "deleteMessage"],
     },
     Link {
         from: ("listAllMessages", "200"),

@@ -30,10 +30,63 @@ async fn a_queued_message_is_cancelled_by_its_owner_alone() {
     let seen = alice.get(&path).send().await.expect(200).json;
     assert_eq!(seen["status"], "cancelled");
     assert!(seen["processed_at"].is_string());
-    let again = alice.call(Method::DELETE, &path).send().await;
+    let again = format!("{path}?status=queued");
+    let again = alice.call(Method::DELETE, &again).send().await;
     again.expect_problem(409, "not_queued");
     let later = Timestamp::now() + Duration::from_secs(5);
     assert_eq!(herald.store.claim(9, LEASE, later).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_message_that_has_ended_is_deleted_by_its_owner_alone_and_never_by_who_cancels() {
+    let herald = Herald::start().await;
+    let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
+    let path = send(&alice).await;
+    let later = Timestamp::now() + Duration::from_secs(5);
+    let jobs = herald.store.claim(1, LEASE, later).await.unwrap();
+    let result = "done".to_owned();
+    let outcome = herald_store::Outcome::Processed { result };
+    let finished = herald.store.finish(&jobs[0], outcome, later).await;
+    assert!(finished.unwrap().is_some());
+
+    let delete = async |who: &Browser<'_>, query: &str| {
+        let call = who.call(Method::DELETE, &format!("{path}{query}"));
+        call.send().await
+    };
+    let cancel = delete(&alice, "?status=queued").await;
+    let problem = cancel.expect_problem(409, "not_queued").json;
+    assert_eq!(
+        problem["detail"],
+        "The message is not queued; it is processed."
+    );
+    let other = delete(&alice, "?status=dead").await;
+    let problem = other.expect_problem(409, "wrong_status").json;
+    assert_eq!(
+        problem["detail"],
+        "The message is not dead; it is processed."
+    );
+    delete(&alice, "?status=nothing")
+        .await
+        .expect_problem(400, "bad_request");
+    for query in ["", "?status=queued", "?status=processed"] {
+        delete(&bob, query).await.expect_problem(404, "not_found");
+    }
+    alice.get(&path).send().await.expect(200);
+
+    delete(&alice, "?status=processed").await.expect(204);
+    alice
+        .get(&path)
+        .send()
+        .await
+        .expect_problem(404, "not_found");
+    delete(&alice, "").await.expect_problem(404, "not_found");
+    let inbox = alice.get("/api/v1/notifications").send().await.expect(200);
+    assert_eq!(inbox.json["items"][0]["seq"], 1);
+    assert_eq!(inbox.json["items"][0]["message"]["deleted"], true);
+    assert_eq!(
+        inbox.json["items"][0]["message"]["body"],
+        serde_json::Value::Null
+    );
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use herald_api::{Patience, SendError, SendLimits};
 use herald_store::StoreOptions;
+use poem::http::Method;
 use serde_json::json;
 
 use crate::client::{Answer, Browser, Herald};
@@ -78,7 +79,11 @@ async fn who_has_too_many_waiting_is_told_or_held_back() {
         let refused = send(Patience::Turn).await;
         assert!(matches!(refused, Err(SendError::TooManyWaiting)));
         let now = herald_store::Timestamp::now();
-        herald.store.cancel(&user, &first.id, now).await.unwrap();
+        herald
+            .store
+            .remove_message(&user, &first.id, None, now)
+            .await
+            .unwrap();
     };
     let (sent, ()) = tokio::join!(send(Patience::Quota), made_room);
     sent.unwrap();
@@ -126,9 +131,13 @@ async fn who_has_as_much_stored_as_may_be_is_told_what_to_do_or_held_back() {
         let refused = send_by(Patience::Turn).await;
         assert!(matches!(refused, Err(SendError::TooMuchStored { .. })));
         let now = herald_store::Timestamp::now();
-        herald.store.cancel(&user, &first.id, now).await.unwrap();
-        let later = now + Duration::from_secs(1);
-        assert_eq!(herald.store.prune(later).await.unwrap().messages, 1);
+        herald
+            .store
+            .remove_message(&user, &first.id, None, now)
+            .await
+            .unwrap();
+        let path = format!("/api/v1/messages/{}", first.id);
+        alice.call(Method::DELETE, &path).send().await.expect(204);
     };
     let (sent, ()) = tokio::join!(send_by(Patience::Quota), made_room);
     sent.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use herald_store::{Accepted, Finished, Job, Moved, Notification, Pruned};
+use herald_store::{Accepted, Finished, Job, Moved, Notification, Pruned, Removed, Status};
 
 use crate::steps::{Ack, LEASE_MS, Send};
 use crate::tables::{Inbox, Message, Tables};
@@ -257,18 +257,31 @@ impl Model {
         self.errors.insert(job.id.to_string(), error.into());
     }
 
-    pub(crate) fn cancelled(&mut self, user: &str, id: &str, answer: Moved) {
-        let now = self.now;
-        let own = self
-            .tables
-            .messages
+    pub(crate) fn removed(&mut self, user: &str, id: &str, only: Option<Status>, answer: Removed) {
+        let Tables {
+            messages, failed, ..
+        } = &mut self.tables;
+        let own = messages
             .get_mut(id)
             .filter(|message| message.user_id == user);
-        let Some(message) = moved(own, "queued", answer) else {
+        let Some(message) = own else {
+            assert_eq!(answer, Removed::Unknown);
             return;
         };
-        message.status = "cancelled".into();
-        message.processed_at = Some(now);
+        let is_meant = only.is_none_or(|only| only.as_str() == message.status);
+        match (is_meant, message.status.as_str()) {
+            (true, "queued") => {
+                assert_eq!(answer, Removed::Cancelled);
+                message.status = "cancelled".into();
+                message.processed_at = Some(self.now);
+            }
+            (true, "processed" | "dead" | "cancelled") => {
+                assert_eq!(answer, Removed::Deleted);
+                messages.remove(id);
+                failed.retain(|(message, _), _| message != id);
+            }
+            (_, status) => assert_eq!(answer, Removed::Not(Status::from_name(status).unwrap())),
+        }
     }
 
     pub(crate) fn retried(&mut self, id: &str, answer: Moved) {

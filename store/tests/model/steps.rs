@@ -1,5 +1,6 @@
 //! What may happen, as it is drawn at random.
 
+use herald_store::Status;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -33,9 +34,11 @@ pub(crate) enum Step {
         claim: Index,
         pause: i64,
     },
-    Cancel {
+    /// A user cancels or deletes a message, whatever its status or only with one.
+    Remove {
         user: usize,
         message: Index,
+        only: Option<Status>,
     },
     /// An administrator retries a dead message.
     Retry {
@@ -95,7 +98,8 @@ impl Step {
             2 => any::<Index>().prop_map(|claim| Self::Renew { claim }),
             8 => prop::collection::vec(any::<(Index, bool)>(), 1..4).prop_map(Self::Finish),
             3 => (any::<Index>(), 0..300_i64).prop_map(|(claim, pause)| Self::Fail { claim, pause }),
-            2 => (user(), any::<Index>()).prop_map(|(user, message)| Self::Cancel { user, message }),
+            5 => (user(), any::<Index>(), prop::option::of(prop::sample::select(&Status::ALL)))
+                .prop_map(|(user, message, only)| Self::Remove { user, message, only }),
             2 => any::<Index>().prop_map(|message| Self::Retry { message }),
             1 => Just(Self::Pause),
             2 => Just(Self::Resume),

@@ -157,12 +157,17 @@ impl World {
                 let failed = failed.await.unwrap();
                 self.model.failed(number, &job, pause, "failed", failed);
             }
-            Step::Cancel { user, message } => {
+            Step::Remove {
+                user,
+                message,
+                only,
+            } => {
                 let (user, Some(id)) = (&self.users[user], self.message(message)) else {
                     return;
                 };
-                let moved = self.store.cancel(user, &id, now).await.unwrap();
-                self.model.cancelled(user.as_str(), id.as_str(), moved);
+                let removed = self.store.remove_message(user, &id, only, now).await;
+                let (user, id) = (user.as_str(), id.as_str());
+                self.model.removed(user, id, only, removed.unwrap());
             }
             Step::Retry { message } => {
                 let Some(id) = self.message(message) else {

@@ -91,7 +91,9 @@ async fn whole_way(store: &Store, users: &[UserId]) {
     store.renew(&jobs[0], LEASE, at(2)).await.unwrap();
     let later = store.retry_later(&jobs[0], "late".into(), at(3), at(2));
     assert!(later.await.unwrap());
-    let cancelled = store.cancel(&jobs[0].user_id, &jobs[0].id, at(2)).await;
+    let cancelled = store
+        .remove_message(&jobs[0].user_id, &jobs[0].id, None, at(2))
+        .await;
     cancelled.unwrap();
     for job in &jobs[1..] {
         let error = "dead".to_owned();
@@ -136,6 +138,10 @@ async fn whole_way(store: &Store, users: &[UserId]) {
         });
     }
     store.failed_attempts(&jobs[0].id, 10).await.unwrap();
+    for job in &jobs {
+        let removed = store.remove_message(&job.user_id, &job.id, None, at(4));
+        removed.await.unwrap();
+    }
     store.acknowledge(&acks, at(4)).await.unwrap();
     store.prune(at(100)).await.unwrap();
     store.ping().await.unwrap();

@@ -43,7 +43,10 @@ async fn every_list_is_whole_and_in_its_order_whatever_the_size_of_its_pages() {
             let dead = store.finish(&job, Outcome::Dead { error }, now).await;
             dead.unwrap().unwrap();
             let message = send(&store, &user.id, &body(Status::Cancelled), now).await;
-            store.cancel(&user.id, &message.id, now).await.unwrap();
+            store
+                .remove_message(&user.id, &message.id, None, now)
+                .await
+                .unwrap();
             send(&store, &user.id, &body(Status::Processing), now).await;
             claim_one(&store, now).await;
         }
@@ -90,7 +93,10 @@ async fn a_rare_status_of_a_user_is_found_at_once_behind_many_others() {
     let Db { store, dir: _dir } = Db::new().await;
     let ann = user(&store, "ann").await;
     let rare = send(&store, &ann.id, "rare", at(0)).await;
-    store.cancel(&ann.id, &rare.id, at(0)).await.unwrap();
+    store
+        .remove_message(&ann.id, &rare.id, None, at(0))
+        .await
+        .unwrap();
     send_many(&store, &ann.id, 2500).await;
     let (bodies, pages) = read(&store, Some(Status::Cancelled), Some(&ann.id), 10).await;
     assert_eq!((bodies, pages), (vec!["rare".to_owned()], 1));

@@ -16,6 +16,7 @@ mod listing;
 mod opening;
 mod prune;
 mod queue;
+mod removal;
 mod retained;
 mod retry_dead;
 mod rights;

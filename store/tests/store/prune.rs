@@ -84,7 +84,10 @@ async fn a_message_goes_however_it_ended_with_its_key_and_its_failures() {
     let dead = store.finish(&job, Outcome::Dead { error }, at(1)).await;
     dead.unwrap().unwrap();
     let cancelled = send(store, &ann, "cancelled", at(1)).await;
-    store.cancel(&ann, &cancelled.id, at(1)).await.unwrap();
+    store
+        .remove_message(&ann, &cancelled.id, None, at(1))
+        .await
+        .unwrap();
     assert!(matches!(keyed(at(2)).await.unwrap(), Accepted::Existing(_)));
     assert_eq!(store.prune(at(2)).await.unwrap().messages, 2);
     assert_eq!(db.count("SELECT COUNT(*) FROM failed_attempts").await, 0);

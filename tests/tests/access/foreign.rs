@@ -83,6 +83,18 @@ async fn no_id_opens_what_is_another_users() {
     }
     assert!(tried >= 4 * 3, "{tried}");
     assert_eq!(everything(&alice).await, before);
+
+    // Nor one that has ended, which its owner may delete.
+    let path = format!("/messages/{}", things.message);
+    alice.delete(&path).await.expect(204);
+    let before = everything(&alice).await;
+    for http in [&bob, &of_bob, &admin] {
+        for query in ["", "?status=cancelled"] {
+            let foreign = http.delete(&format!("{path}{query}")).await;
+            foreign.expect_problem(404, "not_found");
+        }
+    }
+    assert_eq!(everything(&alice).await, before);
     alice.get("/auth/session").await.expect(200);
 }
 

@@ -58,7 +58,7 @@ async fn target(world: &World, operation: &Operation, caller: &Http) -> Row {
             let id = caller.send_message("hello").await;
             row(format!("/messages/{id}"), None, 200)
         }
-        "cancelMessage" => {
+        "deleteMessage" => {
             let id = caller.send_message("hello").await;
             row(format!("/messages/{id}"), None, 204)
         }

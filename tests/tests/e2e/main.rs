@@ -48,6 +48,7 @@ mod shutdown;
 mod skips;
 mod slow;
 mod startup;
+mod storage;
 mod subscriptions;
 mod swagger;
 mod watching;

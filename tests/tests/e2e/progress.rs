@@ -123,7 +123,13 @@ async fn each_step_of_a_message_is_told_to_its_owner_alone() {
     http.delete(&path).await.expect(204);
     let cancelled = changed(&http, &id, "cancelled", 1).await;
     assert_eq!(told(&mut alice, "alice").await, cancelled);
-    http.delete(&path).await.expect_problem(409, "not_queued");
+    let late = http.delete(&format!("{path}?status=queued")).await;
+    late.expect_problem(409, "not_queued");
+    // It has ended, and is deleted.
+    http.delete(&path).await.expect(204);
+    let deleted = json!({"type": "message.deleted", "message": {"id": id}});
+    assert_eq!(told(&mut alice, "alice").await, deleted);
+    http.delete(&path).await.expect_problem(404, "not_found");
 
     // It is dead, and retried by an administrator.
     let id = http.send_message("retried").await;

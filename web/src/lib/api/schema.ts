@@ -641,10 +641,14 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Cancel a message
-         * @description While it is queued, between two attempts too. It is not processed any more, and nobody is notified.
+         * Cancel or delete a message
+         * @description While it is queued, between two attempts too, it is cancelled: it is not processed any more, nobody is notified, and
+         *     it stays in the list. Once it has ended, it is deleted, with its result and the attempts that failed, which gives
+         *     their room back; its notifications keep their numbers and say `deleted`, and its `Idempotency-Key` is free. While a
+         *     worker has it, it is neither. Who means to cancel says `status=queued`: a message may end at any moment, and its result is
+         *     not to be deleted then.
          */
-        delete: operations["cancelMessage"];
+        delete: operations["deleteMessage"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1786,7 +1790,7 @@ export interface components {
          * @description What went wrong. Clients may rely on these codes; they never change.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "unauthenticated" | "invalid_credentials" | "forbidden" | "csrf" | "insufficient_scope" | "registration_closed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "username_taken" | "last_administrator" | "too_many_rules" | "too_many_tokens" | "idempotency_key_reused" | "not_queued" | "not_dead" | "too_large" | "unsupported_media_type" | "invalid" | "too_many_attempts" | "rate_limited" | "too_many_waiting" | "too_much_stored" | "internal" | "busy" | "not_ready";
+        ProblemCode: "bad_request" | "unauthenticated" | "invalid_credentials" | "forbidden" | "csrf" | "insufficient_scope" | "registration_closed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "username_taken" | "last_administrator" | "too_many_rules" | "too_many_tokens" | "idempotency_key_reused" | "not_queued" | "wrong_status" | "not_dead" | "too_large" | "unsupported_media_type" | "invalid" | "too_many_attempts" | "rate_limited" | "too_many_waiting" | "too_much_stored" | "internal" | "busy" | "not_ready";
         /**
          * @description The version of MQTT that a client speaks.
          * @enum {string}
@@ -2637,8 +2641,11 @@ export interface components {
                 };
             };
         };
-        /** @description `not_queued`: A worker has the message, or it has ended. */
-        "409.not_queued": {
+        /**
+         * @description - `not_queued`: A worker has the message; or it has ended, and was to be cancelled (`status=queued`).
+         *     - `wrong_status`: The message has not the `status` with which it was to be deleted.
+         */
+        "409.not_queued.wrong_status": {
             headers: {
                 /** @description Names the request in the server's log. */
                 "X-Request-Id"?: string;
@@ -2648,7 +2655,7 @@ export interface components {
                 /**
                  * @example {
                  *       "code": "not_queued",
-                 *       "detail": "A worker has the message, or it has ended.",
+                 *       "detail": "A worker has the message; or it has ended, and was to be cancelled (status=queued).",
                  *       "status": 409,
                  *       "title": "Conflict",
                  *       "type": "about:blank"
@@ -2656,7 +2663,7 @@ export interface components {
                  */
                 "application/problem+json": components["schemas"]["Problem"] & {
                     /** @enum {string} */
-                    code?: "not_queued";
+                    code?: "not_queued" | "wrong_status";
                     /** @enum {integer} */
                     status?: 409;
                 };
@@ -4814,9 +4821,12 @@ export interface operations {
             503: components["responses"]["503.busy.not_ready"];
         };
     };
-    cancelMessage: {
+    deleteMessage: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only if the message has this status at that moment. For example `dead`. */
+                status?: components["schemas"]["Status"];
+            };
             header?: never;
             path: {
                 /**
@@ -4829,7 +4839,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The message will not be processed. */
+            /** @description The message will not be processed, or is gone if it had ended. */
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
@@ -4843,7 +4853,7 @@ export interface operations {
             403: components["responses"]["403.csrf.origin_not_allowed"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
-            409: components["responses"]["409.not_queued"];
+            409: components["responses"]["409.not_queued.wrong_status"];
             413: components["responses"]["413.too_large"];
             429: components["responses"]["429.rate_limited"];
             500: components["responses"]["500.internal"];

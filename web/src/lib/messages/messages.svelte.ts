@@ -172,7 +172,8 @@ class Messages {
 
   /** @throws what the server refused: `not_queued` if it is too late. */
   async cancel(id: string): Promise<void> {
-    await call(api.DELETE('/messages/{id}', { params: { path: { id } } }));
+    // It may have ended, and would be deleted.
+    await call(api.DELETE('/messages/{id}', { params: { path: { id }, query: { status: 'queued' } } }));
     const known = this.#changes.get(id) ?? this.get(id);
     if (known === undefined) return;
     this.#learn({ ...known, status: 'cancelled', processedAt: clock.serverNow(), learnedAt: performance.now() });
