@@ -1,5 +1,5 @@
 //! Builds the app with npm and makes a table of its files. Without npm the table is empty, and the server says how to get
-//! the app.
+//! the app: unless `HERALD_WEB` is `required`, which makes that an error. With `skip` the table is always empty.
 
 use std::{
     env,
@@ -28,6 +28,9 @@ const SOURCES: [&str; 10] = [
     "vite.config.ts",
 ];
 
+/// The variable that says whether the app is built.
+const MODE: &str = "HERALD_WEB";
+
 /// What Vite needs.
 const OLDEST_NODE: (u32, u32) = (20, 19);
 
@@ -38,25 +41,56 @@ const INSTALLED: &str = "node_modules/.herald-lock.json";
 /// Vite puts a hash of what is inside into the names of these files.
 const HASHED: &str = "/assets/";
 
+/// The table of no files.
+const EMPTY: &str = "&[]";
+
+/// Whether the app is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Unless Node.js, npm or what npm fetches is missing.
+    IfPossible,
+    Required,
+    Skip,
+}
+
+impl Mode {
+    fn from_env() -> Result<Self> {
+        match env::var(MODE).as_deref() {
+            Err(_) | Ok("") => Ok(Self::IfPossible),
+            Ok("required") => Ok(Self::Required),
+            Ok("skip") => Ok(Self::Skip),
+            Ok(other) => Err(format!("{MODE} is required, skip or not set, not {other}").into()),
+        }
+    }
+}
+
 fn main() -> Result<()> {
     for source in SOURCES {
         println!("cargo:rerun-if-changed={source}");
     }
     println!("cargo:rerun-if-env-changed=PATH");
+    println!("cargo:rerun-if-env-changed={MODE}");
     let web = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let dist = out.join("dist");
-    let table = match ready(&web) {
-        Ok(()) => {
-            build(&web, &dist)?;
-            table(&dist)?
-        }
-        Err(why) => {
-            println!("cargo:warning=the server comes without its web app: {why}");
-            // Never there, and so looked for with each build: what was missing may have been installed.
-            println!("cargo:rerun-if-changed={}", out.join("never").display());
-            "&[]".to_owned()
-        }
+    let mode = Mode::from_env()?;
+    let table = match mode {
+        Mode::Skip => EMPTY.to_owned(),
+        Mode::Required | Mode::IfPossible => match ready(&web) {
+            Ok(()) => {
+                build(&web, &dist)?;
+                table(&dist)?
+            }
+            Err(why) if mode == Mode::Required => {
+                return Err(format!("{MODE}=required: {why}").into());
+            }
+            Err(why) => {
+                println!("cargo:warning=the server comes without its web app: {why}");
+                // Never there, and so looked for with each build: what was missing may have been installed.
+                println!("cargo:rerun-if-changed={}", out.join("never").display());
+                EMPTY.to_owned()
+            }
+        },
     };
     fs::write(out.join("files.rs"), table)?;
     Ok(())

@@ -9,6 +9,10 @@ use crate::{
 };
 
 pub(crate) fn run(cargo: &Cargo) -> Result<()> {
+    step(
+        "house",
+        &mut cargo.command(["test", "--quiet", "--package", "xtask", "--test", "house"]),
+    )?;
     step("format", &mut cargo.command(["fmt", "--all", "--check"]))?;
     step(
         "clippy",

@@ -2,13 +2,17 @@
 
 use std::{fs, path::Path, process::Command, time::SystemTime};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     programs::{apt_install, has},
     python,
     step::{root, step},
 };
+
+const LOCK: &str = "package-lock.json";
+/// The lock file of what is installed.
+const INSTALLED: &str = "node_modules/.herald-lock.json";
 
 /// Programs that the tests run, and the Debian packages that have them.
 const PROGRAMS: [(&str, &str); 7] = [
@@ -58,11 +62,9 @@ fn programs() -> Result<()> {
     apt_install(&packages)
 }
 
+/// Installs what the lock file in `folder` names, unless that is there already.
 fn npm_packages(folder: &Path) -> Result<()> {
-    // npm writes the one inside last.
-    let installed = modified(&folder.join("node_modules/.package-lock.json"));
-    let wanted = modified(&folder.join("package-lock.json"));
-    if installed.is_some() && installed >= wanted {
+    if is_installed(folder) {
         return Ok(());
     }
     if !has("npm") {
@@ -73,9 +75,58 @@ fn npm_packages(folder: &Path) -> Result<()> {
         Command::new("npm")
             .args(["ci", "--no-audit", "--no-fund"])
             .current_dir(folder),
-    )
+    )?;
+    let installed = folder.join(INSTALLED);
+    fs::copy(folder.join(LOCK), &installed)
+        .with_context(|| format!("cannot write {}", installed.display()))?;
+    Ok(())
+}
+
+/// Whether the packages that the lock file names are there. `web/build.rs` decides in the same way.
+fn is_installed(folder: &Path) -> bool {
+    let lock = folder.join(LOCK);
+    // Git gives a file a new time though it is the same.
+    let is_same = fs::read(folder.join(INSTALLED))
+        .is_ok_and(|installed| fs::read(&lock).is_ok_and(|wanted| wanted == installed));
+    // Installed by hand: npm writes this last.
+    let by_npm = modified(&folder.join("node_modules/.package-lock.json"));
+    is_same || (by_npm.is_some() && by_npm >= modified(&lock))
 }
 
 fn modified(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).and_then(|data| data.modified()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_installed_again_only_when_the_lock_file_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str, at: u64| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(at);
+            fs::File::options()
+                .append(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+        };
+        write(LOCK, "one", 1);
+        assert!(!is_installed(folder.path()));
+        write(INSTALLED, "one", 2);
+        assert!(is_installed(folder.path()));
+        // As after a checkout.
+        write(LOCK, "one", 3);
+        assert!(is_installed(folder.path()));
+        write(LOCK, "two", 4);
+        assert!(!is_installed(folder.path()));
+        // By hand.
+        write("node_modules/.package-lock.json", "", 5);
+        assert!(is_installed(folder.path()));
+    }
 }

@@ -42,6 +42,8 @@ impl Cargo {
     pub(crate) fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.current_dir(root());
+        // What is checked is the whole server.
+        command.env("HERALD_WEB", "required");
         if self.locked {
             command.arg("--locked");
         }

@@ -5,7 +5,13 @@ use std::{collections::BTreeSet, env};
 use figment::providers::Env;
 
 /// The names that are none of a section's key.
-const ALONE: [&str; 3] = ["HERALD_DATA_DIR", "HERALD_CONFIG", "HERALD_LOG"];
+const ALONE: [&str; 4] = [
+    "HERALD_DATA_DIR",
+    "HERALD_CONFIG",
+    "HERALD_LOG",
+    // Of the build: `HERALD_WEB=skip cargo run`.
+    "HERALD_WEB",
+];
 
 /// The sections of the configuration.
 const SECTIONS: [&str; 10] = [

@@ -34,8 +34,14 @@ fn node() -> PathBuf {
 }
 
 fn build(path: &Path, target: &Path) -> Output {
-    let mut command = Command::new(env!("CARGO"));
-    let output = command
+    let output = build_with("", path, target);
+    assert!(output.status.success(), "{}", said(&output));
+    output
+}
+
+/// Builds with `HERALD_WEB` as it is in `mode`.
+fn build_with(mode: &str, path: &Path, target: &Path) -> Output {
+    Command::new(env!("CARGO"))
         .args([
             "build",
             "--package",
@@ -46,10 +52,9 @@ fn build(path: &Path, target: &Path) -> Output {
         .arg(target)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .env("PATH", path)
+        .env("HERALD_WEB", mode)
         .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", said(&output));
-    output
+        .unwrap()
 }
 
 fn said(output: &Output) -> String {
@@ -80,4 +85,28 @@ fn without_node_the_build_works_and_says_so_and_node_installed_later_is_found() 
     symlink(node(), path.join("node")).unwrap();
     build(&path, &target);
     assert!(embedded(&target).contains("/index.html"));
+}
+
+#[test]
+fn a_required_app_that_is_missing_fails_the_build_and_one_to_be_skipped_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, target] = ["path", "target"].map(|name| folder.path().join(name));
+    fs::create_dir(&path).unwrap();
+    without_node(&path);
+    let output = build_with("required", &path, &target);
+    assert!(!output.status.success());
+    let text = said(&output);
+    assert!(
+        text.contains("HERALD_WEB=required: Node.js is missing"),
+        "{text}"
+    );
+
+    symlink(node(), path.join("node")).unwrap();
+    let output = build_with("skip", &path, &target);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(embedded(&target), "&[]");
+
+    let output = build_with("maybe", &path, &target);
+    assert!(!output.status.success());
+    assert!(said(&output).contains("not maybe"), "{}", said(&output));
 }

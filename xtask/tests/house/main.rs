@@ -4,6 +4,7 @@
 mod check;
 mod circles;
 mod documents;
+mod environment;
 mod house;
 mod itself;
 mod known;
