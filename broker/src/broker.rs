@@ -21,6 +21,7 @@ use crate::{
     registry::Registry,
     session::{self, Context},
     sys::Sys,
+    user_bytes::UsersBytes,
     wire::Reason,
 };
 
@@ -45,11 +46,13 @@ impl Broker {
         let bus = Bus::start(metrics.clone(), host.retain.clone())
             .await
             .map_err(|e| HostError(e.to_string()))?;
+        let user_bytes = UsersBytes::new(limits.session_bytes_per_user);
         let ctx = Arc::new(Context {
             limits,
             metrics,
             policy: RwLock::new(Arc::new(policy)),
             registry: Registry::default(),
+            user_bytes,
             bus,
             sys: Sys::default(),
             progress: Progress::default(),
@@ -174,6 +177,12 @@ impl Broker {
     /// Sessions, those that wait for their client to come back among them.
     pub fn sessions(&self) -> usize {
         self.ctx.registry.count().0
+    }
+
+    /// What all sessions of the user with this key hold of messages to the user, in bytes: no more than
+    /// [`Limits::session_bytes_per_user`].
+    pub fn held_bytes(&self, user_id: &str) -> usize {
+        self.ctx.user_bytes.held(user_id)
     }
 
     /// Whether connections are served and shared topics routed.

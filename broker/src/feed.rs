@@ -217,6 +217,19 @@ impl Feed {
         }
     }
 
+    /// What it has read and not handed out, in bytes.
+    pub(crate) fn ready_bytes(&self) -> usize {
+        self.ready.iter().map(|n| n.payload.len()).sum()
+    }
+
+    /// Forgets what it has read and not handed out, to read it again when it is wanted.
+    pub(crate) fn give_back(&mut self) {
+        self.ready = VecDeque::new();
+        self.ready_again = false;
+        self.looked_for = None;
+        self.behind = true;
+    }
+
     /// The number up to which everything is acknowledged: where the cursor is.
     pub(crate) fn acknowledged(&self) -> i64 {
         self.acknowledged

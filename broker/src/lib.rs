@@ -25,6 +25,7 @@ mod registry;
 mod session;
 mod sys;
 mod topics;
+mod user_bytes;
 mod watchers;
 mod wire;
 

@@ -15,6 +15,11 @@ pub struct Limits {
     pub queued_messages: usize,
     /// Bytes of shared messages waiting for one session.
     pub queued_bytes: usize,
+    /// Bytes of messages to a user that all of the user's sessions hold together: shared ones that wait or are under way, what
+    /// was read from the inbox, and what sockets have not taken. A quarter of it is for the inbox alone.
+    pub session_bytes_per_user: usize,
+    /// Bytes that a read from the inbox brings at most.
+    pub inbox_read_bytes: usize,
     /// PUBLISHes a second that one session may send on average; 0 for any number.
     pub publishes_per_s: u32,
     /// Longest keep-alive, in seconds: a client of MQTT 5 that asks for more or for none is told to keep this one. 0 for
@@ -44,6 +49,8 @@ impl Default for Limits {
             subscriptions_per_session: 64,
             queued_messages: 1000,
             queued_bytes: 1024 * 1024,
+            session_bytes_per_user: 16 * 1024 * 1024,
+            inbox_read_bytes: 1024 * 1024,
             publishes_per_s: 1000,
             max_keep_alive_s: 0,
             max_session_expiry_s: 7 * 24 * 3600,

@@ -20,6 +20,7 @@ use crate::{
     limits::Limits,
     live::Link,
     session::Handover,
+    user_bytes::{Held, UserBytes},
     wire::{Qos, Reason},
 };
 use waiting::Waiting;
@@ -39,6 +40,8 @@ pub(crate) struct Mail {
     /// The client is not to have the notifications up to this number.
     pub(crate) skip: i64,
     pub(crate) shared: VecDeque<Delivery>,
+    /// Of the user's bytes, what these messages take.
+    pub(crate) held: Held,
     /// The ACL has changed.
     pub(crate) recheck: bool,
     pub(crate) stop: Option<Reason>,
@@ -62,6 +65,8 @@ struct State {
     /// All but the shared messages.
     mail: Mail,
     shared: Waiting,
+    /// Of the user's bytes, what `shared` takes.
+    shared_held: Held,
     /// What the session holds itself of messages that it is owed, in bytes, while it has no connection.
     held: usize,
     presence: Presence,
@@ -81,14 +86,33 @@ impl State {
 
     /// Makes room for `delivery`, at the cost of what need not be delivered. Answers how many messages had to go, itself
     /// among them, and whether one of them was owed.
-    fn take_in(&mut self, delivery: Delivery, messages: usize, bytes: usize) -> (u64, bool) {
+    fn take_in(
+        &mut self,
+        delivery: Delivery,
+        messages: usize,
+        bytes: usize,
+        user: &UserBytes,
+    ) -> (u64, bool) {
         let size = delivery.message.size();
         let full = |state: &Self| {
             let held = state.shared.bytes() + state.held;
             state.shared.len() >= messages || held + size > bytes
         };
+        if user.room() + self.shared.bytes() < size {
+            // Other sessions of the user hold too much: nothing that this one could drop makes room.
+            return (1, self.is_owed(&delivery));
+        }
         let (mut dropped, mut lost) = (0, false);
-        while full(self) && !self.shared.is_empty() {
+        loop {
+            if !full(self) || self.shared.is_empty() {
+                if let Some(room) = user.try_hold(size) {
+                    self.shared_held.add(room);
+                    break;
+                }
+                if self.shared.is_empty() {
+                    return (dropped + 1, lost || self.is_owed(&delivery));
+                }
+            }
             if !self.owed {
                 self.shared.drop_oldest();
             } else if !self.shared.drop_at_0() {
@@ -98,10 +122,16 @@ impl State {
                 self.shared.drop_oldest();
                 lost = true;
             }
+            self.shared_held.keep(self.shared.bytes());
             dropped += 1;
         }
         self.shared.push(delivery);
         (dropped, lost)
+    }
+
+    /// Takes all shared messages, with what they take of the user's bytes.
+    fn take_shared(&mut self) -> (VecDeque<Delivery>, Held) {
+        (self.shared.take(), std::mem::take(&mut self.shared_held))
     }
 }
 
@@ -114,15 +144,18 @@ pub(crate) struct Mailbox {
     /// Most shared messages that wait, and their bytes.
     messages: usize,
     bytes: usize,
+    /// What all sessions of the user may hold.
+    user: UserBytes,
 }
 
 impl Mailbox {
     /// An empty one, of a session that is connected.
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, user: UserBytes) -> Self {
         Self {
             state: Mutex::new(State {
                 mail: Mail::default(),
                 shared: Waiting::default(),
+                shared_held: Held::default(),
                 held: 0,
                 presence: Presence::Online,
                 owed: false,
@@ -134,6 +167,7 @@ impl Mailbox {
             in_flight: AtomicU32::new(0),
             messages: limits.queued_messages,
             bytes: limits.queued_bytes,
+            user,
         }
     }
 
@@ -147,7 +181,10 @@ impl Mailbox {
             }
             let waiting: usize = state.mail.fresh.iter().map(|n| n.payload.len()).sum();
             let fits = waiting + fresh.payload.len() <= FRESH_BYTES;
-            if state.mail.fresh.len() < FRESH && fits && !state.mail.missed {
+            let fits = fits && state.mail.fresh.len() < FRESH && !state.mail.missed;
+            let room = fits.then(|| self.user.try_hold(fresh.payload.len()));
+            if let Some(room) = room.flatten() {
+                state.mail.held.add(room);
                 state.mail.fresh.push_back(fresh.clone());
             } else {
                 state.mail.missed = true;
@@ -272,6 +309,7 @@ impl Mailbox {
         };
         if !state.mail.fresh.is_empty() {
             state.mail.fresh = VecDeque::new();
+            state.mail.held = Held::default();
             state.mail.missed = true;
         }
         let owed = state.owed;
@@ -279,12 +317,23 @@ impl Mailbox {
         for delivery in all.filter(|d| owed && d.message.qos != Qos::AtMostOnce) {
             state.shared.push(delivery);
         }
+        let left = state.shared.bytes();
+        state.shared_held.keep(left);
     }
 
     /// Takes what waits for this subscription; all that is shared with `None`. Orders stay.
     pub(crate) fn take_shared(&self, subscription: Option<SubscriptionKey>) -> VecDeque<Delivery> {
         let wanted = |d: &Delivery| subscription.is_none_or(|key| d.is_for(key));
-        self.state.lock().shared.take_those(wanted)
+        let mut state = self.state.lock();
+        let taken = state.shared.take_those(wanted);
+        let left = state.shared.bytes();
+        state.shared_held.keep(left);
+        taken
+    }
+
+    /// What all sessions of the user may hold.
+    pub(crate) fn user_bytes(&self) -> &UserBytes {
+        &self.user
     }
 
     /// Resolves when there may be something to take. Cancel-safe.
@@ -328,7 +377,9 @@ impl Mailbox {
         let mut mail = std::mem::take(&mut state.mail);
         mail.claimed = state.claim.is_some();
         if !leave_shared {
-            mail.shared = state.shared.take();
+            let (shared, held) = state.take_shared();
+            mail.shared = shared;
+            mail.held.add(held);
         }
         mail
     }
@@ -355,7 +406,7 @@ impl Subscriber for Mailbox {
             if !online && !state.is_owed(&delivery) {
                 return 0;
             }
-            let (dropped, lost) = state.take_in(delivery, self.messages, self.bytes);
+            let (dropped, lost) = state.take_in(delivery, self.messages, self.bytes, &self.user);
             if !online {
                 return dropped;
             }
@@ -396,7 +447,8 @@ pub(crate) struct Orders {
 #[cfg(test)]
 impl Default for Mailbox {
     fn default() -> Self {
-        Self::new(&Limits::default())
+        let limits = Limits::default();
+        Self::new(&limits, UserBytes::new(limits.session_bytes_per_user))
     }
 }
 

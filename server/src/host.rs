@@ -22,7 +22,7 @@ use herald_store::{BodyError, Seq, Store, StoreError, Timestamp, Token, User, Us
 use crate::acks::Acks;
 
 /// About how much of an inbox a session reads at once.
-const BATCH_BYTES: usize = 256 * 1024;
+pub(crate) const BATCH_BYTES: usize = 256 * 1024;
 
 /// The broker's host.
 pub(crate) struct Host {

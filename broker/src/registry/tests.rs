@@ -2,7 +2,6 @@ use herald_acl::Role;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::*;
-use crate::limits::Limits;
 
 fn identity(name: &str) -> Identity {
     Identity {
@@ -14,7 +13,7 @@ fn identity(name: &str) -> Identity {
 }
 
 fn mailbox() -> Arc<Mailbox> {
-    Arc::new(Mailbox::new(&Limits::default()))
+    Arc::new(Mailbox::default())
 }
 
 fn enter(registry: &Registry, name: &str, client_id: &str) -> (SessionId, Arc<Mailbox>) {

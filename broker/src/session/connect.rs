@@ -236,7 +236,8 @@ fn check_will(ctx: &Context, client: &Client, connect: &Connect) -> Result<(), D
 async fn claim(ctx: &Arc<Context>, client: &Client) -> Result<Box<Kept>, Denied> {
     loop {
         let session = SessionId::next();
-        let mailbox = Arc::new(Mailbox::new(&ctx.limits));
+        let bytes = ctx.user_bytes.of(&client.identity.user_id);
+        let mailbox = Arc::new(Mailbox::new(&ctx.limits, bytes));
         let taken = Place::take(ctx, &client.identity, &client.id, session, &mailbox);
         let (place, entered) = taken.map_err(|_| {
             let limit = ctx.limits.sessions_per_user;

@@ -130,6 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) fn take_mail(&mut self) -> Result<(), End> {
         let mail = self.kept.mailbox.take(!self.kept.shared.is_empty());
         self.kept.shared.extend(mail.shared);
+        self.kept.held.add(mail.held);
         if let Some(feed) = &mut self.kept.inbox {
             for fresh in mail.fresh {
                 feed.offer(fresh);

@@ -1,5 +1,6 @@
 //! The client's inbox: where it starts, and how it is read.
 
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Session, deliver::terms, in_flight::What};
@@ -7,8 +8,18 @@ use crate::{
     feed::{Again, Feed, Next},
     host::{Batch, HostError, Notification},
     topics,
+    user_bytes::Held,
     wire::{Outgoing, PublishProperties, Qos, Reason, Sent},
 };
+
+/// Bytes read ahead that a session keeps while it waits for acknowledgements.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// What was read from the inbox, and what it takes of the user's bytes.
+pub(super) struct ReadBatch {
+    batch: Batch,
+    held: Held,
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Starts delivery of the inbox if a filter covers it now: behind `after`, or behind what was acknowledged last.
@@ -60,12 +71,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     fn read_inbox(&mut self, after: i64, limit: usize) {
-        let read = self
-            .ctx
-            .host
-            .inbox
-            .read(&self.client.identity, after, limit);
-        self.reading = Some(read);
+        let inbox = &self.ctx.host.inbox;
+        let read = inbox.read(&self.client.identity, after, limit);
+        let bytes = self.kept.mailbox.user_bytes().clone();
+        let most = self.ctx.limits.inbox_read_bytes;
+        let read = async move {
+            // First, so that no more is read at once than the user's sessions may hold.
+            let mut held = bytes.hold(most).await;
+            let batch = read.await?;
+            held.keep(batch.notifications.iter().map(|n| n.payload.len()).sum());
+            Ok(ReadBatch { batch, held })
+        };
+        self.reading = Some(read.boxed());
+    }
+
+    /// Gives back what the session does not hold any more of its user's bytes.
+    pub(super) fn settle_held(&mut self) {
+        let waits = self.kept.in_flight.under_way() >= self.window;
+        if let Some(feed) = &mut self.kept.inbox
+            && waits
+            && feed.ready_bytes() > READ_AHEAD
+        {
+            // Other sessions of the user may want them, and who knows when the client acknowledges anything.
+            feed.give_back();
+        }
+        self.kept.settle_held(self.io.wire.output_len());
     }
 
     /// Sends a notification under the packet identifier that it had on an earlier connection. `false`: it is being read.
@@ -89,10 +119,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(true)
     }
 
-    pub(super) fn read_done(&mut self, batch: Result<Batch, HostError>) -> Result<(), End> {
+    pub(super) fn read_done(&mut self, read: Result<ReadBatch, HostError>) -> Result<(), End> {
         self.reading = None;
         if let Some(feed) = &mut self.kept.inbox {
-            feed.read_done(batch.map_err(|e| unreadable(&e))?);
+            let ReadBatch { batch, held } = read.map_err(|e| unreadable(&e))?;
+            feed.read_done(batch);
+            self.kept.held.add(held);
         }
         Ok(())
     }

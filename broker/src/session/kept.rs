@@ -17,6 +17,7 @@ use crate::{
     feed::Feed,
     mailbox::Mailbox,
     topics,
+    user_bytes::Held,
     wire::Qos,
 };
 
@@ -32,6 +33,8 @@ pub(crate) struct Kept {
     /// end, though a later CONNECT or DISCONNECT asks for that end.
     pub(super) has_cursor: bool,
     pub(super) in_flight: InFlight,
+    /// What the session holds of its user's bytes, the mailbox apart.
+    pub(super) held: Held,
     /// QoS 2 PUBLISHes that were taken and wait for their PUBREL.
     pub(super) received: HashSet<u16>,
     /// Subscriptions that still get what is retained.
@@ -55,6 +58,7 @@ impl Kept {
             inbox: None,
             has_cursor: false,
             in_flight: InFlight::default(),
+            held: Held::default(),
             received: HashSet::new(),
             replays: VecDeque::new(),
             shared: VecDeque::new(),
@@ -156,13 +160,24 @@ impl Kept {
         if let Some(feed) = &mut self.inbox {
             feed.park(self.in_flight.notifications());
         }
+        self.settle_held(0);
+    }
+
+    /// What the session holds of shared messages, in bytes.
+    fn shared_bytes(&self) -> usize {
+        let shared = self.shared.iter().map(|d| d.message.size());
+        self.in_flight.bytes() + shared.sum::<usize>()
+    }
+
+    /// Gives back what the session does not hold any more of its user's bytes. `output`: what the socket has not taken.
+    pub(super) fn settle_held(&mut self, output: usize) {
+        let ready = self.inbox.as_ref().map_or(0, Feed::ready_bytes);
+        self.held.keep(self.shared_bytes() + ready + output);
     }
 
     /// Others know that the session has no connection.
     pub(super) fn go_offline(&self) {
-        let shared = self.shared.iter().map(|d| d.message.size());
-        let held = self.in_flight.bytes() + shared.sum::<usize>();
-        self.mailbox.go_offline(held);
+        self.mailbox.go_offline(self.shared_bytes());
     }
 
     /// The session is over: forgets all that it had, but not an order to end. What other members of its groups can take goes
@@ -182,6 +197,7 @@ impl Kept {
         let taken = std::mem::take(&mut self.shared);
         self.reassign(taken);
         self.reassign(self.mailbox.take_shared(None));
+        self.held = Held::default();
     }
 
     /// Gives up the place of a session that is over, or hands it to the connection that waits for it.

@@ -44,13 +44,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::{Bus, SubscriptionKey},
-    host::{Batch, Host, HostError},
+    host::{Host, HostError},
     limits::{Limits, RECEIVE_MAXIMUM},
     live::Origin,
     metrics::Metrics,
     progress::Progress,
     registry::Registry,
     sys::Sys,
+    user_bytes::UsersBytes,
     wire::{Qos, Wire},
 };
 use answers::Answers;
@@ -74,6 +75,7 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) policy: RwLock<Arc<Policy>>,
     pub(crate) registry: Registry,
+    pub(crate) user_bytes: UsersBytes,
     pub(crate) bus: Bus,
     pub(crate) sys: Sys,
     pub(crate) progress: Progress,
@@ -122,7 +124,7 @@ struct Session<S> {
     /// When the token that the client logged in with expires.
     token_expires: Option<Instant>,
     /// A read of the inbox that is under way.
-    reading: Option<BoxFuture<'static, Result<Batch, HostError>>>,
+    reading: Option<BoxFuture<'static, Result<inbox::ReadBatch, HostError>>>,
     cursor: CursorUse,
     answers: Answers,
     rate: Rate,

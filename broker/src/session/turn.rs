@@ -6,9 +6,9 @@ use tokio::{
     time::Instant,
 };
 
-use super::{End, Session, cursor::Used, in_flight::Ack, io, publish::Answer};
+use super::{End, Session, cursor::Used, in_flight::Ack, inbox::ReadBatch, io, publish::Answer};
 use crate::{
-    host::{Batch, HostError},
+    host::HostError,
     limits::RECEIVE_MAXIMUM,
     wire::{Incoming, Reason},
 };
@@ -42,6 +42,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let pause = self.handle_received().await?;
         let more = self.deliver()?;
         self.kept.in_flight_changed();
+        self.settle_held();
         self.slice.give_way().await;
         if more || matches!(pause, Pause::SliceOver) {
             // Orders do not wait for all that has been received.
@@ -189,7 +190,7 @@ enum Event {
     Moved(Result<io::Moved, End>),
     Mail,
     Answer(Answer),
-    Read(Result<Batch, HostError>),
+    Read(Result<ReadBatch, HostError>),
     Cursor(Result<Used, HostError>),
 }
 

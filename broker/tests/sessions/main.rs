@@ -30,4 +30,5 @@ mod stopping;
 mod takeover;
 #[path = "../common/user.rs"]
 mod user;
+mod user_bytes;
 mod wills;

@@ -150,6 +150,12 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
             limits.packet_bytes
         )));
     }
+    let least = limits.queued_bytes.saturating_mul(2);
+    if limits.session_bytes_per_user < least {
+        return Err(ConfigError(format!(
+            "limits.session_bytes_per_user: at least {least} (twice limits.queued_bytes)"
+        )));
+    }
     // More live sessions would push each other's cursors out.
     let most_sessions = MAX_CURSORS.unsigned_abs();
     if limits.sessions_per_user as u64 > most_sessions {
@@ -291,6 +297,11 @@ mod tests {
         for (error, expected) in cases {
             assert_eq!(error, expected);
         }
+        let sessions = refused(|c| c.limits.session_bytes_per_user = 2 * 1024 * 1024 - 1);
+        assert_eq!(
+            sessions,
+            "limits.session_bytes_per_user: at least 2097152 (twice limits.queued_bytes)"
+        );
         let queue = refused(|c| c.limits.packet_bytes = 1024 * 1024 + 1);
         assert!(
             queue.starts_with("limits.queued_bytes: at least 1048577 "),

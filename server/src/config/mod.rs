@@ -13,7 +13,7 @@ use figment::{Figment, providers::Serialized};
 use herald_api::{ApiLimits, ApiOptions, SendLimits, Shares};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::Options;
+use crate::{cli::Options, host::BATCH_BYTES};
 pub(crate) use environment::ignored;
 pub(crate) use log::{Log, LogFormat};
 use webhook::Webhook;
@@ -133,6 +133,7 @@ pub(crate) struct Limits {
     pub(crate) subscriptions_per_session: usize,
     pub(crate) queued_messages: usize,
     pub(crate) queued_bytes: usize,
+    pub(crate) session_bytes_per_user: usize,
     pub(crate) publishes_per_s: u32,
     pub(crate) connections: usize,
     pub(crate) connections_per_address: usize,
@@ -208,6 +209,7 @@ impl Default for Config {
                 subscriptions_per_session: broker.subscriptions_per_session,
                 queued_messages: broker.queued_messages,
                 queued_bytes: broker.queued_bytes,
+                session_bytes_per_user: broker.session_bytes_per_user,
                 publishes_per_s: broker.publishes_per_s,
                 connections: 50_000,
                 connections_per_address: 20_000,
@@ -265,6 +267,14 @@ impl Config {
         }
     }
 
+    /// What a read from an inbox brings at most, in bytes: one notification at least, in which the message and its result may be
+    /// all control characters.
+    fn inbox_read_bytes(&self) -> usize {
+        let largest = self.limits.message_bytes.saturating_mul(12);
+        let largest = largest.saturating_add(1024).min(self.notification_bytes());
+        largest.max(BATCH_BYTES)
+    }
+
     /// What users can have at once over HTTP.
     pub(crate) fn api_limits(&self) -> ApiLimits {
         let limits = &self.limits;
@@ -285,6 +295,8 @@ impl Config {
             subscriptions_per_session: limits.subscriptions_per_session,
             queued_messages: limits.queued_messages,
             queued_bytes: limits.queued_bytes,
+            session_bytes_per_user: limits.session_bytes_per_user,
+            inbox_read_bytes: self.inbox_read_bytes(),
             publishes_per_s: limits.publishes_per_s,
             max_keep_alive_s: self.mqtt.max_keep_alive_s,
             max_session_expiry_s: self.mqtt.max_session_expiry_s,
@@ -443,13 +455,15 @@ mod tests {
     fn the_broker_is_told_every_limit_of_its_own() {
         let file = "[limits]\npacket_bytes = 2000\nsessions_per_user = 2\n\
             subscriptions_per_session = 3\nqueued_messages = 4\nqueued_bytes = 5000\n\
-            publishes_per_s = 6\n[mqtt]\nmax_keep_alive_s = 7\nmax_session_expiry_s = 8";
+            session_bytes_per_user = 10000\nnotification_bytes = 300000\npublishes_per_s = 6\n[mqtt]\nmax_keep_alive_s = 7\nmax_session_expiry_s = 8";
         let told = load(file).unwrap().broker_limits();
         assert_eq!(told.packet_bytes, 2000);
         assert_eq!(told.sessions_per_user, 2);
         assert_eq!(told.subscriptions_per_session, 3);
         assert_eq!(told.queued_messages, 4);
         assert_eq!(told.queued_bytes, 5000);
+        assert_eq!(told.session_bytes_per_user, 10_000);
+        assert_eq!(told.inbox_read_bytes, 300_000);
         assert_eq!(told.publishes_per_s, 6);
         assert_eq!(told.max_keep_alive_s, 7);
         assert_eq!(told.max_session_expiry_s, 8);
