@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::{Connection as _, Executor as _};
 
 use crate::open::Location;
-use crate::{StoreError, StoreOptions};
+use crate::{StoreError, StoreOptions, dialect};
 
 /// Writes a copy of the database `from` to the new file `to`, which only its owner can read: as it is at one moment, with
 /// what is in its log, and without what was deleted. The database may be in use meanwhile. The copy is durable.
@@ -22,6 +22,7 @@ pub async fn copy_database(from: &Path, to: &Path) -> Result<(), StoreError> {
         reason: "the path of the copy is not UTF-8".into(),
     })?;
     let source = Location::parse(StoreOptions::sqlite(from).url)?;
+    source.check_log().await?;
     let mut conn = source.connect_writer().await?;
     let mut options = tokio::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -31,6 +32,11 @@ pub async fn copy_database(from: &Path, to: &Path) -> Result<(), StoreError> {
     let copied = sqlx::query("VACUUM INTO $1").bind(path).execute(&mut conn);
     let copied = copied.await.map(drop).map_err(StoreError::from);
     conn.close().await?;
+    // The pages of a copy are not where they are in the database: its log is not that of the copy.
+    let copied = match copied {
+        Ok(()) => dialect::renew_log_mark(to).await.map_err(StoreError::from),
+        error => error,
+    };
     if copied.is_err() {
         // Half a copy is none; that it stays is no reason to say something else.
         let _ = tokio::fs::remove_file(to).await;
@@ -46,6 +52,7 @@ pub async fn copy_database(from: &Path, to: &Path) -> Result<(), StoreError> {
 /// A [`StoreError`] if it cannot be read or written: it is damaged, perhaps.
 pub async fn settle_database(file: &Path) -> Result<(), StoreError> {
     let location = Location::parse(StoreOptions::sqlite(file).url)?;
+    location.check_log().await?;
     let mut conn = location.connect_writer().await?;
     conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
     conn.close().await?;

@@ -12,20 +12,31 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 
+mod foreign_log;
 mod lists;
 
+pub(crate) use foreign_log::{is_foreign, renew as renew_log_mark};
 pub(crate) use lists::{ListPool, Param};
 
 /// Starts a transaction that writes. A transaction that first reads and then wants to write fails
 /// when another process wrote in between; this one waits for the lock at its start instead.
 pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
-/// [`BEGIN_WRITE`], for one that survives a power failure once it is committed. In one text, as it costs as much to hand
-/// over one statement as two.
-pub(crate) const BEGIN_DURABLE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
-
-/// [`BEGIN_WRITE`], for one that a power failure may undo, unless a durable one is committed after it.
-pub(crate) const BEGIN_SOFT: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
+/// [`BEGIN_WRITE`], for a transaction that survives a power failure once it is committed if it is `durable`; otherwise a power
+/// failure may undo it, unless a durable one is committed after it. One that is `marked` tells to which file the log
+/// belongs. In one text, as it costs as much to hand over one statement as several.
+pub(crate) fn begin_write(durable: bool, marked: bool) -> &'static str {
+    match (durable, marked) {
+        (true, false) => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+        (false, false) => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        (true, true) => {
+            "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; UPDATE log_mark SET mark = mark + 1"
+        }
+        (false, true) => {
+            "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; UPDATE log_mark SET mark = mark + 1"
+        }
+    }
+}
 
 /// Settings of the connection that writes. FULL makes a commit durable, not just consistent.
 const WRITER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000;

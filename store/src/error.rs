@@ -61,6 +61,19 @@ pub enum StoreError {
         /// What the system answered.
         reason: String,
     },
+    /// The write-ahead log beside the file is of another database, of an older copy of it or of a newer one. Nothing was
+    /// taken from it.
+    #[error(
+        "the file {path}-wal does not belong to the database {path}: the database was copied into the place of one that had \
+         not been stopped cleanly, and what that one wrote last is in {path}-wal. Nothing was changed. To use the database as \
+         it is, move {path}-wal and {path}-shm away; to use the one before, put its file back beside them. \
+         herald restore FILE does that by itself",
+        path = path.display()
+    )]
+    ForeignLog {
+        /// The database file.
+        path: PathBuf,
+    },
     /// The file holds something else.
     #[error(
         "{path} is not a database, or its first page is damaged, as by a {path}-wal of another one; move these files away, \

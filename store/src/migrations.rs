@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 13] = [
+const MIGRATIONS: [(i64, &str, &str); 14] = [
     (
         1,
         "initial",
@@ -71,6 +71,11 @@ const MIGRATIONS: [(i64, &str, &str); 13] = [
         13,
         "stored_bytes",
         include_str!("../../migrations/sqlite/0013_stored_bytes.sql"),
+    ),
+    (
+        14,
+        "log_mark",
+        include_str!("../../migrations/sqlite/0014_log_mark.sql"),
     ),
 ];
 

@@ -52,6 +52,7 @@ impl Location {
     /// if that is not large. It is made if it does not exist.
     pub(crate) async fn prepare(&self) -> Result<(AnyConnection, Check), StoreError> {
         create(&self.file).await?;
+        self.check_log().await?;
         let mut conn = self.connect_writer().await?;
         let is_large = self.is_large().await;
         if !is_large {
@@ -67,6 +68,15 @@ impl Location {
             Check::done()
         };
         Ok((conn, check))
+    }
+
+    /// Refuses a log that is not of this file, before SQLite takes it.
+    pub(crate) async fn check_log(&self) -> Result<(), StoreError> {
+        if dialect::is_foreign(&self.file).await {
+            let path = self.file.clone();
+            return Err(StoreError::ForeignLog { path });
+        }
+        Ok(())
     }
 
     /// Reads all of the file.

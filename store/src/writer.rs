@@ -8,8 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::any::Any;
-use sqlx::{AnyConnection, Connection, Transaction};
+use sqlx::{AnyConnection, Connection};
 use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 
@@ -229,10 +228,11 @@ impl Task {
                 self.conn.insert(conn)
             }
         };
-        if commit_together(conn, batch).await? {
+        let begin = dialect::begin_write(batch.is_durable(), self.log.is_to_be_marked());
+        if commit_together(conn, batch, begin).await? {
             return Ok(());
         }
-        commit_each(conn, batch).await
+        commit_each(conn, batch, begin).await
     }
 
     async fn disconnect(&mut self) {
@@ -246,8 +246,12 @@ impl Task {
 }
 
 /// Runs all in one transaction. If one of several fails, none is kept, and the answer is `false`.
-async fn commit_together(conn: &mut AnyConnection, batch: &mut Batch) -> Result<bool, StoreError> {
-    let mut tx = begin(conn, batch.is_durable()).await?;
+async fn commit_together(
+    conn: &mut AnyConnection,
+    batch: &mut Batch,
+    begin: &'static str,
+) -> Result<bool, StoreError> {
+    let mut tx = conn.begin_with(begin).await?;
     if !batch.run(&mut tx).await? {
         tx.rollback().await?;
         return Ok(batch.is_single());
@@ -257,23 +261,15 @@ async fn commit_together(conn: &mut AnyConnection, batch: &mut Batch) -> Result<
 }
 
 /// Runs all in one transaction, one by one. Those that fail are undone alone.
-async fn commit_each(conn: &mut AnyConnection, batch: &mut Batch) -> Result<(), StoreError> {
-    let mut tx = begin(conn, batch.is_durable()).await?;
+async fn commit_each(
+    conn: &mut AnyConnection,
+    batch: &mut Batch,
+    begin: &'static str,
+) -> Result<(), StoreError> {
+    let mut tx = conn.begin_with(begin).await?;
     batch.run_each(&mut tx).await?;
     tx.commit().await?;
     Ok(())
-}
-
-async fn begin(
-    conn: &mut AnyConnection,
-    durable: bool,
-) -> Result<Transaction<'_, Any>, StoreError> {
-    let begin = if durable {
-        dialect::BEGIN_DURABLE
-    } else {
-        dialect::BEGIN_SOFT
-    };
-    Ok(conn.begin_with(begin).await?)
 }
 
 mod batch;

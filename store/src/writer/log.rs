@@ -17,11 +17,16 @@ const LONGEST: u64 = 128 * 1024 * 1024;
 const LOOK: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(10);
 
+/// How often a transaction counts up the mark of the file. SQLite may start the log over at any time: what was written since
+/// without one does not tell to which file it belongs.
+const MARK: Duration = Duration::from_millis(100);
+
 /// The log of a database.
 pub(super) struct Log {
     file: PathBuf,
     longest: u64,
     look_at: Instant,
+    mark_at: Instant,
 }
 
 impl Log {
@@ -32,7 +37,18 @@ impl Log {
             file: file.into(),
             longest: LONGEST,
             look_at: Instant::now(),
+            mark_at: Instant::now(),
         }
+    }
+
+    /// Whether the transaction that begins now is to tell to which file the log belongs.
+    pub(super) fn is_to_be_marked(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = now >= self.mark_at;
+        if is_due {
+            self.mark_at = now + MARK;
+        }
+        is_due
     }
 
     /// Starts the log over if it is long, for which others wait a quarter of a second at most.

@@ -10,6 +10,7 @@ mod common;
 mod delays;
 mod durability;
 mod fairness;
+mod foreign_log;
 mod inbox;
 mod leases;
 mod listing;
