@@ -3,6 +3,7 @@
 
 mod check;
 mod circles;
+mod dependencies;
 mod documents;
 mod environment;
 mod house;
