@@ -1,17 +1,16 @@
 //! A running server with a folder of its own.
 
+mod first_process;
+
 use std::{
     ffi::OsStr,
     fs::{self, File},
     io,
-    net::TcpListener,
-    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::Stdio,
     thread,
 };
 
-use rand::Rng as _;
 use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
@@ -21,6 +20,7 @@ use crate::{
     cli::{self, Cli},
     disk::{self, SmallDisk},
     http::Http,
+    ports::free_ports,
     wait::{until, within},
 };
 
@@ -57,9 +57,6 @@ const LISTENERS: [&str; 3] = [
     "HERALD_MQTT__LISTEN_TLS",
     "HERALD_MQTT__LISTEN_TCP",
 ];
-
-/// Ports below those that outgoing connections are given.
-const OWN_PORTS: RangeInclusive<u16> = 20_000..=32_000;
 
 /// A server on free ports of loopback. Dropping it kills it.
 pub struct Herald {
@@ -160,21 +157,25 @@ impl Herald {
 
     /// Starts the server so that it may open so many files, and no more.
     pub async fn begin_with_files(&mut self, files: u32) {
+        let mut limited = std::process::Command::new("bash");
+        limited.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &files.to_string()]);
+        let child = self.started_by(limited).spawn();
+        self.started(child.unwrap()).await;
+    }
+
+    /// What starts the server, if `starter` starts what its arguments end with.
+    fn started_by(&self, mut starter: std::process::Command) -> Command {
         let plain = self.command();
         let plain = plain.as_std();
-        let mut command = std::process::Command::new("bash");
-        command
-            .args(["-c", r#"ulimit -n "$0" && exec "$@""#, &files.to_string()])
-            .arg(plain.get_program())
-            .args(plain.get_args());
-        let mut command = cli::prepared(command.into());
+        starter.arg(plain.get_program()).args(plain.get_args());
+        let mut command = cli::prepared(starter.into());
         let output = |name| File::create(self.output(name)).unwrap();
         command
             .current_dir(self.folder.path())
             .envs(self.settings.iter().map(|(k, v)| (k, v)))
             .stdout(output("stdout"))
             .stderr(output("stderr"));
-        self.started(command.spawn().unwrap()).await;
+        command
     }
 
     /// Starts the server with something else as standard error than a file, and answers it if it is a pipe.
@@ -232,16 +233,11 @@ impl Herald {
 
     /// Starts the server and sends SIGTERM as soon as it listens for that, as most of the start is yet to come: its exit code.
     pub async fn stop_while_starting(&mut self) -> Option<i32> {
-        /// The bit of SIGTERM, 15.
-        const TERM: u64 = 1 << 14;
         let child = self.spawn();
         let pid = child.id().unwrap();
         self.child = Some(child);
         until("the server to listen for SIGTERM", async || {
-            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-            let caught = status.lines().find_map(|l| l.strip_prefix("SigCgt:"))?;
-            let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
-            (caught & TERM != 0).then_some(())
+            listens_for_term(pid).then_some(())
         })
         .await;
         kill(pid, "TERM");
@@ -395,16 +391,14 @@ fn kill(pid: u32, name: &str) {
     assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
 }
 
-/// Ports that nobody listens on.
-fn free_ports(count: usize) -> Vec<u16> {
-    // All are held until there are enough, so that they differ.
-    let mut held = vec![];
-    while held.len() < count {
-        let port = rand::rng().random_range(OWN_PORTS);
-        held.extend(TcpListener::bind(("127.0.0.1", port)));
-    }
-    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-    held.iter().map(port).collect()
+/// Whether the process catches SIGTERM.
+fn listens_for_term(pid: u32) -> bool {
+    /// The bit of SIGTERM, 15.
+    const TERM: u64 = 1 << 14;
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mut caught = status.lines().filter_map(|l| l.strip_prefix("SigCgt:"));
+    let caught = caught.next().map(|set| u64::from_str_radix(set.trim(), 16));
+    caught.is_some_and(|set| set.is_ok_and(|set| set & TERM != 0))
 }
 
 fn explain(error: io::Error) -> String {

@@ -1,7 +1,10 @@
 //! Programs of the system, and the Debian packages that have them.
 
 use std::{
-    env,
+    env, fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -9,7 +12,40 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::step::step;
 
-/// Installs these Debian packages, or says how.
+/// What Debian's packages ask before they start a service; see invoke-rc.d(8).
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Lets no package start a service that it brings, until it is dropped.
+struct NoServices {
+    /// Ours, not that of the machine.
+    made: bool,
+}
+
+impl NoServices {
+    fn begin() -> Result<Self> {
+        if Path::new(POLICY).exists() {
+            // It has one of its own, as containers do.
+            return Ok(Self { made: false });
+        }
+        let mut options = fs::OpenOptions::new();
+        let policy = options.write(true).create_new(true).mode(0o755);
+        let mut policy = policy.open(POLICY).context(POLICY)?;
+        let made = Self { made: true };
+        policy.write_all(b"#!/bin/sh\nexit 101\n")?;
+        Ok(made)
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.made {
+            // It is there, as nobody else takes it away.
+            let _ = fs::remove_file(POLICY);
+        }
+    }
+}
+
+/// Installs these Debian packages, or says how. None of them starts a service.
 pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
     if !has("apt-get") {
         bail!(
@@ -27,19 +63,30 @@ pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
         "apt-get update",
         Command::new("apt-get").args(["update", "-qq"]),
     )?;
+    let _no_services = NoServices::begin()?;
     step(
         "apt-get install",
         Command::new("apt-get")
             .args(["install", "-qq", "-y", "--no-install-recommends"])
             .args(packages)
             .env("DEBIAN_FRONTEND", "noninteractive"),
-    )
+    )?;
+    if packages.contains(&"mosquitto") {
+        // Nor at the next start of the machine.
+        step(
+            "update-rc.d mosquitto disable",
+            Command::new("update-rc.d").args(["mosquitto", "disable"]),
+        )?;
+    }
+    Ok(())
 }
 
 /// Whether `program` is on the PATH.
 pub(crate) fn has(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    // Debian has servers where not everyone looks.
+    let mut folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
+    folders.any(|folder| folder.join(program).is_file())
 }
 
 fn is_root() -> Result<bool> {

@@ -15,9 +15,11 @@ const LOCK: &str = "package-lock.json";
 const INSTALLED: &str = "node_modules/.herald-lock.json";
 
 /// Programs that the tests run, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("mosquitto_sub", "mosquitto-clients"),
     ("mosquitto_pub", "mosquitto-clients"),
+    // For a bridge, not as a service.
+    ("mosquitto", "mosquitto"),
     ("curl", "curl"),
     ("chromium", "chromium"),
     ("script", "bsdutils"),

@@ -6,6 +6,7 @@
 mod clock;
 mod full_disk;
 mod gone;
+mod locked;
 mod read_only;
 mod refusing;
 mod stuck;
