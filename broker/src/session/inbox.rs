@@ -3,23 +3,16 @@
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{End, Session, deliver::terms, in_flight::What};
+use super::{End, Session, deliver::terms, in_flight::What, read::ReadBatch};
 use crate::{
     feed::{Again, Feed, Next},
-    host::{Batch, HostError, Notification},
+    host::{HostError, Notification},
     topics,
-    user_bytes::Held,
     wire::{Outgoing, PublishProperties, Qos, Reason, Sent},
 };
 
 /// Bytes read ahead that a session keeps while it waits for acknowledgements.
 const READ_AHEAD: usize = 64 * 1024;
-
-/// What was read from the inbox, and what it takes of the user's bytes.
-pub(super) struct ReadBatch {
-    batch: Batch,
-    held: Held,
-}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Starts delivery of the inbox if a filter covers it now: behind `after`, or behind what was acknowledged last.

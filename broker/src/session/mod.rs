@@ -25,6 +25,7 @@ mod patience;
 mod place;
 mod publish;
 mod rate;
+mod read;
 mod rights;
 mod slice;
 mod subscribe;
@@ -33,7 +34,6 @@ mod will;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
 use herald_acl::{Policy, TopicFilter};
 use parking_lot::RwLock;
 use tokio::{
@@ -44,7 +44,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::{Bus, SubscriptionKey},
-    host::{Host, HostError},
+    host::Host,
     limits::{Limits, RECEIVE_MAXIMUM},
     live::Origin,
     metrics::Metrics,
@@ -66,6 +66,7 @@ use patience::patience;
 use place::Place;
 use publish::Refused;
 use rate::Rate;
+use read::Reading;
 use slice::Slice;
 use will::Will;
 
@@ -124,7 +125,7 @@ struct Session<S> {
     /// When the token that the client logged in with expires.
     token_expires: Option<Instant>,
     /// A read of the inbox that is under way.
-    reading: Option<BoxFuture<'static, Result<inbox::ReadBatch, HostError>>>,
+    reading: Option<Reading>,
     cursor: CursorUse,
     answers: Answers,
     rate: Rate,

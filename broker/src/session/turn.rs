@@ -6,7 +6,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{End, Session, cursor::Used, in_flight::Ack, inbox::ReadBatch, io, publish::Answer};
+use super::{End, Session, cursor::Used, in_flight::Ack, io, publish::Answer, read::ReadBatch};
 use crate::{
     host::HostError,
     limits::RECEIVE_MAXIMUM,
