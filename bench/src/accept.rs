@@ -202,7 +202,7 @@ async fn phase(
     Ok(phase)
 }
 
-/// Asks again and again until `end`; answers how long each took in milliseconds, and how many answers were wrong. The
+/// Asks again and again until `end`; returns how long each took in milliseconds, and how many answers were wrong. The
 /// connection is gone if it failed.
 async fn ask(
     mut sender: Sender,

@@ -36,7 +36,7 @@ pub(crate) async fn subscribe((mut client, login): Signed) -> anyhow::Result<Sig
     Ok((client, login))
 }
 
-/// Does `work` with each of `items`, some at once, and answers what came of it. Says what failed first.
+/// Does `work` with each of `items`, some at once, and returns the results, or the first failure.
 pub(crate) async fn for_each<I, O, F>(
     items: Vec<I>,
     work: impl Fn(I) -> F + Clone + Send + 'static,

@@ -224,7 +224,7 @@ async fn listeners(target: &Target) -> anyhow::Result<Vec<Client>> {
     Ok(listeners)
 }
 
-/// Sends `count` messages, each when it is due; answers how late each began in milliseconds, and how many failed.
+/// Sends `count` messages, each when it is due; returns how late each began in milliseconds, and how many failed.
 async fn send_all(
     connections: Vec<Connection>,
     count: u64,

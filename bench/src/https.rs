@@ -61,7 +61,7 @@ impl Connection {
         })
     }
 
-    /// Sends `request`, and answers the status once all of the answer is there.
+    /// Sends `request`, and returns the status once all of the answer is there.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         self.stream.write_all(request).await?;
         self.stream.flush().await?;

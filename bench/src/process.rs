@@ -93,7 +93,7 @@ fn cpu(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
-/// Raises the number of files that this process, and those it starts, may open as far as allowed; answers how many.
+/// Raises the number of files that this process, and those it starts, may open as far as allowed; returns how many.
 pub(crate) fn raise_open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -36,7 +36,7 @@ pub trait Processor: Send + Sync + 'static {
     /// wrong with the program says nothing of the message.
     fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>>;
 
-    /// Waits until it makes sense to claim a message, and answers how many may then be under way at once, those that
+    /// Waits until it makes sense to claim a message, and returns how many may then be under way at once, those that
     /// already are included. Asked before each claim; what is waited for here costs no message an attempt. The answer
     /// reserves nothing, and may be dropped before its end.
     fn ready(&self) -> BoxFuture<'_, NonZeroU32> {

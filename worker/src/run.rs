@@ -34,7 +34,7 @@ const ENDING: usize = 256;
 /// After an error of the database, or a crash.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What the worker tells.
+/// What the worker reports.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// An attempt at a message begins.
@@ -197,7 +197,7 @@ impl Worker {
     }
 }
 
-/// Tells of an event. Whoever is told has no part in the message: if that panics, the message goes on.
+/// Reports an event. A panic of the one who is called does not concern the message, which goes on.
 fn say(tell: &Tell, event: Event<'_>) {
     // The panic has been reported by the hook; there is nothing to add.
     let _ = catch_unwind(AssertUnwindSafe(|| tell(event)));

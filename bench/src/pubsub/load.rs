@@ -206,7 +206,7 @@ impl Load {
         })
     }
 
-    /// Publishes as fast as there is room; answers how many.
+    /// Publishes as fast as there is room; returns how many.
     async fn flood(&mut self) -> anyhow::Result<u64> {
         let next = Arc::new(AtomicU64::new(0));
         let deadline = Instant::now() + PART;
@@ -233,7 +233,7 @@ impl Load {
         Ok(next.load(Ordering::Relaxed))
     }
 
-    /// Publishes at the shape's rate, numbered from `first`; answers the number after the last.
+    /// Publishes at the shape's rate, numbered from `first`; returns the number after the last.
     async fn trickle(&mut self, first: u64) -> anyhow::Result<u64> {
         let mut ticks = interval(Duration::from_secs(1) / self.shape.rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

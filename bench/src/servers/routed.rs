@@ -60,7 +60,7 @@ impl Routed {
         })
     }
 
-    /// Has it notify `count` random users, `rate` a second; answers the median of what a call took, in microseconds. It is
+    /// Has it notify `count` random users, `rate` a second; returns the median of what a call took, in microseconds. It is
     /// a call that blocks.
     pub(crate) fn notify(&mut self, rate: u32, count: u32) -> anyhow::Result<f64> {
         writeln!(self.orders, "{rate} {count}")?;

@@ -68,7 +68,7 @@ pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusa
     })
 }
 
-/// The result in `body`. A service that is being changed may answer anything, so what is none may be one another time.
+/// The result in `body`. A body that is no result is retried: the service may be in the middle of a deployment.
 pub(super) fn result(body: Vec<u8>) -> Result<String, Refusal> {
     let not = |why: &str| Refusal::NotNow {
         error: format!("the service's answer {why}"),

@@ -15,7 +15,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// It is none. The error does not repeat it.
+    /// `url` is not such a URL. The error does not quote it.
     pub fn parse(url: &str) -> Result<Self, WebhookError> {
         let error = |text: &str| Err(WebhookError(text.into()));
         let Ok(url) = Url::parse(url) else {
