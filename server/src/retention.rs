@@ -17,12 +17,19 @@ const FIRST: Duration = Duration::from_secs(60);
 /// How often the audit may have too many entries.
 const CUT_EVERY: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether the database has much free room.
+const SHRINK_EVERY: Duration = Duration::from_secs(60);
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Prunes what is older than the configuration says once an hour, until stopped. 0 days: never.
 pub(crate) async fn run(store: Store, keep: Retention, stop: CancellationToken) {
     let pruning = async {
-        tokio::join!(prune_hourly(&store, &keep, FIRST), cut_audit(&store, &keep));
+        tokio::join!(
+            prune_hourly(&store, &keep, FIRST),
+            cut_audit(&store, &keep),
+            shrink(&store)
+        );
     };
     stop.run_until_cancelled(pruning).await;
 }
@@ -58,6 +65,33 @@ async fn cut_audit(store: &Store, keep: &Retention) {
             }
             Err(e) => {
                 tracing::error!(error = %e, "the audit could not forget; it is tried again in a minute");
+            }
+        }
+    }
+}
+
+/// Gives the room of what was deleted back to the disk.
+async fn shrink(store: &Store) {
+    let mut told = false;
+    loop {
+        sleep(SHRINK_EVERY).await;
+        match store.shrink().await {
+            Ok(shrunk) if shrunk.bytes > 0 => {
+                tracing::info!(
+                    bytes = shrunk.bytes,
+                    "the database gave room back to the disk"
+                );
+            }
+            Ok(shrunk) if shrunk.is_fixed && !told => {
+                told = true;
+                tracing::info!(
+                    "much of the database file is free, and the file cannot be shrunk, as an older version made it; \
+                     herald backup and herald restore make one that can"
+                );
+            }
+            Ok(_) => {}
+            Err(e) => {
+                tracing::error!(error = %e, "the database could not be shrunk; it is tried again in a minute");
             }
         }
     }

@@ -38,8 +38,10 @@ pub(crate) fn begin_write(durable: bool, marked: bool) -> &'static str {
     }
 }
 
-/// Settings of the connection that writes. FULL makes a commit durable, not just consistent.
+/// Settings of the connection that writes. FULL makes a commit durable, not just consistent. A new file, and a copy that is
+/// made by VACUUM, can be shrunk by steps; a file that is there keeps what it has.
 const WRITER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000;
+    PRAGMA auto_vacuum = INCREMENTAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
     PRAGMA journal_size_limit = 67108864";
@@ -51,6 +53,13 @@ const WRITE_AHEAD_LOG: &str = "PRAGMA journal_mode = WAL";
 pub(crate) const START_LOG_OVER: &str = "PRAGMA busy_timeout = 250;
     PRAGMA wal_checkpoint(TRUNCATE);
     PRAGMA busy_timeout = 5000";
+
+/// How many pages the file has, how many of them are free, and whether they can be given back.
+pub(crate) const PAGES: &str = "SELECT page_size, page_count, freelist_count, auto_vacuum
+    FROM pragma_page_size, pragma_page_count, pragma_freelist_count, pragma_auto_vacuum";
+
+/// The `auto_vacuum` of a file that can be shrunk by steps.
+pub(crate) const INCREMENTAL: i64 = 2;
 
 /// How long [`WRITE_AHEAD_LOG`] is tried, and how often.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);

@@ -223,6 +223,11 @@ impl Store {
         }
     }
 
+    /// Whether no write waits.
+    pub(crate) fn is_writer_idle(&self) -> bool {
+        self.inner.writer.is_idle()
+    }
+
     /// Writes what may as well be lost, without waiting for it.
     pub(crate) fn note<O: Operation>(&self, operation: O) {
         self.inner.writer.note(operation);

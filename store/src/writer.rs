@@ -143,6 +143,11 @@ impl Writer {
             .try_send(Box::new(Waiting::new(operation, caller)));
     }
 
+    /// Whether nothing waits in the queue.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.capacity() == QUEUE
+    }
+
     /// Waits until everything queued is written and the connection is closed. Only the first call
     /// waits.
     pub(crate) async fn close(&self) {

@@ -23,6 +23,7 @@ mod retry_dead;
 mod rights;
 mod rules;
 mod sessions;
+mod shrink;
 mod stored_bytes;
 mod tokens;
 mod user_changes;
