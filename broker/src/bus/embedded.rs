@@ -19,8 +19,9 @@ use crate::metrics::Metrics;
 pub(super) use router::Router;
 use router::{Link, RouterGone};
 
-/// Messages under way at once: as many as there are numbers.
-const TABLE: usize = 256;
+/// Messages under way at once. Few, as they come back together, and mailboxes may be small: so the sessions that get them have as
+/// long as the router takes for the next.
+const TABLE: usize = 4;
 
 /// How often a router from which nothing comes is asked whether it lives.
 const PROBE: Duration = Duration::from_secs(1);
@@ -96,10 +97,9 @@ impl Embedded {
     }
 
     fn send(&mut self, number: u8) {
-        if let State::Running { link, .. } = &mut self.state
-            && link.send(number).is_err()
-        {
-            self.replace();
+        // While none runs, the next one gets it.
+        if let State::Running { link, .. } = &mut self.state {
+            link.send(number);
         }
     }
 
@@ -135,7 +135,6 @@ impl Relay for Embedded {
         }
         let number = self.number(self.table.len());
         self.table.push_back(message);
-        // While none runs, the next one gets it.
         self.send(number);
         Ok(())
     }

@@ -219,11 +219,15 @@ async fn pass(
             message = relay.receive() => {
                 let dropped = subscriptions.read().deliver(&message);
                 metrics.shared_dropped.add(dropped);
-                // The relay may never make a task yield.
-                tokio::task::coop::consume_budget().await;
+                // Those who got it have their turn, that a small mailbox does not overflow meanwhile.
+                tokio::task::yield_now().await;
             }
             message = messages.recv(), if next.is_none() => match message {
-                Some(message) => next = Some(message),
+                Some(message) => {
+                    next = Some(message);
+                    // Who else has something to publish just now does so first: a relay is quicker with many at once.
+                    tokio::task::yield_now().await;
+                }
                 None => return,
             },
         }

@@ -3,8 +3,9 @@
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-/// What the libraries that are built in tell of their own work: the embedded router of each of its links.
-const QUIET: &str = "rumqttd=error,poem=warn,sqlx=warn";
+/// What the libraries that are built in tell of their own work. The embedded router makes spans of the level of errors for
+/// each message, and of its errors those that matter are logged where it is used.
+const QUIET: &str = "rumqttd=off,poem=warn,sqlx=warn";
 
 /// Reads a level (`warning` is `warn`), or directives such as `info,herald_broker=debug`. `None` if it is neither.
 ///
@@ -44,8 +45,8 @@ mod tests {
     #[test]
     fn levels_and_directives_are_read() {
         for (text, read) in [
-            ("info", "rumqttd=error,poem=warn,sqlx=warn,info"),
-            ("WARNING", "rumqttd=error,poem=warn,sqlx=warn,warn"),
+            ("info", "rumqttd=off,poem=warn,sqlx=warn,info"),
+            ("WARNING", "rumqttd=off,poem=warn,sqlx=warn,warn"),
             ("error", "error"),
             ("off", "off"),
             ("trace", "trace"),

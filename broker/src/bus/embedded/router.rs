@@ -12,10 +12,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use rumqttd::{
     Broker, Config, Notification, RouterConfig,
     local::{LinkRx, LinkTx},
-    protocol::{Packet, PingReq},
+    protocol::{Packet, PingReq, Publish},
 };
 use tokio::{sync::oneshot, time::timeout};
 
@@ -38,6 +39,10 @@ static PAYLOADS: [u8; 256] = {
     }
     payloads
 };
+
+fn payload(number: u8) -> Bytes {
+    Bytes::from_static(&PAYLOADS[usize::from(number)..][..1])
+}
 
 /// The router's thread has died, or does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +99,8 @@ pub(super) struct Link {
     router: Router,
     tx: LinkTx,
     rx: LinkRx,
+    /// The last number that was sent, until the router is told: once for all that were sent before.
+    untold: Option<u8>,
     /// How often [`Link::probe`] has found its last question unanswered. Not a time: that also passes while the whole process
     /// stands still.
     unanswered: Option<u32>,
@@ -119,6 +126,7 @@ impl Link {
             router,
             tx,
             rx,
+            untold: None,
             unanswered: None,
         })
     }
@@ -127,17 +135,24 @@ impl Link {
         &self.router
     }
 
-    /// Hands a number over.
-    pub(super) fn send(&mut self, number: u8) -> Result<(), RouterGone> {
-        let payload = &PAYLOADS[usize::from(number)..][..1];
-        self.tx
-            .try_publish(TOPIC, payload)
-            .map_err(|_| RouterGone)?;
-        Ok(())
+    /// Hands a number over, at the latest with the next [`receive`](Self::receive).
+    pub(super) fn send(&mut self, number: u8) {
+        if let Some(earlier) = self.untold.replace(number) {
+            let publish = Publish::new(
+                Bytes::from_static(TOPIC.as_bytes()),
+                payload(earlier),
+                false,
+            );
+            self.tx.buffer().push_back(Packet::Publish(publish, None));
+        }
     }
 
     /// The next number; fails at once when the router dies. Cancel-safe.
     pub(super) async fn receive(&mut self) -> Result<u8, RouterGone> {
+        if let Some(last) = self.untold.take() {
+            let told = self.tx.try_publish(TOPIC, payload(last));
+            told.map_err(|_| RouterGone)?;
+        }
         loop {
             match self.rx.next().await {
                 Ok(Some(Notification::Forward(forward))) => match forward.publish.payload[..] {
