@@ -16,6 +16,10 @@ test('when to try again is said where it is known', () => {
   expect(say(problem(429, 'rate_limited'))).toBe(text.problems.codes.rate_limited);
 });
 
+test('who has no room is not told to wait for some seconds', () => {
+  expect(say(problem(429, 'too_much_stored', '60'))).toBe(text.problems.codes.too_much_stored);
+});
+
 test('who does not answer, and who answers in the place of the server, is told apart', () => {
   expect(say(new Unreachable(undefined))).toBe(text.problems.unreachable);
   expect(say(problem(502, undefined))).toBe(text.problems.internal);

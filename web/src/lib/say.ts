@@ -6,6 +6,8 @@ import { Problem, Unreachable } from './api/problem';
 export function say(error: unknown): string {
   if (error instanceof Unreachable) return text.problems.unreachable;
   if (!(error instanceof Problem)) return text.problems.unexpected;
+  // Waiting does not help.
+  if (error.code === 'too_much_stored') return text.problems.codes.too_much_stored ?? error.message;
   if (error.status === 429 && error.retryAfterMs !== undefined) {
     return text.problems.tooMany(Math.ceil(error.retryAfterMs / 1000));
   }

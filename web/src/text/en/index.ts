@@ -282,6 +282,7 @@ export const en = {
       too_many_rules: 'There are as many access rules as there may be. Delete one first.',
       too_many_tokens: 'You have as many access tokens as you may have. Revoke one first.',
       too_many_waiting: 'So many of your messages wait that no more are taken. Wait until some are done.',
+      too_much_stored: 'Your messages take up all the room that you have. There is room again once old ones are deleted.',
       too_large: 'This is too long for the server. Make it shorter.',
       not_queued: 'It is too late: the message is not queued any more.',
       not_dead: 'The message is not failed any more.',
