@@ -31,6 +31,9 @@ const FRESH: usize = 8;
 /// Bytes of them; a larger one is read from the log.
 const FRESH_BYTES: usize = 256 * 1024;
 
+/// How often others wait for one turn of a session.
+const WAITS: u32 = 5;
+
 /// All that was waiting.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
@@ -70,6 +73,8 @@ struct State {
     /// What the session holds itself of messages that it is owed, in bytes, while it has no connection.
     held: usize,
     presence: Presence,
+    /// How often others have waited for the session's next turn, up to [`WAITS`].
+    waits: u32,
     /// Some subscription to shared topics is above QoS 0.
     owed: bool,
     subscriptions: u32,
@@ -158,6 +163,7 @@ impl Mailbox {
                 shared_held: Held::default(),
                 held: 0,
                 presence: Presence::Online,
+                waits: 0,
                 owed: false,
                 subscriptions: 0,
                 claim: None,
@@ -375,6 +381,7 @@ impl Mailbox {
     pub(crate) fn take(&self, leave_shared: bool) -> Mail {
         let mut state = self.state.lock();
         let mut mail = std::mem::take(&mut state.mail);
+        state.waits = 0;
         mail.claimed = state.claim.is_some();
         if !leave_shared {
             let (shared, held) = state.take_shared();
@@ -421,6 +428,17 @@ impl Subscriber for Mailbox {
 
     fn is_online(&self) -> bool {
         self.state.lock().presence == Presence::Online
+    }
+
+    /// Half of what may wait has come since its last turn: a client that does not read is no reason, as the session has its
+    /// turn nonetheless.
+    fn is_behind(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_behind = state.presence == Presence::Online
+            && state.waits < WAITS
+            && state.shared.len() >= self.messages.div_ceil(2);
+        state.waits += u32::from(is_behind);
+        is_behind
     }
 }
 

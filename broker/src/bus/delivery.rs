@@ -56,4 +56,9 @@ pub(crate) trait Subscriber: Send + Sync {
 
     /// Whether the session has a connection.
     fn is_online(&self) -> bool;
+
+    /// Whether the session should have its turn before it gets more. Not for long, whatever it does with it.
+    fn is_behind(&self) -> bool {
+        false
+    }
 }

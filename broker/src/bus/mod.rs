@@ -21,13 +21,13 @@ mod subscriptions;
 mod tests;
 mod trie;
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use herald_acl::{OwnTopics, TopicFilter};
 use parking_lot::{Mutex, RwLock};
 use tokio::{
     sync::{mpsc, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -47,6 +47,9 @@ use subscriptions::Subscriptions;
 
 /// Messages accepted and not yet handed to the relay.
 const QUEUE: usize = 1024;
+
+/// How long a session that [is behind](Subscriber::is_behind) is given.
+const TURN: Duration = Duration::from_millis(1);
 
 /// How long a publisher waits at most.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -217,10 +220,18 @@ async fn pass(
         }
         tokio::select! {
             message = relay.receive() => {
-                let dropped = subscriptions.read().deliver(&message);
-                metrics.shared_dropped.add(dropped);
+                let is_behind = {
+                    let behind = Cell::new(false);
+                    let dropped = subscriptions.read().deliver_noting(&message, &behind);
+                    metrics.shared_dropped.add(dropped);
+                    behind.get()
+                };
                 // Those who got it have their turn, that a small mailbox does not overflow meanwhile.
-                tokio::task::yield_now().await;
+                if is_behind {
+                    sleep(TURN).await;
+                } else {
+                    tokio::task::yield_now().await;
+                }
             }
             message = messages.recv(), if next.is_none() => match message {
                 Some(message) => {

@@ -1,6 +1,7 @@
 //! Who subscribes to what, and who gets a message.
 
 use std::{
+    cell::Cell,
     collections::{HashMap, hash_map},
     sync::Arc,
 };
@@ -138,18 +139,26 @@ impl Subscriptions {
 
     /// Delivers `message` to each session that has a subscription for it, once, and to one member of each group. Returns how
     /// many messages had to be dropped.
+    #[cfg(test)]
     pub(super) fn deliver(&self, message: &Arc<Message>) -> u64 {
-        self.deliver_alone(message) + self.deliver_to_groups(message)
+        self.deliver_noting(message, &Cell::new(false))
     }
 
-    fn deliver_alone(&self, message: &Arc<Message>) -> u64 {
+    /// The same; notes whether one of them [is behind](Subscriber::is_behind).
+    pub(super) fn deliver_noting(&self, message: &Arc<Message>, behind: &Cell<bool>) -> u64 {
+        self.deliver_alone(message, behind) + self.deliver_to_groups(message)
+    }
+
+    fn deliver_alone(&self, message: &Arc<Message>, behind: &Cell<bool>) -> u64 {
         let mut filters: SmallVec<[_; 4]> = smallvec![];
         self.alone
             .matching(&message.topic, |sessions| filters.push(sessions));
         let all = filters.iter().copied().flatten();
         let all = all.filter(|(session, entry)| entry.brings(message, **session));
         let deliver = |(subscriber, keys): (&Arc<dyn Subscriber>, SubscriptionKeys)| {
-            subscriber.deliver(Delivery::live(message.clone(), keys))
+            let dropped = subscriber.deliver(Delivery::live(message.clone(), keys));
+            behind.set(subscriber.is_behind() || behind.get());
+            dropped
         };
         if filters.len() < 2 {
             return all
