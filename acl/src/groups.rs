@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use crate::filter::TopicFilter;
 use crate::index::Verdict;
-use crate::policy::Who;
 use crate::rule::{Action, Effect, Rule, Subject};
+use crate::who::Who;
 
 /// The rules about groups, by the name of the group.
 #[derive(Debug, Clone, Default)]

@@ -1,12 +1,12 @@
 //! The topics that are one user's own, by the rules.
 
 use crate::filter::TopicFilter;
-use crate::policy::Who;
 use crate::role::Role;
 use crate::rule::{Effect, Rule, Subject};
 use crate::template::{FilterTemplate, is_level};
 use crate::topic::TopicName;
 use crate::username::Username;
+use crate::who::Who;
 
 /// The topics that belong to a user: those of each allow rule with a `%u`, filled in with the user's name and any client id.
 ///

@@ -1,9 +1,9 @@
 //! One rule: whom it concerns, what it is about, and what it does.
 
-use crate::policy::Who;
 use crate::role::Role;
 use crate::template::FilterTemplate;
 use crate::username::Username;
+use crate::who::Who;
 
 /// What a client asks to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub enum Subject {
 /// A rule of a [`Policy`](crate::Policy).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// What a [`Decision`](crate::Decision) calls the rule.
+    /// What a [`Policy`](crate::Policy) calls the rule.
     pub id: String,
     /// The users it concerns.
     pub subject: Subject,

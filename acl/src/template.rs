@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::filter::TopicFilter;
-use crate::policy::Who;
 use crate::topic::{TopicError, find_wildcard};
+use crate::who::Who;
 
 /// A topic filter in which `%u` stands for the user name and `%c` for the client id, as a level or
 /// as part of one; `%%` is a percent sign.

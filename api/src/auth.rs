@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use herald_acl::Role;
+use herald_acl::{Role, topics};
 use herald_store::{Scopes, Timestamp, TokenOrigin, User};
 use poem::{Request, web::cookie::CookieJar};
 use poem_openapi::{
@@ -327,8 +327,8 @@ impl AuthApi {
             .expires_at
             .ok_or_else(|| ApiError::internal(&std::io::Error::other("a token lost its expiry")))?;
         Ok(Json(MqttAccess {
-            inbox: format!("users/{}/notifications", caller.user.username),
-            progress: format!("users/{}/progress", caller.user.username),
+            inbox: topics::inbox(&caller.user.username).to_string(),
+            progress: topics::progress(&caller.user.username).to_string(),
             epoch: state.store.epoch().to_string(),
             username: caller.user.username.to_string(),
             token: issued.secret,

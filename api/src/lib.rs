@@ -3,7 +3,7 @@
 //! [`routes`] makes one endpoint of it all, for any poem server. [`Accounts`] is the part that knows passwords and
 //! tokens; MQTT and the command line use it too.
 
-mod access;
+mod access_check;
 mod accounts;
 mod address;
 mod admin_messages;

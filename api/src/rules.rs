@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use herald_acl::{Policy, TopicFilter, TopicName, Who};
-use herald_store::{CreateRule, RuleId, StoredRule, Timestamp};
+use herald_store::{CreateRule, RuleId, Timestamp};
 use poem_openapi::{
-    ApiResponse, Enum, Object, OpenApi,
+    ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
-    types::Example,
 };
 
 use crate::{
-    access,
+    access_check::{Check, Checked},
     audit::AuditAction,
     error::{ApiError, Code},
     page,
@@ -20,19 +18,10 @@ use crate::{
     session::Administrator,
     state::State,
     tags::Tag,
-    text::Text,
     user::username,
 };
 
 pub(crate) struct RulesApi(pub(crate) Arc<State>);
-
-/// What a client wants to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-enum Action {
-    Publish,
-    Subscribe,
-}
 
 /// A page of access rules.
 #[derive(Object)]
@@ -41,37 +30,6 @@ struct RuleList {
     items: Vec<RuleView>,
     /// The `after` of the next page.
     next: Option<String>,
-}
-
-/// What someone wants to do.
-#[derive(Object)]
-#[oai(example, deny_unknown_fields)]
-struct Check {
-    username: Text,
-    action: Action,
-    /// The topic to publish to, or the filter to subscribe to.
-    topic: Text,
-    /// What the client calls itself; empty unless given.
-    client_id: Option<Text>,
-}
-
-impl Example for Check {
-    fn example() -> Self {
-        Self {
-            username: Text("alice".into()),
-            action: Action::Subscribe,
-            topic: Text("rooms/alice/#".into()),
-            client_id: Some(Text("phone".into())),
-        }
-    }
-}
-
-/// Whether it is allowed, and why.
-#[derive(Object)]
-struct Checked {
-    allowed: bool,
-    /// The rule that decides. Null if no rule allows it, or if no rule can.
-    rule: Option<RuleView>,
 }
 
 #[derive(ApiResponse)]
@@ -193,9 +151,9 @@ impl RulesApi {
 
     /// Ask what a user may do
     ///
-    /// Decides as the broker does, by the rules of now. Some things no rule can allow: publishing below `users/` other
+    /// It is decided as for the broker, by the rules of now. Some things no rule can allow: publishing below `users/` other
     /// than to one's own `messages`, publishing to topics that start with `$`, and, unless one is an administrator,
-    /// reading what is another user's below `users/`. A locked account may do nothing.
+    /// reading what is another user's below `users/`. A locked account may do nothing. `reason` says which it is.
     #[oai(path = "/check", method = "post", operation_id = "checkAccess")]
     async fn check(
         &self,
@@ -203,39 +161,12 @@ impl RulesApi {
         check: Json<Check>,
     ) -> Result<Json<Checked>, ApiError> {
         let store = &self.0.store;
-        let user = store.user_by_name(&username(&check.username.0)?).await?;
+        let user = store.user_by_name(&username(check.username())?).await?;
         let user =
             user.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such account."))?;
-        let who = Who {
-            username: &user.username,
-            role: user.role,
-            client_id: check.client_id.as_ref().map_or("", |id| &id.0),
-        };
         let rules = store.stored_rules().await?;
-        let policy = Policy::new(rules.iter().map(|stored| stored.rule.clone()).collect());
-        let topic = &check.topic.0;
-        let invalid = |error| ApiError::invalid(format!("topic: {error}"));
-        let decision = match check.action {
-            Action::Publish => {
-                let topic = TopicName::parse(topic).map_err(invalid)?;
-                access::publish(&policy, &who, &topic)
-            }
-            Action::Subscribe => {
-                let filter = TopicFilter::parse(topic).map_err(invalid)?;
-                access::subscribe(&policy, &who, &filter)
-            }
-        };
-        let decision = if user.disabled {
-            access::refused()
-        } else {
-            decision
-        };
-        let decided = |stored: &StoredRule| Some(&stored.rule.id) == decision.rule.as_ref();
-        let rule = rules.into_iter().find(decided);
-        Ok(Json(Checked {
-            allowed: decision.allowed,
-            rule: rule.map(RuleView::from),
-        }))
+        let verdict = check.0.verdict(&user, &rules)?;
+        Ok(Json(Checked::new(verdict, rules)))
     }
 }
 

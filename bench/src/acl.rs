@@ -162,8 +162,8 @@ fn measure(shape: &Shape, rules: usize) -> anyhow::Result<()> {
     let filters = numbers().map(|i| TopicFilter::parse(number(shape.subscribe, i)));
     let topics = topics.collect::<Result<Vec<_>, _>>()?;
     let filters = filters.collect::<Result<Vec<_>, _>>()?;
-    let publish = microseconds(&topics, |topic| policy.publish(&who, topic).allowed);
-    let subscribe = microseconds(&filters, |filter| policy.subscribe(&who, filter).allowed);
+    let publish = microseconds(&topics, |topic| policy.publish(&who, topic).is_ok());
+    let subscribe = microseconds(&filters, |filter| policy.subscribe(&who, filter).is_ok());
     println!(
         "{:<34} {rules:>6} {publish:>13.2} {subscribe:>15.2} {new:>9.0}",
         shape.name

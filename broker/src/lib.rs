@@ -24,7 +24,6 @@ mod progress;
 mod registry;
 mod session;
 mod sys;
-mod topics;
 mod user_bytes;
 mod watchers;
 mod wire;

@@ -74,9 +74,6 @@ pub(crate) const TOPIC_ALIASES: u16 = 16;
 /// User properties of one message (MQTT 5 section 3.3.2.3.7).
 pub(crate) const USER_PROPERTIES: usize = 64;
 
-/// Bytes of one topic filter.
-pub(crate) const FILTER_BYTES: usize = 1024;
-
 /// QoS 2 PUBLISHes of one session that wait for their PUBREL.
 pub(crate) const UNRELEASED: usize = 1024;
 

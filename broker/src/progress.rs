@@ -3,14 +3,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use herald_acl::{TopicFilter, Username};
+use herald_acl::{TopicFilter, Username, topics};
 use parking_lot::Mutex;
 
 use crate::{
     bus::{Delivery, Message, SessionId, Subscriber as _, SubscriptionKey},
     host::Identity,
     mailbox::Mailbox,
-    topics,
 };
 
 struct Follower {

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use herald_acl::{TopicFilter, Username};
+use herald_acl::{TopicFilter, Username, topics};
 use parking_lot::Mutex;
 use tokio::{
     sync::oneshot,
@@ -19,7 +19,6 @@ use crate::{
     host::{Credential, Identity, Notification, Revoked},
     mailbox::{Claim, Mailbox},
     session::Handover,
-    topics,
     watchers::Watchers,
     wire::Reason,
 };

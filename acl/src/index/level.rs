@@ -1,7 +1,7 @@
 //! One level of a template, taken apart.
 
-use crate::policy::Who;
 use crate::template::is_level;
+use crate::who::Who;
 
 /// What a level of a template stands for.
 #[derive(Debug, PartialEq, Eq)]

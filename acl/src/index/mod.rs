@@ -22,9 +22,9 @@ use crate::index::question::Question;
 use crate::index::shape::Shape;
 use crate::index::symbols::Symbols;
 use crate::index::trie::{First, Trie};
-use crate::policy::Who;
 use crate::rule::{Action, Effect, Rule, Subject};
 use crate::topic::TopicName;
+use crate::who::Who;
 
 /// What the rules say, and the number of the rule that it rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,13 @@ impl Index {
     pub(crate) fn subscribe(&self, who: &Who<'_>, filter: &TopicFilter) -> Verdict {
         let names = Names::of(who);
         let question = Question::filter(filter, &names, &self.symbols);
+        self.decide(who, &names, &self.subscribe, &question)
+    }
+
+    /// Decides on the messages of one topic.
+    pub(crate) fn receive(&self, who: &Who<'_>, topic: &TopicName) -> Verdict {
+        let names = Names::of(who);
+        let question = Question::topic(topic, &names, &self.symbols);
         self.decide(who, &names, &self.subscribe, &question)
     }
 

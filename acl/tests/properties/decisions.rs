@@ -13,12 +13,15 @@ use crate::policies::{any_client_id, any_role, any_username};
 use crate::reference::{Asked, decide};
 
 /// Levels of rules. Filled in they are often the same, and what the clients of the tests ask for.
-const RULE_LEVELS: [&str; 14] = [
-    "", "a", "b", "ab", "$x", "+", "+", "%u", "%c", "%ub", "a%c", "a%u", "%%u", "b%%",
+const RULE_LEVELS: [&str; 17] = [
+    "", "a", "b", "ab", "$x", "+", "+", "%u", "%c", "%ub", "a%c", "a%u", "%%u", "b%%", "users",
+    "messages", "$SYS",
 ];
 
 /// Levels of what is asked for.
-const ASKED_LEVELS: [&str; 10] = ["", "a", "b", "ab", "$x", "aa", "%u", "b%", "fresh", "+"];
+const ASKED_LEVELS: [&str; 12] = [
+    "", "a", "b", "ab", "$x", "aa", "%u", "b%", "fresh", "+", "users", "messages",
+];
 
 /// Texts of up to `depth` of these levels, and a `#` or none.
 fn any_text(levels: &'static [&str], depth: usize) -> impl Strategy<Value = String> {
@@ -64,25 +67,66 @@ fn any_asked() -> impl Strategy<Value = Asked> {
         .prop_filter_map("not a filter", |(s, text)| {
             TopicFilter::parse(format!("{s}{text}")).ok()
         });
-    let topic = any_text(&ASKED_LEVELS, 5).prop_filter_map("not a topic", |text| {
-        TopicName::parse(text.replace('+', "a").replace('#', "b")).ok()
-    });
+    let topic = || {
+        any_text(&ASKED_LEVELS, 5).prop_filter_map("not a topic", |text| {
+            TopicName::parse(text.replace('+', "a").replace('#', "b")).ok()
+        })
+    };
+    let reserved = any_reserved();
     prop_oneof![
-        topic.prop_map(Asked::Publish),
-        filter.prop_map(Asked::Subscribe)
+        2 => topic().prop_map(Asked::Publish),
+        1 => topic().prop_map(Asked::Receive),
+        2 => filter.prop_map(Asked::Subscribe),
+        2 => reserved,
     ]
 }
 
+/// Around what rules have no say in.
+fn any_reserved() -> impl Strategy<Value = Asked> {
+    let first = select(&["users", "users", "users", "$SYS", "+"]);
+    let second = select(&["a", "a", "b", "ab", "broker", "+", ""]);
+    let third = select(&["messages", "messages", "connection", "notifications", "+"]);
+    let levels = (first, second, third, any::<bool>(), 1..=4_usize);
+    let text = levels.prop_map(|(first, second, third, hash, depth)| {
+        let mut levels = [first, second, third, if hash { "#" } else { "x" }];
+        if hash && depth < 4 {
+            levels[depth] = "#";
+        }
+        levels[..(depth + usize::from(hash)).min(4)].join("/")
+    });
+    let share = select(&["", "", "$share/a/"]);
+    (share, text, 0..3_u8).prop_map(|(share, text, action)| {
+        let topic = || TopicName::parse(text.replace('+', "a").replace('#', "b")).unwrap();
+        match action {
+            0 => Asked::Publish(topic()),
+            1 => Asked::Receive(topic()),
+            _ => Asked::Subscribe(TopicFilter::parse(format!("{share}{text}")).unwrap()),
+        }
+    })
+}
+
 fn assert_same(rules: &[Rule], policy: &Policy, who: &Who<'_>, asked: &Asked) {
+    let mut expected = decide(rules, who, asked);
     let decision = match asked {
-        Asked::Publish(topic) => policy.publish(who, topic),
-        Asked::Subscribe(filter) => policy.subscribe(who, filter),
+        Asked::Publish(topic) => {
+            let permit = policy.publish(who, topic);
+            permit.map(|permit| {
+                permit
+                    .rule
+                    .map_or_else(String::new, |rule| rule.to_string())
+            })
+        }
+        Asked::Receive(topic) => {
+            // Which rule allows it is not said.
+            expected = expected.map(|_| String::new());
+            policy.receive(who, topic).map(|()| String::new())
+        }
+        Asked::Subscribe(filter) => {
+            let permit = policy.subscribe(who, filter);
+            permit.map(|permit| permit.rule.to_string())
+        }
     };
-    assert_eq!(
-        decision,
-        decide(rules, who, asked),
-        "{asked:?} by {who:?} under {rules:?}"
-    );
+    assert_eq!(decision, expected, "{asked:?} by {who:?} under {rules:?}");
 }
 
 proptest! {
@@ -119,9 +163,12 @@ fn one_rule_decides_as_the_plain_loop_for_all_templates_of_two_levels_and_filter
     let asked: Vec<Asked> = texts(&["", "a", "ab", "$x", "+"], 3)
         .iter()
         .flat_map(|text| {
-            let topic = TopicName::parse(text).map(Asked::Publish);
+            let topic = TopicName::parse(text).ok();
             let filter = TopicFilter::parse(text).map(Asked::Subscribe);
-            [topic.ok(), filter.ok()].into_iter().flatten()
+            let publish = topic.clone().map(Asked::Publish);
+            [publish, topic.map(Asked::Receive), filter.ok()]
+                .into_iter()
+                .flatten()
         })
         .collect();
     for text in texts(&["", "a", "$x", "+", "%u", "%c", "%ub", "a%c", "%%u"], 2) {
@@ -198,7 +245,8 @@ fn a_client_id_that_makes_a_filter_too_long_fails_as_in_the_plain_loop() {
                 let slashes = "/".repeat(100);
                 for text in [&format!("{client_id}{slashes}"), "z"] {
                     if let Ok(topic) = TopicName::parse(text) {
-                        assert_same(&rules, &policy, &who, &Asked::Publish(topic));
+                        assert_same(&rules, &policy, &who, &Asked::Publish(topic.clone()));
+                        assert_same(&rules, &policy, &who, &Asked::Receive(topic));
                     }
                     if let Ok(filter) = TopicFilter::parse(text) {
                         assert_same(&rules, &policy, &who, &Asked::Subscribe(filter));
@@ -269,8 +317,10 @@ fn the_deepest_filters_are_told_apart() {
                 let asked = Asked::Subscribe(TopicFilter::parse(text).unwrap());
                 assert_same(&rules, &policy, &who, &asked);
             }
-            let asked = Asked::Publish(TopicName::parse(&texts[1]).unwrap());
-            assert_same(&rules, &policy, &who, &asked);
+            let topic = TopicName::parse(&texts[1]).unwrap();
+            for asked in [Asked::Publish(topic.clone()), Asked::Receive(topic)] {
+                assert_same(&rules, &policy, &who, &asked);
+            }
         }
     }
 }

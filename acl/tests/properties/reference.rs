@@ -1,40 +1,89 @@
 //! A policy as plainly as it can be put: each decision expands and compares every rule.
 
-use herald_acl::{Action, Decision, Effect, Rule, TopicFilter, TopicName, Who};
+use herald_acl::{Action, Denial, Effect, Role, Rule, TopicFilter, TopicName, Who};
 
 /// What a client asks for.
 #[derive(Debug, Clone)]
 pub(crate) enum Asked {
     Publish(TopicName),
+    Receive(TopicName),
     Subscribe(TopicFilter),
 }
+
+/// The rule that allows it, or why not.
+pub(crate) type Decision = Result<String, Denial>;
 
 impl Asked {
     fn action(&self) -> Action {
         match self {
             Self::Publish(_) => Action::Publish,
-            Self::Subscribe(_) => Action::Subscribe,
+            Self::Receive(_) | Self::Subscribe(_) => Action::Subscribe,
         }
     }
 
     fn is_covered_by(&self, filter: &TopicFilter) -> bool {
         match self {
-            Self::Publish(topic) => filter.matches(topic),
+            Self::Publish(topic) | Self::Receive(topic) => filter.matches(topic),
             Self::Subscribe(asked) => filter.covers(asked),
         }
     }
 
     fn is_touched_by(&self, filter: &TopicFilter) -> bool {
         match self {
-            Self::Publish(topic) => filter.matches(topic),
+            Self::Publish(topic) | Self::Receive(topic) => filter.matches(topic),
             Self::Subscribe(asked) => filter.overlaps(asked),
         }
     }
 }
 
+/// What rules have no say in comes first; but that a filter cannot be shared is said only to those who may have it.
+pub(crate) fn decide(rules: &[Rule], who: &Who<'_>, asked: &Asked) -> Decision {
+    let me = who.username.as_str();
+    match asked {
+        Asked::Publish(topic) => {
+            let levels: Vec<&str> = topic.levels().collect();
+            match levels[..] {
+                ["$SYS", "broker", "connection", ..] => return Ok(String::new()),
+                ["users", name, "messages"] if name == me => {}
+                ["users", ..] => return Err(Denial::Reserved),
+                [first, ..] if first.starts_with('$') => return Err(Denial::Reserved),
+                _ => {}
+            }
+        }
+        Asked::Receive(topic) => {
+            let is_own = topic.as_str().starts_with(&format!("users/{me}/"))
+                || topic.as_str() == format!("users/{me}");
+            let is_inbox = topic.levels().next() == Some("users");
+            if is_inbox && !is_own && who.role != Role::Admin {
+                return Err(Denial::NotAdministrator);
+            }
+        }
+        Asked::Subscribe(filter) => {
+            if filter.as_str().len() > 1024 {
+                return Err(Denial::FilterTooLong);
+            }
+            let users = TopicFilter::parse("users/#").unwrap();
+            let own = TopicFilter::parse(format!("users/{me}/#")).unwrap();
+            let reaches = filter.overlaps(&users);
+            if !filter.is_shared() && reaches && !own.covers(filter) && who.role != Role::Admin {
+                return Err(Denial::NotAdministrator);
+            }
+        }
+    }
+    let rule = by_rules(rules, who, asked)?;
+    match asked {
+        Asked::Subscribe(filter)
+            if filter.is_shared() && matches!(filter.levels().next(), Some("users" | "$SYS")) =>
+        {
+            Err(Denial::NotShareable)
+        }
+        _ => Ok(rule),
+    }
+}
+
 /// Names the first deny rule that touches what is asked for or cannot be expanded, else the allow
 /// rule that is left when each that covers it gives way to a narrower one behind it.
-pub(crate) fn decide(rules: &[Rule], who: &Who<'_>, asked: &Asked) -> Decision {
+fn by_rules(rules: &[Rule], who: &Who<'_>, asked: &Asked) -> Decision {
     let mut best: Option<(&Rule, TopicFilter)> = None;
     for rule in rules {
         if !rule.actions.contains(asked.action()) || !rule.subject.contains(who) {
@@ -42,9 +91,9 @@ pub(crate) fn decide(rules: &[Rule], who: &Who<'_>, asked: &Asked) -> Decision {
         }
         let filter = rule.filter.expand(who);
         match (rule.effect, filter) {
-            (Effect::Deny, None) => return answer(false, Some(rule)),
+            (Effect::Deny, None) => return Err(Denial::Rule(rule.id.as_str().into())),
             (Effect::Deny, Some(filter)) if asked.is_touched_by(&filter) => {
-                return answer(false, Some(rule));
+                return Err(Denial::Rule(rule.id.as_str().into()));
             }
             (Effect::Allow, Some(filter)) if asked.is_covered_by(&filter) => {
                 let is_better =
@@ -56,12 +105,6 @@ pub(crate) fn decide(rules: &[Rule], who: &Who<'_>, asked: &Asked) -> Decision {
             _ => {}
         }
     }
-    answer(best.is_some(), best.map(|(rule, _)| rule))
-}
-
-fn answer(allowed: bool, rule: Option<&Rule>) -> Decision {
-    Decision {
-        allowed,
-        rule: rule.map(|rule| rule.id.clone()),
-    }
+    let best = best.map(|(rule, _)| rule.id.clone());
+    best.ok_or(Denial::NoRule)
 }

@@ -233,6 +233,9 @@ async fn what_a_user_may_do_is_told_with_the_rule_that_decides() {
     disable.send().await.expect(200);
     let locked = ask("bob", "subscribe", "users/bob/notifications").await;
     assert_eq!(locked, (false, Value::Null));
+    let what = json!({"username": "bob", "action": "publish", "topic": "lamps/bob/1"});
+    let answer = check(&admin, what).await.expect(200).json;
+    assert_eq!(answer["reason"], "locked");
 }
 
 #[tokio::test]
@@ -245,17 +248,31 @@ async fn what_no_rule_can_allow_is_told_as_refused() {
             json!({"subject": "everyone", "action": "both", "effect": "allow", "filter": filter});
         create(&admin, rule).await.expect(201);
     }
-    for (action, topic, allowed) in [
-        ("publish", "users/alice/messages", false),
-        ("publish", "$SYS/x", false),
-        ("publish", "x", true),
-        ("subscribe", "users/alice/#", false),
-        ("subscribe", "#", false),
-        ("subscribe", "x/#", true),
+    let too_long = "x".repeat(1025);
+    for (action, topic, allowed, reason) in [
+        ("publish", "users/alice/messages", false, "reserved"),
+        ("publish", "$SYS/x", false, "reserved"),
+        (
+            "publish",
+            "$SYS/broker/connection/b/state",
+            true,
+            "bridge_state",
+        ),
+        ("publish", "x", true, "rule"),
+        ("publish", &too_long, true, "rule"),
+        ("subscribe", "users/alice/#", false, "not_administrator"),
+        ("subscribe", "#", false, "not_administrator"),
+        ("subscribe", "x/#", true, "rule"),
+        ("subscribe", "$share/g/x", true, "rule"),
+        ("subscribe", "$share/g/users/bob/#", false, "not_shareable"),
+        ("subscribe", "$other", false, "no_rule"),
+        ("subscribe", &too_long, false, "filter_too_long"),
     ] {
         let what = json!({"username": "bob", "action": action, "topic": topic});
         let answer = check(&admin, what).await.expect(200).json;
         assert_eq!(answer["allowed"], allowed, "{action} {topic}");
+        assert_eq!(answer["reason"], reason, "{action} {topic}");
+        assert_eq!(answer["rule"] != Value::Null, reason == "rule", "{answer}");
     }
 }
 
@@ -270,6 +287,11 @@ async fn a_question_that_makes_no_sense_is_refused() {
         (ask("root", "publish", "a/#"), 422, "invalid"),
         (ask("root", "subscribe", "a/#/b"), 422, "invalid"),
         (ask("root", "publish", ""), 422, "invalid"),
+        (
+            json!({"username": "root", "action": "publish", "topic": "x", "client_id": "x".repeat(257)}),
+            422,
+            "invalid",
+        ),
         (ask("root", "both", "x"), 400, "bad_request"),
         (json!({"username": "root"}), 400, "bad_request"),
     ] {

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use herald_acl::TopicName;
+use herald_acl::{
+    TopicName,
+    topics::{self, CLIENT_ID_BYTES},
+};
 use rand::{Rng as _, distr::Alphanumeric};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -23,12 +26,8 @@ use crate::{
     live::{Link, Origin, Protocol},
     mailbox::Mailbox,
     registry::Entered,
-    topics,
     wire::{ConnackProperties, Connect, Incoming, Reason},
 };
-
-/// Longest client id, in bytes. MQTT allows 65,535; what is kept for a session should not depend on the client's whim.
-const MAX_CLIENT_ID: usize = 256;
 
 /// A session that has been let in.
 pub(super) struct Connected {
@@ -282,10 +281,10 @@ fn token_expires(credential: &Credential) -> Option<Instant> {
 /// The client's id, or one of ours and `true`.
 fn client_id(connect: &Connect, v5: bool) -> Result<(Arc<str>, bool), Denied> {
     let given = connect.client_id.as_str();
-    if given.len() > MAX_CLIENT_ID {
+    if given.len() > CLIENT_ID_BYTES {
         return Err((
             Reason::ClientIdNotValid,
-            format!("a client id has at most {MAX_CLIENT_ID} bytes"),
+            format!("a client id has at most {CLIENT_ID_BYTES} bytes"),
         ));
     }
     if !given.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use herald_acl::{TopicFilter, TopicName};
+use herald_acl::{TopicFilter, TopicName, topics};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
@@ -11,11 +11,10 @@ use tokio::{
 use super::{
     End, Granted, Session,
     in_flight::{Ack, Acked, Sending, What},
-    rights::may_subscribe,
+    rights::may_receive,
 };
 use crate::{
     bus::Delivery,
-    topics,
     wire::{Outgoing, Qos, Reason, Sent},
 };
 
@@ -86,10 +85,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(true)
     }
 
-    /// Whether the client may subscribe to the topic of a message that it was sent before.
+    /// Whether the client may still have a message that it was sent before.
     fn may_still_have(&self, sending: &Sending) -> bool {
-        let topic = TopicFilter::parse(sending.delivery.message.topic.as_str());
-        topic.is_ok_and(|topic| may_subscribe(&self.ctx, &self.client, &topic).is_some())
+        may_receive(&self.ctx, &self.client, &sending.delivery.message.topic)
     }
 
     /// Sends what is waiting.

@@ -1,13 +1,13 @@
 //! The client's inbox: where it starts, and how it is read.
 
 use futures_util::FutureExt as _;
+use herald_acl::topics;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Session, deliver::terms, in_flight::What, read::ReadBatch};
 use crate::{
     feed::{Again, Feed, Next},
     host::{HostError, Notification},
-    topics,
     wire::{Outgoing, PublishProperties, Qos, Reason, Sent},
 };
 

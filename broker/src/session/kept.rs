@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use herald_acl::{TopicFilter, TopicName};
+use herald_acl::{TopicFilter, TopicName, topics};
 
 use super::{
     Granted, Handover, Place, Replay, Will,
@@ -16,7 +16,6 @@ use crate::{
     bus::{Delivery, SessionId},
     feed::Feed,
     mailbox::Mailbox,
-    topics,
     user_bytes::Held,
     wire::Qos,
 };

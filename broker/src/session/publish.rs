@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use futures_util::FutureExt as _;
-use herald_acl::TopicName;
+use herald_acl::{Destination, TopicName};
 use serde::Deserialize;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -15,7 +15,6 @@ use crate::{
     bus::{BusError, Message},
     host::{SendRefusal, SendRequest},
     limits::{UNRELEASED, USER_PROPERTIES},
-    topics::Destination,
     wire::{Publish, PublishCode, Qos, Reason},
 };
 

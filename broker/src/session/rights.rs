@@ -1,22 +1,10 @@
 //! What a session may have, asked again when that may have changed.
 
-use herald_acl::{Action, Role, TopicFilter, TopicName, Username};
+use herald_acl::{Action, Denial, Destination, TopicFilter, TopicName, Username, topics};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Client, Context, End, Granted, Kept, Session};
-use crate::{
-    bus::Subscription,
-    topics::{self, Destination, destination},
-    wire::Reason,
-};
-
-/// Whether `filter` may match what others than `client`'s user are notified of.
-pub(super) fn reaches_others(client: &Client, filter: &TopicFilter) -> bool {
-    // A shared subscription is one to shared topics alone.
-    !filter.is_shared()
-        && topics::touches_users(filter)
-        && !topics::own(&client.identity.username).covers(filter)
-}
+use crate::{bus::Subscription, wire::Reason};
 
 /// What lets a client subscribe to a filter.
 pub(super) struct Permit {
@@ -39,23 +27,23 @@ impl Permit {
     }
 }
 
-/// What lets `client` subscribe to `filter`; `None` if it may not.
+/// What lets `client` subscribe to `filter`, or why it may not.
 pub(super) fn may_subscribe(
     ctx: &Context,
     client: &Client,
     filter: &TopicFilter,
-) -> Option<Permit> {
-    // No rule can open an inbox to another user: only administrators tap.
-    if reaches_others(client, filter) && client.identity.role != Role::Admin {
-        return None;
-    }
+) -> Result<Permit, Denial> {
     let policy = ctx.policy();
-    let decision = policy.subscribe(&client.who(), filter);
-    let rule = decision.rule.filter(|_| decision.allowed)?;
+    let permit = policy.subscribe(&client.who(), filter)?;
     let owner = &client.identity.username;
-    Some(Permit {
-        owner: (!policy.opens_group(&rule)).then(|| owner.clone()),
+    Ok(Permit {
+        owner: (!permit.opens_group).then(|| owner.clone()),
     })
+}
+
+/// Whether `client` may have a message of `topic`.
+pub(super) fn may_receive(ctx: &Context, client: &Client, topic: &TopicName) -> bool {
+    ctx.policy().receive(&client.who(), topic).is_ok()
 }
 
 /// Where a PUBLISH of `client` to `topic` goes; `None` if it may not publish there, which the host is told.
@@ -64,15 +52,11 @@ pub(super) fn may_publish(
     client: &Client,
     topic: &TopicName,
 ) -> Option<Destination> {
-    let place = destination(topic, &client.identity.username);
-    if place == Destination::BridgeState {
-        return Some(place);
-    }
-    if place != Destination::Reserved && ctx.policy().publish(&client.who(), topic).allowed {
-        return Some(place);
-    }
-    client.denied(ctx, Action::Publish, topic.as_str());
-    None
+    let Ok(permit) = ctx.policy().publish(&client.who(), topic) else {
+        client.denied(ctx, Action::Publish, topic.as_str());
+        return None;
+    };
+    Some(permit.destination)
 }
 
 /// Gives up the subscriptions that `client` may not have any more. `false` if that leaves it with none.
@@ -91,7 +75,7 @@ pub(super) fn recheck(ctx: &Context, client: &Client, kept: &mut Kept) -> bool {
 
 /// Whether `client` may keep its subscription to `filter`. Whose group it is in may have changed, too.
 fn may_keep(ctx: &Context, client: &Client, kept: &Kept, granted: &Granted) -> bool {
-    let Some(permit) = may_subscribe(ctx, client, &granted.filter) else {
+    let Ok(permit) = may_subscribe(ctx, client, &granted.filter) else {
         return false;
     };
     if granted.filter.is_shared() {
@@ -132,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return;
         }
         let owner = &who.username;
-        if reaches_others(&self.client, filter) {
+        if topics::reaches_others(filter, owner) {
             ctx.registry.tap(owner, filter, subscription, &kept.mailbox);
         }
         if topics::touches_sys(filter) {

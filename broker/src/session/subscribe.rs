@@ -2,14 +2,12 @@
 
 use std::num::NonZeroU32;
 
-use herald_acl::{Action, TopicFilter};
+use herald_acl::{Action, Denial, TopicFilter, topics};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Granted, Replay, Session, deliver::is_for, rights::may_subscribe};
 use crate::{
     bus::{Delivery, SubscriptionKey},
-    limits::FILTER_BYTES,
-    topics,
     wire::{Qos, Reason, RetainHandling, SubackCode, Subscribe, Subscription, UnsubackCode},
 };
 
@@ -81,24 +79,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let Ok(filter) = TopicFilter::parse(&subscription.filter) else {
             return Ok(Err(SubackCode::TopicFilterInvalid));
         };
-        if subscription.filter.len() > FILTER_BYTES {
-            return Ok(Err(SubackCode::QuotaExceeded));
-        }
         if filter.is_shared() && subscription.no_local {
             // MQTT 5 section 3.8.3.1-4.
             return Err(End::Server(Reason::ProtocolError));
         }
-        let Some(permit) = may_subscribe(&self.ctx, &self.client, &filter) else {
-            self.ctx.metrics.subscribes_denied.add(1);
-            self.client
-                .denied(&self.ctx, Action::Subscribe, filter.as_str());
-            tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, "subscribe refused");
-            return Ok(Err(SubackCode::NotAuthorized));
+        let permit = match may_subscribe(&self.ctx, &self.client, &filter) {
+            Ok(permit) => permit,
+            Err(denial) => return Ok(Err(self.refuse(&filter, &denial))),
         };
-        if filter.is_shared() && (topics::is_durable(&filter) || topics::touches_sys(&filter)) {
-            // Each session of a user gets every notification: there is nothing to share.
-            return Ok(Err(SubackCode::SharedSubscriptionsNotSupported));
-        }
         let old = self.kept.granted.iter().find(|g| g.filter == filter);
         let old = old.map(|g| g.key);
         if old.is_none() && self.kept.granted.len() >= self.ctx.limits.subscriptions_per_session {
@@ -122,6 +110,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         self.queue_retained(&granted, last, wanted);
         Ok(Ok(granted))
+    }
+
+    /// What SUBACK says of a filter that the client may not have.
+    fn refuse(&self, filter: &TopicFilter, denial: &Denial) -> SubackCode {
+        match denial {
+            Denial::FilterTooLong => SubackCode::QuotaExceeded,
+            Denial::NotShareable => SubackCode::SharedSubscriptionsNotSupported,
+            Denial::Rule(_) | Denial::NoRule | Denial::Reserved | Denial::NotAdministrator => {
+                self.ctx.metrics.subscribes_denied.add(1);
+                self.client
+                    .denied(&self.ctx, Action::Subscribe, filter.as_str());
+                tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, "subscribe refused");
+                SubackCode::NotAuthorized
+            }
+        }
     }
 
     /// MQTT 5 section 3.3.1.3: what is retained goes to a new subscription, and as the client asked to a repeated one; to one

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
 
+mod access_check;
 mod admin_connections;
 mod banner;
 mod cli;

@@ -5,18 +5,18 @@ use serde_json::{Value, json};
 
 use crate::notified::inbox;
 
-fn rule(subject: &str, action: &str, effect: &str, filter: &str) -> Value {
+pub(crate) fn rule(subject: &str, action: &str, effect: &str, filter: &str) -> Value {
     json!({"subject": subject, "action": action, "effect": effect, "filter": filter})
 }
 
 /// Makes a rule and answers its path.
-async fn create(admin: &Http, rule: &Value) -> String {
+pub(crate) async fn create(admin: &Http, rule: &Value) -> String {
     let made = admin.post("/admin/acl/rules", rule).await.expect(201);
     format!("/admin/acl/rules/{}", made["id"].as_str().unwrap())
 }
 
 /// Subscribes until the answer is `code`.
-async fn subscribed(raw: &mut Raw, filter: &str, code: u8) {
+pub(crate) async fn subscribed(raw: &mut Raw, filter: &str, code: u8) {
     until("another answer to SUBSCRIBE", async || {
         (raw.subscribe(filter).await == code).then_some(())
     })
@@ -82,59 +82,6 @@ async fn the_rules_outlive_a_restart() {
     let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
     assert_eq!(bob.subscribe("rooms/bob/#").await, 1);
     assert_eq!(bob.subscribe("broadcast/#").await, 0x87);
-}
-
-#[tokio::test]
-async fn what_the_api_says_of_a_user_is_what_the_broker_does() {
-    let herald = Herald::with_users(&["bob"]).await;
-    let admin = herald.http("admin").await;
-    // Whatever rules can allow to everyone, and some of it not.
-    for new in [
-        rule("everyone", "both", "allow", "#"),
-        rule("everyone", "both", "allow", "$SYS/#"),
-        rule("everyone", "both", "deny", "closed/#"),
-        rule("everyone", "both", "deny", "own/%c/x"),
-    ] {
-        create(&admin, &new).await;
-    }
-    for username in ["bob", "admin"] {
-        let mut raw = Raw::connect(&herald, Version::V5, username).await;
-        published(&mut raw, "own/other/x", 0).await;
-        published(&mut raw, &format!("own/{username}-raw/x"), 0x87).await;
-        let own = format!("users/{username}/messages");
-        for (action, topic) in [
-            ("publish", "a"),
-            ("publish", "closed/1"),
-            ("publish", "users"),
-            ("publish", "users/alice/messages"),
-            ("publish", "users/bob/notifications"),
-            ("publish", own.as_str()),
-            ("publish", "$SYS/x"),
-            ("subscribe", "a/#"),
-            ("subscribe", "closed/#"),
-            ("subscribe", "+/1"),
-            ("subscribe", "#"),
-            ("subscribe", "users/#"),
-            ("subscribe", "users/+/notifications"),
-            ("subscribe", "users/alice/#"),
-            ("subscribe", "users/bob/#"),
-            ("subscribe", "responses/bob/#"),
-        ] {
-            let client_id = format!("{username}-raw");
-            let what = json!({"username": username, "action": action, "topic": topic, "client_id": client_id});
-            let told = admin.post("/admin/acl/check", &what).await.expect(200);
-            let code = match action {
-                "publish" => raw.publish(topic, r#"{"body": "x"}"#).await,
-                _ => raw.subscribe(topic).await,
-            };
-            let expected = told["allowed"] == true;
-            assert_eq!(
-                code != 0x87,
-                expected,
-                "{username} {action} {topic}: {code:02x}"
-            );
-        }
-    }
 }
 
 #[tokio::test]

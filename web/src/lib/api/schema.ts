@@ -15,9 +15,9 @@ export interface paths {
         put?: never;
         /**
          * Ask what a user may do
-         * @description Decides as the broker does, by the rules of now. Some things no rule can allow: publishing below `users/` other
+         * @description It is decided as for the broker, by the rules of now. Some things no rule can allow: publishing below `users/` other
          *     than to one's own `messages`, publishing to topics that start with `$`, and, unless one is an administrator,
-         *     reading what is another user's below `users/`. A locked account may do nothing.
+         *     reading what is another user's below `users/`. A locked account may do nothing. `reason` says which it is.
          */
         post: operations["checkAccess"];
         delete?: never;
@@ -774,6 +774,11 @@ export interface components {
             status: components["schemas"]["Status"];
         };
         /**
+         * @description Why something is allowed, or not.
+         * @enum {string}
+         */
+        AccessReason: "rule" | "no_rule" | "reserved" | "not_administrator" | "not_shareable" | "filter_too_long" | "locked" | "bridge_state";
+        /**
          * Account
          * @description An account, and how much is kept of it.
          */
@@ -1064,7 +1069,7 @@ export interface components {
         Check: {
             action: components["schemas"]["Action"];
             /**
-             * @description What the client calls itself; empty unless given.
+             * @description What the client calls itself, at most 256 bytes; empty unless given.
              * @example phone
              */
             client_id?: string | null;
@@ -1086,7 +1091,13 @@ export interface components {
              * @example true
              */
             allowed: boolean;
-            /** @description The rule that decides. Null if no rule allows it, or if no rule can. */
+            /**
+             * @description `rule`: as `rule` says. `bridge_state`: taken from everyone, and dropped. The others deny: `no_rule`: no rule allows
+             *     it. `reserved`: nobody may publish there. `not_administrator`: it is another user's. `not_shareable`: inboxes and
+             *     `$SYS` cannot be shared. `filter_too_long`: it has more than 1,024 bytes. `locked`: the account is.
+             */
+            reason: components["schemas"]["AccessReason"] & unknown;
+            /** @description The rule that decides. Null unless that is the reason. */
             rule?: (components["schemas"]["Rule"] & unknown) | null;
         };
         /**
@@ -3002,6 +3013,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "allowed": true,
+                     *       "reason": "rule",
                      *       "rule": {
                      *         "action": "publish",
                      *         "created_at": "2026-11-22T10:00:00.000Z",

@@ -1,84 +1,9 @@
-//! Topic filters and how they relate to topic names and to each other (MQTT 5 section 4.7).
+//! How filters relate to topic names and to each other (MQTT 5 section 4.7).
 
-use std::fmt;
-use std::sync::Arc;
-
-use crate::topic::{TopicError, TopicName, check_characters, check_levels, find_wildcard};
-
-/// What a shared subscription starts with (MQTT 5 section 4.8.2).
-const SHARE_PREFIX: &str = "$share/";
-
-/// A valid topic filter: 1 to 65,535 bytes of UTF-8 in at most 128 levels, without NUL, where `+`
-/// and `#` stand alone in their level and `#` only in the last (MQTT 5 section 4.7.1). A clone
-/// shares the text.
-///
-/// It may also be a shared subscription, `$share/{name}/{filter}` (MQTT 5 section 4.8.2). All but
-/// [`as_str`](Self::as_str), [`is_shared`](Self::is_shared) and [`share_name`](Self::share_name)
-/// then speak of the inner filter, which is not a shared one itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicFilter {
-    text: Arc<str>,
-    /// Where the inner filter starts; 0 if the subscription is not shared.
-    start: usize,
-}
+use super::TopicFilter;
+use crate::topic::TopicName;
 
 impl TopicFilter {
-    /// Checks `text` and keeps a copy of it.
-    ///
-    /// # Errors
-    ///
-    /// A [`TopicError`] that says what is wrong with it, and where.
-    pub fn parse(text: impl AsRef<str>) -> Result<Self, TopicError> {
-        let text = text.as_ref();
-        check_characters(text)?;
-        let start = inner_start(text)?;
-        check_levels(&text[start..])?;
-        check_wildcards(text, start)?;
-        Ok(Self {
-            text: text.into(),
-            start,
-        })
-    }
-
-    /// The whole filter as text, with the `$share/{name}/` of a shared subscription.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The levels, at least one.
-    pub fn levels(&self) -> impl Iterator<Item = &str> {
-        self.inner().split('/')
-    }
-
-    /// Whether the filter has no wildcard and so matches one topic name only.
-    #[must_use]
-    pub fn is_literal(&self) -> bool {
-        find_wildcard(self.inner()).is_none()
-    }
-
-    /// Whether this is a shared subscription.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        self.start != 0
-    }
-
-    /// The `{name}` of `$share/{name}/{filter}`; `None` if the subscription is not shared.
-    #[must_use]
-    pub fn share_name(&self) -> Option<&str> {
-        self.is_shared()
-            .then(|| &self.text[SHARE_PREFIX.len()..self.start - 1])
-    }
-
-    /// The `{filter}` of `$share/{name}/{filter}`; `None` if the subscription is not shared.
-    #[must_use]
-    pub fn shared_filter(&self) -> Option<Self> {
-        self.is_shared().then(|| Self {
-            text: self.inner().into(),
-            start: 0,
-        })
-    }
-
     /// Whether the filter matches `topic` (MQTT 5 section 4.7): `#` stands for any number of
     /// levels, also none, `+` for one level, which may be empty, and a filter that starts with a
     /// wildcard does not match a topic name that starts with `$`.
@@ -139,11 +64,6 @@ impl TopicFilter {
         }
     }
 
-    /// The filter without the `$share/{name}/` of a shared subscription.
-    fn inner(&self) -> &str {
-        &self.text[self.start..]
-    }
-
     /// The levels of an equivalent filter whose `#` matches the parent level in every case.
     ///
     /// There is no topic name of no level, or of one empty level, so `#` needs a level and `/#` two.
@@ -163,61 +83,6 @@ impl TopicFilter {
         (ours.starts_with('$') && theirs.starts_with(['+', '#']))
             || (theirs.starts_with('$') && ours.starts_with(['+', '#']))
     }
-}
-
-impl AsRef<str> for TopicFilter {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl fmt::Display for TopicFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// Where the inner filter of a shared subscription starts; 0 for another filter.
-fn inner_start(text: &str) -> Result<usize, TopicError> {
-    let Some(rest) = text.strip_prefix(SHARE_PREFIX) else {
-        return Ok(0);
-    };
-    let (name, filter) = rest.split_once('/').unwrap_or((rest, ""));
-    if name.is_empty() {
-        return Err(TopicError::ShareNameEmpty);
-    }
-    if let Some((at, wildcard)) = find_wildcard(name) {
-        let at = SHARE_PREFIX.len() + at;
-        return Err(TopicError::ShareNameWildcard { wildcard, at });
-    }
-    if filter.is_empty() {
-        return Err(TopicError::ShareWithoutFilter);
-    }
-    if filter.starts_with(SHARE_PREFIX) {
-        return Err(TopicError::ShareNested);
-    }
-    Ok(text.len() - filter.len())
-}
-
-/// Checks the wildcards of the filter that starts at byte `start` of `text`.
-fn check_wildcards(text: &str, start: usize) -> Result<(), TopicError> {
-    let mut at = start;
-    for level in text[start..].split('/') {
-        let end = at + level.len();
-        if let Some((offset, wildcard)) = find_wildcard(level) {
-            if level.len() > 1 {
-                return Err(TopicError::WildcardNotAlone {
-                    wildcard,
-                    at: at + offset,
-                });
-            }
-            if wildcard == '#' && end < text.len() {
-                return Err(TopicError::HashNotLast { at });
-            }
-        }
-        at = end + 1;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -367,63 +232,5 @@ mod tests {
         let leading_slash = filter("$share/consumer1//finance");
         assert_eq!(leading_slash.shared_filter(), Some(filter("/finance")));
         assert!(leading_slash.is_literal());
-    }
-
-    #[test]
-    fn only_a_filter_that_starts_with_share_and_a_slash_is_shared() {
-        for text in ["$share", "$shared/g/a", "a/$share/g/b", "$SHARE/g/a"] {
-            assert!(!filter(text).is_shared(), "{text}");
-            assert_eq!(filter(text).share_name(), None);
-            assert_eq!(filter(text).shared_filter(), None);
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_filter_is_said() {
-        let not_alone = |wildcard, at| TopicError::WildcardNotAlone { wildcard, at };
-        let name_wildcard = |wildcard, at| TopicError::ShareNameWildcard { wildcard, at };
-        let cases = [
-            ("", TopicError::Empty),
-            ("a\0", TopicError::Nul { at: 1 }),
-            ("sport+", not_alone('+', 5)),
-            ("sport/tennis#", not_alone('#', 12)),
-            ("a/++", not_alone('+', 2)),
-            ("##", not_alone('#', 0)),
-            ("sport/tennis/#/ranking", TopicError::HashNotLast { at: 13 }),
-            ("#/", TopicError::HashNotLast { at: 0 }),
-            ("$share/", TopicError::ShareNameEmpty),
-            ("$share//a", TopicError::ShareNameEmpty),
-            ("$share/g", TopicError::ShareWithoutFilter),
-            ("$share/g/", TopicError::ShareWithoutFilter),
-            ("$share/g+/a", name_wildcard('+', 8)),
-            ("$share/#", name_wildcard('#', 7)),
-            ("$share/g/a/b#", not_alone('#', 12)),
-            ("$share/g/#/a", TopicError::HashNotLast { at: 9 }),
-            ("$share/g/$share/h/a", TopicError::ShareNested),
-        ];
-        for (text, error) in cases {
-            assert_eq!(TopicFilter::parse(text), Err(error), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_filter_has_at_most_65535_bytes_and_128_levels() {
-        assert!(TopicFilter::parse("x".repeat(65_535)).is_ok());
-        let bytes = 65_536;
-        assert_eq!(
-            TopicFilter::parse("x".repeat(bytes)),
-            Err(TopicError::TooLong { bytes })
-        );
-
-        let deepest = format!("{}#", "+/".repeat(127));
-        assert!(TopicFilter::parse(&deepest).is_ok());
-        assert!(TopicFilter::parse(format!("$share/g/{deepest}")).is_ok());
-        let levels = 129;
-        let error = TopicError::TooManyLevels { levels };
-        assert_eq!(TopicFilter::parse(format!("+/{deepest}")), Err(error));
-        assert_eq!(
-            TopicFilter::parse(format!("$share/g/+/{deepest}")),
-            Err(error)
-        );
     }
 }

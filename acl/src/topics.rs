@@ -1,6 +1,14 @@
-//! Which topics Herald itself answers for.
+//! The topics that Herald itself answers for, and which of its planes topics and filters are on.
 
-use herald_acl::{TopicFilter, TopicName, Username};
+use crate::filter::TopicFilter;
+use crate::topic::TopicName;
+use crate::username::Username;
+
+/// The longest filter of a subscription, in bytes. MQTT allows 65,535 (MQTT 5 section 4.7.3); a session keeps many.
+pub const FILTER_BYTES: usize = 1024;
+
+/// The longest client id, in bytes. MQTT allows 65,535; what is kept for a session should not depend on the client's whim.
+pub const CLIENT_ID_BYTES: usize = 256;
 
 /// First level of the durable plane.
 const USERS: &str = "users";
@@ -12,19 +20,22 @@ const SYS: &str = "$SYS";
 const PROGRESS: &str = "progress";
 
 /// `users/{username}/notifications`.
-pub(crate) fn inbox(username: &Username) -> TopicName {
+#[must_use]
+pub fn inbox(username: &Username) -> TopicName {
     TopicName::parse(format!("{USERS}/{username}/notifications"))
         .expect("a username is a valid topic level")
 }
 
 /// `users/{username}/progress`.
-pub(crate) fn progress(username: &Username) -> TopicName {
+#[must_use]
+pub fn progress(username: &Username) -> TopicName {
     TopicName::parse(format!("{USERS}/{username}/{PROGRESS}"))
         .expect("a username is a valid topic level")
 }
 
 /// Whose progress `filter` is for: exactly `users/{username}/progress`, as no wildcard gets it.
-pub(crate) fn followed(filter: &TopicFilter) -> Option<Username> {
+#[must_use]
+pub fn followed(filter: &TopicFilter) -> Option<Username> {
     let mut levels = filter.as_str().split('/');
     let (users, name, progress) = (levels.next()?, levels.next()?, levels.next()?);
     let is_progress = users == USERS && progress == PROGRESS && levels.next().is_none();
@@ -32,58 +43,49 @@ pub(crate) fn followed(filter: &TopicFilter) -> Option<Username> {
 }
 
 /// Whether a message to `topic` comes for a subscription to exactly that alone.
-pub(crate) fn is_progress(topic: &TopicName) -> bool {
+#[must_use]
+pub fn is_progress(topic: &TopicName) -> bool {
     let mut levels = topic.levels();
     levels.next() == Some(USERS) && levels.nth(1) == Some(PROGRESS) && levels.next().is_none()
 }
 
-/// `users/{username}/#`: all that is a user's own.
-pub(crate) fn own(username: &Username) -> TopicFilter {
-    TopicFilter::parse(format!("{USERS}/{username}/#")).expect("a username is a valid topic level")
-}
-
 /// Below which a user is answered: the response information of CONNACK (MQTT 5 section 3.2.2.3.15).
-pub(crate) fn responses(username: &Username) -> String {
+#[must_use]
+pub fn responses(username: &Username) -> String {
     format!("responses/{username}")
 }
 
-/// What a topic that a client publishes to stands for.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Destination {
-    /// `users/{name}/messages`: a send. The ACL has made sure that the name is the publisher's.
+/// Where a message goes that a client publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// `users/{me}/messages`: it is one to be processed.
     Send,
     /// `$SYS/broker/connection/...`, where mosquitto's bridges tell of themselves: taken from everyone, and dropped.
     BridgeState,
-    /// Any other topic below `users/`, or one that starts with `$`: nobody may publish there.
-    Reserved,
     /// The shared plane.
     Shared,
 }
 
-/// Where a PUBLISH by `username` to `topic` goes.
-pub(crate) fn destination(topic: &TopicName, username: &Username) -> Destination {
+/// Where a PUBLISH by `username` to `topic` goes. `None` of any other topic below `users/`, or that starts with `$`: nobody
+/// may publish there.
+pub(crate) fn destination(topic: &TopicName, username: &Username) -> Option<Destination> {
     let mut levels = topic.levels();
-    match levels.next() {
-        Some(USERS) => {
-            let own = levels.next() == Some(username.as_ref())
-                && levels.next() == Some("messages")
-                && levels.next().is_none();
-            if own {
-                Destination::Send
-            } else {
-                Destination::Reserved
-            }
+    match levels.next()? {
+        USERS => {
+            let own = levels.eq([username.as_str(), "messages"]);
+            own.then_some(Destination::Send)
         }
-        Some(SYS) if levels.next() == Some("broker") && levels.next() == Some("connection") => {
-            Destination::BridgeState
+        SYS if levels.next() == Some("broker") && levels.next() == Some("connection") => {
+            Some(Destination::BridgeState)
         }
-        Some(first) if first.starts_with('$') => Destination::Reserved,
-        _ => Destination::Shared,
+        first if first.starts_with('$') => None,
+        _ => Some(Destination::Shared),
     }
 }
 
 /// Whether `filter` can match anything on the shared plane.
-pub(crate) fn touches_shared(filter: &TopicFilter) -> bool {
+#[must_use]
+pub fn touches_shared(filter: &TopicFilter) -> bool {
     match filter.levels().next() {
         Some(first) => first != USERS && !first.starts_with('$'),
         None => false,
@@ -91,25 +93,46 @@ pub(crate) fn touches_shared(filter: &TopicFilter) -> bool {
 }
 
 /// Whether `filter` can match anything that the broker says of itself.
-pub(crate) fn touches_sys(filter: &TopicFilter) -> bool {
+#[must_use]
+pub fn touches_sys(filter: &TopicFilter) -> bool {
     filter.levels().next() == Some(SYS)
 }
 
 /// Whether all that `filter` can match is on the durable plane.
-pub(crate) fn is_durable(filter: &TopicFilter) -> bool {
+#[must_use]
+pub fn is_durable(filter: &TopicFilter) -> bool {
     filter.levels().next() == Some(USERS)
 }
 
-/// Whether `filter` can match anything on the durable plane.
-pub(crate) fn touches_users(filter: &TopicFilter) -> bool {
-    matches!(filter.levels().next(), Some(USERS | "+" | "#"))
+/// Whether a group can have a share in what the inner filter of a shared subscription matches.
+pub(crate) fn is_shareable(filter: &TopicFilter) -> bool {
+    !is_durable(filter) && !touches_sys(filter)
+}
+
+/// Whether `filter` can match what is another user's on the durable plane. A shared subscription cannot: it is one to the
+/// shared plane alone, whatever else its filter matches.
+#[must_use]
+pub fn reaches_others(filter: &TopicFilter, username: &Username) -> bool {
+    let mut levels = filter.levels();
+    !filter.is_shared()
+        && match levels.next() {
+            Some("+" | "#") => true,
+            Some(USERS) => levels.next() != Some(username.as_str()),
+            _ => false,
+        }
+}
+
+/// Whether `topic` is on the durable plane and not the user's own.
+pub(crate) fn is_of_another(topic: &TopicName, username: &Username) -> bool {
+    let mut levels = topic.levels();
+    levels.next() == Some(USERS) && levels.next() != Some(username.as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn dest(topic: &str) -> Destination {
+    fn dest(topic: &str) -> Option<Destination> {
         destination(
             &TopicName::parse(topic).unwrap(),
             &Username::parse("bob").unwrap(),
@@ -118,7 +141,7 @@ mod tests {
 
     #[test]
     fn only_ones_own_messages_topic_is_a_send() {
-        assert_eq!(dest("users/bob/messages"), Destination::Send);
+        assert_eq!(dest("users/bob/messages"), Some(Destination::Send));
         for topic in [
             "users/alice/messages",
             "users/bob/messages/x",
@@ -128,13 +151,13 @@ mod tests {
             "users/bob",
             "$SYS/x",
         ] {
-            assert_eq!(dest(topic), Destination::Reserved, "{topic}");
+            assert_eq!(dest(topic), None, "{topic}");
         }
-        assert_eq!(dest("$SYS/broker/x"), Destination::Reserved);
+        assert_eq!(dest("$SYS/broker/x"), None);
         let bridge = dest("$SYS/broker/connection/home/state");
-        assert_eq!(bridge, Destination::BridgeState);
-        assert_eq!(dest("broadcast/x"), Destination::Shared);
-        assert_eq!(dest("/users/bob/messages"), Destination::Shared);
+        assert_eq!(bridge, Some(Destination::BridgeState));
+        assert_eq!(dest("broadcast/x"), Some(Destination::Shared));
+        assert_eq!(dest("/users/bob/messages"), Some(Destination::Shared));
     }
 
     #[test]
