@@ -26,7 +26,7 @@ use crate::{
     live::{Link, Origin, Protocol},
     mailbox::Mailbox,
     registry::Entered,
-    wire::{ConnackProperties, Connect, Incoming, Reason},
+    wire::{ConnackProperties, Connect, Incoming, Reason, Wire},
 };
 
 /// A session that has been let in.
@@ -86,14 +86,15 @@ impl From<End> for Refusal {
 pub(super) async fn connect<S>(
     ctx: &Arc<Context>,
     io: &mut Io<S>,
+    wire: &mut Wire,
     origin: Origin,
 ) -> Result<Connected, Refusal>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let connect = first_packet(io).await?;
-    match admit(ctx, &connect, origin, io.wire.is_v5()).await {
-        Ok((connected, properties)) => match io.wire.accept(properties) {
+    let connect = first_packet(io, wire).await?;
+    match admit(ctx, &connect, origin, wire.is_v5()).await {
+        Ok((connected, properties)) => match wire.accept(properties) {
             Ok(()) => {
                 ctx.metrics.connects.add(1);
                 Ok(connected)
@@ -104,25 +105,25 @@ where
             }
         },
         Err((reason, text)) => {
-            io.wire.refuse(reason, &text);
+            wire.refuse(reason, &text);
             Err(Refusal::Refused(reason))
         }
     }
 }
 
-async fn first_packet<S>(io: &mut Io<S>) -> Result<Box<Connect>, End>
+async fn first_packet<S>(io: &mut Io<S>, wire: &mut Wire) -> Result<Box<Connect>, End>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     loop {
-        if io.has_unread() {
-            match io.receive()? {
+        if wire.has_unread() {
+            match wire.next_packet()? {
                 Some(Incoming::Connect(connect)) => return Ok(connect),
                 Some(_) => return Err(End::Server(Reason::ProtocolError)),
                 None => {}
             }
         }
-        io.transfer(true, None).await?;
+        io.transfer(wire, true, None).await?;
     }
 }
 

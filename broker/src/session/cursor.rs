@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::Session;
 use crate::host::HostError;
@@ -50,7 +47,7 @@ impl CursorUse {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+impl Session {
     /// The client id, if the inbox has a cursor for it.
     pub(super) fn client_with_cursor(&self) -> Option<&Arc<str>> {
         self.kept.has_cursor.then_some(&self.client.id)

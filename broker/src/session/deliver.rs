@@ -3,10 +3,7 @@
 use std::num::NonZeroU32;
 
 use herald_acl::{TopicFilter, TopicName, topics};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{
     End, Granted, Session,
@@ -35,7 +32,7 @@ pub(super) fn is_for(filter: &TopicFilter, topic: &TopicName) -> bool {
     matches && (filter.as_str() == topic.as_str() || !topics::is_progress(topic))
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+impl Session {
     /// Sends all that may be sent now; first what an earlier connection left unfinished. `true`: there is more to do at once,
     /// after others have had their turn.
     pub(super) fn deliver(&mut self) -> Result<bool, End> {
@@ -152,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// There is room in the output buffer, and in the client's receive maximum.
     pub(super) fn may_send(&mut self) -> bool {
-        self.kept.in_flight.under_way() < self.window && !self.io.output_full()
+        self.kept.in_flight.under_way() < self.window && !self.wire.output_full()
     }
 
     /// Sends one copy of a shared message, however many of the session's subscriptions it comes for: at the highest level
@@ -184,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn send_message(&mut self, sending: Sending, again: Option<u16>) -> Result<(), End> {
         let message = &sending.delivery.message;
         let packet_id = again.unwrap_or_else(|| self.kept.in_flight.id_for(sending.qos));
-        let sent = self.io.wire.publish(&Outgoing {
+        let sent = self.wire.publish(&Outgoing {
             topic: message.topic.as_str(),
             payload: &message.payload,
             qos: sending.qos,
@@ -216,12 +213,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         match self.kept.in_flight.acknowledge(packet_id, ack) {
             Acked::Done(What::Notification { seq }) => self.notification_done(seq),
             Acked::Done(_) => {}
-            Acked::Released => self.io.wire.pubrel(packet_id, true)?,
+            Acked::Released => self.wire.pubrel(packet_id, true)?,
             Acked::Unknown => {
                 self.rate.asked(1, Instant::now());
                 if ack == (Ack::Pubrec { refused: false }) {
                     // So that the client, too, is done with it (MQTT 5 section 4.3.3).
-                    self.io.wire.pubrel(packet_id, false)?;
+                    self.wire.pubrel(packet_id, false)?;
                 }
             }
         }

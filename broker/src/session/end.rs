@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Session, answers::Answers, offline, patience, will};
+use super::{Session, answers::Answers, io::Io, offline, patience, will};
 use crate::wire::{Closed, Reason};
 
 /// How long answers to what was received may still take.
@@ -73,7 +73,7 @@ impl End {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+impl Session {
     /// DISCONNECT from the client.
     pub(super) fn disconnected(&mut self, with_will: bool, session_expiry: Option<u32>) -> End {
         if let Some(seconds) = session_expiry {
@@ -91,7 +91,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Answers what was received, publishes the will if it is due, hands on what outlives the connection, and says goodbye.
-    pub(super) async fn finish(mut self: Box<Self>, end: End) {
+    pub(super) async fn finish<S>(mut self: Box<Self>, mut io: Box<Io<S>>, end: End)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
         tracing::debug!(user = %self.client.identity.username, client_id = ?self.client.id, %end, "connection ended");
         let mut over = self.expiry.is_zero() || end.ends_session();
         if over {
@@ -111,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             self.kept.received = HashSet::new();
         }
         if let End::Server(reason) = end {
-            self.io.wire.disconnect(reason);
+            self.wire.disconnect(reason);
         }
         let mut will = self.will.take();
         will.take_if(|_| revoked || !end.allows_will());
@@ -121,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         will::publish(&self.ctx, &self.client, will).await;
         let Self {
             ctx,
-            mut io,
+            mut wire,
             client,
             kept,
             expiry,
@@ -135,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             _ => kept.end(),
         }
         if !matches!(end, End::Socket(_)) {
-            io.finish(&ctx.stop).await;
+            io.finish(&mut wire, &ctx.stop).await;
         }
     }
 

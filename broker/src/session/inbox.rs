@@ -2,7 +2,6 @@
 
 use futures_util::FutureExt as _;
 use herald_acl::topics;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Session, deliver::terms, in_flight::What, read::ReadBatch};
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
 /// Bytes read ahead that a session keeps while it waits for acknowledgements.
 const READ_AHEAD: usize = 64 * 1024;
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+impl Session {
     /// Starts delivery of the inbox if a filter covers it now: behind `after`, or behind what was acknowledged last.
     pub(super) async fn start_inbox(&mut self, after: Option<i64>) -> Result<(), End> {
         let own = topics::inbox(&self.client.identity.username);
@@ -88,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             // Other sessions of the user may want them, and who knows when the client acknowledges anything.
             feed.give_back();
         }
-        self.kept.settle_held(self.io.wire.output_len());
+        self.kept.settle_held(self.wire.output_len());
     }
 
     /// Sends a notification under the packet identifier that it had on an earlier connection. `false`: it is being read.
@@ -146,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             ..PublishProperties::default()
         };
         let packet_id = again.unwrap_or_else(|| self.kept.in_flight.id_for(qos));
-        let sent = self.io.wire.publish(&Outgoing {
+        let sent = self.wire.publish(&Outgoing {
             topic: topic.as_str(),
             payload: &notification.payload,
             qos,

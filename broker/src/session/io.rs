@@ -1,4 +1,4 @@
-//! The socket and the protocol state behind it.
+//! The socket of a connection: what is received goes to the protocol state, and what that has to say is sent.
 
 use std::{
     future::poll_fn,
@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use mqtt_protocol_core::mqtt::common::Cursor;
 use tokio::{
     io::{
         AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf,
@@ -18,10 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    limits::OUTBOUND_HIGH_WATER,
-    wire::{Closed, Incoming, Wire},
-};
+use crate::wire::Wire;
 
 use super::{End, patience};
 
@@ -47,13 +43,10 @@ pub(super) enum Moved {
     Deadline,
 }
 
-/// A byte stream, what was read from it, and what is to be written.
+/// A byte stream.
 pub(super) struct Io<S> {
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
-    pub(super) wire: Wire,
-    unread: Vec<u8>,
-    parsed: usize,
     /// Bytes were written since the last flush.
     unflushed: bool,
     write_stall: Duration,
@@ -62,54 +55,25 @@ pub(super) struct Io<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
-    pub(super) fn new(stream: S, wire: Wire, write_stall: Duration) -> Self {
+    pub(super) fn new(stream: S, write_stall: Duration) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         Self {
             reader,
             writer,
-            wire,
-            unread: Vec::new(),
-            parsed: 0,
             unflushed: false,
             write_stall,
             stalled_at: None,
         }
     }
 
-    pub(super) fn has_unread(&self) -> bool {
-        self.parsed < self.unread.len()
-    }
-
-    /// How many bytes there are of a packet that is not whole, as nothing that is could be handled.
-    pub(super) fn arrived(&self) -> usize {
-        self.wire.arrived() + self.unread.len() - self.parsed
-    }
-
-    /// So much output waits that no more should be made.
-    pub(super) fn output_full(&self) -> bool {
-        self.wire.output_len() >= OUTBOUND_HIGH_WATER
-    }
-
-    /// Parses one packet of what was read.
-    pub(super) fn receive(&mut self) -> Result<Option<Incoming>, Closed> {
-        let mut cursor = Cursor::new(&self.unread[self.parsed..]);
-        let received = self.wire.receive(&mut cursor);
-        self.parsed += cursor.position() as usize;
-        if !self.has_unread() {
-            // An idle session holds no buffer.
-            self.unread = Vec::new();
-            self.parsed = 0;
-        }
-        received
-    }
-
     /// Reads or writes some, or waits until `due`. Cancel-safe.
     pub(super) async fn transfer(
         &mut self,
+        wire: &mut Wire,
         may_read: bool,
         due: Option<Instant>,
     ) -> Result<Moved, End> {
-        let waiting = self.wire.output_len() > 0 || self.unflushed;
+        let waiting = wire.output_len() > 0 || self.unflushed;
         if waiting {
             self.stalled_at
                 .get_or_insert_with(|| Instant::now() + self.write_stall);
@@ -126,11 +90,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             }
         };
         let moved = poll_fn(|cx| {
-            if waiting && let Poll::Ready(sent) = self.poll_send(cx) {
+            if waiting && let Poll::Ready(sent) = self.poll_send(wire.output(), cx) {
                 return Poll::Ready(sent.map(|()| Moved::Sent));
             }
             if may_read {
-                return self.poll_receive(cx).map_ok(|()| Moved::Received);
+                return self.poll_receive(wire, cx).map_ok(|()| Moved::Received);
             }
             Poll::Pending
         });
@@ -144,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         }
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_receive(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // On the stack: a session that waits for its next packet holds no read buffer.
         let mut chunk = [0; CHUNK];
         let mut buf = ReadBuf::new(&mut chunk);
@@ -152,12 +116,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         if buf.filled().is_empty() {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        self.unread.extend_from_slice(buf.filled());
+        wire.push(buf.filled());
         Poll::Ready(Ok(()))
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let out = self.wire.output();
+    fn poll_send(&mut self, out: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if out.is_empty() {
             ready!(Pin::new(&mut self.writer).poll_flush(cx))?;
             self.unflushed = false;
@@ -177,8 +140,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     }
 
     /// Sends what is left, if the client takes it soon, and closes the stream.
-    pub(super) async fn finish(&mut self, stop: &CancellationToken) {
-        let out = std::mem::take(self.wire.output());
+    pub(super) async fn finish(&mut self, wire: &mut Wire, stop: &CancellationToken) {
+        let out = std::mem::take(wire.output());
         let goodbye = async {
             self.writer.write_all(&out).await?;
             self.writer.flush().await?;

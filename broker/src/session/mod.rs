@@ -113,10 +113,10 @@ struct Replay {
     after: Option<String>,
 }
 
-/// A connected session.
-struct Session<S> {
+/// A connected session, apart from its socket: what it has to say is in `wire` until it is sent.
+struct Session {
     ctx: Arc<Context>,
-    io: Box<Io<S>>,
+    wire: Box<Wire>,
     client: Client,
     kept: Box<Kept>,
     will: Option<Box<Will>>,
@@ -148,8 +148,8 @@ where
     // Boxed, so that a connection is not as large as its handshake once that is over.
     let begin = Box::pin(begin(ctx, stream, origin, deadline));
     async move {
-        if let Some(session) = begin.await {
-            session.run().await;
+        if let Some((session, io)) = begin.await {
+            session.run(io).await;
         }
     }
 }
@@ -160,13 +160,13 @@ async fn begin<S>(
     stream: S,
     origin: Origin,
     deadline: Instant,
-) -> Option<Box<Session<S>>>
+) -> Option<(Box<Session>, Box<Io<S>>)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let wire = Wire::new(ctx.limits.packet_bytes);
-    let mut io = Box::new(Io::new(stream, wire, ctx.limits.write_stall));
-    let connecting = connect::connect(&ctx, &mut io, origin);
+    let mut wire = Box::new(Wire::new(ctx.limits.packet_bytes));
+    let mut io = Box::new(Io::new(stream, ctx.limits.write_stall));
+    let connecting = connect::connect(&ctx, &mut io, &mut wire, origin);
     let connected = tokio::select! {
         done = tokio::time::timeout_at(deadline, connecting) => done.ok(),
         () = ctx.stop.cancelled() => None,
@@ -175,12 +175,12 @@ where
     match connected {
         Some(Ok(connected)) => {
             tracing::debug!(%peer, user = %connected.client.identity.username, client_id = ?connected.client.id, goes_on = connected.kept.goes_on, "session began");
-            return Some(Box::new(Session::new(ctx, io, connected)));
+            return Some((Box::new(Session::new(ctx, wire, connected)), io));
         }
         Some(Err(refusal)) => {
             ctx.metrics.connects_refused.add(1);
             tracing::debug!(%peer, reason = %refusal, "connection refused");
-            io.finish(&ctx.stop).await;
+            io.finish(&mut wire, &ctx.stop).await;
         }
         None => {
             ctx.metrics.connects_refused.add(1);
@@ -190,13 +190,13 @@ where
     None
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    fn new(ctx: Arc<Context>, io: Box<Io<S>>, connected: connect::Connected) -> Self {
+impl Session {
+    fn new(ctx: Arc<Context>, wire: Box<Wire>, connected: connect::Connected) -> Self {
         Self {
             rate: Rate::new(ctx.limits.publishes_per_s, Instant::now()),
             slice: Slice::new(),
             ctx,
-            io,
+            wire,
             client: connected.client,
             kept: connected.kept,
             will: connected.will,
@@ -210,10 +210,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    async fn run(mut self: Box<Self>) {
+    async fn run<S>(mut self: Box<Self>, mut io: Box<Io<S>>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
         let end = match self.take_up() {
             Ok(()) => loop {
-                match self.turn().await {
+                match self.turn(&mut io).await {
                     Ok(()) => {}
                     Err(end) => break end,
                 }
@@ -221,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Err(end) => end,
         };
         // Boxed, as a session spends next to no time there.
-        Box::pin(self.finish(end)).await;
+        Box::pin(self.finish(io, end)).await;
     }
 
     /// Goes on with a session that was kept.
@@ -229,9 +232,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if !self.kept.goes_on {
             return Ok(());
         }
-        self.io.wire.resume(self.kept.received.iter().copied());
+        self.wire.resume(self.kept.received.iter().copied());
         for id in self.kept.in_flight.released() {
-            self.io.wire.pubrel(id, true)?;
+            self.wire.pubrel(id, true)?;
             self.kept.in_flight.sent(id);
         }
         // It may have been told to skip some meanwhile, which are not to be sent again.

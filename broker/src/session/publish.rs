@@ -5,10 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use futures_util::FutureExt as _;
 use herald_acl::{Destination, TopicName};
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{Client, Context, End, Session, answers::Answering, rights::may_publish};
 use crate::{
@@ -149,14 +146,14 @@ fn refuse(code: PublishCode, text: String) -> Refused {
     Refused::With(code, text)
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+impl Session {
     /// Takes a PUBLISH; its answer follows when it is known, in the order of the PUBLISHes.
     pub(super) async fn publish(&mut self, publish: Publish) -> Result<(), End> {
         self.ctx.metrics.publishes_received.add(1);
         if publish.qos == Qos::ExactlyOnce && self.kept.received.len() >= UNRELEASED {
             return Err(End::Server(Reason::ReceiveMaximumExceeded));
         }
-        let patient = !self.io.wire.is_v5();
+        let patient = !self.wire.is_v5();
         let accepting = accept(&self.ctx, &self.client, publish, patient);
         let accepted = self.kept.mailbox.unless_over(accepting).await;
         let answering = accepted.map_err(End::Server)?;
@@ -178,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 (code, text)
             }
             // 3.1.1 has no way to say so but to end: an acknowledgement would mean that it is stored.
-            Err(_) if !self.io.wire.is_v5() => return Err(End::Server(Reason::Unavailable)),
+            Err(_) if !self.wire.is_v5() => return Err(End::Server(Reason::Unavailable)),
             Err(Refused::Busy) => (
                 PublishCode::QuotaExceeded,
                 "the server is busy; try again".into(),
@@ -192,11 +189,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Ok(());
         };
         // One that 3.1.1 could not be told was refused is acknowledged to the end.
-        let taken = code == PublishCode::Success || !self.io.wire.is_v5();
+        let taken = code == PublishCode::Success || !self.wire.is_v5();
         if answer.qos == Qos::ExactlyOnce && taken {
             self.kept.received.insert(packet_id);
         }
-        self.io.wire.answer(answer.qos, packet_id, code, &text)?;
+        self.wire.answer(answer.qos, packet_id, code, &text)?;
         Ok(())
     }
 
@@ -207,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             // An idle session holds no buffer.
             self.kept.received = HashSet::new();
         }
-        self.io.wire.pubcomp(packet_id, known)?;
+        self.wire.pubcomp(packet_id, known)?;
         Ok(())
     }
 }

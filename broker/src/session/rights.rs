@@ -1,7 +1,6 @@
 //! What a session may have, asked again when that may have changed.
 
 use herald_acl::{Action, Denial, Destination, TopicFilter, TopicName, Username, topics};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Client, Context, End, Granted, Kept, Session};
 use crate::{bus::Subscription, wire::Reason};
@@ -84,7 +83,7 @@ fn may_keep(ctx: &Context, client: &Client, kept: &Kept, granted: &Granted) -> b
     true
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+impl Session {
     /// Gives up the subscriptions that the client may not have any more. A session that is left with none ends.
     pub(super) fn recheck(&mut self) -> Result<(), End> {
         let some_left = recheck(&self.ctx, &self.client, &mut self.kept);

@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 
 use herald_acl::{Action, Denial, TopicFilter, topics};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Granted, Replay, Session, deliver::is_for, rights::may_subscribe};
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
 /// What a client is told whose `after` is of another epoch.
 const STARTS_OVER: &str = "after is of another epoch: the inbox starts over";
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+impl Session {
     pub(super) async fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
         // It says where the inbox starts, and to other subscriptions nothing.
         let inbox = topics::inbox(&self.client.identity.username);
@@ -66,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         // First: a client that was told that it is subscribed has a place from which it gets everything.
         self.start_inbox(after.filter(|_| to_inbox)).await?;
         let epoch = epoch.as_deref().map(|epoch| (epoch, why));
-        self.io.wire.suback(subscribe.packet_id, &codes, epoch)?;
+        self.wire.suback(subscribe.packet_id, &codes, epoch)?;
         Ok(())
     }
 
@@ -169,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Ok(_) => UnsubackCode::NoSubscriptionExisted,
             });
         }
-        self.io.wire.unsuback(packet_id, &codes)?;
+        self.wire.unsuback(packet_id, &codes)?;
         Ok(())
     }
 

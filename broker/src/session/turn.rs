@@ -6,7 +6,14 @@ use tokio::{
     time::Instant,
 };
 
-use super::{End, Session, cursor::Used, in_flight::Ack, io, publish::Answer, read::ReadBatch};
+use super::{
+    End, Session,
+    cursor::Used,
+    in_flight::Ack,
+    io::{self, Io},
+    publish::Answer,
+    read::ReadBatch,
+};
 use crate::{
     host::HostError,
     limits::RECEIVE_MAXIMUM,
@@ -32,9 +39,12 @@ enum Pause {
     SliceOver,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+impl Session {
     /// Does all that can be done now, then waits for the next event.
-    pub(super) async fn turn(&mut self) -> Result<(), End> {
+    pub(super) async fn turn<S>(&mut self, io: &mut Io<S>) -> Result<(), End>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
         // Also of a client that always has something to say.
         if self.token_expires.is_some_and(|at| at <= Instant::now()) {
             return Err(End::Server(Reason::TokenExpired));
@@ -48,23 +58,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             // Orders do not wait for all that has been received.
             return self.take_mail();
         }
-        self.wait(pause).await
+        self.wait(io, pause).await
     }
 
     /// Handles packets until it must pause.
     async fn handle_received(&mut self) -> Result<Pause, End> {
         loop {
             let now = Instant::now();
-            if self.answers.len() >= RECEIVE_MAXIMUM.into() || self.io.output_full() {
+            if self.answers.len() >= RECEIVE_MAXIMUM.into() || self.wire.output_full() {
                 return Ok(Pause::Full);
             }
             if let Some(at) = self.rate.wait(now) {
                 return Ok(Pause::Throttled(at));
             }
-            if !self.io.has_unread() {
+            if !self.wire.has_unread() {
                 return Ok(Pause::Incomplete);
             }
-            let Some(packet) = self.io.receive()? else {
+            let Some(packet) = self.wire.next_packet()? else {
                 return Ok(Pause::Incomplete);
             };
             self.keep_alive.packet();
@@ -115,14 +125,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Waits for what ends `pause`, and for everything else that can happen to the session.
-    async fn wait(&mut self, pause: Pause) -> Result<(), End> {
+    async fn wait<S>(&mut self, io: &mut Io<S>, pause: Pause) -> Result<(), End>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
         let reads = matches!(pause, Pause::Incomplete);
         let deadline = self.deadline(pause);
         let reading: OptionFuture<_> = self.reading.as_mut().into();
         let using_cursor: OptionFuture<_> = self.cursor.under_way.as_mut().into();
         let event = async {
             tokio::select! {
-                moved = self.io.transfer(reads, deadline) => Event::Moved(moved),
+                moved = io.transfer(&mut self.wire, reads, deadline) => Event::Moved(moved),
                 () = self.kept.mailbox.ready() => Event::Mail,
                 Some(answer) = self.answers.next() => Event::Answer(answer),
                 Some(batch) = reading => Event::Read(batch),
@@ -170,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let now = Instant::now();
         let listens = matches!(pause, Pause::Incomplete);
         if listens && self.silent_at().is_some_and(|at| at <= now) {
-            self.io.wire.keep_alive_expired();
+            self.wire.keep_alive_expired();
             return Err(End::Broken("keep-alive"));
         }
         if self.cursor_due().is_some_and(|at| at <= now) {
@@ -180,8 +193,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     fn silent_at(&self) -> Option<Instant> {
-        let time = self.io.wire.keep_alive()?;
-        Some(self.keep_alive.silent_at(time, self.io.arrived()))
+        let time = self.wire.keep_alive()?;
+        Some(self.keep_alive.silent_at(time, self.wire.arrived()))
     }
 }
 

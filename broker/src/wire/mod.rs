@@ -13,6 +13,7 @@ mod filters;
 mod items;
 mod reason;
 mod strict;
+mod unread;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +26,7 @@ use mqtt_protocol_core::mqtt::{
     role,
 };
 
-use crate::limits::{CONNECT_BYTES, TOPIC_ALIASES};
+use crate::limits::{CONNECT_BYTES, OUTBOUND_HIGH_WATER, TOPIC_ALIASES};
 
 use check::Start;
 use connect::Speaks;
@@ -35,6 +36,7 @@ pub(crate) use decode::{
 pub(crate) use encode::{ConnackProperties, Outgoing, Sent};
 use items::Items;
 pub(crate) use reason::{PublishCode, Reason, SubackCode, UnsubackCode};
+use unread::Unread;
 
 /// Quality of service.
 pub(crate) use mqtt_protocol_core::mqtt::packet::Qos;
@@ -50,6 +52,7 @@ pub(crate) struct Closed(
 pub(crate) struct Wire {
     connection: Connection<role::Server>,
     out: Vec<u8>,
+    unread: Unread,
     keep_alive: Option<Duration>,
     /// MQTT 5: the client wants reason strings (section 3.1.2.11.7).
     problem_information: bool,
@@ -82,6 +85,7 @@ impl Wire {
         Self {
             connection,
             out: Vec::new(),
+            unread: Unread::default(),
             keep_alive: None,
             problem_information: true,
             peer_packet_bytes: u32::MAX,
@@ -94,6 +98,31 @@ impl Wire {
             aliases: Vec::new(),
             topic_alias_maximum: 0,
         }
+    }
+
+    /// Takes bytes that the client sent, to be parsed when [`next_packet`](Self::next_packet) asks.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.unread.push(bytes);
+    }
+
+    /// Whether there are bytes that are not parsed yet.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.unread.bytes().is_empty()
+    }
+
+    /// Parses the next packet; `None` if it is not whole.
+    pub(crate) fn next_packet(&mut self) -> Result<Option<Incoming>, Closed> {
+        let unread = std::mem::take(&mut self.unread);
+        let mut cursor = Cursor::new(unread.bytes());
+        let packet = self.receive(&mut cursor);
+        let parsed = cursor.position() as usize;
+        self.unread = unread.behind(parsed);
+        packet
+    }
+
+    /// How many bytes there are of a packet that is not whole, as nothing that is could be handled.
+    pub(crate) fn arrived(&self) -> usize {
+        self.received + self.unread.bytes().len()
     }
 
     /// Reads one packet from `input`, moving it on. `None`: the packet is not complete. What was not taken is to be given
@@ -263,11 +292,6 @@ impl Wire {
         self.unanswered.contains(&packet_id)
     }
 
-    /// How many bytes of a packet that is not whole were taken.
-    pub(crate) fn arrived(&self) -> usize {
-        self.received
-    }
-
     /// The keep-alive time has passed without a packet (MQTT 5 section 3.1.2.10).
     pub(crate) fn keep_alive_expired(&mut self) {
         let events = self.connection.notify_timer_fired(TimerKind::PingreqRecv);
@@ -288,6 +312,11 @@ impl Wire {
     /// How many bytes wait for the socket.
     pub(crate) fn output_len(&self) -> usize {
         self.out.len()
+    }
+
+    /// So much output waits that no more should be made.
+    pub(crate) fn output_full(&self) -> bool {
+        self.out.len() >= OUTBOUND_HIGH_WATER
     }
 
     /// Whether the client speaks MQTT 5.
