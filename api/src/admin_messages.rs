@@ -5,7 +5,7 @@ use std::sync::Arc;
 use herald_acl::Username;
 use herald_store::{
     DeadFilter, DeadPlace, Message, MessageId, MessagePlace, Moved, NoPlace, RetriedDead, Status,
-    Timestamp, UserId,
+    Store, Timestamp, UserId,
 };
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
@@ -15,17 +15,20 @@ use poem_openapi::{
 
 use crate::{
     audit::AuditAction,
+    caller::Administrator,
     description::MAX_PARAMETER,
     error::{ApiError, Code},
     messages::{MessageView, StatusName},
     page,
-    session::Administrator,
-    state::State,
+    progress::TellProgress,
     tags::Tag,
     text::Text,
 };
 
-pub(crate) struct AdminMessagesApi(pub(crate) Arc<State>);
+pub(crate) struct AdminMessagesApi {
+    pub(crate) store: Store,
+    pub(crate) progress: Arc<dyn TellProgress>,
+}
 
 /// A message and whose it is.
 #[derive(Object)]
@@ -96,7 +99,7 @@ impl AdminMessagesApi {
         )]
         limit: Query<u32>,
     ) -> Result<Json<AnyMessageList>, ApiError> {
-        let store = &self.0.store;
+        let store = &self.store;
         let status = status.0.map(Status::from);
         let user = match user.0 {
             Some(name) => Some(self.user(&name).await?),
@@ -125,7 +128,7 @@ impl AdminMessagesApi {
         admin: Administrator,
         filter: Json<RetryFilter>,
     ) -> Result<Json<RetriedMany>, ApiError> {
-        let store = &self.0.store;
+        let store = &self.store;
         let RetryFilter {
             user,
             from,
@@ -161,7 +164,7 @@ impl AdminMessagesApi {
             tracing::info!(%by, messages, "dead messages are retried");
         }
         for message in &requeued {
-            self.0.options.progress.requeued(message);
+            self.progress.requeued(message);
         }
         Ok(Json(RetriedMany {
             retried: requeued.len() as u32,
@@ -177,7 +180,7 @@ impl AdminMessagesApi {
     async fn retry(&self, admin: Administrator, id: Path<String>) -> Result<Retried, ApiError> {
         let unknown = || ApiError::new(Code::NotFound, "There is no such message.");
         let id = MessageId::from_string(id.0);
-        let store = &self.0.store;
+        let store = &self.store;
         let event = admin.0.event(AuditAction::MessageRetried).to(id.as_str());
         let audited = store.audited(event.entry());
         match audited.retry(&id, Timestamp::now()).await? {
@@ -194,7 +197,7 @@ impl AdminMessagesApi {
         let message = store.any_message(&id).await?.ok_or_else(unknown)?;
         // Otherwise the worker has told what is newer.
         if message.status == Status::Queued {
-            self.0.options.progress.changed(&message);
+            self.progress.changed(&message);
         }
         Ok(Retried::Retried(Json(message.into())))
     }
@@ -204,7 +207,7 @@ impl AdminMessagesApi {
     async fn user(&self, name: &str) -> Result<UserId, ApiError> {
         let unknown = || ApiError::new(Code::NotFound, "There is no such account.");
         let name = Username::parse(name).map_err(|_| unknown())?;
-        let user = self.0.store.user_by_name(&name).await?;
+        let user = self.store.user_by_name(&name).await?;
         Ok(user.ok_or_else(unknown)?.id)
     }
 }

@@ -1,17 +1,17 @@
 //! The audit, for administrators.
 
-use std::sync::Arc;
-
-use herald_store::{AuditFilter, AuditId, StoredAuditEntry};
+use herald_store::{AuditFilter, AuditId, Store, StoredAuditEntry};
 use poem_openapi::{Object, OpenApi, param::Query, payload::Json, types::ParseFromJSON as _};
 use serde_json::Value;
 
 use crate::{
-    audit::AuditAction, error::ApiError, page, session::Administrator, state::State, tags::Tag,
-    text::DateTime, user::username,
+    audit::AuditAction, caller::Administrator, error::ApiError, page, tags::Tag, text::DateTime,
+    user::username,
 };
 
-pub(crate) struct AuditApi(pub(crate) Arc<State>);
+pub(crate) struct AuditApi {
+    pub(crate) store: Store,
+}
 
 /// Something that was done, or tried.
 #[derive(Object)]
@@ -74,7 +74,7 @@ impl AuditApi {
             actor: actor.map(|actor| actor.to_string()),
         };
         let before = before.0.map(AuditId::from_string);
-        let store = &self.0.store;
+        let store = &self.store;
         let entries = store.audit(&filter, before.as_ref(), limit.0).await?;
         let (entries, next) = page::items(entries, |entry| entry.id.to_string());
         Ok(Json(EntryList {

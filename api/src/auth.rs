@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use herald_acl::{Role, topics};
-use herald_store::{Scopes, Timestamp, TokenOrigin, User};
+use herald_store::{Scopes, Store, Timestamp, TokenOrigin, User};
 use poem::{Request, web::cookie::CookieJar};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
@@ -12,14 +12,18 @@ use poem_openapi::{
 };
 
 use crate::{
+    accounts::Accounts,
     accounts::{AccountError, TokenRequest},
+    audit::Audit,
     audit::{AuditAction, failed_sign_in},
+    caller::{Caller, Credential},
     device::Devices,
     error::{ApiError, Code},
+    origin::Origins,
     origin::{self, Origin},
     requester::Requester,
-    session::{self, Caller, Credential},
-    state::State,
+    requests::Requests,
+    session::{self},
     tags::Tag,
     text::{DateTime, Text},
     user::{UserView, username},
@@ -28,7 +32,14 @@ use crate::{
 /// How long a token for a browser's MQTT connection may be used to connect.
 const MQTT_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-pub(crate) struct AuthApi(pub(crate) Arc<State>);
+pub(crate) struct AuthApi {
+    pub(crate) store: Store,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) requests: Arc<Requests>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) origins: Arc<Origins>,
+    pub(crate) registration: bool,
+}
 
 /// Who wants to sign in.
 #[derive(Object)]
@@ -163,12 +174,11 @@ impl AuthApi {
         cookies: &CookieJar,
         login: Json<Login>,
     ) -> Result<Json<SessionView>, ApiError> {
-        let state = &self.0;
         let requester = Requester::of(request);
         let (name, password) = (&login.username.0, &login.password);
         let devices = Devices::of(request);
         let address = requester.address;
-        let login = state.accounts.login_with(name, password, address, &devices);
+        let login = self.accounts.login_with(name, password, address, &devices);
         let user = self
             .told(&requester, name, login.await)
             .await?
@@ -178,8 +188,8 @@ impl AuthApi {
                     "The username or the password is wrong.",
                 )
             })?;
-        state.requests.count_credential(&user.id)?;
-        let session = session::start(state, request, &user).await?;
+        self.requests.count_credential(&user.id)?;
+        let session = session::start(&self.store, request, &user).await?;
         cookies.add(session.cookie);
         cookies.add(devices.cookie(&user, Timestamp::now()));
         Ok(Json(self.view(user, Some(session.csrf_token)).await?))
@@ -192,7 +202,7 @@ impl AuthApi {
     async fn logout(&self, caller: Caller, cookies: &CookieJar) -> Result<Done, ApiError> {
         if let Some(session) = caller.session() {
             let event = caller.event(AuditAction::SignOut);
-            let store = self.0.store.audited(event.entry());
+            let store = self.store.audited(event.entry());
             let now = Timestamp::now();
             store.end_session(&caller.user.id, &session.id, now).await?;
             cookies.add(session::forget());
@@ -210,7 +220,7 @@ impl AuthApi {
     )]
     async fn registration(&self) -> Json<RegistrationView> {
         Json(RegistrationView {
-            open: self.0.options.registration,
+            open: self.registration,
         })
     }
 
@@ -223,8 +233,7 @@ impl AuthApi {
         request: &Request,
         new: Json<Registration>,
     ) -> Result<Registered, ApiError> {
-        let state = &self.0;
-        if !state.options.registration {
+        if !self.registration {
             return Err(ApiError::new(
                 Code::RegistrationClosed,
                 "An administrator makes the accounts of this server.",
@@ -232,9 +241,9 @@ impl AuthApi {
         }
         let name = username(&new.username.0)?;
         let requester = Requester::of(request);
-        state.requests.count_registration(requester.address)?;
+        self.requests.count_registration(requester.address)?;
         let event = requester.event(AuditAction::UserRegistered);
-        let accounts = state.accounts.audited(event.to(&name).entry());
+        let accounts = self.accounts.audited(event.to(&name).entry());
         let user = accounts
             .create_user(name, &new.password, Role::User)
             .await?;
@@ -268,7 +277,7 @@ impl AuthApi {
         passwords: Json<NewPassword>,
     ) -> Result<Done, ApiError> {
         let address = caller.requester.address;
-        let accounts = &self.0.accounts;
+        let accounts = &self.accounts;
         let current = accounts.confirm(&caller.user, &passwords.current, address);
         let (current, name) = (current.await, caller.user.username.as_str());
         let current = self.told(&caller.requester, name, current).await?;
@@ -277,7 +286,7 @@ impl AuthApi {
         let keep = caller.session();
         let keep = keep.map(|session| session.secret_hash.as_str());
         let event = caller.event(AuditAction::PasswordChanged);
-        let accounts = self.0.accounts.audited(event.entry());
+        let accounts = self.accounts.audited(event.entry());
         let changed = accounts
             .change_password(&user, &passwords.new, keep)
             .await?;
@@ -295,9 +304,8 @@ impl AuthApi {
     /// connection. It ends with the session, or with the token that asked for it, which needs the scope `mqtt`.
     #[oai(path = "/auth/mqtt", method = "post", operation_id = "mqttAccess")]
     async fn mqtt(&self, caller: Caller, request: &Request) -> Result<Json<MqttAccess>, ApiError> {
-        let state = &self.0;
-        state.requests.count_credential(&caller.user.id)?;
-        let url = mqtt_url(request, state)?;
+        self.requests.count_credential(&caller.user.id)?;
+        let url = mqtt_url(request, &self.origins)?;
         let (origin, not_after) = match &caller.credential {
             Credential::Session(session) => (
                 TokenOrigin::Session(session.id.clone()),
@@ -321,7 +329,7 @@ impl AuthApi {
             not_after,
             origin,
         };
-        let issued = state.accounts.issue_token(&caller.user.id, request).await?;
+        let issued = self.accounts.issue_token(&caller.user.id, request).await?;
         let expires_at = issued
             .token
             .expires_at
@@ -329,7 +337,7 @@ impl AuthApi {
         Ok(Json(MqttAccess {
             inbox: topics::inbox(&caller.user.username).to_string(),
             progress: topics::progress(&caller.user.username).to_string(),
-            epoch: state.store.epoch().to_string(),
+            epoch: self.store.epoch().to_string(),
             username: caller.user.username.to_string(),
             token: issued.secret,
             expires_at: expires_at.into(),
@@ -341,12 +349,11 @@ impl AuthApi {
 impl AuthApi {
     async fn view(&self, user: User, csrf_token: Option<String>) -> Result<SessionView, ApiError> {
         let is_admin = user.role == Role::Admin;
-        let default_password = is_admin && self.0.accounts.default_password_stands().await?;
-        let store = &self.0.store;
-        let stored = store.stored_bytes(&[&user.id]).await?;
+        let default_password = is_admin && self.accounts.default_password_stands().await?;
+        let stored = self.store.stored_bytes(&[&user.id]).await?;
         let usage = Usage {
             stored_bytes: stored.get(&user.id).copied().unwrap_or_default(),
-            stored_bytes_limit: store.stored_bytes_limit(),
+            stored_bytes_limit: self.store.stored_bytes_limit(),
         };
         Ok(SessionView {
             usage,
@@ -363,24 +370,22 @@ impl AuthApi {
         name: &str,
         checked: Result<Option<User>, AccountError>,
     ) -> Result<Option<User>, ApiError> {
-        let state = &self.0;
         let why = match &checked {
             Ok(None) => "wrong",
             Err(AccountError::Throttled { .. }) => "too many tries",
             _ => return Ok(checked?),
         };
-        let event = failed_sign_in(&state.store, name).await?.detail(why);
-        state.options.audit.note(requester.asks(event));
+        let event = failed_sign_in(&self.store, name).await?.detail(why);
+        self.audit.note(requester.asks(event));
         Ok(checked?)
     }
 }
 
 /// Behind a proxy that ends TLS only the page knows that it came over HTTPS.
-fn mqtt_url(request: &Request, state: &State) -> Result<String, ApiError> {
-    let options = &state.options;
-    let tls = match origin::of(request, options.tls, &options.allowed_origins) {
+fn mqtt_url(request: &Request, origins: &Origins) -> Result<String, ApiError> {
+    let tls = match origins.of(request) {
         Origin::Trusted { tls } => tls,
-        Origin::Absent | Origin::Foreign => options.tls,
+        Origin::Absent | Origin::Foreign => origins.tls(),
     };
     let scheme = if tls { "wss" } else { "ws" };
     Ok(format!("{scheme}://{}/mqtt", origin::host(request)?))

@@ -12,10 +12,9 @@ use tokio::{
 use crate::{
     address,
     budget::{Budget, Exhausted, Held, Payer, Shares},
+    caller::Caller,
     error::{ApiError, Code},
     json_shape::{self, Fault},
-    session::Caller,
-    state::State,
     strict::Plan,
     unread::Unread,
 };
@@ -24,7 +23,7 @@ use crate::{
 const SMALL: usize = 4 * 1024;
 
 /// What is being received of those who are not signed in, and of one address, in bytes.
-pub(crate) const ANONYMOUS: Shares = Shares {
+const ANONYMOUS: Shares = Shares {
     in_all: 32 << 20,
     each: 1 << 20,
 };
@@ -56,10 +55,40 @@ impl From<io::Error> for Failed {
     }
 }
 
+/// What is being received.
+pub(crate) struct Bodies {
+    /// Of the bodies that users send.
+    users: Arc<Budget>,
+    /// The same of everybody else.
+    anonymous: Arc<Budget>,
+}
+
+impl Bodies {
+    /// Of all users, and of one, in bytes.
+    pub(crate) fn new(users: Shares) -> Self {
+        Self {
+            users: Budget::new(users),
+            anonymous: Budget::new(ANONYMOUS),
+        }
+    }
+
+    /// The budget that a body is held by, and whose share of it.
+    fn paid_by(&self, request: &Request) -> (Arc<Budget>, Payer) {
+        match request.data::<Caller>() {
+            Some(caller) => (Arc::clone(&self.users), Payer::User(caller.user.id.clone())),
+            None => {
+                let address = address::network(address::of(request).ip());
+                (Arc::clone(&self.anonymous), Payer::Address(address))
+            }
+        }
+    }
+}
+
 /// Calls `endpoint` with a body of at most `limit` bytes, all of it in memory; of [`SMALL`] where no large one is expected,
 /// and of none where there is nothing to call.
 pub(crate) async fn with_limit<E: Endpoint>(
     limit: usize,
+    bodies: Arc<Bodies>,
     endpoint: Arc<E>,
     mut request: Request,
 ) -> Result<E::Output> {
@@ -71,7 +100,7 @@ pub(crate) async fn with_limit<E: Endpoint>(
         true => (limit, MAX_TIME),
         false => (SMALL, MAX_TIME_SMALL),
     };
-    let (budget, payer) = paid_by(&request);
+    let (budget, payer) = bodies.paid_by(&request);
     let reading = read(body.into_async_read(), limit, &budget, payer);
     let (body, _held) = match timeout(time, reading).await {
         Ok(read) => read.map_err(|failed| told(&failed, limit))?,
@@ -88,21 +117,6 @@ pub(crate) async fn with_limit<E: Endpoint>(
     }
     request.set_body(body);
     endpoint.call(request).await
-}
-
-/// The budget that a body is held by, and whose share of it.
-fn paid_by(request: &Request) -> (Arc<Budget>, Payer) {
-    let state = State::of(request);
-    match request.data::<Caller>() {
-        Some(caller) => (
-            Arc::clone(&state.bodies),
-            Payer::User(caller.user.id.clone()),
-        ),
-        None => {
-            let address = address::network(address::of(request).ip());
-            (Arc::clone(&state.anonymous_bodies), Payer::Address(address))
-        }
-    }
 }
 
 fn told(failed: &Failed, limit: usize) -> ApiError {

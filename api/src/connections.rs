@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use herald_acl::Username;
+use herald_store::Store;
 use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
@@ -11,16 +12,19 @@ use poem_openapi::{
 
 use crate::{
     audit::AuditAction,
+    caller::Administrator,
     error::{ApiError, Code},
+    live::LiveConnections,
     live::{LiveConnection, LiveQuery, Protocol, Transport},
     page,
-    session::Administrator,
-    state::State,
     tags::Tag,
     text::DateTime,
 };
 
-pub(crate) struct ConnectionsApi(pub(crate) Arc<State>);
+pub(crate) struct ConnectionsApi {
+    pub(crate) store: Store,
+    pub(crate) connections: Arc<dyn LiveConnections>,
+}
 
 /// What carries a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -118,7 +122,7 @@ impl ConnectionsApi {
     ) -> Result<Json<ConnectionList>, ApiError> {
         let user = user.0.as_deref().map(Username::parse).transpose();
         let user = user.map_err(|error| ApiError::invalid(format!("user: {error}")))?;
-        let listed = self.0.options.connections.list(LiveQuery {
+        let listed = self.connections.list(LiveQuery {
             user: user.as_ref(),
             after: after.0.as_deref(),
             limit: limit.0 as usize + 1,
@@ -137,7 +141,7 @@ impl ConnectionsApi {
     /// inbox. The client may connect again: to keep it out, revoke its token or lock its account.
     #[oai(path = "/:id", method = "delete", operation_id = "endConnection")]
     async fn end(&self, admin: Administrator, id: Path<String>) -> Result<Ended, ApiError> {
-        let ended = self.0.options.connections.kick(&id.0);
+        let ended = self.connections.kick(&id.0);
         let ended =
             ended.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such connection."))?;
         tracing::info!(by = %admin.0.user.username, connection = ended.id, user = %ended.username, client_id = ?ended.client_id, "an MQTT session was ended");
@@ -146,7 +150,7 @@ impl ConnectionsApi {
             .event(AuditAction::ConnectionEnded)
             .to(ended.username);
         let event = event.detail(format!("client id {:?}", ended.client_id));
-        self.0.store.record_audit(vec![event.entry()]).await?;
+        self.store.record_audit(vec![event.entry()]).await?;
         Ok(Ended::Ended)
     }
 }

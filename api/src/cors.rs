@@ -10,7 +10,7 @@ use poem::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
 };
 
-use crate::origin;
+use crate::origin::Origins;
 
 /// The methods of the API.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
@@ -23,10 +23,10 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("Retry-After, X-Request-Id
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 
-/// Calls `endpoint` and tells browsers whether the page that asks may read the answer. Answers preflights of `allowed`
+/// Calls `endpoint` and tells browsers whether the page that asks may read the answer. Answers preflights of listed
 /// origins itself.
 pub(crate) async fn with_headers<E: Endpoint>(
-    allowed: Arc<[String]>,
+    origins: Arc<Origins>,
     endpoint: Arc<E>,
     request: Request,
 ) -> Result<Response> {
@@ -34,7 +34,7 @@ pub(crate) async fn with_headers<E: Endpoint>(
         return Ok(endpoint.get_response(request).await);
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let origin = origin.filter(|_| origin::is_listed(&request, &allowed));
+    let origin = origin.filter(|_| origins.has_listed(&request));
     let mut response = match &origin {
         Some(_) if is_preflight(&request) => preflight(),
         _ => endpoint.get_response(request).await,

@@ -2,16 +2,23 @@
 
 use std::sync::Arc;
 
-use herald_store::Delay;
+use herald_store::{Delay, Store};
 use poem_openapi::{
     Enum, Object, OpenApi,
     payload::Json,
     types::{Example, MaybeUndefined},
 };
 
-use crate::{audit::AuditAction, error::ApiError, session::Administrator, state::State, tags::Tag};
+use crate::{
+    audit::AuditAction, background::Background, caller::Administrator, error::ApiError,
+    progress::TellProgress, tags::Tag,
+};
 
-pub(crate) struct DelayApi(pub(crate) Arc<State>);
+pub(crate) struct DelayApi {
+    pub(crate) store: Store,
+    pub(crate) progress: Arc<dyn TellProgress>,
+    pub(crate) background: Background,
+}
 
 /// How long messages wait before they are processed.
 #[derive(Object)]
@@ -90,7 +97,7 @@ impl DelayApi {
     /// How long the messages wait of all users who have no delay of their own.
     #[oai(path = "/delay", method = "get", operation_id = "getDelay")]
     async fn delay(&self, _admin: Administrator) -> Result<Json<DelayView>, ApiError> {
-        Ok(Json(self.0.store.delay().await?.into()))
+        Ok(Json(self.store.delay().await?.into()))
     }
 
     /// Change the delay
@@ -108,10 +115,10 @@ impl DelayApi {
         let delay = new.delay()?;
         let event = admin.0.event(AuditAction::DelayChanged);
         let event = event.detail(summary(delay, new.apply_to_queued));
-        let store = self.0.store.audited(event.entry());
+        let store = self.store.audited(event.entry());
         let apply_to_queued = new.apply_to_queued;
-        let progress = self.0.options.progress.clone();
-        let moved = self.0.in_the_background(async move {
+        let progress = self.progress.clone();
+        let moved = self.background.to_the_end(async move {
             let moved = store.set_delay(delay, apply_to_queued).await;
             if let Ok(1..) = moved {
                 progress.moved(None);

@@ -7,10 +7,10 @@ use parking_lot::Mutex;
 use poem::{Endpoint, IntoResponse as _, Request, Response, Result};
 
 use crate::{
-    budget::{Exhausted, Held, Payer},
+    budget::{Budget, Exhausted, Held, Payer},
+    caller::{Authenticator, Caller},
     error::{ApiError, Code},
-    session::Caller,
-    state::State,
+    list_reads::ListReads,
     strict::Plan,
 };
 
@@ -68,26 +68,37 @@ impl OnSignIn {
     }
 }
 
+/// Who sends requests, and what there is room for.
+pub(crate) struct Heads {
+    pub(crate) authenticator: Authenticator,
+    /// What clients have not taken of the answers to users.
+    pub(crate) answers: Arc<Budget>,
+    pub(crate) list_reads: ListReads,
+}
+
 /// Calls `endpoint` once it is known who sends a request that needs it, and there is room for its answer. Its body has not
 /// been read.
-pub(crate) async fn known<E: Endpoint>(endpoint: Arc<E>, mut request: Request) -> Result<Response> {
+pub(crate) async fn known<E: Endpoint>(
+    heads: Arc<Heads>,
+    endpoint: Arc<E>,
+    mut request: Request,
+) -> Result<Response> {
     let plan = request.data::<Plan>().copied();
     let Some(plan) = plan.filter(|plan| plan.signed_in) else {
         return Ok(endpoint.call(request).await?.into_response());
     };
-    let state = Arc::clone(State::of(&request));
-    let caller = Caller::of(&request).await?;
+    let caller: Caller = heads.authenticator.caller(&request).await?;
     if let Some(connection) = request.data::<OnSignIn>() {
         connection.tell();
     }
     let user = caller.user.id.clone();
     request.set_data(caller);
     let payer = Payer::User(user.clone());
-    let room = state.answers.hold(payer, plan.answer_bytes, PATIENCE).await;
+    let room = heads.answers.hold(payer, plan.answer_bytes, PATIENCE).await;
     let mut room = room.map_err(refused)?;
     let response = {
         let _turn = match plan.reads {
-            true => Some(state.list_reads.turn(&user).await?),
+            true => Some(heads.list_reads.turn(&user).await?),
             false => None,
         };
         endpoint.call(request).await?.into_response()

@@ -14,8 +14,9 @@ use tokio::{
 };
 
 use crate::{
+    background::Background,
     error::{ApiError, Code},
-    state::State,
+    options::Readiness,
 };
 
 /// How long the database may take to answer.
@@ -27,8 +28,25 @@ const FRESH: Duration = Duration::from_millis(500);
 /// What keeps the server from serving; `None` if nothing does.
 type Trouble = Option<&'static str>;
 
-/// The database's last answer, and when it came. Held while the next one is waited for.
-pub(crate) type LastPing = Arc<Mutex<Option<(Instant, Trouble)>>>;
+/// What `/readyz` asks.
+pub(crate) struct Ready {
+    store: Store,
+    broker: Readiness,
+    /// The database's last answer, and when it came. Held while the next one is waited for.
+    last: Arc<Mutex<Option<(Instant, Trouble)>>>,
+    background: Background,
+}
+
+impl Ready {
+    pub(crate) fn new(store: Store, broker: Readiness, background: Background) -> Self {
+        Self {
+            store,
+            broker,
+            last: Arc::default(),
+            background,
+        }
+    }
+}
 
 #[derive(Serialize)]
 struct Health {
@@ -43,8 +61,8 @@ pub(crate) fn alive() -> Json<Health> {
 
 /// `/readyz`: database and broker answer too, and the database can be written.
 #[handler]
-pub(crate) async fn ready(state: Data<&Arc<State>>) -> Result<Json<Health>, ApiError> {
-    let answers = async { tokio::join!(database(&state), (state.options.ready)()) };
+pub(crate) async fn ready(asked: Data<&Arc<Ready>>) -> Result<Json<Health>, ApiError> {
+    let answers = async { tokio::join!(database(&asked), (asked.broker)()) };
     let trouble = match timeout(2 * MAX_WAIT, answers).await {
         Ok((None, true)) => return Ok(Json(Health { status: "ready" })),
         Ok((None, false)) => "The broker does not answer.",
@@ -55,16 +73,16 @@ pub(crate) async fn ready(state: Data<&Arc<State>>) -> Result<Json<Health>, ApiE
 }
 
 /// What is wrong with the database, by an answer that all who ask for it share for a moment.
-async fn database(state: &State) -> Trouble {
-    let mut last = Arc::clone(&state.last_ping).lock_owned().await;
+async fn database(asked: &Ready) -> Trouble {
+    let mut last = Arc::clone(&asked.last).lock_owned().await;
     if let Some((at, trouble)) = *last
         && at.elapsed() < FRESH
     {
         return trouble;
     }
-    let store = state.store.clone();
+    let store = asked.store.clone();
     // In a task of its own, so that one who stops waiting leaves the answer to the others.
-    let asking = state.options.background.spawn(async move {
+    let asking = asked.background.spawn(async move {
         let trouble = ping(&store).await;
         *last = Some((Instant::now(), trouble));
         trouble

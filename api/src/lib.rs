@@ -7,12 +7,15 @@ mod access_check;
 mod accounts;
 mod address;
 mod admin_messages;
+mod admission;
 mod app;
 mod audit;
 mod audit_api;
 mod auth;
+mod background;
 mod body_limit;
 mod budget;
+mod caller;
 mod connections;
 mod cors;
 mod delay;
@@ -50,7 +53,6 @@ mod security_headers;
 mod sends;
 mod session;
 mod sessions;
-mod state;
 mod strict;
 mod tags;
 mod text;
@@ -81,10 +83,15 @@ pub use progress::TellProgress;
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
 
+use background::Background;
+use body_limit::Bodies;
 use budget::Budget;
+use caller::Authenticator;
+use from_head::Heads;
 use list_reads::ListReads;
+use mqtt_ws::MqttSocket;
+use origin::Origins;
 use requests::Requests;
-use state::State;
 
 /// All operations of the API.
 type Operations = (
@@ -117,38 +124,90 @@ pub fn routes(
     // A JSON string may write each byte as \u00XX.
     let message_bytes = sends.limits().message_bytes;
     let body_limit = message_bytes.saturating_mul(6).saturating_add(1024);
-    let tls = options.tls;
-    let allowed: Arc<[String]> = Arc::from(options.allowed_origins.as_slice());
-    let hosts = Arc::clone(&allowed);
-    let requests = Requests::new(&options);
-    let limits = options.limits;
-    let state = Arc::new(State {
-        store,
-        accounts,
-        sends,
-        options,
-        requests,
+    let ApiOptions { tls, limits, .. } = options;
+    let origins = Arc::new(Origins::new(tls, options.allowed_origins.clone()));
+    let requests = Arc::new(Requests::new(&options));
+    let background = Background::new(options.background);
+    let ready = health::Ready::new(store.clone(), options.ready, background.clone());
+    let socket = MqttSocket {
+        requests: Arc::clone(&requests),
+        origins: Arc::clone(&origins),
+        handler: options.mqtt,
+        message_bytes: options.packet_bytes,
+        background: background.clone(),
+    };
+    let heads = Arc::new(Heads {
+        authenticator: Authenticator {
+            store: store.clone(),
+            accounts: Arc::clone(&accounts),
+            requests: Arc::clone(&requests),
+            audit: Arc::clone(&options.audit),
+        },
         answers: Budget::new(limits.answer_bytes),
-        bodies: Budget::new(limits.body_bytes),
-        anonymous_bodies: Budget::new(body_limit::ANONYMOUS),
         list_reads: ListReads::new(limits.list_reads),
-        last_ping: health::LastPing::default(),
-        counts: Arc::default(),
     });
+    let bodies = Arc::new(Bodies::new(limits.body_bytes));
     let operations: Operations = (
-        auth::AuthApi(Arc::clone(&state)),
-        sessions::SessionsApi(Arc::clone(&state)),
-        tokens::TokensApi(Arc::clone(&state)),
-        messages::MessagesApi(Arc::clone(&state)),
-        notifications::NotificationsApi(Arc::clone(&state)),
-        queue::QueueApi(Arc::clone(&state)),
-        admin_messages::AdminMessagesApi(Arc::clone(&state)),
-        delay::DelayApi(Arc::clone(&state)),
-        user_delay::UserDelayApi(Arc::clone(&state)),
-        users::UsersApi(Arc::clone(&state)),
-        rules::RulesApi(Arc::clone(&state)),
-        connections::ConnectionsApi(Arc::clone(&state)),
-        audit_api::AuditApi(Arc::clone(&state)),
+        auth::AuthApi {
+            store: store.clone(),
+            accounts: Arc::clone(&accounts),
+            requests: Arc::clone(&requests),
+            audit: Arc::clone(&options.audit),
+            origins: Arc::clone(&origins),
+            registration: options.registration,
+        },
+        sessions::SessionsApi {
+            store: store.clone(),
+            requests: Arc::clone(&requests),
+        },
+        tokens::TokensApi {
+            store: store.clone(),
+            accounts: Arc::clone(&accounts),
+            requests: Arc::clone(&requests),
+        },
+        messages::MessagesApi {
+            store: store.clone(),
+            sends,
+            progress: Arc::clone(&options.progress),
+            background: background.clone(),
+        },
+        notifications::NotificationsApi {
+            store: store.clone(),
+            connections: Arc::clone(&options.connections),
+        },
+        queue::QueueApi {
+            store: store.clone(),
+            counts: Arc::default(),
+            throughput: options.throughput,
+        },
+        admin_messages::AdminMessagesApi {
+            store: store.clone(),
+            progress: Arc::clone(&options.progress),
+        },
+        delay::DelayApi {
+            store: store.clone(),
+            progress: Arc::clone(&options.progress),
+            background: background.clone(),
+        },
+        user_delay::UserDelayApi {
+            store: store.clone(),
+            progress: options.progress,
+            background: background.clone(),
+        },
+        users::UsersApi {
+            store: store.clone(),
+            accounts,
+            forget_user: options.forget_user,
+            background,
+        },
+        rules::RulesApi {
+            store: store.clone(),
+        },
+        connections::ConnectionsApi {
+            store: store.clone(),
+            connections: options.connections,
+        },
+        audit_api::AuditApi { store },
     );
     let api = OpenApiService::new(operations, "Herald", env!("CARGO_PKG_VERSION"))
         .description(include_str!("../assets/description.md"))
@@ -157,6 +216,7 @@ pub fn routes(
     let described = Arc::new(strict::Described::by(&description, message_bytes));
     let docs = docs_page::DocsPage::of(&api.swagger_ui_html());
 
+    let (admitting, hosts) = (Arc::clone(&origins), Arc::clone(&origins));
     Route::new()
         .at(
             "/api/openapi.json",
@@ -165,32 +225,35 @@ pub fn routes(
         .nest(
             "/api/v1",
             api.around(move |endpoint, request| {
-                body_limit::with_limit(body_limit, endpoint, request)
+                body_limit::with_limit(body_limit, Arc::clone(&bodies), endpoint, request)
             })
-            .around(from_head::known)
+            .around(move |endpoint, request| {
+                from_head::known(Arc::clone(&heads), endpoint, request)
+            })
             // Who sends a request may be told by a cookie.
             .with(CookieJarManager::new())
             .around(move |endpoint, request| {
                 strict::as_described(Arc::clone(&described), endpoint, request)
             })
             .around(unread::dropped)
-            .around(requests::admitted),
+            .around(move |endpoint, request| {
+                let (requests, origins) = (Arc::clone(&requests), Arc::clone(&admitting));
+                admission::admitted(requests, origins, endpoint, request)
+            }),
         )
         .nest("/docs", docs.routes())
-        .at("/mqtt", get(mqtt_ws::upgrade))
+        .at("/mqtt", get(mqtt_ws::upgrade).data(Arc::new(socket)))
         .at("/healthz", get(health::alive))
-        .at("/readyz", get(health::ready))
+        .at("/readyz", get(health::ready).data(Arc::new(ready)))
         .at("/*path", app::App::new(tls))
-        .data(state)
-        .around(move |endpoint, request| {
-            origin::with_host(tls, Arc::clone(&hosts), endpoint, request)
-        })
+        .data(options.audit)
+        .around(move |endpoint, request| origin::with_host(Arc::clone(&hosts), endpoint, request))
         .with(CatchPanic::new())
         .around(problems::as_problems)
         // The compiler would follow a type of all these layers no further.
         .boxed()
         .around(move |endpoint, request| {
-            cors::with_headers(Arc::clone(&allowed), endpoint, request)
+            cors::with_headers(Arc::clone(&origins), endpoint, request)
         })
         .around(move |endpoint, request| security_headers::with_headers(tls, endpoint, request))
         .with(RequestId::default())

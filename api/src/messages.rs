@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use herald_store::{
-    BodyError, FailedAttempt, Message, MessageId, Removed as Gone, Status, Timestamp,
+    BodyError, FailedAttempt, Message, MessageId, Removed as Gone, Status, Store, Timestamp,
 };
 use poem::http::HeaderMap;
 use poem_openapi::{
@@ -14,11 +14,13 @@ use poem_openapi::{
 };
 
 use crate::{
+    background::Background,
+    caller::Caller,
     error::{ApiError, Code},
     page,
+    progress::TellProgress,
     sends::Patience,
-    session::Caller,
-    state::State,
+    sends::Sends,
     tags::Tag,
     text::{DateTime, Text},
 };
@@ -28,7 +30,12 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// How many attempts that failed are shown of one message.
 const FAILED_ATTEMPTS: u32 = 100;
 
-pub(crate) struct MessagesApi(pub(crate) Arc<State>);
+pub(crate) struct MessagesApi {
+    pub(crate) store: Store,
+    pub(crate) sends: Arc<Sends>,
+    pub(crate) progress: Arc<dyn TellProgress>,
+    pub(crate) background: Background,
+}
 
 /// Where a message is on its way: it waits for an attempt (`queued`), a worker has it (`processing`), or it has ended,
 /// well (`processed`), because its attempts failed (`dead`), or because its sender took it back (`cancelled`).
@@ -155,7 +162,7 @@ impl MessagesApi {
             return Err(BodyError::IdempotencyKey.into());
         }
         let (user, body) = (&caller.user.id, message.0.body.0);
-        let sends = &self.0.sends;
+        let sends = &self.sends;
         let message = sends
             .send(user, body, idempotency_key.0, Patience::None)
             .await?;
@@ -187,7 +194,6 @@ impl MessagesApi {
         let before = before.0.map(MessageId::from_string);
         let status = status.0.map(Status::from);
         let messages = self
-            .0
             .store
             .messages(&caller.user.id, status, before.as_ref(), limit.0)
             .await?;
@@ -208,7 +214,7 @@ impl MessagesApi {
         id: Path<String>,
     ) -> Result<Json<MessageDetails>, ApiError> {
         let id = MessageId::from_string(id.0);
-        let store = &self.0.store;
+        let store = &self.store;
         let message = store.message(&caller.user.id, &id).await?;
         let message = message.ok_or_else(unknown)?;
         let failed = store.failed_attempts(&id, FAILED_ATTEMPTS).await?.items;
@@ -238,10 +244,10 @@ impl MessagesApi {
         status: Query<Option<StatusName>>,
     ) -> Result<Removed, ApiError> {
         let id = MessageId::from_string(id.0);
-        let (store, user) = (self.0.store.clone(), caller.user.clone());
-        let progress = self.0.options.progress.clone();
+        let (store, user) = (self.store.clone(), caller.user.clone());
+        let progress = self.progress.clone();
         let (only, now) = (status.0.map(Status::from), Timestamp::now());
-        let removed = self.0.in_the_background(async move {
+        let removed = self.background.to_the_end(async move {
             let removed = store.remove_message(&user.id, &id, only, now).await?;
             match removed {
                 Gone::Cancelled => {

@@ -18,11 +18,13 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
     address,
+    background::Background,
     error::{ApiError, Code},
     from_head::OnSignIn,
     mqtt_stream::MqttWebSocket,
-    origin::{self, Origin},
-    state::State,
+    options::MqttHandler,
+    origin::{Origin, Origins},
+    requests::Requests,
 };
 
 /// After which an MQTT session has a user, or has ended.
@@ -30,14 +32,24 @@ const HANDSHAKE: Duration = Duration::from_secs(11);
 
 const SUBPROTOCOL: &str = "mqtt";
 
+/// What a connection to `/mqtt` needs.
+pub(crate) struct MqttSocket {
+    pub(crate) requests: Arc<Requests>,
+    pub(crate) origins: Arc<Origins>,
+    /// Gets the connections.
+    pub(crate) handler: MqttHandler,
+    /// The longest WebSocket message or frame that is accepted.
+    pub(crate) message_bytes: usize,
+    pub(crate) background: Background,
+}
+
 #[handler]
 pub(crate) async fn upgrade(
     request: &Request,
-    state: Data<&Arc<State>>,
+    socket: Data<&Arc<MqttSocket>>,
 ) -> Result<Response, ApiError> {
-    let options = &state.options;
-    state.requests.count_address(request)?;
-    if origin::of(request, options.tls, &options.allowed_origins) == Origin::Foreign {
+    socket.requests.count_address(request)?;
+    if socket.origins.of(request) == Origin::Foreign {
         return Err(ApiError::new(
             Code::OriginNotAllowed,
             "Pages of this origin may not connect. The server's http.allowed_origins lists those that may.",
@@ -56,10 +68,10 @@ pub(crate) async fn upgrade(
     let upgraded = request.take_upgrade().map_err(|_| no_handshake())?;
     let accept = derive_accept_key(key.as_bytes());
     let address = address::of(request);
-    let (handler, message_bytes) = (Arc::clone(&options.mqtt), options.packet_bytes);
+    let (handler, message_bytes) = (Arc::clone(&socket.handler), socket.message_bytes);
     let signed = request.data::<OnSignIn>().cloned();
     // Whoever runs the session counts it: until then the task lasts no longer than the connection takes to be handed over.
-    options.background.spawn(async move {
+    socket.background.spawn(async move {
         if let Ok(connection) = upgraded.await {
             let socket = MqttWebSocket::new(connection, message_bytes).await;
             signed_in(handler(Box::new(socket), address), signed).await;

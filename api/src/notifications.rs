@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_store::{Notification, Seq, Timestamp, User};
+use herald_store::{Notification, Seq, Store, Timestamp, User};
 use poem_openapi::{
     Enum, Object, OpenApi,
     param::Query,
@@ -11,16 +11,19 @@ use poem_openapi::{
 };
 
 use crate::{
+    caller::Caller,
     error::{ApiError, Code},
+    live::LiveConnections,
     messages::StatusName,
     page,
-    session::Caller,
-    state::State,
     tags::Tag,
     text::{DateTime, Text},
 };
 
-pub(crate) struct NotificationsApi(pub(crate) Arc<State>);
+pub(crate) struct NotificationsApi {
+    pub(crate) store: Store,
+    pub(crate) connections: Arc<dyn LiveConnections>,
+}
 
 /// What happened: the message was processed, or its attempts failed and it is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -153,7 +156,7 @@ impl NotificationsApi {
         )]
         limit: Query<u32>,
     ) -> Result<Json<NotificationList>, ApiError> {
-        let store = &self.0.store;
+        let store = &self.store;
         let current = store.epoch();
         let restarted = epoch.0.is_some_and(|epoch| epoch != current.as_str());
         let after = if restarted { Seq::NONE } else { Seq(after.0) };
@@ -201,7 +204,7 @@ impl NotificationsApi {
                 return Err(ApiError::new(Code::BadRequest, detail));
             }
         }
-        let store = &self.0.store;
+        let store = &self.store;
         let epoch = store.epoch();
         let is_of_epoch = ack.epoch.as_ref().is_none_or(|its| its.0 == epoch.as_str());
         let up_to = if is_of_epoch {
@@ -226,7 +229,7 @@ impl NotificationsApi {
 impl NotificationsApi {
     /// Acknowledges everything up to `up_to`. Returns where the user is.
     async fn acknowledge_to(&self, user: &User, up_to: Seq) -> Result<Seq, ApiError> {
-        let store = &self.0.store;
+        let store = &self.store;
         if up_to > Seq::NONE {
             let acknowledged = herald_store::Acknowledged {
                 user: user.id.clone(),
@@ -240,7 +243,7 @@ impl NotificationsApi {
 
     /// Moves one client id of the user on to `up_to`. Returns where it is.
     async fn skip(&self, user: &User, client_id: Arc<str>, up_to: Seq) -> Result<Seq, ApiError> {
-        let store = &self.0.store;
+        let store = &self.store;
         let now = Timestamp::now();
         // First, so that a session that begins meanwhile finds it, and one that goes on is told after it.
         let place = store.skip(&user.id, &client_id, up_to, now).await?;
@@ -249,7 +252,7 @@ impl NotificationsApi {
             None => store.position(&user.id).await?.last,
         };
         let up_to = up_to.min(last);
-        let connections = &self.0.options.connections;
+        let connections = &self.connections;
         let is_live = connections.skip(&user.id, &user.username, &client_id, up_to);
         match place {
             Some(place) => Ok(place.acked),

@@ -26,8 +26,41 @@ pub(crate) enum Origin {
     Foreign,
 }
 
+/// The origins whose pages may use the service.
+pub(crate) struct Origins {
+    tls: bool,
+    allowed: Vec<String>,
+}
+
+impl Origins {
+    /// The own one, by HTTPS if `tls`, and those that are `allowed`.
+    pub(crate) fn new(tls: bool, allowed: Vec<String>) -> Self {
+        Self { tls, allowed }
+    }
+
+    /// Whether browsers reach the server by HTTPS.
+    pub(crate) fn tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Whose page sent `request`.
+    pub(crate) fn of(&self, request: &Request) -> Origin {
+        of(request, self.tls, &self.allowed)
+    }
+
+    /// Refuses a request by a page that is not to be trusted.
+    pub(crate) fn check(&self, request: &Request) -> Result<(), ApiError> {
+        check(request, self.tls, &self.allowed)
+    }
+
+    /// Whether a page of one of the allowed origins, other than the own one, sent `request`.
+    pub(crate) fn has_listed(&self, request: &Request) -> bool {
+        is_listed(request, &self.allowed)
+    }
+}
+
 /// Whose page sent `request`: its own origin (scheme, host and port, RFC 6454) and `allowed` are trusted.
-pub(crate) fn of(request: &Request, tls: bool, allowed: &[String]) -> Origin {
+fn of(request: &Request, tls: bool, allowed: &[String]) -> Origin {
     match request.headers().get(header::ORIGIN) {
         Some(origin) => trust(request, origin, tls, allowed),
         None => Origin::Absent,
@@ -36,7 +69,7 @@ pub(crate) fn of(request: &Request, tls: bool, allowed: &[String]) -> Origin {
 
 /// Refuses a request by a page that is not to be trusted. A browser that does not say which page it was (`Origin`, or
 /// else `Referer`) may say that it was another one (`Sec-Fetch-Site`).
-pub(crate) fn check(request: &Request, tls: bool, allowed: &[String]) -> Result<(), ApiError> {
+fn check(request: &Request, tls: bool, allowed: &[String]) -> Result<(), ApiError> {
     let headers = request.headers();
     let page = headers.get(header::ORIGIN).or(headers.get(header::REFERER));
     let foreign = match page {
@@ -55,7 +88,7 @@ pub(crate) fn check(request: &Request, tls: bool, allowed: &[String]) -> Result<
 }
 
 /// Whether a page of one of the `allowed` origins sent `request`.
-pub(crate) fn is_listed(request: &Request, allowed: &[String]) -> bool {
+fn is_listed(request: &Request, allowed: &[String]) -> bool {
     let origin = request.headers().get(header::ORIGIN);
     origin
         .and_then(of_value)
@@ -96,8 +129,7 @@ pub(crate) fn host(request: &Request) -> Result<Authority, ApiError> {
 /// without TLS, which would tell by the certificate, unless it is one that is meant: any page can have a name that leads to
 /// the loopback, and would be of the own origin then (DNS rebinding).
 pub(crate) async fn with_host<E: Endpoint>(
-    tls: bool,
-    allowed: Arc<[String]>,
+    origins: Arc<Origins>,
     endpoint: Arc<E>,
     request: Request,
 ) -> Result<E::Output> {
@@ -106,7 +138,7 @@ pub(crate) async fn with_host<E: Endpoint>(
         // It need not say; no browser is like that.
         false => host(&request).ok(),
     };
-    if !tls && host.is_some_and(|host| !is_meant(&host, &allowed)) {
+    if !origins.tls && host.is_some_and(|host| !is_meant(&host, &origins.allowed)) {
         return Err(ApiError::new(
             Code::BadRequest,
             "The server is not known by this name. Without TLS it answers to localhost, to addresses of the loopback, and to \

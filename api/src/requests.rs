@@ -1,17 +1,15 @@
 //! How many requests a user and an address may send.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use herald_store::UserId;
-use poem::{Endpoint, Request, Result};
+use poem::Request;
 
 use crate::{
     address,
     error::{ApiError, Code},
     options::ApiOptions,
-    origin,
     rate::Rate,
-    state::State,
 };
 
 /// What users and addresses have sent of late.
@@ -71,14 +69,4 @@ impl Requests {
 
 fn limited(detail: &'static str, wait: Duration) -> ApiError {
     ApiError::new(Code::RateLimited, detail).retry_after(wait)
-}
-
-/// Calls `endpoint` for requests that come neither too often nor from a foreign page. Their bodies have not been read.
-pub(crate) async fn admitted<E: Endpoint>(endpoint: Arc<E>, request: Request) -> Result<E::Output> {
-    let state = State::of(&request);
-    state.requests.count_address(&request)?;
-    if !request.method().is_safe() {
-        origin::check(&request, state.options.tls, &state.options.allowed_origins)?;
-    }
-    endpoint.call(request).await
 }

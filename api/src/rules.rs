@@ -1,8 +1,6 @@
 //! Access rules, for administrators.
 
-use std::sync::Arc;
-
-use herald_store::{CreateRule, RuleId, Timestamp};
+use herald_store::{CreateRule, RuleId, Store, Timestamp};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
@@ -12,16 +10,17 @@ use poem_openapi::{
 use crate::{
     access_check::{Check, Checked},
     audit::AuditAction,
+    caller::Administrator,
     error::{ApiError, Code},
     page,
     rule::{NewRule, RuleView, summary, summary_of},
-    session::Administrator,
-    state::State,
     tags::Tag,
     user::username,
 };
 
-pub(crate) struct RulesApi(pub(crate) Arc<State>);
+pub(crate) struct RulesApi {
+    pub(crate) store: Store,
+}
 
 /// A page of access rules.
 #[derive(Object)]
@@ -64,7 +63,7 @@ impl RulesApi {
         limit: Query<u32>,
     ) -> Result<Json<RuleList>, ApiError> {
         let after = after.0.map(RuleId::from_string);
-        let rules = self.0.store.list_rules(after.as_ref(), limit.0).await?;
+        let rules = self.store.list_rules(after.as_ref(), limit.0).await?;
         let (rules, next) = page::items(rules, |stored| stored.rule.id.clone());
         Ok(Json(RuleList {
             items: rules.into_iter().map(RuleView::from).collect(),
@@ -80,7 +79,7 @@ impl RulesApi {
         let content = new.content()?;
         let event = admin.0.event(AuditAction::RuleCreated);
         let event = event.detail(summary(&content));
-        let store = self.0.store.audited(event.entry());
+        let store = self.store.audited(event.entry());
         match store.create_rule(content, Timestamp::now()).await? {
             CreateRule::Created(stored) => {
                 tracing::info!(by = %admin.0.user.username, rule = stored.rule.id, "an access rule was made");
@@ -105,7 +104,7 @@ impl RulesApi {
         _admin: Administrator,
         id: Path<String>,
     ) -> Result<Json<RuleView>, ApiError> {
-        let found = self.0.store.rule(&RuleId::from_string(id.0)).await?;
+        let found = self.store.rule(&RuleId::from_string(id.0)).await?;
         Ok(Json(found.ok_or_else(unknown)?.into()))
     }
 
@@ -122,7 +121,7 @@ impl RulesApi {
         let (id, content) = (RuleId::from_string(id.0), new.content()?);
         let event = admin.0.event(AuditAction::RuleReplaced).to(id.as_str());
         let event = event.detail(summary(&content));
-        let store = self.0.store.audited(event.entry());
+        let store = self.store.audited(event.entry());
         let replaced = store.replace_rule(&id, content, Timestamp::now());
         let replaced = replaced.await?.ok_or_else(unknown)?;
         tracing::info!(by = %admin.0.user.username, rule = %id, "an access rule was replaced");
@@ -137,11 +136,11 @@ impl RulesApi {
         let id = RuleId::from_string(id.0);
         let event = admin.0.event(AuditAction::RuleDeleted).to(id.as_str());
         // Nobody can look up what it said afterwards. One that cannot be read can be deleted all the same.
-        let event = match self.0.store.rule(&id).await {
+        let event = match self.store.rule(&id).await {
             Ok(Some(rule)) => event.detail(summary_of(&rule)),
             Ok(None) | Err(_) => event,
         };
-        let store = self.0.store.audited(event.entry());
+        let store = self.store.audited(event.entry());
         if !store.delete_rule(&id, Timestamp::now()).await? {
             return Err(unknown());
         }
@@ -160,7 +159,7 @@ impl RulesApi {
         _admin: Administrator,
         check: Json<Check>,
     ) -> Result<Json<Checked>, ApiError> {
-        let store = &self.0.store;
+        let store = &self.store;
         let user = store.user_by_name(&username(check.username())?).await?;
         let user =
             user.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such account."))?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_store::{ListedSession, SessionId, Timestamp};
+use herald_store::{ListedSession, SessionId, Store, Timestamp};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
@@ -11,15 +11,18 @@ use poem_openapi::{
 
 use crate::{
     audit::AuditAction,
+    caller::Caller,
     error::{ApiError, Code},
     page,
-    session::Caller,
-    state::State,
+    requests::Requests,
     tags::Tag,
     text::DateTime,
 };
 
-pub(crate) struct SessionsApi(pub(crate) Arc<State>);
+pub(crate) struct SessionsApi {
+    pub(crate) store: Store,
+    pub(crate) requests: Arc<Requests>,
+}
 
 /// A browser that is signed in.
 #[derive(Object)]
@@ -75,7 +78,6 @@ impl SessionsApi {
     ) -> Result<Json<SessionList>, ApiError> {
         let before = before.0.map(SessionId::from_string);
         let sessions = self
-            .0
             .store
             .list_sessions(&caller.user.id, before.as_ref(), limit.0, Timestamp::now())
             .await?;
@@ -101,9 +103,9 @@ impl SessionsApi {
     /// Signs that browser out, and within a second ends its MQTT connection.
     #[oai(path = "/sessions/:id", method = "delete", operation_id = "endSession")]
     async fn end(&self, caller: Caller, id: Path<String>) -> Result<Ended, ApiError> {
-        self.0.requests.count_credential(&caller.user.id)?;
+        self.requests.count_credential(&caller.user.id)?;
         let event = caller.event(AuditAction::SessionEnded).to(&id.0);
-        let store = self.0.store.audited(event.entry());
+        let store = self.store.audited(event.entry());
         let id = SessionId::from_string(id.0);
         if store
             .end_session(&caller.user.id, &id, Timestamp::now())

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use herald_store::{Scopes, Timestamp, Token, TokenId, TokenOrigin};
+use herald_store::{Scopes, Store, Timestamp, Token, TokenId, TokenOrigin};
 use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
@@ -11,17 +11,22 @@ use poem_openapi::{
 };
 
 use crate::{
+    accounts::Accounts,
     accounts::TokenRequest,
     audit::AuditAction,
+    caller::{Caller, Credential},
     error::{ApiError, Code},
     page,
-    session::{Caller, Credential},
-    state::State,
+    requests::Requests,
     tags::Tag,
     text::{DateTime, Text},
 };
 
-pub(crate) struct TokensApi(pub(crate) Arc<State>);
+pub(crate) struct TokensApi {
+    pub(crate) store: Store,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) requests: Arc<Requests>,
+}
 
 /// What a token may be used for: this API (`api`) or MQTT connections (`mqtt`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -127,7 +132,6 @@ impl TokensApi {
     ) -> Result<Json<TokenList>, ApiError> {
         let before = before.0.map(TokenId::from_string);
         let tokens = self
-            .0
             .store
             .list_tokens(&caller.user.id, before.as_ref(), limit.0)
             .await?;
@@ -144,7 +148,7 @@ impl TokensApi {
     /// the other ends with it at the latest.
     #[oai(path = "/tokens", method = "post", operation_id = "createToken")]
     async fn create(&self, caller: Caller, new: Json<NewToken>) -> Result<Created, ApiError> {
-        self.0.requests.count_credential(&caller.user.id)?;
+        self.requests.count_credential(&caller.user.id)?;
         let scopes = Scopes {
             api: new.scopes.contains(&ScopeName::Api),
             mqtt: new.scopes.contains(&ScopeName::Mqtt),
@@ -169,7 +173,7 @@ impl TokensApi {
             not_after,
             origin,
         };
-        let accounts = self.0.accounts.audited(event.entry());
+        let accounts = self.accounts.audited(event.entry());
         let issued = accounts.issue_token(&caller.user.id, request).await?;
         let view = TokenView::from(issued.token);
         Ok(Created::Created(Json(CreatedToken {
@@ -188,9 +192,9 @@ impl TokensApi {
     /// one of them end.
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
     async fn revoke(&self, caller: Caller, id: Path<String>) -> Result<Revoked, ApiError> {
-        self.0.requests.count_credential(&caller.user.id)?;
+        self.requests.count_credential(&caller.user.id)?;
         let event = caller.event(AuditAction::TokenRevoked).to(&id.0);
-        let store = self.0.store.audited(event.entry());
+        let store = self.store.audited(event.entry());
         let id = TokenId::from_string(id.0);
         let revoked = store.revoke_token(&caller.user.id, &id, Timestamp::now());
         if revoked.await? {

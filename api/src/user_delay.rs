@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use herald_acl::Username;
-use herald_store::{Delay, User};
+use herald_store::{Delay, Store, User};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
@@ -12,16 +12,21 @@ use poem_openapi::{
 
 use crate::{
     audit::AuditAction,
+    background::Background,
+    caller::Administrator,
     delay::{self, DelayMode, DelayView, NewDelay, summary},
     error::{ApiError, Code},
     page,
-    session::Administrator,
-    state::State,
+    progress::TellProgress,
     tags::Tag,
     user::username,
 };
 
-pub(crate) struct UserDelayApi(pub(crate) Arc<State>);
+pub(crate) struct UserDelayApi {
+    pub(crate) store: Store,
+    pub(crate) progress: Arc<dyn TellProgress>,
+    pub(crate) background: Background,
+}
 
 /// How long the messages of one user wait before they are processed.
 #[derive(Object)]
@@ -79,7 +84,7 @@ impl UserDelayApi {
         limit: Query<u32>,
     ) -> Result<Json<OwnDelayList>, ApiError> {
         let after = after.0.as_deref().map(username).transpose()?;
-        let store = &self.0.store;
+        let store = &self.store;
         let own = store.list_user_delays(after.as_ref(), limit.0).await?;
         let (own, next) = page::items(own, |(name, _)| name.to_string());
         let items = own.into_iter().map(|(name, delay)| OwnDelay {
@@ -106,7 +111,7 @@ impl UserDelayApi {
         name: Path<String>,
     ) -> Result<Json<UserDelay>, ApiError> {
         let user = self.find(&name.0).await?;
-        let store = &self.0.store;
+        let store = &self.store;
         Ok(Json(match store.user_delay(&user.id).await? {
             Some(own) => UserDelay::of(own, true),
             None => UserDelay::of(store.delay().await?, false),
@@ -172,10 +177,10 @@ impl UserDelayApi {
                 .detail(summary(delay, apply_to_queued)),
             None => admin.0.event(AuditAction::UserDelayRemoved),
         };
-        let store = self.0.store.audited(event.to(&user.username).entry());
+        let store = self.store.audited(event.to(&user.username).entry());
         let username = user.username.clone();
-        let progress = self.0.options.progress.clone();
-        let moved = self.0.in_the_background(async move {
+        let progress = self.progress.clone();
+        let moved = self.background.to_the_end(async move {
             let moved = store.set_user_delay(&user.id, delay, apply_to_queued).await;
             if let Ok(Some(1..)) = moved {
                 progress.moved(Some(&user));
@@ -190,7 +195,7 @@ impl UserDelayApi {
     async fn find(&self, name: &str) -> Result<User, ApiError> {
         // What is no username is nobody's.
         let name = Username::parse(name).map_err(|_| unknown())?;
-        self.0.store.user_by_name(&name).await?.ok_or_else(unknown)
+        self.store.user_by_name(&name).await?.ok_or_else(unknown)
     }
 }
 

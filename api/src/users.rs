@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use herald_acl::{Role, Username};
-use herald_store::{CloseUser, Timestamp, UpdateUser, User};
+use herald_store::{CloseUser, Store, Timestamp, UpdateUser, User};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
@@ -13,17 +13,24 @@ use poem_openapi::{
 
 use crate::{
     accounts::AccountUpdate,
+    accounts::Accounts,
     audit::AuditAction,
+    background::Background,
+    caller::Administrator,
     error::{ApiError, Code},
+    options::ForgetUser,
     page,
-    session::Administrator,
-    state::State,
     tags::Tag,
     text::Text,
     user::{Account, RoleName, username},
 };
 
-pub(crate) struct UsersApi(pub(crate) Arc<State>);
+pub(crate) struct UsersApi {
+    pub(crate) store: Store,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) forget_user: ForgetUser,
+    pub(crate) background: Background,
+}
 
 /// The account to create.
 #[derive(Object)]
@@ -109,7 +116,7 @@ impl UsersApi {
         limit: Query<u32>,
     ) -> Result<Json<UserList>, ApiError> {
         let after = after.0.as_deref().map(username).transpose()?;
-        let users = self.0.store.list_users(after.as_ref(), limit.0).await?;
+        let users = self.store.list_users(after.as_ref(), limit.0).await?;
         let (users, next) = page::items(users, |user| user.username.to_string());
         Ok(Json(UserList {
             items: self.accounts(users).await?,
@@ -130,7 +137,7 @@ impl UsersApi {
         let (name, role) = (username(&new.username.0)?, Role::from(role));
         let event = admin.0.event(AuditAction::UserCreated).to(&name);
         let event = event.detail(format!("role {role}"));
-        let accounts = self.0.accounts.audited(event.entry());
+        let accounts = self.accounts.audited(event.entry());
         let user = accounts.create_user(name, &new.password, role).await?;
         tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was created");
         Ok(Created::Created(Json(self.account(user).await?)))
@@ -172,7 +179,7 @@ impl UsersApi {
         };
         let event = by.event(AuditAction::UserChanged).to(&user.username);
         let event = event.detail(changes(&change));
-        let accounts = self.0.accounts.audited(event.entry());
+        let accounts = self.accounts.audited(event.entry());
         match accounts.update(&user.id, update).await? {
             UpdateUser::Updated(user) => {
                 tracing::info!(
@@ -199,15 +206,15 @@ impl UsersApi {
     ) -> Result<Deleted, ApiError> {
         let user = self.find(&name.0).await?;
         let event = admin.0.event(AuditAction::UserDeleted).to(&user.username);
-        let store = self.0.store.audited(event.entry());
+        let store = self.store.audited(event.entry());
         match store.close_user(&user.id, Timestamp::now()).await? {
             CloseUser::Closed => {}
             CloseUser::Unknown => return Err(unknown()),
             CloseUser::LastAdministrator => return Err(last_administrator()),
         }
-        let (store, forget) = (self.0.store.clone(), self.0.options.forget_user.clone());
+        let (store, forget) = (self.store.clone(), self.forget_user.clone());
         let (id, name) = (user.id, user.username.clone());
-        let removed = self.0.in_the_background(async move {
+        let removed = self.background.to_the_end(async move {
             store.empty_user(&id).await?;
             // Last, so that nothing comes to be meanwhile; while the name is taken, nobody can see what is left.
             if let Err(why) = forget(name).await {
@@ -250,7 +257,7 @@ impl UsersApi {
     async fn find(&self, name: &str) -> Result<User, ApiError> {
         // What is no username is nobody's.
         let name = Username::parse(name).map_err(|_| unknown())?;
-        self.0.store.user_by_name(&name).await?.ok_or_else(unknown)
+        self.store.user_by_name(&name).await?.ok_or_else(unknown)
     }
 }
 

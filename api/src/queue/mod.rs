@@ -6,18 +6,21 @@ mod throughput;
 
 use std::{sync::Arc, time::Duration};
 
-use herald_store::{StatusCounts, Timestamp};
+use herald_store::{StatusCounts, Store, Timestamp};
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
 use crate::{
-    audit::AuditAction, error::ApiError, session::Administrator, state::State, tags::Tag,
-    text::DateTime,
+    audit::AuditAction, caller::Administrator, error::ApiError, tags::Tag, text::DateTime,
 };
 pub(crate) use counts::Counts;
 use latencies::Percentiles;
 pub use throughput::Throughput;
 
-pub(crate) struct QueueApi(pub(crate) Arc<State>);
+pub(crate) struct QueueApi {
+    pub(crate) store: Store,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) throughput: Arc<Throughput>,
+}
 
 /// How many messages there are of each status.
 #[derive(Object)]
@@ -91,9 +94,9 @@ impl QueueApi {
     /// and an answer that takes long to count comes with the numbers before.
     #[oai(path = "/", method = "get", operation_id = "getQueue")]
     async fn queue(&self, _admin: Administrator) -> Result<Json<QueueView>, ApiError> {
-        let store = &self.0.store;
-        let counted = self.0.counts.latest(store).await?;
-        let throughput = self.0.options.throughput.last_minute();
+        let store = &self.store;
+        let counted = self.counts.latest(store).await?;
+        let throughput = self.throughput.last_minute();
         Ok(Json(QueueView {
             paused: store.is_paused().await?,
             counts: counted.counts.into(),
@@ -110,7 +113,7 @@ impl QueueApi {
     #[oai(path = "/history", method = "get", operation_id = "getQueueHistory")]
     async fn history(&self, _admin: Administrator) -> Json<HistoryView> {
         let now = Timestamp::now();
-        let minutes = self.0.options.throughput.last_hour();
+        let minutes = self.throughput.last_hour();
         let items = minutes.into_iter().map(|minute| MinuteView {
             at: before(now, minute.began).into(),
             processed: minute.ended,
@@ -127,7 +130,7 @@ impl QueueApi {
     #[oai(path = "/pause", method = "post", operation_id = "pauseQueue")]
     async fn pause(&self, admin: Administrator) -> Result<Done, ApiError> {
         let event = admin.0.event(AuditAction::QueuePaused);
-        self.0.store.audited(event.entry()).pause().await?;
+        self.store.audited(event.entry()).pause().await?;
         tracing::info!(by = %admin.0.user.username, "the queue was paused");
         Ok(Done::Done)
     }
@@ -138,7 +141,7 @@ impl QueueApi {
     #[oai(path = "/resume", method = "post", operation_id = "resumeQueue")]
     async fn resume(&self, admin: Administrator) -> Result<Done, ApiError> {
         let event = admin.0.event(AuditAction::QueueResumed);
-        self.0.store.audited(event.entry()).resume().await?;
+        self.store.audited(event.entry()).resume().await?;
         tracing::info!(by = %admin.0.user.username, "the queue was resumed");
         Ok(Done::Done)
     }
