@@ -238,7 +238,7 @@ impl UsersApi {
     /// With how much is kept of each.
     async fn accounts(&self, users: Vec<User>) -> Result<Vec<Account>, ApiError> {
         let ids: Vec<_> = users.iter().map(|user| &user.id).collect();
-        let stored = self.0.store.stored_bytes(&ids).await?;
+        let stored = self.store.stored_bytes(&ids).await?;
         let account = |user: User| Account {
             stored_bytes: stored.get(&user.id).copied().unwrap_or_default(),
             user: user.into(),
@@ -247,7 +247,7 @@ impl UsersApi {
     }
 
     async fn account(&self, user: User) -> Result<Account, ApiError> {
-        let stored = self.0.store.stored_bytes(&[&user.id]).await?;
+        let stored = self.store.stored_bytes(&[&user.id]).await?;
         Ok(Account {
             stored_bytes: stored.get(&user.id).copied().unwrap_or_default(),
             user: user.into(),
