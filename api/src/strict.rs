@@ -4,6 +4,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use herald_store::PAGE_BYTES;
 use poem::{
     Endpoint, IntoResponse as _, Request, Response, Result,
     http::{HeaderValue, Method, header},
@@ -17,9 +18,6 @@ use crate::{
 
 /// The longest query, in bytes.
 const MAX_QUERY: usize = 4096;
-
-/// What a page of messages or notifications holds of texts, in bytes.
-pub(crate) const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The room for most other lists, and for what is none, in bytes.
 const LIST_ANSWER: usize = 128 * 1024;
@@ -188,9 +186,13 @@ impl Parameter {
 /// The room that an answer is likely to need, in bytes; what it does need is known when it is there. JSON may write each
 /// byte of a text as \u00XX, and an echo has the text of the message twice.
 fn answer_bytes(id: &str, message_bytes: usize) -> usize {
+    let one_message = 2 * 6 * message_bytes;
     match id {
-        "listMessages" | "listAllMessages" | "listNotifications" => 6 * PAGE_BYTES,
-        "getMessage" | "retryMessage" => 2 * 6 * message_bytes + SMALL_ANSWER,
+        // A page is cut by the bytes of its JSON, unless it is one message.
+        "listMessages" | "listAllMessages" | "listNotifications" => {
+            PAGE_BYTES.max(one_message) + SMALL_ANSWER
+        }
+        "getMessage" | "retryMessage" => one_message + SMALL_ANSWER,
         id if id.starts_with("list") => LIST_ANSWER,
         _ => SMALL_ANSWER,
     }

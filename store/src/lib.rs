@@ -71,6 +71,7 @@ pub use finish::{Finished, Outcome};
 pub use ids::{AuditId, MessageId, RuleId, Seq, SessionId, TokenId, UserId};
 pub use inbox::Position;
 pub use listing::{MessagePage, MessagePlace, NoPlace};
+pub use lists::PAGE_BYTES;
 pub use messages::{Message, Status};
 pub use notification::Notification;
 pub use page::Page;

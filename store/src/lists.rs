@@ -14,7 +14,7 @@ use crate::dialect::{ListPool, Param};
 use crate::page::{JsonBytes, Page, cut};
 
 /// How many bytes of JSON a page holds that has more than one item.
-const PAGE_BYTES: usize = 1024 * 1024;
+pub const PAGE_BYTES: usize = 1024 * 1024;
 
 /// How long a read may take. Each is a short walk through an index, so it is a last resort.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
