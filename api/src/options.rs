@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     audit::Audit,
-    budget::Shares,
+    limits::budget::Shares,
     live::{LiveConnections, NoConnections},
     progress::{TellNobody, TellProgress},
     queue::Throughput,

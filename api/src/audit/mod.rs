@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::address::network;
+use crate::limits::address::network;
 use herald_acl::Username;
 use herald_store::{AuditEntry, Store, Timestamp};
 use parking_lot::Mutex;

@@ -4,10 +4,13 @@
 //! added here, from tables and by rules that hold for every operation, so that a new one is documented by being there.
 
 mod examples;
+pub(crate) mod failures;
 mod links;
 mod properties;
 mod responses;
 mod schemas;
+pub(crate) mod tags;
+pub(crate) mod text;
 
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 use serde_json::{Map, Value, json};

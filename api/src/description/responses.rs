@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::referred;
 use crate::{
+    description::failures::{self, Kind},
     error::{ApiError, Code, PROBLEM_JSON},
-    failures::{self, Kind},
 };
 
 /// Operations that set the session cookie, or take it back.

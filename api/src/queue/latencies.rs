@@ -14,9 +14,9 @@ pub(super) struct Latencies(Box<[u32; COUNTERS]>);
 
 /// In milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Percentiles {
-    pub(super) p50_ms: u64,
-    pub(super) p99_ms: u64,
+pub(crate) struct Percentiles {
+    pub(crate) p50_ms: u64,
+    pub(crate) p99_ms: u64,
 }
 
 impl Default for Latencies {

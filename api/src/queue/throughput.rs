@@ -38,20 +38,20 @@ struct Span {
 }
 
 /// What the last minute was like.
-pub(super) struct LastMinute {
-    pub(super) per_s: f64,
+pub(crate) struct LastMinute {
+    pub(crate) per_s: f64,
     /// `None` if nothing ended.
-    pub(super) latency: Option<Percentiles>,
+    pub(crate) latency: Option<Percentiles>,
 }
 
 /// What one minute was like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Minute {
+pub(crate) struct Minute {
     /// How long ago it began.
-    pub(super) began: Duration,
-    pub(super) ended: u64,
+    pub(crate) began: Duration,
+    pub(crate) ended: u64,
     /// `None` if nothing ended.
-    pub(super) latency: Option<Percentiles>,
+    pub(crate) latency: Option<Percentiles>,
 }
 
 impl Default for Throughput {
@@ -87,7 +87,7 @@ impl Throughput {
         ended.minutes.count(now, took);
     }
 
-    pub(super) fn last_minute(&self) -> LastMinute {
+    pub(crate) fn last_minute(&self) -> LastMinute {
         let over = self.start.elapsed();
         let (all, latency) = {
             let mut ended = self.ended.lock();
@@ -102,7 +102,7 @@ impl Throughput {
     }
 
     /// The minutes of the last hour, as far as the server has run so long; oldest first, that of now last.
-    pub(super) fn last_hour(&self) -> Vec<Minute> {
+    pub(crate) fn last_hour(&self) -> Vec<Minute> {
         let over = self.start.elapsed();
         let mut ended = self.ended.lock();
         let current = ended.minutes.forget(over);

@@ -10,7 +10,7 @@ use herald_store::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::rate::Rate;
+use crate::limits::rate::Rate;
 
 use turns::{Turns, Way};
 

@@ -1,0 +1,111 @@
+//! One sign-in, and what its failure counts for.
+
+use std::{
+    mem::{Discriminant, discriminant},
+    net::IpAddr,
+};
+
+use herald_acl::Username;
+
+use super::Key;
+use crate::{accounts::device::DeviceId, limits::address::network};
+
+/// Who shows a password.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Who {
+    /// Anybody.
+    Stranger,
+    /// A browser that signed in to the account before: what strangers do does not count.
+    Device(DeviceId),
+    /// Who is signed in to the account: likewise.
+    SignedIn,
+}
+
+/// One sign-in: where it comes from and whom it is for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Attempt {
+    address: IpAddr,
+    account: Option<Username>,
+    who: Who,
+}
+
+/// The line that a sign-in waits in. All devices of an account at an address share one.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Line {
+    address: IpAddr,
+    account: Option<Username>,
+    who: Discriminant<Who>,
+}
+
+impl Attempt {
+    /// `account` is `None` when the given name cannot be anyone's.
+    pub(crate) fn new(address: IpAddr, account: Option<Username>) -> Self {
+        Self {
+            address: network(address),
+            account,
+            who: Who::Stranger,
+        }
+    }
+
+    /// By a browser that signed in to `account` before.
+    pub(crate) fn by_device(address: IpAddr, account: Username, device: DeviceId) -> Self {
+        Self {
+            who: Who::Device(device),
+            ..Self::new(address, Some(account))
+        }
+    }
+
+    /// The password of `account` is asked for again of who is signed in to it.
+    pub(crate) fn again(address: IpAddr, account: Username) -> Self {
+        Self {
+            who: Who::SignedIn,
+            ..Self::new(address, Some(account))
+        }
+    }
+
+    /// What counts as its address.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    pub(super) fn account(&self) -> Option<&Username> {
+        self.account.as_ref()
+    }
+
+    /// The address and the account, if there can be one.
+    pub(super) fn on(&self) -> Option<(IpAddr, Username)> {
+        Some((self.address, self.account.clone()?))
+    }
+
+    pub(super) fn is_stranger(&self) -> bool {
+        self.who == Who::Stranger
+    }
+
+    /// The line that it waits in.
+    pub(crate) fn line(&self) -> Line {
+        Line {
+            address: self.address,
+            account: self.account.clone(),
+            who: discriminant(&self.who),
+        }
+    }
+
+    /// What is counted for this attempt before all.
+    pub(super) fn own_key(&self) -> Key {
+        match (&self.account, self.who) {
+            (Some(account), Who::SignedIn) => Key::SignedIn(account.clone()),
+            (_, Who::Device(device)) => Key::Device(device),
+            (account, _) => Key::Pair(self.address, account.clone()),
+        }
+    }
+
+    /// All that its failure counts for.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        let stranger = self.is_stranger();
+        let account = self.account.clone().filter(|_| stranger);
+        let address = stranger.then_some(Key::Address(self.address));
+        std::iter::once(self.own_key())
+            .chain(address)
+            .chain(account.map(Key::Account))
+    }
+}

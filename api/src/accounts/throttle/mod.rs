@@ -1,0 +1,186 @@
+//! Slows down guessing of passwords: counts failed sign-ins in memory.
+//!
+//! What counts is an address on an account. Failures of an address on many accounts, and on an account from many addresses,
+//! leave fewer tries to each pair of them, and cost the address time; but whoever was right at an account from an address of
+//! late is told apart from those who guess there, and nobody is locked out by what others do to other accounts. A browser
+//! that signed in to the account before has a count of its own: see [`crate::accounts::device`].
+
+mod attempt;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use herald_acl::Username;
+use parking_lot::Mutex;
+
+pub(crate) use attempt::{Attempt, Line};
+
+use crate::accounts::device::DeviceId;
+
+/// How long a failure counts, from the first one of its window.
+const WINDOW: Duration = Duration::from_secs(5 * 60);
+/// Failures of one address on one account; of a device that signed in to the account before; and of who is signed in and
+/// asked for the password again.
+const PER_PAIR: u32 = 10;
+/// Failures of one address on all accounts, after which it has [`GUARDED`] on each and is slow: many users may share one
+/// behind a NAT or a proxy.
+const PER_ADDRESS: u32 = 100;
+/// Failures on one account from all addresses, after which an address has [`GUARDED`] there.
+const PER_ACCOUNT: u32 = 30;
+/// The same, after which only those may try who were right of late.
+const PER_ACCOUNT_AT_MOST: u32 = 300;
+/// Failures of an address on an account while either is guarded.
+const GUARDED: u32 = 2;
+/// How long each try of a slow address takes.
+const SLOW: Duration = Duration::from_secs(1);
+/// How long it counts that somebody was right.
+const RIGHT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Windows kept, and pairs that were right; when full, the tenth that ends first is forgotten.
+const CAPACITY: usize = 10_000;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Address(IpAddr),
+    Account(Username),
+    /// Of an address on an account, or on names that cannot be anyone's.
+    Pair(IpAddr, Option<Username>),
+    /// Of a device on the account that it signed in to before.
+    Device(DeviceId),
+    /// Of who is signed in.
+    SignedIn(Username),
+}
+
+#[derive(Clone, Copy)]
+struct Window {
+    failures: u32,
+    ends: Instant,
+}
+
+/// How a sign-in that is not refused goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Without waiting for others of its address: it was right at this account of late, from there or on this device, or is
+    /// signed in.
+    Trusted,
+    /// In the line of its address.
+    Usual,
+    /// The same, and each in the line takes so long.
+    Slow(Duration),
+}
+
+/// The failed sign-ins of the last minutes, and those that were right.
+#[derive(Default)]
+pub(crate) struct Throttle {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    windows: HashMap<Key, Window>,
+    /// Until when it counts that the password was right.
+    right: HashMap<(IpAddr, Username), Instant>,
+}
+
+impl Throttle {
+    /// Refuses a sign-in after too many failures, and says how long to wait.
+    pub(crate) fn check(&self, attempt: &Attempt, now: Instant) -> Result<Pace, Duration> {
+        let state = self.state.lock();
+        match state.refused_until(attempt, now) {
+            Some(ends) => Err(ends - now),
+            None => Ok(state.pace(attempt, now)),
+        }
+    }
+
+    /// Counts a sign-in that failed.
+    pub(crate) fn record_failure(&self, attempt: &Attempt, now: Instant) {
+        let mut state = self.state.lock();
+        for key in attempt.keys() {
+            make_room(&mut state.windows, &key, now, |window| window.ends);
+            let new = Window {
+                failures: 0,
+                ends: now + WINDOW,
+            };
+            let window = state.windows.entry(key).or_insert(new);
+            if window.ends <= now {
+                *window = new;
+            }
+            window.failures += 1;
+        }
+    }
+
+    /// Remembers a sign-in that was right.
+    pub(crate) fn record_success(&self, attempt: &Attempt, now: Instant) {
+        let Some(pair) = attempt.on() else {
+            return;
+        };
+        let mut state = self.state.lock();
+        make_room(&mut state.right, &pair, now, |ends| *ends);
+        state.right.insert(pair, now + RIGHT);
+    }
+}
+
+impl State {
+    fn over(&self, key: &Key, limit: u32, now: Instant) -> Option<Instant> {
+        let window = self.windows.get(key)?;
+        (window.ends > now && window.failures >= limit).then_some(window.ends)
+    }
+
+    fn was_right(&self, attempt: &Attempt, now: Instant) -> bool {
+        if !attempt.is_stranger() {
+            return true;
+        }
+        let until = attempt.on().and_then(|on| self.right.get(&on));
+        until.is_some_and(|until| *until > now)
+    }
+
+    fn refused_until(&self, attempt: &Attempt, now: Instant) -> Option<Instant> {
+        let pair = attempt.own_key();
+        if self.was_right(attempt, now) {
+            return self.over(&pair, PER_PAIR, now);
+        }
+        let account = attempt.account().cloned().map(Key::Account);
+        if let Some(account) = &account
+            && let Some(ends) = self.over(account, PER_ACCOUNT_AT_MOST, now)
+        {
+            return Some(ends);
+        }
+        let address = Key::Address(attempt.address());
+        let guarded = self.over(&address, PER_ADDRESS, now).is_some()
+            || account.is_some_and(|account| self.over(&account, PER_ACCOUNT, now).is_some());
+        let limit = if guarded { GUARDED } else { PER_PAIR };
+        self.over(&pair, limit, now)
+    }
+
+    fn pace(&self, attempt: &Attempt, now: Instant) -> Pace {
+        let address = Key::Address(attempt.address());
+        if self.was_right(attempt, now) {
+            Pace::Trusted
+        } else if self.over(&address, PER_ADDRESS, now).is_some() {
+            Pace::Slow(SLOW)
+        } else {
+            Pace::Usual
+        }
+    }
+}
+
+fn make_room<K: Clone + Eq + std::hash::Hash, V>(
+    kept: &mut HashMap<K, V>,
+    key: &K,
+    now: Instant,
+    ends: impl Fn(&V) -> Instant,
+) {
+    if kept.len() < CAPACITY || kept.contains_key(key) {
+        return;
+    }
+    kept.retain(|_, value| ends(value) > now);
+    if kept.len() >= CAPACITY {
+        let mut all: Vec<Instant> = kept.values().map(&ends).collect();
+        let (_, &mut first_tenth, _) = all.select_nth_unstable(CAPACITY / 10);
+        kept.retain(|_, value| ends(value) > first_tenth);
+    }
+}

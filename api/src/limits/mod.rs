@@ -1,0 +1,8 @@
+//! What bounds what one user, one address and all of them may have.
+
+pub(crate) mod address;
+pub(crate) mod budget;
+pub(crate) mod lines;
+pub(crate) mod list_reads;
+pub(crate) mod rate;
+pub(crate) mod requests;

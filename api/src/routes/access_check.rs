@@ -1,0 +1,172 @@
+//! What a user may do: the question, and what is decided.
+
+use std::sync::Arc;
+
+use herald_acl::{Denial, Policy, TopicFilter, TopicName, Who, topics::CLIENT_ID_BYTES};
+use herald_store::{StoredRule, User};
+use poem_openapi::{Enum, Object, types::Example};
+
+use crate::{description::text::Text, error::ApiError, routes::rule::RuleView};
+
+/// What a client wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum Action {
+    Publish,
+    Subscribe,
+}
+
+/// What someone wants to do.
+#[derive(Object)]
+#[oai(example, deny_unknown_fields)]
+pub(crate) struct Check {
+    username: Text,
+    action: Action,
+    /// The topic to publish to, or the filter to subscribe to.
+    topic: Text,
+    /// What the client calls itself, at most 256 bytes; empty unless given.
+    client_id: Option<Text>,
+}
+
+impl Example for Check {
+    fn example() -> Self {
+        Self {
+            username: Text("alice".into()),
+            action: Action::Subscribe,
+            topic: Text("rooms/alice/#".into()),
+            client_id: Some(Text("phone".into())),
+        }
+    }
+}
+
+/// Why something is allowed, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum AccessReason {
+    /// The rule says so.
+    Rule,
+    /// No rule allows it.
+    NoRule,
+    /// Nobody may publish there.
+    Reserved,
+    /// Only administrators receive what is another user's.
+    NotAdministrator,
+    /// Inboxes and `$SYS` cannot be shared.
+    NotShareable,
+    /// The filter has more than 1,024 bytes.
+    FilterTooLong,
+    /// The account is locked.
+    Locked,
+    /// The state of a bridge is taken from everyone, and dropped.
+    BridgeState,
+}
+
+/// Whether it is allowed, and why.
+#[derive(Object)]
+pub(crate) struct Checked {
+    allowed: bool,
+    /// `rule`: as `rule` says. `bridge_state`: taken from everyone, and dropped. The others deny: `no_rule`: no rule allows
+    /// it. `reserved`: nobody may publish there. `not_administrator`: it is another user's. `not_shareable`: inboxes and
+    /// `$SYS` cannot be shared. `filter_too_long`: it has more than 1,024 bytes. `locked`: the account is.
+    reason: AccessReason,
+    /// The rule that decides. Null unless that is the reason.
+    rule: Option<RuleView>,
+}
+
+/// What was decided.
+pub(crate) struct Verdict {
+    allowed: bool,
+    reason: AccessReason,
+    /// The id of the rule that decided.
+    rule: Option<Arc<str>>,
+}
+
+impl Check {
+    /// Whom it is about.
+    pub(crate) fn username(&self) -> &str {
+        &self.username.0
+    }
+
+    /// Decides for `user` under `rules`.
+    ///
+    /// # Errors
+    ///
+    /// The question makes no sense.
+    pub(crate) fn verdict(&self, user: &User, rules: &[StoredRule]) -> Result<Verdict, ApiError> {
+        let client_id = self.client_id.as_ref().map_or("", |id| &id.0);
+        if client_id.len() > CLIENT_ID_BYTES {
+            let text = format!("client_id: it has at most {CLIENT_ID_BYTES} bytes.");
+            return Err(ApiError::invalid(text));
+        }
+        let who = Who {
+            username: &user.username,
+            role: user.role,
+            client_id,
+        };
+        let policy = Policy::new(rules.iter().map(|stored| stored.rule.clone()).collect());
+        let invalid = |error| ApiError::invalid(format!("topic: {error}"));
+        let decision = match self.action {
+            Action::Publish => {
+                let topic = TopicName::parse(&self.topic.0).map_err(invalid)?;
+                policy.publish(&who, &topic).map(|permit| permit.rule)
+            }
+            Action::Subscribe => {
+                let filter = TopicFilter::parse(&self.topic.0).map_err(invalid)?;
+                let permit = policy.subscribe(&who, &filter);
+                permit.map(|permit| Some(permit.rule))
+            }
+        };
+        // Who is locked does not get as far as to ask the broker.
+        Ok(if user.disabled {
+            Verdict::because(false, AccessReason::Locked)
+        } else {
+            Verdict::from(decision)
+        })
+    }
+}
+
+impl Verdict {
+    fn because(allowed: bool, reason: AccessReason) -> Self {
+        Self {
+            allowed,
+            reason,
+            rule: None,
+        }
+    }
+
+    fn by(allowed: bool, rule: Arc<str>) -> Self {
+        Self {
+            allowed,
+            reason: AccessReason::Rule,
+            rule: Some(rule),
+        }
+    }
+}
+
+impl From<Result<Option<Arc<str>>, Denial>> for Verdict {
+    fn from(decision: Result<Option<Arc<str>>, Denial>) -> Self {
+        let denied = |reason| Self::because(false, reason);
+        match decision {
+            Ok(Some(rule)) => Self::by(true, rule),
+            Ok(None) => Self::because(true, AccessReason::BridgeState),
+            Err(Denial::Rule(rule)) => Self::by(false, rule),
+            Err(Denial::NoRule) => denied(AccessReason::NoRule),
+            Err(Denial::Reserved) => denied(AccessReason::Reserved),
+            Err(Denial::NotAdministrator) => denied(AccessReason::NotAdministrator),
+            Err(Denial::NotShareable) => denied(AccessReason::NotShareable),
+            Err(Denial::FilterTooLong) => denied(AccessReason::FilterTooLong),
+        }
+    }
+}
+
+impl Checked {
+    /// The answer; the rule that decided is one of `rules`.
+    pub(crate) fn new(verdict: Verdict, rules: Vec<StoredRule>) -> Self {
+        let decided = |stored: &StoredRule| Some(&*stored.rule.id) == verdict.rule.as_deref();
+        Self {
+            allowed: verdict.allowed,
+            reason: verdict.reason,
+            rule: rules.into_iter().find(decided).map(RuleView::from),
+        }
+    }
+}

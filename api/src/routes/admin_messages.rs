@@ -1,0 +1,222 @@
+//! Everyone's messages, for administrators.
+
+use std::sync::Arc;
+
+use herald_acl::Username;
+use herald_store::{
+    DeadFilter, DeadPlace, Message, MessageId, MessagePlace, Moved, NoPlace, RetriedDead, Status,
+    Store, Timestamp, UserId,
+};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use crate::{
+    audit::AuditAction,
+    description::{MAX_PARAMETER, tags::Tag, text::Text},
+    error::{ApiError, Code},
+    middleware::caller::Administrator,
+    progress::TellProgress,
+    routes::{
+        messages::{MessageView, StatusName},
+        page,
+    },
+};
+
+pub(crate) struct AdminMessagesApi {
+    pub(crate) store: Store,
+    pub(crate) progress: Arc<dyn TellProgress>,
+}
+
+/// A message and whose it is.
+#[derive(Object)]
+struct AnyMessage {
+    #[oai(flatten)]
+    message: MessageView,
+    /// Whose it is.
+    username: String,
+}
+
+/// A page of everyone's messages.
+#[derive(Object)]
+struct AnyMessageList {
+    items: Vec<AnyMessage>,
+    /// The `before` of the next page.
+    next: Option<String>,
+}
+
+/// Which dead messages to retry: all, if nothing is said.
+#[derive(Object)]
+#[oai(deny_unknown_fields)]
+struct RetryFilter {
+    /// Only those of the user with this name.
+    user: Option<Text>,
+    /// Only those that died then or later; RFC 3339.
+    from: Option<Text>,
+    /// Only those that died before; RFC 3339.
+    to: Option<Text>,
+    /// The `next` of a call before, of the same filter.
+    after: Option<Text>,
+}
+
+/// What came of a call.
+#[derive(Object)]
+struct RetriedMany {
+    /// How many messages were retried.
+    retried: u32,
+    /// The `after` of the next call; `null` if that was all.
+    next: Option<String>,
+}
+
+#[derive(ApiResponse)]
+enum Retried {
+    /// The message is queued again, or on its way already.
+    #[oai(status = 202)]
+    Retried(Json<AnyMessage>),
+}
+
+#[OpenApi(prefix_path = "/admin/messages", tag = "Tag::Admin")]
+impl AdminMessagesApi {
+    /// List everyone's messages
+    ///
+    /// Newest first; everyone's with a status that is final, those first that ended last, and with `queued` by user, those
+    /// first that are due last.
+    #[oai(path = "/", method = "get", operation_id = "listAllMessages")]
+    async fn list(
+        &self,
+        _admin: Administrator,
+        /// Only messages with this status.
+        status: Query<Option<StatusName>>,
+        /// Only messages of the user with this name.
+        user: Query<Option<String>>,
+        /// The `next` of a page before, of the same status and user.
+        before: Query<Option<String>>,
+        #[oai(
+            default = "page::default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
+        limit: Query<u32>,
+    ) -> Result<Json<AnyMessageList>, ApiError> {
+        let store = &self.store;
+        let status = status.0.map(Status::from);
+        let user = match user.0 {
+            Some(name) => Some(self.user(&name).await?),
+            None => None,
+        };
+        let before = before.0.map(|place| place.parse::<MessagePlace>());
+        let before = before.transpose();
+        let before = before.map_err(|_| ApiError::invalid("before is not the next of a page."))?;
+        let page = store
+            .all_messages(status, user.as_ref(), before.as_ref(), limit.0)
+            .await?;
+        Ok(Json(AnyMessageList {
+            items: page.items.into_iter().map(AnyMessage::from).collect(),
+            next: page.next.map(|place| place.to_string()),
+        }))
+    }
+
+    /// Retry dead messages
+    ///
+    /// As retrying each of them, those first that died first. A call takes a bounded time: it retries a few hundred at most,
+    /// perhaps none. While `next` is not `null`, there may be more: call again with it as `after` and with the same filter.
+    /// What dies after the first call is left.
+    #[oai(path = "/retry", method = "post", operation_id = "retryDeadMessages")]
+    async fn retry_dead(
+        &self,
+        admin: Administrator,
+        filter: Json<RetryFilter>,
+    ) -> Result<Json<RetriedMany>, ApiError> {
+        let store = &self.store;
+        let RetryFilter {
+            user,
+            from,
+            to,
+            after,
+        } = filter.0;
+        let time = |name: &str, text: Option<Text>| match text.map(|text| text.0.parse()) {
+            Some(Err(e)) => Err(ApiError::invalid(format!("{name}: {e}."))),
+            Some(Ok(time)) => Ok(Some(time)),
+            None => Ok(None),
+        };
+        let place = |text: Text| match text.0.len() <= MAX_PARAMETER {
+            true => text.0.parse::<DeadPlace>(),
+            false => Err(NoPlace),
+        };
+        let after = after.map(place).transpose();
+        let after = after.map_err(|_| ApiError::invalid("after is not the next of a call."))?;
+        let (from, to) = (time("from", from)?, time("to", to)?);
+        let whose = user.as_ref().map_or("everyone", |user| &user.0).to_owned();
+        let user = match user {
+            Some(Text(name)) => Some(self.user(&name).await?),
+            None => None,
+        };
+        let filter = DeadFilter { user, from, to };
+        let event = admin.0.event(AuditAction::MessageRetried);
+        let event = event.detail(format!("dead messages of {whose}"));
+        let audited = store.audited(event.entry());
+        let RetriedDead { requeued, next } = audited
+            .retry_dead(&filter, after.as_ref(), Timestamp::now())
+            .await?;
+        if !requeued.is_empty() {
+            let (by, messages) = (&admin.0.user.username, requeued.len());
+            tracing::info!(%by, messages, "dead messages are retried");
+        }
+        for message in &requeued {
+            self.progress.requeued(message);
+        }
+        Ok(Json(RetriedMany {
+            retried: requeued.len() as u32,
+            next: next.map(|place| place.to_string()),
+        }))
+    }
+
+    /// Retry a dead message
+    ///
+    /// It is due at once, with all its attempts ahead of it. Its owner, who was told that it failed, is told again when it
+    /// ends.
+    #[oai(path = "/:id/retry", method = "post", operation_id = "retryMessage")]
+    async fn retry(&self, admin: Administrator, id: Path<String>) -> Result<Retried, ApiError> {
+        let unknown = || ApiError::new(Code::NotFound, "There is no such message.");
+        let id = MessageId::from_string(id.0);
+        let store = &self.store;
+        let event = admin.0.event(AuditAction::MessageRetried).to(id.as_str());
+        let audited = store.audited(event.entry());
+        match audited.retry(&id, Timestamp::now()).await? {
+            Moved::Done => {}
+            Moved::Not(status) => {
+                return Err(ApiError::new(
+                    Code::NotDead,
+                    format!("The message is not dead; it is {}.", status.as_str()),
+                ));
+            }
+            Moved::Unknown => return Err(unknown()),
+        }
+        tracing::info!(by = %admin.0.user.username, message = %id, "a dead message is retried");
+        let message = store.any_message(&id).await?.ok_or_else(unknown)?;
+        // Otherwise the worker has told what is newer.
+        if message.status == Status::Queued {
+            self.progress.changed(&message);
+        }
+        Ok(Retried::Retried(Json(message.into())))
+    }
+}
+
+impl AdminMessagesApi {
+    async fn user(&self, name: &str) -> Result<UserId, ApiError> {
+        let unknown = || ApiError::new(Code::NotFound, "There is no such account.");
+        let name = Username::parse(name).map_err(|_| unknown())?;
+        let user = self.store.user_by_name(&name).await?;
+        Ok(user.ok_or_else(unknown)?.id)
+    }
+}
+
+impl From<Message> for AnyMessage {
+    fn from(message: Message) -> Self {
+        Self {
+            username: message.username.to_string(),
+            message: message.into(),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Live MQTT sessions, for administrators.
+
+use std::sync::Arc;
+
+use herald_acl::Username;
+use herald_store::Store;
+use poem_openapi::{
+    ApiResponse, Enum, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use crate::{
+    audit::AuditAction,
+    description::{tags::Tag, text::DateTime},
+    error::{ApiError, Code},
+    live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport},
+    middleware::caller::Administrator,
+    routes::page,
+};
+
+pub(crate) struct ConnectionsApi {
+    pub(crate) store: Store,
+    pub(crate) connections: Arc<dyn LiveConnections>,
+}
+
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "Transport", rename_all = "lowercase")]
+enum TransportName {
+    /// Plain TCP.
+    Tcp,
+    /// TLS.
+    Tls,
+    /// A WebSocket, with or without TLS.
+    WebSocket,
+}
+
+/// The version of MQTT that a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "Protocol")]
+enum ProtocolName {
+    #[oai(rename = "3.1.1")]
+    V311,
+    #[oai(rename = "5")]
+    V5,
+}
+
+/// What a client logged in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+enum CredentialKind {
+    Password,
+    Token,
+}
+
+/// A live MQTT session: of a client that is connected, or of one that is expected back.
+#[derive(Object)]
+#[oai(rename = "Connection")]
+struct ConnectionView {
+    /// Stays the same as long as the session lives.
+    id: String,
+    /// Whose it is.
+    username: String,
+    /// What the client calls itself.
+    client_id: String,
+    /// Whether the client is connected. If not, its session waits for it.
+    connected: bool,
+    /// The client's address and port. Null while it is not connected.
+    address: Option<String>,
+    /// Of the connection. This and what follows is of the last one while the client is not connected.
+    transport: TransportName,
+    protocol: ProtocolName,
+    /// When the connection began.
+    connected_at: DateTime,
+    /// In seconds; 0 for none.
+    keep_alive_s: u16,
+    credential: CredentialKind,
+    /// The id of the token that the client logged in by. Null if that was the password.
+    token_id: Option<String>,
+    /// How many filters it has subscribed to.
+    subscriptions: u32,
+    /// How many QoS 1 and 2 messages are on their way to it and not acknowledged.
+    in_flight: u32,
+}
+
+/// A page of sessions.
+#[derive(Object)]
+struct ConnectionList {
+    items: Vec<ConnectionView>,
+    /// The `after` of the next page.
+    next: Option<String>,
+}
+
+#[derive(ApiResponse)]
+enum Ended {
+    /// The session is at its end.
+    #[oai(status = 204)]
+    Ended,
+}
+
+#[OpenApi(prefix_path = "/admin/connections", tag = "Tag::Admin")]
+impl ConnectionsApi {
+    /// List MQTT sessions
+    ///
+    /// Those of this server, in the order in which they began, as they are when they are read.
+    #[oai(path = "/", method = "get", operation_id = "listConnections")]
+    async fn list(
+        &self,
+        _admin: Administrator,
+        /// Only sessions of the user with this name. Nobody has to have it.
+        user: Query<Option<String>>,
+        /// Only sessions behind this one, which may have ended.
+        after: Query<Option<String>>,
+        #[oai(
+            default = "page::default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
+        limit: Query<u32>,
+    ) -> Result<Json<ConnectionList>, ApiError> {
+        let user = user.0.as_deref().map(Username::parse).transpose();
+        let user = user.map_err(|error| ApiError::invalid(format!("user: {error}")))?;
+        let listed = self.connections.list(LiveQuery {
+            user: user.as_ref(),
+            after: after.0.as_deref(),
+            limit: limit.0 as usize + 1,
+        });
+        let listed = listed.ok_or_else(|| ApiError::invalid("after is not the next of a page."))?;
+        let (items, next) = page::cut(listed, limit.0, |live| live.id.clone());
+        Ok(Json(ConnectionList {
+            items: items.into_iter().map(ConnectionView::from).collect(),
+            next,
+        }))
+    }
+
+    /// End an MQTT session
+    ///
+    /// Its connection ends within a second (MQTT 5: DISCONNECT 0x98), and what is kept for the client goes, but not its
+    /// inbox. The client may connect again: to keep it out, revoke its token or lock its account.
+    #[oai(path = "/:id", method = "delete", operation_id = "endConnection")]
+    async fn end(&self, admin: Administrator, id: Path<String>) -> Result<Ended, ApiError> {
+        let ended = self.connections.kick(&id.0);
+        let ended =
+            ended.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such connection."))?;
+        tracing::info!(by = %admin.0.user.username, connection = ended.id, user = %ended.username, client_id = ?ended.client_id, "an MQTT session was ended");
+        let event = admin
+            .0
+            .event(AuditAction::ConnectionEnded)
+            .to(ended.username);
+        let event = event.detail(format!("client id {:?}", ended.client_id));
+        self.store.record_audit(vec![event.entry()]).await?;
+        Ok(Ended::Ended)
+    }
+}
+
+impl From<LiveConnection> for ConnectionView {
+    fn from(live: LiveConnection) -> Self {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self {
+            id: live.id,
+            username: live.username.to_string(),
+            client_id: live.client_id.as_ref().to_owned(),
+            connected: live.peer.is_some(),
+            address: live.peer.map(|peer| peer.to_string()),
+            transport: match live.transport {
+                Transport::Tcp => TransportName::Tcp,
+                Transport::Tls => TransportName::Tls,
+                Transport::WebSocket => TransportName::WebSocket,
+            },
+            protocol: match live.protocol {
+                Protocol::V311 => ProtocolName::V311,
+                Protocol::V5 => ProtocolName::V5,
+            },
+            connected_at: live.connected_at.into(),
+            keep_alive_s: live.keep_alive_s,
+            credential: match live.token {
+                None => CredentialKind::Password,
+                Some(_) => CredentialKind::Token,
+            },
+            token_id: live.token,
+            subscriptions: count(live.subscriptions),
+            in_flight: count(live.in_flight),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! How long messages wait before they are processed, for administrators.
+
+use std::sync::Arc;
+
+use herald_store::{Delay, Store};
+use poem_openapi::{
+    Enum, Object, OpenApi,
+    payload::Json,
+    types::{Example, MaybeUndefined},
+};
+
+use crate::{
+    audit::AuditAction, background::Background, description::tags::Tag, error::ApiError,
+    middleware::caller::Administrator, progress::TellProgress,
+};
+
+pub(crate) struct DelayApi {
+    pub(crate) store: Store,
+    pub(crate) progress: Arc<dyn TellProgress>,
+    pub(crate) background: Background,
+}
+
+/// How long messages wait before they are processed.
+#[derive(Object)]
+#[oai(rename = "Delay", skip_serializing_if_is_none)]
+pub(crate) struct DelayView {
+    mode: DelayMode,
+    /// With `fixed`: milliseconds.
+    ms: Option<u64>,
+    /// With `uniform`: milliseconds, at least.
+    min_ms: Option<u64>,
+    /// With `uniform`: milliseconds, at most.
+    max_ms: Option<u64>,
+}
+
+/// Whether the time is always the same (`fixed`) or random (`uniform`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum DelayMode {
+    /// Every message waits `ms`.
+    Fixed,
+    /// Every message waits a random time from `min_ms` to `max_ms`.
+    Uniform,
+}
+
+/// How long messages are to wait.
+#[derive(Object)]
+#[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
+pub(crate) struct NewDelay {
+    mode: DelayMode,
+    /// With `fixed`: milliseconds, at most 30 days.
+    ms: MaybeUndefined<u64>,
+    /// With `uniform`: milliseconds.
+    min_ms: MaybeUndefined<u64>,
+    /// With `uniform`: milliseconds, at most 30 days and not less than `min_ms`.
+    max_ms: MaybeUndefined<u64>,
+    /// Whether messages that are queued now get the new delay too.
+    #[oai(default)]
+    pub(crate) apply_to_queued: bool,
+}
+
+impl Example for NewDelay {
+    fn example() -> Self {
+        Self {
+            mode: DelayMode::Fixed,
+            ms: MaybeUndefined::Value(1000),
+            min_ms: MaybeUndefined::Undefined,
+            max_ms: MaybeUndefined::Undefined,
+            apply_to_queued: false,
+        }
+    }
+}
+
+impl NewDelay {
+    pub(crate) fn delay(&self) -> Result<Delay, ApiError> {
+        use MaybeUndefined::{Undefined, Value};
+        match (self.mode, &self.ms, &self.min_ms, &self.max_ms) {
+            (DelayMode::Fixed, Value(ms), Undefined, Undefined) => Ok(Delay::Fixed { ms: *ms }),
+            (DelayMode::Uniform, Undefined, Value(min_ms), Value(max_ms)) => Ok(Delay::Uniform {
+                min_ms: *min_ms,
+                max_ms: *max_ms,
+            }),
+            (DelayMode::Fixed, ..) => Err(ApiError::invalid(
+                "A fixed delay needs ms, and neither min_ms nor max_ms.",
+            )),
+            (DelayMode::Uniform, ..) => Err(ApiError::invalid(
+                "A uniform delay needs min_ms and max_ms, and not ms.",
+            )),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
+impl DelayApi {
+    /// See the delay
+    ///
+    /// How long the messages wait of all users who have no delay of their own.
+    #[oai(path = "/delay", method = "get", operation_id = "getDelay")]
+    async fn delay(&self, _admin: Administrator) -> Result<Json<DelayView>, ApiError> {
+        Ok(Json(self.store.delay().await?.into()))
+    }
+
+    /// Change the delay
+    ///
+    /// For messages sent from now on, of users who have no delay of their own. With `apply_to_queued` also for those of
+    /// theirs that wait for their first attempt, counted from when each was accepted: the answer comes when all are
+    /// moved, which takes seconds for a million. If the server dies meanwhile, those that were moved stay moved and the
+    /// others wait as before; asking again moves them.
+    #[oai(path = "/delay", method = "put", operation_id = "setDelay")]
+    async fn set_delay(
+        &self,
+        admin: Administrator,
+        new: Json<NewDelay>,
+    ) -> Result<Json<DelayView>, ApiError> {
+        let delay = new.delay()?;
+        let event = admin.0.event(AuditAction::DelayChanged);
+        let event = event.detail(summary(delay, new.apply_to_queued));
+        let store = self.store.audited(event.entry());
+        let apply_to_queued = new.apply_to_queued;
+        let progress = self.progress.clone();
+        let moved = self.background.to_the_end(async move {
+            let moved = store.set_delay(delay, apply_to_queued).await;
+            if let Ok(1..) = moved {
+                progress.moved(None);
+            }
+            moved
+        });
+        let moved = moved.await?;
+        tracing::info!(by = %admin.0.user.username, ?delay, moved, "the delay was changed");
+        Ok(Json(delay.into()))
+    }
+}
+
+/// What a delay is, in a few words.
+pub(crate) fn summary(delay: Delay, apply_to_queued: bool) -> String {
+    let also = if apply_to_queued {
+        ", also of what is queued"
+    } else {
+        ""
+    };
+    match delay {
+        Delay::Fixed { ms } => format!("{ms} ms{also}"),
+        Delay::Uniform { min_ms, max_ms } => format!("{min_ms} to {max_ms} ms{also}"),
+    }
+}
+
+impl From<Delay> for DelayView {
+    fn from(delay: Delay) -> Self {
+        let (mode, ms, min_ms, max_ms) = parts(delay);
+        Self {
+            mode,
+            ms,
+            min_ms,
+            max_ms,
+        }
+    }
+}
+
+/// `mode`, `ms`, `min_ms` and `max_ms`.
+pub(crate) fn parts(delay: Delay) -> (DelayMode, Option<u64>, Option<u64>, Option<u64>) {
+    match delay {
+        Delay::Fixed { ms } => (DelayMode::Fixed, Some(ms), None, None),
+        Delay::Uniform { min_ms, max_ms } => (DelayMode::Uniform, None, Some(min_ms), Some(max_ms)),
+    }
+}

@@ -1,0 +1,196 @@
+//! An access rule, as clients see one and write one.
+
+use herald_acl::{Actions, Effect, FilterTemplate, Role, Subject};
+use herald_store::{RuleContent, StoredRule};
+use poem_openapi::{Enum, Object, types::Example};
+
+use crate::{
+    description::text::{DateTime, Text},
+    error::ApiError,
+};
+
+/// The longest description, in characters.
+const DESCRIPTION_CHARS: usize = 500;
+
+/// What a rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "RuleAction", rename_all = "snake_case")]
+enum RuleAction {
+    Publish,
+    Subscribe,
+    Both,
+}
+
+/// What a rule does: `allow`, unless another rule denies; or `deny`, whatever other rules allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "RuleEffect", rename_all = "snake_case")]
+enum RuleEffect {
+    /// Allows it, unless another rule denies it.
+    Allow,
+    /// Denies it, whatever other rules allow.
+    Deny,
+}
+
+/// An access rule.
+#[derive(Object)]
+#[oai(rename = "Rule")]
+pub(crate) struct RuleView {
+    id: String,
+    /// `everyone`, `role:user`, `role:admin` or `user:NAME`.
+    subject: String,
+    action: RuleAction,
+    effect: RuleEffect,
+    /// A topic filter in which `%u` stands for the username and `%c` for the client id.
+    filter: String,
+    /// What the rule is for.
+    description: Option<String>,
+    created_at: DateTime,
+}
+
+/// The rule to make, or to put in the place of another.
+#[derive(Object)]
+#[oai(example, deny_unknown_fields)]
+pub(crate) struct NewRule {
+    /// Whom it is about: `everyone`, `role:user`, `role:admin` or `user:NAME`; the user need not exist.
+    subject: Text,
+    action: RuleAction,
+    effect: RuleEffect,
+    /// A topic filter in which `%u` stands for the username, `%c` for the client id and `%%` for a percent sign; at
+    /// most one of them in a level. `$share/GROUP/...`, without `%u` and `%c`, is about subscribing in that group alone,
+    /// which an allow rule makes one group of all whom it concerns.
+    filter: Text,
+    /// What the rule is for: at most 500 characters, none of them a control character.
+    description: Option<Text>,
+}
+
+impl Example for NewRule {
+    fn example() -> Self {
+        Self {
+            subject: Text("role:user".into()),
+            action: RuleAction::Both,
+            effect: RuleEffect::Allow,
+            filter: Text("rooms/%u/#".into()),
+            description: Some(Text("Users talk in rooms of their own.".into())),
+        }
+    }
+}
+
+impl NewRule {
+    /// The rule, or what is wrong with it.
+    pub(crate) fn content(&self) -> Result<RuleContent, ApiError> {
+        let filter = FilterTemplate::parse(&self.filter.0)
+            .map_err(|error| ApiError::invalid(format!("filter: {error}")))?;
+        if filter.is_shared() && self.action != RuleAction::Subscribe {
+            return Err(ApiError::invalid(
+                "filter: a rule about a group ($share/<group>/...) is about subscribing alone",
+            ));
+        }
+        let description = self.description.as_ref().map(|text| &text.0);
+        if description.is_some_and(|text| {
+            text.chars().count() > DESCRIPTION_CHARS || text.contains(char::is_control)
+        }) {
+            return Err(ApiError::invalid(format!(
+                "description: at most {DESCRIPTION_CHARS} characters, none of them a control character"
+            )));
+        }
+        Ok(RuleContent {
+            subject: subject(&self.subject.0)?,
+            actions: self.action.into(),
+            effect: match self.effect {
+                RuleEffect::Allow => Effect::Allow,
+                RuleEffect::Deny => Effect::Deny,
+            },
+            filter,
+            description: description.cloned(),
+        })
+    }
+}
+
+/// Reads what [`subject_text`] writes.
+fn subject(text: &str) -> Result<Subject, ApiError> {
+    let invalid = |why: String| ApiError::invalid(format!("subject: {why}"));
+    match text.split_once(':') {
+        None if text == "everyone" => Ok(Subject::Everyone),
+        Some(("role", role)) => match role.parse::<Role>() {
+            Ok(role) => Ok(Subject::Role(role)),
+            Err(error) => Err(invalid(error.to_string())),
+        },
+        Some(("user", name)) => match name.parse() {
+            Ok(name) => Ok(Subject::User(name)),
+            Err(error) => Err(invalid(format!("{error}"))),
+        },
+        _ => Err(invalid(
+            "everyone, role:user, role:admin or user:NAME".into(),
+        )),
+    }
+}
+
+/// What a rule says, in a line.
+pub(crate) fn summary(rule: &RuleContent) -> String {
+    written(&rule.subject, rule.actions, rule.effect, &rule.filter)
+}
+
+/// As [`summary`], of a rule that there is.
+pub(crate) fn summary_of(StoredRule { rule, .. }: &StoredRule) -> String {
+    written(&rule.subject, rule.actions, rule.effect, &rule.filter)
+}
+
+fn written(subject: &Subject, actions: Actions, effect: Effect, filter: &FilterTemplate) -> String {
+    let effect = match effect {
+        Effect::Allow => "allow",
+        Effect::Deny => "deny",
+    };
+    let action = match actions {
+        Actions::Publish => "publish",
+        Actions::Subscribe => "subscribe",
+        Actions::Both => "both",
+    };
+    let subject = subject_text(subject);
+    format!("{effect} {subject} {action} {filter}")
+}
+
+fn subject_text(subject: &Subject) -> String {
+    match subject {
+        Subject::Everyone => "everyone".to_owned(),
+        Subject::Role(role) => format!("role:{role}"),
+        Subject::User(name) => format!("user:{name}"),
+    }
+}
+
+impl From<RuleAction> for Actions {
+    fn from(action: RuleAction) -> Self {
+        match action {
+            RuleAction::Publish => Self::Publish,
+            RuleAction::Subscribe => Self::Subscribe,
+            RuleAction::Both => Self::Both,
+        }
+    }
+}
+
+impl From<Actions> for RuleAction {
+    fn from(actions: Actions) -> Self {
+        match actions {
+            Actions::Publish => Self::Publish,
+            Actions::Subscribe => Self::Subscribe,
+            Actions::Both => Self::Both,
+        }
+    }
+}
+
+impl From<StoredRule> for RuleView {
+    fn from(stored: StoredRule) -> Self {
+        let rule = stored.rule;
+        Self {
+            id: rule.id,
+            subject: subject_text(&rule.subject),
+            action: rule.actions.into(),
+            effect: match rule.effect {
+                Effect::Allow => RuleEffect::Allow,
+                Effect::Deny => RuleEffect::Deny,
+            },
+            filter: rule.filter.to_string(),
+            description: stored.description,
+            created_at: stored.created_at.into(),
+        }
+    }
+}

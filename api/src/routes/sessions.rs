@@ -1,0 +1,118 @@
+//! A user's sessions in browsers: seen and ended by the user.
+
+use std::sync::Arc;
+
+use herald_store::{ListedSession, SessionId, Store, Timestamp};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use crate::{
+    audit::AuditAction,
+    description::{tags::Tag, text::DateTime},
+    error::{ApiError, Code},
+    limits::requests::Requests,
+    middleware::caller::Caller,
+    routes::page,
+};
+
+pub(crate) struct SessionsApi {
+    pub(crate) store: Store,
+    pub(crate) requests: Arc<Requests>,
+}
+
+/// A browser that is signed in.
+#[derive(Object)]
+#[oai(rename = "BrowserSession")]
+struct SessionView {
+    id: String,
+    /// Whether it is the one that asks.
+    current: bool,
+    /// The IP address that it signed in from.
+    address: String,
+    /// What the browser called itself then.
+    user_agent: Option<String>,
+    created_at: DateTime,
+    /// Within five minutes. A session that is not used for 24 hours ends.
+    last_used_at: DateTime,
+    /// When it ends, however much it is used.
+    expires_at: DateTime,
+}
+
+/// A page of sessions.
+#[derive(Object)]
+#[oai(rename = "BrowserSessionList")]
+struct SessionList {
+    /// Newest first.
+    items: Vec<SessionView>,
+    /// The `before` of the next page.
+    next: Option<String>,
+}
+
+#[derive(ApiResponse)]
+enum Ended {
+    /// The browser is signed out.
+    #[oai(status = 204)]
+    Ended,
+}
+
+#[OpenApi(prefix_path = "/auth", tag = "Tag::Auth")]
+impl SessionsApi {
+    /// List one's sessions
+    ///
+    /// The browsers that are signed in.
+    #[oai(path = "/sessions", method = "get", operation_id = "listSessions")]
+    async fn list(
+        &self,
+        caller: Caller,
+        /// Only sessions that began before the one with this id.
+        before: Query<Option<String>>,
+        #[oai(
+            default = "page::default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
+        limit: Query<u32>,
+    ) -> Result<Json<SessionList>, ApiError> {
+        let before = before.0.map(SessionId::from_string);
+        let sessions = self
+            .store
+            .list_sessions(&caller.user.id, before.as_ref(), limit.0, Timestamp::now())
+            .await?;
+        let (sessions, next) = page::items(sessions, |session| session.id.to_string());
+        let own = caller.session().map(|session| &session.id);
+        let view = |session: ListedSession| SessionView {
+            current: own == Some(&session.id),
+            id: session.id.to_string(),
+            address: session.address,
+            user_agent: session.user_agent,
+            created_at: session.created_at.into(),
+            last_used_at: session.last_used_at.into(),
+            expires_at: session.expires_at.into(),
+        };
+        Ok(Json(SessionList {
+            items: sessions.into_iter().map(view).collect(),
+            next,
+        }))
+    }
+
+    /// End a session
+    ///
+    /// Signs that browser out, and within a second ends its MQTT connection.
+    #[oai(path = "/sessions/:id", method = "delete", operation_id = "endSession")]
+    async fn end(&self, caller: Caller, id: Path<String>) -> Result<Ended, ApiError> {
+        self.requests.count_credential(&caller.user.id)?;
+        let event = caller.event(AuditAction::SessionEnded).to(&id.0);
+        let store = self.store.audited(event.entry());
+        let id = SessionId::from_string(id.0);
+        if store
+            .end_session(&caller.user.id, &id, Timestamp::now())
+            .await?
+        {
+            Ok(Ended::Ended)
+        } else {
+            Err(ApiError::new(Code::NotFound, "You have no such session."))
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A user, as clients see one.
+
+use herald_acl::{Role, Username};
+use herald_store::User;
+use poem_openapi::{Enum, Object};
+
+use crate::{description::text::DateTime, error::ApiError};
+
+/// The username that a client has given, or what is wrong with it.
+pub(crate) fn username(text: &str) -> Result<Username, ApiError> {
+    Username::parse(text).map_err(|error| ApiError::invalid(error.to_string()))
+}
+
+/// What an account may do: use Herald (`user`), or administer it, too (`admin`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "Role", rename_all = "snake_case")]
+pub(crate) enum RoleName {
+    User,
+    Admin,
+}
+
+impl From<Role> for RoleName {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::User => Self::User,
+            Role::Admin => Self::Admin,
+        }
+    }
+}
+
+impl From<RoleName> for Role {
+    fn from(role: RoleName) -> Self {
+        match role {
+            RoleName::User => Self::User,
+            RoleName::Admin => Self::Admin,
+        }
+    }
+}
+
+/// An account.
+#[derive(Object)]
+#[oai(rename = "User")]
+pub(crate) struct UserView {
+    id: String,
+    username: String,
+    role: RoleName,
+    /// Whether the account is locked.
+    disabled: bool,
+    created_at: DateTime,
+}
+
+/// An account, and how much is kept of it.
+#[derive(Object)]
+pub(crate) struct Account {
+    #[oai(flatten)]
+    pub(crate) user: UserView,
+    /// The bytes of the user's messages, results and errors that are kept, and a fixed number for each message, notification
+    /// and attempt that failed. Sends beyond `limits.stored_bytes` are refused.
+    pub(crate) stored_bytes: u64,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username.to_string(),
+            role: user.role.into(),
+            disabled: user.disabled,
+            created_at: user.created_at.into(),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! How long the messages of one user wait, for administrators.
+
+use std::sync::Arc;
+
+use herald_acl::Username;
+use herald_store::{Delay, Store, User};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use crate::{
+    audit::AuditAction,
+    background::Background,
+    description::tags::Tag,
+    error::{ApiError, Code},
+    middleware::caller::Administrator,
+    progress::TellProgress,
+    routes::{
+        delay::{self, DelayMode, DelayView, NewDelay, summary},
+        page,
+        user::username,
+    },
+};
+
+pub(crate) struct UserDelayApi {
+    pub(crate) store: Store,
+    pub(crate) progress: Arc<dyn TellProgress>,
+    pub(crate) background: Background,
+}
+
+/// How long the messages of one user wait before they are processed.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+struct UserDelay {
+    mode: DelayMode,
+    /// With `fixed`: milliseconds.
+    ms: Option<u64>,
+    /// With `uniform`: milliseconds.
+    min_ms: Option<u64>,
+    /// With `uniform`: milliseconds.
+    max_ms: Option<u64>,
+    /// Whether it is the user's own; otherwise it is that of all who have none.
+    overridden: bool,
+}
+
+/// A user who has a delay of their own.
+#[derive(Object)]
+struct OwnDelay {
+    username: String,
+    delay: DelayView,
+}
+
+/// A page of users who have a delay of their own.
+#[derive(Object)]
+struct OwnDelayList {
+    /// By username.
+    items: Vec<OwnDelay>,
+    /// The `after` of the next page.
+    next: Option<String>,
+}
+
+#[derive(ApiResponse)]
+enum Removed {
+    /// The user has no delay of their own.
+    #[oai(status = 204)]
+    Removed,
+}
+
+#[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
+impl UserDelayApi {
+    /// List delays of single users
+    ///
+    /// The users who have a delay of their own, by username.
+    #[oai(path = "/delay/users", method = "get", operation_id = "listUserDelays")]
+    async fn delays(
+        &self,
+        _admin: Administrator,
+        /// Only usernames behind this one.
+        after: Query<Option<String>>,
+        #[oai(
+            default = "page::default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
+        limit: Query<u32>,
+    ) -> Result<Json<OwnDelayList>, ApiError> {
+        let after = after.0.as_deref().map(username).transpose()?;
+        let store = &self.store;
+        let own = store.list_user_delays(after.as_ref(), limit.0).await?;
+        let (own, next) = page::items(own, |(name, _)| name.to_string());
+        let items = own.into_iter().map(|(name, delay)| OwnDelay {
+            username: name.to_string(),
+            delay: delay.into(),
+        });
+        Ok(Json(OwnDelayList {
+            items: items.collect(),
+            next,
+        }))
+    }
+
+    /// See a user's delay
+    ///
+    /// The one in force, whether it is the user's own or not.
+    #[oai(
+        path = "/users/:name/delay",
+        method = "get",
+        operation_id = "getUserDelay"
+    )]
+    async fn delay(
+        &self,
+        _admin: Administrator,
+        name: Path<String>,
+    ) -> Result<Json<UserDelay>, ApiError> {
+        let user = self.find(&name.0).await?;
+        let store = &self.store;
+        Ok(Json(match store.user_delay(&user.id).await? {
+            Some(own) => UserDelay::of(own, true),
+            None => UserDelay::of(store.delay().await?, false),
+        }))
+    }
+
+    /// Give a user a delay of their own
+    ///
+    /// For messages that the user sends from now on, and with `apply_to_queued` for those that wait, as with
+    /// `PUT /admin/delay`.
+    #[oai(
+        path = "/users/:name/delay",
+        method = "put",
+        operation_id = "setUserDelay"
+    )]
+    async fn set_delay(
+        &self,
+        admin: Administrator,
+        name: Path<String>,
+        new: Json<NewDelay>,
+    ) -> Result<Json<UserDelay>, ApiError> {
+        let user = self.find(&name.0).await?;
+        let delay = new.delay()?;
+        self.set(&admin, user, Some(delay), new.apply_to_queued)
+            .await?;
+        Ok(Json(UserDelay::of(delay, true)))
+    }
+
+    /// Take a user's own delay away
+    ///
+    /// Messages that the user sends from now on wait as long as those of all others.
+    #[oai(
+        path = "/users/:name/delay",
+        method = "delete",
+        operation_id = "deleteUserDelay"
+    )]
+    async fn remove_delay(
+        &self,
+        admin: Administrator,
+        name: Path<String>,
+        /// Whether messages of the user that are queued now do so, too.
+        #[oai(default)]
+        apply_to_queued: Query<bool>,
+    ) -> Result<Removed, ApiError> {
+        let user = self.find(&name.0).await?;
+        self.set(&admin, user, None, apply_to_queued.0).await?;
+        Ok(Removed::Removed)
+    }
+}
+
+impl UserDelayApi {
+    async fn set(
+        &self,
+        admin: &Administrator,
+        user: User,
+        delay: Option<Delay>,
+        apply_to_queued: bool,
+    ) -> Result<(), ApiError> {
+        let event = match delay {
+            Some(delay) => admin
+                .0
+                .event(AuditAction::UserDelayChanged)
+                .detail(summary(delay, apply_to_queued)),
+            None => admin.0.event(AuditAction::UserDelayRemoved),
+        };
+        let store = self.store.audited(event.to(&user.username).entry());
+        let username = user.username.clone();
+        let progress = self.progress.clone();
+        let moved = self.background.to_the_end(async move {
+            let moved = store.set_user_delay(&user.id, delay, apply_to_queued).await;
+            if let Ok(Some(1..)) = moved {
+                progress.moved(Some(&user));
+            }
+            moved
+        });
+        let moved = moved.await?.ok_or_else(unknown)?;
+        tracing::info!(by = %admin.0.user.username, user = %username, ?delay, moved, "a user's delay was changed");
+        Ok(())
+    }
+
+    async fn find(&self, name: &str) -> Result<User, ApiError> {
+        // What is no username is nobody's.
+        let name = Username::parse(name).map_err(|_| unknown())?;
+        self.store.user_by_name(&name).await?.ok_or_else(unknown)
+    }
+}
+
+fn unknown() -> ApiError {
+    ApiError::new(Code::NotFound, "There is no such account.")
+}
+
+impl UserDelay {
+    fn of(own_or_common: Delay, overridden: bool) -> Self {
+        let (mode, ms, min_ms, max_ms) = delay::parts(own_or_common);
+        Self {
+            mode,
+            ms,
+            min_ms,
+            max_ms,
+            overridden,
+        }
+    }
+}
