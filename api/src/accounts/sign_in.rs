@@ -1,0 +1,177 @@
+//! Checking passwords.
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+use herald_acl::Username;
+use herald_store::{Timestamp, User};
+
+use super::{
+    device::Devices,
+    directory::Accounts,
+    error::AccountError,
+    passwords,
+    throttle::{Attempt, Pace},
+};
+
+/// What came of comparing a password.
+enum Verified {
+    Right(User),
+    Wrong,
+    /// The account changed meanwhile.
+    Changed,
+}
+
+impl Accounts {
+    /// The user with this name and password, throttled: ten failures of one address on one account within five minutes are
+    /// followed by [`AccountError::Throttled`], fewer while the address or the account is under suspicion. Parallel guesses
+    /// exceed that by no more than the hashes computed at once. `None` does not tell whether the name, the password or the
+    /// account's state is at fault.
+    pub async fn login(
+        &self,
+        username: &str,
+        password: &str,
+        address: IpAddr,
+    ) -> Result<Option<User>, AccountError> {
+        let attempt = Attempt::new(address, Username::parse(username).ok());
+        self.verify_by(username, password, Some(&attempt)).await
+    }
+
+    /// The same for a browser. If it is known to the account, it is throttled by what was tried with it alone.
+    pub(crate) async fn login_with(
+        &self,
+        username: &str,
+        password: &str,
+        address: IpAddr,
+        devices: &Devices,
+    ) -> Result<Option<User>, AccountError> {
+        let account = Username::parse(username).ok();
+        let user = match &account {
+            Some(account) if !devices.is_empty() => self.store.user_by_name(account).await?,
+            _ => None,
+        };
+        let device = user.and_then(|user| devices.known_to(&user, Timestamp::now()));
+        let attempt = match (account, device) {
+            (Some(account), Some(device)) => Attempt::by_device(address, account, device),
+            (account, _) => Attempt::new(address, account),
+        };
+        self.verify_by(username, password, Some(&attempt)).await
+    }
+
+    /// The user, if this is the password of `user`, who is signed in and comes from `address`: throttled by what was tried in
+    /// this way alone, whatever strangers try.
+    pub(crate) async fn confirm(
+        &self,
+        user: &User,
+        password: &str,
+        address: IpAddr,
+    ) -> Result<Option<User>, AccountError> {
+        let attempt = Attempt::again(address, user.username.clone());
+        let name = user.username.as_str();
+        self.verify_by(name, password, Some(&attempt)).await
+    }
+
+    /// The user with this name and password, not throttled. An unknown name, a disabled user and a wrong password
+    /// take the same time, and all are `None`.
+    pub async fn verify(
+        &self,
+        username: &str,
+        password: &str,
+    ) -> Result<Option<User>, AccountError> {
+        self.verify_by(username, password, None).await
+    }
+
+    async fn verify_by(
+        &self,
+        username: &str,
+        password: &str,
+        attempt: Option<&Attempt>,
+    ) -> Result<Option<User>, AccountError> {
+        // Twice, as another sign-in may have hashed the same password anew meanwhile.
+        for _ in 0..2 {
+            match self.verify_once(username, password, attempt).await? {
+                Verified::Right(user) => return Ok(Some(user)),
+                Verified::Wrong => break,
+                Verified::Changed => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn check_throttle(&self, attempt: &Attempt) -> Result<Pace, AccountError> {
+        self.shared
+            .throttle
+            .check(attempt, Instant::now())
+            .map_err(|retry_after| AccountError::Throttled { retry_after })
+    }
+
+    /// Reads the user only now that it is its turn: waiting, it would miss a change of the password.
+    async fn verify_once(
+        &self,
+        username: &str,
+        password: &str,
+        attempt: Option<&Attempt>,
+    ) -> Result<Verified, AccountError> {
+        let turn = match attempt {
+            Some(attempt) => {
+                let pace = self.check_throttle(attempt)?;
+                let turn = self.shared.passwords.turn_of(attempt, pace).await?;
+                // Others may have failed while this one waited.
+                self.check_throttle(attempt)?;
+                turn
+            }
+            None => self.shared.passwords.turn().await?,
+        };
+        let user = match Username::parse(username) {
+            Ok(username) => self.store.user_by_name(&username).await?,
+            Err(_) => None,
+        };
+        let user = user.filter(|user| !user.disabled);
+        let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        let (shared, failed) = (Arc::clone(&self.shared), attempt.cloned());
+        let on_failure = move || {
+            if let Some(failed) = failed {
+                shared.throttle.record_failure(&failed, Instant::now());
+            }
+        };
+        if !turn.matches(password, hash, on_failure).await? {
+            return Ok(Verified::Wrong);
+        }
+        let Some(checked) = user else {
+            return Ok(Verified::Wrong);
+        };
+        // What changed while the hash was computed has ended the sessions that there were, and must not miss this one.
+        let current = self.store.user_by_name(&checked.username).await?;
+        let current = current.filter(|user| {
+            user.id == checked.id && user.password_hash == checked.password_hash && !user.disabled
+        });
+        let Some(mut user) = current else {
+            return Ok(Verified::Changed);
+        };
+        if let Some(attempt) = attempt {
+            self.shared.throttle.record_success(attempt, Instant::now());
+        }
+        if let Some(hash) = self.hash_anew(&user, password).await {
+            user.password_hash = hash;
+        }
+        Ok(Verified::Right(user))
+    }
+
+    /// Hashes a password that was right with the parameters of today, if it was with others: when there is time, and
+    /// without a sign-in failing for it. Returns the new hash.
+    async fn hash_anew(&self, user: &User, password: &str) -> Option<String> {
+        if !passwords::is_outdated(&user.password_hash) {
+            return None;
+        }
+        let turn = self.shared.passwords.free_turn()?;
+        let hashed = async {
+            let hash = turn.hash(password).await?;
+            let old = &user.password_hash;
+            let written = self.store.rehash_password(&user.id, old, &hash).await?;
+            Ok::<_, AccountError>(written.then_some(hash))
+        };
+        hashed.await.unwrap_or_else(|error| {
+            tracing::warn!(user = %user.username, %error, "a password keeps its old hash for now");
+            None
+        })
+    }
+}
