@@ -1,5 +1,5 @@
 // What stays true while things go wrong. Arguments: the server's address, and the name of the flow.
-import { assert, inBrowser, isLive, light, row, same, send, signIn } from './browser.mjs';
+import { assert, axe, inBrowser, isLive, light, row, same, send, signIn } from './browser.mjs';
 import { ask, done } from './steps.mjs';
 
 const [url, flow] = process.argv.slice(2);
@@ -113,21 +113,96 @@ const flows = {
     await ask('delay', { ms: 3000 });
     await send(other, 'while one is away');
     await row(other, 'while one is away', 'queued').waitFor();
-    await one.evaluate(() => {
-      Object.defineProperty(navigator, 'onLine', { get: () => false, configurable: true });
-      dispatchEvent(new Event('offline'));
-    });
-    await light(one, 'Offline').waitFor();
+    await network(one, false);
     await row(other, 'while one is away', 'delivered').waitFor();
-    await one.evaluate(() => {
-      Object.defineProperty(navigator, 'onLine', { get: () => true, configurable: true });
-      dispatchEvent(new Event('online'));
-    });
+    await network(one, true);
     await row(one, 'while one is away', 'delivered').waitFor();
     same(await row(one, 'while one is away').count(), 1, 'rows');
     // Signing out in one is signing out in both.
     await one.getByRole('button', { name: 'Sign out' }).click();
     await other.getByText('You are signed out.').waitFor();
+  },
+
+  /** What is deleted in one tab or by one client is gone in all, and nothing else is. */
+  async deleted({ open }) {
+    const context = await open();
+    const [page, tab, client] = [await context.newPage(), await context.newPage(), await (await open()).newPage()];
+    await signIn(page, url, 'alice');
+    await tab.goto(url);
+    await signIn(client, url, 'alice');
+    const all = [page, tab, client];
+    await Promise.all(all.map(isLive));
+    for (const text of ['to keep', 'done with']) await send(page, text);
+    await send(page, 'fail: for good');
+    for (const one of all) {
+      for (const text of ['to keep', 'done with']) await row(one, text, 'delivered').waitFor();
+      await row(one, 'for good', 'dead').waitFor();
+    }
+    const detailsOf = (one) => one.getByRole('region', { name: 'Message' });
+    const isGone = async (text) => {
+      for (const one of all) await row(one, text).waitFor({ state: 'detached' });
+      same((await ask('count', { user: 'alice', body: text })).count, 0, `messages: ${text}`);
+    };
+    await row(tab, 'done with').click();
+    await row(page, 'done with').click();
+    await detailsOf(page).getByRole('button', { name: 'Delete' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Delete this message?' });
+    await dialog.waitFor();
+    same(await axe(page), [], 'what axe finds');
+    // Escape is for the dialog alone.
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    await detailsOf(page).getByRole('button', { name: 'Delete' }).click();
+    await dialog.getByRole('button', { name: 'Delete' }).click();
+    await page.getByText('The message is deleted.').first().waitFor();
+    await isGone('done with');
+    await detailsOf(page).waitFor({ state: 'detached' });
+    await detailsOf(tab).getByText('There is no such message').waitFor();
+
+    // It has become something else since it was looked at: it stays.
+    await row(page, 'for good').click();
+    const changed = (route) => route.continue({ url: route.request().url().replace('status=dead', 'status=cancelled') });
+    await page.route('**/api/v1/messages/*status=dead', changed);
+    await detailsOf(page).getByRole('button', { name: 'Delete' }).click();
+    const answered = page.waitForResponse((response) => response.request().method() === 'DELETE');
+    const lookedAgain = page.waitForRequest((request) => request.method() === 'GET' && request.url().includes('/messages/'));
+    await dialog.getByRole('button', { name: 'Delete' }).click();
+    same((await answered).status(), 409, 'the answer');
+    await lookedAgain;
+    await page.getByText('The message has changed meanwhile').first().waitFor();
+    await dialog.waitFor({ state: 'detached' });
+    await row(page, 'for good', 'dead').waitFor();
+    await page.unroute('**/api/v1/messages/*status=dead', changed);
+    // And now another client is quicker, while one is asked.
+    await detailsOf(page).getByRole('button', { name: 'Delete' }).click();
+    await row(client, 'for good').click();
+    await detailsOf(client).getByRole('button', { name: 'Delete' }).click();
+    await client.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await isGone('fail: for good');
+    await dialog.getByRole('button', { name: 'Delete' }).click();
+    await detailsOf(page).waitFor({ state: 'detached' });
+
+    // One that was offline meanwhile hears of it, too.
+    await ask('delay', { ms: 3000 });
+    await send(page, 'short of life');
+    await row(tab, 'short of life', 'queued').waitFor();
+    await network(tab, false);
+    await row(page, 'short of life', 'delivered').waitFor();
+    await ask('cancel', { user: 'alice', body: 'short of life' });
+    await row(page, 'short of life').waitFor({ state: 'detached' });
+    await network(tab, true);
+    await isGone('short of life');
+
+    await ask('delay', { ms: 600_000 });
+    await send(page, 'never mind');
+    await row(page, 'never mind', 'queued').click();
+    same(await detailsOf(page).getByRole('button', { name: 'Delete' }).count(), 0, 'ways to delete what waits');
+    await detailsOf(page).getByRole('button', { name: 'Cancel the message' }).click();
+    await row(page, 'never mind', 'cancelled').waitFor();
+    await detailsOf(page).getByRole('button', { name: 'Delete' }).click();
+    await dialog.getByRole('button', { name: 'Delete' }).click();
+    await isGone('never mind');
+    for (const one of all) same(await row(one, 'to keep', 'delivered').count(), 1, 'rows of what was kept');
   },
 
   /** The token lasts an hour; the page goes on with a new one, and nobody notices. */
@@ -209,6 +284,15 @@ const flows = {
     await row(page, 'patience', 'queued').getByText(/in ([89]|10) min/).waitFor();
   },
 };
+
+/** A page's network comes, or goes. */
+async function network(page, isThere) {
+  await page.evaluate((there) => {
+    Object.defineProperty(navigator, 'onLine', { get: () => there, configurable: true });
+    dispatchEvent(new Event(there ? 'online' : 'offline'));
+  }, isThere);
+  if (!isThere) await light(page, 'Offline').waitFor();
+}
 
 /** What the broker sends to a user's page, as it came. */
 async function listener(open, user) {

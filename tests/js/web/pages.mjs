@@ -65,6 +65,10 @@ await inBrowser(url, async ({ open }) => {
     await row(page, 'printer', 'dead').click();
     await page.getByText('Attempt 1 failed').waitFor();
     await see('message-failed');
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('dialog', { name: 'Delete this message?' }).waitFor();
+    await see('message-delete');
+    await page.keyboard.press('Escape');
     await page.goto(`${url}/tokens`);
     await page.getByRole('button', { name: 'New token' }).click();
     await page.getByLabel('Name').waitFor();

@@ -30,6 +30,12 @@ async fn two_tabs_show_everything_once() {
 }
 
 #[tokio::test]
+async fn what_is_deleted_in_one_tab_is_gone_in_all() {
+    let mut world = World::with_service(0, &[]).await;
+    run("live", "deleted", &mut world).await;
+}
+
+#[tokio::test]
 async fn what_happens_before_a_message_ends_is_told_and_not_asked_for() {
     let slowly = ("HERALD_WORKER__BACKOFF_MS", "30000");
     let mut world = World::with_service(0, &[slowly]).await;

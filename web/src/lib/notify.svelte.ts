@@ -25,12 +25,17 @@ class Notify {
 
   #ended: Message[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #shown = new Set<Notification>();
+  /** With the message, if it is of one alone. */
+  #shown = new Map<Notification, string | undefined>();
 
   constructor() {
     this.#read();
     session.onLeave(() => {
-      for (const shown of this.#shown) shown.close();
+      for (const shown of this.#shown.keys()) shown.close();
+    });
+    messages.onGone((id) => {
+      this.#ended = this.#ended.filter((message) => message.id !== id);
+      for (const [shown, of] of this.#shown) if (of === id) shown.close();
     });
     messages.onEnd((message) => {
       if (document.visibilityState === 'visible') return;
@@ -86,7 +91,7 @@ class Notify {
     try {
       // The same in two tabs is one: the later takes the place of the earlier.
       const shown = new Notification(title, { body: body.slice(0, 200), tag: first.id, icon: '/favicon.svg' });
-      this.#shown.add(shown);
+      this.#shown.set(shown, ended.length > 1 ? undefined : first.id);
       shown.addEventListener('click', () => {
         window.focus();
         shown.close();

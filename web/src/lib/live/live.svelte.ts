@@ -8,9 +8,10 @@ import { pauseAfter, reason } from './reason';
 
 export type Notification = Schemas['Notification'];
 
-/** What the broker tells beside the inbox: of one message, or that a new delay has moved what is queued. */
+/** What the broker tells beside the inbox: of one message, that one was deleted, or that a new delay has moved what is queued. */
 export type Progress =
   | { type: 'message.changed'; message: MessageProgress }
+  | { type: 'message.deleted'; message: { id: string } }
   | { type: 'messages.moved' };
 
 /** Longer than this between two ticks, and the device slept. */

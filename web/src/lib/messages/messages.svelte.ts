@@ -1,10 +1,12 @@
 /** The messages of whoever is signed in: pages of the history, and what happens to them, live. */
 import { api, call, whenDated, type Schemas } from '../api/client';
+import { Problem } from '../api/problem';
 import { clock } from '../clock.svelte';
 import { live, type Notification } from '../live/live.svelte';
 import { say } from '../say';
 import { session } from '../session.svelte';
 import { bounded, type Reading } from './bound';
+import { Gone } from './gone';
 import {
   isOpen,
   matches,
@@ -18,6 +20,7 @@ import {
   type Filter,
   type Message,
   type Progress,
+  type Status,
 } from './model';
 
 const PAGE = 200;
@@ -46,12 +49,15 @@ class Messages {
   problem = $state<string | undefined>();
 
   #changes = new Map<string, Message>();
+  #gone = new Gone();
+  #leaving = new Set<string>();
   #drawing: ReturnType<typeof setTimeout> | undefined;
   #held: Notification[] = [];
   #isHeld: (notification: Notification) => boolean = () => false;
   #early = new Map<string, { progress: Progress; heardAt: number }>();
   #looking: ReturnType<typeof setTimeout> | undefined;
   #endings: ((message: Message) => void)[] = [];
+  #departures: ((id: string) => void)[] = [];
   #completing = Promise.resolve();
   #channel = new BroadcastChannel('herald-messages');
 
@@ -69,6 +75,7 @@ class Messages {
     });
     live.onProgress((progress) => {
       if (progress.type === 'message.changed') this.#progressed(progress.message);
+      else if (progress.type === 'message.deleted') this.#leave(progress.message.id);
       else this.#lookSoon();
     });
     // What was said meanwhile is not repeated.
@@ -78,6 +85,16 @@ class Messages {
   /** Told of each message that ends while one is here. */
   onEnd(listener: (message: Message) => void): void {
     this.#endings.push(listener);
+  }
+
+  /** Told of each message that was deleted. */
+  onGone(listener: (id: string) => void): void {
+    this.#departures.push(listener);
+  }
+
+  /** Whether a message is known to be deleted, or that there is none. */
+  isGone(id: string): boolean {
+    return this.#gone.has(id);
   }
 
   /** A notification of a send that was not answered yet waits for the answer, so that nothing shows twice. */
@@ -165,9 +182,14 @@ class Messages {
   /** Everything about one message. */
   async details(id: string): Promise<Schemas['MessageDetails']> {
     const asked = performance.now();
-    const details = await call(api.GET('/messages/{id}', { params: { path: { id } } }));
-    this.#learn(ofApi(details, asked));
-    return details;
+    try {
+      const details = await call(api.GET('/messages/{id}', { params: { path: { id } } }));
+      this.#learn(ofApi(details, asked));
+      return details;
+    } catch (error) {
+      if (isMissing(error)) this.#leave(id);
+      throw error;
+    }
   }
 
   /** @throws what the server refused: `not_queued` if it is too late. */
@@ -179,10 +201,37 @@ class Messages {
     this.#learn({ ...known, status: 'cancelled', processedAt: clock.serverNow(), learnedAt: performance.now() });
   }
 
+  /**
+   * Deletes a message that has ended.
+   *
+   * @param status what the reader sees of it. @throws what the server refused: `wrong_status` if it has another by now.
+   */
+  async delete(id: string, status: Status): Promise<void> {
+    try {
+      await call(api.DELETE('/messages/{id}', { params: { path: { id }, query: { status } } }));
+    } catch (error) {
+      // Somebody was quicker.
+      if (!isMissing(error)) throw error;
+    }
+    this.#leave(id);
+    this.#draw();
+  }
+
+  /** A message was deleted, by whichever client. */
+  #leave(id: string): void {
+    if (this.#gone.has(id)) return;
+    this.#gone.add(id);
+    this.#changes.delete(id);
+    this.#early.delete(id);
+    this.#leaving.add(id);
+    this.#drawSoon();
+    for (const listener of this.#departures) listener(id);
+  }
+
   #notified(notification: Notification): void {
     const { id, deleted } = notification.message;
-    // It is in no list any more.
-    if (deleted === true) return;
+    if (deleted === true) this.#leave(id);
+    if (this.#gone.has(id)) return;
     const known = this.#changes.get(id) ?? this.get(id);
     if (known === undefined && this.#isHeld(notification)) {
       this.#held.push(notification);
@@ -202,22 +251,29 @@ class Messages {
       // It may have been retried since.
       if (isOpen(whole)) this.#learn(whole);
       else this.#ended({ ...whole, deliveredAt: whole.deliveredAt ?? ended.deliveredAt });
-    } catch {
+    } catch (error) {
+      if (isMissing(error)) this.#leave(ended.id);
       // What is told is better than nothing; its details are asked for when they are looked at.
       this.#ended(ended);
     }
   }
 
   #ended(message: Message): void {
+    if (this.#gone.has(message.id)) return;
     this.#learn(message);
     for (const listener of this.#endings) listener(message);
   }
 
   #learn(news: Message): void {
+    if (this.#gone.has(news.id)) return;
     const known = this.#changes.get(news.id) ?? this.get(news.id);
     const now = merged(known, known === undefined ? this.#afterEarly(news) : news);
     if (now === known) return;
     this.#changes.set(news.id, now);
+    this.#drawSoon();
+  }
+
+  #drawSoon(): void {
     this.#drawing ??= setTimeout(() => {
       this.#draw();
     }, DRAW_MS);
@@ -231,9 +287,11 @@ class Messages {
   #apply(): void {
     clearTimeout(this.#drawing);
     this.#drawing = undefined;
-    if (this.#changes.size === 0) return;
-    this.all = withChanges(this.all, this.#changes.values());
-    this.#changes.clear();
+    if (this.#changes.size > 0 || this.#leaving.size > 0) {
+      this.all = withChanges(this.all, this.#changes.values(), this.#leaving);
+      this.#changes.clear();
+      this.#leaving.clear();
+    }
   }
 
   #floor(filter: Filter): string | undefined {
@@ -260,6 +318,7 @@ class Messages {
   }
 
   #progressed(progress: Progress): void {
+    if (this.#gone.has(progress.id)) return;
     const known = this.#changes.get(progress.id) ?? this.get(progress.id);
     if (known === undefined) {
       // Another client's; or one's own, and quicker than the answer to the send.
@@ -301,11 +360,19 @@ class Messages {
         before = next;
       }
       // Those are not queued any more: they are being processed, or were cancelled.
-      for (const id of [...open].slice(0, ONE_BY_ONE)) await this.details(id);
+      for (const id of [...open].slice(0, ONE_BY_ONE)) {
+        await this.details(id).catch((error: unknown) => {
+          if (!isMissing(error)) throw error;
+        });
+      }
     } catch {
       // With the next connection.
     }
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Problem && error.code === 'not_found';
 }
 
 export const messages = new Messages();

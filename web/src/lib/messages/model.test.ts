@@ -120,4 +120,10 @@ describe('the list', () => {
     expect(ids(list)).toEqual(['3', '2', '1']);
     expect(list[2]?.status).toBe('processed');
   });
+
+  test('goes without what was deleted', () => {
+    const known = ['3', '2', '1'].map((id) => message({ id }));
+    expect(ids(withChanges(known, [], new Set(['2', '9'])))).toEqual(['3', '1']);
+    expect(ids(withChanges(known, [message({ id: '4' })], new Set(['3'])))).toEqual(['4', '2', '1']);
+  });
 });

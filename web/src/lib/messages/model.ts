@@ -165,9 +165,9 @@ export function position(messages: readonly Message[], id: string): number {
   return low;
 }
 
-/** `messages` with `changes`, newest first. */
-export function withChanges(messages: readonly Message[], changes: Iterable<Message>): Message[] {
-  const next = [...messages];
+/** `messages` with `changes` and without those that are `gone`, newest first. */
+export function withChanges(messages: readonly Message[], changes: Iterable<Message>, gone?: ReadonlySet<string>): Message[] {
+  const next = messages.filter(({ id }) => gone?.has(id) !== true);
   const added: Message[] = [];
   for (const change of changes) {
     const at = position(next, change.id);
