@@ -171,7 +171,8 @@ impl Store {
 
     /// Sets the delay of the messages that are accepted from now on, of users who have none of their own, and with
     /// `apply_to_queued` also of those messages of theirs that wait for their first attempt, counted from when each was
-    /// accepted. Returns how many of those were moved. Wakes the worker if any was.
+    /// accepted. Those that were accepted while the system's clock was ahead, tried or not, count from now. Returns how many
+    /// were moved. Wakes the worker if any was.
     ///
     /// Queued messages are moved in many small steps, once the delay is set: if this is dropped or fails between two of
     /// them, some are moved and others are not.

@@ -73,40 +73,9 @@ const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON
 const STEPS_BEFORE_REST: i32 = 5_000;
 const LONGEST_REST: Duration = Duration::from_millis(50);
 
-/// The message that was accepted last, whatever the clock showed then: its id and when that was.
+/// When the message that was accepted last was accepted, whatever the clock showed then.
 pub(crate) const NEWEST_MESSAGE: &str =
-    "SELECT id, created_at FROM messages ORDER BY rowid DESC LIMIT 1";
-
-/// Rows with times until which something waits.
-pub(crate) struct Waiting {
-    /// The greatest key of the next rows to be moved in one step, those after the key `$1`, or NULL.
-    pub(crate) last_of_step: &'static str,
-    /// Moves the times of the rows after the key `$2`, up to the key `$3`, back by `$1` ms.
-    pub(crate) move_back: &'static str,
-}
-
-/// Which of them are the messages.
-pub(crate) const MESSAGES: usize = 0;
-
-/// All of them. The `+` keeps the keys in use as the index, whatever the statistics say.
-pub(crate) const WAITING: [Waiting; 2] = [
-    Waiting {
-        last_of_step: "SELECT MAX(id) FROM (
-            SELECT id FROM messages WHERE id > $1 AND +status IN ('queued', 'processing')
-            ORDER BY id LIMIT 1000) AS step",
-        // A delay counts from the acceptance, also when it is changed later.
-        move_back: "UPDATE messages
-            SET created_at = created_at - $1, run_at = run_at - $1, lease_until = lease_until - $1
-            WHERE id > $2 AND id <= $3 AND +status IN ('queued', 'processing')",
-    },
-    Waiting {
-        last_of_step: "SELECT MAX(user_id) FROM (
-            SELECT user_id FROM lanes WHERE user_id > $1 AND +turn_at IS NOT NULL
-            ORDER BY user_id LIMIT 1000) AS step",
-        move_back: "UPDATE lanes SET turn_at = turn_at - $1
-            WHERE user_id > $2 AND user_id <= $3 AND +turn_at IS NOT NULL",
-    },
-];
+    "SELECT created_at FROM messages ORDER BY rowid DESC LIMIT 1";
 
 /// The file that the address of a database names.
 pub(crate) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
@@ -241,8 +210,6 @@ pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row as _;
-
     use super::*;
     use crate::open::Location;
     use crate::{Store, StoreOptions};
@@ -297,29 +264,6 @@ mod tests {
             .execute(store.readers())
             .await;
         assert!(deleted.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_step_that_moves_what_waits_reads_no_row_before_it() {
-        let (_dir, mut conn) = empty_database().await;
-        for waiting in &WAITING {
-            for sql in [waiting.last_of_step, waiting.move_back] {
-                let explain: &'static str = format!("EXPLAIN QUERY PLAN {sql}").leak();
-                let plan: Vec<String> = sqlx::query(explain)
-                    .fetch_all(&mut conn)
-                    .await
-                    .unwrap()
-                    .iter()
-                    .map(|row| row.get("detail"))
-                    .collect();
-                let by_key = |step: &String| {
-                    step.contains("INDEX sqlite_autoindex_") || step.contains("PRIMARY KEY")
-                };
-                assert!(plan.iter().any(by_key), "{plan:#?}");
-                let sorts = |step: &String| step.contains("TEMP B-TREE");
-                assert!(!plan.iter().any(sorts), "{plan:#?}");
-            }
-        }
     }
 
     #[test]

@@ -6,10 +6,12 @@
 //! transaction and answers them once it is durable; a write that was answered survives any crash.
 //! A write goes on if its caller stops waiting for it.
 //!
-//! Time is always given by the caller as `now`, so tests need no clock.
+//! Time is given by the caller as `now`, so tests need no clock. Only a new delay looks at the clock itself, for what was
+//! accepted ahead of it.
 
 mod accept;
 mod acknowledge;
+mod adaptive_batch;
 mod audit;
 mod backup;
 mod body;
@@ -29,11 +31,11 @@ mod listing;
 mod lists;
 mod messages;
 mod migrations;
+mod monotonic_clock;
 mod notification;
 mod open;
 mod open_files;
 mod owned_task;
-mod pace;
 mod page;
 mod prune;
 mod queue;
@@ -46,7 +48,6 @@ mod rights;
 mod rules;
 mod sessions;
 mod shrink;
-mod steady;
 mod store;
 mod stored_bytes;
 mod timestamp;
@@ -62,7 +63,7 @@ pub use acknowledge::Acknowledged;
 pub use audit::{AuditEntry, AuditFilter, StoredAuditEntry};
 pub use backup::{copy_database, settle_database};
 pub use body::{BodyError, check_body, check_idempotency_key};
-pub use clock::ClockSetBack;
+pub use clock::AheadOfClock;
 pub use cursors::MAX_CURSORS;
 pub use delay::{Delay, DelayError};
 pub use epoch::{Epoch, InboxProgress};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::AnyConnection;
 
-use crate::pace::Pace;
+use crate::adaptive_batch::AdaptiveBatch;
 use crate::writer::Operation;
 use crate::{Status, Store, StoreError, Timestamp, bulk, stored_bytes};
 
@@ -55,30 +55,34 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read or written. What was not deleted is deleted by the next call.
     pub async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
-        let mut pace = Pace::default();
+        let mut batch = AdaptiveBatch::default();
         // First what is told of messages: a notification that is still there must not say that its message was deleted.
-        let notifications = self.prune_notifications(before, &mut pace).await?;
+        let notifications = self.prune_notifications(before, &mut batch).await?;
         Ok(Pruned {
-            messages: self.prune_messages(before, &mut pace).await?,
+            messages: self.prune_messages(before, &mut batch).await?,
             notifications,
-            cursors: self.prune_cursors(before, &mut pace).await?,
+            cursors: self.prune_cursors(before, &mut batch).await?,
         })
     }
 
-    async fn prune_messages(&self, before: Timestamp, pace: &mut Pace) -> Result<u64, StoreError> {
+    async fn prune_messages(
+        &self,
+        before: Timestamp,
+        batch: &mut AdaptiveBatch,
+    ) -> Result<u64, StoreError> {
         let mut deleted = 0;
         for status in [Status::Processed, Status::Dead, Status::Cancelled] {
             loop {
                 let ids: Vec<String> = sqlx::query_scalar(ENDED)
                     .bind(before.as_millis())
                     .bind(status.as_str())
-                    .bind(pace.rows() as i64)
+                    .bind(batch.rows() as i64)
                     .fetch_all(self.readers())
                     .await?;
                 if ids.is_empty() {
                     break;
                 }
-                deleted += self.step(Keys::Messages(ids), before, pace).await?;
+                deleted += self.step(Keys::Messages(ids), before, batch).await?;
             }
         }
         Ok(deleted)
@@ -87,7 +91,7 @@ impl Store {
     async fn prune_notifications(
         &self,
         before: Timestamp,
-        pace: &mut Pace,
+        batch: &mut AdaptiveBatch,
     ) -> Result<u64, StoreError> {
         let mut deleted = 0;
         let mut keys = Vec::new();
@@ -104,7 +108,7 @@ impl Store {
             for (user, _) in users.iter().filter(|(_, first)| first.is_some_and(is_old)) {
                 loop {
                     // As many as make a step full, with those of the users before.
-                    let rows = pace.rows().saturating_sub(keys.len()).max(1);
+                    let rows = batch.rows().saturating_sub(keys.len()).max(1);
                     let first: Vec<(i64, i64)> = sqlx::query_as(FIRST)
                         .bind(user.as_str())
                         .bind(rows as i64)
@@ -114,9 +118,9 @@ impl Store {
                     let old: Vec<_> = old.map(|(seq, _)| (user.clone(), *seq)).collect();
                     let all = old.len() == rows;
                     keys.extend(old);
-                    if keys.len() >= pace.rows() {
+                    if keys.len() >= batch.rows() {
                         let full = Keys::Notifications(std::mem::take(&mut keys));
-                        deleted += self.step(full, before, pace).await?;
+                        deleted += self.step(full, before, batch).await?;
                     }
                     if !all {
                         break;
@@ -125,23 +129,27 @@ impl Store {
             }
         }
         if !keys.is_empty() {
-            deleted += self.step(Keys::Notifications(keys), before, pace).await?;
+            deleted += self.step(Keys::Notifications(keys), before, batch).await?;
         }
         Ok(deleted)
     }
 
-    async fn prune_cursors(&self, before: Timestamp, pace: &mut Pace) -> Result<u64, StoreError> {
+    async fn prune_cursors(
+        &self,
+        before: Timestamp,
+        batch: &mut AdaptiveBatch,
+    ) -> Result<u64, StoreError> {
         let mut deleted = 0;
         loop {
             let keys: Vec<(String, String)> = sqlx::query_as(UNUSED)
                 .bind(before.as_millis())
-                .bind(pace.rows() as i64)
+                .bind(batch.rows() as i64)
                 .fetch_all(self.readers())
                 .await?;
             if keys.is_empty() {
                 return Ok(deleted);
             }
-            deleted += self.step(Keys::Cursors(keys), before, pace).await?;
+            deleted += self.step(Keys::Cursors(keys), before, batch).await?;
         }
     }
 
@@ -150,10 +158,10 @@ impl Store {
         &self,
         keys: Keys,
         before: Timestamp,
-        pace: &mut Pace,
+        batch: &mut AdaptiveBatch,
     ) -> Result<u64, StoreError> {
         let (deleted, took) = self.write(Delete { keys, before }).await?;
-        pace.rest(took).await;
+        batch.rest(took).await;
         Ok(deleted)
     }
 }

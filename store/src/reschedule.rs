@@ -62,9 +62,10 @@ impl Scope {
 
 impl Store {
     /// Moves the messages that wait for their first attempt to where they would be if the delay in force had been so when
-    /// they were accepted. Returns how many there were. Wakes the worker if one was moved.
+    /// they were accepted; those that were accepted while the system's clock was ahead, to where they would be if they were
+    /// accepted now. Returns how many there were. Wakes the worker if one was moved.
     pub(crate) async fn reschedule(&self, scope: Scope) -> Result<u64, StoreError> {
-        let seed = rand::random();
+        let (seed, now) = (rand::random(), Timestamp::now());
         let mut moved = 0;
         let mut after = Some(scope.start());
         while let Some(place) = after {
@@ -72,6 +73,7 @@ impl Store {
                 scope: scope.clone(),
                 after: place,
                 seed,
+                now,
             };
             let done = self.write(step).await?;
             moved += done.moved;
@@ -88,6 +90,7 @@ struct Step {
     after: Place,
     /// The same for all steps.
     seed: u64,
+    now: Timestamp,
 }
 
 struct Done {
@@ -131,8 +134,10 @@ impl Operation for Step {
         let waiting = self.next(conn).await?;
         let mut lanes = LaneChanges::default();
         let mut moves = Vec::new();
-        for message in waiting.iter().filter(|m| m.fresh && self.covers(m)) {
-            let due = message.created_at + self.wait_of(message);
+        let ahead = |m: &Waiting| m.created_at > self.now;
+        let moved = |m: &&Waiting| (m.fresh || ahead(m)) && self.covers(m);
+        for message in waiting.iter().filter(moved) {
+            let due = message.created_at.min(self.now) + self.wait_of(message);
             if due != message.due {
                 // The turn may come too early now, if the message was the user's first and goes back.
                 lanes.queued(&message.user, due);

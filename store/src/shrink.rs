@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AnyConnection, Executor as _, Row as _};
 use tokio::time::sleep;
 
-use crate::pace::Pace;
+use crate::adaptive_batch::AdaptiveBatch;
 use crate::writer::Operation;
 use crate::{Store, StoreError, bulk, dialect};
 
@@ -56,11 +56,11 @@ impl Store {
             shrunk.is_fixed = true;
             return Ok(shrunk);
         }
-        let mut pace = Pace::default();
+        let mut batch = AdaptiveBatch::default();
         while pages.free > LEFT && self.is_quiet().await {
-            let wanted = (pages.free - LEFT).min(pace.rows() as i64);
+            let wanted = (pages.free - LEFT).min(batch.rows() as i64);
             let took = self.write(GiveBack(wanted)).await?;
-            pace.rest(took).await;
+            batch.rest(took).await;
             let before = pages.free;
             pages = self.pages().await?;
             let given = (before - pages.free).max(0);

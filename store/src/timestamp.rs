@@ -19,7 +19,7 @@ impl Timestamp {
     /// goes on from where it was until the clock has caught up.
     #[must_use]
     pub fn now() -> Self {
-        Self::from_millis(crate::steady::now_millis())
+        Self::from_millis(crate::monotonic_clock::now_millis())
     }
 
     /// The time `millis` milliseconds after 1970-01-01T00:00:00Z, or the nearest that can be shown.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::AnyConnection;
 
-use crate::pace::Pace;
+use crate::adaptive_batch::AdaptiveBatch;
 use crate::rights::{Changed, record};
 use crate::user_changes::{find, is_last_administrator};
 use crate::writer::Operation;
@@ -43,19 +43,19 @@ impl Store {
     ///
     /// A [`StoreError`] if it cannot be written.
     pub async fn empty_user(&self, user: &UserId) -> Result<(), StoreError> {
-        let mut pace = Pace::default();
+        let mut batch = AdaptiveBatch::default();
         for table in [Table::Messages, Table::Notifications] {
             loop {
                 let step = Step {
                     user: user.clone(),
                     table,
-                    rows: pace.rows() as i64,
+                    rows: batch.rows() as i64,
                 };
                 let (deleted, took) = self.write(step).await?;
                 if deleted == 0 {
                     break;
                 }
-                pace.rest(took).await;
+                batch.rest(took).await;
             }
         }
         Ok(())

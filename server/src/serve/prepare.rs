@@ -48,11 +48,12 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
             "messages that were being processed will be processed again"
         );
     }
-    if let Some(set_back) = store.follow_clock_back(Timestamp::now()).await? {
+    if let Some(ahead) = store.ahead_of_clock(Timestamp::now()).await? {
         tracing::warn!(
-            seconds = set_back.by.as_secs(),
-            rows = set_back.moved,
-            "the system's clock was set back; what waits was moved back by as much"
+            messages = ahead.messages,
+            until = %ahead.last_due,
+            "messages wait that were accepted while the system's clock was ahead; if the clock is right now, set the delay \
+             with apply_to_queued (PUT /admin/delay, or a user's own), which lets them wait from now on"
         );
     }
     let sockets = Sockets::bind(config).await?;

@@ -75,7 +75,7 @@ async fn claim(store: &Store, count: usize) -> Vec<Job> {
 /// Everything that happens to a message from its acceptance until it is forgotten.
 async fn whole_way(store: &Store, users: &[UserId]) {
     store.release_all().await.unwrap();
-    store.follow_clock_back(at(0)).await.unwrap();
+    store.ahead_of_clock(at(0)).await.unwrap();
     let delay = Delay::Fixed { ms: 0 };
     store.set_delay(delay, false).await.unwrap();
     for user in users {

@@ -5,13 +5,13 @@ use std::time::Duration;
 /// For how many times as long as it worked, who deletes rests.
 const REST: u32 = 4;
 
-/// How many rows a step deletes: as many as take about [`Pace::GOAL`], whatever the disk and the rows.
+/// How many rows a step deletes: as many as take about [`AdaptiveBatch::GOAL`], whatever the disk and the rows.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct AdaptiveBatch {
     rows: usize,
 }
 
-impl Pace {
+impl AdaptiveBatch {
     /// A step that takes longer was too large.
     const GOAL: Duration = Duration::from_millis(5);
 
@@ -41,7 +41,7 @@ impl Pace {
     }
 }
 
-impl Default for Pace {
+impl Default for AdaptiveBatch {
     fn default() -> Self {
         Self { rows: 8 }
     }
@@ -52,46 +52,48 @@ mod tests {
     use super::*;
 
     /// The sizes of steps when each row takes so long.
-    fn steps(pace: &mut Pace, row: Duration, count: usize) -> Vec<usize> {
+    fn steps(batch: &mut AdaptiveBatch, row: Duration, count: usize) -> Vec<usize> {
         let mut sizes = vec![];
         for _ in 0..count {
-            sizes.push(pace.rows());
-            pace.took(row * pace.rows() as u32);
+            sizes.push(batch.rows());
+            batch.took(row * batch.rows() as u32);
         }
         sizes
     }
 
     #[test]
     fn steps_grow_until_they_take_long_enough() {
-        let mut pace = Pace::default();
+        let mut batch = AdaptiveBatch::default();
         let row = Duration::from_micros(20);
-        assert_eq!(steps(&mut pace, row, 6), [8, 16, 32, 64, 128, 128]);
+        assert_eq!(steps(&mut batch, row, 6), [8, 16, 32, 64, 128, 128]);
     }
 
     #[test]
     fn a_step_after_one_that_took_too_long_is_half_as_large_down_to_one_row() {
-        let mut pace = Pace { rows: 128 };
+        let mut batch = AdaptiveBatch { rows: 128 };
         let row = Duration::from_millis(2);
-        assert_eq!(steps(&mut pace, row, 8), [128, 64, 32, 16, 8, 4, 2, 2]);
-        assert_eq!(steps(&mut pace, row * 10, 3), [2, 1, 1]);
+        assert_eq!(steps(&mut batch, row, 8), [128, 64, 32, 16, 8, 4, 2, 2]);
+        assert_eq!(steps(&mut batch, row * 10, 3), [2, 1, 1]);
     }
 
     #[test]
     fn no_step_is_larger_than_the_largest_however_fast_it_is() {
-        let mut pace = Pace::default();
-        let sizes = steps(&mut pace, Duration::ZERO, 20);
-        assert_eq!(sizes.last(), Some(&Pace::MAX_ROWS));
+        let mut batch = AdaptiveBatch::default();
+        let sizes = steps(&mut batch, Duration::ZERO, 20);
+        assert_eq!(sizes.last(), Some(&AdaptiveBatch::MAX_ROWS));
     }
 
     #[test]
     fn whatever_a_row_costs_steps_settle_at_no_more_than_the_goal() {
         for micros in (1..5000).step_by(7) {
-            let mut pace = Pace::default();
+            let mut batch = AdaptiveBatch::default();
             let row = Duration::from_micros(micros);
-            steps(&mut pace, row, 20);
-            let settled = steps(&mut pace, row, 20);
+            steps(&mut batch, row, 20);
+            let settled = steps(&mut batch, row, 20);
             assert!(
-                settled.iter().all(|rows| row * *rows as u32 <= Pace::GOAL),
+                settled
+                    .iter()
+                    .all(|rows| row * *rows as u32 <= AdaptiveBatch::GOAL),
                 "{micros} us"
             );
         }

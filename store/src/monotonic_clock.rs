@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const STEP: i64 = 1_000_000;
 
 /// The clock of this process.
-static CLOCK: LazyLock<SteadyClock> = LazyLock::new(SteadyClock::default);
+static CLOCK: LazyLock<MonotonicClock> = LazyLock::new(MonotonicClock::default);
 
 /// Milliseconds since 1970-01-01T00:00:00Z: by the system's clock, or more if that was set back since this process first
 /// asked.
@@ -20,7 +20,7 @@ pub(crate) fn now_millis() -> i64 {
 }
 
 /// The time that passes in this process, and the most that the system's clock was ever ahead of it.
-struct SteadyClock {
+struct MonotonicClock {
     start: Instant,
     /// In microseconds.
     offset: AtomicI64,
@@ -28,7 +28,7 @@ struct SteadyClock {
     told: AtomicBool,
 }
 
-impl Default for SteadyClock {
+impl Default for MonotonicClock {
     fn default() -> Self {
         Self {
             start: Instant::now(),
@@ -38,7 +38,7 @@ impl Default for SteadyClock {
     }
 }
 
-impl SteadyClock {
+impl MonotonicClock {
     /// The time in microseconds, when the system's clock shows `wall`, `passed` after the start.
     fn read(&self, wall: i64, passed: Duration) -> i64 {
         let passed = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_systems_clock_is_followed_forwards() {
-        let clock = SteadyClock::default();
+        let clock = MonotonicClock::default();
         assert_eq!(clock.read(HOUR, after(0)), HOUR);
         assert_eq!(clock.read(HOUR + 5 * SECOND, after(5)), HOUR + 5 * SECOND);
         assert_eq!(clock.read(3 * HOUR, after(6)), 3 * HOUR);
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn time_goes_on_when_the_systems_clock_is_set_back() {
-        let clock = SteadyClock::default();
+        let clock = MonotonicClock::default();
         assert_eq!(clock.read(2 * HOUR, after(0)), 2 * HOUR);
         assert!(!clock.told.load(Ordering::Relaxed));
         assert_eq!(clock.read(HOUR, after(1)), 2 * HOUR + SECOND);
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_small_step_back_is_not_worth_a_word() {
-        let clock = SteadyClock::default();
+        let clock = MonotonicClock::default();
         clock.read(HOUR, after(0));
         assert_eq!(clock.read(HOUR - SECOND / 2, after(0)), HOUR);
         assert!(!clock.told.load(Ordering::Relaxed));
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_time_never_goes_back() {
-        let clock = SteadyClock::default();
+        let clock = MonotonicClock::default();
         let walls = [5, 3, 9, 1, 9, 30, 2].map(|hours| hours * HOUR);
         let times: Vec<i64> = (0..)
             .zip(walls)
