@@ -75,6 +75,8 @@ struct State {
     presence: Presence,
     /// How often others have waited for the session's next turn, up to [`WAITS`].
     waits: u32,
+    /// Shared messages that have come since its last turn.
+    since_turn: usize,
     /// Some subscription to shared topics is above QoS 0.
     owed: bool,
     subscriptions: u32,
@@ -164,6 +166,7 @@ impl Mailbox {
                 held: 0,
                 presence: Presence::Online,
                 waits: 0,
+                since_turn: 0,
                 owed: false,
                 subscriptions: 0,
                 claim: None,
@@ -381,7 +384,7 @@ impl Mailbox {
     pub(crate) fn take(&self, leave_shared: bool) -> Mail {
         let mut state = self.state.lock();
         let mut mail = std::mem::take(&mut state.mail);
-        state.waits = 0;
+        (state.waits, state.since_turn) = (0, 0);
         mail.claimed = state.claim.is_some();
         if !leave_shared {
             let (shared, held) = state.take_shared();
@@ -414,6 +417,7 @@ impl Subscriber for Mailbox {
                 return 0;
             }
             let (dropped, lost) = state.take_in(delivery, self.messages, self.bytes, &self.user);
+            state.since_turn += 1;
             if !online {
                 return dropped;
             }
@@ -436,7 +440,7 @@ impl Subscriber for Mailbox {
         let mut state = self.state.lock();
         let is_behind = state.presence == Presence::Online
             && state.waits < WAITS
-            && state.shared.len() >= self.messages.div_ceil(2);
+            && state.since_turn >= self.messages.div_ceil(2);
         state.waits += u32::from(is_behind);
         is_behind
     }

@@ -27,6 +27,22 @@ fn a_session_that_never_looks_holds_a_bounded_number_of_messages() {
     );
 }
 
+/// Others wait for it a few times, and only for its turn: a client that does not read slows nobody.
+#[test]
+fn a_session_is_behind_until_it_had_its_turn_and_not_for_long() {
+    let mailbox = Mailbox::default();
+    let half = Limits::default().queued_messages / 2;
+    (1..half).for_each(|_| assert_eq!(mailbox.deliver(delivery(1)), 0));
+    assert!(!mailbox.is_behind());
+    mailbox.deliver(delivery(1));
+    let waits = (0..10).filter(|_| mailbox.is_behind()).count();
+    assert_eq!(waits, 5);
+    // What its client does not take stays.
+    assert!(mailbox.take(true).shared.is_empty());
+    mailbox.deliver(delivery(1));
+    assert!(!mailbox.is_behind());
+}
+
 #[test]
 fn a_session_that_never_looks_holds_a_bounded_number_of_bytes() {
     let mailbox = Mailbox::default();
