@@ -19,9 +19,8 @@ use crate::metrics::Metrics;
 pub(super) use router::Router;
 use router::{Link, RouterGone};
 
-/// Messages under way at once. Few, as they come back together, and mailboxes may be small: so the sessions that get them have as
-/// long as the router takes for the next.
-const TABLE: usize = 4;
+/// Messages under way at once: as many as there are numbers.
+const TABLE: usize = 256;
 
 /// How often a router from which nothing comes is asked whether it lives.
 const PROBE: Duration = Duration::from_secs(1);

@@ -226,11 +226,12 @@ async fn pass(
                     metrics.shared_dropped.add(dropped);
                     behind.get()
                 };
-                // Those who got it have their turn, that a small mailbox does not overflow meanwhile.
                 if is_behind {
+                    // That its mailbox does not overflow before it has its turn.
                     sleep(TURN).await;
                 } else {
-                    tokio::task::yield_now().await;
+                    // The relay may never make a task yield.
+                    tokio::task::coop::consume_budget().await;
                 }
             }
             message = messages.recv(), if next.is_none() => match message {
