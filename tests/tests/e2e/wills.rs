@@ -3,6 +3,7 @@
 use herald_tests::{
     Herald, Mosquitto, MqttJs, Transport, Version, password,
     raw::{Connect, Property, Raw, Will},
+    until,
 };
 use serde_json::json;
 
@@ -271,10 +272,12 @@ async fn a_will_to_ones_own_messages_is_processed() {
             .await
             .cut()
             .await;
-        let list = http.get("/messages").await.expect(200);
-        let items = list["items"].as_array().unwrap();
-        assert_eq!(items.len(), count);
-        http.processed(items[0]["id"].as_str().unwrap()).await;
+        let sent = until("the will to be a message", async || {
+            let list = http.get("/messages").await.expect(200);
+            let items = list["items"].as_array().unwrap();
+            (items.len() == count).then(|| items[0]["id"].as_str().unwrap().to_owned())
+        });
+        http.processed(&sent.await).await;
     }
 }
 
