@@ -28,7 +28,7 @@ async fn a_cancelled_message_is_never_heard_of() {
     assert_eq!(raw.subscribe(&inbox("alice")).await, 1);
     let taken_back = alice.send_message("taken back").await;
     alice.send_message("kept").await;
-    let path = format!("/messages/{taken_back}");
+    let path = format!("/messages/{taken_back}?status=queued");
     alice.delete(&path).await.expect(204);
     alice.delete(&path).await.expect_problem(409, "not_queued");
     let now = json!({"mode": "fixed", "ms": 0, "apply_to_queued": true});
