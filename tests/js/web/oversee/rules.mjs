@@ -127,7 +127,7 @@ export async function tester(world) {
   await verdict('allowed').waitFor({ state: 'detached' });
   same(await page.getByText('Decides').count(), 0, 'rules that decide');
   await check('bob', 'Subscribe', 'users/alice/notifications');
-  await verdict('denied').getByText('No rule allows it').waitFor();
+  await verdict('denied').getByText('which only administrators may read').waitFor();
   await look(page, 'tester-denied');
   await check('admin', 'Subscribe', '#');
   await verdict('allowed').getByText('Administrators may subscribe to #').waitFor();
