@@ -133,6 +133,7 @@ pub fn routes(
             store: store.clone(),
             counts: Arc::default(),
             throughput: options.throughput,
+            background: background.clone(),
         },
         routes::admin_messages::AdminMessagesApi {
             store: store.clone(),

@@ -6,6 +6,8 @@ use herald_store::{StatusCounts, Store, StoreError, Timestamp};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
+use crate::background::Background;
+
 /// How long a count holds, at least.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -40,13 +42,17 @@ struct Last {
 
 impl Counts {
     /// The numbers as they were a moment ago.
-    pub(crate) async fn latest(self: &Arc<Self>, store: &Store) -> Result<Counted, StoreError> {
+    pub(crate) async fn latest(
+        self: &Arc<Self>,
+        store: &Store,
+        background: &Background,
+    ) -> Result<Counted, StoreError> {
         if let Some(fresh) = self.fresh() {
             return Ok(fresh);
         }
         let (this, store) = (Arc::clone(self), store.clone());
         // In a task of its own, so that one who stops waiting leaves the answer to the others.
-        let counting = tokio::spawn(async move { this.count(&store).await });
+        let counting = background.spawn(async move { this.count(&store).await });
         let counted = async { counting.await.unwrap_or(Err(StoreError::Panicked)) };
         let before = self.last.lock().map(|last| last.counted);
         match before {
@@ -84,6 +90,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use herald_store::StoreOptions;
+    use tokio_util::task::TaskTracker;
 
     use super::*;
 
@@ -93,12 +100,13 @@ mod tests {
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
         let store = Store::open(options).await.unwrap();
         let counts = Arc::new(Counts::default());
-        let asked = (0..20).map(|_| counts.latest(&store));
+        let background = Background::new(TaskTracker::new());
+        let asked = (0..20).map(|_| counts.latest(&store, &background));
         let asked = futures_util::future::join_all(asked).await;
         let first = asked[0].as_ref().unwrap().at;
         assert!(asked.iter().all(|a| a.as_ref().unwrap().at == first));
         store.close().await;
         // It still holds.
-        assert_eq!(counts.latest(&store).await.unwrap().at, first);
+        assert_eq!(counts.latest(&store, &background).await.unwrap().at, first);
     }
 }

@@ -7,6 +7,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
 use crate::{
     audit::AuditAction,
+    background::Background,
     description::{tags::Tag, text::DateTime},
     error::ApiError,
     middleware::caller::Administrator,
@@ -17,6 +18,7 @@ pub(crate) struct QueueApi {
     pub(crate) store: Store,
     pub(crate) counts: Arc<Counts>,
     pub(crate) throughput: Arc<Throughput>,
+    pub(crate) background: Background,
 }
 
 /// How many messages there are of each status.
@@ -92,7 +94,7 @@ impl QueueApi {
     #[oai(path = "/", method = "get", operation_id = "getQueue")]
     async fn queue(&self, _admin: Administrator) -> Result<Json<QueueView>, ApiError> {
         let store = &self.store;
-        let counted = self.counts.latest(store).await?;
+        let counted = self.counts.latest(store, &self.background).await?;
         let throughput = self.throughput.last_minute();
         Ok(Json(QueueView {
             paused: store.is_paused().await?,

@@ -21,7 +21,7 @@ mod subscriptions;
 mod tests;
 mod trie;
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use herald_acl::{OwnTopics, TopicFilter};
 use parking_lot::{Mutex, RwLock};
@@ -220,13 +220,9 @@ async fn pass(
         }
         tokio::select! {
             message = relay.receive() => {
-                let is_behind = {
-                    let behind = Cell::new(false);
-                    let dropped = subscriptions.read().deliver_noting(&message, &behind);
-                    metrics.shared_dropped.add(dropped);
-                    behind.get()
-                };
-                if is_behind {
+                let delivered = subscriptions.read().deliver(&message);
+                metrics.shared_dropped.add(delivered.dropped);
+                if delivered.is_behind {
                     // That its mailbox does not overflow before it has its turn.
                     sleep(TURN).await;
                 } else {

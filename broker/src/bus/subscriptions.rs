@@ -1,7 +1,6 @@
 //! Who subscribes to what, and who gets a message.
 
 use std::{
-    cell::Cell,
     collections::{HashMap, hash_map},
     sync::Arc,
 };
@@ -35,6 +34,15 @@ pub(super) struct Subscriptions {
     groups: SubscriptionTrie<Arc<GroupId>, Group>,
     /// What each session has, so that leaving costs what it has, not what all have.
     sessions: HashMap<SessionId, Vec<Held>>,
+}
+
+/// What came of delivering a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Delivered {
+    /// How many messages had to be dropped.
+    pub(super) dropped: u64,
+    /// A session that got it, not as one of a group, [is behind](Subscriber::is_behind).
+    pub(super) is_behind: bool,
 }
 
 /// One session's subscription to one filter.
@@ -137,33 +145,29 @@ impl Subscriptions {
         }
     }
 
-    /// Delivers `message` to each session that has a subscription for it, once, and to one member of each group. Returns how
-    /// many messages had to be dropped.
-    #[cfg(test)]
-    pub(super) fn deliver(&self, message: &Arc<Message>) -> u64 {
-        self.deliver_noting(message, &Cell::new(false))
+    /// Delivers `message` to each session that has a subscription for it, once, and to one member of each group.
+    pub(super) fn deliver(&self, message: &Arc<Message>) -> Delivered {
+        let alone = self.deliver_alone(message);
+        Delivered {
+            dropped: alone.dropped + self.deliver_to_groups(message),
+            ..alone
+        }
     }
 
-    /// The same; notes whether one of them [is behind](Subscriber::is_behind).
-    pub(super) fn deliver_noting(&self, message: &Arc<Message>, behind: &Cell<bool>) -> u64 {
-        self.deliver_alone(message, behind) + self.deliver_to_groups(message)
-    }
-
-    fn deliver_alone(&self, message: &Arc<Message>, behind: &Cell<bool>) -> u64 {
+    fn deliver_alone(&self, message: &Arc<Message>) -> Delivered {
         let mut filters: SmallVec<[_; 4]> = smallvec![];
         self.alone
             .matching(&message.topic, |sessions| filters.push(sessions));
         let all = filters.iter().copied().flatten();
         let all = all.filter(|(session, entry)| entry.brings(message, **session));
-        let deliver = |(subscriber, keys): (&Arc<dyn Subscriber>, SubscriptionKeys)| {
-            let dropped = subscriber.deliver(Delivery::live(message.clone(), keys));
-            behind.set(subscriber.is_behind() || behind.get());
-            dropped
+        let mut delivered = Delivered::default();
+        let mut deliver = |subscriber: &Arc<dyn Subscriber>, keys: SubscriptionKeys| {
+            delivered.dropped += subscriber.deliver(Delivery::live(message.clone(), keys));
+            delivered.is_behind |= subscriber.is_behind();
         };
         if filters.len() < 2 {
-            return all
-                .map(|(_, entry)| deliver((&entry.subscriber, smallvec![entry.key])))
-                .sum();
+            all.for_each(|(_, entry)| deliver(&entry.subscriber, smallvec![entry.key]));
+            return delivered;
         }
         let mut copies = HashMap::new();
         for (session, entry) in all {
@@ -171,7 +175,10 @@ impl Subscriptions {
             let (_, keys) = copy.or_insert_with(|| (&entry.subscriber, smallvec![]));
             keys.push(entry.key);
         }
-        copies.into_values().map(deliver).sum()
+        for (subscriber, keys) in copies.into_values() {
+            deliver(subscriber, keys);
+        }
+        delivered
     }
 
     fn deliver_to_groups(&self, message: &Arc<Message>) -> u64 {
