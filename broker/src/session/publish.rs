@@ -193,7 +193,7 @@ impl Session {
         if answer.qos == Qos::ExactlyOnce && taken {
             self.kept.received.insert(packet_id);
         }
-        self.wire.answer(answer.qos, packet_id, code, &text)?;
+        self.wire.acknowledge(answer.qos, packet_id, code, &text)?;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! What MQTT does not allow in a packet and the core lets through.
+//! Refuses what MQTT does not allow in a packet and the core lets through.
 
 use mqtt_protocol_core::mqtt::{
     packet::{GenericPacketTrait as _, Packet, Property, RetainHandling, SubEntry, v3_1_1, v5_0},
@@ -8,7 +8,7 @@ use mqtt_protocol_core::mqtt::{
 /// The check of one packet.
 type Checked = Result<(), MqttError>;
 
-/// Checks a packet from a client that the core has parsed, and that came in `bytes`.
+/// Checks a packet from a client that the core has parsed from `bytes` bytes.
 pub(super) fn check(packet: &Packet, bytes: usize) -> Checked {
     whole(packet, bytes)?;
     match packet {
@@ -54,7 +54,7 @@ pub(super) fn check(packet: &Packet, bytes: usize) -> Checked {
         }
         Packet::V5_0Disconnect(p) => {
             let code = p.reason_code().map_or(0, |code| code as u8);
-            // What only a server says (MQTT 5 sections 3.14.2.1 and 3.14.2.2.5).
+            // Codes and a property of servers (MQTT 5 sections 3.14.2.1 and 3.14.2.2.5).
             none(!matches!(code, 0 | 4 | 0x80..=0x83 | 0x90 | 0x93..=0x99))?;
             let elsewhere = |p: &Property| matches!(p, Property::ServerReference(_));
             none(p.props().iter().flatten().any(elsewhere))
@@ -63,10 +63,11 @@ pub(super) fn check(packet: &Packet, bytes: usize) -> Checked {
     }
 }
 
-/// A packet ends where what it says ends, and its lengths take no more bytes than they need (MQTT 5 sections 1.5.5 and 2.1.4).
+/// A packet has nothing behind its last field, and its lengths take no more bytes than they need (MQTT 5 sections 1.5.5 and
+/// 2.1.4).
 fn whole(packet: &Packet, bytes: usize) -> Checked {
     match packet {
-        // The payload is what is left; and one that had but an alias has got its topic by now.
+        // The payload is all that is left. And where there was only a topic alias, the core has put the topic.
         Packet::V3_1_1Publish(_) | Packet::V5_0Publish(_) => Ok(()),
         _ if packet.size() == bytes => Ok(()),
         _ => Err(MqttError::MalformedPacket),
@@ -81,8 +82,7 @@ fn publish(topic: &str, packet_id: Option<u16>) -> Checked {
     packet_id.map_or(Ok(()), identifier)
 }
 
-/// MQTT 5 section 4.7.1: at least one character, and no wildcards. One with more levels than we take is well-formed, and not
-/// refused here.
+/// MQTT 5 section 4.7.1: at least one character, and no wildcards. The number of levels is not checked here.
 fn topic_name(topic: &str) -> Checked {
     text(topic)?;
     if topic.is_empty() || topic.contains(['+', '#']) {

@@ -1,11 +1,11 @@
-//! SUBSCRIBE and UNSUBSCRIBE of MQTT 5, as far as they have to be looked at before the core sees them.
+//! The filters of a SUBSCRIBE and UNSUBSCRIBE of MQTT 5.
 //!
-//! The core ends a connection over the malformed filter of a shared subscription, and over no other malformed filter. Each is
-//! to be answered for itself: see `docs/mqtt.md`.
+//! The core ends a connection over the malformed filter of a shared subscription, and over no other malformed filter. Here each
+//! malformed filter is refused by itself: see `docs/mqtt.md`.
 
 use herald_acl::TopicFilter;
 
-use super::connect::{is_short, variable};
+use super::length::{body, is_minimal, variable};
 
 /// The types, with the flags that they must have.
 pub(super) const SUBSCRIBE: u8 = 0x82;
@@ -14,9 +14,9 @@ pub(super) const UNSUBSCRIBE: u8 = 0xA2;
 /// What a shared subscription starts with (MQTT 5 section 4.8.2).
 const SHARE: &[u8] = b"$share/";
 
-/// A whole packet of one of these types in which no filter is a malformed shared one: `$` is `#` in those, which leaves them
-/// malformed.
-pub(super) fn without_malformed_shares(packet: &[u8]) -> Option<Vec<u8>> {
+/// A whole packet of one of these types, if it has malformed shared filters: their `$` becomes `#`, which leaves them malformed
+/// and makes them no longer shared.
+pub(in crate::wire) fn without_malformed_shares(packet: &[u8]) -> Option<Vec<u8>> {
     let malformed = malformed_shares(packet).filter(|found| !found.is_empty())?;
     let mut changed = packet.to_vec();
     for at in malformed {
@@ -27,17 +27,15 @@ pub(super) fn without_malformed_shares(packet: &[u8]) -> Option<Vec<u8>> {
 
 /// Whether the length of the properties of a whole packet of one of these types takes no more bytes than it needs (MQTT 5
 /// section 1.5.5-1).
-pub(super) fn has_short_lengths(packet: &[u8]) -> bool {
-    let after_length = packet.get(1..).and_then(variable);
-    let properties = after_length.and_then(|(_, header)| packet.get(1 + header + 2..));
-    properties.is_none_or(is_short)
+pub(in crate::wire) fn has_minimal_lengths(packet: &[u8]) -> bool {
+    let properties = body(packet).and_then(|body| body.get(2..));
+    properties.is_none_or(is_minimal)
 }
 
-/// Where they start. What is cut short is the core's to refuse.
+/// Where they start. The core refuses what is cut short.
 fn malformed_shares(packet: &[u8]) -> Option<Vec<usize>> {
     let options = usize::from(packet.first() == Some(&SUBSCRIBE));
-    let (_, header) = variable(packet.get(1..)?)?;
-    let properties = 1 + header + 2;
+    let properties = packet.len() - body(packet)?.len() + 2;
     let (length, prefix) = variable(packet.get(properties..)?)?;
     let mut at = properties + prefix + length;
     let mut found = vec![];
@@ -53,7 +51,7 @@ fn malformed_shares(packet: &[u8]) -> Option<Vec<usize>> {
     Some(found)
 }
 
-/// Whether the text would be refused as a filter, and not as text (MQTT 5 section 1.5.4).
+/// Whether the text is valid (MQTT 5 section 1.5.4), but not as a filter.
 fn is_malformed(filter: &str) -> bool {
     !filter.contains('\0') && TopicFilter::parse(filter).is_err()
 }

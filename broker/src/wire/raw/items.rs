@@ -1,23 +1,23 @@
-//! How many properties and filters a packet has, counted before the core sees it: it parses a packet in one go, and what that
-//! costs is their number. A long text alone costs what it costs to copy.
+//! How many properties and filters a packet has. The core parses a packet in one go, at a cost that grows with their number: a
+//! packet that has too many is refused before.
 
 use mqtt_protocol_core::mqtt::result_code::MqttError;
 
 /// Most properties of a packet, those of a will among those of CONNECT: a message may have far fewer user properties.
-pub(super) const PROPERTIES: usize = 1024;
+const PROPERTIES: usize = 1024;
 
-/// Most filters of a SUBSCRIBE or UNSUBSCRIBE: of those that are looked at, there are far fewer.
-pub(super) const FILTERS: usize = 16 * 1024;
+/// Most filters of a SUBSCRIBE or UNSUBSCRIBE. A session may have far fewer.
+const FILTERS: usize = 16 * 1024;
 
 /// No packet with fewer bytes has too many: a property has two at least, a filter has two.
 const SMALL: usize = 2 * PROPERTIES;
 
-/// What comes next in a packet. The last one is at the end.
+/// What comes next in a packet.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// So many bytes that hold nothing to count.
     Skip(usize),
-    /// A text or binary data: two bytes of length, and so many.
+    /// Text or binary data, after two bytes of length.
     Text,
     /// The length of properties, which follow.
     Properties,
@@ -29,26 +29,26 @@ enum Step {
     Filters(usize),
 }
 
-/// A count of the packet that is being received.
+/// Counts what is in the packet that is being received.
 #[derive(Debug)]
-pub(super) struct Items {
+pub(in crate::wire) struct ItemCounter {
     /// What is to come, the next one last.
     steps: Vec<Step>,
     /// Bytes of the packet that are left.
     left: usize,
     /// Bytes that have been seen, behind the fixed header.
     seen: usize,
-    /// Bytes of a length that is not whole.
+    /// Bytes of an integer that is not whole, and its value so far.
     part: usize,
     value: usize,
     properties: usize,
     filters: usize,
 }
 
-impl Items {
-    /// For a packet that begins with the byte `first`, with so many bytes behind its fixed header; `None` if there is nothing
-    /// to count.
-    pub(super) fn of(first: u8, remaining: usize, v5: bool) -> Option<Box<Self>> {
+impl ItemCounter {
+    /// For a packet that begins with the byte `first` and has `remaining` bytes behind its fixed header; `None` if there is
+    /// nothing to count.
+    pub(in crate::wire) fn new(first: u8, remaining: usize, v5: bool) -> Option<Box<Self>> {
         use Step::{Filters, Properties, Skip, Text};
         if remaining < SMALL {
             return None;
@@ -63,21 +63,21 @@ impl Items {
             _ => return None,
         };
         steps.reverse();
-        Some(Box::new(Self::new(steps, remaining)))
+        Some(Box::new(Self::with(steps, remaining)))
     }
 
-    /// Whether a whole CONNECT of MQTT 5, given from behind its fixed header, has more than is taken.
-    pub(super) fn of_connect(body: &[u8], flags: u8) -> Result<(), MqttError> {
+    /// Refuses a whole CONNECT of MQTT 5, given from behind its fixed header, if it has too many.
+    pub(super) fn check_connect(body: &[u8], flags: u8) -> Result<(), MqttError> {
         use Step::{Properties, Skip, Text};
         let mut steps = vec![Text, Skip(4), Properties, Text];
         if flags & 0b100 != 0 {
             steps.push(Properties);
         }
         steps.reverse();
-        Self::new(steps, body.len()).see(body)
+        Self::with(steps, body.len()).count(body)
     }
 
-    fn new(steps: Vec<Step>, left: usize) -> Self {
+    fn with(steps: Vec<Step>, left: usize) -> Self {
         Self {
             steps,
             left,
@@ -89,16 +89,15 @@ impl Items {
         }
     }
 
-    /// Takes the bytes of the packet that come next; those of another behind it are left alone. What is malformed is the
-    /// core's to refuse.
-    pub(super) fn see(&mut self, bytes: &[u8]) -> Result<(), MqttError> {
+    /// Takes the next bytes of the packet, and ignores those of another one behind it. What is malformed is left to the core.
+    pub(in crate::wire) fn count(&mut self, bytes: &[u8]) -> Result<(), MqttError> {
         let mut bytes = &bytes[..bytes.len().min(self.left)];
         self.left -= bytes.len();
         while let Some(step) = self.steps.pop() {
             match step {
                 Step::Skip(0) => {}
                 Step::PropertiesTo(end) if self.seen >= end => {}
-                // Others wait for a byte.
+                // All others need a byte.
                 _ if bytes.is_empty() => {
                     self.steps.push(step);
                     break;
@@ -227,17 +226,17 @@ mod tests {
     /// What is said of a packet, whatever parts it comes in.
     fn seen(first: u8, body: &[u8], v5: bool) -> Result<(), MqttError> {
         let in_parts = |part: usize| {
-            let mut items = Items::of(first, body.len(), v5).expect("it is not small");
-            body.chunks(part).try_for_each(|bytes| items.see(bytes))
+            let mut items = ItemCounter::new(first, body.len(), v5).expect("it is not small");
+            body.chunks(part).try_for_each(|bytes| items.count(bytes))
         };
         let whole = in_parts(body.len());
         for part in [1, 2, 3, 7, 1000] {
             assert_eq!(in_parts(part), whole, "{part}");
         }
         // What follows it is not counted.
-        let mut items = Items::of(first, body.len(), v5).expect("it is not small");
+        let mut items = ItemCounter::new(first, body.len(), v5).expect("it is not small");
         let followed = [body, &[0x26; 9000]].concat();
-        assert_eq!(items.see(&followed), whole);
+        assert_eq!(items.count(&followed), whole);
         whole
     }
 
@@ -280,7 +279,7 @@ mod tests {
         let connect = |flags: u8, will: usize| {
             let head = [&[0, 4], &b"MQTT"[..], &[5, flags, 0, 60]].concat();
             let all = [head, properties(PROPERTIES), text(3), properties(will)].concat();
-            Items::of_connect(&all, flags)
+            ItemCounter::check_connect(&all, flags)
         };
         assert_eq!(connect(0b110, 0), Ok(()));
         assert_eq!(connect(0b110, 1), TOO_MANY);
