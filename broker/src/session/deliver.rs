@@ -215,7 +215,7 @@ impl Session {
             Acked::Done(_) => {}
             Acked::Released => self.wire.pubrel(packet_id, true)?,
             Acked::Unknown => {
-                self.rate.asked(1, Instant::now());
+                self.rate_limit.count_control(1, Instant::now());
                 if ack == (Ack::Pubrec { refused: false }) {
                     // So that the client, too, is done with it (MQTT 5 section 4.3.3).
                     self.wire.pubrel(packet_id, false)?;

@@ -24,7 +24,7 @@ mod offline;
 mod patience;
 mod place;
 mod publish;
-mod rate;
+mod rate_limit;
 mod read;
 mod rights;
 mod slice;
@@ -65,7 +65,7 @@ pub(crate) use kept::Kept;
 use patience::patience;
 use place::Place;
 use publish::Refused;
-use rate::Rate;
+use rate_limit::RateLimit;
 use read::Reading;
 use slice::Slice;
 use will::Will;
@@ -128,7 +128,7 @@ struct Session {
     reading: Option<Reading>,
     cursor: CursorUse,
     answers: Answers,
-    rate: Rate,
+    rate_limit: RateLimit,
     slice: Slice,
     /// How many QoS 1 and 2 PUBLISHes to the client it may leave unacknowledged.
     window: usize,
@@ -193,7 +193,7 @@ where
 impl Session {
     fn new(ctx: Arc<Context>, wire: Box<Wire>, connected: connect::Connected) -> Self {
         Self {
-            rate: Rate::new(ctx.limits.publishes_per_s, Instant::now()),
+            rate_limit: RateLimit::new(ctx.limits.publishes_per_s, Instant::now()),
             slice: Slice::new(),
             ctx,
             wire,

@@ -170,7 +170,7 @@ impl Session {
             Err(Refused::With(code, text)) => {
                 self.ctx.metrics.publishes_denied.add(1);
                 // Also where PUBLISHes have no rate.
-                self.rate.asked(1, Instant::now());
+                self.rate_limit.count_control(1, Instant::now());
                 tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, ?code, text, "publish refused");
                 (code, text)
             }

@@ -68,7 +68,7 @@ impl Session {
             if self.answers.len() >= RECEIVE_MAXIMUM.into() || self.wire.output_full() {
                 return Ok(Pause::Full);
             }
-            if let Some(at) = self.rate.wait(now) {
+            if let Some(at) = self.rate_limit.blocked_until(now) {
                 return Ok(Pause::Throttled(at));
             }
             if !self.wire.has_unread() {
@@ -93,17 +93,17 @@ impl Session {
     fn handle(&mut self, packet: Incoming, now: Instant) -> Result<Option<Work<'_>>, End> {
         match packet {
             Incoming::Publish(publish) => {
-                self.rate.published(now);
+                self.rate_limit.count_publish(now);
                 return Ok(Some(Box::pin(self.publish(publish))));
             }
             Incoming::Subscribe(subscribe) => {
                 let bound = self.ctx.limits.filters_per_subscribe();
-                self.rate
-                    .asked(cost(subscribe.subscriptions.len(), bound), now);
+                let cost = cost(subscribe.subscriptions.len(), bound);
+                self.rate_limit.count_control(cost, now);
                 return Ok(Some(Box::pin(self.subscribe(subscribe))));
             }
             Incoming::Unsubscribe { packet_id, filters } => {
-                self.rate.asked(cost(filters.len(), 0), now);
+                self.rate_limit.count_control(cost(filters.len(), 0), now);
                 return Ok(Some(Box::pin(self.unsubscribe(packet_id, filters))));
             }
             Incoming::Puback { packet_id } => self.acknowledged(packet_id, Ack::Puback)?,
@@ -112,7 +112,7 @@ impl Session {
             }
             Incoming::Pubcomp { packet_id } => self.acknowledged(packet_id, Ack::Pubcomp)?,
             Incoming::Pubrel { packet_id } => self.pubrel(packet_id)?,
-            Incoming::Pingreq | Incoming::Repeated => self.rate.asked(1, now),
+            Incoming::Pingreq | Incoming::Repeated => self.rate_limit.count_control(1, now),
             Incoming::Disconnect {
                 with_will,
                 session_expiry,
