@@ -115,6 +115,8 @@ struct MessageDetails {
     message: MessageView,
     /// Oldest first. The last hundred, or fewer if they are long.
     failed_attempts: Vec<FailedAttemptView>,
+    /// Whether attempts before these failed, too.
+    more_failed_attempts: bool,
 }
 
 #[derive(ApiResponse)]
@@ -218,10 +220,11 @@ impl MessagesApi {
         let store = &self.store;
         let message = store.message(&caller.user.id, &id).await?;
         let message = message.ok_or_else(unknown)?;
-        let failed = store.failed_attempts(&id, FAILED_ATTEMPTS).await?.items;
+        let failed = store.failed_attempts(&id, FAILED_ATTEMPTS).await?;
         Ok(Json(MessageDetails {
             message: message.into(),
-            failed_attempts: failed.into_iter().rev().map(Into::into).collect(),
+            failed_attempts: failed.items.into_iter().rev().map(Into::into).collect(),
+            more_failed_attempts: failed.more,
         }))
     }
 

@@ -146,3 +146,23 @@ async fn failed_attempts_are_told_one_by_one() {
         2
     );
 }
+
+#[tokio::test]
+async fn it_is_told_that_attempts_before_the_last_hundred_failed() {
+    let herald = Herald::start().await;
+    let alice = herald.browser("alice").await;
+    let path = send(&alice).await;
+    for attempt in 1..=101 {
+        let seen = alice.get(&path).send().await.expect(200).json;
+        assert_eq!(seen["more_failed_attempts"], false, "before {attempt}");
+        let now = Timestamp::now() + Duration::from_secs(5 * attempt);
+        let jobs = herald.store.claim(1, LEASE, now).await.unwrap();
+        let store = &herald.store;
+        let failed = store.retry_later(&jobs[0], "no".into(), now, now).await;
+        assert!(failed.unwrap());
+    }
+    let seen = alice.get(&path).send().await.expect(200).json;
+    assert_eq!(seen["more_failed_attempts"], true);
+    let failed = seen["failed_attempts"].as_array().unwrap();
+    assert_eq!((failed.len(), &failed[0]["attempt"]), (100, &json!(2)));
+}

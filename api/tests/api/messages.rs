@@ -33,6 +33,7 @@ async fn a_sent_message_is_queued_and_can_be_seen() {
             "id": sent["id"], "body": "hello", "status": "queued", "result": null, "error": null,
             "attempts": 0, "created_at": sent["created_at"], "run_at": sent["run_at"],
             "processed_at": null, "delivered_at": null, "failed_attempts": [],
+            "more_failed_attempts": false,
         })
     );
 }

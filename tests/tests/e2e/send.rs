@@ -103,6 +103,11 @@ async fn a_message_is_delivered_once_its_notification_is_acknowledged() {
     let mut message = alice.delivered(&id).await;
     let failed = message.as_object_mut().unwrap().remove("failed_attempts");
     assert_eq!(failed, Some(json!([])));
+    let more = message
+        .as_object_mut()
+        .unwrap()
+        .remove("more_failed_attempts");
+    assert_eq!(more, Some(json!(false)));
     assert!(message["delivered_at"].as_str() >= message["processed_at"].as_str());
     assert_eq!(message["attempts"], 1);
     let list = alice.get("/messages").await.expect(200);

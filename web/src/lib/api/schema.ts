@@ -1414,6 +1414,8 @@ export interface components {
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
+            /** @description Whether attempts before these failed, too. */
+            more_failed_attempts: boolean;
             /**
              * Format: date-time
              * @description When it ended.
@@ -4813,6 +4815,7 @@ export interface operations {
                      *       "error": null,
                      *       "failed_attempts": [],
                      *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+                     *       "more_failed_attempts": false,
                      *       "processed_at": "2026-11-22T10:00:00.000Z",
                      *       "result": "hello",
                      *       "run_at": "2026-11-22T10:00:00.000Z",

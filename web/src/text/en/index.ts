@@ -167,6 +167,7 @@ export const en = {
     timeline: 'What happened',
     created: 'Accepted',
     due: 'Due',
+    earlier: 'Earlier attempts failed, too, and are not shown',
     attempt: (n: number) => `Attempt ${n} failed`,
     processed: 'Processed',
     delivered: 'Delivered to you',

@@ -153,6 +153,7 @@ export const operate = {
     by: 'By',
     id: 'Id',
     attemptsTitle: 'Failed attempts',
+    lastAttempts: (n: number) => `The last ${n} failed attempts`,
     attempt: (n: number) => `Attempt ${n}`,
   },
   connections: {
