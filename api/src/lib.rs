@@ -131,9 +131,7 @@ pub fn routes(
         },
         routes::queue::QueueApi {
             store: store.clone(),
-            counts: Arc::default(),
             throughput: options.throughput,
-            background: background.clone(),
         },
         routes::admin_messages::AdminMessagesApi {
             store: store.clone(),

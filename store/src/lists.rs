@@ -19,9 +19,6 @@ pub const PAGE_BYTES: usize = 1024 * 1024;
 /// How long a read may take. Each is a short walk through an index, so it is a last resort.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long it may take to count all that there is, which a few ask for at a time.
-const COUNT_TIME_LIMIT: Duration = Duration::from_secs(60);
-
 /// The connections for lists.
 #[derive(Debug)]
 pub(crate) struct Lists(pub(crate) ListPool);
@@ -49,13 +46,6 @@ impl Lists {
         let mut reading = self.0.begin(TIME_LIMIT).await?;
         let row = reading.rows(statement, params).try_next().await?;
         row.as_ref().map(read).transpose()
-    }
-
-    /// All rows of a statement that counts: few, however much there is.
-    pub(crate) async fn counts(&self, statement: &str) -> Result<Vec<AnyRow>, StoreError> {
-        let mut reading = self.0.begin(COUNT_TIME_LIMIT).await?;
-        let rows = reading.rows(statement.to_owned(), &[]).try_collect().await;
-        Ok(rows?)
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 14] = [
+const MIGRATIONS: [(i64, &str, &str); 15] = [
     (
         1,
         "initial",
@@ -76,6 +76,11 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
         14,
         "log_mark",
         include_str!("../../migrations/sqlite/0014_log_mark.sql"),
+    ),
+    (
+        15,
+        "message_counts",
+        include_str!("../../migrations/sqlite/0015_message_counts.sql"),
     ),
 ];
 

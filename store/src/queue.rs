@@ -154,42 +154,29 @@ impl Store {
         Ok(due.map(Timestamp::from_millis))
     }
 
-    /// When the queued message that is due first is, or was, due. Takes time in proportion to the number of users who
-    /// have messages waiting.
+    /// When the queued message that is due first is, or was, due.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let rows = self.lists().counts(
-            "SELECT MIN((
-                SELECT MIN(run_at) FROM messages
-                WHERE messages.user_id = lanes.user_id AND status = 'queued')) AS due
-             FROM lanes WHERE turn_at IS NOT NULL",
-        );
-        let rows = rows.await?;
-        let due = rows.first().map(|row| row.try_get::<Option<i64>, _>("due"));
-        Ok(due.transpose()?.flatten().map(Timestamp::from_millis))
+        let text = "SELECT run_at FROM messages WHERE status = 'queued' ORDER BY run_at LIMIT 1";
+        let run_at = |row: &AnyRow| Ok(Timestamp::from_millis(row.try_get("run_at")?));
+        self.lists().first(text.to_owned(), &[], run_at).await
     }
 
-    /// How many messages there are of each status. Takes time in proportion to their number.
+    /// How many messages there are of each status. Reads numbers that are kept, however many there are.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn counts(&self) -> Result<StatusCounts, StoreError> {
-        // Each is a walk through an index that has just those messages.
-        let rows = self.lists().counts(
-            "SELECT 'queued' AS status, COUNT(*) AS count FROM messages WHERE status = 'queued'
-             UNION ALL
-             SELECT 'processing', COUNT(*) FROM messages WHERE status = 'processing'
-             UNION ALL
-             SELECT status, COUNT(*) FROM messages WHERE processed_at IS NOT NULL GROUP BY status",
-        );
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT status, count FROM message_counts")
+            .fetch_all(self.readers())
+            .await?;
         let mut counts = StatusCounts::default();
-        for row in rows.await? {
-            let count: i64 = row.try_get("count")?;
-            let counted = match Status::from_column(row.try_get("status")?)? {
+        for (status, count) in rows {
+            let counted = match Status::from_column(&status)? {
                 Status::Queued => &mut counts.queued,
                 Status::Processing => &mut counts.processing,
                 Status::Processed => &mut counts.processed,

@@ -7,18 +7,15 @@ use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
 use crate::{
     audit::AuditAction,
-    background::Background,
     description::{tags::Tag, text::DateTime},
     error::ApiError,
     middleware::caller::Administrator,
-    queue::{Counts, Percentiles, Throughput},
+    queue::{Percentiles, Throughput},
 };
 
 pub(crate) struct QueueApi {
     pub(crate) store: Store,
-    pub(crate) counts: Arc<Counts>,
     pub(crate) throughput: Arc<Throughput>,
-    pub(crate) background: Background,
 }
 
 /// How many messages there are of each status.
@@ -89,18 +86,19 @@ enum Done {
 impl QueueApi {
     /// See how the queue goes
     ///
-    /// Counting takes time in proportion to the number of messages: it is done at most once a second, however many ask,
-    /// and an answer that takes long to count comes with the numbers before.
+    /// Asking costs little, however many messages there are: their numbers are kept.
     #[oai(path = "/", method = "get", operation_id = "getQueue")]
     async fn queue(&self, _admin: Administrator) -> Result<Json<QueueView>, ApiError> {
         let store = &self.store;
-        let counted = self.counts.latest(store, &self.background).await?;
+        let counted_at = Timestamp::now();
+        let counts = store.counts().await?;
+        let oldest_due = store.oldest_due().await?;
         let throughput = self.throughput.last_minute();
         Ok(Json(QueueView {
             paused: store.is_paused().await?,
-            counts: counted.counts.into(),
-            oldest_due: counted.oldest_due.map(DateTime::from),
-            counted_at: counted.at.into(),
+            counts: counts.into(),
+            oldest_due: oldest_due.map(DateTime::from),
+            counted_at: counted_at.into(),
             processed_per_s: throughput.per_s,
             latency: throughput.latency.map(Latency::from),
         }))

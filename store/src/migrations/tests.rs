@@ -2,7 +2,7 @@ use sqlx::Executor as _;
 
 use super::*;
 use crate::open::Location;
-use crate::{MessageId, Seq, Status, Store, StoreOptions, UserId};
+use crate::{MessageId, Seq, Status, StatusCounts, Store, StoreOptions, UserId};
 
 #[test]
 fn every_file_of_the_folder_is_a_migration() {
@@ -95,5 +95,20 @@ async fn what_is_kept_already_is_counted_for_its_user() {
     let expected = messages + attempts + 5 * 128;
     assert_eq!(stored.get(&user), Some(&(expected as u64)));
     assert_eq!(stored.get(&other), None);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn messages_that_there_are_already_are_counted() {
+    let (_dir, store) = upgraded(8, BEFORE_STORED_ONCE).await;
+    let counts = StatusCounts {
+        queued: 2,
+        processed: 2,
+        dead: 1,
+        ..StatusCounts::default()
+    };
+    assert_eq!(store.counts().await.unwrap(), counts);
+    let oldest = store.oldest_due().await.unwrap();
+    assert_eq!(oldest.map(|due| due.as_millis()), Some(9));
     store.close().await;
 }

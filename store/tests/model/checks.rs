@@ -1,6 +1,6 @@
 //! What is read through the store, beside what the model knows of it.
 
-use herald_store::Notification;
+use herald_store::{Notification, StatusCounts};
 
 use crate::model::Model;
 
@@ -28,6 +28,27 @@ impl Model {
             assert_eq!(message.error.as_ref(), error, "{}", message.id);
             let processed = message.status == herald_store::Status::Processed;
             assert_eq!(message.result.is_some(), processed, "{}", message.id);
+        }
+    }
+
+    /// When the first of all queued messages is due.
+    pub(crate) fn oldest_due(&self) -> Option<i64> {
+        let users = self.tables.inboxes.keys();
+        users.filter_map(|user| self.due(user)).min()
+    }
+
+    /// How many messages have each status.
+    pub(crate) fn counts(&self) -> StatusCounts {
+        let with = |status| {
+            let messages = self.tables.messages.values();
+            messages.filter(|m| m.status == status).count() as u64
+        };
+        StatusCounts {
+            queued: with("queued"),
+            processing: with("processing"),
+            processed: with("processed"),
+            dead: with("dead"),
+            cancelled: with("cancelled"),
         }
     }
 }

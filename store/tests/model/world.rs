@@ -313,6 +313,9 @@ impl World {
     /// What the store holds is what the model holds.
     pub(crate) async fn compare(&mut self) {
         assert_eq!(Tables::read(&mut self.conn).await, self.model.tables);
+        assert_eq!(self.store.counts().await.unwrap(), self.model.counts());
+        let oldest = self.store.oldest_due().await.unwrap();
+        assert_eq!(oldest.map(Timestamp::as_millis), self.model.oldest_due());
         for user in &self.users {
             let inbox = self
                 .store

@@ -7,6 +7,7 @@ mod acknowledge;
 mod audit;
 mod clock;
 mod common;
+mod counts;
 mod delays;
 mod durability;
 mod fairness;

@@ -4,8 +4,7 @@ use crate::common::{Db, LEASE, at, claim_one, notify, processed, send, user};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use herald_store::{
-    Accepted, Delay, Finished, MessageId, Outcome, Seq, Status, StatusCounts, StoreError,
-    Timestamp, UserId,
+    Accepted, Delay, Finished, MessageId, Outcome, Seq, Status, StoreError, Timestamp, UserId,
 };
 
 #[tokio::test]
@@ -323,31 +322,6 @@ async fn the_next_due_time_is_that_of_a_queued_message_or_of_a_lease() {
     assert_eq!(store.next_due().await.unwrap(), Some(at(60) + LEASE));
     send(&store, &ann.id, "hello", at(70)).await;
     assert_eq!(store.next_due().await.unwrap(), Some(at(70)));
-}
-
-#[tokio::test]
-async fn messages_are_counted_by_status() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let ann = user(&store, "ann").await;
-    notify(&store, &ann.id, 3).await;
-    send(&store, &ann.id, "hello", at(0)).await;
-    let job = claim_one(&store, at(0)).await;
-    let error = "gone".to_owned();
-    store
-        .finish(&job, Outcome::Dead { error }, at(1))
-        .await
-        .unwrap();
-    send(&store, &ann.id, "hello", at(0)).await;
-    claim_one(&store, at(0)).await;
-    send(&store, &ann.id, "hello", at(0)).await;
-    let counts = StatusCounts {
-        queued: 1,
-        processing: 1,
-        processed: 3,
-        dead: 1,
-        cancelled: 0,
-    };
-    assert_eq!(store.counts().await.unwrap(), counts);
 }
 
 #[tokio::test]

@@ -260,8 +260,7 @@ export interface paths {
         };
         /**
          * See how the queue goes
-         * @description Counting takes time in proportion to the number of messages: it is done at most once a second, however many ask,
-         *     and an answer that takes long to count comes with the numbers before.
+         * @description Asking costs little, however many messages there are: their numbers are kept.
          */
         get: operations["getQueue"];
         put?: never;
