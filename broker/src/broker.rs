@@ -60,7 +60,14 @@ impl Broker {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        ctx.tasks.spawn(Sys::run(ctx.clone()));
+        let publishes_sys = {
+            let ctx = ctx.clone();
+            async move {
+                let run = ctx.sys.run(&ctx.metrics, || ctx.registry.count());
+                ctx.stop.run_until_cancelled(run).await;
+            }
+        };
+        ctx.tasks.spawn(publishes_sys);
         Ok(Self { ctx })
     }
 

@@ -14,18 +14,22 @@
 
 mod broker;
 mod bus;
+mod delivery;
 mod feed;
 mod host;
+mod ids;
 mod limits;
 mod live;
 mod mailbox;
+mod message;
 mod metrics;
+mod observers;
 mod progress;
 mod registry;
 mod session;
+mod state;
 mod sys;
 mod user_bytes;
-mod watchers;
 mod wire;
 
 pub use broker::Broker;

@@ -9,7 +9,7 @@ use std::{
 
 use herald_acl::Username;
 
-use crate::{bus::SessionId, host::Credential};
+use crate::{host::Credential, ids::SessionId};
 
 /// Where a connection comes from, and over what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

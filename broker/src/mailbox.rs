@@ -12,14 +12,15 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use crate::{
-    bus::{Delivery, Subscriber, SubscriptionKey},
+    delivery::{Delivery, Subscriber},
     host::Notification,
+    ids::SubscriptionKey,
     limits::Limits,
     live::Link,
-    session::Handover,
+    state::Takeover,
     user_bytes::{Held, UserBytes},
     wire::{Qos, Reason},
 };
@@ -49,18 +50,15 @@ pub(crate) struct Mail {
     pub(crate) recheck: bool,
     pub(crate) stop: Option<Reason>,
     /// A new connection waits for the session.
-    pub(crate) claimed: bool,
+    pub(crate) is_taken_over: bool,
 }
-
-/// Where a new connection of the same client waits for the session.
-pub(crate) type Claim = oneshot::Sender<Handover>;
 
 /// Whether the session has a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Presence {
     Online,
-    /// Not yet again: one is taking it up.
-    Claimed,
+    /// Not yet again: one is taking it over.
+    TakenOver,
     Offline,
 }
 
@@ -80,7 +78,7 @@ struct State {
     /// Some subscription to shared topics is above QoS 0.
     owed: bool,
     subscriptions: u32,
-    claim: Option<Claim>,
+    takeover: Option<Takeover>,
     /// The connection, or the last one; `None` before the first.
     link: Option<Arc<Link>>,
 }
@@ -169,7 +167,7 @@ impl Mailbox {
                 since_turn: 0,
                 owed: false,
                 subscriptions: 0,
-                claim: None,
+                takeover: None,
                 link: None,
             }),
             ready: Notify::new(),
@@ -265,27 +263,27 @@ impl Mailbox {
         self.ready.notify_one();
     }
 
-    /// Asks whoever has the session to hand it over. An earlier claim that was not answered lapses: its connection is the
-    /// one that is taken over.
-    pub(crate) fn claim(&self, claim: Claim) {
+    /// Asks whoever owns the session to hand it over. An earlier takeover that still waits lapses: its connection is the one
+    /// that is taken over.
+    pub(crate) fn take_over(&self, takeover: Takeover) {
         {
             let mut state = self.state.lock();
-            state.claim = Some(claim);
+            state.takeover = Some(takeover);
             if state.presence == Presence::Offline {
-                state.presence = Presence::Claimed;
+                state.presence = Presence::TakenOver;
             }
         }
         self.ready.notify_one();
     }
 
-    /// The claim, to be answered.
-    pub(crate) fn take_claim(&self) -> Option<Claim> {
-        self.state.lock().claim.take()
+    /// Where the session is to be handed over, if a new connection waits for it.
+    pub(crate) fn take_takeover(&self) -> Option<Takeover> {
+        self.state.lock().takeover.take()
     }
 
     /// Whether a new connection waits for the session.
-    pub(crate) fn is_claimed(&self) -> bool {
-        self.state.lock().claim.is_some()
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.state.lock().takeover.is_some()
     }
 
     /// Whether nobody would notice if the session ended now: it has no connection, and none is taking it up.
@@ -311,8 +309,8 @@ impl Mailbox {
     pub(crate) fn go_offline(&self, held: usize) {
         let mut state = self.state.lock();
         state.held = held;
-        state.presence = if state.claim.is_some() {
-            Presence::Claimed
+        state.presence = if state.takeover.is_some() {
+            Presence::TakenOver
         } else {
             Presence::Offline
         };
@@ -353,8 +351,8 @@ impl Mailbox {
     /// Why the session has to end, if it has to.
     fn over(&self) -> Option<Reason> {
         let state = self.state.lock();
-        let claimed = state.claim.is_some().then_some(Reason::TakenOver);
-        state.mail.stop.or(claimed)
+        let taken_over = state.takeover.is_some().then_some(Reason::TakenOver);
+        state.mail.stop.or(taken_over)
     }
 
     /// What `work` comes to; if the session has to end before, why, and `work` is dropped.
@@ -385,7 +383,7 @@ impl Mailbox {
         let mut state = self.state.lock();
         let mut mail = std::mem::take(&mut state.mail);
         (state.waits, state.since_turn) = (0, 0);
-        mail.claimed = state.claim.is_some();
+        mail.is_taken_over = state.takeover.is_some();
         if !leave_shared {
             let (shared, held) = state.take_shared();
             mail.shared = shared;
@@ -394,15 +392,15 @@ impl Mailbox {
         mail
     }
 
-    /// Takes what a session without a connection has to know. Why it must end stays, and then the claim, too: whoever ends
-    /// the session answers it.
+    /// Takes what a session without a connection has to know. Why it must end stays, and then the takeover, too: it is for whoever
+    /// ends the session.
     pub(crate) fn take_orders(&self) -> Orders {
         let mut state = self.state.lock();
         let stop = state.mail.stop;
         Orders {
             stop,
             recheck: std::mem::take(&mut state.mail.recheck),
-            claim: state.claim.take_if(|_| stop.is_none()),
+            takeover: state.takeover.take_if(|_| stop.is_none()),
         }
     }
 }
@@ -463,7 +461,7 @@ pub(crate) struct Orders {
     /// The ACL has changed.
     pub(crate) recheck: bool,
     /// A new connection waits for it.
-    pub(crate) claim: Option<Claim>,
+    pub(crate) takeover: Option<Takeover>,
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use herald_acl::{TopicFilter, Username, topics};
 use parking_lot::Mutex;
 
 use crate::{
-    bus::{Delivery, Message, SessionId, Subscriber as _, SubscriptionKey},
+    delivery::{Delivery, Subscriber},
     host::Identity,
-    mailbox::Mailbox,
+    ids::{SessionId, SubscriptionKey},
+    message::Message,
 };
 
 struct Follower {
@@ -18,7 +19,7 @@ struct Follower {
     /// The host's key for the session's user, if that user's own messages are followed: the name may come to be another's.
     /// `None` for an administrator who follows another's.
     user_id: Option<Arc<str>>,
-    mailbox: Arc<Mailbox>,
+    subscriber: Arc<dyn Subscriber>,
 }
 
 #[derive(Default)]
@@ -37,13 +38,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Tells `mailbox`, of a session of `who`, what becomes of the messages of `username` from now on.
+    /// Delivers what becomes of the messages of `username` to `subscriber`, a session of `who`, from now on.
     pub(crate) fn follow(
         &self,
         who: &Identity,
         username: &Username,
         (session, subscription): (SessionId, SubscriptionKey),
-        mailbox: &Arc<Mailbox>,
+        subscriber: Arc<dyn Subscriber>,
     ) {
         let mut state = self.state.lock();
         let followed = state.followed.entry(session).or_default();
@@ -57,7 +58,7 @@ impl Progress {
             session,
             subscription,
             user_id: own.then(|| who.user_id.clone()),
-            mailbox: mailbox.clone(),
+            subscriber,
         });
     }
 
@@ -131,7 +132,7 @@ fn copy<'a>(
     let copies = followers.map(|follower| {
         let subscriptions = [follower.subscription].into_iter().collect();
         let delivery = Delivery::live(message.clone(), subscriptions);
-        follower.mailbox.deliver(delivery)
+        follower.subscriber.deliver(delivery)
     });
     copies.sum()
 }
@@ -139,6 +140,7 @@ fn copy<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mailbox::Mailbox;
 
     #[test]
     fn nothing_is_made_for_nobody_and_who_ends_leaves_nothing_behind() {
@@ -155,9 +157,9 @@ mod tests {
         let (one, other) = (subscription(), subscription());
         let mailbox = Arc::<Mailbox>::default();
         for _ in 0..2 {
-            progress.follow(&who, &alice, one, &mailbox);
-            progress.follow(&who, &bob, one, &mailbox);
-            progress.follow(&who, &alice, other, &mailbox);
+            progress.follow(&who, &alice, one, mailbox.clone());
+            progress.follow(&who, &bob, one, mailbox.clone());
+            progress.follow(&who, &alice, other, mailbox.clone());
         }
         progress.tell("2", &bob, || "x".into());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The live sessions: who is connected, under which client id, and who taps.
+//! The live sessions: who is connected, under which client id, and which of them observe others.
 
 mod live;
 
@@ -15,11 +15,13 @@ use tokio::{
 };
 
 use crate::{
-    bus::{Message, SessionId, Subscriber as _, SubscriptionKey},
+    delivery::Subscriber as _,
     host::{Credential, Identity, Notification, Revoked},
-    mailbox::{Claim, Mailbox},
-    session::Handover,
-    watchers::Watchers,
+    ids::{SessionId, SubscriptionKey},
+    mailbox::Mailbox,
+    message::Message,
+    observers::Observers,
+    state::{HandedSession, Takeover},
     wire::Reason,
 };
 
@@ -51,8 +53,8 @@ struct State {
     users: HashMap<Username, Vec<Entry>>,
     /// Whose each session is, in the order in which sessions are listed.
     owners: BTreeMap<SessionId, Username>,
-    /// Live copies of other users' notifications, for an administrator's eyes.
-    taps: Watchers,
+    /// Administrators who get live copies of other users' notifications.
+    observers: Observers,
     revocations: Revocations,
 }
 
@@ -62,12 +64,16 @@ pub(crate) struct Registry {
     state: Mutex<State>,
 }
 
-/// Where a session's place comes from.
+/// What comes of entering a session.
 pub(crate) enum Entered {
-    /// The client had no session.
+    /// The client had none.
     New,
-    /// Whoever has the client's session hands it over; an error if that one was lost.
-    Claimed(oneshot::Receiver<Handover>),
+    /// The client's session is taken over from its owner.
+    TakingOver {
+        /// An error if it was lost.
+        handed: oneshot::Receiver<HandedSession>,
+        mailbox: Arc<Mailbox>,
+    },
 }
 
 /// The user has as many sessions as allowed.
@@ -75,7 +81,7 @@ pub(crate) enum Entered {
 pub(crate) struct TooManySessions;
 
 impl Registry {
-    /// Enters a session, or claims the one that the same user has under the same client id (MQTT 5 section 3.1.4-3). A
+    /// Enters a session, or takes over the one that the same user has under the same client id (MQTT 5 section 3.1.4-3). A
     /// session without a connection makes room for a new one.
     pub(crate) fn enter(
         &self,
@@ -91,10 +97,11 @@ impl Registry {
         // Most users have one session.
         let entries = entries.or_insert_with(|| Vec::with_capacity(1));
         if let Some(old) = entries.iter_mut().find(|e| e.is_of(identity, client_id)) {
-            let (claim, claimed) = oneshot::channel();
+            let (takeover, handed) = oneshot::channel();
             old.credential = identity.credential.clone();
-            old.mailbox.claim(claim);
-            return Ok(Entered::Claimed(claimed));
+            old.mailbox.take_over(takeover);
+            let mailbox = old.mailbox.clone();
+            return Ok(Entered::TakingOver { handed, mailbox });
         }
         if entries.len() >= limit {
             let idle = entries.iter().position(|e| e.mailbox.is_idle());
@@ -120,23 +127,23 @@ impl Registry {
         entries.any(|e| e.is_of(identity, client_id))
     }
 
-    /// Removes a session and its taps, if it is still there, unless a new connection waits for it: then that one's claim is
-    /// answered.
-    pub(crate) fn leave(&self, username: &Username, session: SessionId) -> Option<Claim> {
+    /// Removes a session, if it is still there, unless a new connection waits for it: then returns where it does. What the
+    /// session observes ends either way.
+    pub(crate) fn leave(&self, username: &Username, session: SessionId) -> Option<Takeover> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        state.taps.remove(session, None);
+        state.observers.remove(session, None);
         let entries = state.users.get_mut(username)?;
         let at = entries.iter().position(|e| e.session == session)?;
-        let claim = entries[at].mailbox.take_claim();
-        if claim.is_none() {
+        let takeover = entries[at].mailbox.take_takeover();
+        if takeover.is_none() {
             entries.remove(at);
             state.owners.remove(&session);
             if entries.is_empty() {
                 state.users.remove(username);
             }
         }
-        claim
+        takeover
     }
 
     /// Removes a session that was lost. Whoever waits for it learns that.
@@ -145,23 +152,23 @@ impl Registry {
     }
 
     /// Copies what other users are notified of, and `filter` matches, to `mailbox`.
-    pub(crate) fn tap(
+    pub(crate) fn observe(
         &self,
         owner: &Username,
         filter: &TopicFilter,
         subscription: (SessionId, SubscriptionKey),
-        mailbox: &Arc<Mailbox>,
+        mailbox: Arc<Mailbox>,
     ) {
         let mut state = self.state.lock();
-        state.taps.add(owner, filter, subscription, mailbox);
+        state.observers.add(owner, filter, subscription, mailbox);
     }
 
-    /// Ends what [`Registry::tap`] began; with `filter` `None`, all of the session's.
-    pub(crate) fn untap(&self, session: SessionId, filter: Option<&TopicFilter>) {
-        self.state.lock().taps.remove(session, filter);
+    /// Ends what [`Registry::observe`] began; with `filter` `None`, all of the session's.
+    pub(crate) fn unobserve(&self, session: SessionId, filter: Option<&TopicFilter>) {
+        self.state.lock().observers.remove(session, filter);
     }
 
-    /// Wakes the sessions of the user whose key is `user_id`, and copies to the taps. Answers how many copies had to be
+    /// Wakes the sessions of the user whose key is `user_id`, and copies to the observers. Returns how many copies had to be
     /// dropped.
     pub(crate) fn notify(
         &self,
@@ -174,13 +181,13 @@ impl Registry {
         for entry in entries.filter(|e| *e.user_id == *user_id) {
             entry.mailbox.wake(notification);
         }
-        if state.taps.is_empty() {
+        if state.observers.is_empty() {
             return 0;
         }
         let topic = topics::inbox(username);
         let message = Message::of_ours(topic, notification.payload.clone());
-        // A tap on one's own inbox is the inbox itself.
-        state.taps.copy(&Arc::new(message), Some(username))
+        // Users get their own inbox anyway.
+        state.observers.copy(&Arc::new(message), Some(username))
     }
 
     /// Makes the sessions of `username` look into their inbox.

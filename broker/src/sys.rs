@@ -1,4 +1,4 @@
-//! `$SYS/herald/...`: what the broker says of itself; and under `$SYS/broker/...` what others tell by the same names.
+//! `$SYS/herald/...`: what the broker says of itself; and under `$SYS/broker/...` the values that other brokers publish, by their names.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,10 +7,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
-    bus::{Message, SessionId, SubscriptionKey},
-    mailbox::Mailbox,
-    session::Context,
-    watchers::Watchers,
+    delivery::Subscriber,
+    ids::{SessionId, SubscriptionKey},
+    message::Message,
+    metrics::Metrics,
+    observers::Observers,
 };
 
 /// Between two rounds.
@@ -18,33 +19,33 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 struct State {
-    watchers: Watchers,
+    observers: Observers,
     /// The last round.
     latest: Vec<Arc<Message>>,
 }
 
-/// The values, and who watches them.
+/// The values, and who observes them.
 #[derive(Default)]
 pub(crate) struct Sys {
     state: Mutex<State>,
 }
 
 impl Sys {
-    /// Copies each round's values that `filter` matches to `mailbox` from now on.
-    pub(crate) fn watch(
+    /// Copies each round's values that `filter` matches to `subscriber` from now on.
+    pub(crate) fn observe(
         &self,
         owner: &Username,
         filter: &TopicFilter,
         subscription: (SessionId, SubscriptionKey),
-        mailbox: &Arc<Mailbox>,
+        subscriber: Arc<dyn Subscriber>,
     ) {
         let mut state = self.state.lock();
-        state.watchers.add(owner, filter, subscription, mailbox);
+        state.observers.add(owner, filter, subscription, subscriber);
     }
 
-    /// Ends what [`Sys::watch`] began; with `filter` `None`, all of the session's.
-    pub(crate) fn unwatch(&self, session: SessionId, filter: Option<&TopicFilter>) {
-        self.state.lock().watchers.remove(session, filter);
+    /// Ends what [`Sys::observe`] began; with `filter` `None`, all of the session's.
+    pub(crate) fn unobserve(&self, session: SessionId, filter: Option<&TopicFilter>) {
+        self.state.lock().observers.remove(session, filter);
     }
 
     /// The values of the last round that `filter` matches.
@@ -54,28 +55,36 @@ impl Sys {
         matching.cloned().collect()
     }
 
-    /// Publishes the values every ten seconds until the broker stops.
-    pub(crate) async fn run(ctx: Arc<Context>) {
+    /// Publishes the values every ten seconds, for ever. `count` returns how many sessions there are, and how many of them
+    /// have a connection.
+    pub(crate) async fn run(&self, metrics: &Metrics, count: impl Fn() -> (usize, usize)) {
         let started = Instant::now();
         let mut round = tokio::time::interval(PERIOD);
-        while ctx.stop.run_until_cancelled(round.tick()).await.is_some() {
-            let herald = values(&ctx, started).into_iter().map(|v| ("herald", v));
-            let usual = usual(&ctx, started).into_iter().map(|v| ("broker", v));
-            let values: Vec<_> = herald.chain(usual).map(message).collect();
-            let mut state = ctx.sys.state.lock();
+        loop {
+            round.tick().await;
+            let (sessions, uptime) = (count(), started.elapsed().as_secs());
+            let herald = values(metrics, sessions, uptime).into_iter();
+            let usual = usual(metrics, sessions, uptime).into_iter();
+            let all = herald
+                .map(|v| ("herald", v))
+                .chain(usual.map(|v| ("broker", v)));
+            let values: Vec<_> = all.map(message).collect();
+            let mut state = self.state.lock();
             for value in &values {
-                ctx.metrics
+                metrics
                     .shared_dropped
-                    .add(state.watchers.copy(value, None));
+                    .add(state.observers.copy(value, None));
             }
             state.latest = values;
         }
     }
 }
 
-fn values(ctx: &Context, started: Instant) -> Vec<(&'static str, String)> {
-    let m = &ctx.metrics;
-    let (sessions, connected) = ctx.registry.count();
+fn values(
+    m: &Metrics,
+    (sessions, connected): (usize, usize),
+    uptime: u64,
+) -> Vec<(&'static str, String)> {
     let counters = [
         ("clients/connected", connected as u64),
         ("clients/disconnected", (sessions - connected) as u64),
@@ -93,15 +102,17 @@ fn values(ctx: &Context, started: Instant) -> Vec<(&'static str, String)> {
         .into_iter()
         .map(|(name, n)| (name, n.to_string()))
         .collect();
-    values.push(("uptime", started.elapsed().as_secs().to_string()));
+    values.push(("uptime", uptime.to_string()));
     values.push(("version", env!("CARGO_PKG_VERSION").to_owned()));
     values
 }
 
 /// What tools for other brokers look for, by mosquitto's names.
-fn usual(ctx: &Context, started: Instant) -> Vec<(&'static str, String)> {
-    let m = &ctx.metrics;
-    let (sessions, connected) = ctx.registry.count();
+fn usual(
+    m: &Metrics,
+    (sessions, connected): (usize, usize),
+    uptime: u64,
+) -> Vec<(&'static str, String)> {
     let (received, sent) = (m.publishes_received.get(), m.publishes_sent.get());
     let counters = [
         ("clients/connected", connected as u64),
@@ -114,7 +125,6 @@ fn usual(ctx: &Context, started: Instant) -> Vec<(&'static str, String)> {
         ("publish/messages/dropped", m.shared_dropped.get()),
     ];
     let mut values = counters.map(|(name, n)| (name, n.to_string())).to_vec();
-    let uptime = started.elapsed().as_secs();
     values.push(("uptime", format!("{uptime} seconds")));
     values.push((
         "version",

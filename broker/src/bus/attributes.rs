@@ -8,9 +8,10 @@ use std::{
 use herald_acl::TopicName;
 use serde::{Deserialize, Serialize};
 
-use super::{ids::SessionId, message::Message};
 use crate::{
     host::RetainedMessage,
+    ids::SessionId,
+    message::Message,
     wire::{PublishProperties, Qos},
 };
 

@@ -14,8 +14,8 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior, interval, sleep},
 };
 
-use super::{message::Message, relay::Relay};
-use crate::metrics::Metrics;
+use super::relay::Relay;
+use crate::{message::Message, metrics::Metrics};
 pub(super) use router::Router;
 use router::{Link, RouterGone};
 

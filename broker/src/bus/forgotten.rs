@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use herald_acl::{OwnTopics, TopicName};
 use parking_lot::RwLock;
 
-use super::ids::SessionId;
+use crate::ids::SessionId;
 
 /// What was their user's own may be another user's of the same name by now, who must get nothing of it through them. As
 /// many as there are sessions at most: each is taken out when it ends.

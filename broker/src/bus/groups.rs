@@ -7,7 +7,7 @@ use std::sync::{
 
 use smallvec::smallvec;
 
-use super::{
+use crate::{
     delivery::{Delivery, Subscriber},
     ids::{GroupId, SessionId, SubscriptionKey},
     message::Message,

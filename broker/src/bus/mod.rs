@@ -5,14 +5,11 @@
 //! anything of it, and what sessions are is not known here: see [`Subscriber`].
 
 mod attributes;
-mod delivery;
 mod dirty;
 mod embedded;
 mod error;
 mod forgotten;
 mod groups;
-mod ids;
-mod message;
 mod relay;
 mod retained;
 mod saver;
@@ -31,14 +28,17 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{host::Retain, metrics::Metrics};
+use crate::{
+    delivery::{Delivery, Subscriber},
+    host::Retain,
+    ids::SessionId,
+    message::Message,
+    metrics::Metrics,
+};
 
-pub(crate) use delivery::{Delivery, Subscriber};
 use embedded::{Embedded, Router};
 pub(crate) use error::BusError;
 use forgotten::Forgotten;
-pub(crate) use ids::{SessionId, SubscriptionKey, SubscriptionKeys};
-pub(crate) use message::Message;
 use relay::Relay;
 use saver::Kept;
 pub(crate) use saver::Saving;

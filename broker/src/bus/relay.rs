@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::message::Message;
+use crate::message::Message;
 
 /// Keeps the order in which messages are handed over, and each comes once. Bounded. What has failed it repairs itself, while
 /// its owner waits in [`receive`](Relay::receive).

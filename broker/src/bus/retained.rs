@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use herald_acl::TopicFilter;
 
-use super::{attributes, dirty::Dirty, error::BusError, message::Message};
+use super::{attributes, dirty::Dirty, error::BusError};
 use crate::{
     host::{RetainedChange, RetainedMessage},
     limits::{RETAINED_BYTES, RETAINED_MESSAGES},
+    message::Message,
 };
 
 /// Topics saved at once.

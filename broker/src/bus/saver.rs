@@ -13,8 +13,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{error::BusError, message::Message, retained::Retained};
-use crate::host::{HostError, Retain};
+use super::{error::BusError, retained::Retained};
+use crate::{
+    host::{HostError, Retain},
+    message::Message,
+};
 
 /// How long a publisher waits for its message to be saved.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -9,11 +9,13 @@ use herald_acl::{TopicFilter, Username};
 use smallvec::{SmallVec, smallvec};
 
 use super::{
-    delivery::{Delivery, Subscriber},
     groups::{Group, Member},
+    trie::SubscriptionTrie,
+};
+use crate::{
+    delivery::{Delivery, Subscriber},
     ids::{GroupId, SessionId, SubscriptionKey, SubscriptionKeys},
     message::Message,
-    trie::SubscriptionTrie,
 };
 
 /// A session's subscription to shared topics.

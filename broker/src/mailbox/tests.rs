@@ -1,5 +1,5 @@
 use super::*;
-use crate::bus::Message;
+use crate::{ids::SubscriptionKey, message::Message};
 
 fn of(message: Message) -> Delivery {
     let subscription = [SubscriptionKey::next()].into_iter().collect();

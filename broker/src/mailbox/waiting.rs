@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{bus::Delivery, wire::Qos};
+use crate::{delivery::Delivery, wire::Qos};
 
 /// In the order in which they came. Those of QoS 0 are found without looking at the others, as they are the first to go when
 /// there is no room, and senders wait meanwhile.

@@ -9,8 +9,8 @@ use herald_acl::Username;
 
 use super::{Entry, Registry, State};
 use crate::{
-    bus::SessionId,
     host::Credential,
+    ids::SessionId,
     live::{self, LiveQuery, LiveSession, NoSessionId},
     mailbox::Mailbox,
     wire::Reason,

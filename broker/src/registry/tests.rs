@@ -23,7 +23,7 @@ fn enter(registry: &Registry, name: &str, client_id: &str) -> (SessionId, Arc<Ma
     (session, mailbox)
 }
 
-fn claim(registry: &Registry, name: &str, client_id: &str) -> oneshot::Receiver<Handover> {
+fn take_over(registry: &Registry, name: &str, client_id: &str) -> oneshot::Receiver<HandedSession> {
     let entered = registry.enter(
         &identity(name),
         &client_id.into(),
@@ -32,7 +32,7 @@ fn claim(registry: &Registry, name: &str, client_id: &str) -> oneshot::Receiver<
         2,
     );
     match entered {
-        Ok(Entered::Claimed(claimed)) => claimed,
+        Ok(Entered::TakingOver { handed, .. }) => handed,
         _ => panic!("there is a session"),
     }
 }
@@ -45,27 +45,27 @@ fn notification() -> Notification {
 }
 
 #[test]
-fn the_same_client_id_claims_the_session_only_within_one_user() {
+fn the_same_client_id_takes_over_the_session_only_within_one_user() {
     let registry = Registry::default();
     let (_, alice) = enter(&registry, "alice", "phone");
     let (_, bob) = enter(&registry, "bob", "phone");
-    assert!(!alice.take(false).claimed);
-    let _claimed = claim(&registry, "alice", "phone");
-    assert!(alice.take(false).claimed && !bob.take(false).claimed);
+    assert!(!alice.take(false).is_taken_over);
+    let _handed = take_over(&registry, "alice", "phone");
+    assert!(alice.take(false).is_taken_over && !bob.take(false).is_taken_over);
     assert_eq!(registry.count(), (2, 2));
 }
 
 #[test]
-fn the_newest_claim_counts_and_the_others_lapse() {
+fn the_newest_takeover_counts_and_the_others_lapse() {
     let registry = Registry::default();
     let (session, _mailbox) = enter(&registry, "alice", "phone");
-    let mut first = claim(&registry, "alice", "phone");
-    let mut second = claim(&registry, "alice", "phone");
+    let mut first = take_over(&registry, "alice", "phone");
+    let mut second = take_over(&registry, "alice", "phone");
     assert_eq!(first.try_recv().err(), Some(TryRecvError::Closed));
     assert_eq!(second.try_recv().err(), Some(TryRecvError::Empty));
     let name = Username::parse("alice").unwrap();
     assert!(registry.leave(&name, session).is_some());
-    assert_eq!(registry.count().0, 1, "it stays for whom claimed it");
+    assert_eq!(registry.count().0, 1, "it stays for whoever takes it over");
     assert!(registry.leave(&name, session).is_none());
     assert_eq!(registry.count().0, 0);
 }
@@ -74,9 +74,9 @@ fn the_newest_claim_counts_and_the_others_lapse() {
 fn who_waits_for_a_session_that_is_lost_learns_it() {
     let registry = Registry::default();
     let (session, _mailbox) = enter(&registry, "alice", "phone");
-    let mut claimed = claim(&registry, "alice", "phone");
+    let mut handed = take_over(&registry, "alice", "phone");
     registry.forget(&Username::parse("alice").unwrap(), session);
-    assert_eq!(claimed.try_recv().err(), Some(TryRecvError::Closed));
+    assert_eq!(handed.try_recv().err(), Some(TryRecvError::Closed));
     enter(&registry, "alice", "phone");
 }
 

@@ -2,7 +2,24 @@
 
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
 
-use super::publish::Answer;
+use crate::wire::{PublishCode, Qos};
+
+/// The answer to a PUBLISH, once it is known.
+pub(super) struct Answer {
+    pub(super) packet_id: Option<u16>,
+    pub(super) qos: Qos,
+    pub(super) result: Result<(), Refused>,
+}
+
+/// Why a PUBLISH goes nowhere.
+pub(super) enum Refused {
+    /// Said in PUBACK or PUBREC (5), or dropped in silence, counted and logged (3.1.1).
+    With(PublishCode, String),
+    /// Not stored, as too much waits to be: the client tries again.
+    Busy,
+    /// Not stored: the client tries again.
+    Unavailable,
+}
 
 /// What is known of the answer to a PUBLISH.
 pub(super) enum Answering {

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use herald_acl::{Action, Who};
 
-use super::Context;
+use super::context::Context;
 use crate::{
-    bus::SessionId,
     host::{Denied, Identity},
+    ids::SessionId,
     live::Link,
 };
 
 /// A client that has logged in.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
+pub(super) struct Client {
     pub(super) identity: Identity,
     /// The client id.
     pub(super) id: Arc<str>,

@@ -17,46 +17,37 @@ use tokio::{
 };
 
 use super::{
-    Client, Context, End, Handover, Kept, Place, Will, io::Io, offline, rights::may_publish, will,
+    admitted::Admitted, client::Client, context::Context, end::End, guard::SessionGuard, io::Io,
+    offline, rights::may_publish, will,
 };
 use crate::{
-    bus::SessionId,
     host::{Credential, Identity, Login, LoginRefusal},
+    ids::SessionId,
     limits::{RECEIVE_MAXIMUM, USER_PROPERTIES},
     live::{Link, Origin, Protocol},
     mailbox::Mailbox,
     registry::Entered,
+    state::{HandedSession, SessionState},
     wire::{ConnackProperties, Connect, Incoming, Reason, Wire},
 };
 
-/// A session that has been let in.
-pub(super) struct Connected {
-    pub(super) client: Client,
-    pub(super) kept: Box<Kept>,
-    pub(super) will: Option<Box<Will>>,
-    /// How long the session is to outlive the connection.
-    pub(super) expiry: Duration,
-    /// When the token that the client logged in with expires.
-    pub(super) token_expires: Option<Instant>,
-    pub(super) receive_maximum: u16,
-}
-
-impl Connected {
+impl Admitted {
     /// The client cannot be told that it is let in: leaves the session as it was.
-    fn hand_back(self, ctx: &Arc<Context>) {
+    async fn hand_back(self, ctx: &Arc<Context>) {
         let Self {
             client,
-            mut kept,
+            mut state,
+            guard,
             expiry,
             ..
         } = self;
-        if kept.goes_on && !expiry.is_zero() {
-            kept.park();
+        if state.is_present && !expiry.is_zero() {
+            guard.park(&mut state);
             let expires = Instant::now() + expiry;
-            let waiting = offline::wait(ctx.clone(), client, kept, expires);
+            let waiting = offline::wait(ctx.clone(), client, state, guard, expires);
             ctx.tasks.spawn(waiting);
         } else {
-            end(kept);
+            end(state, guard).await;
         }
     }
 }
@@ -88,19 +79,19 @@ pub(super) async fn connect<S>(
     io: &mut Io<S>,
     wire: &mut Wire,
     origin: Origin,
-) -> Result<Connected, Refusal>
+) -> Result<Admitted, Refusal>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let connect = first_packet(io, wire).await?;
     match admit(ctx, &connect, origin, wire.is_v5()).await {
-        Ok((connected, properties)) => match wire.accept(properties) {
+        Ok((admitted, properties)) => match wire.accept(properties) {
             Ok(()) => {
                 ctx.metrics.connects.add(1);
-                Ok(connected)
+                Ok(admitted)
             }
             Err(closed) => {
-                connected.hand_back(ctx);
+                admitted.hand_back(ctx).await;
                 Err(End::from(closed).into())
             }
         },
@@ -136,7 +127,7 @@ async fn admit(
     connect: &Connect,
     origin: Origin,
     v5: bool,
-) -> Result<(Connected, ConnackProperties), Denied> {
+) -> Result<(Admitted, ConnackProperties), Denied> {
     if connect.authentication_method {
         return Err((
             Reason::BadAuthenticationMethod,
@@ -158,14 +149,14 @@ async fn admit(
         link: Arc::new(Link::new(origin, protocol, keep_alive)),
     };
     check_will(ctx, &client, connect)?;
-    let mut kept = claim(ctx, &client).await?;
-    client.session = kept.id;
+    let (mut state, guard) = enter(ctx, &client).await?;
+    client.session = state.id;
     if ctx.registry.is_revoked(&client.identity, began) {
-        end(kept);
+        end(state, guard).await;
         return Err((Reason::NotAuthorized, "your access has ended".into()));
     }
     if connect.clean {
-        if let Some(will) = kept.will.take() {
+        if let Some(will) = state.will.take() {
             // Not waited for: a session that is handed over is never held across a wait, or a connection that gives up would
             // take it along.
             let tasks = ctx.tasks.clone();
@@ -173,19 +164,19 @@ async fn admit(
             let publish = async move { will::publish(&ctx, &client, Some(will)).await };
             tasks.spawn(publish);
         }
-        kept.clear();
+        guard.clear(&mut state);
     }
     // The client is back before its will was due (MQTT 5 section 3.1.3.2.2).
-    kept.will = None;
-    kept.mailbox.go_online(client.link.clone());
+    state.will = None;
+    guard.mailbox.go_online(client.link.clone());
     if ctx.stop.is_cancelled() {
         // It came after all were told.
-        kept.mailbox.stop(Reason::ShuttingDown);
+        guard.mailbox.stop(Reason::ShuttingDown);
     }
     let expiry = connect.session_expiry.min(ctx.limits.max_session_expiry_s);
-    kept.has_cursor |= expiry > 0;
+    state.has_cursor |= expiry > 0;
     let properties = ConnackProperties {
-        session_present: kept.goes_on,
+        session_present: state.is_present,
         assigned_client_id: assigned.then(|| client.id.to_string()),
         session_expiry: (expiry != connect.session_expiry).then_some(expiry),
         server_keep_alive,
@@ -194,15 +185,16 @@ async fn admit(
             .then(|| topics::responses(&client.identity.username)),
         receive_maximum: RECEIVE_MAXIMUM,
     };
-    let connected = Connected {
+    let admitted = Admitted {
         token_expires: token_expires(&client.identity.credential),
         client,
-        kept,
+        state,
+        guard,
         will: connect.will.as_ref().map(|w| Box::new(w.into())),
         expiry: Duration::from_secs(expiry.into()),
         receive_maximum: connect.receive_maximum,
     };
-    Ok((connected, properties))
+    Ok((admitted, properties))
 }
 
 /// The keep-alive time that the client is to have instead of its own.
@@ -232,39 +224,49 @@ fn check_will(ctx: &Context, client: &Client, connect: &Connect) -> Result<(), D
     }
 }
 
-/// The session that the client has, from whoever has it, or the place for a new one.
-async fn claim(ctx: &Arc<Context>, client: &Client) -> Result<Box<Kept>, Denied> {
+/// The session that the client has, from whoever owns it, or a new one.
+async fn enter(
+    ctx: &Arc<Context>,
+    client: &Client,
+) -> Result<(Box<SessionState>, SessionGuard), Denied> {
+    let identity = &client.identity;
+    let limit = ctx.limits.sessions_per_user;
     loop {
         let session = SessionId::next();
-        let bytes = ctx.user_bytes.of(&client.identity.user_id);
+        let bytes = ctx.user_bytes.of(&identity.user_id);
         let mailbox = Arc::new(Mailbox::new(&ctx.limits, bytes));
-        let taken = Place::take(ctx, &client.identity, &client.id, session, &mailbox);
-        let (place, entered) = taken.map_err(|_| {
-            let limit = ctx.limits.sessions_per_user;
+        let entered = ctx
+            .registry
+            .enter(identity, &client.id, session, &mailbox, limit);
+        let entered = entered.map_err(|_| {
             let text = format!("you have {limit} sessions already; close one");
             (Reason::QuotaExceeded, text)
         })?;
-        match entered {
-            Entered::New => return Ok(Box::new(Kept::new(session, place, mailbox))),
-            Entered::Claimed(claimed) => match claimed.await.map(Handover::take) {
-                Ok(Some(kept)) => return Ok(kept),
-                // Another connection of the client came meanwhile, or the session was lost.
-                _ if ctx.registry.has(&client.identity, &client.id) => {
-                    return Err((
-                        Reason::TakenOver,
-                        "another connection has your client id".into(),
-                    ));
+        let (state, mailbox) = match entered {
+            Entered::New => (Box::new(SessionState::new(session)), mailbox),
+            Entered::TakingOver { handed, mailbox } => {
+                match handed.await.map(HandedSession::take) {
+                    Ok(Some(state)) => (state, mailbox),
+                    // Another connection of the client came meanwhile, or the session was lost.
+                    _ if ctx.registry.has(identity, &client.id) => {
+                        return Err((
+                            Reason::TakenOver,
+                            "another connection has your client id".into(),
+                        ));
+                    }
+                    _ => continue,
                 }
-                _ => {}
-            },
-        }
+            }
+        };
+        let guard = SessionGuard::new(ctx, &identity.username, state.id, mailbox);
+        return Ok((state, guard));
     }
 }
 
 /// Ends a session that nobody may go on with.
-fn end(mut kept: Box<Kept>) {
-    kept.clear();
-    kept.end();
+async fn end(mut state: Box<SessionState>, guard: SessionGuard) {
+    guard.clear(&mut state);
+    guard.end(state).await;
 }
 
 fn token_expires(credential: &Credential) -> Option<Instant> {

@@ -1,61 +1,22 @@
 //! The cursor of a client id, which is used now and then: one that nobody uses is forgotten.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::Session;
+use super::{connected::Session, cursor_use::Used};
 use crate::host::HostError;
-
-/// How often a connected session uses its cursor: a cursor is kept for a day at least.
-const EVERY: Duration = Duration::from_secs(6 * 60 * 60);
-
-/// When the cursor of a session is to be used, and its use under way. That is not waited for: what the client asks for has
-/// nothing to do with it, and it may be a write.
-pub(super) struct CursorUse {
-    due: Instant,
-    pub(super) under_way: Option<BoxFuture<'static, Result<Used, HostError>>>,
-}
-
-/// What came of a use.
-pub(super) enum Used {
-    /// The cursor is there, and the session was at `asked`.
-    At { there: i64, asked: i64 },
-    /// It was set to there.
-    Set(i64),
-}
-
-impl CursorUse {
-    /// It is due now.
-    pub(super) fn new() -> Self {
-        Self {
-            due: Instant::now(),
-            under_way: None,
-        }
-    }
-
-    /// It is to be used now.
-    pub(super) fn use_soon(&mut self) {
-        self.due = Instant::now();
-    }
-
-    /// It was used otherwise. What is under way is void.
-    pub(super) fn is_used(&mut self) {
-        self.due = Instant::now() + EVERY;
-        self.under_way = None;
-    }
-}
 
 impl Session {
     /// The client id, if the inbox has a cursor for it.
     pub(super) fn client_with_cursor(&self) -> Option<&Arc<str>> {
-        self.kept.has_cursor.then_some(&self.client.id)
+        self.state.has_cursor.then_some(&self.client.id)
     }
 
     /// When the cursor is to be used next, if the session goes by one.
     pub(super) fn cursor_due(&self) -> Option<Instant> {
-        let goes_by = self.kept.has_cursor && self.kept.inbox.is_some();
+        let goes_by = self.state.has_cursor && self.state.inbox.is_some();
         let idle = self.cursor.under_way.is_none();
         (goes_by && idle).then_some(self.cursor.due)
     }
@@ -64,7 +25,7 @@ impl Session {
     /// acknowledge.
     pub(super) fn use_cursor(&mut self) {
         self.cursor.is_used();
-        let (Some(feed), Some(client_id)) = (&self.kept.inbox, self.client_with_cursor()) else {
+        let (Some(feed), Some(client_id)) = (&self.state.inbox, self.client_with_cursor()) else {
             return;
         };
         let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);
@@ -80,7 +41,7 @@ impl Session {
     /// The use that was under way has come to `used`.
     pub(super) fn cursor_used(&mut self, used: Result<Used, HostError>) {
         self.cursor.under_way = None;
-        let (Some(feed), Some(client_id)) = (&self.kept.inbox, self.client_with_cursor()) else {
+        let (Some(feed), Some(client_id)) = (&self.state.inbox, self.client_with_cursor()) else {
             return;
         };
         let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);

@@ -2,35 +2,17 @@
 
 use std::num::NonZeroU32;
 
-use herald_acl::{TopicFilter, TopicName, topics};
 use tokio::time::Instant;
 
-use super::{
-    End, Granted, Session,
-    in_flight::{Ack, Acked, Sending, What},
-    rights::may_receive,
-};
+use super::{connected::Session, end::End, rights::may_receive};
 use crate::{
-    bus::Delivery,
+    delivery::Delivery,
+    state::{Ack, Acked, Granted, Sending, What},
     wire::{Outgoing, Qos, Reason, Sent},
 };
 
 /// Retained messages taken at once.
 const REPLAY_PART: usize = 32;
-
-impl Granted {
-    /// Whether a message to `topic` comes for this subscription itself, not for a group that it is in.
-    pub(super) fn is_for(&self, topic: &TopicName) -> bool {
-        is_for(&self.filter, topic)
-    }
-}
-
-/// Whether a message to `topic` comes for a subscription to `filter` itself, not for a group that it is in.
-pub(super) fn is_for(filter: &TopicFilter, topic: &TopicName) -> bool {
-    let matches = !filter.is_shared() && filter.matches(topic);
-    // No wildcard is for what only its exact name gets.
-    matches && (filter.as_str() == topic.as_str() || !topics::is_progress(topic))
-}
 
 impl Session {
     /// Sends all that may be sent now; first what an earlier connection left unfinished. `true`: there is more to do at once,
@@ -41,13 +23,13 @@ impl Session {
         }
         self.deliver_inbox()?;
         self.deliver_shared()?;
-        if self.may_send() && self.kept.shared.is_empty() {
+        if self.may_send() && self.state.shared.is_empty() {
             // What stayed in the mailbox while there was no room.
             self.take_mail()?;
             self.deliver_inbox()?;
             self.deliver_shared()?;
         }
-        if !self.may_send() || !self.kept.shared.is_empty() || self.kept.replays.is_empty() {
+        if !self.may_send() || !self.state.shared.is_empty() || self.state.replays.is_empty() {
             return Ok(false);
         }
         self.replay();
@@ -56,7 +38,7 @@ impl Session {
 
     /// Sends what is in flight and was not sent on this connection. `false`: the rest has to wait.
     fn send_again(&mut self) -> Result<bool, End> {
-        while let Some((id, what)) = self.kept.in_flight.first_unsent() {
+        while let Some((id, what)) = self.state.in_flight.first_unsent() {
             if !self.may_send() {
                 return Ok(false);
             }
@@ -70,12 +52,12 @@ impl Session {
                     self.send_message(*sending, Some(id))?;
                 }
                 What::Message(sending) => {
-                    self.kept.in_flight.done(id);
-                    self.kept.give_up(*sending);
+                    self.state.in_flight.done(id);
+                    self.guard.give_up(*sending);
                 }
                 // PUBREL was sent right after CONNACK.
                 What::Released | What::Forgotten => {
-                    self.kept.in_flight.done(id);
+                    self.state.in_flight.done(id);
                 }
             }
         }
@@ -89,8 +71,8 @@ impl Session {
 
     /// Sends what is waiting.
     fn deliver_shared(&mut self) -> Result<(), End> {
-        while self.may_send() && self.kept.in_flight.bytes() < self.ctx.limits.queued_bytes {
-            let Some(delivery) = self.kept.shared.pop_front() else {
+        while self.may_send() && self.state.in_flight.bytes() < self.ctx.limits.queued_bytes {
+            let Some(delivery) = self.state.shared.pop_front() else {
                 break;
             };
             self.send_shared(delivery)?;
@@ -100,33 +82,33 @@ impl Session {
 
     /// Takes the next retained messages of the first replay, or ends it.
     fn replay(&mut self) {
-        let Some(replay) = self.kept.replays.front_mut() else {
+        let Some(replay) = self.state.replays.front_mut() else {
             return;
         };
         let after = replay.after.as_deref();
         let part = self.ctx.bus.retained(&replay.filter, after, REPLAY_PART);
         let Some(end) = part.last() else {
-            self.kept.replays.pop_front();
+            self.state.replays.pop_front();
             return;
         };
         replay.after = Some(end.topic.as_str().to_owned());
         let (subscription, last) = (replay.subscription, replay.last);
-        let mut all = self.kept.granted.iter();
+        let mut all = self.state.granted.iter();
         let no_local = all.any(|g| g.key == subscription && g.no_local);
-        let id = self.kept.id;
+        let id = self.state.id;
         let wanted = part
             .into_iter()
             .filter(|m| m.seq <= last && !(no_local && m.origin == id))
             .map(|message| Delivery::retained(message, subscription));
-        self.kept.shared.extend(wanted);
+        self.state.shared.extend(wanted);
     }
 
     /// Takes what others left for the session.
     pub(super) fn take_mail(&mut self) -> Result<(), End> {
-        let mail = self.kept.mailbox.take(!self.kept.shared.is_empty());
-        self.kept.shared.extend(mail.shared);
-        self.kept.held.add(mail.held);
-        if let Some(feed) = &mut self.kept.inbox {
+        let mail = self.guard.mailbox.take(!self.state.shared.is_empty());
+        self.state.shared.extend(mail.shared);
+        self.state.held.add(mail.held);
+        if let Some(feed) = &mut self.state.inbox {
             for fresh in mail.fresh {
                 feed.offer(fresh);
             }
@@ -138,7 +120,7 @@ impl Session {
         if let Some(reason) = mail.stop {
             return Err(End::Server(reason));
         }
-        if mail.claimed {
+        if mail.is_taken_over {
             return Err(End::Server(Reason::TakenOver));
         }
         if mail.recheck {
@@ -149,7 +131,7 @@ impl Session {
 
     /// There is room in the output buffer, and in the client's receive maximum.
     pub(super) fn may_send(&mut self) -> bool {
-        self.kept.in_flight.under_way() < self.window && !self.wire.output_full()
+        self.state.in_flight.under_way() < self.window && !self.wire.output_full()
     }
 
     /// Sends one copy of a shared message, however many of the session's subscriptions it comes for: at the highest level
@@ -159,7 +141,7 @@ impl Session {
         if message.expired() {
             return Ok(());
         }
-        let all = self.kept.granted.iter();
+        let all = self.state.granted.iter();
         let matching = all.filter(|g| delivery.is_for(g.key));
         if matching.clone().next().is_none() {
             return Ok(());
@@ -180,7 +162,7 @@ impl Session {
     /// Sends a shared message; `again` with the packet identifier that it had on an earlier connection.
     fn send_message(&mut self, sending: Sending, again: Option<u16>) -> Result<(), End> {
         let message = &sending.delivery.message;
-        let packet_id = again.unwrap_or_else(|| self.kept.in_flight.id_for(sending.qos));
+        let packet_id = again.unwrap_or_else(|| self.state.in_flight.id_for(sending.qos));
         let sent = self.wire.publish(&Outgoing {
             topic: message.topic.as_str(),
             payload: &message.payload,
@@ -194,14 +176,14 @@ impl Session {
         match sent {
             Sent::TooLarge => {
                 // As if it had been sent (MQTT 5 section 3.1.2.11.4).
-                self.kept.in_flight.done(packet_id);
+                self.state.in_flight.done(packet_id);
                 return Ok(());
             }
-            Sent::Sent if again.is_some() => self.kept.in_flight.sent(packet_id),
+            Sent::Sent if again.is_some() => self.state.in_flight.sent(packet_id),
             Sent::Sent if sending.qos == Qos::AtMostOnce => {}
             Sent::Sent => {
                 let what = What::Message(Box::new(sending));
-                self.kept.in_flight.push(packet_id, what);
+                self.state.in_flight.push(packet_id, what);
             }
         }
         self.ctx.metrics.publishes_sent.add(1);
@@ -210,7 +192,7 @@ impl Session {
 
     /// PUBACK, PUBREC or PUBCOMP, also one that is late, repeated or of nothing.
     pub(super) fn acknowledged(&mut self, packet_id: u16, ack: Ack) -> Result<(), End> {
-        match self.kept.in_flight.acknowledge(packet_id, ack) {
+        match self.state.in_flight.acknowledge(packet_id, ack) {
             Acked::Done(What::Notification { seq }) => self.notification_done(seq),
             Acked::Done(_) => {}
             Acked::Released => self.wire.pubrel(packet_id, true)?,

@@ -3,10 +3,11 @@
 use futures_util::FutureExt as _;
 use herald_acl::topics;
 
-use super::{End, Session, deliver::terms, in_flight::What, read::ReadBatch};
+use super::{connected::Session, deliver::terms, end::End, read::ReadBatch};
 use crate::{
     feed::{Again, Feed, Next},
     host::{HostError, Notification},
+    state::What,
     wire::{Outgoing, PublishProperties, Qos, Reason, Sent},
 };
 
@@ -17,8 +18,8 @@ impl Session {
     /// Starts delivery of the inbox if a filter covers it now: behind `after`, or behind what was acknowledged last.
     pub(super) async fn start_inbox(&mut self, after: Option<i64>) -> Result<(), End> {
         let own = topics::inbox(&self.client.identity.username);
-        let wanted = self.kept.granted.iter().any(|g| g.is_for(&own));
-        if !wanted || (self.kept.inbox.is_some() && after.is_none()) {
+        let wanted = self.state.granted.iter().any(|g| g.is_for(&own));
+        if !wanted || (self.state.inbox.is_some() && after.is_none()) {
             return Ok(());
         }
         let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);
@@ -26,26 +27,29 @@ impl Session {
             (Some(after), Some(client_id)) => inbox.set_position(identity, client_id, after),
             (_, client_id) => inbox.position(identity, client_id),
         };
-        let position = self.kept.mailbox.unless_over(position).await;
+        let position = self.guard.mailbox.unless_over(position).await;
         let position = position
             .map_err(End::Server)
             .and_then(|position| position.map_err(|e| unreadable(&e)))
-            .inspect_err(|_| self.kept.drop_inbox_without_place(&own))?;
+            .inspect_err(|_| {
+                self.guard
+                    .drop_inbox_without_position(&mut self.state, &own)
+            })?;
         // What the client remembers may be ahead of a database that was restored.
         let start = after.map_or(position.acknowledged, |after| after.min(position.newest));
         self.reading = None;
         // What is newer than the position comes with a wake-up, which waits in the mailbox.
         self.cursor.is_used();
         // What is under way has another place in it, or none.
-        self.kept.in_flight.forget_notifications();
-        self.kept.inbox = Some(Feed::new(start, position.newest > start));
+        self.state.in_flight.forget_notifications();
+        self.state.inbox = Some(Feed::new(start, position.newest > start));
         Ok(())
     }
 
     /// Sends what the inbox has, or begins to read it.
     pub(super) fn deliver_inbox(&mut self) -> Result<(), End> {
         while self.may_send() {
-            let Some(feed) = &mut self.kept.inbox else {
+            let Some(feed) = &mut self.state.inbox else {
                 return Ok(());
             };
             match feed.next(self.window) {
@@ -65,7 +69,7 @@ impl Session {
     fn read_inbox(&mut self, after: i64, limit: usize) {
         let inbox = &self.ctx.host.inbox;
         let read = inbox.read(&self.client.identity, after, limit);
-        let bytes = self.kept.mailbox.user_bytes().clone();
+        let bytes = self.guard.mailbox.user_bytes().clone();
         let most = self.ctx.limits.inbox_read_bytes;
         let read = async move {
             // First, so that no more is read at once than the user's sessions may hold.
@@ -79,21 +83,21 @@ impl Session {
 
     /// Gives back what the session does not hold any more of its user's bytes.
     pub(super) fn settle_held(&mut self) {
-        let waits = self.kept.in_flight.under_way() >= self.window;
-        if let Some(feed) = &mut self.kept.inbox
+        let waits = self.state.in_flight.under_way() >= self.window;
+        if let Some(feed) = &mut self.state.inbox
             && waits
             && feed.ready_bytes() > READ_AHEAD
         {
             // Other sessions of the user may want them, and who knows when the client acknowledges anything.
             feed.give_back();
         }
-        self.kept.settle_held(self.wire.output_len());
+        self.state.settle_held(self.wire.output_len());
     }
 
     /// Sends a notification under the packet identifier that it had on an earlier connection. `false`: it is being read.
     pub(super) fn send_notification_again(&mut self, id: u16, seq: i64) -> Result<bool, End> {
-        let Some(feed) = &mut self.kept.inbox else {
-            self.kept.in_flight.done(id);
+        let Some(feed) = &mut self.state.inbox else {
+            self.state.in_flight.done(id);
             return Ok(true);
         };
         match feed.again(seq) {
@@ -104,7 +108,7 @@ impl Session {
             }
             Again::Wait => return Ok(false),
             Again::Gone => {
-                self.kept.in_flight.done(id);
+                self.state.in_flight.done(id);
                 self.notification_done(seq);
             }
         }
@@ -113,10 +117,10 @@ impl Session {
 
     pub(super) fn read_done(&mut self, read: Result<ReadBatch, HostError>) -> Result<(), End> {
         self.reading = None;
-        if let Some(feed) = &mut self.kept.inbox {
+        if let Some(feed) = &mut self.state.inbox {
             let ReadBatch { batch, held } = read.map_err(|e| unreadable(&e))?;
             feed.read_done(batch);
-            self.kept.held.add(held);
+            self.state.held.add(held);
         }
         Ok(())
     }
@@ -128,7 +132,7 @@ impl Session {
         again: Option<u16>,
     ) -> Result<(), End> {
         let topic = topics::inbox(&self.client.identity.username);
-        let granted = self.kept.granted.iter();
+        let granted = self.state.granted.iter();
         let (granted_qos, identifiers) = terms(granted.filter(|g| g.is_for(&topic)));
         let qos = match again {
             Some(_) => Qos::AtLeastOnce,
@@ -144,7 +148,7 @@ impl Session {
             ],
             ..PublishProperties::default()
         };
-        let packet_id = again.unwrap_or_else(|| self.kept.in_flight.id_for(qos));
+        let packet_id = again.unwrap_or_else(|| self.state.in_flight.id_for(qos));
         let sent = self.wire.publish(&Outgoing {
             topic: topic.as_str(),
             payload: &notification.payload,
@@ -159,14 +163,14 @@ impl Session {
             Sent::TooLarge => {
                 tracing::warn!(user = %self.client.identity.username, client_id = ?self.client.id, seq, "a notification is larger than the client takes");
                 // A gap: it is tried again on the next connection, and other clients of the user may take it.
-                self.kept.in_flight.done(packet_id);
+                self.state.in_flight.done(packet_id);
                 return Ok(());
             }
-            Sent::Sent if again.is_some() => self.kept.in_flight.sent(packet_id),
+            Sent::Sent if again.is_some() => self.state.in_flight.sent(packet_id),
             Sent::Sent if qos == Qos::AtMostOnce => {}
             Sent::Sent => {
                 let what = What::Notification { seq };
-                self.kept.in_flight.push(packet_id, what);
+                self.state.in_flight.push(packet_id, what);
             }
         }
         self.ctx.metrics.publishes_sent.add(1);
@@ -176,13 +180,13 @@ impl Session {
 
     /// The client is not to have the notifications up to `up_to`.
     pub(super) fn skip_notifications(&mut self, up_to: i64) {
-        let Some(feed) = &mut self.kept.inbox else {
+        let Some(feed) = &mut self.state.inbox else {
             return;
         };
         let Some(acknowledged) = feed.skip_to(up_to) else {
             return;
         };
-        self.kept.in_flight.forget_notifications_to(up_to);
+        self.state.in_flight.forget_notifications_to(up_to);
         if acknowledged > up_to {
             // What was acknowledged behind the gap.
             self.acknowledge_to(acknowledged);
@@ -193,7 +197,7 @@ impl Session {
 
     /// The client has acknowledged the notification with this number, or nobody can have it any more.
     pub(super) fn notification_done(&mut self, seq: i64) {
-        let feed = self.kept.inbox.as_mut();
+        let feed = self.state.inbox.as_mut();
         if let Some(up_to) = feed.and_then(|feed| feed.acknowledge(seq)) {
             self.acknowledge_to(up_to);
         }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::wire::Wire;
 
-use super::{End, patience};
+use super::{end::End, patience::patience};
 
 /// Most bytes read at once; also the most that wait to be parsed.
 const CHUNK: usize = 8 * 1024;

@@ -7,30 +7,21 @@ use herald_acl::{Destination, TopicName};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{Client, Context, End, Session, answers::Answering, rights::may_publish};
+use super::{
+    answers::{Answer, Answering, Refused},
+    client::Client,
+    connected::Session,
+    context::Context,
+    end::End,
+    rights::may_publish,
+};
 use crate::{
-    bus::{BusError, Message},
+    bus::BusError,
     host::{SendRefusal, SendRequest},
     limits::{UNRELEASED, USER_PROPERTIES},
+    message::Message,
     wire::{Publish, PublishCode, Qos, Reason},
 };
-
-/// The answer to a PUBLISH, once it is known.
-pub(super) struct Answer {
-    packet_id: Option<u16>,
-    qos: Qos,
-    pub(super) result: Result<(), Refused>,
-}
-
-/// Why a PUBLISH goes nowhere.
-pub(super) enum Refused {
-    /// Said in PUBACK or PUBREC (5), or dropped in silence, counted and logged (3.1.1).
-    With(PublishCode, String),
-    /// Not stored, as too much waits to be: the client tries again.
-    Busy,
-    /// Not stored: the client tries again.
-    Unavailable,
-}
 
 /// The payload of a PUBLISH to `users/{me}/messages`.
 #[derive(Deserialize)]
@@ -150,12 +141,12 @@ impl Session {
     /// Takes a PUBLISH; its answer follows when it is known, in the order of the PUBLISHes.
     pub(super) async fn publish(&mut self, publish: Publish) -> Result<(), End> {
         self.ctx.metrics.publishes_received.add(1);
-        if publish.qos == Qos::ExactlyOnce && self.kept.received.len() >= UNRELEASED {
+        if publish.qos == Qos::ExactlyOnce && self.state.received.len() >= UNRELEASED {
             return Err(End::Server(Reason::ReceiveMaximumExceeded));
         }
         let patient = !self.wire.is_v5();
         let accepting = accept(&self.ctx, &self.client, publish, patient);
-        let accepted = self.kept.mailbox.unless_over(accepting).await;
+        let accepted = self.guard.mailbox.unless_over(accepting).await;
         let answering = accepted.map_err(End::Server)?;
         match self.answers.push(answering) {
             Some(known) => self.answer(known),
@@ -191,7 +182,7 @@ impl Session {
         // One that 3.1.1 could not be told was refused is acknowledged to the end.
         let taken = code == PublishCode::Success || !self.wire.is_v5();
         if answer.qos == Qos::ExactlyOnce && taken {
-            self.kept.received.insert(packet_id);
+            self.state.received.insert(packet_id);
         }
         self.wire.acknowledge(answer.qos, packet_id, code, &text)?;
         Ok(())
@@ -199,10 +190,10 @@ impl Session {
 
     /// PUBREL: the client will not repeat a QoS 2 PUBLISH.
     pub(super) fn pubrel(&mut self, packet_id: u16) -> Result<(), End> {
-        let known = self.kept.received.remove(&packet_id);
-        if self.kept.received.is_empty() {
+        let known = self.state.received.remove(&packet_id);
+        if self.state.received.is_empty() {
             // An idle session holds no buffer.
-            self.kept.received = HashSet::new();
+            self.state.received = HashSet::new();
         }
         self.wire.pubcomp(packet_id, known)?;
         Ok(())

@@ -4,9 +4,11 @@ use std::num::NonZeroU32;
 
 use herald_acl::{Action, Denial, TopicFilter, topics};
 
-use super::{End, Granted, Replay, Session, deliver::is_for, rights::may_subscribe};
+use super::{connected::Session, end::End, rights::may_subscribe};
 use crate::{
-    bus::{Delivery, SubscriptionKey},
+    delivery::Delivery,
+    ids::SubscriptionKey,
+    state::{Granted, Replay, brings},
     wire::{Qos, Reason, RetainHandling, SubackCode, Subscribe, Subscription, UnsubackCode},
 };
 
@@ -18,7 +20,7 @@ impl Session {
         // It says where the inbox starts, and to other subscriptions nothing.
         let inbox = topics::inbox(&self.client.identity.username);
         let asks = |s: &Subscription| {
-            TopicFilter::parse(&s.filter).is_ok_and(|filter| is_for(&filter, &inbox))
+            TopicFilter::parse(&s.filter).is_ok_and(|filter| brings(&filter, &inbox))
         };
         let bound = self.ctx.limits.filters_per_subscribe();
         let after = subscribe
@@ -51,7 +53,7 @@ impl Session {
                 Ok(granted) => {
                     to_inbox |= granted.is_for(&inbox);
                     let qos = granted.qos;
-                    self.kept.grant(granted);
+                    self.guard.grant(&mut self.state, granted);
                     match qos {
                         Qos::AtMostOnce => SubackCode::Granted0,
                         Qos::AtLeastOnce => SubackCode::Granted1,
@@ -86,9 +88,9 @@ impl Session {
             Ok(permit) => permit,
             Err(denial) => return Ok(Err(self.refuse(&filter, &denial))),
         };
-        let old = self.kept.granted.iter().find(|g| g.filter == filter);
+        let old = self.state.granted.iter().find(|g| g.filter == filter);
         let old = old.map(|g| g.key);
-        if old.is_none() && self.kept.granted.len() >= self.ctx.limits.subscriptions_per_session {
+        if old.is_none() && self.state.granted.len() >= self.ctx.limits.subscriptions_per_session {
             return Ok(Err(SubackCode::QuotaExceeded));
         }
         let granted = Granted {
@@ -100,8 +102,11 @@ impl Session {
             identifier,
         };
         let touches_shared = topics::touches_shared(&granted.filter);
-        let last = touches_shared.then(|| permit.enter(&self.ctx, &granted, &self.kept));
-        self.watch(&granted);
+        let last = touches_shared.then(|| {
+            let group_owner = permit.group_owner.as_ref();
+            self.guard.subscribe(&granted, group_owner)
+        });
+        self.guard.observe(&self.client.identity, &granted);
         let wanted = match subscription.retain_handling {
             RetainHandling::SendRetained => true,
             RetainHandling::SendRetainedIfNotExists => old.is_none(),
@@ -131,12 +136,14 @@ impl Session {
     fn queue_retained(&mut self, granted: &Granted, last: Option<u64>, wanted: bool) {
         let (subscription, filter) = (granted.key, &granted.filter);
         // One replay a subscription, so they are bounded like these.
-        self.kept.replays.retain(|r| r.subscription != subscription);
+        self.state
+            .replays
+            .retain(|r| r.subscription != subscription);
         if !wanted || filter.is_shared() {
             return;
         }
         if let Some(last) = last {
-            self.kept.replays.push_back(Replay {
+            self.state.replays.push_back(Replay {
                 subscription,
                 filter: filter.clone(),
                 last,
@@ -146,10 +153,10 @@ impl Session {
         if topics::touches_sys(filter) {
             // Those of a repeated subscription replace the earlier ones, so they are bounded like subscriptions.
             let of_this = |d: &Delivery| d.retained && d.is_for(subscription);
-            self.kept.shared.retain(|d| !of_this(d));
+            self.state.shared.retain(|d| !of_this(d));
             let latest = self.ctx.sys.latest(filter).into_iter();
             let latest = latest.map(|message| Delivery::retained(message, subscription));
-            self.kept.shared.extend(latest);
+            self.state.shared.extend(latest);
         }
     }
 
@@ -174,8 +181,8 @@ impl Session {
 
     /// Ends a subscription. `false` if there is none to this filter.
     fn drop_subscription(&mut self, filter: &TopicFilter) -> bool {
-        let dropped = self.kept.drop_subscription(filter);
-        if self.kept.inbox.is_none() {
+        let dropped = self.guard.drop_subscription(&mut self.state, filter);
+        if self.state.inbox.is_none() {
             self.reading = None;
         }
         dropped

@@ -7,16 +7,17 @@ use tokio::{
 };
 
 use super::{
-    End, Session,
-    cursor::Used,
-    in_flight::Ack,
+    answers::Answer,
+    connected::Session,
+    cursor_use::Used,
+    end::End,
     io::{self, Io},
-    publish::Answer,
     read::ReadBatch,
 };
 use crate::{
     host::HostError,
     limits::RECEIVE_MAXIMUM,
+    state::Ack,
     wire::{Incoming, Reason},
 };
 
@@ -51,7 +52,7 @@ impl Session {
         }
         let pause = self.handle_received().await?;
         let more = self.deliver()?;
-        self.kept.in_flight_changed();
+        self.guard.in_flight_changed(&self.state);
         self.settle_held();
         self.slice.give_way().await;
         if more || matches!(pause, Pause::SliceOver) {
@@ -136,7 +137,7 @@ impl Session {
         let event = async {
             tokio::select! {
                 moved = io.transfer(&mut self.wire, reads, deadline) => Event::Moved(moved),
-                () = self.kept.mailbox.ready() => Event::Mail,
+                () = self.guard.mailbox.ready() => Event::Mail,
                 Some(answer) = self.answers.next() => Event::Answer(answer),
                 Some(batch) = reading => Event::Read(batch),
                 Some(used) = using_cursor => Event::Cursor(used),

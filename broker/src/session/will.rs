@@ -1,39 +1,17 @@
-//! The will: what is published for a client whose connection ended without a word.
+//! Publishes wills.
 
 use std::{sync::Arc, time::Duration};
 
 use herald_acl::Username;
 
 use super::{
-    Client, Context, Refused,
-    answers::Answering,
-    patience,
-    publish::{Answer, accept},
+    answers::{Answer, Answering, Refused},
+    client::Client,
+    context::Context,
+    patience::patience,
+    publish::accept,
 };
-use crate::wire::{self, Publish};
-
-/// A will that CONNECT gave.
-pub(crate) struct Will {
-    /// After the connection ended; a client that is back by then has not gone (MQTT 5 section 3.1.3.2.2).
-    pub(super) delay: Duration,
-    publish: Publish,
-}
-
-impl From<&wire::Will> for Will {
-    fn from(will: &wire::Will) -> Self {
-        Self {
-            delay: Duration::from_secs(will.delay.into()),
-            publish: Publish {
-                packet_id: None,
-                topic: will.topic.clone(),
-                payload: will.payload.clone(),
-                qos: will.qos,
-                retain: will.retain,
-                properties: will.properties.clone(),
-            },
-        }
-    }
-}
+use crate::state::Will;
 
 /// How long a will may take to be written. Nobody repeats it, but whoever waits to write is bounded.
 const PATIENCE: Duration = Duration::from_secs(12);

@@ -18,6 +18,7 @@ use tokio::{sync::Notify, time::timeout};
 use super::*;
 use crate::{
     host::{HostError, RetainedChange, RetainedMessage},
+    ids::SubscriptionKey,
     wire::Qos,
 };
 

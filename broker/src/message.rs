@@ -1,12 +1,14 @@
-//! A message on a shared topic.
+//! A message that goes to a session, other than those of its inbox.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use herald_acl::TopicName;
 
-use super::ids::SessionId;
-use crate::wire::{PublishProperties, Qos};
+use crate::{
+    ids::SessionId,
+    wire::{PublishProperties, Qos},
+};
 
 /// What a message takes besides its text, in bytes.
 const MESSAGE: usize = 256;

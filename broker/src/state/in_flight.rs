@@ -2,21 +2,21 @@
 
 use std::{collections::VecDeque, num::NonZeroU32};
 
-use crate::{bus::Delivery, wire::Qos};
+use crate::{delivery::Delivery, wire::Qos};
 
 /// A shared message on its way.
 #[derive(Clone, Debug)]
-pub(super) struct Sending {
-    pub(super) delivery: Delivery,
+pub(crate) struct Sending {
+    pub(crate) delivery: Delivery,
     /// 1 or 2.
-    pub(super) qos: Qos,
-    pub(super) retain: bool,
-    pub(super) identifiers: Vec<NonZeroU32>,
+    pub(crate) qos: Qos,
+    pub(crate) retain: bool,
+    pub(crate) identifiers: Vec<NonZeroU32>,
 }
 
 /// What a packet identifier stands for.
 #[derive(Clone, Debug)]
-pub(super) enum What {
+pub(crate) enum What {
     /// A notification of the inbox that the session follows: its payload stays there, and is read if it is sent again.
     Notification { seq: i64 },
     /// One of an inbox that it followed before, or one that was skipped: nothing hangs on it but the packet identifier, until
@@ -49,7 +49,7 @@ struct Packet {
 
 /// An acknowledgement from the client (MQTT 5 section 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ack {
+pub(crate) enum Ack {
     /// PUBACK: the end of QoS 1.
     Puback,
     /// PUBREC: the client has a QoS 2 message, or does not want it, which is the end.
@@ -60,7 +60,7 @@ pub(super) enum Ack {
 
 /// What comes of an [`Ack`].
 #[derive(Debug)]
-pub(super) enum Acked {
+pub(crate) enum Acked {
     /// The client is done with this.
     Done(What),
     /// PUBREL is due.
@@ -72,7 +72,7 @@ pub(super) enum Acked {
 
 /// In the order in which it was sent.
 #[derive(Debug, Default)]
-pub(super) struct InFlight {
+pub(crate) struct InFlight {
     packets: VecDeque<Packet>,
     /// The packet identifier given last.
     last_id: u16,
@@ -81,7 +81,7 @@ pub(super) struct InFlight {
 impl InFlight {
     /// A packet identifier that is free; 0 for QoS 0, which has none. Not the lowest: one that was used a moment ago may still
     /// be acknowledged again.
-    pub(super) fn id_for(&mut self, qos: Qos) -> u16 {
+    pub(crate) fn id_for(&mut self, qos: Qos) -> u16 {
         if qos == Qos::AtMostOnce {
             return 0;
         }
@@ -95,7 +95,7 @@ impl InFlight {
     }
 
     /// `what` was sent under `id`.
-    pub(super) fn push(&mut self, id: u16, what: What) {
+    pub(crate) fn push(&mut self, id: u16, what: What) {
         self.packets.push_back(Packet {
             id,
             sent: true,
@@ -104,17 +104,17 @@ impl InFlight {
     }
 
     /// All of them.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.packets.len()
     }
 
     /// Packets that the client has been sent on this connection and has not acknowledged.
-    pub(super) fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         self.packets.iter().filter(|p| p.sent).count()
     }
 
     /// `ack` has come for `id`. What was sent on an earlier connection may be acknowledged before it is sent again on this one.
-    pub(super) fn acknowledge(&mut self, id: u16, ack: Ack) -> Acked {
+    pub(crate) fn acknowledge(&mut self, id: u16, ack: Ack) -> Acked {
         let Some(packet) = self.packets.iter_mut().find(|p| p.id == id) else {
             return Acked::Unknown;
         };
@@ -134,7 +134,7 @@ impl InFlight {
     }
 
     /// Nothing more is to come of `id`. Answers what it was for.
-    pub(super) fn done(&mut self, id: u16) -> Option<What> {
+    pub(crate) fn done(&mut self, id: u16) -> Option<What> {
         let at = self.packets.iter().position(|p| p.id == id)?;
         let done = self.packets.remove(at).map(|p| p.what);
         if self.packets.is_empty() {
@@ -145,7 +145,7 @@ impl InFlight {
     }
 
     /// The connection is gone.
-    pub(super) fn park(&mut self) {
+    pub(crate) fn park(&mut self) {
         self.packets.retain(|p| !matches!(p.what, What::Forgotten));
         for packet in &mut self.packets {
             packet.sent = false;
@@ -153,13 +153,13 @@ impl InFlight {
     }
 
     /// The session follows its inbox from another place, or not any more.
-    pub(super) fn forget_notifications(&mut self) {
+    pub(crate) fn forget_notifications(&mut self) {
         self.forget_notifications_to(i64::MAX);
     }
 
     /// The client is not to have the notifications up to `up_to`: those that it was sent may still be acknowledged, and none is
     /// sent again.
-    pub(super) fn forget_notifications_to(&mut self, up_to: i64) {
+    pub(crate) fn forget_notifications_to(&mut self, up_to: i64) {
         for packet in &mut self.packets {
             if matches!(packet.what, What::Notification { seq } if seq <= up_to) {
                 packet.what = What::Forgotten;
@@ -168,7 +168,7 @@ impl InFlight {
     }
 
     /// The numbers of the notifications.
-    pub(super) fn notifications(&self) -> impl Iterator<Item = i64> {
+    pub(crate) fn notifications(&self) -> impl Iterator<Item = i64> {
         self.packets.iter().filter_map(|p| match p.what {
             What::Notification { seq } => Some(seq),
             _ => None,
@@ -176,7 +176,7 @@ impl InFlight {
     }
 
     /// What the messages take, in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let sizes = self.packets.iter().map(|p| match &p.what {
             What::Message(sending) => sending.delivery.message.size(),
             _ => 0,
@@ -185,20 +185,20 @@ impl InFlight {
     }
 
     /// The first that is to be sent again on this connection.
-    pub(super) fn first_unsent(&self) -> Option<(u16, What)> {
+    pub(crate) fn first_unsent(&self) -> Option<(u16, What)> {
         let packet = self.packets.iter().find(|p| !p.sent)?;
         Some((packet.id, packet.what.clone()))
     }
 
     /// `id` was sent again.
-    pub(super) fn sent(&mut self, id: u16) {
+    pub(crate) fn sent(&mut self, id: u16) {
         if let Some(packet) = self.packets.iter_mut().find(|p| p.id == id) {
             packet.sent = true;
         }
     }
 
     /// The packet identifiers of those that wait for PUBCOMP.
-    pub(super) fn released(&self) -> Vec<u16> {
+    pub(crate) fn released(&self) -> Vec<u16> {
         let released = self
             .packets
             .iter()
@@ -208,7 +208,7 @@ impl InFlight {
 
     /// The QoS 1 messages that the client has not acknowledged; a QoS 2 message may not be given to anyone else (MQTT 5
     /// section 4.8.2).
-    pub(super) fn into_unacknowledged(self) -> impl Iterator<Item = Delivery> {
+    pub(crate) fn into_unacknowledged(self) -> impl Iterator<Item = Delivery> {
         self.packets.into_iter().filter_map(|p| match p.what {
             What::Message(sending) if sending.qos == Qos::AtLeastOnce => Some(sending.delivery),
             _ => None,

@@ -1,8 +1,8 @@
-//! What the bus hands to a session, and the session as the bus sees it.
+//! A copy of a message for a session, and the session as whoever hands it over sees it.
 
 use std::sync::Arc;
 
-use super::{
+use crate::{
     ids::{GroupId, SubscriptionKey, SubscriptionKeys},
     message::Message,
 };

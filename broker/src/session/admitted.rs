@@ -1,0 +1,21 @@
+//! What comes of CONNECT.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{client::Client, guard::SessionGuard};
+use crate::state::{SessionState, Will};
+
+/// A client that has been let in, and its session.
+pub(super) struct Admitted {
+    pub(super) client: Client,
+    pub(super) state: Box<SessionState>,
+    pub(super) guard: SessionGuard,
+    pub(super) will: Option<Box<Will>>,
+    /// How long the session is to outlive the connection.
+    pub(super) expiry: Duration,
+    /// When the token that the client logged in with expires.
+    pub(super) token_expires: Option<Instant>,
+    pub(super) receive_maximum: u16,
+}

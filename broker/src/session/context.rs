@@ -1,0 +1,35 @@
+//! What all sessions share.
+
+use std::sync::Arc;
+
+use herald_acl::Policy;
+use parking_lot::RwLock;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    bus::Bus, host::Host, limits::Limits, metrics::Metrics, progress::Progress, registry::Registry,
+    sys::Sys, user_bytes::UsersBytes,
+};
+
+/// One broker's.
+pub(crate) struct Context {
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) policy: RwLock<Arc<Policy>>,
+    pub(crate) registry: Registry,
+    pub(crate) user_bytes: UsersBytes,
+    pub(crate) bus: Bus,
+    pub(crate) sys: Sys,
+    pub(crate) progress: Progress,
+    pub(crate) host: Host,
+    /// Counts every task of the broker.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Context {
+    /// The policy in force now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.policy.read().clone()
+    }
+}
