@@ -1,6 +1,6 @@
 //! A copy of a message for a session, and the session as whoever hands it over sees it.
 
-use std::sync::Arc;
+use std::{ops::AddAssign, sync::Arc};
 
 use crate::{
     ids::{GroupId, SubscriptionKey, SubscriptionKeys},
@@ -51,14 +51,36 @@ impl Delivery {
 
 /// A session that messages are handed to.
 pub(crate) trait Subscriber: Send + Sync {
-    /// Takes `delivery`, without ever waiting. Returns how many messages had to be dropped for it, itself among them.
-    fn deliver(&self, delivery: Delivery) -> u64;
+    /// Takes `delivery`, without ever waiting.
+    fn deliver(&self, delivery: Delivery) -> Outcome;
 
     /// Whether the session has a connection.
     fn is_online(&self) -> bool;
+}
 
-    /// Whether the session should have its turn before it gets more. Not for long, whatever it does with it.
-    fn is_behind(&self) -> bool {
-        false
+/// What came of a delivery, or of several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// How many messages had to be dropped, the delivered one among them.
+    pub(crate) dropped: u64,
+    /// A session should have its turn before it gets more. That is said a few times until it has, whether or not its client
+    /// takes anything.
+    pub(crate) is_behind: bool,
+}
+
+impl Outcome {
+    /// The outcome of dropping so many messages.
+    pub(crate) fn dropped(dropped: u64) -> Self {
+        Self {
+            dropped,
+            is_behind: false,
+        }
+    }
+}
+
+impl AddAssign for Outcome {
+    fn add_assign(&mut self, other: Self) {
+        self.dropped += other.dropped;
+        self.is_behind |= other.is_behind;
     }
 }

@@ -68,7 +68,7 @@ impl Observers {
             let subscriptions: SubscriptionKeys = matching.map(|o| o.subscription).collect();
             if !subscriptions.is_empty() && Some(&of_session[0].owner) != except {
                 let delivery = Delivery::live(message.clone(), subscriptions);
-                dropped += of_session[0].subscriber.deliver(delivery);
+                dropped += of_session[0].subscriber.deliver(delivery).dropped;
             }
         }
         dropped

@@ -132,7 +132,7 @@ fn copy<'a>(
     let copies = followers.map(|follower| {
         let subscriptions = [follower.subscription].into_iter().collect();
         let delivery = Delivery::live(message.clone(), subscriptions);
-        follower.subscriber.deliver(delivery)
+        follower.subscriber.deliver(delivery).dropped
     });
     copies.sum()
 }

@@ -8,7 +8,7 @@ use std::sync::{
 use smallvec::smallvec;
 
 use crate::{
-    delivery::{Delivery, Subscriber},
+    delivery::{Delivery, Outcome, Subscriber},
     ids::{GroupId, SessionId, SubscriptionKey},
     message::Message,
 };
@@ -30,8 +30,8 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Delivers `message` as one of the group `id`. Returns how many messages had to be dropped.
-    pub(super) fn deliver(&self, id: &Arc<GroupId>, message: Arc<Message>) -> u64 {
+    /// Delivers `message` as one of the group `id`.
+    pub(super) fn deliver(&self, id: &Arc<GroupId>, message: Arc<Message>) -> Outcome {
         self.subscriber.deliver(Delivery {
             group: Some(id.clone()),
             ..Delivery::live(message, smallvec![self.key])

@@ -48,7 +48,7 @@ use subscriptions::Subscriptions;
 /// Messages accepted and not yet handed to the relay.
 const QUEUE: usize = 1024;
 
-/// How long a session that [is behind](Subscriber::is_behind) is given.
+/// How long a session that [is behind](crate::delivery::Outcome::is_behind) is given.
 const TURN: Duration = Duration::from_millis(1);
 
 /// How long a publisher waits at most.
@@ -220,9 +220,9 @@ async fn pass(
         }
         tokio::select! {
             message = relay.receive() => {
-                let delivered = subscriptions.read().deliver(&message);
-                metrics.shared_dropped.add(delivered.dropped);
-                if delivered.is_behind {
+                let outcome = subscriptions.read().deliver(&message);
+                metrics.shared_dropped.add(outcome.dropped);
+                if outcome.is_behind {
                     // That its mailbox does not overflow before it has its turn.
                     sleep(TURN).await;
                 } else {

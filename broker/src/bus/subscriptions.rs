@@ -13,7 +13,7 @@ use super::{
     trie::SubscriptionTrie,
 };
 use crate::{
-    delivery::{Delivery, Subscriber},
+    delivery::{Delivery, Outcome, Subscriber},
     ids::{GroupId, SessionId, SubscriptionKey, SubscriptionKeys},
     message::Message,
 };
@@ -36,15 +36,6 @@ pub(super) struct Subscriptions {
     groups: SubscriptionTrie<Arc<GroupId>, Group>,
     /// What each session has, so that leaving costs what it has, not what all have.
     sessions: HashMap<SessionId, Vec<Held>>,
-}
-
-/// What came of delivering a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Delivered {
-    /// How many messages had to be dropped.
-    pub(super) dropped: u64,
-    /// A session that got it, not as one of a group, [is behind](Subscriber::is_behind).
-    pub(super) is_behind: bool,
 }
 
 /// One session's subscription to one filter.
@@ -148,28 +139,25 @@ impl Subscriptions {
     }
 
     /// Delivers `message` to each session that has a subscription for it, once, and to one member of each group.
-    pub(super) fn deliver(&self, message: &Arc<Message>) -> Delivered {
-        let alone = self.deliver_alone(message);
-        Delivered {
-            dropped: alone.dropped + self.deliver_to_groups(message),
-            ..alone
-        }
+    pub(super) fn deliver(&self, message: &Arc<Message>) -> Outcome {
+        let mut outcome = self.deliver_alone(message);
+        outcome += self.deliver_to_groups(message);
+        outcome
     }
 
-    fn deliver_alone(&self, message: &Arc<Message>) -> Delivered {
+    fn deliver_alone(&self, message: &Arc<Message>) -> Outcome {
         let mut filters: SmallVec<[_; 4]> = smallvec![];
         self.alone
             .matching(&message.topic, |sessions| filters.push(sessions));
         let all = filters.iter().copied().flatten();
         let all = all.filter(|(session, entry)| entry.brings(message, **session));
-        let mut delivered = Delivered::default();
+        let mut outcome = Outcome::default();
         let mut deliver = |subscriber: &Arc<dyn Subscriber>, keys: SubscriptionKeys| {
-            delivered.dropped += subscriber.deliver(Delivery::live(message.clone(), keys));
-            delivered.is_behind |= subscriber.is_behind();
+            outcome += subscriber.deliver(Delivery::live(message.clone(), keys));
         };
         if filters.len() < 2 {
             all.for_each(|(_, entry)| deliver(&entry.subscriber, smallvec![entry.key]));
-            return delivered;
+            return outcome;
         }
         let mut copies = HashMap::new();
         for (session, entry) in all {
@@ -180,18 +168,19 @@ impl Subscriptions {
         for (subscriber, keys) in copies.into_values() {
             deliver(subscriber, keys);
         }
-        delivered
+        outcome
     }
 
-    fn deliver_to_groups(&self, message: &Arc<Message>) -> u64 {
-        let mut dropped = 0;
+    fn deliver_to_groups(&self, message: &Arc<Message>) -> Outcome {
+        let mut outcome = Outcome::default();
         self.groups.matching(&message.topic, |groups| {
             for (id, group) in groups {
-                let member = group.next(|member| member.since < message.seq);
-                dropped += member.map_or(0, |member| member.deliver(id, message.clone()));
+                if let Some(member) = group.next(|member| member.since < message.seq) {
+                    outcome += member.deliver(id, message.clone());
+                }
             }
         });
-        dropped
+        outcome
     }
 
     /// Gives `delivery` to another member than `from` of the group that it is for. Returns how many messages had to be
@@ -202,7 +191,7 @@ impl Subscriptions {
             Some((id, group.next(|member| member.session != from)?))
         });
         match member {
-            Some((id, member)) => member.deliver(id, delivery.message),
+            Some((id, member)) => member.deliver(id, delivery.message).dropped,
             None => 1,
         }
     }

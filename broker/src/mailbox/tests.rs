@@ -1,5 +1,10 @@
-use super::*;
-use crate::{ids::SubscriptionKey, message::Message};
+use std::collections::VecDeque;
+
+use super::{
+    mail::{FRESH, FRESH_BYTES},
+    *,
+};
+use crate::{ids::SubscriptionKey, message::Message, wire::Qos};
 
 fn of(message: Message) -> Delivery {
     let subscription = [SubscriptionKey::next()].into_iter().collect();
@@ -18,7 +23,7 @@ fn a_session_that_never_looks_holds_a_bounded_number_of_messages() {
     let mailbox = Mailbox::default();
     let mut dropped = 0;
     for _ in 0..Limits::default().queued_messages + 10 {
-        dropped += mailbox.deliver(delivery(1));
+        dropped += mailbox.deliver(delivery(1)).dropped;
     }
     assert_eq!(dropped, 10);
     assert_eq!(
@@ -32,15 +37,17 @@ fn a_session_that_never_looks_holds_a_bounded_number_of_messages() {
 fn a_session_is_behind_until_it_had_its_turn_and_not_for_long() {
     let mailbox = Mailbox::default();
     let half = Limits::default().queued_messages / 2;
-    (1..half).for_each(|_| assert_eq!(mailbox.deliver(delivery(1)), 0));
-    assert!(!mailbox.is_behind());
-    mailbox.deliver(delivery(1));
-    let waits = (0..10).filter(|_| mailbox.is_behind()).count();
-    assert_eq!(waits, 5);
+    let waits = |count| {
+        (0..count)
+            .filter(|_| mailbox.deliver(delivery(1)).is_behind)
+            .count()
+    };
+    assert_eq!(waits(half - 1), 0);
+    assert_eq!(waits(1), 1);
+    assert_eq!(waits(10), 4);
     // What its client does not take stays.
     assert!(mailbox.take(true).shared.is_empty());
-    mailbox.deliver(delivery(1));
-    assert!(!mailbox.is_behind());
+    assert_eq!(waits(1), 0);
 }
 
 #[test]
@@ -80,9 +87,9 @@ fn what_need_not_be_delivered_goes_first_and_ends_nothing() {
     mailbox.set_subscriptions(1, true);
     let all = Limits::default().queued_messages;
     mailbox.deliver(owed());
-    (1..all).for_each(|_| assert_eq!(mailbox.deliver(delivery(1)), 0));
-    assert_eq!(mailbox.deliver(delivery(2)), 1);
-    assert_eq!(mailbox.deliver(owed()), 1);
+    (1..all).for_each(|_| assert_eq!(mailbox.deliver(delivery(1)).dropped, 0));
+    assert_eq!(mailbox.deliver(delivery(2)).dropped, 1);
+    assert_eq!(mailbox.deliver(owed()).dropped, 1);
     let mail = mailbox.take(false);
     assert_eq!((mail.shared.len(), mail.stop), (all, None));
     let is_owed = |d: &&Delivery| d.message.qos == Qos::AtLeastOnce;
@@ -96,8 +103,8 @@ fn what_need_not_be_delivered_has_no_room_where_all_is_owed() {
     let mailbox = Mailbox::default();
     mailbox.set_subscriptions(1, true);
     let all = Limits::default().queued_messages;
-    (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()), 0));
-    assert_eq!(mailbox.deliver(delivery(1)), 1);
+    (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()).dropped, 0));
+    assert_eq!(mailbox.deliver(delivery(1)).dropped, 1);
     let mail = mailbox.take(false);
     assert_eq!((mail.shared.len(), mail.stop), (all, None));
 }
@@ -119,9 +126,9 @@ fn a_connected_session_that_would_lose_what_it_is_owed_is_stopped() {
     let mailbox = Mailbox::default();
     mailbox.set_subscriptions(1, true);
     let all = Limits::default().queued_messages;
-    (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()), 0));
+    (0..all).for_each(|_| assert_eq!(mailbox.deliver(owed()).dropped, 0));
     assert!(mailbox.take_orders().stop.is_none());
-    assert_eq!(mailbox.deliver(owed()), 1);
+    assert_eq!(mailbox.deliver(owed()).dropped, 1);
     assert_eq!(mailbox.take(false).stop, Some(Reason::QuotaExceeded));
 }
 

@@ -43,19 +43,19 @@ impl Registry {
             };
             let Some(last) = found.last() else { break };
             after = Some(last.session);
-            listed.extend(found.iter().filter_map(Found::look));
+            listed.extend(found.iter().filter_map(Found::view));
         }
         Ok(listed)
     }
 
-    /// Ends the session with this [id](LiveSession::id). Answers what it was.
+    /// Ends the session with this [id](LiveSession::id). Returns what it was.
     pub(crate) fn kick(&self, id: &str) -> Option<LiveSession> {
         let session = live::session_of(id).ok().flatten()?;
         let found = self.state.lock().find(session)?;
-        let looked = found.look()?;
+        let was = found.view()?;
         // It may have ended meanwhile: then it has.
         found.mailbox.stop(Reason::Kicked);
-        Some(looked)
+        Some(was)
     }
 }
 
@@ -97,20 +97,20 @@ impl Found {
     }
 
     /// The session as it is now; `None` before its first connection.
-    fn look(&self) -> Option<LiveSession> {
-        let look = self.mailbox.look()?;
+    fn view(&self) -> Option<LiveSession> {
+        let view = self.mailbox.view()?;
         Some(LiveSession {
             id: live::id_of(self.session),
             username: self.username.clone(),
             client_id: self.client_id.clone(),
             credential: self.credential.clone(),
-            peer: look.online.then(|| look.link.peer()),
-            transport: look.link.transport,
-            protocol: look.link.protocol,
-            began_at: look.link.began_at,
-            keep_alive_s: look.link.keep_alive_s,
-            subscriptions: look.subscriptions,
-            in_flight: look.in_flight,
+            peer: view.online.then(|| view.link.peer()),
+            transport: view.link.transport,
+            protocol: view.link.protocol,
+            began_at: view.link.began_at,
+            keep_alive_s: view.link.keep_alive_s,
+            subscriptions: view.subscriptions,
+            in_flight: view.in_flight,
         })
     }
 }

@@ -4,23 +4,13 @@ use std::{collections::HashSet, pin::pin, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 
 use super::{
-    answers::Answers, connected::Session, end::End, io::Io, offline, patience::patience, will,
+    answers::Answers, connected::Session, end::End, io::Io, offline, patience::last_work_of, will,
 };
 use crate::wire::Reason;
-
-/// How long answers to what was received may still take.
-const LAST_ANSWERS: Duration = Duration::from_secs(12);
-
-/// The same once the client has connected again, and waits for the session: as long as a write takes, not one that is held
-/// back. What is not answered by then was not taken, or comes a second time.
-const AT_TAKEOVER: Duration = Duration::from_millis(200);
-
-/// The same when the broker stops: as long as a write takes, too.
-const AT_STOP: Duration = Duration::from_millis(300);
 
 impl Session {
     /// DISCONNECT from the client.
@@ -70,7 +60,7 @@ impl Session {
         if !over {
             self.state.will = will.take_if(|w| !w.delay.is_zero());
         }
-        will::publish(&self.ctx, &self.client, will).await;
+        will::publish_in_time(&self.ctx, &self.client, &self.guard.mailbox, will).await;
         let Self {
             ctx,
             mut wire,
@@ -94,34 +84,16 @@ impl Session {
 
     /// Waits for the answers to what was received, and queues them.
     async fn last_answers(&mut self) {
-        let stop = self.ctx.stop.clone();
-        let patience = patience(&stop, LAST_ANSWERS, AT_STOP);
-        let mut patience = pin!(patience);
-        let mut taken_over_at = None;
+        let (mailbox, stop) = (self.guard.mailbox.clone(), self.ctx.stop.clone());
+        let mut too_long = pin!(last_work_of(&mailbox, &stop));
         loop {
-            if self.guard.mailbox.is_taken_over() {
-                taken_over_at.get_or_insert_with(|| Instant::now() + AT_TAKEOVER);
-            }
-            let taken_over = async {
-                match taken_over_at {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let too_long = async {
-                tokio::select! {
-                    () = patience.as_mut() => {}
-                    () = taken_over => {}
-                }
-            };
             let answer = tokio::select! {
                 answer = self.answers.next() => answer,
-                () = self.guard.mailbox.ready() => continue,
-                () = too_long => {
+                taken_over = too_long.as_mut() => {
                     let user = &self.client.identity.username;
-                    let taken_over = taken_over_at.is_some();
                     tracing::warn!(%user, taken_over, "some messages were not answered in time");
-                    // Nothing of them is left when the session is somebody else's.
+                    // What is not answered by then was not taken, or comes a second time. Nothing of it is left when the
+                    // session is somebody else's.
                     self.answers = Answers::default();
                     return;
                 }

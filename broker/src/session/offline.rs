@@ -41,14 +41,14 @@ pub(super) async fn wait(
         tokio::select! {
             () = guard.mailbox.ready() => {}
             () = sleep_until(will_due.unwrap_or(expires)), if will_due.is_some() => {
-                will::publish(&ctx, &client, state.will.take()).await;
+                will::publish_in_time(&ctx, &client, &guard.mailbox, state.will.take()).await;
             }
             () = sleep_until(expires) => break,
             () = ctx.stop.cancelled() => return,
         }
     }
     // The session ends, and with it the time to wait (MQTT 5 section 3.1.3.2.2).
-    will::publish(&ctx, &client, state.will.take()).await;
+    will::publish_in_time(&ctx, &client, &guard.mailbox, state.will.take()).await;
     guard.clear(&mut state);
     guard.end(state).await;
 }

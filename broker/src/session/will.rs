@@ -1,6 +1,6 @@
 //! Publishes wills.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use herald_acl::Username;
 
@@ -8,16 +8,28 @@ use super::{
     answers::{Answer, Answering, Refused},
     client::Client,
     context::Context,
-    patience::patience,
+    patience::{last_work, last_work_of},
     publish::accept,
 };
-use crate::state::Will;
+use crate::{mailbox::Mailbox, state::Will};
 
-/// How long a will may take to be written. Nobody repeats it, but whoever waits to write is bounded.
-const PATIENCE: Duration = Duration::from_secs(12);
-
-/// The same when the broker stops.
-const AT_STOP: Duration = Duration::from_millis(300);
+/// The same as [`publish`], unless it takes too long to hand the will on: its session may be taken over meanwhile.
+pub(super) async fn publish_in_time(
+    ctx: &Arc<Context>,
+    client: &Client,
+    mailbox: &Mailbox,
+    will: Option<Box<Will>>,
+) {
+    if will.is_none() {
+        return;
+    }
+    tokio::select! {
+        () = publish(ctx, client, will) => {}
+        taken_over = last_work_of(mailbox, &ctx.stop) => {
+            tracing::warn!(user = %client.identity.username, taken_over, "a will could not be handed on in time");
+        }
+    }
+}
 
 /// Publishes `will`, if the ACL still lets it. It is handed on before this resolves; that it is written is not waited for, as
 /// the client may be back.
@@ -32,7 +44,7 @@ pub(super) async fn publish(ctx: &Arc<Context>, client: &Client, will: Option<Bo
             ctx.tasks.spawn(async move {
                 tokio::select! {
                     answer = answer => published(&username, answer),
-                    () = patience(&stop, PATIENCE, AT_STOP) => {
+                    () = last_work(&stop) => {
                         tracing::warn!(user = %username, "a will could not be written in time");
                     }
                 }

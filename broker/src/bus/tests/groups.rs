@@ -1,6 +1,7 @@
 //! Shared subscriptions.
 
 use super::*;
+use crate::{limits::Limits, mailbox::Mailbox, user_bytes::UserBytes};
 
 #[tokio::test]
 async fn members_of_a_group_share_its_messages_and_other_subscriptions_get_their_own() {
@@ -105,4 +106,21 @@ fn what_came_before_a_member_goes_to_the_others() {
     assert!(second.iter().all(|d| d.message.seq > 7));
     // What the first could not finish is for the second all the same.
     assert_eq!(subscriptions.reassign(first[0].clone(), old), 0);
+}
+
+#[test]
+fn a_member_of_a_group_that_is_behind_gets_its_turn_too() {
+    let (mut subscriptions, filter) = (Subscriptions::default(), filter("$share/g/a"));
+    let limits = Limits {
+        queued_messages: 4,
+        ..Limits::default()
+    };
+    let mailbox = Arc::new(Mailbox::new(&limits, UserBytes::new(1 << 20)));
+    subscriptions.enter(&subscription(SessionId::next(), &filter), mailbox, 0);
+    let message = Arc::new(Message {
+        seq: 1,
+        ..message("a", "x")
+    });
+    let is_behind = [(); 2].map(|()| subscriptions.deliver(&message).is_behind);
+    assert_eq!(is_behind, [false, true]);
 }

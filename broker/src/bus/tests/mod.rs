@@ -17,6 +17,7 @@ use tokio::{sync::Notify, time::timeout};
 
 use super::*;
 use crate::{
+    delivery::Outcome,
     host::{HostError, RetainedChange, RetainedMessage},
     ids::SubscriptionKey,
     wire::Qos,
@@ -45,10 +46,10 @@ pub(super) struct Recorder {
 }
 
 impl Subscriber for Recorder {
-    fn deliver(&self, delivery: Delivery) -> u64 {
+    fn deliver(&self, delivery: Delivery) -> Outcome {
         self.got.lock().push(delivery);
         self.more.notify_one();
-        0
+        Outcome::default()
     }
 
     fn is_online(&self) -> bool {
