@@ -9,10 +9,12 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::{Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject, Username};
 use herald_broker::{
-    Authenticate, Batch, Broker, Credential, Denied, Host, HostError, Identity, Inbox, Intake,
-    Limits, Login, LoginRefusal, Notification, Observe, Origin, Position, Retain, RetainedChange,
-    RetainedMessage, Transport,
+    Authenticate, Broker, Credential, Denied, Host, HostError, Identity, Inbox, Intake, Limits,
+    Login, LoginRefusal, Notification, Observe, Origin, Retain, RetainedChange, RetainedMessage,
+    Transport,
 };
+
+use super::inbox::{Log, Unmoved};
 
 /// Everyone's password.
 pub(crate) const PASSWORD: &str = "secret";
@@ -82,52 +84,13 @@ pub(crate) fn notification(seq: i64) -> Notification {
     }
 }
 
-impl Inbox for Hosts {
-    fn position(
-        &self,
-        _: &Identity,
-        _: Option<&Arc<str>>,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
-        let position = Position {
-            acknowledged: 0,
-            newest: NEWEST,
-        };
-        async move { Ok(position) }.boxed()
-    }
+impl Log for Hosts {
+    const NEWEST: i64 = NEWEST;
 
-    fn set_position(
-        &self,
-        user: &Identity,
-        client_id: &Arc<str>,
-        _: i64,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
-        self.position(user, Some(client_id))
+    fn read(&self, _: &Identity, after: i64, limit: usize) -> Vec<Notification> {
+        let left = (after + 1)..=NEWEST;
+        left.take(limit).map(notification).collect()
     }
-
-    fn read(
-        &self,
-        _: &Identity,
-        after: i64,
-        limit: usize,
-    ) -> BoxFuture<'static, Result<Batch, HostError>> {
-        let notifications: Vec<_> = (1..=NEWEST)
-            .filter(|seq| *seq > after)
-            .take(limit)
-            .map(notification)
-            .collect();
-        let more = notifications.last().is_some_and(|n| n.seq < NEWEST);
-        let batch = Batch {
-            notifications,
-            more,
-        };
-        async { Ok(batch) }.boxed()
-    }
-
-    fn epoch(&self) -> Arc<str> {
-        "e1".into()
-    }
-
-    fn acknowledge(&self, _: &Identity, _: Option<&Arc<str>>, _: i64) {}
 }
 
 impl Retain for Hosts {
@@ -173,22 +136,23 @@ pub(crate) fn allow(id: &str, subject: &Subject, actions: Actions, filter: &str)
 /// Starts a broker that keeps clients within `limits`, lets them do `shared` on shared topics, and hands what they send to
 /// `intake`.
 pub(crate) async fn broker(limits: Limits, shared: Actions, intake: Arc<dyn Intake>) -> Broker {
-    broker_with(limits, shared, intake, Arc::new(Hosts)).await
+    let inbox = Arc::new(Unmoved(Arc::new(Hosts)));
+    broker_with(limits, shared, intake, inbox).await
 }
 
-/// The same with other inboxes.
 /// [`Hosts`] for all but what takes messages.
 pub(crate) fn host(intake: Arc<dyn Intake>) -> Host {
     let hosts = Arc::new(Hosts);
     Host {
         authenticate: hosts.clone(),
-        inbox: hosts.clone(),
+        inbox: Arc::new(Unmoved(hosts.clone())),
         intake,
         retain: hosts.clone(),
         observe: hosts,
     }
 }
 
+/// The same as [`broker`] with other inboxes.
 pub(crate) async fn broker_with(
     limits: Limits,
     shared: Actions,

@@ -3,3 +3,4 @@
 
 pub(crate) mod encode;
 pub(crate) mod hosts;
+pub(crate) mod inbox;

@@ -5,9 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
-use herald_broker::{Batch, Broker, HostError, Identity, Inbox, Limits, Notification, Position};
+use herald_broker::{Broker, Identity, Limits, Notification};
 use parking_lot::Mutex;
 
 use crate::{
@@ -18,6 +17,7 @@ use crate::{
     common::{
         encode::{Connect, V3, V5, ack, number, pingreq, subscribe},
         hosts,
+        inbox::{self, Unmoved},
     },
     held::Held,
     setup::{connect, next, open, published, until},
@@ -46,55 +46,20 @@ impl Log {
     }
 }
 
-impl Inbox for Log {
-    fn position(
-        &self,
-        _: &Identity,
-        _: Option<&Arc<str>>,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
-        let position = Position {
-            acknowledged: 0,
-            newest: NEWEST,
-        };
-        async move { Ok(position) }.boxed()
-    }
+impl inbox::Log for Log {
+    const NEWEST: i64 = NEWEST;
 
-    fn set_position(
-        &self,
-        user: &Identity,
-        client_id: &Arc<str>,
-        _: i64,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
-        self.position(user, Some(client_id))
-    }
-
-    fn read(
-        &self,
-        _: &Identity,
-        after: i64,
-        limit: usize,
-    ) -> BoxFuture<'static, Result<Batch, HostError>> {
+    fn read(&self, _: &Identity, after: i64, limit: usize) -> Vec<Notification> {
         let read = self.reads.fetch_add(1, Relaxed);
         let left = (after + 1)..=NEWEST;
-        let notifications: Vec<_> = left
-            .take(limit)
-            .map(|seq| Notification {
-                seq,
-                payload: format!("{read:03}:{seq:03}").into(),
-            })
-            .collect();
-        let batch = Batch {
-            more: notifications.last().is_some_and(|n| n.seq < NEWEST),
-            notifications,
+        let notification = |seq| Notification {
+            seq,
+            payload: format!("{read:03}:{seq:03}").into(),
         };
-        async { Ok(batch) }.boxed()
+        left.take(limit).map(notification).collect()
     }
 
-    fn epoch(&self) -> Arc<str> {
-        "e1".into()
-    }
-
-    fn acknowledge(&self, _: &Identity, _: Option<&Arc<str>>, up_to: i64) {
+    fn acknowledge(&self, up_to: i64) {
         self.acknowledged.lock().push(up_to);
     }
 }
@@ -106,7 +71,8 @@ pub(crate) async fn start() -> (Broker, Arc<Log>) {
         max_session_expiry_s: 60,
         ..Limits::default()
     };
-    let broker = hosts::broker_with(limits, Actions::Both, Arc::new(Held::new()), log.clone());
+    let inbox = Arc::new(Unmoved(log.clone()));
+    let broker = hosts::broker_with(limits, Actions::Both, Arc::new(Held::new()), inbox);
     (broker.await, log)
 }
 

@@ -2,9 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
-use herald_broker::{Batch, Broker, HostError, Identity, Inbox, Limits, Notification, Position};
+use herald_broker::{Broker, Identity, Limits, Notification};
 use parking_lot::Mutex;
 
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     common::{
         encode::{Connect, V5, ack, publish, subscribe},
         hosts,
+        inbox::{Log, Unmoved},
     },
     held::Held,
     setup::{all_had_a_turn, ask, connect, next, open, published, until},
@@ -34,8 +34,8 @@ const LARGE: usize = 250_000;
 const SOCKET: usize = 64 * 1024;
 
 /// Everyone's inbox, and how often each was read.
-#[derive(Clone, Default)]
-struct Large(Arc<Mutex<HashMap<Arc<str>, usize>>>);
+#[derive(Default)]
+struct Large(Mutex<HashMap<Arc<str>, usize>>);
 
 impl Large {
     fn reads(&self, user: &str) -> usize {
@@ -43,59 +43,22 @@ impl Large {
     }
 }
 
-impl Inbox for Large {
-    fn position(
-        &self,
-        _: &Identity,
-        _: Option<&Arc<str>>,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
-        let position = Position {
-            acknowledged: 0,
-            newest: NEWEST,
-        };
-        async move { Ok(position) }.boxed()
-    }
+impl Log for Large {
+    const NEWEST: i64 = NEWEST;
 
-    fn set_position(
-        &self,
-        user: &Identity,
-        client_id: &Arc<str>,
-        _: i64,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
-        self.position(user, Some(client_id))
+    fn read(&self, user: &Identity, after: i64, _: usize) -> Vec<Notification> {
+        *self.0.lock().entry(user.user_id.clone()).or_default() += 1;
+        let seq = after + 1;
+        let notification = (seq <= NEWEST).then(|| Notification {
+            seq,
+            payload: format!("{}{seq}", "x".repeat(LARGE)).into(),
+        });
+        notification.into_iter().collect()
     }
-
-    fn read(
-        &self,
-        user: &Identity,
-        after: i64,
-        _: usize,
-    ) -> BoxFuture<'static, Result<Batch, HostError>> {
-        let (reads, user) = (self.0.clone(), user.user_id.clone());
-        async move {
-            *reads.lock().entry(user).or_default() += 1;
-            let seq = after + 1;
-            let notification = (seq <= NEWEST).then(|| Notification {
-                seq,
-                payload: format!("{}{seq}", "x".repeat(LARGE)).into(),
-            });
-            Ok(Batch {
-                notifications: notification.into_iter().collect(),
-                more: seq < NEWEST,
-            })
-        }
-        .boxed()
-    }
-
-    fn epoch(&self) -> Arc<str> {
-        "e1".into()
-    }
-
-    fn acknowledge(&self, _: &Identity, _: Option<&Arc<str>>, _: i64) {}
 }
 
-async fn start() -> (Broker, Large) {
-    let inbox = Large::default();
+async fn start() -> (Broker, Arc<Large>) {
+    let inbox = Arc::<Large>::default();
     let limits = Limits {
         sessions_per_user: SESSIONS + 1,
         session_bytes_per_user: BOUND,
@@ -107,7 +70,7 @@ async fn start() -> (Broker, Large) {
         limits,
         Actions::Both,
         Arc::new(Held::new()),
-        Arc::new(inbox.clone()),
+        Arc::new(Unmoved(inbox.clone())),
     );
     (broker.await, inbox)
 }
