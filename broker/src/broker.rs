@@ -91,14 +91,14 @@ impl Broker {
         }
     }
 
-    /// Tells the sessions of the user with this key and name that `notification` is in their inbox. It is there already:
+    /// Notifies the sessions of the user with this key and name that `notification` is in their inbox. It is there already:
     /// losing this call costs a delay, never a notification.
     pub fn notify(&self, user_id: &str, username: &Username, notification: &Notification) {
         let dropped = self.ctx.registry.notify(user_id, username, notification);
         self.ctx.metrics.shared_dropped.add(dropped);
     }
 
-    /// Tells the sessions of `username` that something may be in their inbox.
+    /// Makes the sessions of `username` look for something new in their inbox.
     pub fn nudge(&self, username: &Username) {
         self.ctx.registry.nudge(username);
     }
@@ -114,19 +114,19 @@ impl Broker {
     /// Publishes what became of a message of the user with this key and name to `users/{username}/progress`, for whoever has
     /// subscribed to exactly that and is connected. Best effort: it waits for nobody, is kept for nobody, and `payload` is
     /// not asked for if there is nobody.
-    pub fn tell_progress(
+    pub fn publish_progress(
         &self,
         user_id: &str,
         username: &Username,
         payload: impl FnOnce() -> Bytes,
     ) {
-        let dropped = self.ctx.progress.tell(user_id, username, payload);
+        let dropped = self.ctx.progress.publish(user_id, username, payload);
         self.ctx.metrics.shared_dropped.add(dropped);
     }
 
     /// The same to all such topics that somebody has subscribed to.
-    pub fn tell_all_progress(&self, payload: impl FnOnce() -> Bytes) {
-        let dropped = self.ctx.progress.tell_all(payload);
+    pub fn publish_progress_to_all(&self, payload: impl FnOnce() -> Bytes) {
+        let dropped = self.ctx.progress.publish_to_all(payload);
         self.ctx.metrics.shared_dropped.add(dropped);
     }
 
@@ -144,8 +144,8 @@ impl Broker {
     /// The account with this name is gone, and another may get the name: nothing of the old one is to be seen by it. Ends the
     /// sessions of `username` as [`Revoked::User`] does, lets them hand on nothing more meanwhile, and forgets what is
     /// retained on the topics that the rules [give to the user](Policy::own_topics), without publishing anything. All that is
-    /// done at once; what is answered resolves when it is durable, or fails if that takes too long: it is saved nonetheless
-    /// when the host can, unless the process ends first.
+    /// done at once; the future resolves when it is durable, or fails if that takes too long: it is saved nonetheless when the
+    /// host can, unless the process ends first.
     ///
     /// A topic that two rules give to two users is forgotten with either of them.
     pub fn forget_user(
@@ -171,7 +171,7 @@ impl Broker {
     }
 
     /// Ends the session with this id, whether it is connected or waits for its client (MQTT 5: 0x98), and publishes its
-    /// will. The client may connect again, and then has a new session. Answers what the session was; `None` if there is none.
+    /// will. The client may connect again, and then has a new session. Returns what the session was; `None` if there is none.
     pub fn kick(&self, id: &str) -> Option<LiveSession> {
         self.ctx.registry.kick(id)
     }
@@ -202,7 +202,7 @@ impl Broker {
         &self.ctx.metrics
     }
 
-    /// Accepts no more, answers what was received, tells every client (MQTT 5: 0x8B) and waits until all sessions have
+    /// Accepts no more, responds to what was received, ends every connection (MQTT 5: 0x8B) and waits until all sessions have
     /// ended, or too long has passed.
     pub async fn stop(&self) {
         self.ctx.stop.cancel();

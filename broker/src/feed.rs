@@ -1,6 +1,6 @@
 //! Where a session stands in its user's inbox: what is acknowledged, what was handed out, and what to do next.
 //!
-//! No I/O: the session tells the feed what happened and does what [`Feed::next`] says. What was handed out and not acknowledged
+//! No I/O: the session tells the feed what happened and does what [`Feed::next`] returns. What was handed out and not acknowledged
 //! is a *gap*, whatever the reason: the client has not acknowledged it yet, it went at QoS 0, or it was larger than the client
 //! takes. The cursor stays before the first gap, delivery goes on behind it, and a new connection begins there again. So only
 //! numbers are kept: payloads stay in the database.
@@ -31,7 +31,7 @@ pub(crate) enum Next {
 
 /// What to do about one that is to be sent again.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum Redelivery {
     /// Publish this one.
     Send(Notification),
     /// Read up to `limit` notifications after `after`, then call [`Feed::read_done`] and ask again.
@@ -48,7 +48,7 @@ enum Reading {
     /// Of what comes behind this number, at the end of what is known.
     Behind(i64),
     /// Of what is to be sent again, from this number on.
-    Again(i64),
+    Redelivery(i64),
 }
 
 /// The delivery state of one session.
@@ -163,26 +163,26 @@ impl Feed {
     }
 
     /// What to do about `seq`, which is to be sent again under its packet identifier.
-    pub(crate) fn again(&mut self, seq: i64) -> Again {
+    pub(crate) fn redeliver(&mut self, seq: i64) -> Redelivery {
         if self.reading.is_some() {
-            return Again::Wait;
+            return Redelivery::Wait;
         }
         // They may have been sent in another order than they are read, as gaps are handed out late.
         let found = self.ready.iter().position(|n| n.seq == seq);
         if let Some(n) = found.and_then(|at| self.ready.remove(at)) {
-            return Again::Send(n);
+            return Redelivery::Send(n);
         }
         let looked_for = |(first, last): (i64, i64)| (first..=last).contains(&seq);
         if self.looked_for.is_some_and(looked_for) {
-            return Again::Gone;
+            return Redelivery::Gone;
         }
         // A read is worth it for those that follow right behind it.
         let at = self.again.partition_point(|n| *n < seq);
         let run = self.again[at..].iter().zip(seq..);
         let limit = run.take_while(|(n, at)| **n == *at).count().max(1);
         self.ready = VecDeque::new();
-        self.reading = Some(Reading::Again(seq));
-        Again::Read {
+        self.reading = Some(Reading::Redelivery(seq));
+        Redelivery::Read {
             after: seq - 1,
             limit: limit.min(READ),
         }
@@ -191,7 +191,7 @@ impl Feed {
     /// The read that was asked for is done.
     pub(crate) fn read_done(&mut self, batch: Batch) {
         match self.reading.take() {
-            Some(Reading::Again(seq)) => {
+            Some(Reading::Redelivery(seq)) => {
                 let last = batch.notifications.last().map_or(seq, |n| n.seq);
                 self.looked_for = Some((seq, last.max(seq)));
                 self.ready = batch.notifications.into();
@@ -235,7 +235,7 @@ impl Feed {
         self.acknowledged
     }
 
-    /// `seq` is acknowledged. Answers the number up to which everything is now, if that moved.
+    /// `seq` is acknowledged. Returns the number up to which everything is now, if that moved.
     pub(crate) fn acknowledge(&mut self, seq: i64) -> Option<i64> {
         if let Ok(at) = self.again.binary_search(&seq) {
             self.again.remove(at);
@@ -265,7 +265,7 @@ impl Feed {
         }
     }
 
-    /// Moves the cursor over what is settled. Answers whether that is any.
+    /// Moves the cursor over what is settled. Returns whether it moved.
     fn advance(&mut self) -> bool {
         let before = self.acknowledged;
         self.acknowledged = self.done.end_of_run(before);

@@ -12,7 +12,7 @@ pub struct Login {
     pub username: String,
     /// Password: the account's, or a token.
     pub password: Vec<u8>,
-    /// What the client calls itself, or is called by the broker if it has not said.
+    /// The client id, or the one that the broker gave it.
     pub client_id: Arc<str>,
     /// Where the connection comes from.
     pub peer: SocketAddr,
@@ -70,18 +70,18 @@ impl Revoked {
 /// Why a login is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginRefusal {
-    /// Wrong name, password or token. Says no more on purpose.
+    /// Wrong name, password or token: which one is kept from the client on purpose.
     #[error("bad user name or password")]
     BadCredentials,
     /// Too many failures from this address or for this account.
     #[error("too many failed logins; wait a few minutes")]
     Throttled,
-    /// The host cannot tell right now.
+    /// The host cannot check right now.
     #[error("the server cannot check credentials right now")]
     Unavailable,
 }
 
-/// The host failed to answer; the session ends and the client comes back.
+/// The host failed; the session ends and the client comes back.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct HostError(pub String);
@@ -165,18 +165,17 @@ pub struct SendRequest {
     pub body: String,
     /// The same key with the same body is the same message.
     pub idempotency_key: Option<String>,
-    /// The client cannot be told that it has to send more slowly (MQTT 3.1.1), or to send again: the message is to be held
-    /// back instead of refused for that. [`SendRefusal::Busy`] if that takes too long.
+    /// MQTT 3.1.1 cannot refuse a message, so that the client sends more slowly or again: it is to be held back instead. [`SendRefusal::Busy`] if that takes too long.
     pub patient: bool,
 }
 
 /// Why a message is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendRefusal {
-    /// The message itself is at fault (MQTT 5: 0x99); the text says how.
+    /// The message itself is at fault (MQTT 5: 0x99); the text is for the client.
     #[error("{0}")]
     Invalid(String),
-    /// Too long, too many (MQTT 5: 0x97); the text says what limit.
+    /// Too long, too many (MQTT 5: 0x97); the text names the limit.
     #[error("{0}")]
     Quota(String),
     /// Nothing was written, as too much waits to be (MQTT 5: 0x97); the client should try again.
@@ -212,7 +211,7 @@ pub struct Denied<'a> {
     pub topic: &'a str,
 }
 
-/// Is told what the broker does, and has no say in it.
+/// Gets reports of what the broker does.
 pub trait Observe: Send + Sync + 'static {
     /// A PUBLISH, a filter of a SUBSCRIBE, the will of a CONNECT, or a will that is due was refused as not authorized; not
     /// one that was for another reason, such as a limit. A session waits for this to return: it must not block.
@@ -265,7 +264,7 @@ pub struct Host {
     pub intake: Arc<dyn Intake>,
     /// Keeps retained messages.
     pub retain: Arc<dyn Retain>,
-    /// Is told what was denied.
+    /// Gets reports of what was denied.
     pub observe: Arc<dyn Observe>,
 }
 

@@ -8,9 +8,9 @@
 //! - **shared**: every other topic, live: a trie of subscriptions decides who gets a message, which an embedded `rumqttd` that
 //!   no client ever talks to has passed on.
 //!
-//! The broker knows no SQL. It asks its host three questions: who may connect ([`Authenticate`]), what is in an
-//! inbox ([`Inbox`]), and whether a message is accepted ([`Intake`]). It has it keep what is retained ([`Retain`]), and
-//! tells it of what it denied ([`Observe`]).
+//! The broker knows no SQL. It asks its host who may connect ([`Authenticate`]), what is in an inbox ([`Inbox`]), and
+//! whether a message is accepted ([`Intake`]). The host keeps what is retained ([`Retain`]), and gets reports of what was
+//! denied ([`Observe`]).
 
 mod broker;
 mod bus;

@@ -22,7 +22,7 @@ pub struct Limits {
     pub inbox_read_bytes: usize,
     /// PUBLISHes a second that one session may send on average; 0 for any number.
     pub publishes_per_s: u32,
-    /// Longest keep-alive, in seconds: a client of MQTT 5 that asks for more or for none is told to keep this one. 0 for
+    /// Longest keep-alive, in seconds: a client of MQTT 5 that asks for more or for none gets this one. 0 for
     /// any.
     pub max_keep_alive_s: u16,
     /// How long a session may outlive its connection, in seconds.
@@ -62,7 +62,7 @@ impl Default for Limits {
 /// Unacknowledged QoS 1 and 2 PUBLISH packets that one client may have under way, each direction (MQTT 5 section 3.1.2.11.3).
 pub(crate) const RECEIVE_MAXIMUM: u16 = 32;
 
-/// Largest CONNECT, in bytes: a will of 64 KiB, and as much as all else needs. Nobody knows yet who sends it.
+/// Largest CONNECT, in bytes: a will of 64 KiB, and as much as all else needs. The client has not logged in yet.
 pub(crate) const CONNECT_BYTES: u32 = 80 * 1024;
 
 /// Bytes waiting for a client's socket above which the session stops making more.

@@ -107,7 +107,7 @@ impl Link {
     }
 }
 
-/// Tells this run of the process from others: an id from before a restart must not name another client's session.
+/// Distinguishes this run of the process from others: an id from before a restart must not name another client's session.
 static RUN: LazyLock<u32> = LazyLock::new(rand::random);
 
 /// The `LiveSession::id` of a session.

@@ -29,7 +29,7 @@ use shared::SharedQueue;
 pub(crate) struct Mailbox {
     contents: Mutex<Contents>,
     ready: Notify,
-    /// Packets in flight to the client, as the session last said.
+    /// Packets in flight to the client, as the session last reported.
     in_flight: AtomicU32,
     user: UserBytes,
 }
@@ -101,7 +101,7 @@ impl Mailbox {
         self.ready.notify_one();
     }
 
-    /// There may be more in the inbox than the session was told of.
+    /// There may be more in the inbox than the session knows of.
     pub(crate) fn nudge(&self) {
         self.put(|contents| contents.mail.missed = true);
     }

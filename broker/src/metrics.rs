@@ -1,4 +1,4 @@
-//! Counters that say what the broker did and, above all, what it dropped.
+//! Counters of what the broker did and, above all, what it dropped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -30,18 +30,18 @@ struct State {
     followed: HashMap<SessionId, Vec<Username>>,
 }
 
-/// Who follows whom. They are found by name, so no topic is matched. What they are told is dropped and counted where it does
-/// not fit: nobody ever waits for them.
+/// Who follows whom. They are found by name, so no topic is matched. What does not fit is dropped and counted: nobody ever
+/// waits for them.
 #[derive(Default)]
 pub(crate) struct Progress {
     state: Mutex<State>,
 }
 
 impl Progress {
-    /// Delivers what becomes of the messages of `username` to `subscriber`, a session of `who`, from now on.
+    /// Delivers what becomes of the messages of `username` to `subscriber`, a session of `identity`, from now on.
     pub(crate) fn follow(
         &self,
-        who: &Identity,
+        identity: &Identity,
         username: &Username,
         (session, subscription): (SessionId, SubscriptionKey),
         subscriber: Arc<dyn Subscriber>,
@@ -52,12 +52,12 @@ impl Progress {
             return;
         }
         followed.push(username.clone());
-        let own = who.username == *username;
+        let own = identity.username == *username;
         let followers = state.followers.entry(username.clone()).or_default();
         followers.push(Follower {
             session,
             subscription,
-            user_id: own.then(|| who.user_id.clone()),
+            user_id: own.then(|| identity.user_id.clone()),
             subscriber,
         });
     }
@@ -77,8 +77,8 @@ impl Progress {
         }
     }
 
-    /// Tells those who follow the user with this key and name. Answers how many copies were dropped.
-    pub(crate) fn tell(
+    /// Publishes to those who follow the user with this key and name. Returns how many copies were dropped.
+    pub(crate) fn publish(
         &self,
         user_id: &str,
         username: &Username,
@@ -92,8 +92,9 @@ impl Progress {
         copy(username, payload(), followers.iter().filter(is_theirs))
     }
 
-    /// Tells everyone who follows anyone, of each whom they follow. Answers how many copies were dropped.
-    pub(crate) fn tell_all(&self, payload: impl FnOnce() -> Bytes) -> u64 {
+    /// Publishes to everyone who follows anyone, as progress of each user whom they follow. Returns how many copies were
+    /// dropped.
+    pub(crate) fn publish_to_all(&self, payload: impl FnOnce() -> Bytes) -> u64 {
         let state = self.state.lock();
         if state.followers.is_empty() {
             return 0;
@@ -147,7 +148,7 @@ mod tests {
         let progress = Progress::default();
         let nobody = || -> Bytes { unreachable!("nobody follows") };
         let [alice, bob] = ["alice", "bob"].map(|name| Username::parse(name).unwrap());
-        let who = Identity {
+        let identity = Identity {
             user_id: "1".into(),
             username: alice.clone(),
             role: herald_acl::Role::Admin,
@@ -157,24 +158,24 @@ mod tests {
         let (one, other) = (subscription(), subscription());
         let mailbox = Arc::<Mailbox>::default();
         for _ in 0..2 {
-            progress.follow(&who, &alice, one, mailbox.clone());
-            progress.follow(&who, &bob, one, mailbox.clone());
-            progress.follow(&who, &alice, other, mailbox.clone());
+            progress.follow(&identity, &alice, one, mailbox.clone());
+            progress.follow(&identity, &bob, one, mailbox.clone());
+            progress.follow(&identity, &alice, other, mailbox.clone());
         }
-        progress.tell("2", &bob, || "x".into());
+        progress.publish("2", &bob, || "x".into());
         assert_eq!(
             mailbox.take(false).shared.len(),
             1,
             "once, though asked for twice"
         );
-        progress.tell_all(|| "x".into());
+        progress.publish_to_all(|| "x".into());
         assert_eq!(mailbox.take(false).shared.len(), 3);
         progress.unfollow_all(one.0);
-        progress.tell("2", &bob, nobody);
+        progress.publish("2", &bob, nobody);
         let own = TopicFilter::parse("users/alice/progress").unwrap();
         progress.unfollow(other.0, &own);
-        progress.tell("1", &alice, nobody);
-        progress.tell_all(nobody);
+        progress.publish("1", &alice, nobody);
+        progress.publish_to_all(nobody);
         assert!(progress.state.lock().followed.is_empty());
         assert_eq!(mailbox.take(false).shared.len(), 0);
     }

@@ -13,8 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// acknowledge, and what waits for one that is away, never holds up the notifications of others.
 const RESERVE: usize = 4;
 
-/// Users who are looked through for those who have no session any more, at least.
-const LOOK: usize = 64;
+/// With at least so many users, those without sessions are forgotten.
+const FORGET_FROM: usize = 64;
 
 /// The bytes of all users who have sessions.
 pub(crate) struct UsersBytes {
@@ -58,7 +58,7 @@ impl UsersBytes {
         }
         if users.free.len() >= users.forget_at {
             users.free.retain(|_, free| free.strong_count() > 0);
-            users.forget_at = LOOK + 2 * users.free.len();
+            users.forget_at = FORGET_FROM + 2 * users.free.len();
         }
         let bytes = UserBytes::new(all);
         let free = Arc::downgrade(&bytes.free);
@@ -165,10 +165,10 @@ mod tests {
     fn users_without_sessions_are_forgotten() {
         let all = UsersBytes::new(100);
         let kept = all.of(&"kept".into());
-        for n in 0..10 * LOOK {
+        for n in 0..10 * FORGET_FROM {
             all.of(&format!("{n}").into());
         }
-        assert!(all.users.lock().free.len() <= 2 * LOOK);
+        assert!(all.users.lock().free.len() <= 2 * FORGET_FROM);
         let _held = kept.try_hold(5);
         assert_eq!(all.held("kept"), 5);
     }

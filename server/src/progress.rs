@@ -65,7 +65,7 @@ impl Progress {
         };
         let payload = || Told::Changed { message }.payload();
         let user_id = job.user_id.as_str();
-        self.0.tell_progress(user_id, &job.username, payload);
+        self.0.publish_progress(user_id, &job.username, payload);
     }
 }
 
@@ -79,7 +79,7 @@ impl TellProgress for Progress {
         };
         let payload = || Told::Changed { message: changed }.payload();
         let user_id = message.user_id.as_str();
-        self.0.tell_progress(user_id, &message.username, payload);
+        self.0.publish_progress(user_id, &message.username, payload);
     }
 
     fn requeued(&self, message: &Requeued) {
@@ -91,14 +91,14 @@ impl TellProgress for Progress {
         };
         let payload = || Told::Changed { message: changed }.payload();
         let user_id = message.user_id.as_str();
-        self.0.tell_progress(user_id, &message.username, payload);
+        self.0.publish_progress(user_id, &message.username, payload);
     }
 
     fn deleted(&self, user: &User, id: &MessageId) {
         let message = Deleted { id: id.as_str() };
         let payload = || Told::Deleted { message }.payload();
         self.0
-            .tell_progress(user.id.as_str(), &user.username, payload);
+            .publish_progress(user.id.as_str(), &user.username, payload);
     }
 
     fn moved(&self, user: Option<&User>) {
@@ -106,8 +106,8 @@ impl TellProgress for Progress {
         match user {
             Some(user) => self
                 .0
-                .tell_progress(user.id.as_str(), &user.username, payload),
-            None => self.0.tell_all_progress(payload),
+                .publish_progress(user.id.as_str(), &user.username, payload),
+            None => self.0.publish_progress_to_all(payload),
         }
     }
 }

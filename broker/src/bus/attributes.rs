@@ -84,11 +84,11 @@ pub(super) fn to_kept(message: &Message) -> RetainedMessage {
     }
 }
 
-/// The message that was kept as `kept`; an error says why it is none.
+/// The message that was kept as `kept`; an error names what is wrong with it.
 pub(super) fn from_kept(kept: RetainedMessage) -> Result<Message, String> {
     let topic = TopicName::parse(&kept.topic).map_err(|e| e.to_string())?;
     let attributes: Attributes<'_> =
-        // What the parser says may quote what a client has sent.
+        // The parser's message may quote what a client has sent.
         serde_json::from_str(&kept.attributes).map_err(|_| "its attributes cannot be read")?;
     if kept.payload.is_empty() {
         return Err("it has no payload".into());

@@ -37,7 +37,7 @@ impl Dirty {
             || (self.topics.len() < TOPICS && self.bytes + topic.len() <= BYTES)
     }
 
-    /// Notes a change of `topic`, for which there should be room, and answers its number.
+    /// Notes a change of `topic`, for which there should be room, and returns its number.
     pub(super) fn note(&mut self, topic: &str) -> u64 {
         self.last += 1;
         match self.topics.get_mut(topic) {

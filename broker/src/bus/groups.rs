@@ -77,7 +77,7 @@ impl Group {
     }
 }
 
-/// The first of `count` places from `start` on, and round again, where `online` answers `Some(true)`, else `Some(false)`.
+/// The first of `count` places from `start` on, and round again, where `online` returns `Some(true)`, else `Some(false)`.
 fn next(count: usize, start: usize, online: impl Fn(usize) -> Option<bool>) -> Option<usize> {
     let mut offline = None;
     for i in (0..count).map(|i| (start + i) % count) {

@@ -103,7 +103,7 @@ impl Bus {
     }
 
     /// Publishes `message` to all who subscribed, and makes it its topic's retained message if it is to be. That is not
-    /// durable before what is answered is [done](Saving::done), nor need its sender wait: the order is that of the calls.
+    /// durable before the [`Saving`] is [done](Saving::done), nor need its sender wait: the order is that of the calls.
     pub(crate) async fn publish(&self, mut message: Message) -> Result<Option<Saving>, BusError> {
         let room = match self.queue.try_reserve() {
             Ok(room) => room,
@@ -154,8 +154,8 @@ impl Bus {
         }
     }
 
-    /// Forgets what is retained on the topics that are `own` of a user who is gone, without a word to those who subscribed.
-    /// That is not durable before what is answered is [done](Saving::done). The user's `sessions`, until they have
+    /// Forgets what is retained on the topics that are `own` of a user who is gone, and publishes nothing.
+    /// That is not durable before the [`Saving`] is [done](Saving::done). The user's `sessions`, until they have
     /// [ended](Bus::ended), publish nothing more and hand nothing of the user's own on.
     pub(crate) fn forget(&self, own: OwnTopics, sessions: Vec<SessionId>) -> Saving {
         let own = Arc::new(own);
@@ -233,7 +233,7 @@ async fn pass(
             message = messages.recv(), if next.is_none() => match message {
                 Some(message) => {
                     next = Some(message);
-                    // Who else has something to publish just now does so first: a relay is quicker with many at once.
+                    // Others who have something to publish just now do so first: a relay is quicker with many at once.
                     tokio::task::yield_now().await;
                 }
                 None => return,

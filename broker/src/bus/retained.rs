@@ -52,7 +52,7 @@ impl Retained {
         }
     }
 
-    /// Sets, replaces, or (with an empty payload) clears the message of its topic (MQTT 5 section 3.3.1.3). Answers the
+    /// Sets, replaces, or (with an empty payload) clears the message of its topic (MQTT 5 section 3.3.1.3). Returns the
     /// number of the change that is to be saved, if there is one.
     pub(super) fn set(&mut self, message: &Arc<Message>) -> Result<Option<u64>, BusError> {
         let topic = message.topic.as_str();
@@ -120,7 +120,7 @@ impl Retained {
         (!part.topics.is_empty()).then_some((part, changes))
     }
 
-    /// `saved` is. Answers up to which number all changes are.
+    /// `saved` is. Returns up to which number all changes are.
     pub(super) fn saved(&mut self, saved: &Part) -> u64 {
         self.dirty.saved(&saved.topics, saved.at);
         self.dirty.settled()

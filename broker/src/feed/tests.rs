@@ -77,14 +77,14 @@ fn a_new_connection_begins_at_the_first_gap_and_leaves_out_what_is_acknowledged(
 fn what_is_under_way_is_read_again_and_nothing_else_is() {
     let mut feed = sent(1..9);
     feed.park([2, 3, 7].into_iter());
-    assert_eq!(feed.again(2), Again::Read { after: 1, limit: 2 });
-    assert_eq!(feed.again(2), Again::Wait);
+    assert_eq!(feed.redeliver(2), Redelivery::Read { after: 1, limit: 2 });
+    assert_eq!(feed.redeliver(2), Redelivery::Wait);
     feed.read_done(batch(2..4));
-    assert_eq!(feed.again(2), Again::Send(n(2)));
-    assert_eq!(feed.again(3), Again::Send(n(3)));
-    assert_eq!(feed.again(7), Again::Read { after: 6, limit: 1 });
+    assert_eq!(feed.redeliver(2), Redelivery::Send(n(2)));
+    assert_eq!(feed.redeliver(3), Redelivery::Send(n(3)));
+    assert_eq!(feed.redeliver(7), Redelivery::Read { after: 6, limit: 1 });
     feed.read_done(batch(8..9));
-    assert_eq!(feed.again(7), Again::Gone);
+    assert_eq!(feed.redeliver(7), Redelivery::Gone);
     // The others are gaps.
     assert_eq!(
         feed.next(READ),
@@ -99,10 +99,10 @@ fn what_is_under_way_is_read_again_and_nothing_else_is() {
 fn what_is_under_way_may_be_out_of_order() {
     let mut feed = sent(1..4);
     feed.park([1, 3, 2].into_iter());
-    assert_eq!(feed.again(1), Again::Read { after: 0, limit: 3 });
+    assert_eq!(feed.redeliver(1), Redelivery::Read { after: 0, limit: 3 });
     feed.read_done(batch(1..4));
     for seq in [1, 3, 2] {
-        assert_eq!(feed.again(seq), Again::Send(n(seq)));
+        assert_eq!(feed.redeliver(seq), Redelivery::Send(n(seq)));
     }
 }
 
@@ -114,9 +114,9 @@ fn what_is_skipped_is_as_good_as_acknowledged() {
     assert_eq!(feed.skip_to(1), None);
     feed.park([1, 3, 5].into_iter());
     assert_eq!(feed.skip_to(3), Some(4));
-    assert_eq!(feed.again(5), Again::Read { after: 4, limit: 1 });
+    assert_eq!(feed.redeliver(5), Redelivery::Read { after: 4, limit: 1 });
     feed.read_done(batch(5..6));
-    assert_eq!(feed.again(5), Again::Send(n(5)));
+    assert_eq!(feed.redeliver(5), Redelivery::Send(n(5)));
     // Also what is not read yet, and what is being read.
     assert!(matches!(feed.next(READ), Next::Read { after: 4, .. }));
     assert_eq!(feed.skip_to(8), Some(8));
@@ -175,7 +175,7 @@ enum Step {
     FinishMissed,
     /// The log grows by two and the wake-ups arrive swapped.
     FinishSwapped,
-    /// The read under way answers with the log as it is now.
+    /// The read under way brings the log as it is now.
     ReadDone,
     /// The client acknowledges the `k`-th packet in flight.
     Acknowledge(usize),
@@ -237,8 +237,8 @@ impl Model {
         while self.in_flight.iter().filter(|(_, here)| *here).count() < self.window {
             if let Some(at) = self.in_flight.iter().position(|(_, here)| !*here) {
                 let seq = self.in_flight[at].0;
-                match self.feed.again(seq) {
-                    Again::Send(n) => {
+                match self.feed.redeliver(seq) {
+                    Redelivery::Send(n) => {
                         assert_eq!(n.seq, seq);
                         if self.is_too_large(seq) {
                             self.in_flight.remove(at);
@@ -247,15 +247,15 @@ impl Model {
                             assert!(self.here.insert(seq), "{seq} twice");
                         }
                     }
-                    Again::Read { after, limit } => {
+                    Redelivery::Read { after, limit } => {
                         assert_eq!(self.reading.replace((after, limit)), None);
                         return;
                     }
-                    Again::Wait => {
+                    Redelivery::Wait => {
                         assert!(self.reading.is_some());
                         return;
                     }
-                    Again::Gone => {
+                    Redelivery::Gone => {
                         assert!(!self.log.contains(&seq));
                         self.in_flight.remove(at);
                         self.acknowledged.insert(seq);

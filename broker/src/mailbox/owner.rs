@@ -36,7 +36,7 @@ impl Mailbox {
         self.contents.lock().takeover.is_some()
     }
 
-    /// Whether the session was told to end as its user lost the right to it.
+    /// Whether the session is to end as its user lost the right to it.
     pub(crate) fn is_revoked(&self) -> bool {
         self.contents.lock().mail.stop == Some(Reason::NotAuthorized)
     }

@@ -100,8 +100,7 @@ impl SharedQueue {
     }
 
     /// Whether others should wait for the session's turn before they send more: half of what may wait has come since the last
-    /// one, and that was said a few times at most. A client that does not read is no reason, as the session has its turn
-    /// nonetheless.
+    /// one, and no more than a few times. A client that does not read is no reason, as the session has its turn nonetheless.
     pub(super) fn is_behind(&self) -> bool {
         let half = self.messages.div_ceil(2);
         (half..half + WAITS).contains(&self.since_turn)

@@ -23,7 +23,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Whom the ACL is asked about.
+    /// The subject of access rules.
     pub(super) fn who(&self) -> Who<'_> {
         Who {
             username: &self.identity.username,
@@ -32,8 +32,8 @@ impl Client {
         }
     }
 
-    /// Tells the host that the client may not do this.
-    pub(super) fn denied(&self, ctx: &Context, action: Action, topic: &str) {
+    /// Reports to the host that the client may not do this.
+    pub(super) fn report_denied(&self, ctx: &Context, action: Action, topic: &str) {
         ctx.host.observe.denied(Denied {
             identity: &self.identity,
             client_id: &self.id,

@@ -32,7 +32,7 @@ use crate::{
 };
 
 impl Admitted {
-    /// The client cannot be told that it is let in: leaves the session as it was.
+    /// CONNACK cannot be sent: leaves the session as it was.
     async fn hand_back(self, ctx: &Arc<Context>) {
         let Self {
             client,
@@ -73,7 +73,7 @@ impl From<End> for Refusal {
     }
 }
 
-/// Reads CONNECT, checks it and who sent it, and answers.
+/// Reads CONNECT, checks it and who sent it, and queues CONNACK.
 pub(super) async fn connect<S>(
     ctx: &Arc<Context>,
     io: &mut Io<S>,
@@ -138,7 +138,7 @@ async fn admit(
     let began = Instant::now();
     let identity = authenticate(ctx, connect, &client_id, origin).await?;
     let server_keep_alive = server_keep_alive(ctx, connect);
-    // 3.1.1 cannot be told of another.
+    // CONNACK of 3.1.1 cannot name another.
     let keep_alive = server_keep_alive.filter(|_| v5);
     let keep_alive = keep_alive.unwrap_or(connect.keep_alive);
     let protocol = if v5 { Protocol::V5 } else { Protocol::V311 };
@@ -170,7 +170,7 @@ async fn admit(
     state.will = None;
     guard.mailbox.go_online(client.link.clone());
     if ctx.stop.is_cancelled() {
-        // It came after all were told.
+        // It came after all others were stopped.
         guard.mailbox.stop(Reason::ShuttingDown);
     }
     let expiry = connect.session_expiry.min(ctx.limits.max_session_expiry_s);
@@ -294,7 +294,7 @@ fn client_id(connect: &Connect, v5: bool) -> Result<(Arc<str>, bool), Denied> {
         return Ok((given.into(), false));
     }
     if !connect.clean && !v5 {
-        // MQTT 3.1.1 section 3.1.3.1: no id, no stored session. MQTT 5 tells the client which id it got.
+        // MQTT 3.1.1 section 3.1.3.1: no id, no stored session. CONNACK of MQTT 5 has the id.
         return Err((
             Reason::ClientIdNotValid,
             "a client without an id must ask for a clean session".into(),

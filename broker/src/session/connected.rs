@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    admitted::Admitted, answers::Answers, client::Client, context::Context, cursor_use::CursorUse,
-    guard::SessionGuard, keep_alive::KeepAlive, rate_limit::RateLimit, read::Reading, slice::Slice,
+    admitted::Admitted, client::Client, context::Context, cursor_use::CursorUse,
+    guard::SessionGuard, keep_alive::KeepAlive, rate_limit::RateLimit, read::Reading,
+    responses::Responses, slice::Slice,
 };
 use crate::{
     limits::RECEIVE_MAXIMUM,
@@ -14,7 +15,7 @@ use crate::{
     wire::Wire,
 };
 
-/// A connected session, apart from its socket: what it has to say is in `wire` until it is sent.
+/// A connected session, apart from its socket: what is to be sent is in `wire`.
 pub(super) struct Session {
     pub(super) ctx: Arc<Context>,
     pub(super) wire: Box<Wire>,
@@ -29,7 +30,7 @@ pub(super) struct Session {
     /// A read of the inbox that is under way.
     pub(super) reading: Option<Reading>,
     pub(super) cursor: CursorUse,
-    pub(super) answers: Answers,
+    pub(super) responses: Responses,
     pub(super) rate_limit: RateLimit,
     pub(super) slice: Slice,
     /// How many QoS 1 and 2 PUBLISHes to the client it may leave unacknowledged.
@@ -52,7 +53,7 @@ impl Session {
             token_expires: admitted.token_expires,
             reading: None,
             cursor: CursorUse::new(),
-            answers: Answers::default(),
+            responses: Responses::default(),
             window: admitted.receive_maximum.min(RECEIVE_MAXIMUM).into(),
             keep_alive: KeepAlive::new(),
         }

@@ -47,7 +47,7 @@ impl Session {
         let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);
         let here = feed.acknowledged();
         match used {
-            // It was forgotten, and made anew where another client is; or it was moved back while the session was told to skip.
+            // It was forgotten, and made anew where another client is; or it was moved back while the session skipped some.
             Ok(Used::At { there, asked }) if there != asked && there != here => {
                 let back = inbox.set_position(identity, client_id, here);
                 let used = async move { back.await.map(|_| Used::Set(here)) };

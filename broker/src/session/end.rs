@@ -7,11 +7,11 @@ use crate::wire::{Closed, Reason};
 /// Why a session is over.
 #[derive(Debug)]
 pub(super) enum End {
-    /// The client said DISCONNECT.
+    /// The client sent DISCONNECT.
     Client,
-    /// The server ends it, and says why.
+    /// The server ends it; DISCONNECT of MQTT 5 has the reason.
     Server(Reason),
-    /// The client broke the protocol; what it is told has been queued.
+    /// The client broke the protocol; DISCONNECT is queued.
     Protocol(Closed),
     /// The connection is of no use any more.
     Broken(&'static str),
@@ -47,8 +47,8 @@ impl End {
         )
     }
 
-    /// Whether the client may still have a last word: one that lost the right to be here may not, and at shutdown
-    /// connections end that would not have ended.
+    /// Whether the will is published: not that of a client that lost the right to be here, nor at shutdown, when connections
+    /// end that would not have ended.
     pub(super) fn allows_will(&self) -> bool {
         !matches!(
             self,

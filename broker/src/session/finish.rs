@@ -8,7 +8,8 @@ use tokio::{
 };
 
 use super::{
-    answers::Answers, connected::Session, end::End, io::Io, offline, patience::last_work_of, will,
+    connected::Session, end::End, io::Io, offline, patience::last_work_of, responses::Responses,
+    will,
 };
 use crate::wire::Reason;
 
@@ -29,7 +30,7 @@ impl Session {
         End::Client
     }
 
-    /// Answers what was received, publishes the will if it is due, hands on what outlives the connection, and says goodbye.
+    /// Responds to what was received, publishes the will if it is due, hands on what outlives the connection, and says goodbye.
     pub(super) async fn finish<S>(mut self: Box<Self>, mut io: Box<Io<S>>, end: End)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -42,14 +43,14 @@ impl Session {
             self.guard.park(&mut self.state);
         }
         // A send that was received is stored, whether or not the client is still there to hear of it.
-        self.last_answers().await;
+        self.last_responses().await;
         let revoked = self.guard.mailbox.is_revoked();
         if revoked && !over {
             over = true;
             self.guard.clear(&mut self.state);
         }
         if over {
-            // The last answers are to a session that is over.
+            // The last responses are of a session that is over.
             self.state.received = HashSet::new();
         }
         if let End::Server(reason) = end {
@@ -82,25 +83,25 @@ impl Session {
         }
     }
 
-    /// Waits for the answers to what was received, and queues them.
-    async fn last_answers(&mut self) {
+    /// Waits for the responses to what was received, and queues them.
+    async fn last_responses(&mut self) {
         let (mailbox, stop) = (self.guard.mailbox.clone(), self.ctx.stop.clone());
         let mut too_long = pin!(last_work_of(&mailbox, &stop));
         loop {
-            let answer = tokio::select! {
-                answer = self.answers.next() => answer,
+            let response = tokio::select! {
+                response = self.responses.next() => response,
                 taken_over = too_long.as_mut() => {
                     let user = &self.client.identity.username;
-                    tracing::warn!(%user, taken_over, "some messages were not answered in time");
-                    // What is not answered by then was not taken, or comes a second time. Nothing of it is left when the
+                    tracing::warn!(%user, taken_over, "some messages were not acknowledged in time");
+                    // What is not acknowledged by then was not taken, or comes a second time. Nothing of it is left when the
                     // session is somebody else's.
-                    self.answers = Answers::default();
+                    self.responses = Responses::default();
                     return;
                 }
             };
-            let Some(answer) = answer else { return };
-            // An answer that the connection no longer takes is one that nobody waits for.
-            let _ = self.answer(answer);
+            let Some(response) = response else { return };
+            // A response that the connection no longer takes is one that nobody waits for.
+            let _ = self.respond(response);
         }
     }
 }

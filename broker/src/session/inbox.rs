@@ -5,7 +5,7 @@ use herald_acl::topics;
 
 use super::{connected::Session, deliver::terms, end::End, read::ReadBatch};
 use crate::{
-    feed::{Again, Feed, Next},
+    feed::{Feed, Next, Redelivery},
     host::{HostError, Notification},
     state::What,
     wire::{Outgoing, PublishProperties, Qos, Reason, Sent},
@@ -40,7 +40,7 @@ impl Session {
         self.reading = None;
         // What is newer than the position comes with a wake-up, which waits in the mailbox.
         self.cursor.is_used();
-        // What is under way has another place in it, or none.
+        // What is in flight is of another position in it, or of none.
         self.state.in_flight.forget_notifications();
         self.state.inbox = Some(Feed::new(start, position.newest > start));
         Ok(())
@@ -100,14 +100,14 @@ impl Session {
             self.state.in_flight.done(id);
             return Ok(true);
         };
-        match feed.again(seq) {
-            Again::Send(notification) => self.send_notification(notification, Some(id))?,
-            Again::Read { after, limit } => {
+        match feed.redeliver(seq) {
+            Redelivery::Send(notification) => self.send_notification(notification, Some(id))?,
+            Redelivery::Read { after, limit } => {
                 self.read_inbox(after, limit);
                 return Ok(false);
             }
-            Again::Wait => return Ok(false),
-            Again::Gone => {
+            Redelivery::Wait => return Ok(false),
+            Redelivery::Gone => {
                 self.state.in_flight.done(id);
                 self.notification_done(seq);
             }

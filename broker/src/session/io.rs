@@ -1,4 +1,4 @@
-//! The socket of a connection: what is received goes to the protocol state, and what that has to say is sent.
+//! The socket of a connection: what is received goes to the protocol state, and its output is sent.
 
 use std::{
     future::poll_fn,
@@ -146,10 +146,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             self.writer.write_all(&out).await?;
             self.writer.flush().await?;
             self.writer.shutdown().await?;
-            // Closing with bytes unread resets the connection, and the client might lose what it was told.
+            // Closing with bytes unread resets the connection, and the client might lose what was sent.
             copy(&mut (&mut self.reader).take(DRAIN), &mut sink()).await
         };
-        // A client that is gone cannot be told.
+        // The client may be gone.
         tokio::select! {
             _ = goodbye => {}
             () = patience(stop, GOODBYE, AT_STOP) => {}

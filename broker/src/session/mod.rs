@@ -1,7 +1,7 @@
 //! One client from CONNECT to the end, over any byte stream, in either version.
 //!
 //! A connection is one task. It owns the socket and the protocol state, and waits for whichever comes first: bytes from
-//! the client, room in the socket, [mail](crate::mailbox), an answer from the host, or a deadline. Everything it holds is
+//! the client, room in the socket, [mail](crate::mailbox), a result from the host, or a deadline. Everything it holds is
 //! bounded: one chunk of unread bytes, a [number of packets](crate::limits::RECEIVE_MAXIMUM) under way in each direction,
 //! and an output buffer that stops it from making more once it is full.
 //!
@@ -9,7 +9,6 @@
 //! [`offline`], which keeps it until the next connection of the same client takes it over.
 
 mod admitted;
-mod answers;
 mod client;
 mod connect;
 mod connected;
@@ -28,6 +27,7 @@ mod patience;
 mod publish;
 mod rate_limit;
 mod read;
+mod responses;
 mod revocation;
 mod rights;
 mod run;

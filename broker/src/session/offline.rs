@@ -27,7 +27,7 @@ pub(super) async fn wait(
             continue;
         }
         if let Some(reason) = orders.stop {
-            // A user who lost the right to be here has lost that to a last word, too.
+            // Nothing more is published for a user who lost the right to be here.
             if reason == Reason::NotAuthorized {
                 state.will = None;
             }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::mailbox::Mailbox;
 
-/// How long may take what is still done for a client whose connection is over: its last answers, and its will.
+/// How long may take what is still done for a client whose connection is over: its last responses, and its will.
 const LAST_WORK: Duration = Duration::from_secs(12);
 
 /// The same when the broker stops: as long as a write takes.

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{
-    answers::{Answer, Answering, Refused},
     client::Client,
     connected::Session,
     context::Context,
     end::End,
+    responses::{Handled, Refused, Response},
     rights::may_publish,
 };
 use crate::{
@@ -32,20 +32,20 @@ struct SendPayload {
 }
 
 /// Passes `publish` on to where it belongs, if the ACL lets it. Shared messages are handed on before this resolves, so that
-/// those of one client keep their order; the answer may take longer. A `patient` client waits where another is told to.
+/// those of one client keep their order; the response may take longer. A `patient` client waits where another is refused.
 pub(super) async fn accept(
     ctx: &Arc<Context>,
     client: &Client,
     publish: Publish,
     patient: bool,
-) -> Answering {
+) -> Handled {
     let (packet_id, qos) = (publish.packet_id, publish.qos);
-    let answer = move |result| Answer {
+    let response = move |result| Response {
         packet_id,
         qos,
         result,
     };
-    let done = |result| Answering::Known(answer(result));
+    let done = |result| Handled::Done(response(result));
     let topic = match TopicName::parse(&publish.topic) {
         Ok(topic) => topic,
         Err(e) => return done(Err(refuse(PublishCode::TopicNameInvalid, e.to_string()))),
@@ -54,16 +54,16 @@ pub(super) async fn accept(
         let text = format!("a message has at most {USER_PROPERTIES} user properties");
         return done(Err(refuse(PublishCode::QuotaExceeded, text)));
     }
-    let Some(place) = may_publish(ctx, client, &topic) else {
+    let Some(destination) = may_publish(ctx, client, &topic) else {
         let text = "you may not publish to this topic".to_owned();
         return done(Err(refuse(PublishCode::NotAuthorized, text)));
     };
-    if place == Destination::BridgeState {
+    if destination == Destination::BridgeState {
         return done(Ok(()));
     }
-    if place == Destination::Send {
+    if destination == Destination::Send {
         return match send(ctx, client, &publish, patient) {
-            Ok(sending) => Answering::Pending(sending.map(answer).boxed()),
+            Ok(sending) => Handled::Pending(sending.map(response).boxed()),
             Err(refused) => done(Err(refused)),
         };
     }
@@ -82,7 +82,7 @@ pub(super) async fn accept(
         // Acknowledged once what is retained is durable.
         Ok(Some(saving)) => {
             let saved = async move { saving.done().await.map_err(Refused::from) };
-            Answering::Pending(saved.map(answer).boxed())
+            Handled::Pending(saved.map(response).boxed())
         }
         Err(e) => done(Err(e.into())),
     }
@@ -96,7 +96,7 @@ fn send(
     patient: bool,
 ) -> Result<impl Future<Output = Result<(), Refused>> + use<>, Refused> {
     let payload = serde_json::from_slice::<SendPayload>(&publish.payload).map_err(|e| {
-        // Where it is wrong, and not what the parser says: that quotes what was sent.
+        // Where it is wrong, and not the parser's message: that quotes what was sent.
         let text = format!(
             r#"the payload must be {{"body": "...", "idempotency_key"?: "..."}}: line {}, column {}"#,
             e.line(),
@@ -138,7 +138,7 @@ fn refuse(code: PublishCode, text: String) -> Refused {
 }
 
 impl Session {
-    /// Takes a PUBLISH; its answer follows when it is known, in the order of the PUBLISHes.
+    /// Takes a PUBLISH; the response follows when it is known, in the order of the PUBLISHes.
     pub(super) async fn publish(&mut self, publish: Publish) -> Result<(), End> {
         self.ctx.metrics.publishes_received.add(1);
         if publish.qos == Qos::ExactlyOnce && self.state.received.len() >= UNRELEASED {
@@ -147,16 +147,16 @@ impl Session {
         let patient = !self.wire.is_v5();
         let accepting = accept(&self.ctx, &self.client, publish, patient);
         let accepted = self.guard.mailbox.unless_over(accepting).await;
-        let answering = accepted.map_err(End::Server)?;
-        match self.answers.push(answering) {
-            Some(known) => self.answer(known),
+        let handled = accepted.map_err(End::Server)?;
+        match self.responses.push(handled) {
+            Some(response) => self.respond(response),
             None => Ok(()),
         }
     }
 
-    /// Sends the PUBACK or PUBREC that `answer` calls for.
-    pub(super) fn answer(&mut self, answer: Answer) -> Result<(), End> {
-        let (code, text) = match answer.result {
+    /// Sends PUBACK or PUBREC, if the PUBLISH asks for one.
+    pub(super) fn respond(&mut self, response: Response) -> Result<(), End> {
+        let (code, text) = match response.result {
             Ok(()) => (PublishCode::Success, String::new()),
             Err(Refused::With(code, text)) => {
                 self.ctx.metrics.publishes_denied.add(1);
@@ -165,7 +165,7 @@ impl Session {
                 tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, ?code, text, "publish refused");
                 (code, text)
             }
-            // 3.1.1 has no way to say so but to end: an acknowledgement would mean that it is stored.
+            // In 3.1.1 nothing but the end tells it: an acknowledgement would mean that it is stored.
             Err(_) if !self.wire.is_v5() => return Err(End::Server(Reason::Unavailable)),
             Err(Refused::Busy) => (
                 PublishCode::QuotaExceeded,
@@ -176,15 +176,16 @@ impl Session {
                 "the message could not be taken; try again".into(),
             ),
         };
-        let Some(packet_id) = answer.packet_id else {
+        let Some(packet_id) = response.packet_id else {
             return Ok(());
         };
-        // One that 3.1.1 could not be told was refused is acknowledged to the end.
+        // 3.1.1 cannot refuse: the PUBLISH is acknowledged to the end.
         let taken = code == PublishCode::Success || !self.wire.is_v5();
-        if answer.qos == Qos::ExactlyOnce && taken {
+        if response.qos == Qos::ExactlyOnce && taken {
             self.state.received.insert(packet_id);
         }
-        self.wire.acknowledge(answer.qos, packet_id, code, &text)?;
+        self.wire
+            .acknowledge(response.qos, packet_id, code, &text)?;
         Ok(())
     }
 

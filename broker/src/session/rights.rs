@@ -29,14 +29,14 @@ pub(super) fn may_receive(ctx: &Context, client: &Client, topic: &TopicName) -> 
     ctx.policy().receive(&client.who(), topic).is_ok()
 }
 
-/// Where a PUBLISH of `client` to `topic` goes; `None` if it may not publish there, which the host is told.
+/// Where a PUBLISH of `client` to `topic` goes; `None` if it may not publish there, which is reported to the host.
 pub(super) fn may_publish(
     ctx: &Context,
     client: &Client,
     topic: &TopicName,
 ) -> Option<Destination> {
     let Ok(permit) = ctx.policy().publish(&client.who(), topic) else {
-        client.denied(ctx, Action::Publish, topic.as_str());
+        client.report_denied(ctx, Action::Publish, topic.as_str());
         return None;
     };
     Some(permit.destination)

@@ -93,7 +93,7 @@ impl Session {
             self.wire.pubrel(id, true)?;
             self.state.in_flight.sent(id);
         }
-        // It may have been told to skip some meanwhile, which are not to be sent again.
+        // Some may have been skipped meanwhile, which are not to be sent again.
         self.take_mail()?;
         // It may have been without a connection for long.
         self.use_cursor();

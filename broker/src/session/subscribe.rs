@@ -12,12 +12,12 @@ use crate::{
     wire::{Qos, Reason, RetainHandling, SubackCode, Subscribe, Subscription, UnsubackCode},
 };
 
-/// What a client is told whose `after` is of another epoch.
+/// Reason string for an `after` of another epoch.
 const STARTS_OVER: &str = "after is of another epoch: the inbox starts over";
 
 impl Session {
     pub(super) async fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
-        // It says where the inbox starts, and to other subscriptions nothing.
+        // `after` is where the inbox starts, and means nothing to other subscriptions.
         let inbox = topics::inbox(&self.client.identity.username);
         let asks = |s: &Subscription| {
             TopicFilter::parse(&s.filter).is_ok_and(|filter| brings(&filter, &inbox))
@@ -44,7 +44,7 @@ impl Session {
         let mut codes = Vec::with_capacity(subscribe.subscriptions.len());
         for subscription in &subscribe.subscriptions {
             if codes.len() >= bound {
-                // Each filter has an answer (MQTT 5 section 3.9.3), and this one costs nothing.
+                // Each filter has a reason code (MQTT 5 section 3.9.3), and this one costs nothing.
                 codes.push(SubackCode::QuotaExceeded);
                 continue;
             }
@@ -64,7 +64,7 @@ impl Session {
             };
             codes.push(code);
         }
-        // First: a client that was told that it is subscribed has a place from which it gets everything.
+        // Before SUBACK: a client that is subscribed has a position from which it gets everything.
         self.start_inbox(after.filter(|_| to_inbox)).await?;
         let epoch = epoch.as_deref().map(|epoch| (epoch, why));
         self.wire.suback(subscribe.packet_id, &codes, epoch)?;
@@ -116,7 +116,7 @@ impl Session {
         Ok(Ok(granted))
     }
 
-    /// What SUBACK says of a filter that the client may not have.
+    /// The SUBACK code of a filter that the client may not have.
     fn refuse(&self, filter: &TopicFilter, denial: &Denial) -> SubackCode {
         match denial {
             Denial::FilterTooLong => SubackCode::QuotaExceeded,
@@ -124,7 +124,7 @@ impl Session {
             Denial::Rule(_) | Denial::NoRule | Denial::Reserved | Denial::NotAdministrator => {
                 self.ctx.metrics.subscribes_denied.add(1);
                 self.client
-                    .denied(&self.ctx, Action::Subscribe, filter.as_str());
+                    .report_denied(&self.ctx, Action::Subscribe, filter.as_str());
                 tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, "subscribe refused");
                 SubackCode::NotAuthorized
             }

@@ -7,12 +7,12 @@ use tokio::{
 };
 
 use super::{
-    answers::Answer,
     connected::Session,
     cursor_use::Used,
     end::End,
     io::{self, Io},
     read::ReadBatch,
+    responses::Response,
 };
 use crate::{
     host::HostError,
@@ -30,11 +30,11 @@ type Work<'a> = BoxFuture<'a, Result<(), End>>;
 enum Pause {
     /// No packet is complete: more must be read.
     Incomplete,
-    /// The client has asked for more than its rate. It cannot be told so in MQTT 3.1.1, and a client of MQTT 5 that is refused
-    /// has lost a message: so neither is read from until then.
+    /// The client has asked for more than its rate. MQTT 3.1.1 cannot refuse a PUBLISH, and a client of MQTT 5 that is refused
+    /// one has lost a message: so neither is read from until then.
     Throttled(Instant),
-    /// As many PUBLISHes are being answered as the client may have under way, or it does not take what is sent to it. An
-    /// answer, or room in the socket, ends that.
+    /// As many PUBLISHes wait for their response as the client may have under way, or it does not take what is sent to it. A
+    /// response, or room in the socket, ends that.
     Full,
     /// Others have their turn.
     SliceOver,
@@ -46,7 +46,7 @@ impl Session {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        // Also of a client that always has something to say.
+        // Also of a client that never stops sending.
         if self.token_expires.is_some_and(|at| at <= Instant::now()) {
             return Err(End::Server(Reason::TokenExpired));
         }
@@ -66,7 +66,7 @@ impl Session {
     async fn handle_received(&mut self) -> Result<Pause, End> {
         loop {
             let now = Instant::now();
-            if self.answers.len() >= RECEIVE_MAXIMUM.into() || self.wire.output_full() {
+            if self.responses.len() >= RECEIVE_MAXIMUM.into() || self.wire.output_full() {
                 return Ok(Pause::Full);
             }
             if let Some(at) = self.rate_limit.blocked_until(now) {
@@ -89,7 +89,7 @@ impl Session {
         }
     }
 
-    /// Handles a packet that came at `now`. What takes time is answered to be waited for: boxed, so that a session that waits
+    /// Handles a packet that came at `now`. What takes time is returned to be waited for: boxed, so that a session that waits
     /// is not as large as one that is busy.
     fn handle(&mut self, packet: Incoming, now: Instant) -> Result<Option<Work<'_>>, End> {
         match packet {
@@ -138,7 +138,7 @@ impl Session {
             tokio::select! {
                 moved = io.transfer(&mut self.wire, reads, deadline) => Event::Moved(moved),
                 () = self.guard.mailbox.ready() => Event::Mail,
-                Some(answer) = self.answers.next() => Event::Answer(answer),
+                Some(response) = self.responses.next() => Event::Response(response),
                 Some(batch) = reading => Event::Read(batch),
                 Some(used) = using_cursor => Event::Cursor(used),
             }
@@ -158,7 +158,7 @@ impl Session {
                 io::Moved::Deadline => self.deadline_passed(pause),
             },
             Event::Mail => self.take_mail(),
-            Event::Answer(answer) => self.answer(answer),
+            Event::Response(response) => self.respond(response),
             Event::Read(batch) => self.read_done(batch),
             Event::Cursor(used) => {
                 self.cursor_used(used);
@@ -203,7 +203,7 @@ impl Session {
 enum Event {
     Moved(Result<io::Moved, End>),
     Mail,
-    Answer(Answer),
+    Response(Response),
     Read(Result<ReadBatch, HostError>),
     Cursor(Result<Used, HostError>),
 }

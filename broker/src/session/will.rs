@@ -5,11 +5,11 @@ use std::sync::Arc;
 use herald_acl::Username;
 
 use super::{
-    answers::{Answer, Answering, Refused},
     client::Client,
     context::Context,
     patience::{last_work, last_work_of},
     publish::accept,
+    responses::{Handled, Refused, Response},
 };
 use crate::{mailbox::Mailbox, state::Will};
 
@@ -35,15 +35,15 @@ pub(super) async fn publish_in_time(
 /// the client may be back.
 pub(super) async fn publish(ctx: &Arc<Context>, client: &Client, will: Option<Box<Will>>) {
     let Some(will) = will else { return };
-    // Asked anew: the ACL may have changed since CONNECT. Nobody is left to tell.
+    // The ACL may have changed since CONNECT.
     let username = client.identity.username.clone();
     match accept(ctx, client, will.publish, false).await {
-        Answering::Known(answer) => published(&username, answer),
-        Answering::Pending(answer) => {
+        Handled::Done(response) => published(&username, response),
+        Handled::Pending(response) => {
             let stop = ctx.stop.clone();
             ctx.tasks.spawn(async move {
                 tokio::select! {
-                    answer = answer => published(&username, answer),
+                    response = response => published(&username, response),
                     () = last_work(&stop) => {
                         tracing::warn!(user = %username, "a will could not be written in time");
                     }
@@ -53,8 +53,8 @@ pub(super) async fn publish(ctx: &Arc<Context>, client: &Client, will: Option<Bo
     }
 }
 
-fn published(username: &Username, answer: Answer) {
-    if let Err(Refused::With(code, text)) = answer.result {
+fn published(username: &Username, response: Response) {
+    if let Err(Refused::With(code, text)) = response.result {
         tracing::info!(user = %username, ?code, text, "will dropped");
     }
 }

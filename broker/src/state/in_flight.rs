@@ -121,7 +121,7 @@ impl InFlight {
         let qos = packet.what.qos();
         let is_done = match (ack, qos) {
             (Ack::Puback, Some(Qos::AtLeastOnce)) | (Ack::Pubcomp, None) => true,
-            // Of a flow that was released before, the client says so again: its PUBREL was lost.
+            // Of a flow that was released before, the client repeats PUBREC: its PUBREL was lost.
             (Ack::Pubrec { refused }, Some(Qos::ExactlyOnce) | None) => refused,
             _ => return Acked::Unknown,
         };
@@ -133,7 +133,7 @@ impl InFlight {
         Acked::Released
     }
 
-    /// Nothing more is to come of `id`. Answers what it was for.
+    /// Nothing more is to come of `id`. Returns what it was for.
     pub(crate) fn done(&mut self, id: u16) -> Option<What> {
         let at = self.packets.iter().position(|p| p.id == id)?;
         let done = self.packets.remove(at).map(|p| p.what);
@@ -152,7 +152,7 @@ impl InFlight {
         }
     }
 
-    /// The session follows its inbox from another place, or not any more.
+    /// The session follows its inbox from another position, or not any more.
     pub(crate) fn forget_notifications(&mut self) {
         self.forget_notifications_to(i64::MAX);
     }

@@ -1,4 +1,4 @@
-//! What outlives a connection, and how it passes from one to the next. Data alone: who is told of a change is
+//! What outlives a connection, and how it passes from one to the next. Data alone: telling others of a change is
 //! the session's affair.
 
 mod handed;

@@ -221,9 +221,9 @@ async fn a_new_user_of_the_name_is_told_nothing_of_the_old_ones_messages() {
     };
     let mut new = open(&broker, &other).await;
     listen(&mut new, "users/alice/progress").await;
-    broker.tell_progress("alice-0", &alice(), || "of the old one".into());
+    broker.publish_progress("alice-0", &alice(), || "of the old one".into());
     next_is(&mut old, "of the old one").await;
-    broker.tell_progress("alice-1", &alice(), || "of the new one".into());
+    broker.publish_progress("alice-1", &alice(), || "of the new one".into());
     next_is(&mut new, "of the new one").await;
     for client in [&mut old, &mut new] {
         assert_eq!(client.answers(0).await, Ok(vec![]));

@@ -54,7 +54,7 @@ fn tell(broker: &Broker, payload: &str) -> bool {
 fn tell_of(broker: &Broker, user: &str, payload: &str) -> bool {
     let name = Username::parse(user).expect("a username");
     let mut asked = false;
-    broker.tell_progress(user, &name, || {
+    broker.publish_progress(user, &name, || {
         asked = true;
         payload.to_owned().into()
     });
@@ -111,7 +111,7 @@ async fn no_wildcard_gets_it() {
         let inbox = if own_inbox { NEWEST as usize } else { 0 };
         assert_eq!(client.answers(inbox).await.unwrap().len(), inbox);
         assert!(!tell(&broker, "told"), "{filter:?}");
-        broker.tell_all_progress(|| "told to all".into());
+        broker.publish_progress_to_all(|| "told to all".into());
         hears_nothing(&mut client).await;
     }
 }
@@ -161,7 +161,7 @@ async fn nobody_is_told_of_another_user_but_an_administrator() {
     next_is(&mut bob, "of bob").await;
     hears_nothing(&mut root).await;
     // Each of what it follows.
-    broker.tell_all_progress(|| "to all".into());
+    broker.publish_progress_to_all(|| "to all".into());
     assert_eq!(next(&mut root).await, told(&[], "to all"));
     let own = publish(V5, 0, "users/bob/progress", 0, &[], "to all");
     assert_eq!(next(&mut bob).await, Other(own));
