@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sqlx::{Connection as _, Executor as _};
 
-use crate::open::Location;
+use crate::location::Location;
 use crate::{StoreError, StoreOptions, dialect};
 
 /// Writes a copy of the database `from` to the new file `to`, which only its owner can read: as it is at one moment, with

@@ -1,21 +1,7 @@
 //! How long a message waits before it is worked on.
 
-use herald_acl::Username;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row as _};
-
-use crate::Page;
-use crate::dialect::Param;
-use crate::page::{JsonBytes, item_bytes};
-use crate::reschedule::Scope;
-use crate::users::parse_username;
-use crate::writer::Operation;
-use crate::{Store, StoreError, UserId};
-
-/// The key of the delay in the settings.
-const KEY: &str = "delay";
 
 /// How long a message waits between being accepted and being worked on, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,171 +78,15 @@ impl Delay {
     }
 
     /// As it is kept.
-    fn setting(self) -> String {
+    pub(crate) fn setting(self) -> String {
         serde_json::to_string(&self)
             .expect("a delay has only text keys and numbers, which JSON can hold")
     }
 
-    /// Reads the delay from its setting; `None` is a setting that was never made.
-    pub(crate) fn from_setting(value: Option<&str>) -> Result<Self, StoreError> {
-        let Some(value) = value else {
-            return Ok(Self::DEFAULT);
-        };
-        let invalid = StoreError::Invalid { what: "delay" };
-        let delay: Self = serde_json::from_str(value).map_err(|_| invalid.clone())?;
-        delay.validate().map_err(|_| invalid)?;
-        Ok(delay)
-    }
-}
-
-impl JsonBytes for (Username, Delay) {
-    fn json_bytes(&self) -> usize {
-        item_bytes([Some(self.0.as_str())])
-    }
-}
-
-impl Store {
-    /// The delay of the messages that are accepted from now on, of users who have none of their own.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn delay(&self) -> Result<Delay, StoreError> {
-        let value: Option<String> = sqlx::query_scalar("SELECT value FROM settings WHERE key = $1")
-            .bind(KEY)
-            .fetch_optional(self.readers())
-            .await?;
-        Delay::from_setting(value.as_deref())
-    }
-
-    /// The delay that `user` alone has; `None` if it is that of all others, or if there is no such account.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn user_delay(&self, user: &UserId) -> Result<Option<Delay>, StoreError> {
-        let value: Option<Option<String>> =
-            sqlx::query_scalar("SELECT delay FROM users WHERE id = $1")
-                .bind(user.as_str())
-                .fetch_optional(self.readers())
-                .await?;
-        let own = value.flatten();
-        own.map(|own| Delay::from_setting(Some(&own))).transpose()
-    }
-
-    /// Up to `limit` users who have a delay of their own, by name, those after `after`, each with it.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn list_user_delays(
-        &self,
-        after: Option<&Username>,
-        limit: u32,
-    ) -> Result<Page<(Username, Delay)>, StoreError> {
-        let text = "SELECT username, delay FROM users
-             WHERE delay IS NOT NULL AND username > $1 ORDER BY username LIMIT $2";
-        let params = [
-            Param::Text(after.map_or("", Username::as_str)),
-            Param::Int(i64::from(limit) + 1),
-        ];
-        let read = |row: &AnyRow| {
-            let name = parse_username(row.try_get("username")?)?;
-            Ok((name, Delay::from_setting(row.try_get("delay")?)?))
-        };
-        self.lists()
-            .page(text.to_owned(), &params, limit, read)
-            .await
-    }
-
-    /// Sets the delay of the messages that are accepted from now on, of users who have none of their own, and with
-    /// `apply_to_queued` also of those messages of theirs that wait for their first attempt, counted from when each was
-    /// accepted. Those that were accepted while the system's clock was ahead, tried or not, count from now. Returns how many
-    /// were moved. Wakes the worker if any was.
-    ///
-    /// Queued messages are moved in many small steps, once the delay is set: if this is dropped or fails between two of
-    /// them, some are moved and others are not.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Delay`] if the delay cannot be used, another [`StoreError`] if it cannot be
-    /// written.
-    pub async fn set_delay(&self, delay: Delay, apply_to_queued: bool) -> Result<u64, StoreError> {
-        delay.validate()?;
-        self.write(SetDelay(delay)).await?;
-        if !apply_to_queued {
-            return Ok(0);
-        }
-        // The audit knows of the delay: what is moved by it is no other change.
-        self.with_entry(None).reschedule(Scope::Others).await
-    }
-
-    /// The same for `user` alone; without a `delay`, the user's is that of all others again. Returns `None`, and does
-    /// nothing, if there is no such account.
-    ///
-    /// # Errors
-    ///
-    /// As [`set_delay`](Self::set_delay).
-    pub async fn set_user_delay(
-        &self,
-        user: &UserId,
-        delay: Option<Delay>,
-        apply_to_queued: bool,
-    ) -> Result<Option<u64>, StoreError> {
-        delay.map_or(Ok(()), Delay::validate)?;
-        let set = SetUserDelay {
-            user: user.clone(),
-            delay,
-        };
-        if !self.write(set).await? {
-            return Ok(None);
-        }
-        if !apply_to_queued {
-            return Ok(Some(0));
-        }
-        let store = self.with_entry(None);
-        store.reschedule(Scope::User(user.clone())).await.map(Some)
-    }
-}
-
-struct SetDelay(Delay);
-
-impl Operation for SetDelay {
-    type Answer = ();
-
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO settings (key, value) VALUES ($1, $2)
-             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        )
-        .bind(KEY)
-        .bind(self.0.setting())
-        .execute(conn)
-        .await?;
-        Ok(())
-    }
-}
-
-struct SetUserDelay {
-    user: UserId,
-    delay: Option<Delay>,
-}
-
-impl Operation for SetUserDelay {
-    /// Whether there is such an account.
-    type Answer = bool;
-
-    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
-        let set = sqlx::query("UPDATE users SET delay = $1 WHERE id = $2")
-            .bind(self.delay.map(Delay::setting))
-            .bind(self.user.as_str())
-            .execute(conn)
-            .await?;
-        Ok(set.rows_affected() > 0)
-    }
-
-    fn changes(set: &bool) -> bool {
-        *set
+    /// Reads the delay from its setting; `None` if it is none.
+    pub(crate) fn from_setting(value: &str) -> Option<Self> {
+        let delay: Self = serde_json::from_str(value).ok()?;
+        delay.validate().is_ok().then_some(delay)
     }
 }
 
@@ -279,7 +109,7 @@ mod tests {
         for (delay, json) in cases {
             assert_eq!(serde_json::to_string(&delay).unwrap(), json);
             assert_eq!(serde_json::from_str::<Delay>(json).unwrap(), delay);
-            assert_eq!(Delay::from_setting(Some(json)).unwrap(), delay);
+            assert_eq!(Delay::from_setting(json).unwrap(), delay);
         }
     }
 
@@ -319,12 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_is_no_delay_is_an_error() {
+    fn a_setting_that_is_no_delay_is_none() {
         for value in ["", "7", r#"{"mode":"uniform","min_ms":9,"max_ms":5}"#] {
-            assert!(matches!(
-                Delay::from_setting(Some(value)),
-                Err(StoreError::Invalid { what: "delay" })
-            ));
+            assert_eq!(Delay::from_setting(value), None);
         }
     }
 }

@@ -12,9 +12,11 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 
+mod fault;
 mod foreign_log;
 mod lists;
 
+pub(crate) use fault::{Fault, fault, is_locked, reason, says_damaged};
 pub(crate) use foreign_log::{is_foreign, renew as renew_log_mark};
 pub(crate) use lists::{ListPool, Param};
 
@@ -152,11 +154,6 @@ pub(crate) async fn find_damage_gently(
     Ok((found != "ok").then_some(found))
 }
 
-/// Whether `error` says that the database is damaged.
-pub(crate) fn says_damaged(error: &sqlx::Error) -> bool {
-    matches!(fault(error), Some(Fault::Corrupt | Fault::NotADatabase))
-}
-
 /// Writes nothing, but fails where a write would. A file that may only be read opens without an
 /// error, and BEGIN IMMEDIATE finds nothing wrong with it.
 pub(crate) async fn try_to_write(conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
@@ -165,59 +162,18 @@ pub(crate) async fn try_to_write(conn: &mut AnyConnection) -> Result<(), sqlx::E
         .map(drop)
 }
 
-/// What an error says about the database file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Another process has the lock.
-    Locked,
-    /// The file cannot be opened or written.
-    Unwritable,
-    /// The file is not a database.
-    NotADatabase,
-    /// The database is damaged.
-    Corrupt,
-    /// A statement was stopped.
-    Stopped,
-}
-
-/// What `error` says about the database file, if anything.
-pub(crate) fn fault(error: &sqlx::Error) -> Option<Fault> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    // https://sqlite.org/rescode.html: the low byte is the primary result code.
-    match code & 0xff {
-        5 | 6 => Some(Fault::Locked),
-        9 => Some(Fault::Stopped),
-        // PERM, READONLY, IOERR, FULL, CANTOPEN
-        3 | 8 | 10 | 13 | 14 => Some(Fault::Unwritable),
-        11 => Some(Fault::Corrupt),
-        26 => Some(Fault::NotADatabase),
-        _ => None,
-    }
-}
-
-/// What the database says is wrong.
-pub(crate) fn reason(error: &sqlx::Error) -> String {
-    match error.as_database_error() {
-        Some(error) => error.message().to_owned(),
-        None => error.to_string(),
-    }
-}
-
-/// Whether `error` says that another process has the database locked.
-pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
-    fault(error) == Some(Fault::Locked)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open::Location;
+    use crate::location::Location;
+    use crate::open::prepare;
     use crate::{Store, StoreOptions};
 
     async fn empty_database() -> (tempfile::TempDir, AnyConnection) {
         let dir = tempfile::tempdir().unwrap();
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
-        let conn = Location::parse(options.url).unwrap().prepare().await;
+        let location = Location::parse(options.url).unwrap();
+        let conn = prepare(&location).await;
         (dir, conn.unwrap().0)
     }
 

@@ -7,10 +7,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Serialize, Serializer};
-use sqlx::{AnyConnection, Row as _};
+use sqlx::AnyConnection;
 
-use crate::writer::Operation;
-use crate::{Store, StoreError};
+pub(crate) const READ: &str = "SELECT epoch, changes FROM inbox_epoch WHERE id = 1";
 
 /// The name of an epoch: opaque, and another one for each. Numbers of inboxes are comparable within one only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +17,12 @@ pub struct Epoch(Arc<str>);
 
 impl Epoch {
     /// One that never was.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(format!("{:016x}", rand::random::<u64>()).into())
     }
 
-    #[cfg(test)]
-    pub(crate) fn named(name: &str) -> Self {
+    /// The one with this name.
+    pub(crate) fn of(name: String) -> Self {
         Self(name.into())
     }
 
@@ -70,68 +69,20 @@ impl CurrentEpoch {
         Self(Mutex::new(epoch))
     }
 
-    fn get(&self) -> Epoch {
+    pub(crate) fn get(&self) -> Epoch {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn set(&self, epoch: Epoch) {
+    pub(crate) fn set(&self, epoch: Epoch) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
     }
 }
 
-impl Store {
-    /// The epoch of all inboxes.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.current_epoch().get()
-    }
-
-    /// How far the inboxes have come. What it tells is durable.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn inbox_progress(&self) -> Result<InboxProgress, StoreError> {
-        let (epoch, changes): (String, i64) =
-            sqlx::query_as(READ).fetch_one(self.readers()).await?;
-        let epoch = Epoch(epoch.into());
-        Ok(InboxProgress { epoch, changes })
-    }
-
-    /// Begins a new epoch: for a database that is older than what clients may have seen, before it serves any.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn begin_epoch(&self) -> Result<Epoch, StoreError> {
-        let epoch = Epoch::new();
-        self.write(Begin(epoch.clone())).await?;
-        self.current_epoch().set(epoch.clone());
-        Ok(epoch)
-    }
-}
-
-const READ: &str = "SELECT epoch, changes FROM inbox_epoch WHERE id = 1";
-
 /// The epoch that the database is in.
 pub(crate) async fn read(conn: &mut AnyConnection) -> Result<Epoch, sqlx::Error> {
-    let row = sqlx::query(READ).fetch_one(conn).await?;
-    Ok(Epoch(row.try_get::<String, _>("epoch")?.into()))
-}
-
-struct Begin(Epoch);
-
-impl Operation for Begin {
-    type Answer = ();
-
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        sqlx::query("UPDATE inbox_epoch SET epoch = $1 WHERE id = 1")
-            .bind(self.0.as_str())
-            .execute(conn)
-            .await?;
-        Ok(())
-    }
+    let (epoch, _): (String, i64) = sqlx::query_as(READ).fetch_one(conn).await?;
+    Ok(Epoch::of(epoch))
 }

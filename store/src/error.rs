@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::DelayError;
-use crate::dialect::Fault;
+use crate::dialect::{Fault, fault, reason};
 
 /// Why the database did not do as asked. The text says what to do about it and quotes no data.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -149,11 +149,11 @@ impl From<sqlx::Error> for StoreError {
         match error {
             sqlx::Error::PoolTimedOut => Self::Busy,
             sqlx::Error::PoolClosed => Self::Closed,
-            error => match crate::dialect::fault(&error) {
+            error => match fault(&error) {
                 Some(Fault::Locked) => Self::Locked,
                 Some(Fault::Stopped) => Self::TooSlow,
                 Some(Fault::Unwritable) => Self::Storage {
-                    reason: crate::dialect::reason(&error),
+                    reason: reason(&error),
                 },
                 _ => Self::Database(Arc::new(error)),
             },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::open::Location;
+use crate::location::Location;
 use crate::owned_task::OwnedTask;
 use crate::{StoreError, dialect};
 

@@ -54,7 +54,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::open::Location;
+    use crate::location::Location;
     use crate::{Store, StoreOptions};
 
     /// It never answers.

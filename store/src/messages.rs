@@ -4,11 +4,9 @@ use herald_acl::Username;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use crate::dialect::Param;
-use crate::ids::AFTER_ALL;
 use crate::page::{JsonBytes, item_bytes};
 use crate::users::parse_username;
-use crate::{MessageId, Page, Store, StoreError, Timestamp, UserId};
+use crate::{MessageId, StoreError, Timestamp, UserId};
 
 /// What is read of a message `m`. Subqueries, not joins: the order in which tables are read is then no question.
 pub(crate) const COLUMNS: &str = "m.id, m.user_id, m.body, m.status, m.result, m.attempts,
@@ -97,61 +95,6 @@ pub struct Message {
     pub delivered_at: Option<Timestamp>,
 }
 
-impl Store {
-    /// The message `id` of `user`.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn message(
-        &self,
-        user: &UserId,
-        id: &MessageId,
-    ) -> Result<Option<Message>, StoreError> {
-        let text = format!("SELECT {COLUMNS} FROM messages m WHERE m.id = $1 AND m.user_id = $2");
-        let params = [Param::Text(id.as_str()), Param::Text(user.as_str())];
-        self.lists().first(text, &params, message).await
-    }
-
-    /// Up to `limit` messages of `user`, the newest first: those with `status` if it is given, and
-    /// those older than `before` if that is.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn messages(
-        &self,
-        user: &UserId,
-        status: Option<Status>,
-        before: Option<&MessageId>,
-        limit: u32,
-    ) -> Result<Page<Message>, StoreError> {
-        let params = [
-            Param::Text(user.as_str()),
-            Param::Text(before.map_or(AFTER_ALL, MessageId::as_str)),
-            Param::Int(i64::from(limit) + 1),
-            Param::Text(status.map_or("", Status::as_str)),
-        ];
-        let lists = self.lists();
-        lists.page(own(status), &params, limit, message).await
-    }
-}
-
-/// The statement over the messages of the user `$1` that are older than `$2`, up to `$3`, with the status `$4`, if any. Each
-/// kind has an index that holds just those, in their order.
-fn own(status: Option<Status>) -> String {
-    let condition = match status {
-        None => "m.user_id = $1 AND m.id < $2",
-        Some(Status::Queued) => "m.status = 'queued' AND m.user_id = $1 AND m.id < $2",
-        // There are no more of all users than workers have claimed.
-        Some(Status::Processing) => "m.status = 'processing' AND +m.user_id = $1 AND +m.id < $2",
-        Some(Status::Processed | Status::Dead | Status::Cancelled) => {
-            "m.processed_at IS NOT NULL AND m.user_id = $1 AND m.status = $4 AND m.id < $2"
-        }
-    };
-    format!("SELECT {COLUMNS} FROM messages m WHERE {condition} ORDER BY m.id DESC LIMIT $3")
-}
-
 impl JsonBytes for Message {
     fn json_bytes(&self) -> usize {
         let texts = [Some(&self.body), self.result.as_ref(), self.error.as_ref()];
@@ -195,52 +138,5 @@ mod tests {
             assert_eq!(Status::from_name(status.as_str()), Some(status));
         }
         assert_eq!(Status::from_name("Queued"), None);
-    }
-
-    #[tokio::test]
-    async fn no_page_is_read_by_a_walk_through_all_messages_of_a_user() {
-        let dir = tempfile::tempdir().unwrap();
-        let options = crate::StoreOptions::sqlite(&dir.path().join("herald.db"));
-        let store = Store::open(options).await.unwrap();
-        for (status, index) in [
-            (None, "messages_of_user (user_id=? AND id<?)"),
-            (
-                Some(Status::Queued),
-                "messages_queued_of_user (user_id=? AND id<?)",
-            ),
-            (Some(Status::Processing), "messages_leased"),
-            (
-                Some(Status::Processed),
-                "messages_ended_of_user (user_id=? AND status=? AND id<?)",
-            ),
-            (
-                Some(Status::Dead),
-                "messages_ended_of_user (user_id=? AND status=? AND id<?)",
-            ),
-            (
-                Some(Status::Cancelled),
-                "messages_ended_of_user (user_id=? AND status=? AND id<?)",
-            ),
-        ] {
-            let text = format!("EXPLAIN QUERY PLAN {}", own(status));
-            let params = [
-                Param::Text("u"),
-                Param::Text("m"),
-                Param::Int(9),
-                Param::Text("dead"),
-            ];
-            let detail = |row: &AnyRow| Ok(row.try_get::<String, _>("detail")?);
-            let step = store
-                .lists()
-                .first(text, &params, detail)
-                .await
-                .unwrap()
-                .unwrap();
-            assert!(
-                step.ends_with(&format!("INDEX {index}")),
-                "{status:?}: {step}"
-            );
-        }
-        store.close().await;
     }
 }

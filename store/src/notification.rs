@@ -177,7 +177,7 @@ mod tests {
     fn bounded(outcome: Outcome, max_bytes: usize) -> String {
         let at = Timestamp::from_millis(1_795_341_601_003);
         let job = job();
-        let epoch = Epoch::named("e");
+        let epoch = Epoch::of("e".into());
         let told = Told::fresh(Seq(17), &epoch, &job, &outcome, at);
         told.notification(max_bytes).payload.as_ref().to_owned()
     }
@@ -231,7 +231,7 @@ mod tests {
     /// With the longest of all that is never left out.
     #[test]
     fn the_least_bound_is_kept() {
-        let epoch = Epoch::named(&"e".repeat(16));
+        let epoch = Epoch::of("e".repeat(16));
         let id = "i".repeat(36);
         let at = Timestamp::from_millis(253_402_300_799_999);
         let told = Told {

@@ -4,7 +4,6 @@
 //! another transaction is being committed share the next one.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +11,14 @@ use sqlx::{AnyConnection, Connection};
 use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 
-use crate::open::Location;
+use crate::location::Location;
 use crate::open_files::OpenFiles;
 use crate::owned_task::OwnedTask;
 use crate::{StoreError, dialect};
 use batch::{Batch, Queued, Waiting};
 use log::Log;
+pub(crate) use operation::Operation;
+use operation::Outcome;
 
 /// How many writes wait for the writer.
 const QUEUE: usize = 1024;
@@ -27,57 +28,6 @@ const BATCH: usize = 256;
 
 /// How long a write waits for room in the queue.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A write.
-pub(crate) trait Operation: Send + Sync + Sized + 'static {
-    /// What its caller learns once it is written.
-    type Answer: Send + 'static;
-
-    /// Whether it is answered only once it survives a power failure. Otherwise it may be undone by one, but only
-    /// together with all that was written after it.
-    const DURABLE: bool = true;
-
-    /// Does the write, in a transaction that others share. If it fails, none of it is kept.
-    ///
-    /// May be run more than once: only the last run is kept, the others leave no trace in the
-    /// database and must leave none elsewhere.
-    fn run(
-        &self,
-        conn: &mut AnyConnection,
-    ) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
-
-    /// Does several, with the same result as one after the other, and returns the answer of each.
-    fn run_all(
-        all: &[&Self],
-        conn: &mut AnyConnection,
-    ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send {
-        async move {
-            let mut answers = Vec::with_capacity(all.len());
-            for operation in all {
-                answers.push(operation.run(conn).await?);
-            }
-            Ok(answers)
-        }
-    }
-
-    /// Whether a message may be due after the write was committed with this answer.
-    fn wakes_worker(&self, _answer: &Self::Answer) -> bool {
-        false
-    }
-
-    /// Whether a write with this answer changes something, so that an audit has to tell of it.
-    fn changes(_answer: &Self::Answer) -> bool {
-        true
-    }
-
-    /// The id of what it makes.
-    fn makes(&self) -> Option<&str> {
-        None
-    }
-}
-
-/// What came of a write.
-type Outcome<O> = Result<<O as Operation>::Answer, StoreError>;
 
 /// The way to the task that writes.
 pub(crate) struct Writer {
@@ -279,6 +229,7 @@ async fn commit_each(
 
 mod batch;
 mod log;
+mod operation;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 use sqlx::Executor as _;
 
 use super::*;
-use crate::open::Location;
+use crate::location::Location;
 use crate::{MessageId, Seq, Status, StatusCounts, Store, StoreOptions, UserId};
 
 #[test]

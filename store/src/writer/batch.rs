@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, Connection};
 use tokio::sync::oneshot;
 
-use super::{Operation, Outcome};
+use super::operation::{Operation, Outcome};
 use crate::StoreError;
 
 /// A write in the queue.

@@ -78,14 +78,15 @@ impl Log {
 mod tests {
     use super::*;
     use crate::StoreOptions;
-    use crate::open::Location;
+    use crate::location::Location;
+    use crate::open::prepare;
 
     #[tokio::test]
     async fn a_long_log_starts_over_as_soon_as_who_reads_it_is_done() {
         let dir = tempfile::tempdir().unwrap();
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
         let location = Location::parse(options.url).unwrap();
-        let (mut conn, _) = location.prepare().await.unwrap();
+        let (mut conn, _) = prepare(&location).await.unwrap();
         let mut reader = location.connect_reader().await.unwrap();
         let mut log = Log::of(location.file());
         log.longest = 0;

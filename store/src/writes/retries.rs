@@ -1,24 +1,11 @@
-//! Attempts that failed, and messages that are put back into the queue or taken out of it.
+//! Messages that are put back into the queue or taken out of it, and attempts that failed.
 
-use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use crate::dialect::Param;
-use crate::lanes::LaneChanges;
-use crate::page::{JsonBytes, item_bytes};
+use super::stored_bytes;
+use super::user_queues::LaneChanges;
 use crate::writer::Operation;
-use crate::{Job, MessageId, Page, Status, Store, StoreError, Timestamp, UserId, stored_bytes};
-
-/// An attempt at a message that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailedAttempt {
-    /// Which one it was: 1 for the first claim of the message.
-    pub attempt: i64,
-    /// Why; the message's owner reads this.
-    pub error: String,
-    /// When.
-    pub failed_at: Timestamp,
-}
+use crate::{Job, MessageId, Status, Store, StoreError, Timestamp, UserId};
 
 /// What came of [`Store::retry`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,37 +71,6 @@ impl Store {
     pub async fn retry(&self, id: &MessageId, now: Timestamp) -> Result<Moved, StoreError> {
         let id = id.clone();
         self.write(Retry { id, now }).await
-    }
-
-    /// Up to `limit` attempts at a message that failed, the last first. Whose message it is, is for the caller to check.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn failed_attempts(
-        &self,
-        id: &MessageId,
-        limit: u32,
-    ) -> Result<Page<FailedAttempt>, StoreError> {
-        let text = "SELECT attempt, error, failed_at FROM failed_attempts
-             WHERE message_id = $1 ORDER BY attempt DESC LIMIT $2";
-        let params = [Param::Text(id.as_str()), Param::Int(i64::from(limit) + 1)];
-        let read = |row: &AnyRow| {
-            Ok(FailedAttempt {
-                attempt: row.try_get("attempt")?,
-                error: row.try_get("error")?,
-                failed_at: Timestamp::from_millis(row.try_get("failed_at")?),
-            })
-        };
-        self.lists()
-            .page(text.to_owned(), &params, limit, read)
-            .await
-    }
-}
-
-impl JsonBytes for FailedAttempt {
-    fn json_bytes(&self) -> usize {
-        item_bytes([Some(self.error.as_str())])
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 use herald_acl::Username;
 use sqlx::{AnyConnection, Row};
 
-use crate::lanes::LaneChanges;
+use super::stored_bytes;
+use super::user_queues::LaneChanges;
 use crate::messages::{COLUMNS, message};
+use crate::reads::delays::stored_delay;
 use crate::users::parse_username;
 use crate::writer::Operation;
-use crate::{
-    Delay, Message, MessageId, Status, Store, StoreError, Timestamp, UserId, bulk, stored_bytes,
-};
+use crate::{Delay, Message, MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
 
 /// What came of [`Store::accept`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,7 +221,7 @@ async fn senders(
         for row in query.fetch_all(&mut *conn).await? {
             let sender = Sender {
                 username: parse_username(row.try_get("username")?)?,
-                delay: Delay::from_setting(row.try_get("delay")?)?,
+                delay: stored_delay(row.try_get("delay")?)?,
                 open: row.try_get("open")?,
                 stored: row.try_get("stored_bytes")?,
             };

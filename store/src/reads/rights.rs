@@ -1,13 +1,13 @@
 //! What has changed of who may do what, as others who hold live sessions and rules must learn it.
 
 use herald_acl::Username;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 
-use crate::{Store, StoreError, Timestamp, TokenId};
+use crate::{Store, StoreError, TokenId};
 
 /// How many changes are kept. A server reads them several times a second.
-const KEPT: i64 = 100_000;
+pub(crate) const KEPT: i64 = 100_000;
 
 /// A change of rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,37 +96,4 @@ fn change(row: &AnyRow) -> Result<RightsChange, StoreError> {
         id: row.try_get("id")?,
         changed,
     })
-}
-
-/// Writes a change down, in the transaction that makes it, and forgets the oldest.
-pub(crate) async fn record(
-    conn: &mut AnyConnection,
-    changed: &Changed,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let (kind, username, token) = match changed {
-        Changed::Policy => ("policy", None, None),
-        Changed::User(username) => ("user", Some(username), None),
-        Changed::Password(username) => ("password", Some(username), None),
-        Changed::Token { owner, token } => ("token", Some(owner), Some(token)),
-    };
-    sqlx::query(
-        "INSERT INTO rights_changes (kind, username, token_id, at) VALUES ($1, $2, $3, $4)",
-    )
-    .bind(kind)
-    .bind(username.map(Username::as_str))
-    .bind(token.map(TokenId::as_str))
-    .bind(now.as_millis())
-    .execute(&mut *conn)
-    .await?;
-    forget_oldest(conn).await
-}
-
-/// Forgets the changes that are more than are kept.
-pub(crate) async fn forget_oldest(conn: &mut AnyConnection) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM rights_changes WHERE id <= (SELECT MAX(id) FROM rights_changes) - $1")
-        .bind(KEPT)
-        .execute(conn)
-        .await?;
-    Ok(())
 }

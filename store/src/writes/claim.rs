@@ -3,66 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use herald_acl::Username;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
-use uuid::Uuid;
 
-use crate::lanes::{self, LaneChanges};
+use super::user_queues::{self, LaneChanges};
 use crate::users::parse_username;
 use crate::writer::Operation;
-use crate::{MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
+use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, UserId, bulk};
 
 /// How many users a claim takes messages of, at most.
 const MAX_LANES: u32 = 64;
-
-/// The right of one worker to finish the messages of one claim. Every claim has another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease(pub(crate) Arc<str>);
-
-impl Lease {
-    pub(crate) fn new() -> Self {
-        Self(Uuid::now_v7().to_string().into())
-    }
-}
-
-/// A message that was claimed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// The message's id.
-    pub id: MessageId,
-    /// Whose it is.
-    pub user_id: UserId,
-    /// The name of whose it is.
-    pub username: Username,
-    /// What was sent.
-    pub body: String,
-    /// How often it has been claimed, this time included.
-    pub attempt: i64,
-    /// How many of the attempts before failed; a claim whose worker died is not one of them.
-    pub failures: i64,
-    /// When it was accepted.
-    pub created_at: Timestamp,
-    /// When it was due.
-    pub due: Timestamp,
-    /// The right to finish it.
-    pub lease: Lease,
-}
-
-/// How many messages there are of each status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StatusCounts {
-    /// Waiting for their time or for a worker.
-    pub queued: u64,
-    /// Claimed.
-    pub processing: u64,
-    /// Ended with a result.
-    pub processed: u64,
-    /// Ended with an error.
-    pub dead: u64,
-    /// Taken back.
-    pub cancelled: u64,
-}
 
 impl Store {
     /// Claims up to `limit` messages that are due at `now`: queued ones, and those whose lease has run out. Users take
@@ -133,91 +83,6 @@ impl Store {
     pub async fn release_all(&self) -> Result<u64, StoreError> {
         self.write(ReleaseAll).await
     }
-
-    /// When [`claim`](Self::claim) next has something to claim, if nothing is accepted until then:
-    /// the earliest time of a queued message or end of a lease. It may be in the past, and it may be a little early.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        // The lane is asked for with ORDER BY and LIMIT, as SQLite would look for a MIN through all of them.
-        let due: Option<i64> = sqlx::query_scalar(
-            "SELECT MIN(due) FROM (
-                SELECT (SELECT turn_at FROM lanes WHERE turn_at IS NOT NULL ORDER BY turn_at LIMIT 1) AS due
-                WHERE NOT EXISTS (SELECT 1 FROM settings WHERE key = 'paused')
-                UNION ALL
-                SELECT MIN(lease_until) AS due FROM messages WHERE status = 'processing') AS dues",
-        )
-        .fetch_one(self.readers())
-        .await?;
-        Ok(due.map(Timestamp::from_millis))
-    }
-
-    /// When the queued message that is due first is, or was, due.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let text = "SELECT run_at FROM messages WHERE status = 'queued' ORDER BY run_at LIMIT 1";
-        let run_at = |row: &AnyRow| Ok(Timestamp::from_millis(row.try_get("run_at")?));
-        self.lists().first(text.to_owned(), &[], run_at).await
-    }
-
-    /// How many messages there are of each status. Reads numbers that are kept, however many there are.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn counts(&self) -> Result<StatusCounts, StoreError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT status, count FROM message_counts")
-            .fetch_all(self.readers())
-            .await?;
-        let mut counts = StatusCounts::default();
-        for (status, count) in rows {
-            let counted = match Status::from_column(&status)? {
-                Status::Queued => &mut counts.queued,
-                Status::Processing => &mut counts.processing,
-                Status::Processed => &mut counts.processed,
-                Status::Dead => &mut counts.dead,
-                Status::Cancelled => &mut counts.cancelled,
-            };
-            *counted = count.unsigned_abs();
-        }
-        Ok(counts)
-    }
-
-    /// Stops claims, on all servers of this database, until [`resume`](Self::resume); what is claimed goes on.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn pause(&self) -> Result<(), StoreError> {
-        self.write(SetPaused(true)).await
-    }
-
-    /// Lets claims go on. Wakes the worker.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn resume(&self) -> Result<(), StoreError> {
-        self.write(SetPaused(false)).await
-    }
-
-    /// Whether claims are stopped.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if the database cannot be read.
-    pub async fn is_paused(&self) -> Result<bool, StoreError> {
-        let paused: Option<String> =
-            sqlx::query_scalar("SELECT value FROM settings WHERE key = 'paused'")
-                .fetch_optional(self.readers())
-                .await?;
-        Ok(paused.is_some())
-    }
 }
 
 /// Whether a message is being worked on here.
@@ -258,17 +123,17 @@ impl Operation for Claim {
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Vec<Job>, StoreError> {
         let lanes = self.limit.min(MAX_LANES);
-        let mut due = lanes::due(conn, lanes, self.now).await?;
+        let mut due = user_queues::due(conn, lanes, self.now).await?;
         if !due.expired.is_empty() {
             self.take_back(conn, due.expired).await?;
-            due = lanes::due(conn, lanes, self.now).await?;
+            due = user_queues::due(conn, lanes, self.now).await?;
         }
         let users = due.users;
         if users.is_empty() {
             return Ok(vec![]);
         }
         let mut jobs = self.take(conn, &users).await?;
-        lanes::to_the_back(conn, &users, self.now).await?;
+        user_queues::to_the_back(conn, &users, self.now).await?;
         // RETURNING promises no order.
         jobs.sort_by(|a, b| (a.due, &a.id).cmp(&(b.due, &b.id)));
         Ok(jobs)
@@ -426,24 +291,4 @@ async fn requeue(
     }
     lanes.write(conn).await?;
     Ok(requeued.len() as u64)
-}
-
-struct SetPaused(bool);
-
-impl Operation for SetPaused {
-    type Answer = ();
-
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        let statement = if self.0 {
-            "INSERT INTO settings (key, value) VALUES ('paused', '') ON CONFLICT (key) DO NOTHING"
-        } else {
-            "DELETE FROM settings WHERE key = 'paused'"
-        };
-        sqlx::query(statement).execute(conn).await?;
-        Ok(())
-    }
-
-    fn wakes_worker(&self, (): &()) -> bool {
-        !self.0
-    }
 }

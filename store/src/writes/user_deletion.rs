@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use sqlx::AnyConnection;
 
+use super::rights::record;
+use super::stored_bytes;
+use super::user_changes::{find, is_last_administrator};
 use crate::adaptive_batch::AdaptiveBatch;
-use crate::rights::{Changed, record};
-use crate::user_changes::{find, is_last_administrator};
 use crate::writer::Operation;
-use crate::{Store, StoreError, Timestamp, User, UserId, stored_bytes};
+use crate::{Changed, Store, StoreError, Timestamp, User, UserId};
 
 /// What came of [`Store::close_user`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use sqlx::AnyConnection;
 
-use crate::retries::{owner, take_out};
+use super::retries::{owner, take_out};
+use super::stored_bytes;
 use crate::writer::Operation;
-use crate::{MessageId, Status, Store, StoreError, Timestamp, UserId, stored_bytes};
+use crate::{MessageId, Status, Store, StoreError, Timestamp, UserId};
 
 /// What came of [`Store::remove_message`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlx::AnyConnection;
 
-use crate::cursors::MAX_CURSORS;
+use super::cursors::MAX_CURSORS;
 use crate::writer::Operation;
 use crate::{Seq, Store, StoreError, Timestamp, UserId, bulk};
 
@@ -268,7 +268,8 @@ mod tests {
 
     use super::*;
     use crate::StoreOptions;
-    use crate::open::Location;
+    use crate::location::Location;
+    use crate::open::prepare;
 
     #[tokio::test]
     async fn no_write_marks_many_messages_and_all_are_marked_in_the_end() {
@@ -276,7 +277,7 @@ mod tests {
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
         let store = Store::open(options.clone()).await.unwrap();
         let location = Location::parse(options.url).unwrap();
-        let (mut conn, _) = location.prepare().await.unwrap();
+        let (mut conn, _) = prepare(&location).await.unwrap();
         let users: Vec<UserId> = (0..3).map(|_| UserId::new()).collect();
         for user in &users {
             for sql in [
@@ -331,7 +332,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
         let location = Location::parse(options.url).unwrap();
-        let (mut conn, _) = location.prepare().await.unwrap();
+        let (mut conn, _) = prepare(&location).await.unwrap();
         for rows in [1, 64] {
             for sql in [
                 delivered(rows),

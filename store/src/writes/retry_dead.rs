@@ -6,7 +6,7 @@ use std::str::FromStr;
 use herald_acl::Username;
 use sqlx::{AnyConnection, Row as _};
 
-use crate::lanes::LaneChanges;
+use super::user_queues::LaneChanges;
 use crate::users::parse_username;
 use crate::writer::Operation;
 use crate::{MessageId, NoPlace, Store, StoreError, Timestamp, UserId, bulk};

@@ -3,11 +3,11 @@
 use herald_acl::Role;
 use sqlx::{AnyConnection, Row};
 
-use crate::rights::{Changed, record};
-use crate::sessions::end_all;
+use super::rights::record;
+use super::sessions::end_all;
 use crate::users::user;
 use crate::writer::Operation;
-use crate::{Store, StoreError, Timestamp, User, UserId};
+use crate::{Changed, Store, StoreError, Timestamp, User, UserId};
 
 /// What is to change of an account; `None` stays as it is.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -1,54 +1,16 @@
-//! How a message ends, and that its owner is told.
+//! The end of a message, of which its owner is notified.
 
 use std::collections::{BTreeMap, HashSet};
 
 use herald_acl::Username;
 use sqlx::{AnyConnection, Row};
 
-use crate::lanes::LaneChanges;
+use super::retries::record_failure;
+use super::stored_bytes;
+use super::user_queues::LaneChanges;
 use crate::notification::Told;
 use crate::writer::Operation;
-use crate::{
-    Epoch, Job, Notification, Seq, Status, Store, StoreError, Timestamp, UserId, bulk, stored_bytes,
-};
-
-/// How a message ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was processed.
-    Processed {
-        /// What it became.
-        result: String,
-    },
-    /// It failed for good.
-    Dead {
-        /// Why; its owner reads this.
-        error: String,
-    },
-}
-
-impl Outcome {
-    pub(crate) fn status(&self) -> Status {
-        match self {
-            Self::Processed { .. } => Status::Processed,
-            Self::Dead { .. } => Status::Dead,
-        }
-    }
-
-    pub(crate) fn result(&self) -> Option<&str> {
-        match self {
-            Self::Processed { result } => Some(result),
-            Self::Dead { .. } => None,
-        }
-    }
-
-    pub(crate) fn error(&self) -> Option<&str> {
-        match self {
-            Self::Processed { .. } => None,
-            Self::Dead { error } => Some(error),
-        }
-    }
-}
+use crate::{Epoch, Job, Notification, Outcome, Seq, Store, StoreError, Timestamp, UserId, bulk};
 
 /// A message that was finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -278,7 +240,7 @@ async fn record_failures(
     } in ended
     {
         if let Outcome::Dead { error } = outcome {
-            crate::retries::record_failure(conn, job, error, *now).await?;
+            record_failure(conn, job, error, *now).await?;
         }
     }
     Ok(())

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::AnyConnection;
 
+use super::stored_bytes;
 use crate::adaptive_batch::AdaptiveBatch;
 use crate::writer::Operation;
-use crate::{Status, Store, StoreError, Timestamp, bulk, stored_bytes};
+use crate::{Status, Store, StoreError, Timestamp, bulk};
 
 /// Messages that ended with this status before `$1`, the oldest first.
 const ENDED: &str = "SELECT id FROM messages WHERE status = $2 AND processed_at < $1

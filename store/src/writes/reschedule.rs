@@ -11,8 +11,9 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use super::user_queues::LaneChanges;
 use crate::ids::AFTER_ALL;
-use crate::lanes::LaneChanges;
+use crate::reads::delays::stored_delay;
 use crate::store::Ping;
 use crate::writer::Operation;
 use crate::{Delay, MessageId, Store, StoreError, Timestamp, UserId, bulk};
@@ -119,7 +120,7 @@ fn waiting(row: &AnyRow) -> Result<Waiting, StoreError> {
         due: Timestamp::from_millis(row.try_get("run_at")?),
         created_at: Timestamp::from_millis(row.try_get("created_at")?),
         fresh: row.try_get::<i64, _>("attempts")? == 0,
-        delay: Delay::from_setting(row.try_get("delay")?)?,
+        delay: stored_delay(row.try_get("delay")?)?,
         own_delay: row.try_get::<i64, _>("own_delay")? != 0,
     })
 }

@@ -12,7 +12,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection, Row};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::open::Location;
+use crate::location::Location;
 use crate::owned_task::OwnedTask;
 use crate::tokens::token;
 use crate::users::user;

@@ -1,30 +1,14 @@
-//! Access rules: who may publish and subscribe to what.
+//! Access rules that are made, replaced and deleted.
 
-use herald_acl::{Actions, Effect, FilterTemplate, Role, Rule, Subject};
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
+use herald_acl::{Actions, Effect, FilterTemplate, Rule, Subject};
+use sqlx::AnyConnection;
 
-use crate::Page;
-use crate::dialect::Param;
-use crate::page::{JsonBytes, item_bytes};
-use crate::rights::{Changed, record};
-use crate::users::parse_username;
+use super::rights::record;
 use crate::writer::Operation;
-use crate::{RuleId, Store, StoreError, Timestamp};
+use crate::{Changed, RuleId, Store, StoreError, StoredRule, Timestamp};
 
 /// The most rules there can be: each is looked at for what clients do.
 pub const MAX_RULES: u32 = 1000;
-
-/// A rule and what administrators want to know of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredRule {
-    /// The rule itself.
-    pub rule: Rule,
-    /// What it is for.
-    pub description: Option<String>,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
 
 /// All of a rule that its author decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +34,6 @@ pub enum CreateRule {
     TooMany,
 }
 
-impl JsonBytes for StoredRule {
-    fn json_bytes(&self) -> usize {
-        item_bytes([Some(self.rule.filter.as_str()), self.description.as_deref()])
-    }
-}
-
 impl RuleContent {
     fn with_id(&self, id: &RuleId, created_at: Timestamp) -> StoredRule {
         StoredRule {
@@ -73,74 +51,6 @@ impl RuleContent {
 }
 
 impl Store {
-    /// All rules, by id.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::InvalidRule`] if one of them is none, another [`StoreError`] if the database
-    /// cannot be read.
-    pub async fn rules(&self) -> Result<Vec<Rule>, StoreError> {
-        let rules = self.stored_rules().await?;
-        Ok(rules.into_iter().map(|stored| stored.rule).collect())
-    }
-
-    /// As [`rules`](Self::rules), with what administrators want to know of them.
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub async fn stored_rules(&self) -> Result<Vec<StoredRule>, StoreError> {
-        sqlx::query(
-            "SELECT id, subject_kind, subject, actions, effect, filter, description, created_at
-             FROM acl_rules ORDER BY id",
-        )
-        .fetch_all(self.readers())
-        .await?
-        .iter()
-        .map(stored_rule)
-        .collect()
-    }
-
-    /// Up to `limit` rules by id, those after `after`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::rules`].
-    pub async fn list_rules(
-        &self,
-        after: Option<&RuleId>,
-        limit: u32,
-    ) -> Result<Page<StoredRule>, StoreError> {
-        let text =
-            "SELECT id, subject_kind, subject, actions, effect, filter, description, created_at
-             FROM acl_rules WHERE id > $1 ORDER BY id LIMIT $2";
-        let params = [
-            Param::Text(after.map_or("", RuleId::as_str)),
-            Param::Int(i64::from(limit) + 1),
-        ];
-        let lists = self.lists();
-        lists
-            .page(text.to_owned(), &params, limit, stored_rule)
-            .await
-    }
-
-    /// The rule with this id.
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::rules`].
-    pub async fn rule(&self, id: &RuleId) -> Result<Option<StoredRule>, StoreError> {
-        sqlx::query(
-            "SELECT id, subject_kind, subject, actions, effect, filter, description, created_at
-             FROM acl_rules WHERE id = $1",
-        )
-        .bind(id.as_str())
-        .fetch_optional(self.readers())
-        .await?
-        .map(|row| stored_rule(&row))
-        .transpose()
-    }
-
     /// Makes a rule.
     ///
     /// # Errors
@@ -179,46 +89,6 @@ impl Store {
         let id = id.clone();
         self.write(Delete { id, now }).await
     }
-}
-
-/// Reads a rule, which someone may have edited by hand.
-fn stored_rule(row: &AnyRow) -> Result<StoredRule, StoreError> {
-    let id: String = row.try_get("id")?;
-    let invalid = |reason: String| StoreError::InvalidRule {
-        id: id.clone(),
-        reason,
-    };
-    let filter: &str = row.try_get("filter")?;
-    let filter = FilterTemplate::parse(filter).map_err(|error| invalid(error.to_string()))?;
-    let value: Option<&str> = row.try_get("subject")?;
-    let subject = match (row.try_get("subject_kind")?, value) {
-        ("everyone", None) => Some(Subject::Everyone),
-        ("role", Some(role)) => role.parse::<Role>().ok().map(Subject::Role),
-        ("user", Some(name)) => parse_username(name).ok().map(Subject::User),
-        _ => None,
-    };
-    let actions = match row.try_get("actions")? {
-        "publish" => Some(Actions::Publish),
-        "subscribe" => Some(Actions::Subscribe),
-        "both" => Some(Actions::Both),
-        _ => None,
-    };
-    let effect = match row.try_get("effect")? {
-        "allow" => Some(Effect::Allow),
-        "deny" => Some(Effect::Deny),
-        _ => None,
-    };
-    Ok(StoredRule {
-        rule: Rule {
-            subject: subject.ok_or_else(|| invalid("it concerns no such users".into()))?,
-            actions: actions.ok_or_else(|| invalid("there are no such actions".into()))?,
-            effect: effect.ok_or_else(|| invalid("there is no such effect".into()))?,
-            filter,
-            id,
-        },
-        description: row.try_get("description")?,
-        created_at: Timestamp::from_millis(row.try_get("created_at")?),
-    })
 }
 
 /// The kind of a subject, and which one of its kind.

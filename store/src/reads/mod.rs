@@ -1,0 +1,18 @@
+//! What is read. Nothing here writes.
+
+pub(crate) mod audit;
+pub(crate) mod clock;
+pub(crate) mod delays;
+mod epoch;
+pub(crate) mod failed_attempts;
+pub(crate) mod inbox;
+pub(crate) mod listing;
+mod messages;
+pub(crate) mod queue;
+pub(crate) mod rights;
+pub(crate) mod rules;
+pub(crate) mod sessions;
+mod stored_bytes;
+pub(crate) mod token_reader;
+mod tokens;
+mod users;

@@ -1,0 +1,90 @@
+//! How the queue stands.
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use crate::{Status, Store, StoreError, Timestamp};
+
+/// How many messages there are of each status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StatusCounts {
+    /// Waiting for their time or for a worker.
+    pub queued: u64,
+    /// Claimed.
+    pub processing: u64,
+    /// Ended with a result.
+    pub processed: u64,
+    /// Ended with an error.
+    pub dead: u64,
+    /// Taken back.
+    pub cancelled: u64,
+}
+
+impl Store {
+    /// When [`claim`](Self::claim) next has something to claim, if nothing is accepted until then:
+    /// the earliest time of a queued message or end of a lease. It may be in the past, and it may be a little early.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        // The lane is asked for with ORDER BY and LIMIT, as SQLite would look for a MIN through all of them.
+        let due: Option<i64> = sqlx::query_scalar(
+            "SELECT MIN(due) FROM (
+                SELECT (SELECT turn_at FROM lanes WHERE turn_at IS NOT NULL ORDER BY turn_at LIMIT 1) AS due
+                WHERE NOT EXISTS (SELECT 1 FROM settings WHERE key = 'paused')
+                UNION ALL
+                SELECT MIN(lease_until) AS due FROM messages WHERE status = 'processing') AS dues",
+        )
+        .fetch_one(self.readers())
+        .await?;
+        Ok(due.map(Timestamp::from_millis))
+    }
+
+    /// When the queued message that is due first is, or was, due.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let text = "SELECT run_at FROM messages WHERE status = 'queued' ORDER BY run_at LIMIT 1";
+        let run_at = |row: &AnyRow| Ok(Timestamp::from_millis(row.try_get("run_at")?));
+        self.lists().first(text.to_owned(), &[], run_at).await
+    }
+
+    /// How many messages there are of each status. Reads numbers that are kept, however many there are.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn counts(&self) -> Result<StatusCounts, StoreError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT status, count FROM message_counts")
+            .fetch_all(self.readers())
+            .await?;
+        let mut counts = StatusCounts::default();
+        for (status, count) in rows {
+            let counted = match Status::from_column(&status)? {
+                Status::Queued => &mut counts.queued,
+                Status::Processing => &mut counts.processing,
+                Status::Processed => &mut counts.processed,
+                Status::Dead => &mut counts.dead,
+                Status::Cancelled => &mut counts.cancelled,
+            };
+            *counted = count.unsigned_abs();
+        }
+        Ok(counts)
+    }
+
+    /// Whether claims are stopped.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn is_paused(&self) -> Result<bool, StoreError> {
+        let paused: Option<String> =
+            sqlx::query_scalar("SELECT value FROM settings WHERE key = 'paused'")
+                .fetch_optional(self.readers())
+                .await?;
+        Ok(paused.is_some())
+    }
+}

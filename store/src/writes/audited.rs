@@ -1,0 +1,66 @@
+//! A write and its entry in the audit, as one.
+
+use sqlx::AnyConnection;
+
+use crate::writer::Operation;
+use crate::{AuditEntry, AuditId, StoreError};
+
+/// A write that is recorded if it changes something.
+pub(crate) struct Audited<O> {
+    id: AuditId,
+    entry: AuditEntry,
+    operation: O,
+}
+
+impl<O> Audited<O> {
+    pub(crate) fn new(entry: AuditEntry, operation: O) -> Self {
+        let id = AuditId::new();
+        Self {
+            id,
+            entry,
+            operation,
+        }
+    }
+}
+
+impl<O: Operation> Operation for Audited<O> {
+    type Answer = O::Answer;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<O::Answer, StoreError> {
+        let answer = self.operation.run(conn).await?;
+        if O::changes(&answer) {
+            let target = self.entry.target.as_deref();
+            let target = target.or_else(|| self.operation.makes());
+            insert(conn, &self.id, &self.entry, target).await?;
+        }
+        Ok(answer)
+    }
+
+    fn wakes_worker(&self, answer: &O::Answer) -> bool {
+        self.operation.wakes_worker(answer)
+    }
+}
+
+pub(crate) async fn insert(
+    conn: &mut AnyConnection,
+    id: &AuditId,
+    entry: &AuditEntry,
+    target: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO audit (id, at, action, actor, target, address, request_id, detail, count)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(id.as_str())
+    .bind(entry.at.as_millis())
+    .bind(&*entry.action)
+    .bind(entry.actor.as_deref())
+    .bind(target)
+    .bind(entry.address.as_deref())
+    .bind(entry.request_id.as_deref())
+    .bind(entry.detail.as_deref())
+    .bind(i64::from(entry.count))
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Delays that are set.
+
+use sqlx::AnyConnection;
+
+use super::reschedule::Scope;
+use crate::reads::delays::KEY;
+use crate::writer::Operation;
+use crate::{Delay, Store, StoreError, UserId};
+
+impl Store {
+    /// Sets the delay of the messages that are accepted from now on, of users who have none of their own, and with
+    /// `apply_to_queued` also of those messages of theirs that wait for their first attempt, counted from when each was
+    /// accepted. Those that were accepted while the system's clock was ahead, tried or not, count from now. Returns how many
+    /// were moved. Wakes the worker if any was.
+    ///
+    /// Queued messages are moved in many small steps, once the delay is set: if this is dropped or fails between two of
+    /// them, some are moved and others are not.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Delay`] if the delay cannot be used, another [`StoreError`] if it cannot be
+    /// written.
+    pub async fn set_delay(&self, delay: Delay, apply_to_queued: bool) -> Result<u64, StoreError> {
+        delay.validate()?;
+        self.write(SetDelay(delay)).await?;
+        if !apply_to_queued {
+            return Ok(0);
+        }
+        // The audit knows of the delay: what is moved by it is no other change.
+        self.with_entry(None).reschedule(Scope::Others).await
+    }
+
+    /// The same for `user` alone; without a `delay`, the user's is that of all others again. Returns `None`, and does
+    /// nothing, if there is no such account.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_delay`](Self::set_delay).
+    pub async fn set_user_delay(
+        &self,
+        user: &UserId,
+        delay: Option<Delay>,
+        apply_to_queued: bool,
+    ) -> Result<Option<u64>, StoreError> {
+        delay.map_or(Ok(()), Delay::validate)?;
+        let set = SetUserDelay {
+            user: user.clone(),
+            delay,
+        };
+        if !self.write(set).await? {
+            return Ok(None);
+        }
+        if !apply_to_queued {
+            return Ok(Some(0));
+        }
+        let store = self.with_entry(None);
+        store.reschedule(Scope::User(user.clone())).await.map(Some)
+    }
+}
+
+struct SetDelay(Delay);
+
+impl Operation for SetDelay {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO settings (key, value) VALUES ($1, $2)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )
+        .bind(KEY)
+        .bind(self.0.setting())
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+struct SetUserDelay {
+    user: UserId,
+    delay: Option<Delay>,
+}
+
+impl Operation for SetUserDelay {
+    /// Whether there is such an account.
+    type Answer = bool;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+        let set = sqlx::query("UPDATE users SET delay = $1 WHERE id = $2")
+            .bind(self.delay.map(Delay::setting))
+            .bind(self.user.as_str())
+            .execute(conn)
+            .await?;
+        Ok(set.rows_affected() > 0)
+    }
+
+    fn changes(set: &bool) -> bool {
+        *set
+    }
+}

@@ -1,0 +1,34 @@
+//! A new epoch of all inboxes.
+
+use sqlx::AnyConnection;
+
+use crate::writer::Operation;
+use crate::{Epoch, Store, StoreError};
+
+impl Store {
+    /// Begins a new epoch: for a database that is older than what clients may have seen, before it serves any.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn begin_epoch(&self) -> Result<Epoch, StoreError> {
+        let epoch = Epoch::new();
+        self.write(Begin(epoch.clone())).await?;
+        self.current_epoch().set(epoch.clone());
+        Ok(epoch)
+    }
+}
+
+struct Begin(Epoch);
+
+impl Operation for Begin {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        sqlx::query("UPDATE inbox_epoch SET epoch = $1 WHERE id = 1")
+            .bind(self.0.as_str())
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! What is written: each file hands its changes to the writer.
+
+pub(crate) mod accept;
+pub(crate) mod acknowledge;
+mod audit;
+pub(crate) mod audited;
+pub(crate) mod claim;
+pub(crate) mod cursors;
+mod delays;
+mod epoch;
+pub(crate) mod finish;
+mod pause;
+pub(crate) mod prune;
+pub(crate) mod removal;
+mod reschedule;
+pub(crate) mod retained;
+pub(crate) mod retries;
+pub(crate) mod retry_dead;
+mod rights;
+pub(crate) mod rules;
+pub(crate) mod sessions;
+pub(crate) mod shrink;
+mod stored_bytes;
+pub(crate) mod tokens;
+pub(crate) mod user_changes;
+pub(crate) mod user_deletion;
+mod user_queues;
+pub(crate) mod users;

@@ -1,0 +1,70 @@
+//! Accounts that are made.
+
+use herald_acl::{Role, Username};
+use sqlx::AnyConnection;
+
+use crate::writer::Operation;
+use crate::{Store, StoreError, Timestamp, User, UserId};
+
+/// What came of [`Store::create_user`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreateUser {
+    /// The account was made.
+    Created(User),
+    /// Another account has the name.
+    Taken,
+}
+
+impl Store {
+    /// Makes an account.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written. A name that is taken is not an error.
+    pub async fn create_user(
+        &self,
+        username: &Username,
+        role: Role,
+        password_hash: &str,
+        now: Timestamp,
+    ) -> Result<CreateUser, StoreError> {
+        self.write(Create(User {
+            id: UserId::new(),
+            username: username.clone(),
+            role,
+            password_hash: password_hash.to_owned(),
+            disabled: false,
+            created_at: now,
+        }))
+        .await
+    }
+}
+
+struct Create(User);
+
+impl Operation for Create {
+    type Answer = CreateUser;
+
+    async fn run(&self, conn: &mut AnyConnection) -> Result<CreateUser, StoreError> {
+        let Self(user) = self;
+        let inserted = sqlx::query(
+            "INSERT INTO users (id, username, role, password_hash, created_at)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (username) DO NOTHING",
+        )
+        .bind(user.id.as_str())
+        .bind(user.username.as_str())
+        .bind(user.role.as_str())
+        .bind(user.password_hash.as_str())
+        .bind(user.created_at.as_millis())
+        .execute(conn)
+        .await?;
+        Ok(match inserted.rows_affected() {
+            0 => CreateUser::Taken,
+            _ => CreateUser::Created(user.clone()),
+        })
+    }
+
+    fn changes(answer: &CreateUser) -> bool {
+        matches!(answer, CreateUser::Created(_))
+    }
+}
