@@ -11,9 +11,9 @@ use tokio::{
 use crate::{
     accounts::{
         password_memory::{Memory, is_of_today},
-        throttle::{Attempt, Line, Pace},
+        throttle::{AccountKey, Attempt, AttemptSpeed},
     },
-    limits::lines::{Full, Head, Lines},
+    limits::keyed_semaphore::{KeyedPermit, KeyedSemaphore, TooManyWait},
 };
 
 /// Hashes computed at once: bounds memory and leaves processors to everyone else.
@@ -46,18 +46,18 @@ pub(crate) enum PasswordError {
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     waiting: Semaphore,
-    of_account: Arc<Lines<Line>>,
-    of_address: Arc<Lines<Place>>,
+    of_account: Arc<KeyedSemaphore<AccountKey>>,
+    of_address: Arc<KeyedSemaphore<AddressKey>>,
     memory: Arc<Memory>,
 }
 
 /// An address, and whether it is for those who were right of late.
-type Place = (IpAddr, bool);
+type AddressKey = (IpAddr, bool);
 
 /// The right to compute one hash now.
 pub(crate) struct Turn {
     _permit: OwnedSemaphorePermit,
-    _heads: Option<(Head<Line>, Head<Place>)>,
+    _keyed: Option<(KeyedPermit<AccountKey>, KeyedPermit<AddressKey>)>,
     memory: Arc<Memory>,
 }
 
@@ -66,8 +66,8 @@ impl Passwords {
         Self {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Semaphore::new(MAX_WAITING),
-            of_account: Lines::new(AT_ONCE_OF_ACCOUNT, MAX_WAITING),
-            of_address: Lines::new(AT_ONCE_OF_ADDRESS, 2 * MAX_WAITING),
+            of_account: KeyedSemaphore::new(AT_ONCE_OF_ACCOUNT, MAX_WAITING),
+            of_address: KeyedSemaphore::new(AT_ONCE_OF_ADDRESS, 2 * MAX_WAITING),
             memory: Arc::default(),
         }
     }
@@ -77,20 +77,20 @@ impl Passwords {
     pub(crate) async fn turn_of(
         &self,
         attempt: &Attempt,
-        pace: Pace,
+        speed: AttemptSpeed,
     ) -> Result<Turn, PasswordError> {
         let mine = async {
-            let account = self.of_account.head(attempt.line()).await;
-            let account = account.map_err(|Full| PasswordError::Busy)?;
-            let place = (attempt.address(), pace == Pace::Trusted);
-            let address = self.of_address.head(place).await;
-            let address = address.map_err(|Full| PasswordError::Busy)?;
-            if let Pace::Slow(pause) = pace {
+            let account = self.of_account.acquire(attempt.account_key()).await;
+            let account = account.map_err(|TooManyWait| PasswordError::Busy)?;
+            let key = (attempt.address(), speed == AttemptSpeed::Trusted);
+            let address = self.of_address.acquire(key).await;
+            let address = address.map_err(|TooManyWait| PasswordError::Busy)?;
+            if let AttemptSpeed::Slow(pause) = speed {
                 sleep(pause).await;
             }
             let turn = self.turn().await?;
             Ok(Turn {
-                _heads: Some((account, address)),
+                _keyed: Some((account, address)),
                 ..turn
             })
         };
@@ -108,7 +108,7 @@ impl Passwords {
         match timeout(MAX_WAIT, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Turn {
                 _permit: permit,
-                _heads: None,
+                _keyed: None,
                 memory: Arc::clone(&self.memory),
             }),
             Ok(Err(_)) | Err(_) => Err(PasswordError::Busy),
@@ -120,7 +120,7 @@ impl Passwords {
         let permit = Arc::clone(&self.turns).try_acquire_owned().ok()?;
         Some(Turn {
             _permit: permit,
-            _heads: None,
+            _keyed: None,
             memory: Arc::clone(&self.memory),
         })
     }
@@ -262,17 +262,20 @@ mod tests {
             Attempt::new([192, 0, 2, 1].into(), name)
         };
         let alice = attempt("alice");
-        let first = passwords.turn_of(&alice, Pace::Usual).await.unwrap();
+        let first = passwords
+            .turn_of(&alice, AttemptSpeed::Usual)
+            .await
+            .unwrap();
         let mut more: Vec<_> = (1..MAX_WAITING)
-            .map(|_| Box::pin(passwords.turn_of(&alice, Pace::Usual)))
+            .map(|_| Box::pin(passwords.turn_of(&alice, AttemptSpeed::Usual)))
             .collect();
         for turn in &mut more {
             assert!(turn.now_or_never().is_none());
         }
-        let one_more = passwords.turn_of(&alice, Pace::Usual).await;
+        let one_more = passwords.turn_of(&alice, AttemptSpeed::Usual).await;
         assert!(matches!(one_more, Err(PasswordError::Busy)));
         let bob = passwords
-            .turn_of(&attempt("bob"), Pace::Usual)
+            .turn_of(&attempt("bob"), AttemptSpeed::Usual)
             .now_or_never();
         assert!(bob.is_some_and(|turn| turn.is_ok()));
         drop(first);
@@ -287,7 +290,7 @@ mod tests {
             let name = herald_acl::Username::parse(name).ok();
             Attempt::new([192, 0, 2, 1].into(), name)
         };
-        let slow = Pace::Slow(Duration::from_secs(1));
+        let slow = AttemptSpeed::Slow(Duration::from_secs(1));
         let guesses: Vec<_> = (0..20).map(|n| attempt(&format!("u{n}"))).collect();
         let mut guessing: Vec<_> = guesses
             .iter()
@@ -297,7 +300,9 @@ mod tests {
             assert!(guess.now_or_never().is_none());
         }
         let alice = attempt("alice");
-        let alice = passwords.turn_of(&alice, Pace::Trusted).now_or_never();
+        let alice = passwords
+            .turn_of(&alice, AttemptSpeed::Trusted)
+            .now_or_never();
         assert!(alice.is_some_and(|turn| turn.is_ok()));
         // One after another, each at its cost.
         let start = tokio::time::Instant::now();

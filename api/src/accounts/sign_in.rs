@@ -10,7 +10,7 @@ use super::{
     directory::Accounts,
     error::AccountError,
     passwords,
-    throttle::{Attempt, Pace},
+    throttle::{Attempt, AttemptSpeed},
 };
 
 /// What came of comparing a password.
@@ -97,7 +97,7 @@ impl Accounts {
         Ok(None)
     }
 
-    fn check_throttle(&self, attempt: &Attempt) -> Result<Pace, AccountError> {
+    fn check_throttle(&self, attempt: &Attempt) -> Result<AttemptSpeed, AccountError> {
         self.shared
             .throttle
             .check(attempt, Instant::now())
@@ -113,8 +113,8 @@ impl Accounts {
     ) -> Result<Verified, AccountError> {
         let turn = match attempt {
             Some(attempt) => {
-                let pace = self.check_throttle(attempt)?;
-                let turn = self.shared.passwords.turn_of(attempt, pace).await?;
+                let speed = self.check_throttle(attempt)?;
+                let turn = self.shared.passwords.turn_of(attempt, speed).await?;
                 // Others may have failed while this one waited.
                 self.check_throttle(attempt)?;
                 turn

@@ -1,4 +1,4 @@
-//! Turns to read lists: each user has few at once, and all together fewer than would hold up everything else.
+//! Permits to read lists: each user has few at once, and all together fewer than would hold up everything else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,41 +12,41 @@ use crate::{
     error::{ApiError, Code},
     limits::{
         budget::Shares,
-        lines::{Head, Lines},
+        keyed_semaphore::{KeyedPermit, KeyedSemaphore},
     },
 };
 
-/// How long a read waits for its turn.
+/// How long a read waits for its permit.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Reads of one user that run or wait; more are refused at once.
-const LONGEST: usize = 256;
+const MAX_MEMBERS: usize = 256;
 
-/// Hands out the turns. A user stands in line for them with as many reads as they may have at once, so that those with many
-/// are no more often at the head of it than others.
+/// Hands out the permits. A user queues for them with as many reads as they may have at once, so that those with many are no
+/// more often first than others.
 pub(crate) struct ListReads {
-    of_user: Arc<Lines<UserId>>,
+    of_user: Arc<KeyedSemaphore<UserId>>,
     all: Arc<Semaphore>,
 }
 
 /// The right to read a list, until dropped.
-pub(crate) struct Turn {
+pub(crate) struct ReadPermit {
     _all: OwnedSemaphorePermit,
-    _own: Head<UserId>,
+    _own: KeyedPermit<UserId>,
 }
 
 impl ListReads {
     pub(crate) fn new(shares: Shares) -> Self {
         Self {
-            of_user: Lines::new(shares.each, LONGEST),
+            of_user: KeyedSemaphore::new(shares.each, MAX_MEMBERS),
             all: Arc::new(Semaphore::new(shares.in_all.min(Semaphore::MAX_PERMITS))),
         }
     }
 
-    /// Waits for a turn of `user`.
-    pub(crate) async fn turn(&self, user: &UserId) -> Result<Turn, ApiError> {
+    /// Waits for a permit of `user`.
+    pub(crate) async fn acquire(&self, user: &UserId) -> Result<ReadPermit, ApiError> {
         let deadline = Instant::now() + PATIENCE;
-        let own = timeout_at(deadline, self.of_user.head(user.clone())).await;
+        let own = timeout_at(deadline, self.of_user.acquire(user.clone())).await;
         let Ok(Ok(own)) = own else {
             let detail =
                 "You read too much at once. Wait for some answers before you ask for more.";
@@ -57,7 +57,7 @@ impl ListReads {
         let Ok(Ok(all)) = all else {
             return Err(ApiError::busy());
         };
-        Ok(Turn {
+        Ok(ReadPermit {
             _all: all,
             _own: own,
         })
@@ -79,16 +79,21 @@ mod tests {
     async fn who_reads_much_at_once_waits_for_their_own_and_nobody_else_does() {
         let reads = reads(3, 2);
         let (alice, bob) = (UserId::new(), UserId::new());
-        let first = reads.turn(&alice).await.ok().unwrap();
-        let _second = reads.turn(&alice).await.ok().unwrap();
-        let mut third = Box::pin(reads.turn(&alice));
+        let first = reads.acquire(&alice).await.ok().unwrap();
+        let _second = reads.acquire(&alice).await.ok().unwrap();
+        let mut third = Box::pin(reads.acquire(&alice));
         assert!((&mut third).now_or_never().is_none());
-        assert!(reads.turn(&bob).now_or_never().is_some_and(|t| t.is_ok()));
+        assert!(
+            reads
+                .acquire(&bob)
+                .now_or_never()
+                .is_some_and(|p| p.is_ok())
+        );
         drop(first);
         let third = third.now_or_never();
-        assert!(third.is_some_and(|turn| turn.is_ok()));
-        let _third = reads.turn(&alice).await.ok().unwrap();
-        let refused = reads.turn(&alice).await.err().unwrap();
+        assert!(third.is_some_and(|permit| permit.is_ok()));
+        let _third = reads.acquire(&alice).await.ok().unwrap();
+        let refused = reads.acquire(&alice).await.err().unwrap();
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     }
 
@@ -96,25 +101,27 @@ mod tests {
     async fn a_user_with_very_many_reads_is_one_among_others() {
         let reads = reads(1, 1);
         let (alice, bob) = (UserId::new(), UserId::new());
-        let running = reads.turn(&alice).await.ok().unwrap();
-        let mut many: Vec<_> = (1..LONGEST).map(|_| Box::pin(reads.turn(&alice))).collect();
+        let running = reads.acquire(&alice).await.ok().unwrap();
+        let mut many: Vec<_> = (1..MAX_MEMBERS)
+            .map(|_| Box::pin(reads.acquire(&alice)))
+            .collect();
         for one in &mut many {
             assert!(one.now_or_never().is_none());
         }
-        let one_more = reads.turn(&alice).now_or_never().unwrap();
+        let one_more = reads.acquire(&alice).now_or_never().unwrap();
         let refused = one_more.err().unwrap();
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-        let mut bobs = Box::pin(reads.turn(&bob));
+        let mut bobs = Box::pin(reads.acquire(&bob));
         assert!((&mut bobs).now_or_never().is_none());
         drop(running);
-        assert!(bobs.now_or_never().is_some_and(|turn| turn.is_ok()));
+        assert!(bobs.now_or_never().is_some_and(|permit| permit.is_ok()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn if_all_turns_are_taken_the_server_is_busy() {
+    async fn if_all_permits_are_taken_the_server_is_busy() {
         let reads = reads(1, 1);
-        let _running = reads.turn(&UserId::new()).await.ok().unwrap();
-        let refused = reads.turn(&UserId::new()).await.err().unwrap();
+        let _running = reads.acquire(&UserId::new()).await.ok().unwrap();
+        let refused = reads.acquire(&UserId::new()).await.err().unwrap();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     }
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod budget;
-pub(crate) mod lines;
+pub(crate) mod keyed_semaphore;
 pub(crate) mod list_reads;
 pub(crate) mod rate;
 pub(crate) mod requests;

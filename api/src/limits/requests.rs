@@ -22,7 +22,7 @@ pub(crate) struct Requests {
 /// Accounts that an address may make for itself a minute: each costs a hash of a password, and stays.
 const REGISTRATIONS_PER_MINUTE: u32 = 10;
 
-/// Tokens and sessions that a user may make and end a minute: each is told by the audit.
+/// Tokens and sessions that a user may make and end a minute: the audit has an entry of each.
 const CREDENTIALS_PER_MINUTE: u32 = 120;
 
 impl Requests {

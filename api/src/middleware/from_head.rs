@@ -56,18 +56,18 @@ impl Room {
     }
 }
 
-/// Told when somebody who is signed in uses the connection that a request comes by. It is in the extensions of the request.
+/// Called when somebody who is signed in uses the connection that a request comes by. It is in the extensions of the request.
 #[derive(Clone)]
 pub struct OnSignIn(Arc<dyn Fn() + Send + Sync>);
 
 impl OnSignIn {
-    /// Calls `told`, perhaps more than once.
-    pub fn new(told: impl Fn() + Send + Sync + 'static) -> Self {
-        Self(Arc::new(told))
+    /// Calls `on_sign_in`, perhaps more than once.
+    pub fn new(on_sign_in: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(on_sign_in))
     }
 
-    /// Somebody is.
-    pub(crate) fn tell(&self) {
+    /// Somebody is signed in.
+    pub(crate) fn notify(&self) {
         (self.0)();
     }
 }
@@ -93,7 +93,7 @@ pub(crate) async fn known<E: Endpoint>(
     };
     let caller: Caller = heads.authenticator.caller(&request).await?;
     if let Some(connection) = request.data::<OnSignIn>() {
-        connection.tell();
+        connection.notify();
     }
     let user = caller.user.id.clone();
     request.set_data(caller);
@@ -101,8 +101,8 @@ pub(crate) async fn known<E: Endpoint>(
     let room = heads.answers.hold(payer, plan.answer_bytes, PATIENCE).await;
     let mut room = room.map_err(refused)?;
     let response = {
-        let _turn = match plan.reads {
-            true => Some(heads.list_reads.turn(&user).await?),
+        let _permit = match plan.reads {
+            true => Some(heads.list_reads.acquire(&user).await?),
             false => None,
         };
         endpoint.call(request).await?.into_response()

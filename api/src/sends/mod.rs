@@ -1,8 +1,8 @@
 //! The one door through which users send, over HTTP and over MQTT: what is checked, and who has to wait.
 
-mod turns;
+mod writer_permits;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use herald_store::{
     Accepted, BodyError, Message, Store, StoreError, Timestamp, UserId, check_body,
@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::limits::rate::Rate;
 
-use turns::{Turns, Way};
+use writer_permits::{Entrance, WriterPermits};
 
-/// How long a sender who cannot be told waits for messages of theirs to end or to be deleted.
+/// How long a sender who cannot be refused waits for messages of theirs to end or to be deleted.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a sender who can be told that the server is busy waits for a turn at the writer.
-const TURN: Duration = Duration::from_secs(10);
+/// How long a sender who can be refused waits for a permit.
+const PERMIT_WAIT: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether some have.
 const LOOK: Duration = Duration::from_millis(250);
@@ -53,7 +53,7 @@ pub enum Patience {
     /// It waits for its turn at the database, and is refused if it is beyond a quota.
     Turn,
     /// It also waits until its user may send again, and up to ten seconds until the user has fewer messages waiting, or
-    /// more room: for senders that cannot be told that they are refused.
+    /// more room: for senders that cannot learn that they are refused.
     Quota,
 }
 
@@ -100,7 +100,7 @@ pub struct Sends {
     limits: SendLimits,
     rate: Rate<UserId>,
     bytes: Rate<UserId>,
-    turns: Arc<Turns>,
+    permits: WriterPermits,
 }
 
 impl Sends {
@@ -112,7 +112,7 @@ impl Sends {
             limits,
             rate: Rate::new(limits.per_minute),
             bytes: Rate::new(limits.bytes_per_minute),
-            turns: Arc::default(),
+            permits: WriterPermits::default(),
         }
     }
 
@@ -158,8 +158,9 @@ impl Sends {
         }
         let accepted = match patience {
             Patience::None => {
-                let turn = timeout(TURN, self.turns.wait(user, Way::Http, body.len())).await;
-                let _turn = turn.map_err(|_| StoreError::Busy)?;
+                let permit = self.permits.acquire(user, Entrance::Http, body.len());
+                let permit = timeout(PERMIT_WAIT, permit).await;
+                let _permit = permit.map_err(|_| StoreError::Busy)?;
                 let now = Timestamp::now();
                 let accepted = self.store.accept(user, body, idempotency_key, now);
                 accepted.await?
@@ -183,7 +184,7 @@ impl Sends {
         body: String,
         key: Option<String>,
     ) -> Result<Accepted, StoreError> {
-        let _turn = self.turns.wait(user, Way::Mqtt, body.len()).await;
+        let _permit = self.permits.acquire(user, Entrance::Mqtt, body.len()).await;
         let now = Timestamp::now();
         self.store.accept_patiently(user, body, key, now).await
     }

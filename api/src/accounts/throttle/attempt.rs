@@ -7,7 +7,6 @@ use std::{
 
 use herald_acl::Username;
 
-use super::Key;
 use crate::{accounts::device::DeviceId, limits::address::network};
 
 /// Who shows a password.
@@ -21,6 +20,19 @@ enum Who {
     SignedIn,
 }
 
+/// What failures are counted by.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    Address(IpAddr),
+    Account(Username),
+    /// Of an address on an account, or on names that cannot be anyone's.
+    Pair(IpAddr, Option<Username>),
+    /// Of a device on the account that it signed in to before.
+    Device(DeviceId),
+    /// Of who is signed in.
+    SignedIn(Username),
+}
+
 /// One sign-in: where it comes from and whom it is for.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Attempt {
@@ -29,9 +41,9 @@ pub(crate) struct Attempt {
     who: Who,
 }
 
-/// The line that a sign-in waits in. All devices of an account at an address share one.
+/// Whom a sign-in waits behind. All devices of an account at an address share one.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Line {
+pub(crate) struct AccountKey {
     address: IpAddr,
     account: Option<Username>,
     who: Discriminant<Who>,
@@ -81,9 +93,9 @@ impl Attempt {
         self.who == Who::Stranger
     }
 
-    /// The line that it waits in.
-    pub(crate) fn line(&self) -> Line {
-        Line {
+    /// Those whom it waits behind.
+    pub(crate) fn account_key(&self) -> AccountKey {
+        AccountKey {
             address: self.address,
             account: self.account.clone(),
             who: discriminant(&self.who),

@@ -2,7 +2,7 @@
 //!
 //! What counts is an address on an account. Failures of an address on many accounts, and on an account from many addresses,
 //! leave fewer tries to each pair of them, and cost the address time; but whoever was right at an account from an address of
-//! late is told apart from those who guess there, and nobody is locked out by what others do to other accounts. A browser
+//! late does not count among those who guess there, and nobody is locked out by what others do to other accounts. A browser
 //! that signed in to the account before has a count of its own: see [`crate::accounts::device`].
 
 mod attempt;
@@ -18,9 +18,8 @@ use std::{
 use herald_acl::Username;
 use parking_lot::Mutex;
 
-pub(crate) use attempt::{Attempt, Line};
-
-use crate::accounts::device::DeviceId;
+use attempt::Key;
+pub(crate) use attempt::{AccountKey, Attempt};
 
 /// How long a failure counts, from the first one of its window.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
@@ -43,18 +42,6 @@ const RIGHT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Windows kept, and pairs that were right; when full, the tenth that ends first is forgotten.
 const CAPACITY: usize = 10_000;
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Address(IpAddr),
-    Account(Username),
-    /// Of an address on an account, or on names that cannot be anyone's.
-    Pair(IpAddr, Option<Username>),
-    /// Of a device on the account that it signed in to before.
-    Device(DeviceId),
-    /// Of who is signed in.
-    SignedIn(Username),
-}
-
 #[derive(Clone, Copy)]
 struct Window {
     failures: u32,
@@ -63,24 +50,24 @@ struct Window {
 
 /// How a sign-in that is not refused goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pace {
+pub(crate) enum AttemptSpeed {
     /// Without waiting for others of its address: it was right at this account of late, from there or on this device, or is
     /// signed in.
     Trusted,
-    /// In the line of its address.
+    /// Behind others of its address.
     Usual,
-    /// The same, and each in the line takes so long.
+    /// The same, and each of them takes so long.
     Slow(Duration),
 }
 
 /// The failed sign-ins of the last minutes, and those that were right.
 #[derive(Default)]
 pub(crate) struct Throttle {
-    state: Mutex<State>,
+    failures: Mutex<Failures>,
 }
 
 #[derive(Default)]
-struct State {
+struct Failures {
     windows: HashMap<Key, Window>,
     /// Until when it counts that the password was right.
     right: HashMap<(IpAddr, Username), Instant>,
@@ -88,24 +75,24 @@ struct State {
 
 impl Throttle {
     /// Refuses a sign-in after too many failures, and says how long to wait.
-    pub(crate) fn check(&self, attempt: &Attempt, now: Instant) -> Result<Pace, Duration> {
-        let state = self.state.lock();
-        match state.refused_until(attempt, now) {
+    pub(crate) fn check(&self, attempt: &Attempt, now: Instant) -> Result<AttemptSpeed, Duration> {
+        let failures = self.failures.lock();
+        match failures.refused_until(attempt, now) {
             Some(ends) => Err(ends - now),
-            None => Ok(state.pace(attempt, now)),
+            None => Ok(failures.speed(attempt, now)),
         }
     }
 
     /// Counts a sign-in that failed.
     pub(crate) fn record_failure(&self, attempt: &Attempt, now: Instant) {
-        let mut state = self.state.lock();
+        let mut failures = self.failures.lock();
         for key in attempt.keys() {
-            make_room(&mut state.windows, &key, now, |window| window.ends);
+            make_room(&mut failures.windows, &key, now, |window| window.ends);
             let new = Window {
                 failures: 0,
                 ends: now + WINDOW,
             };
-            let window = state.windows.entry(key).or_insert(new);
+            let window = failures.windows.entry(key).or_insert(new);
             if window.ends <= now {
                 *window = new;
             }
@@ -118,13 +105,13 @@ impl Throttle {
         let Some(pair) = attempt.on() else {
             return;
         };
-        let mut state = self.state.lock();
-        make_room(&mut state.right, &pair, now, |ends| *ends);
-        state.right.insert(pair, now + RIGHT);
+        let mut failures = self.failures.lock();
+        make_room(&mut failures.right, &pair, now, |ends| *ends);
+        failures.right.insert(pair, now + RIGHT);
     }
 }
 
-impl State {
+impl Failures {
     fn over(&self, key: &Key, limit: u32, now: Instant) -> Option<Instant> {
         let window = self.windows.get(key)?;
         (window.ends > now && window.failures >= limit).then_some(window.ends)
@@ -156,14 +143,14 @@ impl State {
         self.over(&pair, limit, now)
     }
 
-    fn pace(&self, attempt: &Attempt, now: Instant) -> Pace {
+    fn speed(&self, attempt: &Attempt, now: Instant) -> AttemptSpeed {
         let address = Key::Address(attempt.address());
         if self.was_right(attempt, now) {
-            Pace::Trusted
+            AttemptSpeed::Trusted
         } else if self.over(&address, PER_ADDRESS, now).is_some() {
-            Pace::Slow(SLOW)
+            AttemptSpeed::Slow(SLOW)
         } else {
-            Pace::Usual
+            AttemptSpeed::Usual
         }
     }
 }

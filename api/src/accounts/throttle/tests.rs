@@ -1,4 +1,5 @@
 use super::*;
+use crate::accounts::device::DeviceId;
 
 fn attempt(address: &str, account: &str) -> Attempt {
     Attempt::new(
@@ -47,16 +48,16 @@ fn a_visitor_who_guesses_slows_down_an_address_and_locks_out_nobody_else_there()
     let known = attempt("192.0.2.1", "alice");
     throttle.record_success(&known, now);
     spray(&throttle, "192.0.2.1", now);
-    assert_eq!(throttle.check(&known, now), Ok(Pace::Trusted));
+    assert_eq!(throttle.check(&known, now), Ok(AttemptSpeed::Trusted));
     let new = attempt("192.0.2.1", "bob");
-    assert_eq!(throttle.check(&new, now), Ok(Pace::Slow(SLOW)));
+    assert_eq!(throttle.check(&new, now), Ok(AttemptSpeed::Slow(SLOW)));
     // Who mistypes has another try there, and a guesser no more than that.
     fail(&throttle, &new, 1, now);
     assert!(throttle.check(&new, now).is_ok());
     fail(&throttle, &new, 1, now);
     assert!(throttle.check(&new, now).is_err());
     let elsewhere = attempt("192.0.2.2", "bob");
-    assert_eq!(throttle.check(&elsewhere, now), Ok(Pace::Usual));
+    assert_eq!(throttle.check(&elsewhere, now), Ok(AttemptSpeed::Usual));
 }
 
 #[test]
@@ -67,7 +68,7 @@ fn what_strangers_do_does_not_stop_who_is_signed_in() {
     fail(&throttle, &attempt("192.0.2.1", "alice"), PER_PAIR, now);
     let alice = Username::parse("alice").unwrap();
     let again = Attempt::again("192.0.2.1".parse().unwrap(), alice);
-    assert_eq!(throttle.check(&again, now), Ok(Pace::Trusted));
+    assert_eq!(throttle.check(&again, now), Ok(AttemptSpeed::Trusted));
     // Who found a browser that is signed in does not guess the password with it.
     fail(&throttle, &again, PER_PAIR, now);
     assert!(throttle.check(&again, now).is_err());
@@ -95,14 +96,14 @@ fn a_device_has_a_count_of_its_own_and_waits_behind_no_guess() {
         );
     }
     fail(&throttle, &attempt("192.0.2.1", "alice"), PER_PAIR, now);
-    assert_eq!(throttle.check(&own, now), Ok(Pace::Trusted));
+    assert_eq!(throttle.check(&own, now), Ok(AttemptSpeed::Trusted));
     // Wherever it is, and however many are stolen: each has its own, and takes none from others.
     fail(&throttle, &by("192.0.2.1", 2), PER_PAIR - 1, now);
     fail(&throttle, &by("203.0.113.5", 2), 1, now);
     assert_eq!(throttle.check(&by("192.0.2.1", 2), now), Err(WINDOW));
-    assert_eq!(throttle.check(&own, now), Ok(Pace::Trusted));
-    assert!(own.line() == by("192.0.2.1", 2).line());
-    assert!(own.line() != attempt("192.0.2.1", "alice").line());
+    assert_eq!(throttle.check(&own, now), Ok(AttemptSpeed::Trusted));
+    assert!(own.account_key() == by("192.0.2.1", 2).account_key());
+    assert!(own.account_key() != attempt("192.0.2.1", "alice").account_key());
 }
 
 #[test]
@@ -129,10 +130,10 @@ fn an_account_under_attack_has_few_tries_and_lets_in_who_was_right_from_there() 
     });
     assert!(tried.count() <= PER_ACCOUNT_AT_MOST as usize);
     assert!(throttle.check(&attempt("192.0.2.7", "alice"), now).is_err());
-    assert_eq!(throttle.check(&owner, now), Ok(Pace::Trusted));
+    assert_eq!(throttle.check(&owner, now), Ok(AttemptSpeed::Trusted));
     let later = now + RIGHT;
     spray(&throttle, "192.0.2.1", later);
-    assert_eq!(throttle.check(&owner, later), Ok(Pace::Slow(SLOW)));
+    assert_eq!(throttle.check(&owner, later), Ok(AttemptSpeed::Slow(SLOW)));
 }
 
 #[test]
@@ -164,6 +165,6 @@ fn memory_is_bounded() {
         throttle.record_failure(&attempt, now);
         throttle.record_success(&attempt, now);
     }
-    let state = throttle.state.lock();
-    assert!(state.windows.len() <= CAPACITY && state.right.len() <= CAPACITY);
+    let failures = throttle.failures.lock();
+    assert!(failures.windows.len() <= CAPACITY && failures.right.len() <= CAPACITY);
 }
