@@ -1,4 +1,4 @@
-//! What a client is told when a request fails: problem details (RFC 9457) with a stable code.
+//! What a client gets when a request fails: problem details (RFC 9457) with a stable code.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -148,7 +148,7 @@ impl ApiError {
         Self::new(Code::Invalid, detail)
     }
 
-    /// Logs what happened and tells the client nothing of it.
+    /// Logs what happened; the client does not learn it.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(error = %chain(error), "a request failed");
         Self::new(

@@ -8,8 +8,9 @@ mod audit;
 mod background;
 mod description;
 mod error;
+mod fields;
 mod limits;
-mod live;
+mod live_connections;
 mod middleware;
 mod options;
 mod progress;
@@ -26,14 +27,14 @@ use poem::{
 };
 use poem_openapi::OpenApiService;
 
-pub use accounts::{AccountError, Accounts, IssuedToken, Scope, TOKEN_PREFIX, TokenRequest};
+pub use accounts::{AccountError, Accounts, IssuedToken, TOKEN_PREFIX, TokenRequest, TokenScope};
 pub use audit::{Audit, AuditAction, Event, failed_sign_in, without_tokens};
 pub use limits::address::network;
 pub use limits::budget::Shares;
-pub use live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};
+pub use live_connections::{LiveConnection, LiveConnections, Protocol, Transport};
 pub use middleware::from_head::{AnswerRoom, OnSignIn, Room};
 pub use options::{ApiLimits, ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
-pub use progress::TellProgress;
+pub use progress::ReportProgress;
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
 
@@ -50,6 +51,8 @@ use routes::mqtt_ws::MqttSocket;
 /// All operations of the API.
 type Operations = (
     routes::auth::AuthApi,
+    routes::registration::RegistrationApi,
+    routes::mqtt_access::MqttAccessApi,
     routes::sessions::SessionsApi,
     routes::tokens::TokensApi,
     routes::messages::MessagesApi,
@@ -107,8 +110,17 @@ pub fn routes(
             accounts: Arc::clone(&accounts),
             requests: Arc::clone(&requests),
             audit: Arc::clone(&options.audit),
+        },
+        routes::registration::RegistrationApi {
+            accounts: Arc::clone(&accounts),
+            requests: Arc::clone(&requests),
+            open: options.registration,
+        },
+        routes::mqtt_access::MqttAccessApi {
+            store: store.clone(),
+            accounts: Arc::clone(&accounts),
+            requests: Arc::clone(&requests),
             origins: Arc::clone(&origins),
-            registration: options.registration,
         },
         routes::sessions::SessionsApi {
             store: store.clone(),
@@ -191,7 +203,7 @@ pub fn routes(
             .around(move |endpoint, request| {
                 middleware::from_head::known(Arc::clone(&heads), endpoint, request)
             })
-            // Who sends a request may be told by a cookie.
+            // A cookie may say who sends a request.
             .with(CookieJarManager::new())
             .around(move |endpoint, request| {
                 middleware::strict::as_described(Arc::clone(&described), endpoint, request)

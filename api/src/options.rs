@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 use crate::{
     audit::Audit,
     limits::budget::Shares,
-    live::{LiveConnections, NoConnections},
-    progress::{TellNobody, TellProgress},
+    live_connections::{LiveConnections, NoConnections},
+    progress::{NoReports, ReportProgress},
     queue::Throughput,
 };
 
@@ -80,9 +80,9 @@ pub struct ApiOptions {
     pub mqtt: MqttHandler,
     /// Asked by `/readyz`.
     pub ready: Readiness,
-    /// Told of every message that ends, for `/admin/queue`.
+    /// Counts every message that ends, for `/admin/queue`.
     pub throughput: Arc<Throughput>,
-    /// Told of what is tried, for `/admin/audit`. Somebody has to [run](Audit::run) it.
+    /// Records what is tried, for `/admin/audit`. Somebody has to [run](Audit::run) it.
     pub audit: Arc<Audit>,
     /// Whether anybody may make an account for themselves.
     pub registration: bool,
@@ -92,8 +92,8 @@ pub struct ApiOptions {
     pub background: TaskTracker,
     /// Asked by `/admin/connections`.
     pub connections: Arc<dyn LiveConnections>,
-    /// Told of messages that are cancelled, queued again or moved.
-    pub progress: Arc<dyn TellProgress>,
+    /// Gets reports of messages that are cancelled, queued again or moved.
+    pub progress: Arc<dyn ReportProgress>,
 }
 
 impl ApiOptions {
@@ -122,7 +122,7 @@ impl ApiOptions {
             forget_user: Arc::new(|_| Box::pin(async { Ok(()) })),
             background: TaskTracker::new(),
             connections: Arc::new(NoConnections),
-            progress: Arc::new(TellNobody),
+            progress: Arc::new(NoReports),
         }
     }
 }

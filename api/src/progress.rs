@@ -1,9 +1,9 @@
-//! What the API tells those who look on: what becomes of messages before they end.
+//! What the API reports of messages before they end.
 
 use herald_store::{Message, MessageId, Requeued, User};
 
-/// Tells who is there to be told, and nobody later. No call waits for anything.
-pub trait TellProgress: Send + Sync {
+/// Reports to clients that are connected and subscribed, and to nobody later. No call waits for anything.
+pub trait ReportProgress: Send + Sync {
     /// A message was cancelled, or queued again.
     fn changed(&self, message: &Message);
 
@@ -17,10 +17,10 @@ pub trait TellProgress: Send + Sync {
     fn moved(&self, user: Option<&User>);
 }
 
-/// For an API without a broker: nobody is told.
-pub(crate) struct TellNobody;
+/// For an API without a broker.
+pub(crate) struct NoReports;
 
-impl TellProgress for TellNobody {
+impl ReportProgress for NoReports {
     fn changed(&self, _: &Message) {}
 
     fn requeued(&self, _: &Requeued) {}

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Action;
 use herald_api::{
-    AccountError, Accounts, Audit, AuditAction, Event, Patience, Scope, SendError, Sends,
-    TOKEN_PREFIX, failed_sign_in,
+    AccountError, Accounts, Audit, AuditAction, Event, Patience, SendError, Sends, TOKEN_PREFIX,
+    TokenScope, failed_sign_in,
 };
 use herald_broker::{
     Authenticate, Batch, Credential, Denied, HostError, Identity, Inbox, Intake, Login,
@@ -109,7 +109,7 @@ async fn check(accounts: &Accounts, login: &Login) -> Checked {
         return Ok(None);
     };
     if password.starts_with(TOKEN_PREFIX) {
-        let found = accounts.check_token(password, Scope::Mqtt).await?;
+        let found = accounts.check_token(password, TokenScope::Mqtt).await?;
         let own = found.filter(|(_, user)| user.username.as_str() == login.username);
         return Ok(own.map(|(token, user)| (user, by_token(&token))));
     }

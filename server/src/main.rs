@@ -11,7 +11,7 @@ mod data_dir;
 mod host;
 mod http;
 mod inbox_mark;
-mod live;
+mod live_connections;
 mod logging;
 mod open_files;
 mod progress;

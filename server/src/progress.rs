@@ -1,7 +1,7 @@
-//! What is told of messages on their way, to whoever looks on: `users/{name}/progress`.
+//! Reports of messages on their way: `users/{name}/progress`.
 
 use bytes::Bytes;
-use herald_api::TellProgress;
+use herald_api::ReportProgress;
 use herald_broker::Broker;
 use herald_store::{Job, Message, MessageId, Requeued, Status, Timestamp, User};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde::Serialize;
 /// A payload.
 #[derive(Serialize)]
 #[serde(tag = "type")]
-enum Told<'a> {
+enum Report<'a> {
     #[serde(rename = "message.changed")]
     Changed { message: Changed<'a> },
     #[serde(rename = "message.deleted")]
@@ -27,13 +27,13 @@ struct Changed<'a> {
     attempts: i64,
 }
 
-/// What is left to tell of a message that is gone.
+/// A message that is gone.
 #[derive(Serialize)]
 struct Deleted<'a> {
     id: &'a str,
 }
 
-impl Told<'_> {
+impl Report<'_> {
     fn payload(&self) -> Bytes {
         match serde_json::to_vec(self) {
             Ok(json) => json.into(),
@@ -42,7 +42,7 @@ impl Told<'_> {
     }
 }
 
-/// Tells the sessions of one broker.
+/// Reports to the sessions of one broker.
 pub(crate) struct Progress(pub(crate) Broker);
 
 impl Progress {
@@ -63,13 +63,13 @@ impl Progress {
             run_at,
             attempts: job.attempt,
         };
-        let payload = || Told::Changed { message }.payload();
+        let payload = || Report::Changed { message }.payload();
         let user_id = job.user_id.as_str();
         self.0.publish_progress(user_id, &job.username, payload);
     }
 }
 
-impl TellProgress for Progress {
+impl ReportProgress for Progress {
     fn changed(&self, message: &Message) {
         let changed = Changed {
             id: message.id.as_str(),
@@ -77,7 +77,7 @@ impl TellProgress for Progress {
             run_at: message.run_at,
             attempts: message.attempts,
         };
-        let payload = || Told::Changed { message: changed }.payload();
+        let payload = || Report::Changed { message: changed }.payload();
         let user_id = message.user_id.as_str();
         self.0.publish_progress(user_id, &message.username, payload);
     }
@@ -89,20 +89,20 @@ impl TellProgress for Progress {
             run_at: message.run_at,
             attempts: message.attempts,
         };
-        let payload = || Told::Changed { message: changed }.payload();
+        let payload = || Report::Changed { message: changed }.payload();
         let user_id = message.user_id.as_str();
         self.0.publish_progress(user_id, &message.username, payload);
     }
 
     fn deleted(&self, user: &User, id: &MessageId) {
         let message = Deleted { id: id.as_str() };
-        let payload = || Told::Deleted { message }.payload();
+        let payload = || Report::Deleted { message }.payload();
         self.0
             .publish_progress(user.id.as_str(), &user.username, payload);
     }
 
     fn moved(&self, user: Option<&User>) {
-        let payload = || Told::Moved.payload();
+        let payload = || Report::Moved.payload();
         match user {
             Some(user) => self
                 .0

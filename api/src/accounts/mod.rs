@@ -17,4 +17,4 @@ pub use bounds::TOKEN_PREFIX;
 pub(crate) use changes::AccountUpdate;
 pub use directory::Accounts;
 pub use error::AccountError;
-pub use tokens::{IssuedToken, Scope, TokenRequest};
+pub use tokens::{IssuedToken, TokenRequest, TokenScope};

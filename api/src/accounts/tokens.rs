@@ -16,7 +16,7 @@ const LAST_USE: Duration = Duration::from_secs(5 * 60);
 
 /// What a token may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum TokenScope {
     /// The HTTP API.
     Api,
     /// An MQTT connection.
@@ -90,7 +90,7 @@ impl Accounts {
     pub async fn check_token(
         &self,
         secret: &str,
-        scope: Scope,
+        scope: TokenScope,
     ) -> Result<Option<(Token, User)>, AccountError> {
         if !secret.starts_with(TOKEN_PREFIX) {
             return Ok(None);
@@ -100,8 +100,8 @@ impl Accounts {
             .token_by_hash(&secret::hash(secret), Timestamp::now())
             .await?;
         let found = found.filter(|(token, _)| match scope {
-            Scope::Api => token.scopes.api,
-            Scope::Mqtt => token.scopes.mqtt,
+            TokenScope::Api => token.scopes.api,
+            TokenScope::Mqtt => token.scopes.mqtt,
         });
         if let Some((token, _)) = &found {
             let now = Timestamp::now();

@@ -1,4 +1,4 @@
-//! What the audit tells of.
+//! What the audit records.
 
 use poem_openapi::{Enum, types::ToJSON as _};
 use serde_json::Value;

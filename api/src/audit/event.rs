@@ -1,4 +1,4 @@
-//! One thing that the audit tells of.
+//! One thing that the audit records.
 
 use std::net::IpAddr;
 

@@ -46,12 +46,12 @@ const KEPT: usize = 10_000;
 /// Collects what is to be recorded. Never waits, and holds no more than so much.
 #[derive(Debug, Default)]
 pub struct Audit {
-    state: Mutex<State>,
+    buffer: Mutex<AuditBuffer>,
     noted: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct AuditBuffer {
     ready: Vec<AuditEntry>,
     ordinary: Windows,
     failures: Windows,
@@ -74,7 +74,7 @@ struct Windows {
     by_source: HashMap<Source, usize>,
 }
 
-/// What is said of what is not told apart.
+/// The detail of entries that count different things.
 const MORE: &str = "others than those before";
 
 /// Who makes events: none may push out what others do.
@@ -95,7 +95,7 @@ impl Source {
     }
 }
 
-/// Different things of one source that are told apart; what comes on top is counted together.
+/// Different things of one source that have an entry each; what comes on top is counted together.
 const PER_SOURCE: usize = 50;
 
 /// What has happened again since it was written.
@@ -110,7 +110,7 @@ impl Audit {
     /// Records `event` soon, or counts it if the same was recorded a moment ago. The same is what differs in nothing but
     /// the request.
     pub fn note(&self, event: Event) {
-        if self.state.lock().note(event, Instant::now()) {
+        if self.buffer.lock().note(event, Instant::now()) {
             self.noted.notify_one();
         }
     }
@@ -127,7 +127,7 @@ impl Audit {
                 () = self.noted.notified() => false,
                 _ = ticks.tick() => false,
             };
-            self.state
+            self.buffer
                 .lock()
                 .take_into(&mut kept, Instant::now(), stopped);
             write(&store, &mut kept).await;
@@ -155,7 +155,7 @@ async fn write(store: &Store, entries: &mut Vec<AuditEntry>) {
     }
 }
 
-impl Default for State {
+impl Default for AuditBuffer {
     fn default() -> Self {
         let windows = |bounds| Windows {
             bounds,
@@ -172,7 +172,7 @@ impl Default for State {
     }
 }
 
-impl State {
+impl AuditBuffer {
     /// Whether there is something to write.
     fn note(&mut self, event: Event, now: Instant) -> bool {
         let windows = match event.action {

@@ -5,7 +5,7 @@ use herald_store::{Store, StoreError};
 
 use super::{AuditAction, Event};
 
-/// A sign-in with this name that failed. The name is told only if it is an account's: what is nobody's may be a password
+/// A sign-in with this name that failed. The name is recorded only if it is an account's: what is nobody's may be a password
 /// in the wrong field.
 ///
 /// # Errors

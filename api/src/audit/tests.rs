@@ -10,8 +10,8 @@ fn from_anywhere(n: usize) -> Event {
     failed(&n.to_string()).from(address.into())
 }
 
-fn taken(state: &mut State, now: Instant) -> Vec<(String, u32)> {
-    let entries = state.take(now, false);
+fn taken(buffer: &mut AuditBuffer, now: Instant) -> Vec<(String, u32)> {
+    let entries = buffer.take(now, false);
     let seen = entries.into_iter();
     seen.map(|e| (e.target.unwrap_or(e.action.into_owned()), e.count))
         .collect()
@@ -19,58 +19,58 @@ fn taken(state: &mut State, now: Instant) -> Vec<(String, u32)> {
 
 #[test]
 fn the_first_is_written_at_once_and_what_follows_is_counted() {
-    let (mut state, start) = (State::default(), Instant::now());
+    let (mut buffer, start) = (AuditBuffer::default(), Instant::now());
     let request = |id: &str| failed("alice").in_request(Some(id.into()));
-    assert!(state.note(request("1"), start));
-    assert_eq!(taken(&mut state, start), [("alice".to_owned(), 1)]);
+    assert!(buffer.note(request("1"), start));
+    assert_eq!(taken(&mut buffer, start), [("alice".to_owned(), 1)]);
     for n in 0..99 {
-        assert!(!state.note(request(&n.to_string()), start));
+        assert!(!buffer.note(request(&n.to_string()), start));
     }
-    assert!(state.note(failed("bob"), start));
-    assert_eq!(taken(&mut state, start), [("bob".to_owned(), 1)]);
+    assert!(buffer.note(failed("bob"), start));
+    assert_eq!(taken(&mut buffer, start), [("bob".to_owned(), 1)]);
     assert_eq!(
-        taken(&mut state, start + SUSPICIOUS.lasts),
+        taken(&mut buffer, start + SUSPICIOUS.lasts),
         [("alice".to_owned(), 99)]
     );
-    assert!(state.failures.open.is_empty() && state.failures.by_source.is_empty());
-    assert!(state.note(request("2"), start + SUSPICIOUS.lasts));
+    assert!(buffer.failures.open.is_empty() && buffer.failures.by_source.is_empty());
+    assert!(buffer.note(request("2"), start + SUSPICIOUS.lasts));
 }
 
 #[test]
 fn what_there_is_no_room_for_is_counted() {
-    let (mut state, start) = (State::default(), Instant::now());
+    let (mut buffer, start) = (AuditBuffer::default(), Instant::now());
     for n in 0..SUSPICIOUS.capacity + 7 {
-        state.note(from_anywhere(n), start);
+        buffer.note(from_anywhere(n), start);
     }
-    let entries = taken(&mut state, start);
+    let entries = taken(&mut buffer, start);
     assert_eq!(entries.len(), SUSPICIOUS.capacity + 1);
     assert_eq!(
         entries[SUSPICIOUS.capacity],
         ("audit.dropped".to_owned(), 7)
     );
-    assert!(state.take(start + SUSPICIOUS.lasts, false).is_empty());
-    assert!(state.note(failed("again"), start + SUSPICIOUS.lasts));
+    assert!(buffer.take(start + SUSPICIOUS.lasts, false).is_empty());
+    assert!(buffer.note(failed("again"), start + SUSPICIOUS.lasts));
 }
 
 #[test]
 fn what_is_not_written_is_kept_up_to_a_bound_and_the_rest_counted() {
-    let (mut state, mut now) = (State::default(), Instant::now());
+    let (mut buffer, mut now) = (AuditBuffer::default(), Instant::now());
     let mut kept = vec![];
     let mut noted = 0;
     while noted < KEPT + 500 {
         for _ in 0..SUSPICIOUS.capacity {
-            state.note(from_anywhere(noted), now);
+            buffer.note(from_anywhere(noted), now);
             noted += 1;
         }
         now += SUSPICIOUS.lasts;
-        state.take_into(&mut kept, now, false);
+        buffer.take_into(&mut kept, now, false);
         assert!(kept.len() <= KEPT);
     }
     // The first are there, and nothing is said of the others before there is room.
     assert_eq!(kept.len(), KEPT);
     assert_eq!(kept[0].target.as_deref(), Some("0"));
     kept.clear();
-    state.take_into(&mut kept, now, false);
+    buffer.take_into(&mut kept, now, false);
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].count as usize, noted - KEPT);
 }
@@ -93,7 +93,7 @@ async fn what_cannot_be_written_yet_is_written_once_it_can() {
     audit.note(failed("alice"));
     let limit = Duration::from_secs(20);
     let tried = async {
-        while !audit.state.lock().ready.is_empty() {
+        while !audit.buffer.lock().ready.is_empty() {
             tokio::task::yield_now().await;
         }
         store.ping().await.unwrap_err();
@@ -120,23 +120,23 @@ async fn what_cannot_be_written_yet_is_written_once_it_can() {
 
 #[test]
 fn attacks_do_not_push_out_who_signs_in_and_that_is_told_once_an_hour() {
-    let (mut state, start) = (State::default(), Instant::now());
+    let (mut buffer, start) = (AuditBuffer::default(), Instant::now());
     for n in 0..SUSPICIOUS.capacity {
-        state.note(from_anywhere(n), start);
+        buffer.note(from_anywhere(n), start);
     }
-    state.take(start, false);
+    buffer.take(start, false);
     let sign_in = || Event::new(AuditAction::SignIn).to("alice");
-    assert!(state.note(sign_in(), start));
-    state.take(start, false);
-    assert!(!state.note(sign_in(), start + SUSPICIOUS.lasts));
-    assert!(state.take(start + SUSPICIOUS.lasts, false).is_empty());
-    let told = taken(&mut state, start + ORDINARY.lasts);
-    assert_eq!(told, [("alice".to_owned(), 1)]);
+    assert!(buffer.note(sign_in(), start));
+    buffer.take(start, false);
+    assert!(!buffer.note(sign_in(), start + SUSPICIOUS.lasts));
+    assert!(buffer.take(start + SUSPICIOUS.lasts, false).is_empty());
+    let written = taken(&mut buffer, start + ORDINARY.lasts);
+    assert_eq!(written, [("alice".to_owned(), 1)]);
 }
 
 #[test]
 fn one_who_does_very_much_does_not_push_out_what_others_do() {
-    let (mut state, start) = (State::default(), Instant::now());
+    let (mut buffer, start) = (AuditBuffer::default(), Instant::now());
     let ivy = Username::parse("ivy").unwrap();
     let jon = Username::parse("jon").unwrap();
     let denied = |who: &Username, n: usize| {
@@ -144,14 +144,14 @@ fn one_who_does_very_much_does_not_push_out_what_others_do() {
         event.to(format!("GET /admin/users/{n}"))
     };
     for n in 0..5000 {
-        state.note(denied(&ivy, n), start);
+        buffer.note(denied(&ivy, n), start);
     }
-    assert!(state.note(failed("jon"), start));
-    assert!(state.note(denied(&jon, 0), start));
-    assert_eq!(state.dropped, 0);
+    assert!(buffer.note(failed("jon"), start));
+    assert!(buffer.note(denied(&jon, 0), start));
+    assert_eq!(buffer.dropped, 0);
     // Fifty, what is more, and the two.
-    assert_eq!(state.take(start, false).len(), PER_SOURCE + 1 + 2);
-    let rest = state.take(start + SUSPICIOUS.lasts, false);
+    assert_eq!(buffer.take(start, false).len(), PER_SOURCE + 1 + 2);
+    let rest = buffer.take(start + SUSPICIOUS.lasts, false);
     assert_eq!(rest.len(), 1);
     let more = &rest[0];
     assert_eq!(more.detail.as_deref(), Some(MORE));
@@ -161,28 +161,28 @@ fn one_who_does_very_much_does_not_push_out_what_others_do() {
 
 #[test]
 fn one_who_comes_from_very_many_addresses_is_one() {
-    let (mut state, start) = (State::default(), Instant::now());
+    let (mut buffer, start) = (AuditBuffer::default(), Instant::now());
     let ivy = Username::parse("ivy").unwrap();
     let addresses = |n: usize| format!("2001:db8:{:x}::{n}", n % 22).parse().unwrap();
     for n in 0..5000 {
         let event = Event::new(AuditAction::AccessDenied).by(&ivy);
         let event = event.to(format!("GET /admin/users/{n}"));
-        state.note(event.from(addresses(n)), start);
+        buffer.note(event.from(addresses(n)), start);
     }
-    assert_eq!(state.take(start, false).len(), PER_SOURCE + 1);
+    assert_eq!(buffer.take(start, false).len(), PER_SOURCE + 1);
     for n in 0..5000u32 {
         let inside = std::net::Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(n));
-        state.note(failed(&n.to_string()).from(inside.into()), start);
+        buffer.note(failed(&n.to_string()).from(inside.into()), start);
     }
-    assert_eq!(state.take(start, false).len(), PER_SOURCE + 1);
-    assert_eq!(state.dropped, 0);
+    assert_eq!(buffer.take(start, false).len(), PER_SOURCE + 1);
+    assert_eq!(buffer.dropped, 0);
 }
 
 #[test]
 fn at_the_end_nothing_is_kept_back() {
-    let (mut state, start) = (State::default(), Instant::now());
-    state.note(failed("alice"), start);
-    state.note(failed("alice"), start);
-    let counts: Vec<_> = state.take(start, true).iter().map(|e| e.count).collect();
+    let (mut buffer, start) = (AuditBuffer::default(), Instant::now());
+    buffer.note(failed("alice"), start);
+    buffer.note(failed("alice"), start);
+    let counts: Vec<_> = buffer.take(start, true).iter().map(|e| e.count).collect();
     assert_eq!(counts, [1, 1]);
 }

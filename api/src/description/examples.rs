@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::referred;
+use super::references::referred;
 
 /// How deep schemas may lie in each other.
 const MAX_DEPTH: usize = 16;

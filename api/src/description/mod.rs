@@ -1,21 +1,20 @@
 //! The OpenAPI document: what poem-openapi knows, and what it leaves out.
 //!
-//! poem-openapi describes types. How operations fail, what the limits of a value are and what an answer looks like is
-//! added here, from tables and by rules that hold for every operation, so that a new one is documented by being there.
+//! Types describe themselves: see `fields`. How operations fail and what an answer looks like is added here, from tables
+//! and by rules that hold for every operation, so that a new one is documented by being there.
 
 mod examples;
 pub(crate) mod failures;
 mod links;
-mod properties;
+mod numbers;
+mod parameters;
+mod references;
 mod responses;
 mod schemas;
 pub(crate) mod tags;
-pub(crate) mod text;
 
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
-use serde_json::{Map, Value, json};
-
-pub(crate) use properties::MAX_PARAMETER;
+use serde_json::Value;
 
 /// The order in which a reader needs them.
 const TAGS: [&str; 6] = [
@@ -43,7 +42,7 @@ pub(crate) fn of<T: OpenApi, W: Webhook>(
             .get_mut("parameters")
             .and_then(Value::as_array_mut);
         for parameter in parameters.into_iter().flatten() {
-            properties::describe_parameter(&id, parameter);
+            parameters::complete(parameter);
         }
         responses::complete(&path, &method, operation, &mut components);
         links::add(&id, operation);
@@ -56,7 +55,7 @@ pub(crate) fn of<T: OpenApi, W: Webhook>(
             position.unwrap_or(TAGS.len())
         });
     }
-    whole_numbers(&mut document);
+    numbers::make_whole(&mut document);
     document
 }
 
@@ -70,53 +69,4 @@ fn operations(document: &mut Value) -> Vec<(String, String, &mut Value)> {
         }
     }
     all
-}
-
-/// The name of the schema that this refers to.
-fn referred(schema: &Value) -> Option<&str> {
-    schema["$ref"]
-        .as_str()?
-        .strip_prefix("#/components/schemas/")
-}
-
-/// A schema that can be added to. A reference cannot have siblings (OpenAPI 3.0.3, section 4.7.23).
-fn open(schema: &mut Value) -> Option<&mut Map<String, Value>> {
-    if schema.get("$ref").is_some() {
-        let reference = schema.take();
-        *schema = json!({"allOf": [reference]});
-    }
-    schema.as_object_mut()
-}
-
-/// poem-openapi writes limits as floating-point numbers.
-fn whole_numbers(value: &mut Value) {
-    match value {
-        Value::Number(number) => {
-            let whole = number
-                .as_f64()
-                .filter(|n| number.is_f64() && n.fract() == 0.0 && n.abs() < 9e15);
-            if let Some(whole) = whole {
-                // Exact below 2^53.
-                *value = Value::from(whole as i64);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
-        Value::Object(map) => map.values_mut().for_each(whole_numbers),
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_are_whole_numbers() {
-        let mut schema = json!({"minimum": 1.0, "items": [{"maximum": 0.5}]});
-        whole_numbers(&mut schema);
-        assert_eq!(
-            schema.to_string(),
-            r#"{"items":[{"maximum":0.5}],"minimum":1}"#
-        );
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use poem_openapi::types::ToJSON as _;
 use serde_json::{Map, Value, json};
 
-use super::referred;
+use super::references::referred;
 use crate::{
     description::failures::{self, Kind},
     error::{ApiError, Code, PROBLEM_JSON},

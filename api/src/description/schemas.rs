@@ -2,12 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{open, properties};
+use super::{
+    numbers,
+    references::{open, referred},
+};
 
 /// Fields of a delay that are there in one of its modes only.
 const MODES: [(&str, &[&str]); 2] = [("fixed", &["ms"]), ("uniform", &["min_ms", "max_ms"])];
 
-/// Closes the schemas, says which properties may be null, and describes each property.
+/// Closes the schemas, and says which properties may be null.
 pub(super) fn complete(document: &mut Value, message_bytes: usize) {
     let Some(schemas) = document
         .pointer_mut("/components/schemas")
@@ -15,30 +18,28 @@ pub(super) fn complete(document: &mut Value, message_bytes: usize) {
     else {
         return;
     };
-    for (name, schema) in schemas.iter_mut() {
+    for schema in schemas.values_mut() {
         if schema["type"] != "object" {
             continue;
         }
         schema["additionalProperties"] = false.into();
         allow_null(schema);
         let properties = schema["properties"].as_object_mut();
-        for (property_name, property) in properties.into_iter().flatten() {
-            properties::describe(name, property_name, property);
+        for (_, property) in properties.into_iter().flatten() {
+            numbers::complete(property);
         }
     }
     if let Some(body) = schemas.get_mut("SendMessage") {
         // A character is at least a byte: what is longer is never accepted.
         body["properties"]["body"]["maxLength"] = message_bytes.into();
     }
-    for name in ["Delay", "UserDelay", "NewDelay"] {
-        let Some(mut schema) = schemas.remove(name) else {
-            continue;
-        };
-        for (mode, form) in split_by_mode(name, &mut schema) {
-            schemas.insert(mode, form);
+    let mut forms = Vec::new();
+    for (name, schema) in schemas.iter_mut() {
+        if referred(&schema["properties"]["mode"]) == Some("DelayMode") {
+            forms.extend(split_by_mode(name, schema));
         }
-        schemas.insert(name.to_owned(), schema);
     }
+    schemas.extend(forms);
 }
 
 /// A property that is not required is an `Option` or has a default; null stands for its absence.
@@ -61,7 +62,7 @@ fn allow_null(schema: &mut Value) {
 }
 
 /// Makes a schema with a `mode` a choice of one schema for each mode, as only the fields of its mode may be there.
-/// Answers the new schemas, by name.
+/// Returns the new schemas, by name.
 fn split_by_mode(name: &str, schema: &mut Value) -> Vec<(String, Value)> {
     let mut whole = schema.take();
     let of_any: Vec<_> = MODES.iter().flat_map(|(_, fields)| *fields).collect();

@@ -107,7 +107,7 @@ pub(crate) async fn with_limit<E: Endpoint>(
     let (budget, payer) = bodies.paid_by(&request);
     let reading = read(body.into_async_read(), limit, &budget, payer);
     let (body, _held) = match timeout(time, reading).await {
-        Ok(read) => read.map_err(|failed| told(&failed, limit))?,
+        Ok(read) => read.map_err(|failed| to_error(&failed, limit))?,
         Err(_) => {
             return Err(ApiError::new(Code::RequestTimeout, "The body took too long.").into());
         }
@@ -123,7 +123,7 @@ pub(crate) async fn with_limit<E: Endpoint>(
     endpoint.call(request).await
 }
 
-fn told(failed: &Failed, limit: usize) -> ApiError {
+fn to_error(failed: &Failed, limit: usize) -> ApiError {
     match failed {
         Failed::TooLarge => {
             let detail = format!("A request body has at most {limit} bytes.");

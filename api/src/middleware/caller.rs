@@ -12,7 +12,7 @@ use poem_openapi::{
 use subtle::ConstantTimeEq;
 
 use crate::{
-    accounts::{Accounts, Scope, secret},
+    accounts::{Accounts, TokenScope, secret},
     audit::{Audit, AuditAction, Event},
     error::{ApiError, Code},
     limits::requests::Requests,
@@ -66,7 +66,7 @@ impl Caller {
 }
 
 impl Caller {
-    /// Tells the audit that the caller was refused what the request asks for.
+    /// Records in the audit that the caller was refused what the request asks for.
     fn note_denied(&self, audit: &Audit, request: &Request, why: &str) {
         let event = self.event(AuditAction::AccessDenied);
         let target = format!("{} {}", request.method(), request.uri().path());
@@ -103,7 +103,7 @@ impl Authenticator {
             .header(AUTHORIZATION)
             .and_then(bearer)
             .ok_or_else(refused)?;
-        let found = self.accounts.check_token(secret, Scope::Api).await?;
+        let found = self.accounts.check_token(secret, TokenScope::Api).await?;
         let (token, user) = found.ok_or_else(refused)?;
         Ok(Caller {
             user,

@@ -23,7 +23,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("Retry-After, X-Request-Id
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 
-/// Calls `endpoint` and tells browsers whether the page that asks may read the answer. Answers preflights of listed
+/// Calls `endpoint` and lets browsers know whether the page that asks may read the answer. Responds to preflights of listed
 /// origins itself.
 pub(crate) async fn with_headers<E: Endpoint>(
     origins: Arc<Origins>,

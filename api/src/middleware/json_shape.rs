@@ -159,7 +159,7 @@ mod tests {
         ] {
             assert_eq!(check(many.as_bytes()), Err(Fault::TooMany));
         }
-        // What comes behind is not even read: a key twice would be told of.
+        // What comes behind is not even read: a key twice would be another fault.
         let attack = format!("[{},{{\"a\":0,\"a\":0}}]", fields(44_000));
         assert_eq!(check(attack.as_bytes()), Err(Fault::TooMany));
     }

@@ -98,12 +98,12 @@ mod tests {
             "s3cret (occurred while parsing",
         ] {
             let complaint = format!("failed to parse \"Login\": unknown field `{name}`.");
-            let told = without_value(&complaint);
+            let detail = without_value(&complaint);
             assert!(
-                told.starts_with("failed to parse \"Login\": unknown field."),
-                "{told}"
+                detail.starts_with("failed to parse \"Login\": unknown field."),
+                "{detail}"
             );
-            assert!(!told.contains("s3cret"), "{told}");
+            assert!(!detail.contains("s3cret"), "{detail}");
         }
         assert_eq!(without_value("EOF at line 1"), "EOF at line 1");
     }

@@ -12,8 +12,8 @@ use poem::{
 use serde_json::Value;
 
 use crate::{
-    description::MAX_PARAMETER,
     error::{ApiError, Code},
+    fields::MAX_PARAMETER,
 };
 
 /// The longest query, in bytes.
@@ -224,7 +224,7 @@ fn is_json(request: &Request) -> bool {
 #[derive(Clone)]
 struct Refused(ApiError);
 
-/// What is wrong with `request`. To be asked once it is known who sent it, as strangers are told to sign in first.
+/// What is wrong with `request`. To be asked once it is known who sent it, as strangers have to sign in first.
 pub(crate) fn check(request: &Request) -> Result<(), ApiError> {
     match request.data::<Refused>() {
         Some(Refused(error)) => Err(error.clone()),

@@ -1,6 +1,6 @@
 //! How often which latency was seen: counters that are finer where latencies are shorter.
 
-/// Latencies of each power of two are told apart in so many steps.
+/// Latencies of each power of two are counted in so many steps.
 const STEPS: u64 = 16;
 
 /// Longer ones count as this long: 2^32 ms are 50 days.

@@ -6,7 +6,11 @@ use herald_acl::{Denial, Policy, TopicFilter, TopicName, Who, topics::CLIENT_ID_
 use herald_store::{StoredRule, User};
 use poem_openapi::{Enum, Object, types::Example};
 
-use crate::{description::text::Text, error::ApiError, routes::rule::RuleView};
+use crate::{
+    error::ApiError,
+    fields::{ClientId, NO_NUL, Name, TOPIC_BYTES, described::described},
+    routes::rule::RuleView,
+};
 
 /// What a client wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -16,25 +20,33 @@ enum Action {
     Subscribe,
 }
 
+described! {
+    /// The topic to publish to, or the filter to subscribe to.
+    Topic(String, "rooms/alice/#") {
+        min_length: Some(1),
+        max_length: Some(TOPIC_BYTES),
+        pattern: Some(NO_NUL.to_owned()),
+    }
+}
+
 /// What someone wants to do.
 #[derive(Object)]
 #[oai(example, deny_unknown_fields)]
 pub(crate) struct Check {
-    username: Text,
+    username: Name,
     action: Action,
-    /// The topic to publish to, or the filter to subscribe to.
-    topic: Text,
+    topic: Topic,
     /// What the client calls itself, at most 256 bytes; empty unless given.
-    client_id: Option<Text>,
+    client_id: Option<ClientId>,
 }
 
 impl Example for Check {
     fn example() -> Self {
         Self {
-            username: Text("alice".into()),
+            username: Name("alice".into()),
             action: Action::Subscribe,
-            topic: Text("rooms/alice/#".into()),
-            client_id: Some(Text("phone".into())),
+            topic: Topic("rooms/alice/#".into()),
+            client_id: Some(ClientId("phone".into())),
         }
     }
 }
@@ -63,7 +75,9 @@ enum AccessReason {
 
 /// Whether it is allowed, and why.
 #[derive(Object)]
+#[oai(example)]
 pub(crate) struct Checked {
+    /// Whether it is allowed.
     allowed: bool,
     /// `rule`: as `rule` says. `bridge_state`: taken from everyone, and dropped. The others deny: `no_rule`: no rule allows
     /// it. `reserved`: nobody may publish there. `not_administrator`: it is another user's. `not_shareable`: inboxes and
@@ -71,6 +85,16 @@ pub(crate) struct Checked {
     reason: AccessReason,
     /// The rule that decides. Null unless that is the reason.
     rule: Option<RuleView>,
+}
+
+impl Example for Checked {
+    fn example() -> Self {
+        Self {
+            allowed: true,
+            reason: AccessReason::Rule,
+            rule: Some(RuleView::example()),
+        }
+    }
 }
 
 /// What was decided.

@@ -11,32 +11,41 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
+    types::Example,
 };
 
 use crate::{
     audit::AuditAction,
-    description::{MAX_PARAMETER, tags::Tag, text::Text},
+    description::tags::Tag,
     error::{ApiError, Code},
+    fields::{Cursor, Id, Limit, MAX_PARAMETER, Name, Next, described::described},
     middleware::caller::Administrator,
-    progress::TellProgress,
-    routes::{
-        messages::{MessageView, StatusName},
-        page,
-    },
+    progress::ReportProgress,
+    routes::message::{MessageView, StatusName},
 };
 
 pub(crate) struct AdminMessagesApi {
     pub(crate) store: Store,
-    pub(crate) progress: Arc<dyn TellProgress>,
+    pub(crate) progress: Arc<dyn ReportProgress>,
 }
 
 /// A message and whose it is.
 #[derive(Object)]
+#[oai(example)]
 struct AnyMessage {
     #[oai(flatten)]
     message: MessageView,
     /// Whose it is.
-    username: String,
+    username: Name,
+}
+
+impl Example for AnyMessage {
+    fn example() -> Self {
+        Self {
+            message: MessageView::example(),
+            username: Name::example(),
+        }
+    }
 }
 
 /// A page of everyone's messages.
@@ -44,30 +53,59 @@ struct AnyMessage {
 struct AnyMessageList {
     items: Vec<AnyMessage>,
     /// The `before` of the next page.
-    next: Option<String>,
+    next: Option<Next>,
+}
+
+described! {
+    /// RFC 3339.
+    TimeText(String, "2026-11-22T10:00:00Z") {
+        format: Some("date-time"),
+        max_length: Some(64),
+    }
 }
 
 /// Which dead messages to retry: all, if nothing is said.
 #[derive(Object)]
-#[oai(deny_unknown_fields)]
+#[oai(example, deny_unknown_fields)]
 struct RetryFilter {
     /// Only those of the user with this name.
-    user: Option<Text>,
+    user: Option<Name>,
     /// Only those that died then or later; RFC 3339.
-    from: Option<Text>,
+    from: Option<TimeText>,
     /// Only those that died before; RFC 3339.
-    to: Option<Text>,
+    to: Option<TimeText>,
     /// The `next` of a call before, of the same filter.
-    after: Option<Text>,
+    after: Option<Cursor>,
+}
+
+impl Example for RetryFilter {
+    fn example() -> Self {
+        Self {
+            user: Some(Name::example()),
+            from: Some(TimeText::example()),
+            to: Some(TimeText::example()),
+            after: None,
+        }
+    }
 }
 
 /// What came of a call.
 #[derive(Object)]
+#[oai(example)]
 struct RetriedMany {
     /// How many messages were retried.
     retried: u32,
     /// The `after` of the next call; `null` if that was all.
-    next: Option<String>,
+    next: Option<Next>,
+}
+
+impl Example for RetriedMany {
+    fn example() -> Self {
+        Self {
+            retried: 12,
+            next: None,
+        }
+    }
 }
 
 #[derive(ApiResponse)]
@@ -87,33 +125,29 @@ impl AdminMessagesApi {
     async fn list(
         &self,
         _admin: Administrator,
-        /// Only messages with this status.
+        /// Only messages with this status. For example `dead`.
         status: Query<Option<StatusName>>,
         /// Only messages of the user with this name.
-        user: Query<Option<String>>,
+        user: Query<Option<Name>>,
         /// The `next` of a page before, of the same status and user.
-        before: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
+        before: Query<Option<Cursor>>,
+        #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<AnyMessageList>, ApiError> {
         let store = &self.store;
         let status = status.0.map(Status::from);
         let user = match user.0 {
-            Some(name) => Some(self.user(&name).await?),
+            Some(Name(name)) => Some(self.user(&name).await?),
             None => None,
         };
-        let before = before.0.map(|place| place.parse::<MessagePlace>());
+        let before = before.0.map(|Cursor(place)| place.parse::<MessagePlace>());
         let before = before.transpose();
         let before = before.map_err(|_| ApiError::invalid("before is not the next of a page."))?;
         let page = store
-            .all_messages(status, user.as_ref(), before.as_ref(), limit.0)
+            .all_messages(status, user.as_ref(), before.as_ref(), limit.0.0)
             .await?;
         Ok(Json(AnyMessageList {
             items: page.items.into_iter().map(AnyMessage::from).collect(),
-            next: page.next.map(|place| place.to_string()),
+            next: page.next.map(|place| Next(place.to_string())),
         }))
     }
 
@@ -135,12 +169,12 @@ impl AdminMessagesApi {
             to,
             after,
         } = filter.0;
-        let time = |name: &str, text: Option<Text>| match text.map(|text| text.0.parse()) {
+        let time = |name: &str, text: Option<TimeText>| match text.map(|text| text.0.parse()) {
             Some(Err(e)) => Err(ApiError::invalid(format!("{name}: {e}."))),
             Some(Ok(time)) => Ok(Some(time)),
             None => Ok(None),
         };
-        let place = |text: Text| match text.0.len() <= MAX_PARAMETER {
+        let place = |text: Cursor| match text.0.len() <= MAX_PARAMETER {
             true => text.0.parse::<DeadPlace>(),
             false => Err(NoPlace),
         };
@@ -149,7 +183,7 @@ impl AdminMessagesApi {
         let (from, to) = (time("from", from)?, time("to", to)?);
         let whose = user.as_ref().map_or("everyone", |user| &user.0).to_owned();
         let user = match user {
-            Some(Text(name)) => Some(self.user(&name).await?),
+            Some(Name(name)) => Some(self.user(&name).await?),
             None => None,
         };
         let filter = DeadFilter { user, from, to };
@@ -168,7 +202,7 @@ impl AdminMessagesApi {
         }
         Ok(Json(RetriedMany {
             retried: requeued.len() as u32,
-            next: next.map(|place| place.to_string()),
+            next: next.map(|place| Next(place.to_string())),
         }))
     }
 
@@ -177,9 +211,9 @@ impl AdminMessagesApi {
     /// It is due at once, with all its attempts ahead of it. Its owner, who was told that it failed, is told again when it
     /// ends.
     #[oai(path = "/:id/retry", method = "post", operation_id = "retryMessage")]
-    async fn retry(&self, admin: Administrator, id: Path<String>) -> Result<Retried, ApiError> {
+    async fn retry(&self, admin: Administrator, id: Path<Id>) -> Result<Retried, ApiError> {
         let unknown = || ApiError::new(Code::NotFound, "There is no such message.");
-        let id = MessageId::from_string(id.0);
+        let id = MessageId::from_string(id.0.0);
         let store = &self.store;
         let event = admin.0.event(AuditAction::MessageRetried).to(id.as_str());
         let audited = store.audited(event.entry());
@@ -195,7 +229,7 @@ impl AdminMessagesApi {
         }
         tracing::info!(by = %admin.0.user.username, message = %id, "a dead message is retried");
         let message = store.any_message(&id).await?.ok_or_else(unknown)?;
-        // Otherwise the worker has told what is newer.
+        // Otherwise the worker has reported what is newer.
         if message.status == Status::Queued {
             self.progress.changed(&message);
         }
@@ -215,7 +249,7 @@ impl AdminMessagesApi {
 impl From<Message> for AnyMessage {
     fn from(message: Message) -> Self {
         Self {
-            username: message.username.to_string(),
+            username: Name::of(&message.username),
             message: message.into(),
         }
     }

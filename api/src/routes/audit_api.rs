@@ -1,13 +1,19 @@
 //! The audit, for administrators.
 
 use herald_store::{AuditFilter, AuditId, Store, StoredAuditEntry};
-use poem_openapi::{Object, OpenApi, param::Query, payload::Json, types::ParseFromJSON as _};
+use poem_openapi::{
+    Object, OpenApi,
+    param::Query,
+    payload::Json,
+    types::{Example, ParseFromJSON as _},
+};
 use serde_json::Value;
 
 use crate::{
     audit::AuditAction,
-    description::{tags::Tag, text::DateTime},
+    description::tags::Tag,
     error::ApiError,
+    fields::{Cursor, DateTime, Id, Limit, Name, Next},
     middleware::caller::Administrator,
     routes::{page, user::username},
 };
@@ -18,9 +24,10 @@ pub(crate) struct AuditApi {
 
 /// Something that was done, or tried.
 #[derive(Object)]
-#[oai(rename = "AuditEntry")]
+#[oai(example, rename = "AuditEntry")]
 struct EntryView {
-    id: String,
+    id: Id,
+    /// When.
     at: DateTime,
     action: AuditAction,
     /// The username of who did it. Null if nobody was signed in, or if it was done on the server's command line.
@@ -36,7 +43,24 @@ struct EntryView {
     detail: Option<String>,
     /// How often it happened: what happens again within a minute (a sign-in over MQTT: within an hour) is counted, and told
     /// together when that is over.
+    #[oai(validator(minimum(value = "1")))]
     count: u32,
+}
+
+impl Example for EntryView {
+    fn example() -> Self {
+        Self {
+            id: Id::example(),
+            at: DateTime::example(),
+            action: AuditAction::UserCreated,
+            actor: Some("admin".into()),
+            target: Some("alice".into()),
+            address: Some("192.0.2.1".into()),
+            request_id: Some("01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071".into()),
+            detail: Some("role user".into()),
+            count: 1,
+        }
+    }
 }
 
 /// A page of the audit.
@@ -46,7 +70,7 @@ struct EntryList {
     /// Newest first.
     items: Vec<EntryView>,
     /// The `before` of the next page.
-    next: Option<String>,
+    next: Option<Next>,
 }
 
 #[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
@@ -59,30 +83,26 @@ impl AuditApi {
     async fn list(
         &self,
         _admin: Administrator,
-        /// Only what was done so.
+        /// Only what was done so. For example `sign_in.failed`.
         action: Query<Option<AuditAction>>,
         /// Only what the user with this name did; the account need not exist any more.
-        actor: Query<Option<String>>,
+        actor: Query<Option<Name>>,
         /// Only entries older than the one with this id.
-        before: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
+        before: Query<Option<Cursor>>,
+        #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<EntryList>, ApiError> {
-        let actor = actor.0.as_deref().map(username).transpose()?;
+        let actor = actor.0.map(|Name(name)| username(&name)).transpose()?;
         let filter = AuditFilter {
             action: action.0.map(AuditAction::word),
             actor: actor.map(|actor| actor.to_string()),
         };
-        let before = before.0.map(AuditId::from_string);
+        let before = before.0.map(|Cursor(id)| AuditId::from_string(id));
         let store = &self.store;
-        let entries = store.audit(&filter, before.as_ref(), limit.0).await?;
+        let entries = store.audit(&filter, before.as_ref(), limit.0.0).await?;
         let (entries, next) = page::items(entries, |entry| entry.id.to_string());
         Ok(Json(EntryList {
             items: entries.into_iter().map(view).collect::<Result<_, _>>()?,
-            next,
+            next: next.map(Next),
         }))
     }
 }
@@ -94,7 +114,7 @@ fn view(stored: StoredAuditEntry) -> Result<EntryView, ApiError> {
         ApiError::internal(&std::io::Error::other("the audit has an unknown action"))
     })?;
     Ok(EntryView {
-        id: stored.id.to_string(),
+        id: Id::of(stored.id),
         at: entry.at.into(),
         action,
         actor: entry.actor,

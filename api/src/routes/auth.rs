@@ -1,59 +1,43 @@
-//! Signing in and out, and what a browser needs to speak MQTT.
+//! Signing in and out, and the own password.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use herald_acl::{Role, topics};
-use herald_store::{Scopes, Store, Timestamp, TokenOrigin, User};
+use herald_acl::Role;
+use herald_store::{Store, Timestamp, User};
 use poem::{Request, web::cookie::CookieJar};
-use poem_openapi::{
-    ApiResponse, Object, OpenApi,
-    payload::Json,
-    types::{Example, Password},
-};
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::Example};
 
 use crate::{
-    accounts::{AccountError, Accounts, TokenRequest, device::Devices},
+    accounts::{AccountError, Accounts, device::Devices},
     audit::{Audit, AuditAction, failed_sign_in},
-    description::{
-        tags::Tag,
-        text::{DateTime, Text},
-    },
+    description::tags::Tag,
     error::{ApiError, Code},
+    fields::{ChosenPassword, GivenPassword, Name, described::described},
     limits::requests::Requests,
-    middleware::{
-        caller::{Caller, Credential},
-        origin::{self, Origin, Origins},
-        requester::Requester,
-        session::{self},
-    },
-    routes::user::{UserView, username},
+    middleware::{caller::Caller, requester::Requester, session},
+    routes::user::UserView,
 };
-
-/// How long a token for a browser's MQTT connection may be used to connect.
-const MQTT_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 pub(crate) struct AuthApi {
     pub(crate) store: Store,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) requests: Arc<Requests>,
     pub(crate) audit: Arc<Audit>,
-    pub(crate) origins: Arc<Origins>,
-    pub(crate) registration: bool,
 }
 
 /// Who wants to sign in.
 #[derive(Object)]
 #[oai(example, deny_unknown_fields)]
 struct Login {
-    username: Text,
-    password: Password,
+    username: Name,
+    password: GivenPassword,
 }
 
 impl Example for Login {
     fn example() -> Self {
         Self {
-            username: Text("alice".into()),
-            password: Password("correct horse battery staple".into()),
+            username: Name::example(),
+            password: GivenPassword::example(),
         }
     }
 }
@@ -63,17 +47,23 @@ impl Example for Login {
 #[oai(example, deny_unknown_fields)]
 struct NewPassword {
     /// The password until now.
-    current: Password,
-    /// 8 characters to 1024 bytes, not starting with `hrld_`.
-    new: Password,
+    current: GivenPassword,
+    new: ChosenPassword,
 }
 
 impl Example for NewPassword {
     fn example() -> Self {
         Self {
-            current: Password("correct horse battery staple".into()),
-            new: Password("another horse battery staple".into()),
+            current: GivenPassword::example(),
+            new: ChosenPassword("another horse battery staple".into()),
         }
+    }
+}
+
+described! {
+    /// To be sent as `X-CSRF-Token` on unsafe methods.
+    CsrfToken(String, "q0mZ4mFfQ2GdB3pH0o6V1y8n5uXk7sTa9cLwRjEiKgM") {
+        pattern: Some("^[A-Za-z0-9_-]{43}$".to_owned()),
     }
 }
 
@@ -83,7 +73,7 @@ impl Example for NewPassword {
 struct SessionView {
     user: UserView,
     /// To be sent as `X-CSRF-Token` on unsafe methods. Null if a token authenticates the request: it needs none.
-    csrf_token: Option<String>,
+    csrf_token: Option<CsrfToken>,
     /// Whether the account `admin` still has the password `admin`, which everyone knows. Only administrators are told; for
     /// others it is false.
     default_password: bool,
@@ -97,60 +87,6 @@ struct Usage {
     stored_bytes: u64,
     /// What it may come to: sends beyond it are refused. Null if there is no limit.
     stored_bytes_limit: Option<u64>,
-}
-
-/// How to connect to the MQTT broker from a browser.
-#[derive(Object)]
-struct MqttAccess {
-    /// The MQTT username.
-    username: String,
-    /// The MQTT password.
-    token: String,
-    /// Until when the token may be used to connect.
-    expires_at: DateTime,
-    /// Where to connect, with the WebSocket subprotocol `mqtt`.
-    url: String,
-    /// The topic to subscribe to.
-    inbox: String,
-    /// The topic that tells what becomes of messages before their notification: while the client is there, and only if it
-    /// subscribes to exactly this.
-    progress: String,
-    /// The epoch that the inbox is in: numbers are comparable within one only.
-    epoch: String,
-}
-
-/// The account to make for oneself.
-#[derive(Object)]
-#[oai(example, deny_unknown_fields)]
-struct Registration {
-    /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
-    username: Text,
-    /// 8 characters to 1024 bytes, not starting with `hrld_`.
-    password: Password,
-}
-
-impl Example for Registration {
-    fn example() -> Self {
-        Self {
-            username: Text("alice".into()),
-            password: Password("correct horse battery staple".into()),
-        }
-    }
-}
-
-/// Whether accounts are made by those who want one.
-#[derive(Object)]
-#[oai(rename = "RegistrationState")]
-struct RegistrationView {
-    /// Whether anybody may make an account for themselves, by POST /auth/register.
-    open: bool,
-}
-
-#[derive(ApiResponse)]
-enum Registered {
-    /// The account was made. Sign in with it.
-    #[oai(status = 201)]
-    Registered(Json<UserView>),
 }
 
 #[derive(ApiResponse)]
@@ -175,12 +111,12 @@ impl AuthApi {
         login: Json<Login>,
     ) -> Result<Json<SessionView>, ApiError> {
         let requester = Requester::of(request);
-        let (name, password) = (&login.username.0, &login.password);
+        let (name, password) = (&login.username.0, &login.password.0);
         let devices = Devices::of(request);
         let address = requester.address;
         let login = self.accounts.login_with(name, password, address, &devices);
         let user = self
-            .told(&requester, name, login.await)
+            .recorded(&requester, name, login.await)
             .await?
             .ok_or_else(|| {
                 ApiError::new(
@@ -210,47 +146,6 @@ impl AuthApi {
         Ok(Done::Done)
     }
 
-    /// Ask whether one may register
-    ///
-    /// Whether POST /auth/register makes accounts (`auth.registration`); a page for signing in asks.
-    #[oai(
-        path = "/auth/registration",
-        method = "get",
-        operation_id = "getRegistration"
-    )]
-    async fn registration(&self) -> Json<RegistrationView> {
-        Json(RegistrationView {
-            open: self.registration,
-        })
-    }
-
-    /// Make an account for oneself
-    ///
-    /// If the server allows it (`auth.registration`). It is an ordinary user's.
-    #[oai(path = "/auth/register", method = "post", operation_id = "register")]
-    async fn register(
-        &self,
-        request: &Request,
-        new: Json<Registration>,
-    ) -> Result<Registered, ApiError> {
-        if !self.registration {
-            return Err(ApiError::new(
-                Code::RegistrationClosed,
-                "An administrator makes the accounts of this server.",
-            ));
-        }
-        let name = username(&new.username.0)?;
-        let requester = Requester::of(request);
-        self.requests.count_registration(requester.address)?;
-        let event = requester.event(AuditAction::UserRegistered);
-        let accounts = self.accounts.audited(event.to(&name).entry());
-        let user = accounts
-            .create_user(name, &new.password, Role::User)
-            .await?;
-        tracing::info!(user = %user.username, "an account was registered");
-        Ok(Registered::Registered(Json(user.into())))
-    }
-
     /// Who am I?
     ///
     /// The caller, and the CSRF token of the session.
@@ -278,9 +173,9 @@ impl AuthApi {
     ) -> Result<Done, ApiError> {
         let address = caller.requester.address;
         let accounts = &self.accounts;
-        let current = accounts.confirm(&caller.user, &passwords.current, address);
+        let current = accounts.confirm(&caller.user, &passwords.current.0, address);
         let (current, name) = (current.await, caller.user.username.as_str());
-        let current = self.told(&caller.requester, name, current).await?;
+        let current = self.recorded(&caller.requester, name, current).await?;
         let wrong = || ApiError::new(Code::InvalidCredentials, "The current password is wrong.");
         let user = current.ok_or_else(wrong)?;
         let keep = caller.session();
@@ -288,7 +183,7 @@ impl AuthApi {
         let event = caller.event(AuditAction::PasswordChanged);
         let accounts = self.accounts.audited(event.entry());
         let changed = accounts
-            .change_password(&user, &passwords.new, keep)
+            .change_password(&user, &passwords.new.0, keep)
             .await?;
         let changed = changed.ok_or_else(wrong)?;
         if caller.session().is_some() {
@@ -296,53 +191,6 @@ impl AuthApi {
         }
         tracing::info!(user = %caller.user.username, "a password was changed by its owner");
         Ok(Done::Done)
-    }
-
-    /// Get ready for MQTT
-    ///
-    /// A token that is good for connecting to the broker within an hour. Clients fetch a new one for a later
-    /// connection. It ends with the session, or with the token that asked for it, which needs the scope `mqtt`.
-    #[oai(path = "/auth/mqtt", method = "post", operation_id = "mqttAccess")]
-    async fn mqtt(&self, caller: Caller, request: &Request) -> Result<Json<MqttAccess>, ApiError> {
-        self.requests.count_credential(&caller.user.id)?;
-        let url = mqtt_url(request, &self.origins)?;
-        let (origin, not_after) = match &caller.credential {
-            Credential::Session(session) => (
-                TokenOrigin::Session(session.id.clone()),
-                Some(session.expires_at),
-            ),
-            Credential::Token(token) if !token.scopes.mqtt => {
-                return Err(ApiError::new(
-                    Code::InsufficientScope,
-                    "The token is not for MQTT: it lacks the scope mqtt.",
-                ));
-            }
-            Credential::Token(token) => (TokenOrigin::Token(token.id.clone()), token.expires_at),
-        };
-        let request = TokenRequest {
-            name: "browser",
-            scopes: Scopes {
-                api: false,
-                mqtt: true,
-            },
-            ttl: Some(MQTT_TOKEN_LIFETIME),
-            not_after,
-            origin,
-        };
-        let issued = self.accounts.issue_token(&caller.user.id, request).await?;
-        let expires_at = issued
-            .token
-            .expires_at
-            .ok_or_else(|| ApiError::internal(&std::io::Error::other("a token lost its expiry")))?;
-        Ok(Json(MqttAccess {
-            inbox: topics::inbox(&caller.user.username).to_string(),
-            progress: topics::progress(&caller.user.username).to_string(),
-            epoch: self.store.epoch().to_string(),
-            username: caller.user.username.to_string(),
-            token: issued.secret,
-            expires_at: expires_at.into(),
-            url,
-        }))
     }
 }
 
@@ -358,13 +206,13 @@ impl AuthApi {
         Ok(SessionView {
             usage,
             user: user.into(),
-            csrf_token,
+            csrf_token: csrf_token.map(CsrfToken),
             default_password,
         })
     }
 
-    /// What came of checking the password of the user with this name. That it was wrong is recorded.
-    async fn told(
+    /// Records that the password of the user with this name was wrong, or could not be tried. Returns `checked`.
+    async fn recorded(
         &self,
         requester: &Requester,
         name: &str,
@@ -379,14 +227,4 @@ impl AuthApi {
         self.audit.note(requester.asks(event));
         Ok(checked?)
     }
-}
-
-/// Behind a proxy that ends TLS only the page knows that it came over HTTPS.
-fn mqtt_url(request: &Request, origins: &Origins) -> Result<String, ApiError> {
-    let tls = match origins.of(request) {
-        Origin::Trusted { tls } => tls,
-        Origin::Absent | Origin::Foreign => origins.tls(),
-    };
-    let scheme = if tls { "wss" } else { "ws" };
-    Ok(format!("{scheme}://{}/mqtt", origin::host(request)?))
 }

@@ -8,13 +8,15 @@ use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
+    types::Example,
 };
 
 use crate::{
     audit::AuditAction,
-    description::{tags::Tag, text::DateTime},
+    description::tags::Tag,
     error::{ApiError, Code},
-    live::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport},
+    fields::{Cursor, DateTime, Id, Limit, Name, Next, described::described},
+    live_connections::{LiveConnection, LiveConnections, Protocol, Transport},
     middleware::caller::Administrator,
     routes::page,
 };
@@ -22,28 +24,6 @@ use crate::{
 pub(crate) struct ConnectionsApi {
     pub(crate) store: Store,
     pub(crate) connections: Arc<dyn LiveConnections>,
-}
-
-/// What carries a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "Transport", rename_all = "lowercase")]
-enum TransportName {
-    /// Plain TCP.
-    Tcp,
-    /// TLS.
-    Tls,
-    /// A WebSocket, with or without TLS.
-    WebSocket,
-}
-
-/// The version of MQTT that a client speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "Protocol")]
-enum ProtocolName {
-    #[oai(rename = "3.1.1")]
-    V311,
-    #[oai(rename = "5")]
-    V5,
 }
 
 /// What a client logged in by.
@@ -54,14 +34,20 @@ enum CredentialKind {
     Token,
 }
 
+described! {
+    /// Stays the same as long as the session lives.
+    ConnectionId(String, "5f1c9a04-17") {
+        max_length: Some(64),
+    }
+}
+
 /// A live MQTT session: of a client that is connected, or of one that is expected back.
 #[derive(Object)]
-#[oai(rename = "Connection")]
+#[oai(example, rename = "Connection")]
 struct ConnectionView {
-    /// Stays the same as long as the session lives.
-    id: String,
+    id: ConnectionId,
     /// Whose it is.
-    username: String,
+    username: Name,
     /// What the client calls itself.
     client_id: String,
     /// Whether the client is connected. If not, its session waits for it.
@@ -69,8 +55,8 @@ struct ConnectionView {
     /// The client's address and port. Null while it is not connected.
     address: Option<String>,
     /// Of the connection. This and what follows is of the last one while the client is not connected.
-    transport: TransportName,
-    protocol: ProtocolName,
+    transport: Transport,
+    protocol: Protocol,
     /// When the connection began.
     connected_at: DateTime,
     /// In seconds; 0 for none.
@@ -84,12 +70,32 @@ struct ConnectionView {
     in_flight: u32,
 }
 
+impl Example for ConnectionView {
+    fn example() -> Self {
+        Self {
+            id: ConnectionId::example(),
+            username: Name::example(),
+            client_id: "phone".into(),
+            connected: true,
+            address: Some("192.0.2.1:51724".into()),
+            transport: Transport::Tls,
+            protocol: Protocol::V5,
+            connected_at: DateTime::example(),
+            keep_alive_s: 60,
+            credential: CredentialKind::Password,
+            token_id: None,
+            subscriptions: 1,
+            in_flight: 0,
+        }
+    }
+}
+
 /// A page of sessions.
 #[derive(Object)]
 struct ConnectionList {
     items: Vec<ConnectionView>,
     /// The `after` of the next page.
-    next: Option<String>,
+    next: Option<Next>,
 }
 
 #[derive(ApiResponse)]
@@ -109,27 +115,23 @@ impl ConnectionsApi {
         &self,
         _admin: Administrator,
         /// Only sessions of the user with this name. Nobody has to have it.
-        user: Query<Option<String>>,
+        user: Query<Option<Name>>,
         /// Only sessions behind this one, which may have ended.
-        after: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
+        after: Query<Option<Cursor>>,
+        #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<ConnectionList>, ApiError> {
-        let user = user.0.as_deref().map(Username::parse).transpose();
+        let user = user.0.map(|Name(name)| Username::parse(&name)).transpose();
         let user = user.map_err(|error| ApiError::invalid(format!("user: {error}")))?;
-        let listed = self.connections.list(LiveQuery {
-            user: user.as_ref(),
-            after: after.0.as_deref(),
-            limit: limit.0 as usize + 1,
-        });
+        let after = after.0.as_ref().map(|Cursor(id)| id.as_str());
+        let limit = limit.0.0;
+        let listed = self
+            .connections
+            .list(user.as_ref(), after, limit as usize + 1);
         let listed = listed.ok_or_else(|| ApiError::invalid("after is not the next of a page."))?;
-        let (items, next) = page::cut(listed, limit.0, |live| live.id.clone());
+        let (items, next) = page::cut(listed, limit, |live| live.id.clone());
         Ok(Json(ConnectionList {
             items: items.into_iter().map(ConnectionView::from).collect(),
-            next,
+            next: next.map(Next),
         }))
     }
 
@@ -138,8 +140,8 @@ impl ConnectionsApi {
     /// Its connection ends within a second (MQTT 5: DISCONNECT 0x98), and what is kept for the client goes, but not its
     /// inbox. The client may connect again: to keep it out, revoke its token or lock its account.
     #[oai(path = "/:id", method = "delete", operation_id = "endConnection")]
-    async fn end(&self, admin: Administrator, id: Path<String>) -> Result<Ended, ApiError> {
-        let ended = self.connections.kick(&id.0);
+    async fn end(&self, admin: Administrator, id: Path<Id>) -> Result<Ended, ApiError> {
+        let ended = self.connections.kick(&id.0.0);
         let ended =
             ended.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such connection."))?;
         tracing::info!(by = %admin.0.user.username, connection = ended.id, user = %ended.username, client_id = ?ended.client_id, "an MQTT session was ended");
@@ -157,20 +159,13 @@ impl From<LiveConnection> for ConnectionView {
     fn from(live: LiveConnection) -> Self {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Self {
-            id: live.id,
-            username: live.username.to_string(),
+            id: ConnectionId(live.id),
+            username: Name::of(live.username),
             client_id: live.client_id.as_ref().to_owned(),
             connected: live.peer.is_some(),
             address: live.peer.map(|peer| peer.to_string()),
-            transport: match live.transport {
-                Transport::Tcp => TransportName::Tcp,
-                Transport::Tls => TransportName::Tls,
-                Transport::WebSocket => TransportName::WebSocket,
-            },
-            protocol: match live.protocol {
-                Protocol::V311 => ProtocolName::V311,
-                Protocol::V5 => ProtocolName::V5,
-            },
+            transport: live.transport,
+            protocol: live.protocol,
             connected_at: live.connected_at.into(),
             keep_alive_s: live.keep_alive_s,
             credential: match live.token {

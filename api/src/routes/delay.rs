@@ -11,13 +11,20 @@ use poem_openapi::{
 
 use crate::{
     audit::AuditAction, background::Background, description::tags::Tag, error::ApiError,
-    middleware::caller::Administrator, progress::TellProgress,
+    fields::described::described, middleware::caller::Administrator, progress::ReportProgress,
 };
 
 pub(crate) struct DelayApi {
     pub(crate) store: Store,
-    pub(crate) progress: Arc<dyn TellProgress>,
+    pub(crate) progress: Arc<dyn ReportProgress>,
     pub(crate) background: Background,
+}
+
+described! {
+    /// Milliseconds.
+    Milliseconds(u64, 1000_u64) {
+        maximum: Some(Delay::MAX_MS as f64),
+    }
 }
 
 /// How long messages wait before they are processed.
@@ -26,11 +33,11 @@ pub(crate) struct DelayApi {
 pub(crate) struct DelayView {
     mode: DelayMode,
     /// With `fixed`: milliseconds.
-    ms: Option<u64>,
+    ms: Option<Milliseconds>,
     /// With `uniform`: milliseconds, at least.
-    min_ms: Option<u64>,
+    min_ms: Option<Milliseconds>,
     /// With `uniform`: milliseconds, at most.
-    max_ms: Option<u64>,
+    max_ms: Option<Milliseconds>,
 }
 
 /// Whether the time is always the same (`fixed`) or random (`uniform`).
@@ -49,11 +56,11 @@ pub(crate) enum DelayMode {
 pub(crate) struct NewDelay {
     mode: DelayMode,
     /// With `fixed`: milliseconds, at most 30 days.
-    ms: MaybeUndefined<u64>,
+    ms: MaybeUndefined<Milliseconds>,
     /// With `uniform`: milliseconds.
-    min_ms: MaybeUndefined<u64>,
+    min_ms: MaybeUndefined<Milliseconds>,
     /// With `uniform`: milliseconds, at most 30 days and not less than `min_ms`.
-    max_ms: MaybeUndefined<u64>,
+    max_ms: MaybeUndefined<Milliseconds>,
     /// Whether messages that are queued now get the new delay too.
     #[oai(default)]
     pub(crate) apply_to_queued: bool,
@@ -63,7 +70,7 @@ impl Example for NewDelay {
     fn example() -> Self {
         Self {
             mode: DelayMode::Fixed,
-            ms: MaybeUndefined::Value(1000),
+            ms: MaybeUndefined::Value(Milliseconds(1000)),
             min_ms: MaybeUndefined::Undefined,
             max_ms: MaybeUndefined::Undefined,
             apply_to_queued: false,
@@ -75,10 +82,10 @@ impl NewDelay {
     pub(crate) fn delay(&self) -> Result<Delay, ApiError> {
         use MaybeUndefined::{Undefined, Value};
         match (self.mode, &self.ms, &self.min_ms, &self.max_ms) {
-            (DelayMode::Fixed, Value(ms), Undefined, Undefined) => Ok(Delay::Fixed { ms: *ms }),
+            (DelayMode::Fixed, Value(ms), Undefined, Undefined) => Ok(Delay::Fixed { ms: ms.0 }),
             (DelayMode::Uniform, Undefined, Value(min_ms), Value(max_ms)) => Ok(Delay::Uniform {
-                min_ms: *min_ms,
-                max_ms: *max_ms,
+                min_ms: min_ms.0,
+                max_ms: max_ms.0,
             }),
             (DelayMode::Fixed, ..) => Err(ApiError::invalid(
                 "A fixed delay needs ms, and neither min_ms nor max_ms.",
@@ -146,7 +153,7 @@ pub(crate) fn summary(delay: Delay, apply_to_queued: bool) -> String {
 
 impl From<Delay> for DelayView {
     fn from(delay: Delay) -> Self {
-        let (mode, ms, min_ms, max_ms) = parts(delay);
+        let (mode, [ms, min_ms, max_ms]) = parts(delay);
         Self {
             mode,
             ms,
@@ -157,9 +164,12 @@ impl From<Delay> for DelayView {
 }
 
 /// `mode`, `ms`, `min_ms` and `max_ms`.
-pub(crate) fn parts(delay: Delay) -> (DelayMode, Option<u64>, Option<u64>, Option<u64>) {
-    match delay {
-        Delay::Fixed { ms } => (DelayMode::Fixed, Some(ms), None, None),
-        Delay::Uniform { min_ms, max_ms } => (DelayMode::Uniform, None, Some(min_ms), Some(max_ms)),
-    }
+pub(crate) fn parts(delay: Delay) -> (DelayMode, [Option<Milliseconds>; 3]) {
+    let (mode, parts) = match delay {
+        Delay::Fixed { ms } => (DelayMode::Fixed, [Some(ms), None, None]),
+        Delay::Uniform { min_ms, max_ms } => {
+            (DelayMode::Uniform, [None, Some(min_ms), Some(max_ms)])
+        }
+    };
+    (mode, parts.map(|ms| ms.map(Milliseconds)))
 }

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use herald_store::{
-    BodyError, FailedAttempt, Message, MessageId, Removed as Gone, Status, Store, Timestamp,
-};
+use herald_store::{BodyError, MessageId, Removed as Gone, Status, Store, Timestamp};
 use poem::http::HeaderMap;
 use poem_openapi::{
-    ApiResponse, Enum, Object, OpenApi,
+    ApiResponse, Object, OpenApi,
     param::{Header, Path, Query},
     payload::Json,
     types::Example,
@@ -15,14 +13,18 @@ use poem_openapi::{
 
 use crate::{
     background::Background,
-    description::{
-        tags::Tag,
-        text::{DateTime, Text},
-    },
+    description::tags::Tag,
     error::{ApiError, Code},
+    fields::{
+        Cursor, DateTime, Id, Limit, NO_NUL, Next,
+        described::{described, parameters},
+    },
     middleware::caller::Caller,
-    progress::TellProgress,
-    routes::page,
+    progress::ReportProgress,
+    routes::{
+        message::{FailedAttemptView, MessageView, StatusName},
+        page,
+    },
     sends::{Patience, Sends},
 };
 
@@ -34,82 +36,71 @@ const FAILED_ATTEMPTS: u32 = 100;
 pub(crate) struct MessagesApi {
     pub(crate) store: Store,
     pub(crate) sends: Arc<Sends>,
-    pub(crate) progress: Arc<dyn TellProgress>,
+    pub(crate) progress: Arc<dyn ReportProgress>,
     pub(crate) background: Background,
 }
 
-/// Where a message is on its way: it waits for an attempt (`queued`), a worker has it (`processing`), or it has ended,
-/// well (`processed`), because its attempts failed (`dead`), or because its sender took it back (`cancelled`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "Status", rename_all = "snake_case")]
-pub(crate) enum StatusName {
-    Queued,
-    Processing,
-    Processed,
-    Dead,
-    Cancelled,
+described! {
+    /// The text: at least one byte, no NUL, and no more than the server's limit (64 KiB unless it is configured).
+    // Its longest length is added where the limit is known: see `description::schemas`.
+    MessageText(String, "hello") {
+        min_length: Some(1),
+        pattern: Some(NO_NUL.to_owned()),
+    }
 }
+
+described! {
+    /// 1 to 255 visible ASCII characters.
+    IdempotencyKey(String, "order-4711") {
+        min_length: Some(1),
+        max_length: Some(255),
+        pattern: Some("^[!-~]+$".to_owned()),
+    }
+}
+
+parameters!(IdempotencyKey);
 
 /// The message to send.
 #[derive(Object)]
 #[oai(example, deny_unknown_fields)]
 struct SendMessage {
-    /// The text: at least one byte, no NUL, and no more than the server's limit (64 KiB unless it is configured).
-    body: Text,
+    body: MessageText,
 }
 
 impl Example for SendMessage {
     fn example() -> Self {
         Self {
-            body: Text("hello".into()),
+            body: MessageText::example(),
         }
     }
 }
 
 /// A message that the server has taken charge of.
 #[derive(Object)]
+#[oai(example)]
 struct AcceptedMessage {
-    id: String,
+    id: Id,
     status: StatusName,
     /// When it is due to be processed.
     run_at: DateTime,
+    /// When it was made.
     created_at: DateTime,
 }
 
-/// A message and what became of it.
-#[derive(Object)]
-#[oai(rename = "Message")]
-pub(crate) struct MessageView {
-    id: String,
-    body: String,
-    status: StatusName,
-    /// What processing it gave.
-    result: Option<String>,
-    /// Why the last attempt failed.
-    error: Option<String>,
-    /// How often processing was tried.
-    attempts: i64,
-    created_at: DateTime,
-    /// When it is, or was, due to be processed.
-    run_at: DateTime,
-    processed_at: Option<DateTime>,
-    /// When a client first acknowledged its notification.
-    delivered_at: Option<DateTime>,
-}
-
-/// An attempt to process a message that failed.
-#[derive(Object)]
-#[oai(rename = "FailedAttempt")]
-struct FailedAttemptView {
-    /// 1 for the first attempt.
-    attempt: i64,
-    /// Why.
-    error: String,
-    failed_at: DateTime,
+impl Example for AcceptedMessage {
+    fn example() -> Self {
+        Self {
+            id: Id::example(),
+            status: StatusName::Queued,
+            run_at: DateTime("2026-11-22T10:00:01.000Z".into()),
+            created_at: DateTime::example(),
+        }
+    }
 }
 
 /// A message and all that became of it.
 #[derive(Object)]
+#[oai(example)]
 struct MessageDetails {
     #[oai(flatten)]
     message: MessageView,
@@ -117,6 +108,16 @@ struct MessageDetails {
     failed_attempts: Vec<FailedAttemptView>,
     /// Whether attempts before these failed, too.
     more_failed_attempts: bool,
+}
+
+impl Example for MessageDetails {
+    fn example() -> Self {
+        Self {
+            message: MessageView::example(),
+            failed_attempts: vec![],
+            more_failed_attempts: false,
+        }
+    }
 }
 
 #[derive(ApiResponse)]
@@ -132,7 +133,7 @@ struct MessageList {
     /// Newest first.
     items: Vec<MessageView>,
     /// The `before` of the next page.
-    next: Option<String>,
+    next: Option<Next>,
 }
 
 #[derive(ApiResponse)]
@@ -155,7 +156,7 @@ impl MessagesApi {
         headers: &HeaderMap,
         /// Makes sending repeatable: the same key answers the same message. 1 to 255 visible ASCII characters.
         #[oai(name = "Idempotency-Key")]
-        idempotency_key: Header<Option<String>>,
+        idempotency_key: Header<Option<IdempotencyKey>>,
         message: Json<SendMessage>,
     ) -> Result<Sent, ApiError> {
         // A header that is not ASCII is dropped before it gets here, and so is a second one; to ignore it would send
@@ -167,10 +168,15 @@ impl MessagesApi {
         let (user, body) = (&caller.user.id, message.0.body.0);
         let sends = &self.sends;
         let message = sends
-            .send(user, body, idempotency_key.0, Patience::None)
+            .send(
+                user,
+                body,
+                idempotency_key.0.map(|key| key.0),
+                Patience::None,
+            )
             .await?;
         Ok(Sent::Accepted(Json(AcceptedMessage {
-            id: message.id.to_string(),
+            id: Id::of(&message.id),
             status: message.status.into(),
             run_at: message.run_at.into(),
             created_at: message.created_at.into(),
@@ -184,26 +190,22 @@ impl MessagesApi {
     async fn list(
         &self,
         caller: Caller,
-        /// Only messages with this status.
+        /// Only messages with this status. For example `dead`.
         status: Query<Option<StatusName>>,
         /// Only messages older than the one with this id.
-        before: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
+        before: Query<Option<Cursor>>,
+        #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<MessageList>, ApiError> {
-        let before = before.0.map(MessageId::from_string);
+        let before = before.0.map(|Cursor(id)| MessageId::from_string(id));
         let status = status.0.map(Status::from);
         let messages = self
             .store
-            .messages(&caller.user.id, status, before.as_ref(), limit.0)
+            .messages(&caller.user.id, status, before.as_ref(), limit.0.0)
             .await?;
         let (messages, next) = page::items(messages, |message| message.id.to_string());
         Ok(Json(MessageList {
             items: messages.into_iter().map(MessageView::from).collect(),
-            next,
+            next: next.map(Next),
         }))
     }
 
@@ -211,12 +213,8 @@ impl MessagesApi {
     ///
     /// With the attempts that failed.
     #[oai(path = "/messages/:id", method = "get", operation_id = "getMessage")]
-    async fn get(
-        &self,
-        caller: Caller,
-        id: Path<String>,
-    ) -> Result<Json<MessageDetails>, ApiError> {
-        let id = MessageId::from_string(id.0);
+    async fn get(&self, caller: Caller, id: Path<Id>) -> Result<Json<MessageDetails>, ApiError> {
+        let id = MessageId::from_string(id.0.0);
         let store = &self.store;
         let message = store.message(&caller.user.id, &id).await?;
         let message = message.ok_or_else(unknown)?;
@@ -243,11 +241,11 @@ impl MessagesApi {
     async fn delete(
         &self,
         caller: Caller,
-        id: Path<String>,
-        /// Only if the message has this status at that moment.
+        id: Path<Id>,
+        /// Only if the message has this status at that moment. For example `dead`.
         status: Query<Option<StatusName>>,
     ) -> Result<Removed, ApiError> {
-        let id = MessageId::from_string(id.0);
+        let id = MessageId::from_string(id.0.0);
         let (store, user) = (self.store.clone(), caller.user.clone());
         let progress = self.progress.clone();
         let (only, now) = (status.0.map(Status::from), Timestamp::now());
@@ -287,55 +285,4 @@ impl MessagesApi {
 
 fn unknown() -> ApiError {
     ApiError::new(Code::NotFound, "You have no such message.")
-}
-
-impl From<FailedAttempt> for FailedAttemptView {
-    fn from(failed: FailedAttempt) -> Self {
-        Self {
-            attempt: failed.attempt,
-            error: failed.error,
-            failed_at: failed.failed_at.into(),
-        }
-    }
-}
-
-impl From<Message> for MessageView {
-    fn from(message: Message) -> Self {
-        Self {
-            id: message.id.to_string(),
-            body: message.body,
-            status: message.status.into(),
-            result: message.result,
-            error: message.error,
-            attempts: message.attempts,
-            created_at: message.created_at.into(),
-            run_at: message.run_at.into(),
-            processed_at: message.processed_at.map(DateTime::from),
-            delivered_at: message.delivered_at.map(DateTime::from),
-        }
-    }
-}
-
-impl From<Status> for StatusName {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Queued => Self::Queued,
-            Status::Processing => Self::Processing,
-            Status::Processed => Self::Processed,
-            Status::Dead => Self::Dead,
-            Status::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
-impl From<StatusName> for Status {
-    fn from(status: StatusName) -> Self {
-        match status {
-            StatusName::Queued => Self::Queued,
-            StatusName::Processing => Self::Processing,
-            StatusName::Processed => Self::Processed,
-            StatusName::Dead => Self::Dead,
-            StatusName::Cancelled => Self::Cancelled,
-        }
-    }
 }

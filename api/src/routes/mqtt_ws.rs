@@ -87,14 +87,14 @@ pub(crate) async fn upgrade(
         .finish())
 }
 
-/// Runs `session`, and tells that somebody is signed in once it has lasted for longer than it may without.
+/// Runs `session`, and notifies that somebody is signed in once it has lasted for longer than it may without.
 async fn signed_in(session: impl Future<Output = ()>, connection: Option<OnSignIn>) {
     let mut session = std::pin::pin!(session);
     if timeout(HANDSHAKE, session.as_mut()).await.is_ok() {
         return;
     }
     if let Some(connection) = connection {
-        connection.tell();
+        connection.notify();
     }
     session.await;
 }

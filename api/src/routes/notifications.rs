@@ -11,14 +11,12 @@ use poem_openapi::{
 };
 
 use crate::{
-    description::{
-        tags::Tag,
-        text::{DateTime, Text},
-    },
+    description::tags::Tag,
     error::{ApiError, Code},
-    live::LiveConnections,
+    fields::{CLIENT_ID_CHARS, ClientId, DateTime, EPOCH_CHARS, Epoch, Id, Limit},
+    live_connections::LiveConnections,
     middleware::caller::Caller,
-    routes::{messages::StatusName, page},
+    routes::message::StatusName,
 };
 
 pub(crate) struct NotificationsApi {
@@ -36,7 +34,7 @@ enum NotificationType {
 }
 
 /// A text that a notification may leave out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "snake_case")]
 enum OmittedText {
     Result,
@@ -47,56 +45,97 @@ enum OmittedText {
 /// The message that a notification is about, as it was when it was finished. If it was deleted since, `body`, `result`,
 /// `error` and `created_at` are null.
 #[derive(Object)]
+#[oai(example)]
 struct NotifiedMessage {
-    id: String,
+    id: Id,
+    /// The text that was sent.
     body: Option<String>,
     status: StatusName,
     result: Option<String>,
     error: Option<String>,
+    #[oai(validator(minimum(value = "0")))]
     attempts: i64,
+    /// When it was made.
     created_at: Option<DateTime>,
+    /// When it ended.
     processed_at: Option<DateTime>,
     /// `true` if the message was deleted since; else it is left out.
     #[oai(skip_serializing_if_is_none)]
     deleted: Option<bool>,
     /// The texts that are null as the notification would be larger than `limits.notification_bytes`: `GET /messages/{id}` has
     /// them. Left out if there are none.
-    #[oai(skip_serializing_if_is_none)]
+    #[oai(skip_serializing_if_is_none, validator(unique_items))]
     omitted: Option<Vec<OmittedText>>,
+}
+
+impl Example for NotifiedMessage {
+    fn example() -> Self {
+        Self {
+            id: Id::example(),
+            body: Some("hello".into()),
+            status: StatusName::Processed,
+            result: None,
+            error: None,
+            attempts: 1,
+            created_at: Some(DateTime::example()),
+            processed_at: Some(DateTime("2026-11-22T10:00:01.003Z".into())),
+            deleted: None,
+            omitted: Some(vec![OmittedText::Result]),
+        }
+    }
 }
 
 /// The same as is published to `users/{me}/notifications`.
 #[derive(Object)]
-#[oai(rename = "Notification")]
+#[oai(example, rename = "Notification")]
 struct NotificationView {
     /// 1, 2, 3... per user, without gaps.
+    #[oai(validator(minimum(value = "1")))]
     seq: i64,
     /// What the number counts in: opaque. Numbers are comparable within one epoch only; a backup that is restored begins
     /// another.
-    epoch: String,
+    epoch: Epoch,
     #[oai(rename = "type")]
     kind: NotificationType,
     message: NotifiedMessage,
 }
 
+impl Example for NotificationView {
+    fn example() -> Self {
+        Self {
+            seq: 17,
+            epoch: Epoch::example(),
+            kind: NotificationType::Processed,
+            message: NotifiedMessage::example(),
+        }
+    }
+}
+
 /// A page of the inbox.
 #[derive(Object)]
+#[oai(example)]
 struct NotificationList {
     /// Oldest first.
     items: Vec<NotificationView>,
     /// The `after` of the next page.
+    #[oai(validator(minimum(value = "0")))]
     next: Option<i64>,
     /// The epoch of the inbox: keep it together with the highest `seq`, and send both the next time.
-    epoch: String,
+    epoch: Epoch,
     /// Whether `after` was of another epoch and did not count: this page begins where the inbox does.
     restarted: bool,
 }
 
-/// The longest text that may be an epoch, in characters.
-const EPOCH_CHARS: usize = 64;
-
-/// The longest text that may be a client id, in characters: the broker takes as many bytes.
-const CLIENT_ID_CHARS: usize = 256;
+impl Example for NotificationList {
+    fn example() -> Self {
+        Self {
+            items: vec![NotificationView::example()],
+            next: None,
+            epoch: Epoch::example(),
+            restarted: false,
+        }
+    }
+}
 
 /// Up to where the inbox was read.
 #[derive(Object)]
@@ -107,11 +146,11 @@ struct Acknowledge {
     up_to: i64,
     /// Its epoch. If the inbox is in another one, nothing is acknowledged.
     #[oai(skip_serializing_if_is_none)]
-    epoch: Option<Text>,
+    epoch: Option<Epoch>,
     /// The MQTT client id of one of the user's own sessions: then that one alone goes on behind `up_to`, whether it is
     /// connected or not, and what the user acknowledged stays as it is.
     #[oai(skip_serializing_if_is_none)]
-    client_id: Option<Text>,
+    client_id: Option<ClientId>,
 }
 
 impl Example for Acknowledge {
@@ -126,11 +165,22 @@ impl Example for Acknowledge {
 
 /// Up to where the inbox is acknowledged.
 #[derive(Object)]
+#[oai(example)]
 struct Acknowledged {
     /// The highest `seq` that is acknowledged now, of the user or with the `client_id` of the request; 0 for none.
+    #[oai(validator(minimum(value = "0")))]
     acked: i64,
     /// The epoch of the inbox.
-    epoch: String,
+    epoch: Epoch,
+}
+
+impl Example for Acknowledged {
+    fn example() -> Self {
+        Self {
+            acked: 17,
+            epoch: Epoch::example(),
+        }
+    }
 }
 
 #[OpenApi(tag = "Tag::Notifications")]
@@ -150,19 +200,16 @@ impl NotificationsApi {
         #[oai(default, validator(minimum(value = "0")))]
         after: Query<i64>,
         /// What `after` counts in: if the inbox is in another epoch by now, the page begins where the inbox does.
-        epoch: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
+        #[oai(validator(max_length = 128))]
+        epoch: Query<Option<Epoch>>,
+        #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<NotificationList>, ApiError> {
         let store = &self.store;
         let current = store.epoch();
-        let restarted = epoch.0.is_some_and(|epoch| epoch != current.as_str());
+        let restarted = epoch.0.is_some_and(|epoch| epoch.0 != current.as_str());
         let after = if restarted { Seq::NONE } else { Seq(after.0) };
         let notifications = store
-            .list_notifications(&caller.user.id, after, limit.0)
+            .list_notifications(&caller.user.id, after, limit.0.0)
             .await?;
         let last = notifications.items.last().map(|item| item.seq.0);
         let next = last.filter(|_| notifications.more);
@@ -174,7 +221,7 @@ impl NotificationsApi {
         Ok(Json(NotificationList {
             items,
             next,
-            epoch: current.to_string(),
+            epoch: Epoch(current.to_string()),
             restarted,
         }))
     }
@@ -195,25 +242,25 @@ impl NotificationsApi {
         caller: Caller,
         ack: Json<Acknowledge>,
     ) -> Result<Json<Acknowledged>, ApiError> {
+        let (its_epoch, client_id) = (ack.epoch.as_ref(), ack.client_id.as_ref());
         for (name, text, most) in [
-            ("epoch", &ack.epoch, EPOCH_CHARS),
-            ("client_id", &ack.client_id, CLIENT_ID_CHARS),
+            ("epoch", its_epoch.map(|epoch| &epoch.0), EPOCH_CHARS),
+            ("client_id", client_id.map(|id| &id.0), CLIENT_ID_CHARS),
         ] {
-            let too_long = |text: &Text| text.0.chars().count() > most;
-            if text.as_ref().is_some_and(too_long) {
+            if text.is_some_and(|text| text.chars().count() > most) {
                 let detail = format!("{name} has at most {most} characters.");
                 return Err(ApiError::new(Code::BadRequest, detail));
             }
         }
         let store = &self.store;
         let epoch = store.epoch();
-        let is_of_epoch = ack.epoch.as_ref().is_none_or(|its| its.0 == epoch.as_str());
+        let is_of_epoch = its_epoch.is_none_or(|its| its.0 == epoch.as_str());
         let up_to = if is_of_epoch {
             Seq(ack.up_to)
         } else {
             Seq::NONE
         };
-        let acked = match &ack.client_id {
+        let acked = match client_id {
             Some(client_id) => {
                 self.skip(&caller.user, client_id.0.as_str().into(), up_to)
                     .await?
@@ -222,7 +269,7 @@ impl NotificationsApi {
         };
         Ok(Json(Acknowledged {
             acked: acked.0,
-            epoch: epoch.to_string(),
+            epoch: Epoch(epoch.to_string()),
         }))
     }
 }
@@ -246,7 +293,7 @@ impl NotificationsApi {
     async fn skip(&self, user: &User, client_id: Arc<str>, up_to: Seq) -> Result<Seq, ApiError> {
         let store = &self.store;
         let now = Timestamp::now();
-        // First, so that a session that begins meanwhile finds it, and one that goes on is told after it.
+        // First, so that a session that begins meanwhile finds it, and one that goes on is moved after it.
         let place = store.skip(&user.id, &client_id, up_to, now).await?;
         let last = match place {
             Some(place) => place.last,

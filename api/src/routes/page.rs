@@ -2,9 +2,6 @@
 
 use herald_store::Page;
 
-/// How many items a page has if the client does not say.
-pub(crate) const DEFAULT_LIMIT: u32 = 50;
-
 /// The items of a page, and the cursor to read on with: that of the last item, if there are more.
 pub(crate) fn items<T, C>(page: Page<T>, cursor: impl Fn(&T) -> C) -> (Vec<T>, Option<C>) {
     let next = page.items.last().filter(|_| page.more).map(cursor);
@@ -23,11 +20,6 @@ pub(crate) fn cut<T, C>(
     items.truncate(limit);
     let next = if more { items.last().map(cursor) } else { None };
     (items, next)
-}
-
-/// [`DEFAULT_LIMIT`], for poem-openapi.
-pub(crate) fn default_limit() -> u32 {
-    DEFAULT_LIMIT
 }
 
 #[cfg(test)]

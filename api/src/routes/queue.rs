@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use herald_store::{StatusCounts, Store, Timestamp};
-use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::Example};
 
 use crate::{
     audit::AuditAction,
-    description::{tags::Tag, text::DateTime},
+    description::tags::Tag,
     error::ApiError,
+    fields::DateTime,
     middleware::caller::Administrator,
     queue::{Percentiles, Throughput},
 };
@@ -20,7 +21,7 @@ pub(crate) struct QueueApi {
 
 /// How many messages there are of each status.
 #[derive(Object)]
-#[oai(rename = "StatusCounts")]
+#[oai(example, rename = "StatusCounts")]
 struct CountsView {
     queued: u64,
     processing: u64,
@@ -29,8 +30,21 @@ struct CountsView {
     cancelled: u64,
 }
 
+impl Example for CountsView {
+    fn example() -> Self {
+        Self {
+            queued: 0,
+            processing: 0,
+            processed: 1234,
+            dead: 0,
+            cancelled: 0,
+        }
+    }
+}
+
 /// From when messages were due until they ended.
 #[derive(Object)]
+#[oai(example)]
 struct Latency {
     /// Half took no longer, in milliseconds.
     p50_ms: u64,
@@ -38,9 +52,18 @@ struct Latency {
     p99_ms: u64,
 }
 
+impl Example for Latency {
+    fn example() -> Self {
+        Self {
+            p50_ms: 3,
+            p99_ms: 24,
+        }
+    }
+}
+
 /// How the queue goes.
 #[derive(Object)]
-#[oai(rename = "Queue")]
+#[oai(example, rename = "Queue")]
 struct QueueView {
     /// Whether no message is taken up.
     paused: bool,
@@ -50,14 +73,28 @@ struct QueueView {
     /// When `counts` and `oldest_due` were so.
     counted_at: DateTime,
     /// How many messages this server ended a second within the last minute, dead ones included.
+    #[oai(validator(minimum(value = "0")))]
     processed_per_s: f64,
     /// Of those; `null` if there were none. Not counting the delay, nor the pauses between attempts. Within 7 %.
     latency: Option<Latency>,
 }
 
+impl Example for QueueView {
+    fn example() -> Self {
+        Self {
+            paused: false,
+            counts: CountsView::example(),
+            oldest_due: None,
+            counted_at: DateTime::example(),
+            processed_per_s: 12.5,
+            latency: Some(Latency::example()),
+        }
+    }
+}
+
 /// What one minute was like.
 #[derive(Object)]
-#[oai(rename = "QueueMinute")]
+#[oai(example, rename = "QueueMinute")]
 struct MinuteView {
     /// When it began.
     at: DateTime,
@@ -65,6 +102,16 @@ struct MinuteView {
     processed: u64,
     /// Of those; `null` if there were none.
     latency: Option<Latency>,
+}
+
+impl Example for MinuteView {
+    fn example() -> Self {
+        Self {
+            at: DateTime::example(),
+            processed: 1234,
+            latency: Some(Latency::example()),
+        }
+    }
 }
 
 /// How the queue went.

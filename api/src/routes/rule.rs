@@ -5,8 +5,8 @@ use herald_store::{RuleContent, StoredRule};
 use poem_openapi::{Enum, Object, types::Example};
 
 use crate::{
-    description::text::{DateTime, Text},
     error::ApiError,
+    fields::{DateTime, Id, NO_CONTROL, NO_NUL, TOPIC_BYTES, described::described},
 };
 
 /// The longest description, in characters.
@@ -31,20 +31,64 @@ enum RuleEffect {
     Deny,
 }
 
+described! {
+    /// `everyone`, `role:user`, `role:admin` or `user:NAME`.
+    SubjectText(String, "role:user") {
+        max_length: Some(69),
+        pattern: Some("^(everyone|role:(user|admin)|user:[a-z0-9][a-z0-9._-]{0,63})$".to_owned()),
+    }
+}
+
+described! {
+    /// A topic filter in which `%u` stands for the username and `%c` for the client id.
+    FilterText(String, "rooms/%u/#") {
+        min_length: Some(1),
+        max_length: Some(TOPIC_BYTES),
+        pattern: Some(NO_NUL.to_owned()),
+    }
+}
+
+described! {
+    /// What the rule is for.
+    RuleDescription(String, "Users talk in rooms of their own.") {
+        max_length: Some(DESCRIPTION_CHARS),
+        pattern: Some(NO_CONTROL.to_owned()),
+    }
+}
+
 /// An access rule.
 #[derive(Object)]
-#[oai(rename = "Rule")]
+#[oai(example, rename = "Rule")]
 pub(crate) struct RuleView {
-    id: String,
-    /// `everyone`, `role:user`, `role:admin` or `user:NAME`.
-    subject: String,
+    id: Id,
+    subject: SubjectText,
     action: RuleAction,
     effect: RuleEffect,
-    /// A topic filter in which `%u` stands for the username and `%c` for the client id.
-    filter: String,
-    /// What the rule is for.
-    description: Option<String>,
+    filter: FilterText,
+    description: Option<RuleDescription>,
+    /// When it was made.
     created_at: DateTime,
+}
+
+impl Example for RuleView {
+    fn example() -> Self {
+        let NewRule {
+            subject,
+            action,
+            effect,
+            filter,
+            description,
+        } = NewRule::example();
+        Self {
+            id: Id::example(),
+            subject,
+            action,
+            effect,
+            filter,
+            description,
+            created_at: DateTime::example(),
+        }
+    }
 }
 
 /// The rule to make, or to put in the place of another.
@@ -52,25 +96,25 @@ pub(crate) struct RuleView {
 #[oai(example, deny_unknown_fields)]
 pub(crate) struct NewRule {
     /// Whom it is about: `everyone`, `role:user`, `role:admin` or `user:NAME`; the user need not exist.
-    subject: Text,
+    subject: SubjectText,
     action: RuleAction,
     effect: RuleEffect,
     /// A topic filter in which `%u` stands for the username, `%c` for the client id and `%%` for a percent sign; at
     /// most one of them in a level. `$share/GROUP/...`, without `%u` and `%c`, is about subscribing in that group alone,
     /// which an allow rule makes one group of all whom it concerns.
-    filter: Text,
+    filter: FilterText,
     /// What the rule is for: at most 500 characters, none of them a control character.
-    description: Option<Text>,
+    description: Option<RuleDescription>,
 }
 
 impl Example for NewRule {
     fn example() -> Self {
         Self {
-            subject: Text("role:user".into()),
+            subject: SubjectText("role:user".into()),
             action: RuleAction::Both,
             effect: RuleEffect::Allow,
-            filter: Text("rooms/%u/#".into()),
-            description: Some(Text("Users talk in rooms of their own.".into())),
+            filter: FilterText("rooms/%u/#".into()),
+            description: Some(RuleDescription("Users talk in rooms of their own.".into())),
         }
     }
 }
@@ -181,15 +225,15 @@ impl From<StoredRule> for RuleView {
     fn from(stored: StoredRule) -> Self {
         let rule = stored.rule;
         Self {
-            id: rule.id,
-            subject: subject_text(&rule.subject),
+            id: Id::of(rule.id),
+            subject: SubjectText(subject_text(&rule.subject)),
             action: rule.actions.into(),
             effect: match rule.effect {
                 Effect::Allow => RuleEffect::Allow,
                 Effect::Deny => RuleEffect::Deny,
             },
-            filter: rule.filter.to_string(),
-            description: stored.description,
+            filter: FilterText(rule.filter.to_string()),
+            description: stored.description.map(RuleDescription),
             created_at: stored.created_at.into(),
         }
     }

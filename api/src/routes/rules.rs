@@ -11,6 +11,7 @@ use crate::{
     audit::AuditAction,
     description::tags::Tag,
     error::{ApiError, Code},
+    fields::{Cursor, Id, Limit, Next},
     middleware::caller::Administrator,
     routes::{
         access_check::{Check, Checked},
@@ -30,7 +31,7 @@ struct RuleList {
     /// By id.
     items: Vec<RuleView>,
     /// The `after` of the next page.
-    next: Option<String>,
+    next: Option<Next>,
 }
 
 #[derive(ApiResponse)]
@@ -57,19 +58,15 @@ impl RulesApi {
         &self,
         _admin: Administrator,
         /// Only rules behind this one.
-        after: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
+        after: Query<Option<Cursor>>,
+        #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<RuleList>, ApiError> {
-        let after = after.0.map(RuleId::from_string);
-        let rules = self.store.list_rules(after.as_ref(), limit.0).await?;
-        let (rules, next) = page::items(rules, |stored| stored.rule.id.clone());
+        let after = after.0.map(|Cursor(id)| RuleId::from_string(id));
+        let rules = self.store.list_rules(after.as_ref(), limit.0.0).await?;
+        let (rules, next) = page::items(rules, |stored| stored.rule.id.to_string());
         Ok(Json(RuleList {
             items: rules.into_iter().map(RuleView::from).collect(),
-            next,
+            next: next.map(Next),
         }))
     }
 
@@ -101,12 +98,8 @@ impl RulesApi {
     ///
     /// By its id.
     #[oai(path = "/rules/:id", method = "get", operation_id = "getRule")]
-    async fn rule(
-        &self,
-        _admin: Administrator,
-        id: Path<String>,
-    ) -> Result<Json<RuleView>, ApiError> {
-        let found = self.store.rule(&RuleId::from_string(id.0)).await?;
+    async fn rule(&self, _admin: Administrator, id: Path<Id>) -> Result<Json<RuleView>, ApiError> {
+        let found = self.store.rule(&RuleId::from_string(id.0.0)).await?;
         Ok(Json(found.ok_or_else(unknown)?.into()))
     }
 
@@ -117,10 +110,10 @@ impl RulesApi {
     async fn replace(
         &self,
         admin: Administrator,
-        id: Path<String>,
+        id: Path<Id>,
         new: Json<NewRule>,
     ) -> Result<Json<RuleView>, ApiError> {
-        let (id, content) = (RuleId::from_string(id.0), new.content()?);
+        let (id, content) = (RuleId::from_string(id.0.0), new.content()?);
         let event = admin.0.event(AuditAction::RuleReplaced).to(id.as_str());
         let event = event.detail(summary(&content));
         let store = self.store.audited(event.entry());
@@ -134,8 +127,8 @@ impl RulesApi {
     ///
     /// The built-in rules, too. It is out of force within a second.
     #[oai(path = "/rules/:id", method = "delete", operation_id = "deleteRule")]
-    async fn delete(&self, admin: Administrator, id: Path<String>) -> Result<Deleted, ApiError> {
-        let id = RuleId::from_string(id.0);
+    async fn delete(&self, admin: Administrator, id: Path<Id>) -> Result<Deleted, ApiError> {
+        let id = RuleId::from_string(id.0.0);
         let event = admin.0.event(AuditAction::RuleDeleted).to(id.as_str());
         // Nobody can look up what it said afterwards. One that cannot be read can be deleted all the same.
         let event = match self.store.rule(&id).await {

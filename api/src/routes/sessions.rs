@@ -7,12 +7,14 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
+    types::Example,
 };
 
 use crate::{
     audit::AuditAction,
-    description::{tags::Tag, text::DateTime},
+    description::tags::Tag,
     error::{ApiError, Code},
+    fields::{Cursor, DateTime, Id, Limit, Next},
     limits::requests::Requests,
     middleware::caller::Caller,
     routes::page,
@@ -25,20 +27,35 @@ pub(crate) struct SessionsApi {
 
 /// A browser that is signed in.
 #[derive(Object)]
-#[oai(rename = "BrowserSession")]
+#[oai(example, rename = "BrowserSession")]
 struct SessionView {
-    id: String,
+    id: Id,
     /// Whether it is the one that asks.
     current: bool,
     /// The IP address that it signed in from.
     address: String,
     /// What the browser called itself then.
     user_agent: Option<String>,
+    /// When it was made.
     created_at: DateTime,
     /// Within five minutes. A session that is not used for 24 hours ends.
     last_used_at: DateTime,
     /// When it ends, however much it is used.
     expires_at: DateTime,
+}
+
+impl Example for SessionView {
+    fn example() -> Self {
+        Self {
+            id: Id::example(),
+            current: true,
+            address: "192.0.2.1".into(),
+            user_agent: Some("Mozilla/5.0".into()),
+            created_at: DateTime::example(),
+            last_used_at: DateTime::example(),
+            expires_at: DateTime("2026-12-22T10:00:00.000Z".into()),
+        }
+    }
 }
 
 /// A page of sessions.
@@ -48,7 +65,7 @@ struct SessionList {
     /// Newest first.
     items: Vec<SessionView>,
     /// The `before` of the next page.
-    next: Option<String>,
+    next: Option<Next>,
 }
 
 #[derive(ApiResponse)]
@@ -68,23 +85,24 @@ impl SessionsApi {
         &self,
         caller: Caller,
         /// Only sessions that began before the one with this id.
-        before: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
+        before: Query<Option<Cursor>>,
+        #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<SessionList>, ApiError> {
-        let before = before.0.map(SessionId::from_string);
+        let before = before.0.map(|Cursor(id)| SessionId::from_string(id));
         let sessions = self
             .store
-            .list_sessions(&caller.user.id, before.as_ref(), limit.0, Timestamp::now())
+            .list_sessions(
+                &caller.user.id,
+                before.as_ref(),
+                limit.0.0,
+                Timestamp::now(),
+            )
             .await?;
         let (sessions, next) = page::items(sessions, |session| session.id.to_string());
         let own = caller.session().map(|session| &session.id);
         let view = |session: ListedSession| SessionView {
             current: own == Some(&session.id),
-            id: session.id.to_string(),
+            id: Id::of(session.id),
             address: session.address,
             user_agent: session.user_agent,
             created_at: session.created_at.into(),
@@ -93,7 +111,7 @@ impl SessionsApi {
         };
         Ok(Json(SessionList {
             items: sessions.into_iter().map(view).collect(),
-            next,
+            next: next.map(Next),
         }))
     }
 
@@ -101,11 +119,11 @@ impl SessionsApi {
     ///
     /// Signs that browser out, and within a second ends its MQTT connection.
     #[oai(path = "/sessions/:id", method = "delete", operation_id = "endSession")]
-    async fn end(&self, caller: Caller, id: Path<String>) -> Result<Ended, ApiError> {
+    async fn end(&self, caller: Caller, id: Path<Id>) -> Result<Ended, ApiError> {
         self.requests.count_credential(&caller.user.id)?;
-        let event = caller.event(AuditAction::SessionEnded).to(&id.0);
+        let event = caller.event(AuditAction::SessionEnded).to(&id.0.0);
         let store = self.store.audited(event.entry());
-        let id = SessionId::from_string(id.0);
+        let id = SessionId::from_string(id.0.0);
         if store
             .end_session(&caller.user.id, &id, Timestamp::now())
             .await?

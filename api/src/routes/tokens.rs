@@ -13,11 +13,9 @@ use poem_openapi::{
 use crate::{
     accounts::{Accounts, TokenRequest},
     audit::AuditAction,
-    description::{
-        tags::Tag,
-        text::{DateTime, Text},
-    },
+    description::tags::Tag,
     error::{ApiError, Code},
+    fields::{Cursor, DateTime, Id, Limit, NO_CONTROL, Next, Secret, described::described},
     limits::requests::Requests,
     middleware::caller::{Caller, Credential},
     routes::page,
@@ -32,22 +30,37 @@ pub(crate) struct TokensApi {
 /// What a token may be used for: this API (`api`) or MQTT connections (`mqtt`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename = "Scope", rename_all = "snake_case")]
-enum ScopeName {
+pub(crate) enum ScopeName {
     /// This API.
     Api,
     /// MQTT connections.
     Mqtt,
 }
 
+described! {
+    /// What the token is for, 1 to 64 characters.
+    TokenName(String, "backup script") {
+        min_length: Some(1),
+        max_length: Some(64),
+        pattern: Some(NO_CONTROL.to_owned()),
+    }
+}
+
+described! {
+    /// What it may be used for: at least one.
+    ScopeNames(Vec<ScopeName>, vec![ScopeName::Api]) {
+        min_items: Some(1),
+        unique_items: Some(true),
+    }
+}
+
 /// The token to make.
 #[derive(Object)]
 #[oai(example, deny_unknown_fields)]
 struct NewToken {
-    /// What the token is for, 1 to 64 characters.
-    name: Text,
-    /// At least one.
+    name: TokenName,
     #[oai(validator(unique_items))]
-    scopes: Vec<ScopeName>,
+    scopes: ScopeNames,
     /// Seconds until the token expires, at most ten years. Without it, it never does.
     #[oai(validator(minimum(value = "1"), maximum(value = "315360000")))]
     expires_in_s: Option<u64>,
@@ -56,8 +69,8 @@ struct NewToken {
 impl Example for NewToken {
     fn example() -> Self {
         Self {
-            name: Text("backup script".into()),
-            scopes: vec![ScopeName::Api],
+            name: TokenName::example(),
+            scopes: ScopeNames::example(),
             expires_in_s: Some(2_592_000),
         }
     }
@@ -65,11 +78,13 @@ impl Example for NewToken {
 
 /// A token, without its text.
 #[derive(Object)]
-#[oai(rename = "Token")]
+#[oai(example, rename = "Token")]
 struct TokenView {
-    id: String,
-    name: String,
-    scopes: Vec<ScopeName>,
+    id: Id,
+    /// What it is for.
+    name: TokenName,
+    scopes: ScopeNames,
+    /// When it was made.
     created_at: DateTime,
     /// Null: never.
     expires_at: Option<DateTime>,
@@ -77,17 +92,52 @@ struct TokenView {
     last_used_at: Option<DateTime>,
 }
 
+impl Example for TokenView {
+    fn example() -> Self {
+        Self {
+            id: Id::example(),
+            name: TokenName::example(),
+            scopes: ScopeNames::example(),
+            created_at: DateTime::example(),
+            expires_at: Some(DateTime("2026-12-22T10:00:00.000Z".into())),
+            last_used_at: Some(DateTime::example()),
+        }
+    }
+}
+
 /// A new token. Its text is shown this once.
 #[derive(Object)]
+#[oai(example)]
 struct CreatedToken {
-    id: String,
+    id: Id,
     /// Send it as `Authorization: Bearer TOKEN`, or as the password of an MQTT connection.
-    token: String,
-    name: String,
-    scopes: Vec<ScopeName>,
+    token: Secret,
+    /// What it is for.
+    name: TokenName,
+    scopes: ScopeNames,
+    /// When it was made.
     created_at: DateTime,
     /// Null: never.
     expires_at: Option<DateTime>,
+}
+
+impl Example for CreatedToken {
+    fn example() -> Self {
+        Self::new(TokenView::example(), Secret::example().0)
+    }
+}
+
+impl CreatedToken {
+    fn new(token: TokenView, secret: String) -> Self {
+        Self {
+            id: token.id,
+            token: Secret(secret),
+            name: token.name,
+            scopes: token.scopes,
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+        }
+    }
 }
 
 /// A page of tokens.
@@ -96,7 +146,7 @@ struct TokenList {
     /// Newest first.
     items: Vec<TokenView>,
     /// The `before` of the next page.
-    next: Option<String>,
+    next: Option<Next>,
 }
 
 #[derive(ApiResponse)]
@@ -124,22 +174,18 @@ impl TokensApi {
         &self,
         caller: Caller,
         /// Only tokens older than the one with this id.
-        before: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
+        before: Query<Option<Cursor>>,
+        #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<TokenList>, ApiError> {
-        let before = before.0.map(TokenId::from_string);
+        let before = before.0.map(|Cursor(id)| TokenId::from_string(id));
         let tokens = self
             .store
-            .list_tokens(&caller.user.id, before.as_ref(), limit.0)
+            .list_tokens(&caller.user.id, before.as_ref(), limit.0.0)
             .await?;
         let (tokens, next) = page::items(tokens, |token| token.id.to_string());
         Ok(Json(TokenList {
             items: tokens.into_iter().map(TokenView::from).collect(),
-            next,
+            next: next.map(Next),
         }))
     }
 
@@ -151,8 +197,8 @@ impl TokensApi {
     async fn create(&self, caller: Caller, new: Json<NewToken>) -> Result<Created, ApiError> {
         self.requests.count_credential(&caller.user.id)?;
         let scopes = Scopes {
-            api: new.scopes.contains(&ScopeName::Api),
-            mqtt: new.scopes.contains(&ScopeName::Mqtt),
+            api: new.scopes.0.contains(&ScopeName::Api),
+            mqtt: new.scopes.0.contains(&ScopeName::Mqtt),
         };
         let (origin, not_after) = match &caller.credential {
             Credential::Session(_) => (TokenOrigin::Owner, None),
@@ -176,15 +222,8 @@ impl TokensApi {
         };
         let accounts = self.accounts.audited(event.entry());
         let issued = accounts.issue_token(&caller.user.id, request).await?;
-        let view = TokenView::from(issued.token);
-        Ok(Created::Created(Json(CreatedToken {
-            id: view.id,
-            token: issued.secret,
-            name: view.name,
-            scopes: view.scopes,
-            created_at: view.created_at,
-            expires_at: view.expires_at,
-        })))
+        let created = CreatedToken::new(issued.token.into(), issued.secret);
+        Ok(Created::Created(Json(created)))
     }
 
     /// Revoke a token
@@ -192,11 +231,11 @@ impl TokensApi {
     /// Within a second it opens nothing any more, nor do those that it made, and the MQTT sessions that were signed in with
     /// one of them end.
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
-    async fn revoke(&self, caller: Caller, id: Path<String>) -> Result<Revoked, ApiError> {
+    async fn revoke(&self, caller: Caller, id: Path<Id>) -> Result<Revoked, ApiError> {
         self.requests.count_credential(&caller.user.id)?;
-        let event = caller.event(AuditAction::TokenRevoked).to(&id.0);
+        let event = caller.event(AuditAction::TokenRevoked).to(&id.0.0);
         let store = self.store.audited(event.entry());
-        let id = TokenId::from_string(id.0);
+        let id = TokenId::from_string(id.0.0);
         let revoked = store.revoke_token(&caller.user.id, &id, Timestamp::now());
         if revoked.await? {
             Ok(Revoked::Revoked)
@@ -209,8 +248,8 @@ impl TokensApi {
 impl From<Token> for TokenView {
     fn from(token: Token) -> Self {
         Self {
-            id: token.id.to_string(),
-            name: token.name,
+            id: Id::of(token.id),
+            name: TokenName(token.name),
             scopes: scope_names(&token.scopes),
             created_at: token.created_at.into(),
             expires_at: token.expires_at.map(DateTime::from),
@@ -219,9 +258,9 @@ impl From<Token> for TokenView {
     }
 }
 
-fn scope_names(scopes: &Scopes) -> Vec<ScopeName> {
-    [(scopes.api, ScopeName::Api), (scopes.mqtt, ScopeName::Mqtt)]
+fn scope_names(scopes: &Scopes) -> ScopeNames {
+    let names = [(scopes.api, ScopeName::Api), (scopes.mqtt, ScopeName::Mqtt)]
         .into_iter()
-        .filter_map(|(has, name)| has.then_some(name))
-        .collect()
+        .filter_map(|(has, name)| has.then_some(name));
+    ScopeNames(names.collect())
 }

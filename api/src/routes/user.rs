@@ -4,7 +4,10 @@ use herald_acl::{Role, Username};
 use herald_store::User;
 use poem_openapi::{Enum, Object};
 
-use crate::{description::text::DateTime, error::ApiError};
+use crate::{
+    error::ApiError,
+    fields::{DateTime, Id, Name},
+};
 
 /// The username that a client has given, or what is wrong with it.
 pub(crate) fn username(text: &str) -> Result<Username, ApiError> {
@@ -41,11 +44,12 @@ impl From<RoleName> for Role {
 #[derive(Object)]
 #[oai(rename = "User")]
 pub(crate) struct UserView {
-    id: String,
-    username: String,
+    id: Id,
+    username: Name,
     role: RoleName,
     /// Whether the account is locked.
     disabled: bool,
+    /// When it was made.
     created_at: DateTime,
 }
 
@@ -62,8 +66,8 @@ pub(crate) struct Account {
 impl From<User> for UserView {
     fn from(user: User) -> Self {
         Self {
-            id: user.id.to_string(),
-            username: user.username.to_string(),
+            id: Id::of(user.id),
+            username: Name::of(user.username),
             role: user.role.into(),
             disabled: user.disabled,
             created_at: user.created_at.into(),

@@ -15,10 +15,11 @@ use crate::{
     background::Background,
     description::tags::Tag,
     error::{ApiError, Code},
+    fields::{Limit, Name, Next},
     middleware::caller::Administrator,
-    progress::TellProgress,
+    progress::ReportProgress,
     routes::{
-        delay::{self, DelayMode, DelayView, NewDelay, summary},
+        delay::{self, DelayMode, DelayView, Milliseconds, NewDelay, summary},
         page,
         user::username,
     },
@@ -26,7 +27,7 @@ use crate::{
 
 pub(crate) struct UserDelayApi {
     pub(crate) store: Store,
-    pub(crate) progress: Arc<dyn TellProgress>,
+    pub(crate) progress: Arc<dyn ReportProgress>,
     pub(crate) background: Background,
 }
 
@@ -36,11 +37,11 @@ pub(crate) struct UserDelayApi {
 struct UserDelay {
     mode: DelayMode,
     /// With `fixed`: milliseconds.
-    ms: Option<u64>,
+    ms: Option<Milliseconds>,
     /// With `uniform`: milliseconds.
-    min_ms: Option<u64>,
+    min_ms: Option<Milliseconds>,
     /// With `uniform`: milliseconds.
-    max_ms: Option<u64>,
+    max_ms: Option<Milliseconds>,
     /// Whether it is the user's own; otherwise it is that of all who have none.
     overridden: bool,
 }
@@ -48,7 +49,7 @@ struct UserDelay {
 /// A user who has a delay of their own.
 #[derive(Object)]
 struct OwnDelay {
-    username: String,
+    username: Name,
     delay: DelayView,
 }
 
@@ -58,7 +59,7 @@ struct OwnDelayList {
     /// By username.
     items: Vec<OwnDelay>,
     /// The `after` of the next page.
-    next: Option<String>,
+    next: Option<Next>,
 }
 
 #[derive(ApiResponse)]
@@ -78,24 +79,20 @@ impl UserDelayApi {
         &self,
         _admin: Administrator,
         /// Only usernames behind this one.
-        after: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
+        after: Query<Option<Name>>,
+        #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<OwnDelayList>, ApiError> {
-        let after = after.0.as_deref().map(username).transpose()?;
+        let after = after.0.map(|Name(name)| username(&name)).transpose()?;
         let store = &self.store;
-        let own = store.list_user_delays(after.as_ref(), limit.0).await?;
+        let own = store.list_user_delays(after.as_ref(), limit.0.0).await?;
         let (own, next) = page::items(own, |(name, _)| name.to_string());
         let items = own.into_iter().map(|(name, delay)| OwnDelay {
-            username: name.to_string(),
+            username: Name::of(name),
             delay: delay.into(),
         });
         Ok(Json(OwnDelayList {
             items: items.collect(),
-            next,
+            next: next.map(Next),
         }))
     }
 
@@ -110,9 +107,9 @@ impl UserDelayApi {
     async fn delay(
         &self,
         _admin: Administrator,
-        name: Path<String>,
+        name: Path<Name>,
     ) -> Result<Json<UserDelay>, ApiError> {
-        let user = self.find(&name.0).await?;
+        let user = self.find(&name.0.0).await?;
         let store = &self.store;
         Ok(Json(match store.user_delay(&user.id).await? {
             Some(own) => UserDelay::of(own, true),
@@ -132,10 +129,10 @@ impl UserDelayApi {
     async fn set_delay(
         &self,
         admin: Administrator,
-        name: Path<String>,
+        name: Path<Name>,
         new: Json<NewDelay>,
     ) -> Result<Json<UserDelay>, ApiError> {
-        let user = self.find(&name.0).await?;
+        let user = self.find(&name.0.0).await?;
         let delay = new.delay()?;
         self.set(&admin, user, Some(delay), new.apply_to_queued)
             .await?;
@@ -153,12 +150,12 @@ impl UserDelayApi {
     async fn remove_delay(
         &self,
         admin: Administrator,
-        name: Path<String>,
+        name: Path<Name>,
         /// Whether messages of the user that are queued now do so, too.
         #[oai(default)]
         apply_to_queued: Query<bool>,
     ) -> Result<Removed, ApiError> {
-        let user = self.find(&name.0).await?;
+        let user = self.find(&name.0.0).await?;
         self.set(&admin, user, None, apply_to_queued.0).await?;
         Ok(Removed::Removed)
     }
@@ -207,7 +204,7 @@ fn unknown() -> ApiError {
 
 impl UserDelay {
     fn of(own_or_common: Delay, overridden: bool) -> Self {
-        let (mode, ms, min_ms, max_ms) = delay::parts(own_or_common);
+        let (mode, [ms, min_ms, max_ms]) = delay::parts(own_or_common);
         Self {
             mode,
             ms,

@@ -8,15 +8,16 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
-    types::{Example, Password},
+    types::Example,
 };
 
 use crate::{
     accounts::{AccountUpdate, Accounts},
     audit::AuditAction,
     background::Background,
-    description::{tags::Tag, text::Text},
+    description::tags::Tag,
     error::{ApiError, Code},
+    fields::{ChosenPassword, Limit, Name, Next},
     middleware::caller::Administrator,
     options::ForgetUser,
     routes::{
@@ -37,9 +38,8 @@ pub(crate) struct UsersApi {
 #[oai(example, deny_unknown_fields)]
 struct NewUser {
     /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
-    username: Text,
-    /// 8 characters to 1024 bytes, not starting with `hrld_`.
-    password: Password,
+    username: Name,
+    password: ChosenPassword,
     /// An ordinary user, unless given.
     role: Option<RoleName>,
 }
@@ -47,8 +47,8 @@ struct NewUser {
 impl Example for NewUser {
     fn example() -> Self {
         Self {
-            username: Text("alice".into()),
-            password: Password("correct horse battery staple".into()),
+            username: Name("alice".into()),
+            password: ChosenPassword("correct horse battery staple".into()),
             role: Some(RoleName::User),
         }
     }
@@ -60,7 +60,7 @@ struct UserList {
     /// By username.
     items: Vec<Account>,
     /// The `after` of the next page.
-    next: Option<String>,
+    next: Option<Next>,
 }
 
 #[derive(ApiResponse)]
@@ -77,8 +77,7 @@ struct UserChange {
     role: Option<RoleName>,
     /// Whether the account is locked.
     disabled: Option<bool>,
-    /// 8 characters to 1024 bytes, not starting with `hrld_`.
-    password: Option<Password>,
+    password: Option<ChosenPassword>,
 }
 
 impl Example for UserChange {
@@ -108,19 +107,15 @@ impl UsersApi {
         &self,
         _admin: Administrator,
         /// Only usernames behind this one.
-        after: Query<Option<String>>,
-        #[oai(
-            default = "page::default_limit",
-            validator(minimum(value = "1"), maximum(value = "200"))
-        )]
-        limit: Query<u32>,
+        after: Query<Option<Name>>,
+        #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<UserList>, ApiError> {
-        let after = after.0.as_deref().map(username).transpose()?;
-        let users = self.store.list_users(after.as_ref(), limit.0).await?;
+        let after = after.0.map(|Name(name)| username(&name)).transpose()?;
+        let users = self.store.list_users(after.as_ref(), limit.0.0).await?;
         let (users, next) = page::items(users, |user| user.username.to_string());
         Ok(Json(UserList {
             items: self.accounts(users).await?,
-            next,
+            next: next.map(Next),
         }))
     }
 
@@ -138,7 +133,7 @@ impl UsersApi {
         let event = admin.0.event(AuditAction::UserCreated).to(&name);
         let event = event.detail(format!("role {role}"));
         let accounts = self.accounts.audited(event.entry());
-        let user = accounts.create_user(name, &new.password, role).await?;
+        let user = accounts.create_user(name, &new.password.0, role).await?;
         tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was created");
         Ok(Created::Created(Json(self.account(user).await?)))
     }
@@ -150,9 +145,9 @@ impl UsersApi {
     async fn user(
         &self,
         _admin: Administrator,
-        name: Path<String>,
+        name: Path<Name>,
     ) -> Result<Json<Account>, ApiError> {
-        let user = self.find(&name.0).await?;
+        let user = self.find(&name.0.0).await?;
         Ok(Json(self.account(user).await?))
     }
 
@@ -165,15 +160,15 @@ impl UsersApi {
     async fn change_user(
         &self,
         admin: Administrator,
-        name: Path<String>,
+        name: Path<Name>,
         change: Json<UserChange>,
     ) -> Result<Json<Account>, ApiError> {
-        let user = self.find(&name.0).await?;
+        let user = self.find(&name.0.0).await?;
         let by = &admin.0;
         let update = AccountUpdate {
             role: change.role.map(RoleName::into),
             disabled: change.disabled,
-            password: change.password.as_ref().map(|password| password.as_str()),
+            password: change.password.as_ref().map(|password| &*password.0),
             keep_session: by.session().map(|session| session.secret_hash.as_str()),
             expected_hash: None,
         };
@@ -202,9 +197,9 @@ impl UsersApi {
     async fn delete_user(
         &self,
         admin: Administrator,
-        name: Path<String>,
+        name: Path<Name>,
     ) -> Result<Deleted, ApiError> {
-        let user = self.find(&name.0).await?;
+        let user = self.find(&name.0.0).await?;
         let event = admin.0.event(AuditAction::UserDeleted).to(&user.username);
         let store = self.store.audited(event.entry());
         match store.close_user(&user.id, Timestamp::now()).await? {

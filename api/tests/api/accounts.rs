@@ -3,7 +3,7 @@ use std::{net::IpAddr, time::Duration};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use futures_util::future::join_all;
 use herald_acl::{Role, Username};
-use herald_api::{AccountError, Scope, TokenRequest};
+use herald_api::{AccountError, TokenRequest, TokenScope};
 use herald_store::{Scopes, Timestamp, TokenOrigin, UserId};
 
 use crate::client::{Herald, PASSWORD};
@@ -191,18 +191,18 @@ async fn a_token_opens_what_its_scopes_say_until_it_expires() {
         .unwrap();
     assert!(!format!("{issued:?}").contains(&issued.secret));
     let check = |scope| accounts.check_token(&issued.secret, scope);
-    let (token, user) = check(Scope::Api).await.unwrap().unwrap();
+    let (token, user) = check(TokenScope::Api).await.unwrap().unwrap();
     assert_eq!((token, user.id), (issued.token.clone(), alice.id.clone()));
-    assert!(check(Scope::Mqtt).await.unwrap().is_none());
+    assert!(check(TokenScope::Mqtt).await.unwrap().is_none());
 
     let ended = accounts
         .issue_token(&alice.id, request("ended", Some(Duration::ZERO)))
         .await
         .unwrap();
-    let ended = accounts.check_token(&ended.secret, Scope::Api).await;
+    let ended = accounts.check_token(&ended.secret, TokenScope::Api).await;
     assert!(ended.unwrap().is_none());
     for wrong in ["", "hrld_", "hrld_x", &issued.secret["hrld_".len()..]] {
-        let found = accounts.check_token(wrong, Scope::Api).await.unwrap();
+        let found = accounts.check_token(wrong, TokenScope::Api).await.unwrap();
         assert!(found.is_none(), "{wrong}");
     }
 }

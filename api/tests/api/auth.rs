@@ -200,7 +200,7 @@ async fn an_mqtt_token_connects_and_does_nothing_else() {
     let secret = access.json["token"].as_str().unwrap();
     let (token, user) = herald
         .accounts
-        .check_token(secret, herald_api::Scope::Mqtt)
+        .check_token(secret, herald_api::TokenScope::Mqtt)
         .await
         .unwrap()
         .expect("valid for MQTT");

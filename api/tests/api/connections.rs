@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use herald_acl::Username;
-use herald_api::{LiveConnection, LiveConnections, LiveQuery, Protocol, Transport};
+use herald_api::{LiveConnection, LiveConnections, Protocol, Transport};
 use herald_store::{Seq, Timestamp, UserId};
 use parking_lot::Mutex;
 use poem::http::Method;
@@ -35,16 +35,21 @@ impl Sessions {
 }
 
 impl LiveConnections for Sessions {
-    fn list(&self, query: LiveQuery<'_>) -> Option<Vec<LiveConnection>> {
-        if query.after.is_some_and(|id| id.parse::<u8>().is_err()) {
+    fn list(
+        &self,
+        user: Option<&Username>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Option<Vec<LiveConnection>> {
+        if after.is_some_and(|id| id.parse::<u8>().is_err()) {
             return None;
         }
         let all = self.0.lock();
         let asked = all
             .iter()
-            .filter(|s| query.user.is_none_or(|name| *name == s.username))
-            .filter(|s| query.after.is_none_or(|after| *s.id > *after));
-        Some(asked.take(query.limit).cloned().collect())
+            .filter(|s| user.is_none_or(|name| *name == s.username))
+            .filter(|s| after.is_none_or(|after| *s.id > *after));
+        Some(asked.take(limit).cloned().collect())
     }
 
     fn kick(&self, id: &str) -> Option<LiveConnection> {

@@ -1,6 +1,6 @@
 //! A user's sessions in browsers.
 
-use herald_api::Scope;
+use herald_api::TokenScope;
 use herald_store::{NewSession, Session, Timestamp};
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ async fn a_session_that_ends_takes_its_mqtt_access_along() {
     };
     let (first, second) = (access().await, access().await);
     let works = async |secret: &str| {
-        let found = herald.accounts.check_token(secret, Scope::Mqtt).await;
+        let found = herald.accounts.check_token(secret, TokenScope::Mqtt).await;
         found.unwrap().is_some()
     };
     assert!(works(&first).await && works(&second).await);

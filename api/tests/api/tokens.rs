@@ -1,5 +1,5 @@
 use herald_acl::Role;
-use herald_api::Scope;
+use herald_api::TokenScope;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -162,7 +162,7 @@ async fn what_a_token_made_is_revoked_with_it() {
     let path = format!("/api/v1/tokens/{}", root["id"].as_str().unwrap());
     alice.call(Method::DELETE, &path).send().await.expect(204);
     session().await.expect_problem(401, "unauthenticated");
-    let mqtt = herald.accounts.check_token(&access, Scope::Mqtt).await;
+    let mqtt = herald.accounts.check_token(&access, TokenScope::Mqtt).await;
     assert!(mqtt.unwrap().is_none());
 }
 

@@ -1,5 +1,5 @@
 use herald_acl::Role;
-use herald_api::Scope;
+use herald_api::TokenScope;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -89,7 +89,7 @@ async fn a_disabled_user_has_no_way_in() {
     assert_eq!(disabled.expect(200).json["disabled"], true);
     assert!(!is_signed_in(&alice).await);
     by_token().await.expect_problem(401, "unauthenticated");
-    for scope in [Scope::Api, Scope::Mqtt] {
+    for scope in [TokenScope::Api, TokenScope::Mqtt] {
         let found = herald.accounts.check_token(&secret, scope).await;
         assert!(found.unwrap().is_none(), "{scope:?}");
     }

@@ -18,7 +18,7 @@ use crate::{
     accept::HANDSHAKE,
     config::{Config, Processor, Registration, TlsMode},
     host::{self, Host},
-    live::Live,
+    live_connections::Live,
     progress::Progress,
 };
 

@@ -750,6 +750,12 @@ export interface components {
         /**
          * AcceptedMessage
          * @description A message that the server has taken charge of.
+         * @example {
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "run_at": "2026-11-22T10:00:01.000Z",
+         *       "status": "queued"
+         *     }
          */
         AcceptedMessage: {
             /**
@@ -759,7 +765,7 @@ export interface components {
              */
             created_at: string;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
@@ -769,7 +775,6 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             run_at: string;
-            /** @example queued */
             status: components["schemas"]["Status"];
         };
         /**
@@ -791,7 +796,7 @@ export interface components {
             /** @description Whether the account is locked. */
             disabled: boolean;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
@@ -802,7 +807,10 @@ export interface components {
              *     and attempt that failed. Sends beyond `limits.stored_bytes` are refused.
              */
             stored_bytes: number;
-            /** @example alice */
+            /**
+             * @description The username.
+             * @example alice
+             */
             username: string;
         };
         /**
@@ -827,19 +835,21 @@ export interface components {
             /**
              * Format: int64
              * @description The `seq` of the last notification that was dealt with.
-             * @example 17
              */
             up_to: number;
         };
         /**
          * Acknowledged
          * @description Up to where the inbox is acknowledged.
+         * @example {
+         *       "acked": 17,
+         *       "epoch": "5f1c9a04b2d8e673"
+         *     }
          */
         Acknowledged: {
             /**
              * Format: int64
              * @description The highest `seq` that is acknowledged now, of the user or with the `client_id` of the request; 0 for none.
-             * @example 17
              */
             acked: number;
             /**
@@ -856,18 +866,27 @@ export interface components {
         /**
          * AnyMessage
          * @description A message and whose it is.
+         * @example {
+         *       "attempts": 1,
+         *       "body": "hello",
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "delivered_at": "2026-11-22T10:00:01.010Z",
+         *       "error": null,
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "processed_at": "2026-11-22T10:00:01.003Z",
+         *       "result": "hello",
+         *       "run_at": "2026-11-22T10:00:01.000Z",
+         *       "status": "processed",
+         *       "username": "alice"
+         *     }
          */
         AnyMessage: {
             /**
              * Format: int64
              * @description How often processing was tried.
-             * @example 1
              */
             attempts: number;
-            /**
-             * @description The text that was sent.
-             * @example hello
-             */
+            /** @description The text that was sent. */
             body: string;
             /**
              * Format: date-time
@@ -881,13 +900,10 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             delivered_at?: string | null;
-            /**
-             * @description Why the last attempt failed.
-             * @example null
-             */
+            /** @description Why the last attempt failed. */
             error?: string | null;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
@@ -897,10 +913,7 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             processed_at?: string | null;
-            /**
-             * @description What processing it gave.
-             * @example hello
-             */
+            /** @description What processing it gave. */
             result?: string | null;
             /**
              * Format: date-time
@@ -908,7 +921,6 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             run_at: string;
-            /** @example processed */
             status: components["schemas"]["Status"];
             /**
              * @description Whose it is.
@@ -922,10 +934,7 @@ export interface components {
          */
         AnyMessageList: {
             items: components["schemas"]["AnyMessage"][];
-            /**
-             * @description The `before` of the next page.
-             * @example null
-             */
+            /** @description The `before` of the next page. */
             next?: string | null;
         };
         /**
@@ -936,19 +945,23 @@ export interface components {
         /**
          * AuditEntry
          * @description Something that was done, or tried.
+         * @example {
+         *       "action": "user.created",
+         *       "actor": "admin",
+         *       "address": "192.0.2.1",
+         *       "at": "2026-11-22T10:00:00.000Z",
+         *       "count": 1,
+         *       "detail": "role user",
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "request_id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "target": "alice"
+         *     }
          */
         AuditEntry: {
-            /** @example user.created */
             action: components["schemas"]["AuditAction"];
-            /**
-             * @description The username of who did it. Null if nobody was signed in, or if it was done on the server's command line.
-             * @example admin
-             */
+            /** @description The username of who did it. Null if nobody was signed in, or if it was done on the server's command line. */
             actor?: string | null;
-            /**
-             * @description The IP address that it came from. Null for the command line.
-             * @example 192.0.2.1
-             */
+            /** @description The IP address that it came from. Null for the command line. */
             address?: string | null;
             /**
              * Format: date-time
@@ -960,28 +973,20 @@ export interface components {
              * Format: int32
              * @description How often it happened: what happens again within a minute (a sign-in over MQTT: within an hour) is counted, and told
              *     together when that is over.
-             * @example 1
              */
             count: number;
-            /**
-             * @description What else there is to say, for people.
-             * @example role user
-             */
+            /** @description What else there is to say, for people. */
             detail?: string | null;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
-            /**
-             * @description The `X-Request-Id` of the answer. Null for MQTT and the command line.
-             * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
-             */
+            /** @description The `X-Request-Id` of the answer. Null for MQTT and the command line. */
             request_id?: string | null;
             /**
              * @description What it was done to: a username, an id, a topic, or a method and a path. The name that a failed sign-in was for, if
              *     there is such an account.
-             * @example alice
              */
             target?: string | null;
         };
@@ -992,21 +997,24 @@ export interface components {
         AuditEntryList: {
             /** @description Newest first. */
             items: components["schemas"]["AuditEntry"][];
-            /**
-             * @description The `before` of the next page.
-             * @example null
-             */
+            /** @description The `before` of the next page. */
             next?: string | null;
         };
         /**
          * BrowserSession
          * @description A browser that is signed in.
+         * @example {
+         *       "address": "192.0.2.1",
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "current": true,
+         *       "expires_at": "2026-12-22T10:00:00.000Z",
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "last_used_at": "2026-11-22T10:00:00.000Z",
+         *       "user_agent": "Mozilla/5.0"
+         *     }
          */
         BrowserSession: {
-            /**
-             * @description The IP address that it signed in from.
-             * @example 192.0.2.1
-             */
+            /** @description The IP address that it signed in from. */
             address: string;
             /**
              * Format: date-time
@@ -1014,10 +1022,7 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             created_at: string;
-            /**
-             * @description Whether it is the one that asks.
-             * @example true
-             */
+            /** @description Whether it is the one that asks. */
             current: boolean;
             /**
              * Format: date-time
@@ -1026,7 +1031,7 @@ export interface components {
              */
             expires_at: string;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
@@ -1036,10 +1041,7 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             last_used_at: string;
-            /**
-             * @description What the browser called itself then.
-             * @example Mozilla/5.0
-             */
+            /** @description What the browser called itself then. */
             user_agent?: string | null;
         };
         /**
@@ -1049,10 +1051,7 @@ export interface components {
         BrowserSessionList: {
             /** @description Newest first. */
             items: components["schemas"]["BrowserSession"][];
-            /**
-             * @description The `before` of the next page.
-             * @example null
-             */
+            /** @description The `before` of the next page. */
             next?: string | null;
         };
         /**
@@ -1077,18 +1076,31 @@ export interface components {
              * @example rooms/alice/#
              */
             topic: string;
-            /** @example alice */
+            /**
+             * @description The username.
+             * @example alice
+             */
             username: string;
         };
         /**
          * Checked
          * @description Whether it is allowed, and why.
+         * @example {
+         *       "allowed": true,
+         *       "reason": "rule",
+         *       "rule": {
+         *         "action": "both",
+         *         "created_at": "2026-11-22T10:00:00.000Z",
+         *         "description": "Users talk in rooms of their own.",
+         *         "effect": "allow",
+         *         "filter": "rooms/%u/#",
+         *         "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *         "subject": "role:user"
+         *       }
+         *     }
          */
         Checked: {
-            /**
-             * @description Whether it is allowed.
-             * @example true
-             */
+            /** @description Whether it is allowed. */
             allowed: boolean;
             /**
              * @description `rule`: as `rule` says. `bridge_state`: taken from everyone, and dropped. The others deny: `no_rule`: no rule allows
@@ -1102,22 +1114,28 @@ export interface components {
         /**
          * Connection
          * @description A live MQTT session: of a client that is connected, or of one that is expected back.
+         * @example {
+         *       "address": "192.0.2.1:51724",
+         *       "client_id": "phone",
+         *       "connected": true,
+         *       "connected_at": "2026-11-22T10:00:00.000Z",
+         *       "credential": "password",
+         *       "id": "5f1c9a04-17",
+         *       "in_flight": 0,
+         *       "keep_alive_s": 60,
+         *       "protocol": "5",
+         *       "subscriptions": 1,
+         *       "token_id": null,
+         *       "transport": "tls",
+         *       "username": "alice"
+         *     }
          */
         Connection: {
-            /**
-             * @description The client's address and port. Null while it is not connected.
-             * @example 192.0.2.1:51724
-             */
+            /** @description The client's address and port. Null while it is not connected. */
             address?: string | null;
-            /**
-             * @description What the client calls itself.
-             * @example phone
-             */
+            /** @description What the client calls itself. */
             client_id: string;
-            /**
-             * @description Whether the client is connected. If not, its session waits for it.
-             * @example true
-             */
+            /** @description Whether the client is connected. If not, its session waits for it. */
             connected: boolean;
             /**
              * Format: date-time
@@ -1139,20 +1157,15 @@ export interface components {
             /**
              * Format: int32
              * @description In seconds; 0 for none.
-             * @example 60
              */
             keep_alive_s: number;
             protocol: components["schemas"]["Protocol"];
             /**
              * Format: int32
              * @description How many filters it has subscribed to.
-             * @example 1
              */
             subscriptions: number;
-            /**
-             * @description The id of the token that the client logged in by. Null if that was the password.
-             * @example null
-             */
+            /** @description The id of the token that the client logged in by. Null if that was the password. */
             token_id?: string | null;
             /** @description Of the connection. This and what follows is of the last one while the client is not connected. */
             transport: components["schemas"]["Transport"] & unknown;
@@ -1168,15 +1181,22 @@ export interface components {
          */
         ConnectionList: {
             items: components["schemas"]["Connection"][];
-            /**
-             * @description The `after` of the next page.
-             * @example null
-             */
+            /** @description The `after` of the next page. */
             next?: string | null;
         };
         /**
          * CreatedToken
          * @description A new token. Its text is shown this once.
+         * @example {
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "expires_at": "2026-12-22T10:00:00.000Z",
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "name": "backup script",
+         *       "scopes": [
+         *         "api"
+         *       ],
+         *       "token": "hrld_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+         *     }
          */
         CreatedToken: {
             /**
@@ -1192,7 +1212,7 @@ export interface components {
              */
             expires_at?: string | null;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
@@ -1201,6 +1221,12 @@ export interface components {
              * @example backup script
              */
             name: string;
+            /**
+             * @description What it may be used for: at least one.
+             * @example [
+             *       "api"
+             *     ]
+             */
             scopes: components["schemas"]["Scope"][];
             /**
              * @description Send it as `Authorization: Bearer TOKEN`, or as the password of an MQTT connection.
@@ -1239,13 +1265,13 @@ export interface components {
             /**
              * Format: int64
              * @description With `uniform`: milliseconds, at most.
-             * @example 1500
+             * @example 1000
              */
             max_ms: number;
             /**
              * Format: int64
              * @description With `uniform`: milliseconds, at least.
-             * @example 500
+             * @example 1000
              */
             min_ms: number;
             /**
@@ -1257,18 +1283,19 @@ export interface components {
         /**
          * FailedAttempt
          * @description An attempt to process a message that failed.
+         * @example {
+         *       "attempt": 1,
+         *       "error": "the webhook answered 503",
+         *       "failed_at": "2026-11-22T10:00:00.500Z"
+         *     }
          */
         FailedAttempt: {
             /**
              * Format: int64
              * @description 1 for the first attempt.
-             * @example 1
              */
             attempt: number;
-            /**
-             * @description Why.
-             * @example the webhook answered 503
-             */
+            /** @description Why. */
             error: string;
             /**
              * Format: date-time
@@ -1280,18 +1307,20 @@ export interface components {
         /**
          * Latency
          * @description From when messages were due until they ended.
+         * @example {
+         *       "p50_ms": 3,
+         *       "p99_ms": 24
+         *     }
          */
         Latency: {
             /**
              * Format: int64
              * @description Half took no longer, in milliseconds.
-             * @example 3
              */
             p50_ms: number;
             /**
              * Format: int64
              * @description Of a hundred, 99 took no longer, in milliseconds.
-             * @example 24
              */
             p99_ms: number;
         };
@@ -1306,27 +1335,39 @@ export interface components {
         Login: {
             /**
              * Format: password
+             * @description The password.
              * @example correct horse battery staple
              */
             password: string;
-            /** @example alice */
+            /**
+             * @description The username.
+             * @example alice
+             */
             username: string;
         };
         /**
          * Message
          * @description A message and what became of it.
+         * @example {
+         *       "attempts": 1,
+         *       "body": "hello",
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "delivered_at": "2026-11-22T10:00:01.010Z",
+         *       "error": null,
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "processed_at": "2026-11-22T10:00:01.003Z",
+         *       "result": "hello",
+         *       "run_at": "2026-11-22T10:00:01.000Z",
+         *       "status": "processed"
+         *     }
          */
         Message: {
             /**
              * Format: int64
              * @description How often processing was tried.
-             * @example 1
              */
             attempts: number;
-            /**
-             * @description The text that was sent.
-             * @example hello
-             */
+            /** @description The text that was sent. */
             body: string;
             /**
              * Format: date-time
@@ -1340,13 +1381,10 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             delivered_at?: string | null;
-            /**
-             * @description Why the last attempt failed.
-             * @example null
-             */
+            /** @description Why the last attempt failed. */
             error?: string | null;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
@@ -1356,10 +1394,7 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             processed_at?: string | null;
-            /**
-             * @description What processing it gave.
-             * @example hello
-             */
+            /** @description What processing it gave. */
             result?: string | null;
             /**
              * Format: date-time
@@ -1367,24 +1402,33 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             run_at: string;
-            /** @example processed */
             status: components["schemas"]["Status"];
         };
         /**
          * MessageDetails
          * @description A message and all that became of it.
+         * @example {
+         *       "attempts": 1,
+         *       "body": "hello",
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "delivered_at": "2026-11-22T10:00:01.010Z",
+         *       "error": null,
+         *       "failed_attempts": [],
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "more_failed_attempts": false,
+         *       "processed_at": "2026-11-22T10:00:01.003Z",
+         *       "result": "hello",
+         *       "run_at": "2026-11-22T10:00:01.000Z",
+         *       "status": "processed"
+         *     }
          */
         MessageDetails: {
             /**
              * Format: int64
              * @description How often processing was tried.
-             * @example 1
              */
             attempts: number;
-            /**
-             * @description The text that was sent.
-             * @example hello
-             */
+            /** @description The text that was sent. */
             body: string;
             /**
              * Format: date-time
@@ -1398,18 +1442,12 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             delivered_at?: string | null;
-            /**
-             * @description Why the last attempt failed.
-             * @example null
-             */
+            /** @description Why the last attempt failed. */
             error?: string | null;
-            /**
-             * @description Oldest first. The last hundred, or fewer if they are long.
-             * @example []
-             */
+            /** @description Oldest first. The last hundred, or fewer if they are long. */
             failed_attempts: components["schemas"]["FailedAttempt"][];
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
@@ -1421,10 +1459,7 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             processed_at?: string | null;
-            /**
-             * @description What processing it gave.
-             * @example hello
-             */
+            /** @description What processing it gave. */
             result?: string | null;
             /**
              * Format: date-time
@@ -1432,7 +1467,6 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             run_at: string;
-            /** @example processed */
             status: components["schemas"]["Status"];
         };
         /**
@@ -1442,15 +1476,21 @@ export interface components {
         MessageList: {
             /** @description Newest first. */
             items: components["schemas"]["Message"][];
-            /**
-             * @description The `before` of the next page.
-             * @example null
-             */
+            /** @description The `before` of the next page. */
             next?: string | null;
         };
         /**
          * MqttAccess
          * @description How to connect to the MQTT broker from a browser.
+         * @example {
+         *       "epoch": "5f1c9a04b2d8e673",
+         *       "expires_at": "2026-12-22T10:00:00.000Z",
+         *       "inbox": "users/alice/notifications",
+         *       "progress": "users/alice/progress",
+         *       "token": "hrld_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+         *       "url": "wss://localhost:8443/mqtt",
+         *       "username": "alice"
+         *     }
          */
         MqttAccess: {
             /**
@@ -1464,15 +1504,11 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             expires_at: string;
-            /**
-             * @description The topic to subscribe to.
-             * @example users/alice/notifications
-             */
+            /** @description The topic to subscribe to. */
             inbox: string;
             /**
              * @description The topic that tells what becomes of messages before their notification: while the client is there, and only if it
              *     subscribes to exactly this.
-             * @example users/alice/progress
              */
             progress: string;
             /**
@@ -1480,10 +1516,7 @@ export interface components {
              * @example hrld_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
              */
             token: string;
-            /**
-             * @description Where to connect, with the WebSocket subprotocol `mqtt`.
-             * @example wss://localhost:8443/mqtt
-             */
+            /** @description Where to connect, with the WebSocket subprotocol `mqtt`. */
             url: string;
             /**
              * @description The MQTT username.
@@ -1529,13 +1562,13 @@ export interface components {
             /**
              * Format: int64
              * @description With `uniform`: milliseconds, at most 30 days and not less than `min_ms`.
-             * @example 1500
+             * @example 1000
              */
             max_ms: number;
             /**
              * Format: int64
              * @description With `uniform`: milliseconds.
-             * @example 500
+             * @example 1000
              */
             min_ms: number;
             /**
@@ -1562,7 +1595,7 @@ export interface components {
             /**
              * Format: password
              * @description 8 characters to 1024 bytes, not starting with `hrld_`.
-             * @example another horse battery staple
+             * @example correct horse battery staple
              */
             new: string;
         };
@@ -1613,7 +1646,6 @@ export interface components {
             /**
              * Format: int64
              * @description Seconds until the token expires, at most ten years. Without it, it never does.
-             * @example 2592000
              */
             expires_in_s?: number | null;
             /**
@@ -1622,7 +1654,7 @@ export interface components {
              */
             name: string;
             /**
-             * @description At least one.
+             * @description What it may be used for: at least one.
              * @example [
              *       "api"
              *     ]
@@ -1656,6 +1688,24 @@ export interface components {
         /**
          * Notification
          * @description The same as is published to `users/{me}/notifications`.
+         * @example {
+         *       "epoch": "5f1c9a04b2d8e673",
+         *       "message": {
+         *         "attempts": 1,
+         *         "body": "hello",
+         *         "created_at": "2026-11-22T10:00:00.000Z",
+         *         "error": null,
+         *         "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *         "omitted": [
+         *           "result"
+         *         ],
+         *         "processed_at": "2026-11-22T10:00:01.003Z",
+         *         "result": null,
+         *         "status": "processed"
+         *       },
+         *       "seq": 17,
+         *       "type": "message.processed"
+         *     }
          */
         Notification: {
             /**
@@ -1668,7 +1718,6 @@ export interface components {
             /**
              * Format: int64
              * @description 1, 2, 3... per user, without gaps.
-             * @example 17
              */
             seq: number;
             type: components["schemas"]["NotificationType"];
@@ -1676,6 +1725,31 @@ export interface components {
         /**
          * NotificationList
          * @description A page of the inbox.
+         * @example {
+         *       "epoch": "5f1c9a04b2d8e673",
+         *       "items": [
+         *         {
+         *           "epoch": "5f1c9a04b2d8e673",
+         *           "message": {
+         *             "attempts": 1,
+         *             "body": "hello",
+         *             "created_at": "2026-11-22T10:00:00.000Z",
+         *             "error": null,
+         *             "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *             "omitted": [
+         *               "result"
+         *             ],
+         *             "processed_at": "2026-11-22T10:00:01.003Z",
+         *             "result": null,
+         *             "status": "processed"
+         *           },
+         *           "seq": 17,
+         *           "type": "message.processed"
+         *         }
+         *       ],
+         *       "next": null,
+         *       "restarted": false
+         *     }
          */
         NotificationList: {
             /**
@@ -1688,13 +1762,9 @@ export interface components {
             /**
              * Format: int64
              * @description The `after` of the next page.
-             * @example null
              */
             next?: number | null;
-            /**
-             * @description Whether `after` was of another epoch and did not count: this page begins where the inbox does.
-             * @example false
-             */
+            /** @description Whether `after` was of another epoch and did not count: this page begins where the inbox does. */
             restarted: boolean;
         };
         /**
@@ -1706,17 +1776,24 @@ export interface components {
          * NotifiedMessage
          * @description The message that a notification is about, as it was when it was finished. If it was deleted since, `body`, `result`,
          *     `error` and `created_at` are null.
+         * @example {
+         *       "attempts": 1,
+         *       "body": "hello",
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "error": null,
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "omitted": [
+         *         "result"
+         *       ],
+         *       "processed_at": "2026-11-22T10:00:01.003Z",
+         *       "result": null,
+         *       "status": "processed"
+         *     }
          */
         NotifiedMessage: {
-            /**
-             * Format: int64
-             * @example 1
-             */
+            /** Format: int64 */
             attempts: number;
-            /**
-             * @description The text that was sent.
-             * @example hello
-             */
+            /** @description The text that was sent. */
             body?: string | null;
             /**
              * Format: date-time
@@ -1726,19 +1803,15 @@ export interface components {
             created_at?: string | null;
             /** @description `true` if the message was deleted since; else it is left out. */
             deleted?: boolean | null;
-            /** @example null */
             error?: string | null;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
             /**
              * @description The texts that are null as the notification would be larger than `limits.notification_bytes`: `GET /messages/{id}` has
              *     them. Left out if there are none.
-             * @example [
-             *       "result"
-             *     ]
              */
             omitted?: components["schemas"]["OmittedText"][] | null;
             /**
@@ -1747,9 +1820,7 @@ export interface components {
              * @example 2026-11-22T10:00:00.000Z
              */
             processed_at?: string | null;
-            /** @example hello */
             result?: string | null;
-            /** @example processed */
             status: components["schemas"]["Status"];
         };
         /**
@@ -1763,7 +1834,10 @@ export interface components {
          */
         OwnDelay: {
             delay: components["schemas"]["Delay"];
-            /** @example alice */
+            /**
+             * @description The username.
+             * @example alice
+             */
             username: string;
         };
         /**
@@ -1773,10 +1847,7 @@ export interface components {
         OwnDelayList: {
             /** @description By username. */
             items: components["schemas"]["OwnDelay"][];
-            /**
-             * @description The `after` of the next page.
-             * @example null
-             */
+            /** @description The `after` of the next page. */
             next?: string | null;
         };
         /**
@@ -1811,6 +1882,23 @@ export interface components {
         /**
          * Queue
          * @description How the queue goes.
+         * @example {
+         *       "counted_at": "2026-11-22T10:00:00.000Z",
+         *       "counts": {
+         *         "cancelled": 0,
+         *         "dead": 0,
+         *         "processed": 1234,
+         *         "processing": 0,
+         *         "queued": 0
+         *       },
+         *       "latency": {
+         *         "p50_ms": 3,
+         *         "p99_ms": 24
+         *       },
+         *       "oldest_due": null,
+         *       "paused": false,
+         *       "processed_per_s": 12.5
+         *     }
          */
         Queue: {
             /**
@@ -1833,7 +1921,6 @@ export interface components {
             /**
              * Format: double
              * @description How many messages this server ended a second within the last minute, dead ones included.
-             * @example 12.5
              */
             processed_per_s: number;
         };
@@ -1848,6 +1935,14 @@ export interface components {
         /**
          * QueueMinute
          * @description What one minute was like.
+         * @example {
+         *       "at": "2026-11-22T10:00:00.000Z",
+         *       "latency": {
+         *         "p50_ms": 3,
+         *         "p99_ms": 24
+         *       },
+         *       "processed": 1234
+         *     }
          */
         QueueMinute: {
             /**
@@ -1861,7 +1956,6 @@ export interface components {
             /**
              * Format: int64
              * @description How many messages this server ended, dead ones included.
-             * @example 1234
              */
             processed: number;
         };
@@ -1897,28 +1991,34 @@ export interface components {
         /**
          * RetriedMany
          * @description What came of a call.
+         * @example {
+         *       "next": null,
+         *       "retried": 12
+         *     }
          */
         RetriedMany: {
-            /**
-             * @description The `after` of the next call; `null` if that was all.
-             * @example null
-             */
+            /** @description The `after` of the next call; `null` if that was all. */
             next?: string | null;
             /**
              * Format: int32
              * @description How many messages were retried.
-             * @example 12
              */
             retried: number;
         };
         /**
          * RetryFilter
          * @description Which dead messages to retry: all, if nothing is said.
+         * @example {
+         *       "after": null,
+         *       "from": "2026-11-22T10:00:00Z",
+         *       "to": "2026-11-22T10:00:00Z",
+         *       "user": "alice"
+         *     }
          */
         RetryFilter: {
             /**
              * @description The `next` of a call before, of the same filter.
-             * @example null
+             * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             after?: string | null;
             /**
@@ -1947,6 +2047,15 @@ export interface components {
         /**
          * Rule
          * @description An access rule.
+         * @example {
+         *       "action": "both",
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "description": "Users talk in rooms of their own.",
+         *       "effect": "allow",
+         *       "filter": "rooms/%u/#",
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "subject": "role:user"
+         *     }
          */
         Rule: {
             action: components["schemas"]["RuleAction"];
@@ -1968,7 +2077,7 @@ export interface components {
              */
             filter: string;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
@@ -1995,10 +2104,7 @@ export interface components {
         RuleList: {
             /** @description By id. */
             items: components["schemas"]["Rule"][];
-            /**
-             * @description The `after` of the next page.
-             * @example null
-             */
+            /** @description The `after` of the next page. */
             next?: string | null;
         };
         /**
@@ -2047,16 +2153,20 @@ export interface components {
         /**
          * StatusCounts
          * @description How many messages there are of each status.
+         * @example {
+         *       "cancelled": 0,
+         *       "dead": 0,
+         *       "processed": 1234,
+         *       "processing": 0,
+         *       "queued": 0
+         *     }
          */
         StatusCounts: {
             /** Format: int64 */
             cancelled: number;
             /** Format: int64 */
             dead: number;
-            /**
-             * Format: int64
-             * @example 1234
-             */
+            /** Format: int64 */
             processed: number;
             /** Format: int64 */
             processing: number;
@@ -2066,6 +2176,16 @@ export interface components {
         /**
          * Token
          * @description A token, without its text.
+         * @example {
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "expires_at": "2026-12-22T10:00:00.000Z",
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "last_used_at": "2026-11-22T10:00:00.000Z",
+         *       "name": "backup script",
+         *       "scopes": [
+         *         "api"
+         *       ]
+         *     }
          */
         Token: {
             /**
@@ -2081,7 +2201,7 @@ export interface components {
              */
             expires_at?: string | null;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
@@ -2096,6 +2216,12 @@ export interface components {
              * @example backup script
              */
             name: string;
+            /**
+             * @description What it may be used for: at least one.
+             * @example [
+             *       "api"
+             *     ]
+             */
             scopes: components["schemas"]["Scope"][];
         };
         /**
@@ -2105,14 +2231,11 @@ export interface components {
         TokenList: {
             /** @description Newest first. */
             items: components["schemas"]["Token"][];
-            /**
-             * @description The `before` of the next page.
-             * @example null
-             */
+            /** @description The `before` of the next page. */
             next?: string | null;
         };
         /**
-         * @description What carries a connection.
+         * @description What carries an MQTT connection.
          * @enum {string}
          */
         Transport: "tcp" | "tls" | "websocket";
@@ -2146,12 +2269,15 @@ export interface components {
             /** @description Whether the account is locked. */
             disabled: boolean;
             /**
-             * @description Opaque.
+             * @description Its id. Opaque.
              * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
              */
             id: string;
             role: components["schemas"]["Role"];
-            /** @example alice */
+            /**
+             * @description The username.
+             * @example alice
+             */
             username: string;
         };
         /**
@@ -2195,13 +2321,13 @@ export interface components {
             /**
              * Format: int64
              * @description With `uniform`: milliseconds.
-             * @example 1500
+             * @example 1000
              */
             max_ms: number;
             /**
              * Format: int64
              * @description With `uniform`: milliseconds.
-             * @example 500
+             * @example 1000
              */
             min_ms: number;
             /**
@@ -2219,10 +2345,7 @@ export interface components {
         UserList: {
             /** @description By username. */
             items: components["schemas"]["Account"][];
-            /**
-             * @description The `after` of the next page.
-             * @example null
-             */
+            /** @description The `after` of the next page. */
             next?: string | null;
         };
     };
@@ -3016,7 +3139,7 @@ export interface operations {
                      *       "allowed": true,
                      *       "reason": "rule",
                      *       "rule": {
-                     *         "action": "publish",
+                     *         "action": "both",
                      *         "created_at": "2026-11-22T10:00:00.000Z",
                      *         "description": "Users talk in rooms of their own.",
                      *         "effect": "allow",
@@ -3068,7 +3191,7 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
-                     *           "action": "publish",
+                     *           "action": "both",
                      *           "created_at": "2026-11-22T10:00:00.000Z",
                      *           "description": "Users talk in rooms of their own.",
                      *           "effect": "allow",
@@ -3125,7 +3248,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "action": "publish",
+                     *       "action": "both",
                      *       "created_at": "2026-11-22T10:00:00.000Z",
                      *       "description": "Users talk in rooms of their own.",
                      *       "effect": "allow",
@@ -3156,7 +3279,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description Its id.
+                 * @description Its id. Opaque.
                  * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
                  */
                 id: string;
@@ -3175,7 +3298,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "action": "publish",
+                     *       "action": "both",
                      *       "created_at": "2026-11-22T10:00:00.000Z",
                      *       "description": "Users talk in rooms of their own.",
                      *       "effect": "allow",
@@ -3204,7 +3327,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description Its id.
+                 * @description Its id. Opaque.
                  * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
                  */
                 id: string;
@@ -3236,7 +3359,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "action": "publish",
+                     *       "action": "both",
                      *       "created_at": "2026-11-22T10:00:00.000Z",
                      *       "description": "Users talk in rooms of their own.",
                      *       "effect": "allow",
@@ -3267,7 +3390,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description Its id.
+                 * @description Its id. Opaque.
                  * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
                  */
                 id: string;
@@ -3390,10 +3513,10 @@ export interface operations {
                      *           "id": "5f1c9a04-17",
                      *           "in_flight": 0,
                      *           "keep_alive_s": 60,
-                     *           "protocol": "3.1.1",
+                     *           "protocol": "5",
                      *           "subscriptions": 1,
                      *           "token_id": null,
-                     *           "transport": "tcp",
+                     *           "transport": "tls",
                      *           "username": "alice"
                      *         }
                      *       ],
@@ -3420,7 +3543,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description Its id.
+                 * @description Its id. Opaque.
                  * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
                  */
                 id: string;
@@ -3617,12 +3740,12 @@ export interface operations {
                      *           "attempts": 1,
                      *           "body": "hello",
                      *           "created_at": "2026-11-22T10:00:00.000Z",
-                     *           "delivered_at": "2026-11-22T10:00:00.000Z",
+                     *           "delivered_at": "2026-11-22T10:00:01.010Z",
                      *           "error": null,
                      *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *           "processed_at": "2026-11-22T10:00:00.000Z",
+                     *           "processed_at": "2026-11-22T10:00:01.003Z",
                      *           "result": "hello",
-                     *           "run_at": "2026-11-22T10:00:00.000Z",
+                     *           "run_at": "2026-11-22T10:00:01.000Z",
                      *           "status": "processed",
                      *           "username": "alice"
                      *         }
@@ -3702,7 +3825,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description Its id.
+                 * @description Its id. Opaque.
                  * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
                  */
                 id: string;
@@ -3724,12 +3847,12 @@ export interface operations {
                      *       "attempts": 1,
                      *       "body": "hello",
                      *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "delivered_at": "2026-11-22T10:00:00.000Z",
+                     *       "delivered_at": "2026-11-22T10:00:01.010Z",
                      *       "error": null,
                      *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "processed_at": "2026-11-22T10:00:00.000Z",
+                     *       "processed_at": "2026-11-22T10:00:01.003Z",
                      *       "result": "hello",
-                     *       "run_at": "2026-11-22T10:00:00.000Z",
+                     *       "run_at": "2026-11-22T10:00:01.000Z",
                      *       "status": "processed",
                      *       "username": "alice"
                      *     }
@@ -3780,7 +3903,7 @@ export interface operations {
                      *         "p50_ms": 3,
                      *         "p99_ms": 24
                      *       },
-                     *       "oldest_due": "2026-11-22T10:00:00.000Z",
+                     *       "oldest_due": null,
                      *       "paused": false,
                      *       "processed_per_s": 12.5
                      *     }
@@ -4394,7 +4517,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "epoch": "5f1c9a04b2d8e673",
-                     *       "expires_at": "2026-11-22T10:00:00.000Z",
+                     *       "expires_at": "2026-12-22T10:00:00.000Z",
                      *       "inbox": "users/alice/notifications",
                      *       "progress": "users/alice/progress",
                      *       "token": "hrld_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -4616,7 +4739,7 @@ export interface operations {
                      *           "address": "192.0.2.1",
                      *           "created_at": "2026-11-22T10:00:00.000Z",
                      *           "current": true,
-                     *           "expires_at": "2026-11-22T10:00:00.000Z",
+                     *           "expires_at": "2026-12-22T10:00:00.000Z",
                      *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
                      *           "last_used_at": "2026-11-22T10:00:00.000Z",
                      *           "user_agent": "Mozilla/5.0"
@@ -4644,7 +4767,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description Its id.
+                 * @description Its id. Opaque.
                  * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
                  */
                 id: string;
@@ -4704,12 +4827,12 @@ export interface operations {
                      *           "attempts": 1,
                      *           "body": "hello",
                      *           "created_at": "2026-11-22T10:00:00.000Z",
-                     *           "delivered_at": "2026-11-22T10:00:00.000Z",
+                     *           "delivered_at": "2026-11-22T10:00:01.010Z",
                      *           "error": null,
                      *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *           "processed_at": "2026-11-22T10:00:00.000Z",
+                     *           "processed_at": "2026-11-22T10:00:01.003Z",
                      *           "result": "hello",
-                     *           "run_at": "2026-11-22T10:00:00.000Z",
+                     *           "run_at": "2026-11-22T10:00:01.000Z",
                      *           "status": "processed"
                      *         }
                      *       ],
@@ -4762,7 +4885,7 @@ export interface operations {
                      * @example {
                      *       "created_at": "2026-11-22T10:00:00.000Z",
                      *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "run_at": "2026-11-22T10:00:00.000Z",
+                     *       "run_at": "2026-11-22T10:00:01.000Z",
                      *       "status": "queued"
                      *     }
                      */
@@ -4788,7 +4911,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description Its id.
+                 * @description Its id. Opaque.
                  * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
                  */
                 id: string;
@@ -4810,14 +4933,14 @@ export interface operations {
                      *       "attempts": 1,
                      *       "body": "hello",
                      *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "delivered_at": "2026-11-22T10:00:00.000Z",
+                     *       "delivered_at": "2026-11-22T10:00:01.010Z",
                      *       "error": null,
                      *       "failed_attempts": [],
                      *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
                      *       "more_failed_attempts": false,
-                     *       "processed_at": "2026-11-22T10:00:00.000Z",
+                     *       "processed_at": "2026-11-22T10:00:01.003Z",
                      *       "result": "hello",
-                     *       "run_at": "2026-11-22T10:00:00.000Z",
+                     *       "run_at": "2026-11-22T10:00:01.000Z",
                      *       "status": "processed"
                      *     }
                      */
@@ -4844,7 +4967,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description Its id.
+                 * @description Its id. Opaque.
                  * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
                  */
                 id: string;
@@ -4908,14 +5031,13 @@ export interface operations {
                      *             "attempts": 1,
                      *             "body": "hello",
                      *             "created_at": "2026-11-22T10:00:00.000Z",
-                     *             "deleted": false,
                      *             "error": null,
                      *             "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
                      *             "omitted": [
                      *               "result"
                      *             ],
-                     *             "processed_at": "2026-11-22T10:00:00.000Z",
-                     *             "result": "hello",
+                     *             "processed_at": "2026-11-22T10:00:01.003Z",
+                     *             "result": null,
                      *             "status": "processed"
                      *           },
                      *           "seq": 17,
@@ -5013,7 +5135,7 @@ export interface operations {
                      *       "items": [
                      *         {
                      *           "created_at": "2026-11-22T10:00:00.000Z",
-                     *           "expires_at": "2026-11-22T10:00:00.000Z",
+                     *           "expires_at": "2026-12-22T10:00:00.000Z",
                      *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
                      *           "last_used_at": "2026-11-22T10:00:00.000Z",
                      *           "name": "backup script",
@@ -5071,7 +5193,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "expires_at": "2026-11-22T10:00:00.000Z",
+                     *       "expires_at": "2026-12-22T10:00:00.000Z",
                      *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
                      *       "name": "backup script",
                      *       "scopes": [
@@ -5102,7 +5224,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description Its id.
+                 * @description Its id. Opaque.
                  * @example 01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071
                  */
                 id: string;

@@ -4,9 +4,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use herald_acl::Username;
 use herald_store::{Seq, Timestamp, UserId};
+use poem_openapi::Enum;
 
 /// What carries an MQTT connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
 pub enum Transport {
     /// Plain TCP.
     Tcp,
@@ -17,11 +19,13 @@ pub enum Transport {
 }
 
 /// The version of MQTT that a client speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum Protocol {
     /// MQTT 3.1.1.
+    #[oai(rename = "3.1.1")]
     V311,
     /// MQTT 5.
+    #[oai(rename = "5")]
     V5,
 }
 
@@ -52,23 +56,18 @@ pub struct LiveConnection {
     pub in_flight: usize,
 }
 
-/// Which sessions to list.
-#[derive(Debug, Clone, Copy)]
-pub struct LiveQuery<'a> {
-    /// Of this user alone.
-    pub user: Option<&'a Username>,
-    /// Only those behind the one with this id, which may have ended.
-    pub after: Option<&'a str>,
-    /// At most so many.
-    pub limit: usize,
-}
-
 /// The live MQTT sessions. No call waits for anything.
 pub trait LiveConnections: Send + Sync {
-    /// Some of them, in an order that stays the same. `None` if `after` was never the id of one.
-    fn list(&self, query: LiveQuery<'_>) -> Option<Vec<LiveConnection>>;
+    /// At most `limit` of them, in an order that stays the same: of `user` alone, if given, and behind the one with the id
+    /// `after`, which may have ended. `None` if that was never the id of one.
+    fn list(
+        &self,
+        user: Option<&Username>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Option<Vec<LiveConnection>>;
 
-    /// Ends one, and its connection if it has one. Answers what it was; `None` if there is none with this id.
+    /// Ends one, and its connection if it has one. Returns what it was; `None` if there is none with this id.
     fn kick(&self, id: &str) -> Option<LiveConnection>;
 
     /// Makes the session that the user with this id and name has under `client_id`, connected or not, leave out the
@@ -80,7 +79,7 @@ pub trait LiveConnections: Send + Sync {
 pub(crate) struct NoConnections;
 
 impl LiveConnections for NoConnections {
-    fn list(&self, _: LiveQuery<'_>) -> Option<Vec<LiveConnection>> {
+    fn list(&self, _: Option<&Username>, _: Option<&str>, _: usize) -> Option<Vec<LiveConnection>> {
         Some(Vec::new())
     }
 

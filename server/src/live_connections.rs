@@ -1,8 +1,8 @@
 //! The broker's live sessions, as the API asks for them.
 
 use herald_acl::Username;
-use herald_api::{LiveConnection, LiveConnections, LiveQuery};
-use herald_broker::{Broker, Credential, LiveSession};
+use herald_api::{LiveConnection, LiveConnections};
+use herald_broker::{Broker, Credential, LiveQuery, LiveSession};
 use herald_store::{Seq, UserId};
 
 use crate::host::timestamp;
@@ -11,11 +11,16 @@ use crate::host::timestamp;
 pub(crate) struct Live(pub(crate) Broker);
 
 impl LiveConnections for Live {
-    fn list(&self, query: LiveQuery<'_>) -> Option<Vec<LiveConnection>> {
-        let query = herald_broker::LiveQuery {
-            username: query.user,
-            after: query.after,
-            limit: query.limit,
+    fn list(
+        &self,
+        username: Option<&Username>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Option<Vec<LiveConnection>> {
+        let query = LiveQuery {
+            username,
+            after,
+            limit,
         };
         let listed = self.0.live(query).ok()?;
         Some(listed.into_iter().map(connection).collect())
