@@ -1,16 +1,38 @@
-//! `database.url`.
+//! The section `[database]`.
 
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
 /// Stands for `data_dir` at the beginning of a path.
 const DATA_DIR: &str = "{data_dir}";
 
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Database {
+    pub(crate) url: String,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://{data_dir}/herald.db".into(),
+        }
+    }
+}
+
+impl Database {
+    /// The file that the URL names.
+    pub(crate) fn file(&self, data_dir: &Path) -> Result<PathBuf, ConfigError> {
+        file(&self.url, data_dir)
+    }
+}
+
 /// The file that `url` names. Errors do not repeat it: it may hold a password.
-pub(super) fn file(url: &str, data_dir: &Path) -> Result<PathBuf, ConfigError> {
+fn file(url: &str, data_dir: &Path) -> Result<PathBuf, ConfigError> {
     let error = |why: &str| Err(ConfigError(format!("database.url: {why}")));
     let Some(path) = url
         .strip_prefix("sqlite://")

@@ -38,6 +38,18 @@ impl Default for Webhook {
 }
 
 impl Webhook {
+    /// `attempt_ms` is how long an attempt may take.
+    pub(super) fn check(&self, attempt_ms: u64) -> Result<(), ConfigError> {
+        self.options()?;
+        if self.timeout_ms > attempt_ms {
+            return Err(ConfigError(format!(
+                "webhook.timeout_ms: {} is more than worker.timeout_ms ({attempt_ms}), which ends the attempt before",
+                self.timeout_ms
+            )));
+        }
+        Ok(())
+    }
+
     /// What the webhook is made of.
     pub(crate) fn options(&self) -> Result<WebhookOptions, ConfigError> {
         let error =
@@ -94,7 +106,7 @@ impl Webhook {
 
 /// A URL, shown without the credentials that it may carry.
 #[derive(Clone, Default, Deserialize)]
-pub(crate) struct WebhookUrl(pub(super) String);
+pub(crate) struct WebhookUrl(String);
 
 impl fmt::Display for WebhookUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,7 +132,7 @@ impl Serialize for WebhookUrl {
 
 /// A text that is never shown: only whether there is one.
 #[derive(Clone, Default)]
-pub(crate) struct Secret(pub(super) String);
+pub(crate) struct Secret(String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,6 +209,18 @@ mod tests {
             assert!(error.starts_with(&format!("webhook.{key}: ")), "{error}");
             assert!(!error.contains("pass") && !error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn an_exchange_ends_before_the_attempt_does() {
+        let webhook = Webhook {
+            timeout_ms: 5000,
+            ..webhook()
+        };
+        webhook.check(5000).unwrap();
+        let text = webhook.check(4999).unwrap_err().to_string();
+        assert!(text.starts_with("webhook.timeout_ms: 5000 "), "{text}");
+        assert!(text.contains("worker.timeout_ms (4999)"), "{text}");
     }
 
     #[test]

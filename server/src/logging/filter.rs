@@ -10,7 +10,7 @@ const QUIET: &str = "rumqttd=off,poem=warn,sqlx=warn";
 /// Reads a level (`warning` is `warn`), or directives such as `info,herald_broker=debug`. `None` if it is neither.
 ///
 /// A word alone that is no level would name a target, and so silence all others.
-pub(crate) fn parse(text: &str) -> Option<EnvFilter> {
+pub(super) fn parse(text: &str) -> Option<EnvFilter> {
     let parts: Vec<String> = text
         .split(',')
         .map(|part| part.trim().to_lowercase())

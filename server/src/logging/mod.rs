@@ -7,6 +7,7 @@ mod libraries;
 mod panics;
 mod queue;
 mod rates;
+mod settings;
 
 use std::{
     fs::OpenOptions,
@@ -17,15 +18,13 @@ use std::{
 
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::{
-    config::{ConfigError, Log, LogFormat},
-    shown::shown_line,
-};
+use crate::shown::shown_line;
 use libraries::Libraries;
 use queue::Queue;
 use rates::Rates;
+use settings::LogFormat;
 
-pub(crate) use filter::parse as filter;
+pub(crate) use settings::{Log, LogError};
 
 /// How often it is told what was left out.
 const TELL: Duration = Duration::from_secs(10);
@@ -38,14 +37,13 @@ pub(crate) struct Logging(Queue);
 
 impl Logging {
     /// Starts logging as `log` says.
-    pub(crate) fn start(log: &Log) -> Result<Self, ConfigError> {
+    pub(crate) fn start(log: &Log) -> Result<Self, LogError> {
         let to_file = !log.file.as_os_str().is_empty();
         let sink = match to_file {
             true => file(&log.file)?,
             false => standard_error(),
         };
-        let filter =
-            filter(&log.level).ok_or_else(|| ConfigError("log.level: it is none".into()))?;
+        let filter = log.filter()?;
         let terminal = !to_file && io::stderr().is_terminal();
         let text = match log.format {
             LogFormat::Auto => terminal,
@@ -77,7 +75,7 @@ impl Logging {
             .try_init();
         panics::log();
         let started = queue.write_to(sink, TELL, move || rates.tell());
-        started.map_err(|e| ConfigError(format!("log: its thread cannot be started: {e}")))?;
+        started.map_err(LogError::Thread)?;
         Ok(Self(queue))
     }
 
@@ -104,15 +102,14 @@ pub(crate) fn say(line: &str) {
     }
 }
 
-fn file(path: &Path) -> Result<Box<dyn Write + Send>, ConfigError> {
-    let file = OpenOptions::new().append(true).create(true).open(path);
-    let file = file.map_err(|e| {
-        ConfigError(format!(
-            "log.file: '{}' cannot be opened: {e}",
-            path.display()
-        ))
-    })?;
-    Ok(Box::new(file))
+fn file(path: &Path) -> Result<Box<dyn Write + Send>, LogError> {
+    match OpenOptions::new().append(true).create(true).open(path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(LogError::File {
+            path: path.to_owned(),
+            error,
+        }),
+    }
 }
 
 /// Standard error without the lock that the whole process shares: who waits for it to take a line must hold up nobody.

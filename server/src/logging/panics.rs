@@ -31,10 +31,7 @@ mod tests {
     use std::{env, process::Command};
 
     use super::*;
-    use crate::{
-        config::{Log, LogFormat},
-        logging::Logging,
-    };
+    use crate::logging::{Log, LogFormat, Logging};
 
     /// Set for the process that panics, as the hook is one of a process.
     const CHILD: &str = "HERALD_TEST_PANICS";

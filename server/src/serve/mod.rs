@@ -43,7 +43,7 @@ pub(crate) async fn serve(mut config: Config, mut signals: Signals) -> anyhow::R
     let _database_lock = data_dir::lock_database(&database)?;
     let opening = Store::open(StoreOptions {
         waiting_messages: config.limits.waiting_messages,
-        notification_bytes: config.notification_bytes(),
+        notification_bytes: config.limits.largest_notification(),
         stored_bytes: config.limits.stored_bytes,
         ..StoreOptions::sqlite(&database)
     });
@@ -90,7 +90,7 @@ async fn serve_from(
     let mut tasks = Tasks::new();
     let (accepting, changes) = (TaskTracker::new(), TaskTracker::new());
     let acks = Arc::new(Acks::default());
-    let sends = Arc::new(Sends::new(store.clone(), config.send_limits()));
+    let sends = Arc::new(Sends::new(store.clone(), config.limits.sends()));
     let audit = Arc::<Audit>::default();
     let host = Host {
         accounts: accounts.clone(),

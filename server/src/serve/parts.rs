@@ -33,7 +33,7 @@ pub(super) async fn start_broker(
     policy: Policy,
     host: Host,
 ) -> anyhow::Result<Broker> {
-    let broker = Broker::start(config.broker_limits(), policy, Arc::new(host)).await;
+    let broker = Broker::start(config.limits.broker(&config.mqtt), policy, Arc::new(host)).await;
     broker.context("the broker did not start")
 }
 
@@ -49,7 +49,7 @@ pub(super) fn start_worker(
     };
     let options = WorkerOptions {
         concurrency: config.worker.concurrency,
-        lease: config.lease(),
+        lease: config.worker.lease(),
         time_limit: Duration::from_millis(config.worker.timeout_ms),
         retries: Retries {
             max_attempts: config.worker.max_attempts,
@@ -117,7 +117,7 @@ pub(super) fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
         allowed_origins: config.http.allowed_origins.clone(),
         requests_per_minute: config.limits.requests_per_minute,
         requests_per_minute_per_address: config.limits.requests_per_minute_per_address,
-        limits: config.api_limits(),
+        limits: config.limits.api(),
         tls: config.tls.mode != TlsMode::Off,
         registration: config.auth.registration == Registration::Open,
         connections: Arc::new(Live(broker.clone())),
