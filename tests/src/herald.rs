@@ -1,27 +1,26 @@
 //! A running server with a folder of its own.
 
+mod accounts;
+mod begin;
+mod end;
 mod first_process;
 
 use std::{
     ffi::OsStr,
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
-    process::Stdio,
     thread,
 };
 
 use serde::Deserialize;
-use serde_json::json;
 use tempfile::TempDir;
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::Child;
 
 use crate::{
-    cli::{self, Cli},
+    cli::Cli,
     disk::{self, SmallDisk},
-    http::Http,
     ports::free_ports,
-    wait::{until, within},
+    wait::until,
 };
 
 /// `run.json`: what the server says of itself while it runs.
@@ -80,17 +79,6 @@ impl Herald {
         herald
     }
 
-    /// A fresh server that processes messages at once, with ordinary accounts for `users`.
-    pub async fn with_users(users: &[&str]) -> Self {
-        let herald = Self::start().await;
-        let admin = herald.http("admin").await;
-        admin.set_delay(json!({"mode": "fixed", "ms": 0})).await;
-        for user in users {
-            admin.create_user(user, "user").await;
-        }
-        herald
-    }
-
     /// A server that has yet to [`begin`](Self::begin).
     #[must_use]
     pub fn stopped(settings: &[(&str, &str)]) -> Self {
@@ -128,93 +116,6 @@ impl Herald {
         herald
     }
 
-    /// Starts the server on what is in its folder.
-    pub async fn begin(&mut self) {
-        let child = self.spawn();
-        self.started(child).await;
-    }
-
-    /// Waits until `child` is ready.
-    async fn started(&mut self, child: Child) {
-        let pid = child.id();
-        self.child = Some(child);
-        let run = until("the server's start", async || {
-            if let Some(status) = self.child.as_mut()?.try_wait().unwrap() {
-                panic!("the server ended: {status}");
-            }
-            // A killed server leaves its own behind.
-            self.read_run().filter(|run| Some(run.pid) == pid)
-        })
-        .await;
-        self.run = Some(run);
-    }
-
-    /// Starts the server with more environment variables, this once.
-    pub async fn begin_with(&mut self, settings: &[(&str, &str)]) {
-        let child = self.command().envs(settings.iter().copied()).spawn();
-        self.started(child.unwrap()).await;
-    }
-
-    /// Starts the server so that it may open so many files, and no more.
-    pub async fn begin_with_files(&mut self, files: u32) {
-        let mut limited = std::process::Command::new("bash");
-        limited.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &files.to_string()]);
-        let child = self.started_by(limited).spawn();
-        self.started(child.unwrap()).await;
-    }
-
-    /// What starts the server, if `starter` starts what its arguments end with.
-    fn started_by(&self, mut starter: std::process::Command) -> Command {
-        let plain = self.command();
-        let plain = plain.as_std();
-        starter.arg(plain.get_program()).args(plain.get_args());
-        let mut command = cli::prepared(starter.into());
-        let output = |name| File::create(self.output(name)).unwrap();
-        command
-            .current_dir(self.folder.path())
-            .envs(self.settings.iter().map(|(k, v)| (k, v)))
-            .stdout(output("stdout"))
-            .stderr(output("stderr"));
-        command
-    }
-
-    /// Starts the server with something else as standard error than a file, and answers it if it is a pipe.
-    pub async fn begin_with_stderr(&mut self, stderr: Stdio) -> Option<ChildStderr> {
-        let mut child = self.command().stderr(stderr).spawn().unwrap();
-        let errors = child.stderr.take();
-        self.started(child).await;
-        errors
-    }
-
-    /// Starts the server, which is expected to fail: its exit code and what it wrote to standard error.
-    pub async fn begin_in_vain(&mut self) -> (i32, String) {
-        let mut child = self.spawn();
-        let status = within("the server's end", child.wait()).await.unwrap();
-        let errors = fs::read_to_string(self.output("stderr")).unwrap();
-        (status.code().unwrap(), errors)
-    }
-
-    fn spawn(&self) -> Child {
-        self.command().spawn().unwrap()
-    }
-
-    fn command(&self) -> Command {
-        let output = |name| File::create(self.output(name)).unwrap();
-        let mut command = match &self.disk {
-            Some(disk) => disk.command(&self.mount_point()),
-            None => cli::command(),
-        };
-        // Without a command it serves, as with `cargo run`.
-        command
-            .current_dir(self.folder.path())
-            .arg("--data-dir")
-            .arg(self.mount_point())
-            .envs(self.settings.iter().map(|(k, v)| (k, v)))
-            .stdout(output("stdout"))
-            .stderr(output("stderr"));
-        command
-    }
-
     /// `herald ARGS... --data-dir` with this server's folder.
     #[must_use]
     pub fn cli(&self, args: &[&str]) -> Cli {
@@ -223,64 +124,6 @@ impl Herald {
         let mut all = args.to_vec();
         all.extend(["--data-dir", data_dir.to_str().unwrap()]);
         Cli::new(self.folder.path(), &all)
-    }
-
-    /// SIGTERM; panics unless the server exits with 0.
-    pub async fn stop(&mut self) {
-        self.signal("TERM");
-        assert_eq!(self.ended().await, Some(0), "exit code");
-    }
-
-    /// Starts the server and sends SIGTERM as soon as it listens for that, as most of the start is yet to come: its exit code.
-    pub async fn stop_while_starting(&mut self) -> Option<i32> {
-        let child = self.spawn();
-        let pid = child.id().unwrap();
-        self.child = Some(child);
-        until("the server to listen for SIGTERM", async || {
-            listens_for_term(pid).then_some(())
-        })
-        .await;
-        kill(pid, "TERM");
-        self.ended().await
-    }
-
-    /// SIGKILL.
-    pub async fn kill(&mut self) {
-        let child = self.child.as_mut().expect("the server runs");
-        child.start_kill().unwrap();
-        assert_eq!(self.ended().await, None, "exit code");
-    }
-
-    /// Starts the server after one that was killed, and kills it `after` it has begun to look at what is there.
-    pub async fn begin_and_kill(&mut self, after: impl AsyncFnOnce()) {
-        self.child = Some(self.spawn());
-        let run_file = self.data_dir().join("run.json");
-        until("the server's look at its folder", async || {
-            (!run_file.exists()).then_some(())
-        })
-        .await;
-        after().await;
-        self.kill().await;
-    }
-
-    /// Stops the server and starts it on the same folder, on other ports.
-    pub async fn restart(&mut self) {
-        self.stop().await;
-        self.begin().await;
-    }
-
-    /// Sends the signal of this name.
-    pub fn signal(&self, name: &str) {
-        kill(self.run().pid, name);
-    }
-
-    /// Waits for the server to end: its exit code, or `None` for a signal.
-    pub async fn ended(&mut self) -> Option<i32> {
-        let child = self.child.as_mut().expect("the server runs");
-        let status = within("the server's end", child.wait()).await.unwrap();
-        self.child = None;
-        self.run = None;
-        status.code()
     }
 
     /// What the server wrote into `run.json` when it was ready.
@@ -363,11 +206,6 @@ impl Herald {
     pub fn tcp_address(&self) -> &str {
         self.run().mqtt_tcp.as_deref().unwrap()
     }
-
-    /// A client that is signed in.
-    pub async fn http(&self, username: &str) -> Http {
-        Http::sign_in(self, username, &password(username)).await
-    }
 }
 
 impl Drop for Herald {
@@ -379,26 +217,6 @@ impl Drop for Herald {
             }
         }
     }
-}
-
-/// Sends the signal of this name.
-fn kill(pid: u32, name: &str) {
-    let pid = pid.to_string();
-    // Bash has it built in.
-    let status = std::process::Command::new("bash")
-        .args(["-c", r#"kill -s "$0" "$1""#, name, &pid])
-        .status();
-    assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
-}
-
-/// Whether the process catches SIGTERM.
-fn listens_for_term(pid: u32) -> bool {
-    /// The bit of SIGTERM, 15.
-    const TERM: u64 = 1 << 14;
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let mut caught = status.lines().filter_map(|l| l.strip_prefix("SigCgt:"));
-    let caught = caught.next().map(|set| u64::from_str_radix(set.trim(), 16));
-    caught.is_some_and(|set| set.is_ok_and(|set| set & TERM != 0))
 }
 
 fn explain(error: io::Error) -> String {

@@ -179,7 +179,7 @@ impl Http {
         self.request(method, &format!("/api/v1{path}"))
     }
 
-    /// Sends a message and answers its id; panics unless it is taken.
+    /// Sends a message and returns its id; panics unless it is taken.
     pub async fn send_message(&self, body: &str) -> String {
         let answer = self.post("/messages", &json!({"body": body})).await;
         answer.expect(202)["id"].as_str().unwrap().into()
@@ -226,12 +226,12 @@ impl Http {
         self.put("/admin/delay", &delay).await.expect(200);
     }
 
-    /// Makes a rule that allows this and answers its id. It is in force within a second. For administrators.
+    /// Makes a rule that allows this and returns its id. It is in force within a second. For administrators.
     pub async fn allow(&self, subject: &str, action: &str, filter: &str) -> String {
         self.rule("allow", subject, action, filter).await
     }
 
-    /// Makes a rule that denies this and answers its id. It is in force within a second. For administrators.
+    /// Makes a rule that denies this and returns its id. It is in force within a second. For administrators.
     pub async fn deny(&self, subject: &str, action: &str, filter: &str) -> String {
         self.rule("deny", subject, action, filter).await
     }

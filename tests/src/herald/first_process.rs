@@ -2,7 +2,10 @@
 
 use std::{fs, process::Command};
 
-use super::{Herald, kill, listens_for_term};
+use super::{
+    Herald,
+    end::{kill, listens_for_term},
+};
 use crate::wait::until;
 
 /// What makes a process the first one: for root, and for anyone where that is allowed.

@@ -1,6 +1,9 @@
 //! Packets from bytes: what the broker sends.
 
-use super::Property;
+use super::{
+    Property,
+    bytes::{Rest, varint_of},
+};
 use crate::Version;
 
 /// A packet from the broker.
@@ -114,80 +117,10 @@ fn identifier(property: &Property) -> Option<u32> {
     }
 }
 
-/// What is left to read of a packet.
-pub(super) struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn take(&mut self, n: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(n);
-        self.0 = rest;
-        taken
-    }
-
-    pub(super) fn byte(&mut self) -> u8 {
-        self.take(1)[0]
-    }
-
-    pub(super) fn u16(&mut self) -> u16 {
-        u16::from_be_bytes(self.take(2).try_into().unwrap())
-    }
-
-    pub(super) fn u32(&mut self) -> u32 {
-        u32::from_be_bytes(self.take(4).try_into().unwrap())
-    }
-
-    pub(super) fn binary(&mut self) -> Vec<u8> {
-        let length = self.u16().into();
-        self.take(length).to_vec()
-    }
-
-    pub(super) fn string(&mut self) -> String {
-        String::from_utf8(self.binary()).unwrap()
-    }
-
-    pub(super) fn varint(&mut self) -> usize {
-        let (used, value) = varint(self.0).unwrap();
-        self.take(used);
-        value
-    }
-
-    /// Properties (MQTT 5 section 2.2.2). Some packets leave them out when there are none.
-    fn properties(&mut self) -> Vec<Property> {
-        if self.0.is_empty() {
-            return vec![];
-        }
-        let length = self.varint();
-        let mut rest = Rest(self.take(length));
-        let mut all = vec![];
-        while !rest.0.is_empty() {
-            all.push(Property::read(&mut rest));
-        }
-        all
-    }
-
-    /// The reason code of an acknowledgement, which leaves 0 out.
-    fn code(&mut self) -> u8 {
-        if self.0.is_empty() { 0 } else { self.byte() }
-    }
-}
-
-/// Bytes used and value; `None` while it is not complete.
-fn varint(bytes: &[u8]) -> Option<(usize, usize)> {
-    let mut value = 0;
-    for (i, byte) in bytes.iter().enumerate().take(4) {
-        value |= usize::from(byte & 0x7F) << (7 * i);
-        if byte & 0x80 == 0 {
-            return Some((i + 1, value));
-        }
-    }
-    assert!(bytes.len() < 4, "a remaining length has at most 4 bytes");
-    None
-}
-
 /// The first packet of `bytes` and its length; `None` while it is not complete.
 pub(super) fn packet(version: Version, bytes: &[u8]) -> Option<(Packet, usize)> {
     let (&first, rest) = bytes.split_first()?;
-    let (used, length) = varint(rest)?;
+    let (used, length) = varint_of(rest)?;
     let body = rest.get(used..used + length)?;
     let packet = parse(version, first, Rest(body));
     Some((packet, 1 + used + length))
@@ -201,19 +134,19 @@ fn parse(version: Version, first: u8, mut rest: Rest) -> Packet {
             Packet::Connack(Connack {
                 code,
                 session_present,
-                properties: rest.properties(),
+                properties: Property::read_all(&mut rest),
             })
         }
         3 => Packet::Publish(publish(version, first, rest)),
         4 => Packet::Puback {
             id: rest.u16(),
             code: rest.code(),
-            properties: rest.properties(),
+            properties: Property::read_all(&mut rest),
         },
         5 => Packet::Pubrec {
             id: rest.u16(),
             code: rest.code(),
-            properties: rest.properties(),
+            properties: Property::read_all(&mut rest),
         },
         6 => Packet::Pubrel { id: rest.u16() },
         7 => Packet::Pubcomp {
@@ -223,7 +156,7 @@ fn parse(version: Version, first: u8, mut rest: Rest) -> Packet {
         9 | 11 => {
             let id = rest.u16();
             let properties = match version {
-                Version::V5 => rest.properties(),
+                Version::V5 => Property::read_all(&mut rest),
                 Version::V311 => vec![],
             };
             let codes = rest.0.to_vec();
@@ -248,7 +181,7 @@ fn publish(version: Version, first: u8, mut rest: Rest) -> Publish {
     let id = (qos > 0).then(|| rest.u16());
     let properties = match version {
         Version::V311 => vec![],
-        Version::V5 => rest.properties(),
+        Version::V5 => Property::read_all(&mut rest),
     };
     Publish {
         topic,

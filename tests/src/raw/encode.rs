@@ -1,32 +1,10 @@
 //! Packets as bytes: what a client sends.
 
-use super::{Connect, Message, Property};
+use super::{
+    Connect, Message, Property,
+    bytes::{string, varint},
+};
 use crate::Version;
-
-/// Binary data (section 1.5.6).
-pub(super) fn binary(bytes: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(bytes.len()).unwrap();
-    [&length.to_be_bytes(), bytes].concat()
-}
-
-/// A UTF-8 string (section 1.5.4).
-pub(super) fn string(text: &str) -> Vec<u8> {
-    binary(text.as_bytes())
-}
-
-/// A variable byte integer (section 1.5.5).
-pub(super) fn varint(mut value: usize) -> Vec<u8> {
-    let mut out = vec![];
-    loop {
-        let low = u8::try_from(value % 128).unwrap();
-        value /= 128;
-        if value == 0 {
-            out.push(low);
-            return out;
-        }
-        out.push(low | 0x80);
-    }
-}
 
 /// A whole packet.
 pub(super) fn packet(first: u8, body: &[u8]) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! A client that shows every byte: exact codes, odd packets, acknowledgements when the test wants them.
 
+mod bytes;
 mod connect;
 mod decode;
 mod encode;

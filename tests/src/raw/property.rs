@@ -1,6 +1,6 @@
 //! Properties of MQTT 5 packets (section 2.2.2).
 
-use super::{decode::Rest, encode};
+use super::bytes::{Rest, binary, string, varint};
 
 /// One property. Which packets have it is the test's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,27 +73,27 @@ impl Property {
         match self {
             Self::PayloadFormat(v) => (0x01, vec![*v]),
             Self::MessageExpiry(v) => (0x02, v.to_be_bytes().into()),
-            Self::ContentType(v) => (0x03, encode::string(v)),
-            Self::ResponseTopic(v) => (0x08, encode::string(v)),
-            Self::CorrelationData(v) => (0x09, encode::binary(v)),
-            Self::SubscriptionIdentifier(v) => (0x0B, encode::varint(*v as usize)),
+            Self::ContentType(v) => (0x03, string(v)),
+            Self::ResponseTopic(v) => (0x08, string(v)),
+            Self::CorrelationData(v) => (0x09, binary(v)),
+            Self::SubscriptionIdentifier(v) => (0x0B, varint(*v as usize)),
             Self::SessionExpiry(v) => (0x11, v.to_be_bytes().into()),
-            Self::AssignedClientId(v) => (0x12, encode::string(v)),
+            Self::AssignedClientId(v) => (0x12, string(v)),
             Self::ServerKeepAlive(v) => (0x13, v.to_be_bytes().into()),
-            Self::AuthenticationMethod(v) => (0x15, encode::string(v)),
-            Self::AuthenticationData(v) => (0x16, encode::binary(v)),
+            Self::AuthenticationMethod(v) => (0x15, string(v)),
+            Self::AuthenticationData(v) => (0x16, binary(v)),
             Self::RequestProblemInformation(v) => (0x17, vec![*v]),
             Self::WillDelay(v) => (0x18, v.to_be_bytes().into()),
             Self::RequestResponseInformation(v) => (0x19, vec![*v]),
-            Self::ResponseInformation(v) => (0x1A, encode::string(v)),
-            Self::ServerReference(v) => (0x1C, encode::string(v)),
-            Self::ReasonString(v) => (0x1F, encode::string(v)),
+            Self::ResponseInformation(v) => (0x1A, string(v)),
+            Self::ServerReference(v) => (0x1C, string(v)),
+            Self::ReasonString(v) => (0x1F, string(v)),
             Self::ReceiveMaximum(v) => (0x21, v.to_be_bytes().into()),
             Self::TopicAliasMaximum(v) => (0x22, v.to_be_bytes().into()),
             Self::TopicAlias(v) => (0x23, v.to_be_bytes().into()),
             Self::MaximumQos(v) => (0x24, vec![*v]),
             Self::RetainAvailable(v) => (0x25, vec![*v]),
-            Self::User(k, v) => (0x26, [encode::string(k), encode::string(v)].concat()),
+            Self::User(k, v) => (0x26, [string(k), string(v)].concat()),
             Self::MaximumPacketSize(v) => (0x27, v.to_be_bytes().into()),
             Self::WildcardAvailable(v) => (0x28, vec![*v]),
             Self::SubscriptionIdentifiersAvailable(v) => (0x29, vec![*v]),
@@ -108,8 +108,22 @@ impl Property {
         out.extend(value);
     }
 
+    /// Reads the properties of a packet. Some packets leave them out when there are none.
+    pub(super) fn read_all(rest: &mut Rest) -> Vec<Self> {
+        if rest.is_empty() {
+            return vec![];
+        }
+        let length = rest.varint();
+        let mut rest = Rest(rest.take(length));
+        let mut all = vec![];
+        while !rest.is_empty() {
+            all.push(Self::read(&mut rest));
+        }
+        all
+    }
+
     /// Reads one property.
-    pub(super) fn read(rest: &mut Rest) -> Self {
+    fn read(rest: &mut Rest) -> Self {
         match rest.byte() {
             0x01 => Self::PayloadFormat(rest.byte()),
             0x02 => Self::MessageExpiry(rest.u32()),
