@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod decisions;
+mod edges;
 mod filters;
 mod policies;
 mod reference;

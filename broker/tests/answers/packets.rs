@@ -5,12 +5,9 @@ use crate::{
     common::encode::{Connect, V3, V5, ack, data, packet, publish, subscribe, unsubscribe},
     row::{
         Expect::{Ends, Goes},
-        Row, check_in_session, row,
+        Row, WRONG, check_in_session, row,
     },
 };
-
-/// MQTT 5 section 4.13.1: a malformed packet, or a protocol error.
-const WRONG: &[u8] = &[0x81, 0x82];
 
 /// Rows of both versions.
 async fn both(rows: impl Fn(u8) -> Vec<Row>) {

@@ -5,14 +5,11 @@ use crate::{
     common::encode::{V3, V5, data, number, packet, props, publish, subscribe, unsubscribe},
     row::{
         Expect::{Ends, Goes},
-        check_in_session, row,
+        WRONG, check_in_session, row,
     },
     text::prop,
     user::user,
 };
-
-/// MQTT 5 section 4.13.1: a malformed packet, or a protocol error.
-const WRONG: &[u8] = &[0x81, 0x82];
 
 #[tokio::test]
 async fn properties_that_are_wrong_end_the_session() {

@@ -9,6 +9,9 @@ use crate::{
     small,
 };
 
+/// MQTT 5 section 4.13.1: a malformed packet, or a protocol error.
+pub(crate) const WRONG: &[u8] = &[0x81, 0x82];
+
 /// What must come back.
 #[derive(Clone, Debug)]
 pub(crate) enum Expect {

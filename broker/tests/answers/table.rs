@@ -1,23 +1,19 @@
-//! Every packet that a client sends with every property, and to its last byte: MQTT 5 table 2-4, and sections 2 and 3 of both
-//! versions.
+//! Every packet that a client sends with every property: MQTT 5 table 2-4.
 
 use crate::{
     client::Answer,
-    common::encode::{self, V3, V5, data, number, packet, props, publish},
+    common::encode::{V5, data, number, packet, props},
     row::{
         Expect::{self, Closes, Ends, Goes, Refuses},
-        Row, check_at_the_start, check_in_session, row,
+        Row, WRONG, check_at_the_start, check_in_session, row,
     },
     text::prop,
     user::user,
 };
 
-/// MQTT 5 section 4.13.1: a malformed packet, or a protocol error.
-const WRONG: &[u8] = &[0x81, 0x82];
-
 /// A packet, or the part of one, that has properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     Connect,
     Will,
     Publish,
@@ -82,7 +78,7 @@ fn properties() -> Vec<(Vec<u8>, Vec<Place>)> {
 
 impl Place {
     /// The packet, with `properties` as they are: their length before them.
-    fn with(self, properties: &[u8]) -> Vec<u8> {
+    pub(crate) fn with(self, properties: &[u8]) -> Vec<u8> {
         let ack = |first| packet(first, &[&[0, 9, 0], properties]);
         match self {
             Connect => connect(properties, None),
@@ -103,7 +99,7 @@ impl Place {
     }
 
     /// What must come back if nothing is wrong with it.
-    fn good(self) -> Expect {
+    pub(crate) fn good(self) -> Expect {
         match self {
             Connect | Will => Goes(vec![Answer::Connack(0)]),
             Publish => Goes(vec![Answer::Puback(9, 0)]),
@@ -218,216 +214,4 @@ async fn properties_that_are_cut_or_whose_length_is_not_theirs_are_malformed() {
         }
     }
     check(rows).await;
-}
-
-/// Every packet of a version, whole: what it is called, and its bytes.
-fn packets(version: u8) -> Vec<(&'static str, Vec<u8>)> {
-    let v5 = version == V5;
-    let ack = |first: u8| packet(first, &[&[0, 9], if v5 { &[0, 0] } else { &[] }]);
-    let none: &[u8] = if v5 { &[0] } else { &[] };
-    let will = encode::Will {
-        qos: 1,
-        retain: false,
-        topic: "notice",
-        payload: "gone",
-        properties: vec![],
-    };
-    vec![
-        ("CONNECT", encode::Connect::new(version).bytes()),
-        (
-            "CONNECT with a will",
-            encode::Connect {
-                will: Some(will),
-                ..encode::Connect::new(version)
-            }
-            .bytes(),
-        ),
-        ("PUBACK", ack(0x40)),
-        ("PUBREC", ack(0x50)),
-        ("PUBREL", ack(0x62)),
-        ("PUBCOMP", ack(0x70)),
-        (
-            "SUBSCRIBE",
-            packet(0x82, &[&[0, 9], none, &data("notice"), &[1]]),
-        ),
-        (
-            "UNSUBSCRIBE",
-            packet(0xA2, &[&[0, 9], none, &data("notice")]),
-        ),
-        ("PINGREQ", packet(0xC0, &[])),
-        (
-            "DISCONNECT",
-            packet(0xE0, &[if v5 { &[0, 0] } else { &[] }]),
-        ),
-    ]
-}
-
-/// The packet with another body, and the length of that.
-fn with_body(whole: &[u8], body: &[u8]) -> Vec<u8> {
-    packet(whole[0], &[body])
-}
-
-#[tokio::test]
-async fn every_packet_is_checked_to_its_last_byte() {
-    for version in [V3, V5] {
-        let (mut first, mut later) = (vec![], vec![]);
-        for (name, whole) in packets(version) {
-            let body = &whole[2..];
-            let longer = with_body(&whole, &[body, &[0xFF]].concat());
-            let shorter = (!body.is_empty()).then(|| with_body(&whole, &body[..body.len() - 1]));
-            let both = [("a byte more", Some(longer)), ("a byte less", shorter)];
-            for (how, send) in both
-                .into_iter()
-                .filter_map(|(how, send)| Some((how, send?)))
-            {
-                // A PUBACK whose properties are cut off has a reason code and no more (3.4.2.2.1), and so have others.
-                let is_ack = matches!(
-                    name,
-                    "PUBACK" | "PUBREC" | "PUBREL" | "PUBCOMP" | "DISCONNECT"
-                );
-                if version == V5 && is_ack && how == "a byte less" {
-                    continue;
-                }
-                let what = format!("{name} with {how}");
-                if name.starts_with("CONNECT") {
-                    let expect = if version == V5 {
-                        Refuses(&[0x81, 0x82])
-                    } else {
-                        Closes
-                    };
-                    first.push(row(version, what, send, expect));
-                } else {
-                    later.push(row(version, what, send, Ends(WRONG)));
-                }
-            }
-        }
-        check_at_the_start(first).await;
-        check_in_session(later).await;
-    }
-}
-
-#[tokio::test]
-async fn acknowledgements_may_be_as_short_as_they_can_be() {
-    let mut rows = vec![];
-    for (name, whole) in packets(V5) {
-        let place = match name {
-            "PUBREL" => Pubrel,
-            "DISCONNECT" => Disconnect,
-            _ => continue,
-        };
-        for left_out in 0..=2 {
-            let body = &whole[2..whole.len() - left_out];
-            let what = format!("{name} with {left_out} bytes left out (3.6.2, 3.14.2)");
-            rows.push(row(V5, what, with_body(&whole, body), place.good()));
-        }
-    }
-    check_in_session(rows).await;
-}
-
-#[tokio::test]
-async fn a_length_takes_no_more_bytes_than_it_needs() {
-    let ping = row(V5, "PINGREQ (1.5.5-1)", vec![0xC0, 0x80, 0], Ends(WRONG));
-    let mut subscribe = Subscribe.with(&[0]);
-    subscribe[1] |= 0x80;
-    subscribe.insert(2, 0);
-    let subscribe = row(V5, "SUBSCRIBE (1.5.5-1)", subscribe, Ends(WRONG));
-    check_in_session(vec![ping, subscribe]).await;
-}
-
-#[tokio::test]
-async fn a_response_topic_is_a_topic_name() {
-    let rows = ["", "a/#", "+", "a\0"].map(|topic| {
-        let send = publish(V5, 2, "notice", 1, &[prop(0x08, topic)], "");
-        let what = format!("a response topic {topic:?} (3.3.2-14)");
-        row(V5, what, send, Ends(&[0x81, 0x82, 0x90]))
-    });
-    check_in_session(rows.into()).await;
-}
-
-/// Sections 4.7.1, 4.8.2 and 4.13: the packet can be parsed, so each filter is answered for itself.
-#[tokio::test]
-async fn a_malformed_filter_is_refused_for_itself() {
-    const MALFORMED: [&str; 8] = [
-        "",
-        "a#",
-        "+a",
-        "a/#/b",
-        "$share/g",
-        "$share//a",
-        "$share/g/",
-        "$share/+/a",
-    ];
-    let mut rows = vec![];
-    for filter in MALFORMED {
-        for version in [V3, V5] {
-            let code = if version == V5 { 0x8F } else { 0x80 };
-            let filters = [("notice", 1), (filter, 1), ("last", 0)];
-            let send = encode::subscribe(version, 7, &[], &filters);
-            let what = format!("SUBSCRIBE to {filter:?}");
-            rows.push(row(
-                version,
-                what,
-                send,
-                Goes(vec![Answer::Suback(7, vec![1, code, 0])]),
-            ));
-            let send = encode::unsubscribe(version, 7, &[filter]);
-            let codes = if version == V5 { vec![0x8F] } else { vec![] };
-            let what = format!("UNSUBSCRIBE from {filter:?}");
-            rows.push(row(
-                version,
-                what,
-                send,
-                Goes(vec![Answer::Unsuback(7, codes)]),
-            ));
-        }
-    }
-    check_in_session(rows).await;
-}
-
-/// mosquitto's bridges tell of themselves there.
-#[tokio::test]
-async fn what_a_bridge_tells_of_itself_is_taken() {
-    const STATE: &str = "$SYS/broker/connection/home.bridge/state";
-    let bridge = |version: u8| {
-        encode::Connect {
-            // `try_private`.
-            version: version | 0x80,
-            will: Some(encode::Will {
-                qos: 1,
-                retain: true,
-                topic: STATE,
-                payload: "0",
-                properties: vec![],
-            }),
-            ..encode::Connect::new(version)
-        }
-    };
-    let mut v5 = bridge(V5).bytes();
-    // Written as 3.1.1, which has no properties.
-    let properties = 2 + 6 + 4;
-    v5.insert(properties, 0);
-    v5.insert(properties + 1 + 2 + "phone".len(), 0);
-    v5[1] += 2;
-    let tell = |version| publish(version, 3, STATE, 7, &[], "1");
-    check_at_the_start(vec![
-        row(
-            V3,
-            "a bridge",
-            bridge(V3).bytes(),
-            Goes(vec![Answer::Connack(0)]),
-        ),
-        row(V5, "a bridge", v5, Goes(vec![Answer::Connack(0)])),
-    ])
-    .await;
-    check_in_session(vec![
-        row(V3, "its state", tell(V3), Goes(vec![Answer::Puback(7, 0)])),
-        row(V5, "its state", tell(V5), Goes(vec![Answer::Puback(7, 0)])),
-        row(
-            V5,
-            "what else is in $SYS",
-            publish(V5, 2, "$SYS/broker/clients/total", 7, &[], "1"),
-            Goes(vec![Answer::Puback(7, 0x87)]),
-        ),
-    ])
-    .await;
 }

@@ -7,6 +7,8 @@ mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod copies;
+mod cursor_host;
+mod cursor_waits;
 mod cursors;
 mod denied;
 mod flood;

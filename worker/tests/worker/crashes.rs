@@ -11,7 +11,7 @@ use herald_worker::{Event, Failure, Processor, Retries, Worker, WorkerOptions};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Bench, LEASE, LIMIT, OPTIONS, Running};
+use crate::bench::{Bench, LEASE, LIMIT, OPTIONS, Running};
 
 /// Where a processor panics.
 #[derive(Clone, Copy, PartialEq, Eq)]

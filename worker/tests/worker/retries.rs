@@ -7,7 +7,7 @@ use herald_store::{Job, Moved, Seq, Status, Timestamp};
 use herald_worker::{Echo, Failure, Processor, WorkerOptions};
 use tokio::time::timeout;
 
-use crate::{Bench, LEASE, LIMIT, OPTIONS, Running};
+use crate::bench::{Bench, LEASE, LIMIT, OPTIONS, Running};
 
 /// Fails each message so often, then echoes it.
 struct Fails {

@@ -1,134 +1,16 @@
 //! Retained messages through failures and restarts.
 
 use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::Ordering,
     time::{Instant, SystemTime},
 };
 
-use parking_lot::Mutex;
 use proptest::prelude::*;
-use tokio::{sync::Semaphore, task::JoinHandle};
 
-use super::*;
-
-/// A host that keeps messages in memory, and fails or waits as told.
-struct Host {
-    kept: Mutex<BTreeMap<String, RetainedMessage>>,
-    /// Topics of each save that succeeded.
-    saves: Mutex<Vec<usize>>,
-    /// How many saves will fail.
-    failures: AtomicUsize,
-    /// One permit a save.
-    gate: Semaphore,
-    saving: AtomicBool,
-}
-
-impl Host {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            kept: Mutex::default(),
-            saves: Mutex::default(),
-            failures: AtomicUsize::new(0),
-            gate: Semaphore::new(Semaphore::MAX_PERMITS),
-            saving: AtomicBool::new(false),
-        })
-    }
-
-    /// Saves wait from now on.
-    fn close(&self) {
-        self.gate.forget_permits(Semaphore::MAX_PERMITS);
-    }
-
-    fn open(&self) {
-        self.gate.add_permits(Semaphore::MAX_PERMITS);
-    }
-
-    fn payloads(&self) -> BTreeMap<String, String> {
-        let kept = self.kept.lock();
-        let text = |m: &RetainedMessage| String::from_utf8(m.payload.to_vec()).unwrap();
-        kept.iter().map(|(t, m)| (t.clone(), text(m))).collect()
-    }
-}
-
-/// The host as the bus sees it.
-struct Face(Arc<Host>);
-
-impl Retain for Face {
-    fn load(&self) -> BoxFuture<'static, Result<Vec<RetainedMessage>, HostError>> {
-        let kept = self.0.kept.lock().values().cloned().collect();
-        async { Ok(kept) }.boxed()
-    }
-
-    fn save(&self, changes: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>> {
-        let host = self.0.clone();
-        async move {
-            assert!(!host.saving.swap(true, Ordering::SeqCst), "one at a time");
-            host.gate.acquire().await.unwrap().forget();
-            host.gate.add_permits(1);
-            host.saving.store(false, Ordering::SeqCst);
-            let fewer = |n: usize| n.checked_sub(1);
-            if host
-                .failures
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer)
-                .is_ok()
-            {
-                return Err(HostError("told to fail".into()));
-            }
-            host.saves.lock().push(changes.len());
-            let mut kept = host.kept.lock();
-            for change in changes {
-                match change {
-                    RetainedChange::Set(message) => kept.insert(message.topic.clone(), message),
-                    RetainedChange::Clear { topic } => kept.remove(&topic),
-                };
-            }
-            Ok(())
-        }
-        .boxed()
-    }
-}
-
-/// Retained messages over a host, and the task that saves.
-struct Running {
-    kept: Kept,
-    stop: CancellationToken,
-    saver: JoinHandle<()>,
-}
-
-impl Running {
-    async fn start(host: &Arc<Host>) -> Self {
-        let stop = CancellationToken::new();
-        let face = Arc::new(Face(host.clone()));
-        let (kept, save) = Kept::load(face, stop.clone()).await.unwrap();
-        let saver = tokio::spawn(save);
-        Self { kept, stop, saver }
-    }
-
-    fn set(&self, topic: &str, payload: &str) -> Option<Saving> {
-        self.kept.set(&retained(topic, payload)).unwrap()
-    }
-
-    fn payloads(&self) -> BTreeMap<String, String> {
-        let all = self.kept.matching(&filter("#"), None, usize::MAX);
-        let text = |m: &Message| String::from_utf8(m.payload.to_vec()).unwrap();
-        all.iter()
-            .map(|m| (m.topic.as_str().to_owned(), text(m)))
-            .collect()
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.saver.await.unwrap();
-    }
-}
-
-fn retained(topic: &str, payload: &str) -> Arc<Message> {
-    Arc::new(Message {
-        retain: true,
-        ..message(topic, payload)
-    })
-}
+use super::{
+    kept_host::{Face, Host, Running, retained},
+    *,
+};
 
 #[tokio::test(start_paused = true)]
 async fn changes_that_come_quicker_than_saves_are_saved_as_one() {

@@ -3,6 +3,7 @@
 mod forgetting;
 mod groups;
 mod keeping;
+mod kept_host;
 mod matching;
 mod order;
 mod passing;
