@@ -25,7 +25,7 @@ pub(crate) use lists::{ListPool, Param};
 pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
 /// [`BEGIN_WRITE`], for a transaction that survives a power failure once it is committed if it is `durable`; otherwise a power
-/// failure may undo it, unless a durable one is committed after it. One that is `marked` tells to which file the log
+/// failure may undo it, unless a durable one is committed after it. One that is `marked` says to which file the log
 /// belongs. In one text, as it costs as much to hand over one statement as several.
 pub(crate) fn begin_write(durable: bool, marked: bool) -> &'static str {
     match (durable, marked) {

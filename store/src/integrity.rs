@@ -72,7 +72,7 @@ async fn check(location: Location, shared: Arc<Shared>) {
     tracing::error!(
         file = %location.file().display(),
         reason,
-        "the database is damaged: stop the server, keep a copy of the file, and restore a backup; it answers as not \
+        "the database is damaged: stop the server, keep a copy of the file, and restore a backup; it is not \
          ready until then"
     );
     let _ = shared.damage.set((location.file().to_owned(), reason));

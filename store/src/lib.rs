@@ -3,8 +3,8 @@
 //!
 //! A [`Store`] is cheap to clone and is shared by all. Reads run beside each other and never wait
 //! for writes. Writes go through one task that puts those which arrive together into one
-//! transaction and answers them once it is durable; a write that was answered survives any crash.
-//! A write goes on if its caller stops waiting for it.
+//! transaction. A write returns once that is durable, and survives any crash then. It goes on if its
+//! caller stops waiting for it.
 //!
 //! Time is given by the caller as `now`, so tests need no clock. Only a new delay looks at the clock itself, for what was
 //! accepted ahead of it.
@@ -60,7 +60,7 @@ pub use reads::audit::{AuditFilter, StoredAuditEntry};
 pub use reads::clock::AheadOfClock;
 pub use reads::failed_attempts::FailedAttempt;
 pub use reads::inbox::Position;
-pub use reads::listing::{MessagePage, MessagePlace, NoPlace};
+pub use reads::listing::{InvalidPageToken, MessagePage, MessagePageToken};
 pub use reads::queue::StatusCounts;
 pub use reads::rights::{Changed, RightsChange};
 pub use reads::rules::StoredRule;
@@ -79,7 +79,7 @@ pub use writes::prune::Pruned;
 pub use writes::removal::Removed;
 pub use writes::retained::{RetainedChange, RetainedMessage};
 pub use writes::retries::Moved;
-pub use writes::retry_dead::{DeadFilter, DeadPlace, Requeued, RetriedDead};
+pub use writes::retry_dead::{DeadFilter, DeadPageToken, Requeued, RetriedDead};
 pub use writes::rules::{CreateRule, MAX_RULES, RuleContent};
 pub use writes::sessions::NewSession;
 pub use writes::shrink::Shrunk;

@@ -24,7 +24,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct Lists(pub(crate) ListPool);
 
 impl Lists {
-    /// Up to `limit` items, and no more than a page holds. The statement is to answer one more if there is one.
+    /// Up to `limit` items, and no more than a page holds. The statement asks for one more.
     pub(crate) async fn page<T: JsonBytes>(
         &self,
         statement: String,
@@ -57,7 +57,7 @@ mod tests {
     use crate::location::Location;
     use crate::{Store, StoreOptions};
 
-    /// It never answers.
+    /// It never ends.
     const ENDLESS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
         SELECT COUNT(*) FROM n WHERE i < 0";
 

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 15] = [
+const MIGRATIONS: [(i64, &str, &str); 16] = [
     (
         1,
         "initial",
@@ -81,6 +81,11 @@ const MIGRATIONS: [(i64, &str, &str); 15] = [
         15,
         "message_counts",
         include_str!("../../migrations/sqlite/0015_message_counts.sql"),
+    ),
+    (
+        16,
+        "user_queues",
+        include_str!("../../migrations/sqlite/0016_user_queues.sql"),
     ),
 ];
 

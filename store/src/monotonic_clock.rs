@@ -25,7 +25,7 @@ struct MonotonicClock {
     /// In microseconds.
     offset: AtomicI64,
     /// It is in the log that the system's clock is behind.
-    told: AtomicBool,
+    warned: AtomicBool,
 }
 
 impl Default for MonotonicClock {
@@ -33,7 +33,7 @@ impl Default for MonotonicClock {
         Self {
             start: Instant::now(),
             offset: AtomicI64::new(i64::MIN),
-            told: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
         }
     }
 }
@@ -48,16 +48,16 @@ impl MonotonicClock {
             highest = self.offset.fetch_max(offset, Ordering::Relaxed).max(offset);
         }
         let behind = highest.saturating_sub(offset);
-        if (behind > STEP) != self.told.load(Ordering::Relaxed) {
-            self.tell(behind);
+        if (behind > STEP) != self.warned.load(Ordering::Relaxed) {
+            self.warn(behind);
         }
         passed.saturating_add(highest)
     }
 
     /// Logs that the system's clock was set back, once, until it has caught up.
-    fn tell(&self, behind: i64) {
+    fn warn(&self, behind: i64) {
         let is_behind = behind > STEP;
-        if self.told.swap(is_behind, Ordering::Relaxed) != is_behind && is_behind {
+        if self.warned.swap(is_behind, Ordering::Relaxed) != is_behind && is_behind {
             tracing::warn!(
                 seconds = behind / 1_000_000,
                 "the system's clock was set back; this process goes on by its own until that has caught up, or until it \
@@ -90,13 +90,13 @@ mod tests {
     fn time_goes_on_when_the_systems_clock_is_set_back() {
         let clock = MonotonicClock::default();
         assert_eq!(clock.read(2 * HOUR, after(0)), 2 * HOUR);
-        assert!(!clock.told.load(Ordering::Relaxed));
+        assert!(!clock.warned.load(Ordering::Relaxed));
         assert_eq!(clock.read(HOUR, after(1)), 2 * HOUR + SECOND);
-        assert!(clock.told.load(Ordering::Relaxed));
+        assert!(clock.warned.load(Ordering::Relaxed));
         assert_eq!(clock.read(HOUR + SECOND, after(2)), 2 * HOUR + 2 * SECOND);
         // And is the system's again once that has caught up.
         assert_eq!(clock.read(3 * HOUR, after(3)), 3 * HOUR);
-        assert!(!clock.told.load(Ordering::Relaxed));
+        assert!(!clock.warned.load(Ordering::Relaxed));
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
         let clock = MonotonicClock::default();
         clock.read(HOUR, after(0));
         assert_eq!(clock.read(HOUR - SECOND / 2, after(0)), HOUR);
-        assert!(!clock.told.load(Ordering::Relaxed));
+        assert!(!clock.warned.load(Ordering::Relaxed));
     }
 
     #[test]

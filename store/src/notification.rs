@@ -1,4 +1,4 @@
-//! What a user is told about a message. The JSON is made here and nowhere else, and is not stored.
+//! Notifications of how messages ended. The JSON is made here and nowhere else, and is not stored.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ pub struct Notification {
     pub payload: Arc<str>,
 }
 
-/// What a notification tells.
-pub(crate) struct Told<'a> {
+/// What a notification says.
+pub(crate) struct NotificationContent<'a> {
     pub(crate) seq: Seq,
     /// What the number counts in.
     pub(crate) epoch: &'a Epoch,
@@ -68,7 +68,7 @@ struct MessagePayload<'a> {
 /// What is left out if a notification would be too large, in this order, and no more than has to.
 const OMITTED: [&str; 3] = ["result", "body", "error"];
 
-impl<'a> Told<'a> {
+impl<'a> NotificationContent<'a> {
     /// That `job` ended with `outcome` at `processed_at`.
     pub(crate) fn fresh(
         seq: Seq,
@@ -94,7 +94,7 @@ impl<'a> Told<'a> {
     }
 }
 
-impl Told<'_> {
+impl NotificationContent<'_> {
     /// The notification, of up to `max_bytes` of JSON: texts that there is no room for are left out, and said to be. A few
     /// hundred bytes are always left.
     pub(crate) fn notification(&self, max_bytes: usize) -> Notification {
@@ -178,12 +178,12 @@ mod tests {
         let at = Timestamp::from_millis(1_795_341_601_003);
         let job = job();
         let epoch = Epoch::of("e".into());
-        let told = Told::fresh(Seq(17), &epoch, &job, &outcome, at);
-        told.notification(max_bytes).payload.as_ref().to_owned()
+        let content = NotificationContent::fresh(Seq(17), &epoch, &job, &outcome, at);
+        content.notification(max_bytes).payload.as_ref().to_owned()
     }
 
     #[test]
-    fn a_processed_message_is_told_with_its_result() {
+    fn a_processed_message_comes_with_its_result() {
         let result = "hello".to_owned();
         assert_eq!(
             payload(Outcome::Processed { result }),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_message_is_told_with_its_error() {
+    fn a_dead_message_comes_with_its_error() {
         let error = "410 Gone".to_owned();
         assert_eq!(
             payload(Outcome::Dead { error }),
@@ -234,7 +234,7 @@ mod tests {
         let epoch = Epoch::of("e".repeat(16));
         let id = "i".repeat(36);
         let at = Timestamp::from_millis(253_402_300_799_999);
-        let told = Told {
+        let content = NotificationContent {
             seq: Seq(i64::MAX),
             epoch: &epoch,
             message_id: &id,
@@ -248,6 +248,6 @@ mod tests {
                 created_at: at,
             }),
         };
-        assert!(told.notification(0).payload.len() <= StoreOptions::LEAST_NOTIFICATION_BYTES);
+        assert!(content.notification(0).payload.len() <= StoreOptions::LEAST_NOTIFICATION_BYTES);
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::StoreError;
 
-/// What tells one file from any other: device and number on it.
+/// What distinguishes a file from any other: device and number on it.
 #[cfg(unix)]
 type Identity = (u64, u64);
 

@@ -13,7 +13,7 @@ impl OwnedTask {
         Self(Mutex::new(Some(tokio::spawn(task))))
     }
 
-    /// Waits until it has ended, which it must have been told to do. Only the first call waits. `what` it is goes to the
+    /// Waits until it has ended, which it must have been asked to do. Only the first call waits. `what` it is goes to the
     /// log if it crashed.
     pub(crate) async fn join(&self, what: &str) {
         let task = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -34,14 +34,14 @@ struct Inner {
     stored_bytes: u64,
     notification_bytes: usize,
     epoch: CurrentEpoch,
-    /// Told of every commit after which a message may be due.
+    /// Notified of every commit after which a message may be due.
     queued: Arc<Notify>,
 }
 
 impl Store {
     /// Opens the database, checks that it is whole, and brings its tables to this version. Makes
     /// the file, but not its directory, if it does not exist. A file of more than 64 MiB is checked while it is used,
-    /// and [`ping`](Self::ping) tells of its damage. Another process may have the same database open.
+    /// and [`ping`](Self::ping) fails if it is damaged. Another process may have the same database open.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Store {
         Ok(())
     }
 
-    /// Told of every commit after which a message may be due: an accepted one, or a changed delay.
+    /// Notified of every commit after which a message may be due: an accepted one, or a changed delay.
     /// One waiter is woken, or the next to wait, once for any number of commits.
     #[must_use]
     pub fn queued(&self) -> &Notify {
@@ -157,7 +157,7 @@ impl Store {
     }
 
     /// Writes; waits a limited time for room in the queue, then fails with [`StoreError::Busy`].
-    pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Answer, StoreError> {
+    pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         let writer = &self.inner.writer;
         match &self.entry {
             Some(entry) => {
@@ -183,7 +183,7 @@ impl Store {
     pub(crate) async fn try_write<O: Operation>(
         &self,
         operation: O,
-    ) -> Result<O::Answer, StoreError> {
+    ) -> Result<O::Output, StoreError> {
         self.inner.writer.try_write(operation).await
     }
 }
@@ -192,7 +192,7 @@ impl Store {
 pub(crate) struct Ping;
 
 impl Operation for Ping {
-    type Answer = ();
+    type Output = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         sqlx::query(

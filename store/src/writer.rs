@@ -18,7 +18,7 @@ use crate::{StoreError, dialect};
 use batch::{Batch, Queued, Waiting};
 use log::Log;
 pub(crate) use operation::Operation;
-use operation::Outcome;
+use operation::WriteResult;
 
 /// How many writes wait for the writer.
 const QUEUE: usize = 1024;
@@ -32,14 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The way to the task that writes.
 pub(crate) struct Writer {
     queue: mpsc::Sender<Box<dyn Queued>>,
-    /// Tells the task to take what is queued and to end.
+    /// Asks the task to write what is queued and to end.
     stop: Arc<Notify>,
     task: OwnedTask,
 }
 
 impl Writer {
     /// Starts the task with its connection. It makes another one at `location` if this one fails,
-    /// and tells `wake` of every commit after which a message may be due.
+    /// and notifies `wake` of every commit after which a message may be due.
     pub(crate) fn start(location: Location, conn: AnyConnection, wake: Arc<Notify>) -> Self {
         let files = OpenFiles::of(location.file());
         let log = Log::of(location.file());
@@ -62,26 +62,26 @@ impl Writer {
     }
 
     /// Writes. Waits up to [`PATIENCE`] for room in the queue.
-    pub(crate) async fn write<O: Operation>(&self, operation: O) -> Outcome<O> {
-        let (caller, answer) = oneshot::channel();
+    pub(crate) async fn write<O: Operation>(&self, operation: O) -> WriteResult<O> {
+        let (caller, result) = oneshot::channel();
         let waiting = Box::new(Waiting::new(operation, caller));
         let sent = self.queue.send_timeout(waiting, PATIENCE).await;
         sent.map_err(|error| match error {
             SendTimeoutError::Timeout(_) => StoreError::Busy,
             SendTimeoutError::Closed(_) => StoreError::Closed,
         })?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        result.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Writes, if there is room in the queue.
-    pub(crate) async fn try_write<O: Operation>(&self, operation: O) -> Outcome<O> {
-        let (caller, answer) = oneshot::channel();
+    pub(crate) async fn try_write<O: Operation>(&self, operation: O) -> WriteResult<O> {
+        let (caller, result) = oneshot::channel();
         let waiting = Box::new(Waiting::new(operation, caller));
         self.queue.try_send(waiting).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Closed(_) => StoreError::Closed,
         })?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        result.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Writes some time, if there is room in the queue; nobody waits for it.
@@ -125,7 +125,7 @@ struct Task {
 }
 
 impl Task {
-    /// Writes batch after batch until it is told to stop or no one can write any more.
+    /// Writes batch after batch until it has to stop or no one can write any more.
     async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -146,7 +146,7 @@ impl Task {
         self.disconnect().await;
     }
 
-    /// Writes a batch and answers it.
+    /// Writes a batch and sends its callers what came of it.
     async fn write(&mut self, queued: &mut Vec<Box<dyn Queued>>) {
         let writes = queued.len();
         let mut batch = Batch::of(queued.drain(..));
@@ -165,7 +165,7 @@ impl Task {
         if committed.is_ok() && batch.wakes_worker() {
             self.wake.notify_one();
         }
-        batch.answer(committed.as_ref().err());
+        batch.send_results(committed.as_ref().err());
         if let Some(conn) = &mut self.conn
             && let Err(error) = self.log.keep_short(conn).await
         {
@@ -200,7 +200,7 @@ impl Task {
     }
 }
 
-/// Runs all in one transaction. If one of several fails, none is kept, and the answer is `false`.
+/// Runs all in one transaction. If one of several fails, none is kept, and it returns `false`.
 async fn commit_together(
     conn: &mut AnyConnection,
     batch: &mut Batch,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use herald_acl::Username;
 use herald_store::{
-    DeadFilter, DeadPlace, Message, MessageId, MessagePlace, Moved, NoPlace, RetriedDead, Status,
-    Store, Timestamp, UserId,
+    DeadFilter, DeadPageToken, InvalidPageToken, Message, MessageId, MessagePageToken, Moved,
+    RetriedDead, Status, Store, Timestamp, UserId,
 };
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
@@ -139,7 +139,9 @@ impl AdminMessagesApi {
             Some(Name(name)) => Some(self.user(&name).await?),
             None => None,
         };
-        let before = before.0.map(|Cursor(place)| place.parse::<MessagePlace>());
+        let before = before
+            .0
+            .map(|Cursor(token)| token.parse::<MessagePageToken>());
         let before = before.transpose();
         let before = before.map_err(|_| ApiError::invalid("before is not the next of a page."))?;
         let page = store
@@ -175,8 +177,8 @@ impl AdminMessagesApi {
             None => Ok(None),
         };
         let place = |text: Cursor| match text.0.len() <= MAX_PARAMETER {
-            true => text.0.parse::<DeadPlace>(),
-            false => Err(NoPlace),
+            true => text.0.parse::<DeadPageToken>(),
+            false => Err(InvalidPageToken),
         };
         let after = after.map(place).transpose();
         let after = after.map_err(|_| ApiError::invalid("after is not the next of a call."))?;

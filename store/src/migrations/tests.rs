@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use sqlx::Executor as _;
 
 use super::*;
 use crate::location::Location;
-use crate::{MessageId, Seq, Status, StatusCounts, Store, StoreOptions, UserId};
+use crate::{MessageId, Seq, Status, StatusCounts, Store, StoreOptions, Timestamp, UserId};
 
 #[test]
 fn every_file_of_the_folder_is_a_migration() {
@@ -110,5 +112,28 @@ async fn messages_that_there_are_already_are_counted() {
     assert_eq!(store.counts().await.unwrap(), counts);
     let oldest = store.oldest_due().await.unwrap();
     assert_eq!(oldest.map(|due| due.as_millis()), Some(9));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn whose_turn_it_is_is_kept() {
+    let (_dir, store) = upgraded(
+        14,
+        "INSERT INTO users (id, username, role, password_hash, created_at) VALUES
+            ('u', 'ann', 'user', '', 0), ('v', 'bob', 'user', '', 0);
+         INSERT INTO messages (id, user_id, body, status, created_at, run_at) VALUES
+            ('first', 'u', 'a', 'queued', 1, 1), ('second', 'v', 'b', 'queued', 1, 2);
+         INSERT INTO lanes (user_id, open, turn_at, stored_bytes) VALUES
+            ('u', 1, 9, 513), ('v', 1, 2, 513);",
+    )
+    .await;
+    let next = store.next_due().await.unwrap();
+    assert_eq!(next.map(|due| due.as_millis()), Some(2));
+    let (lease, now) = (Duration::from_secs(30), Timestamp::from_millis(10));
+    let jobs = store.claim(1, lease, now).await.unwrap();
+    assert_eq!(jobs[0].id.as_str(), "second");
+    let user = UserId::from_string("u");
+    let stored = store.stored_bytes(&[&user]).await.unwrap();
+    assert_eq!(stored[&user], 513);
     store.close().await;
 }

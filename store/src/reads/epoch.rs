@@ -10,7 +10,7 @@ impl Store {
         self.current_epoch().get()
     }
 
-    /// How far the inboxes have come. What it tells is durable.
+    /// How far the inboxes have come. What it returns is durable.
     ///
     /// # Errors
     ///

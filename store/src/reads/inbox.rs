@@ -1,15 +1,15 @@
-//! Inboxes: what each user was told.
+//! Inboxes: the notifications of each user.
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use crate::dialect::Param;
-use crate::notification::{Text, Told};
+use crate::notification::{NotificationContent, Text};
 use crate::page::{JsonBytes, cut};
 use crate::{Epoch, Notification, Page, Seq, Status, Store, StoreError, Timestamp, UserId};
 
-/// What the user `$1` was told after the number `$2`, with what is there of the messages. A message that died may have been
-/// processed since: so its result is not asked for then.
+/// The notifications of the user `$1` after the number `$2`, with what is there of the messages. A message that died may
+/// have been processed since: so its result is not asked for then.
 const INBOX: &str = "SELECT n.seq, n.message_id, n.status, n.attempts, n.created_at,
         m.body, m.created_at AS sent_at, f.error,
         CASE WHEN n.status = 'processed' THEN m.result END AS result
@@ -121,7 +121,7 @@ fn notification(row: &AnyRow, epoch: &Epoch, max_bytes: usize) -> Result<Notific
         error: error.as_deref(),
         created_at: Timestamp::from_millis(sent_at),
     });
-    let told = Told {
+    let content = NotificationContent {
         seq: Seq(row.try_get("seq")?),
         epoch,
         message_id: row.try_get("message_id")?,
@@ -130,5 +130,5 @@ fn notification(row: &AnyRow, epoch: &Epoch, max_bytes: usize) -> Result<Notific
         processed_at: Timestamp::from_millis(row.try_get("created_at")?),
         text,
     };
-    Ok(told.notification(max_bytes))
+    Ok(content.notification(max_bytes))
 }

@@ -12,35 +12,38 @@ use crate::messages::{COLUMNS, message};
 use crate::page::JsonBytes;
 use crate::{Message, MessageId, Status, Store, StoreError, UserId};
 
-/// A place in a list of messages, which is in another order for each status. As text it has no spaces.
+/// Where a page of a list of messages begins. The list is in another order for each status. As text it has no spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessagePlace {
+pub struct MessagePageToken {
     user: String,
     time: i64,
     id: String,
 }
 
-/// It is no place in a list.
+/// It is not where a page of a list begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is no place in a list of messages")]
-pub struct NoPlace;
+pub struct InvalidPageToken;
 
-impl fmt::Display for MessagePlace {
+impl fmt::Display for MessagePageToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.id, self.time, self.user)
     }
 }
 
-impl FromStr for MessagePlace {
-    type Err = NoPlace;
+impl FromStr for MessagePageToken {
+    type Err = InvalidPageToken;
 
-    fn from_str(text: &str) -> Result<Self, NoPlace> {
+    fn from_str(text: &str) -> Result<Self, InvalidPageToken> {
         let mut parts = text.splitn(3, '.');
-        let id = parts.next().filter(|id| !id.is_empty()).ok_or(NoPlace)?;
+        let id = parts
+            .next()
+            .filter(|id| !id.is_empty())
+            .ok_or(InvalidPageToken)?;
         let time = parts.next().map_or(Ok(0), str::parse);
         Ok(Self {
             id: id.to_owned(),
-            time: time.map_err(|_| NoPlace)?,
+            time: time.map_err(|_| InvalidPageToken)?,
             user: parts.next().unwrap_or_default().to_owned(),
         })
     }
@@ -52,32 +55,32 @@ pub struct MessagePage {
     /// In the order of the list.
     pub items: Vec<Message>,
     /// Where the next page begins; `None` if this is the last.
-    pub next: Option<MessagePlace>,
+    pub next: Option<MessagePageToken>,
 }
 
 /// How a list is read.
 struct Reading {
     statement: String,
-    /// The place of a message, from its row.
-    place: fn(&AnyRow) -> Result<MessagePlace, sqlx::Error>,
+    /// Where the page behind a message begins, from its row.
+    token: fn(&AnyRow) -> Result<MessagePageToken, sqlx::Error>,
 }
 
-/// The statement over messages `m` that satisfy `condition`, in this order. Its parameters are the place (`$1` id, `$2`
-/// time, `$3` user), `$4` the user or an empty text, `$5` the status or an empty text, and `$6` how many.
+/// The statement over messages `m` that satisfy `condition`, in this order. Its parameters are where the page begins (`$1`
+/// id, `$2` time, `$3` user), `$4` the user or an empty text, `$5` the status or an empty text, and `$6` how many.
 fn select(condition: &str, order: &str) -> String {
     format!("SELECT {COLUMNS} FROM messages m WHERE {condition} ORDER BY {order} LIMIT $6")
 }
 
-fn by_id(row: &AnyRow) -> Result<MessagePlace, sqlx::Error> {
-    Ok(MessagePlace {
+fn by_id(row: &AnyRow) -> Result<MessagePageToken, sqlx::Error> {
+    Ok(MessagePageToken {
         id: row.try_get("id")?,
         time: 0,
         user: String::new(),
     })
 }
 
-fn by_end(row: &AnyRow) -> Result<MessagePlace, sqlx::Error> {
-    Ok(MessagePlace {
+fn by_end(row: &AnyRow) -> Result<MessagePageToken, sqlx::Error> {
+    Ok(MessagePageToken {
         time: row
             .try_get::<Option<i64>, _>("processed_at")?
             .unwrap_or_default(),
@@ -85,8 +88,8 @@ fn by_end(row: &AnyRow) -> Result<MessagePlace, sqlx::Error> {
     })
 }
 
-fn by_due(row: &AnyRow) -> Result<MessagePlace, sqlx::Error> {
-    Ok(MessagePlace {
+fn by_due(row: &AnyRow) -> Result<MessagePageToken, sqlx::Error> {
+    Ok(MessagePageToken {
         time: row.try_get("run_at")?,
         user: row.try_get("user_id")?,
         ..by_id(row)?
@@ -95,7 +98,7 @@ fn by_due(row: &AnyRow) -> Result<MessagePlace, sqlx::Error> {
 
 impl Reading {
     fn of(status: Option<Status>, user: Option<&UserId>) -> Self {
-        let (statement, place): (_, fn(&AnyRow) -> _) = match (status, user) {
+        let (statement, token): (_, fn(&AnyRow) -> _) = match (status, user) {
             (None, None) => (select("m.id < $1", "m.id DESC"), by_id),
             (None, Some(_)) => {
                 let condition = "m.user_id = $4 AND m.id < $1";
@@ -128,7 +131,7 @@ impl Reading {
                 (select(condition, "m.id DESC"), by_id)
             }
         };
-        Self { statement, place }
+        Self { statement, token }
     }
 }
 
@@ -157,38 +160,38 @@ impl Store {
         &self,
         status: Option<Status>,
         user: Option<&UserId>,
-        before: Option<&MessagePlace>,
+        before: Option<&MessagePageToken>,
         limit: u32,
     ) -> Result<MessagePage, StoreError> {
-        let Reading { statement, place } = Reading::of(status, user);
+        let Reading { statement, token } = Reading::of(status, user);
         let params = [
-            Param::Text(before.map_or(AFTER_ALL, |place| &place.id)),
-            Param::Int(before.map_or(i64::MAX, |place| place.time)),
-            Param::Text(before.map_or(AFTER_ALL, |place| &place.user)),
+            Param::Text(before.map_or(AFTER_ALL, |token| &token.id)),
+            Param::Int(before.map_or(i64::MAX, |token| token.time)),
+            Param::Text(before.map_or(AFTER_ALL, |token| &token.user)),
             Param::Text(user.map_or("", UserId::as_str)),
             Param::Text(status.map_or("", Status::as_str)),
             Param::Int(i64::from(limit) + 1),
         ];
         let read = |row: &AnyRow| {
-            let (message, place) = (message(row)?, place(row)?);
-            Ok(Placed { message, place })
+            let (message, token) = (message(row)?, token(row)?);
+            Ok(ListedMessage { message, token })
         };
         let page = self.lists().page(statement, &params, limit, read).await?;
         let last = page.items.last().filter(|_| page.more);
         Ok(MessagePage {
-            next: last.map(|last| last.place.clone()),
+            next: last.map(|last| last.token.clone()),
             items: page.items.into_iter().map(|item| item.message).collect(),
         })
     }
 }
 
-/// A message and its place in the list.
-struct Placed {
+/// A message, and where the page behind it begins.
+struct ListedMessage {
     message: Message,
-    place: MessagePlace,
+    token: MessagePageToken,
 }
 
-impl JsonBytes for Placed {
+impl JsonBytes for ListedMessage {
     fn json_bytes(&self) -> usize {
         self.message.json_bytes()
     }
@@ -200,21 +203,25 @@ mod tests {
     use crate::StoreOptions;
 
     #[test]
-    fn a_place_is_read_back_from_its_text() {
-        let place = MessagePlace {
+    fn a_page_token_is_read_back_from_its_text() {
+        let token = MessagePageToken {
             user: "u".into(),
             time: -7,
             id: "m".into(),
         };
-        assert_eq!(place.to_string().parse(), Ok(place));
-        let id = MessagePlace {
+        assert_eq!(token.to_string().parse(), Ok(token));
+        let id = MessagePageToken {
             user: String::new(),
             time: 0,
             id: "m".into(),
         };
         assert_eq!("m".parse(), Ok(id));
         for text in ["", ".", "m.x", "m."] {
-            assert_eq!(text.parse::<MessagePlace>(), Err(NoPlace), "{text}");
+            assert_eq!(
+                text.parse::<MessagePageToken>(),
+                Err(InvalidPageToken),
+                "{text}"
+            );
         }
     }
 

@@ -28,10 +28,10 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        // The lane is asked for with ORDER BY and LIMIT, as SQLite would look for a MIN through all of them.
+        // The queue is asked for with ORDER BY and LIMIT, as SQLite would look for a MIN through all of them.
         let due: Option<i64> = sqlx::query_scalar(
             "SELECT MIN(due) FROM (
-                SELECT (SELECT turn_at FROM lanes WHERE turn_at IS NOT NULL ORDER BY turn_at LIMIT 1) AS due
+                SELECT (SELECT turn_at FROM user_queues WHERE turn_at IS NOT NULL ORDER BY turn_at LIMIT 1) AS due
                 WHERE NOT EXISTS (SELECT 1 FROM settings WHERE key = 'paused')
                 UNION ALL
                 SELECT MIN(lease_until) AS due FROM messages WHERE status = 'processing') AS dues",

@@ -20,7 +20,7 @@ impl Store {
         let mut found = BTreeMap::new();
         for chunk in bulk::padded(users) {
             let text = format!(
-                "SELECT user_id, stored_bytes FROM lanes WHERE user_id IN ({})",
+                "SELECT user_id, stored_bytes FROM user_queues WHERE user_id IN ({})",
                 bulk::list(chunk.len(), 1)
             );
             let mut query = sqlx::query(bulk::statement(text));

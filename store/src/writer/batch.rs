@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, Connection};
 use tokio::sync::oneshot;
 
-use super::operation::{Operation, Outcome};
+use super::operation::{Operation, WriteResult};
 use crate::StoreError;
 
 /// A write in the queue.
@@ -20,15 +20,15 @@ pub(super) trait Queued: Send {
 /// A write and who waits for it.
 pub(super) struct Waiting<O: Operation> {
     operation: O,
-    outcome: Outcome<O>,
-    caller: oneshot::Sender<Outcome<O>>,
+    result: WriteResult<O>,
+    caller: oneshot::Sender<WriteResult<O>>,
 }
 
 impl<O: Operation> Waiting<O> {
-    pub(super) fn new(operation: O, caller: oneshot::Sender<Outcome<O>>) -> Self {
+    pub(super) fn new(operation: O, caller: oneshot::Sender<WriteResult<O>>) -> Self {
         Self {
             operation,
-            outcome: Err(StoreError::Closed),
+            result: Err(StoreError::Closed),
             caller,
         }
     }
@@ -80,7 +80,7 @@ impl Batch {
         self.kinds.iter().any(|kind| kind.wakes_worker())
     }
 
-    /// Runs all, until one fails; then the answer is `false`, or the error if it is no fault of its own: on this
+    /// Runs all, until one fails; then it returns `false`, or the error if it is no fault of its own: on this
     /// connection, others would fail, too.
     pub(super) async fn run(&mut self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
         for kind in &mut self.kinds {
@@ -101,10 +101,10 @@ impl Batch {
         Ok(())
     }
 
-    /// Tells each caller what came of its write, or that the commit failed.
-    pub(super) fn answer(self, failure: Option<&StoreError>) {
+    /// Sends each caller what came of its write, or that the commit failed.
+    pub(super) fn send_results(self, failure: Option<&StoreError>) {
         for kind in self.kinds {
-            kind.answer(failure);
+            kind.send_results(failure);
         }
     }
 }
@@ -121,7 +121,7 @@ trait Group: Any + Send {
         &'a mut self,
         conn: &'a mut AnyConnection,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
-    fn answer(self: Box<Self>, failure: Option<&StoreError>);
+    fn send_results(self: Box<Self>, failure: Option<&StoreError>);
 }
 
 struct Kind<O: Operation>(Vec<Waiting<O>>);
@@ -137,8 +137,8 @@ impl<O: Operation> Group for Kind<O> {
 
     fn wakes_worker(&self) -> bool {
         self.0.iter().any(|waiting| {
-            let outcome = waiting.outcome.as_ref();
-            outcome.is_ok_and(|answer| waiting.operation.wakes_worker(answer))
+            let outcome = waiting.result.as_ref();
+            outcome.is_ok_and(|output| waiting.operation.wakes_worker(output))
         })
     }
 
@@ -147,16 +147,16 @@ impl<O: Operation> Group for Kind<O> {
             let all: Vec<_> = self.0.iter().map(|waiting| &waiting.operation).collect();
             let run = AssertUnwindSafe(O::run_all(&all, conn)).catch_unwind();
             match run.await.unwrap_or(Err(StoreError::Panicked)) {
-                Ok(answers) => {
-                    debug_assert_eq!(answers.len(), self.0.len());
-                    for (waiting, answer) in self.0.iter_mut().zip(answers) {
-                        waiting.outcome = Ok(answer);
+                Ok(outputs) => {
+                    debug_assert_eq!(outputs.len(), self.0.len());
+                    for (waiting, output) in self.0.iter_mut().zip(outputs) {
+                        waiting.result = Ok(output);
                     }
                     Ok(())
                 }
                 Err(error) => {
                     for waiting in &mut self.0 {
-                        waiting.outcome = Err(error.clone());
+                        waiting.result = Err(error.clone());
                     }
                     Err(error)
                 }
@@ -173,8 +173,8 @@ impl<O: Operation> Group for Kind<O> {
             for waiting in &mut self.0 {
                 let mut savepoint = conn.begin().await?;
                 let run = AssertUnwindSafe(waiting.operation.run(&mut savepoint)).catch_unwind();
-                waiting.outcome = run.await.unwrap_or(Err(StoreError::Panicked));
-                match &waiting.outcome {
+                waiting.result = run.await.unwrap_or(Err(StoreError::Panicked));
+                match &waiting.result {
                     Ok(_) => savepoint.commit().await?,
                     Err(error) if is_broken(error) => return Err(error.clone()),
                     Err(_) => savepoint.rollback().await?,
@@ -185,11 +185,11 @@ impl<O: Operation> Group for Kind<O> {
         .boxed()
     }
 
-    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
+    fn send_results(self: Box<Self>, failure: Option<&StoreError>) {
         for waiting in self.0 {
             let outcome = match failure {
                 Some(failure) => Err(failure.clone()),
-                None => waiting.outcome,
+                None => waiting.result,
             };
             // A caller that has stopped waiting does not undo what was written.
             let _ = waiting.caller.send(outcome);

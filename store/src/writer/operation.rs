@@ -9,9 +9,9 @@ use crate::StoreError;
 /// A write.
 pub(crate) trait Operation: Send + Sync + Sized + 'static {
     /// What its caller learns once it is written.
-    type Answer: Send + 'static;
+    type Output: Send + 'static;
 
-    /// Whether it is answered only once it survives a power failure. Otherwise it may be undone by one, but only
+    /// Whether its caller waits until it survives a power failure. Otherwise it may be undone by one, but only
     /// together with all that was written after it.
     const DURABLE: bool = true;
 
@@ -22,29 +22,29 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
     fn run(
         &self,
         conn: &mut AnyConnection,
-    ) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Self::Output, StoreError>> + Send;
 
-    /// Does several, with the same result as one after the other, and returns the answer of each.
+    /// Does several, with the same result as one after the other, and returns the output of each.
     fn run_all(
         all: &[&Self],
         conn: &mut AnyConnection,
-    ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Vec<Self::Output>, StoreError>> + Send {
         async move {
-            let mut answers = Vec::with_capacity(all.len());
+            let mut outputs = Vec::with_capacity(all.len());
             for operation in all {
-                answers.push(operation.run(conn).await?);
+                outputs.push(operation.run(conn).await?);
             }
-            Ok(answers)
+            Ok(outputs)
         }
     }
 
-    /// Whether a message may be due after the write was committed with this answer.
-    fn wakes_worker(&self, _answer: &Self::Answer) -> bool {
+    /// Whether a message may be due after the write was committed with this output.
+    fn wakes_worker(&self, _output: &Self::Output) -> bool {
         false
     }
 
-    /// Whether a write with this answer changes something, so that an audit has to tell of it.
-    fn changes(_answer: &Self::Answer) -> bool {
+    /// Whether a write with this output changes something, so that the audit has to record it.
+    fn changes(_output: &Self::Output) -> bool {
         true
     }
 
@@ -55,4 +55,4 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
 }
 
 /// What came of a write.
-pub(super) type Outcome<O> = Result<<O as Operation>::Answer, StoreError>;
+pub(super) type WriteResult<O> = Result<<O as Operation>::Output, StoreError>;

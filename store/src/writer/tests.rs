@@ -37,7 +37,7 @@ struct Insert {
 }
 
 impl Operation for Insert {
-    type Answer = ();
+    type Output = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO settings (key, value) VALUES ($1, '')")
@@ -85,18 +85,18 @@ async fn insert(store: &Store, key: &str) {
 #[tokio::test]
 async fn a_write_that_fails_leaves_its_neighbours_alone() {
     let (_dir, store) = store().await;
-    let answers = insert_all(&store, &[Then::Succeed, Then::Fail, Then::Succeed]).await;
-    assert!(answers[0].is_ok() && answers[2].is_ok());
-    assert!(matches!(answers[1], Err(StoreError::Database(_))));
+    let results = insert_all(&store, &[Then::Succeed, Then::Fail, Then::Succeed]).await;
+    assert!(results[0].is_ok() && results[2].is_ok());
+    assert!(matches!(results[1], Err(StoreError::Database(_))));
     assert_eq!(rows(&store).await, ["0", "2"]);
 }
 
 #[tokio::test]
 async fn a_write_that_panics_leaves_its_neighbours_and_the_writer_alone() {
     let (_dir, store) = store().await;
-    let answers = insert_all(&store, &[Then::Succeed, Then::Panic, Then::Succeed]).await;
-    assert!(answers[0].is_ok() && answers[2].is_ok());
-    assert!(matches!(answers[1], Err(StoreError::Panicked)));
+    let results = insert_all(&store, &[Then::Succeed, Then::Panic, Then::Succeed]).await;
+    assert!(results[0].is_ok() && results[2].is_ok());
+    assert!(matches!(results[1], Err(StoreError::Panicked)));
     let (key, then) = ("alone".to_owned(), Then::Panic);
     let alone = store.write(Insert { key, then }).await;
     assert!(matches!(alone, Err(StoreError::Panicked)));
@@ -107,17 +107,17 @@ async fn a_write_that_panics_leaves_its_neighbours_and_the_writer_alone() {
 #[tokio::test]
 async fn a_write_that_fails_alone_leaves_nothing() {
     let (_dir, store) = store().await;
-    let answers = insert_all(&store, &[Then::Fail]).await;
-    assert!(matches!(answers[0], Err(StoreError::Database(_))));
+    let results = insert_all(&store, &[Then::Fail]).await;
+    assert!(matches!(results[0], Err(StoreError::Database(_))));
     assert!(rows(&store).await.is_empty());
 }
 
 #[tokio::test]
 async fn if_the_commit_fails_all_are_told_and_nothing_is_written() {
     let (_dir, store) = store().await;
-    let answers = insert_all(&store, &[Then::Succeed, Then::FailToCommit]).await;
-    for answer in answers {
-        assert!(matches!(answer, Err(StoreError::Database(_))));
+    let results = insert_all(&store, &[Then::Succeed, Then::FailToCommit]).await;
+    for result in results {
+        assert!(matches!(result, Err(StoreError::Database(_))));
     }
     insert(&store, "next").await;
     assert_eq!(rows(&store).await, ["next"]);
@@ -131,7 +131,7 @@ struct Look {
 }
 
 impl Operation for Look {
-    type Answer = (i64, i64);
+    type Output = (i64, i64);
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(i64, i64), StoreError> {
         const COUNT: &str = "SELECT COUNT(*) FROM settings";
@@ -185,18 +185,18 @@ async fn a_full_queue_is_busy_for_those_who_do_not_wait_for_room() {
         let (key, then) = (key.to_string(), Then::Succeed);
         store.try_write(Insert { key, then })
     });
-    let answers = join_all(writes).await;
-    let busy = |answer: &&Result<(), StoreError>| matches!(answer, Err(StoreError::Busy));
-    assert!(answers[..QUEUE].iter().all(Result::is_ok));
-    assert_eq!(answers[QUEUE..].iter().filter(busy).count(), 10);
+    let results = join_all(writes).await;
+    let busy = |result: &&Result<(), StoreError>| matches!(result, Err(StoreError::Busy));
+    assert!(results[..QUEUE].iter().all(Result::is_ok));
+    assert_eq!(results[QUEUE..].iter().filter(busy).count(), 10);
     assert_eq!(rows(&store).await.len(), QUEUE);
 }
 
 #[tokio::test]
 async fn a_full_queue_is_waited_for_by_the_others() {
     let (_dir, store) = store().await;
-    let answers = insert_all(&store, &[Then::Succeed; 3 * QUEUE]).await;
-    assert!(answers.iter().all(Result::is_ok));
+    let results = insert_all(&store, &[Then::Succeed; 3 * QUEUE]).await;
+    assert!(results.iter().all(Result::is_ok));
     assert_eq!(rows(&store).await.len(), 3 * QUEUE);
 }
 

@@ -7,7 +7,7 @@ use herald_acl::Username;
 use sqlx::{AnyConnection, Row};
 
 use super::stored_bytes;
-use super::user_queues::LaneChanges;
+use super::user_queues::UserQueueChanges;
 use crate::messages::{COLUMNS, message};
 use crate::reads::delays::stored_delay;
 use crate::users::parse_username;
@@ -120,7 +120,7 @@ impl Accept {
         }
     }
 
-    /// The answer to a repeat of `earlier`.
+    /// What comes of a repeat of `earlier`.
     fn repeat(&self, earlier: &Message) -> Accepted {
         if earlier.body == self.body {
             Accepted::Existing(earlier.clone())
@@ -132,11 +132,11 @@ impl Accept {
 
 impl Operation for Accept {
     /// `None` if there is no such account.
-    type Answer = Option<Accepted>;
+    type Output = Option<Accepted>;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Option<Accepted>, StoreError> {
-        let mut answers = Self::run_all(&[self], conn).await?;
-        Ok(answers.pop().flatten())
+        let mut outputs = Self::run_all(&[self], conn).await?;
+        Ok(outputs.pop().flatten())
     }
 
     async fn run_all(
@@ -146,28 +146,28 @@ impl Operation for Accept {
         let mut senders = senders(conn, all).await?;
         let mut by_key = sent_before(conn, all).await?;
         let mut new = Vec::with_capacity(all.len());
-        let mut lanes = LaneChanges::default();
-        let mut answers = Vec::with_capacity(all.len());
+        let mut queues = UserQueueChanges::default();
+        let mut outputs = Vec::with_capacity(all.len());
         for accept in all {
             let Some(sender) = senders.get_mut(&accept.user) else {
-                answers.push(None);
+                outputs.push(None);
                 continue;
             };
             let vacant = match accept.key().map(|key| by_key.entry(key)) {
                 Some(Entry::Occupied(earlier)) => {
-                    answers.push(Some(accept.repeat(earlier.get())));
+                    outputs.push(Some(accept.repeat(earlier.get())));
                     continue;
                 }
                 Some(Entry::Vacant(vacant)) => Some(vacant),
                 None => None,
             };
             if sender.open >= accept.max_open {
-                answers.push(Some(Accepted::TooManyWaiting));
+                outputs.push(Some(Accepted::TooManyWaiting));
                 continue;
             }
             let bytes = stored_bytes::of_message(&accept.body, accept.idempotency_key.as_deref());
             if sender.stored + bytes > accept.max_stored {
-                answers.push(Some(Accepted::TooMuchStored));
+                outputs.push(Some(Accepted::TooMuchStored));
                 continue;
             }
             sender.open += 1;
@@ -176,15 +176,15 @@ impl Operation for Accept {
             if let Some(vacant) = vacant {
                 vacant.insert(message.clone());
             }
-            lanes.open(&accept.user, 1);
-            lanes.stored(&accept.user, bytes);
-            lanes.queued(&accept.user, message.run_at);
+            queues.open(&accept.user, 1);
+            queues.stored(&accept.user, bytes);
+            queues.queued(&accept.user, message.run_at);
             new.push((message.id.clone(), message.run_at, *accept));
-            answers.push(Some(Accepted::New(message)));
+            outputs.push(Some(Accepted::New(message)));
         }
         insert(conn, &new).await?;
-        lanes.write(conn).await?;
-        Ok(answers)
+        queues.write(conn).await?;
+        Ok(outputs)
     }
 
     fn wakes_worker(&self, accepted: &Option<Accepted>) -> bool {
@@ -211,7 +211,7 @@ async fn senders(
         let text = format!(
             "SELECT u.id, u.username, COALESCE(l.open, 0) AS open, COALESCE(l.stored_bytes, 0) AS stored_bytes,
                 COALESCE(u.delay, (SELECT value FROM settings WHERE key = 'delay')) AS delay
-             FROM users u LEFT JOIN lanes l ON l.user_id = u.id WHERE u.id IN ({})",
+             FROM users u LEFT JOIN user_queues l ON l.user_id = u.id WHERE u.id IN ({})",
             bulk::list(chunk.len(), 1)
         );
         let mut query = sqlx::query(bulk::statement(text));

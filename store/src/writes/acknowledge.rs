@@ -90,12 +90,12 @@ impl Acknowledge {
 
 impl Operation for Acknowledge {
     /// Those who are not there yet.
-    type Answer = Vec<(UserId, Seq)>;
+    type Output = Vec<(UserId, Seq)>;
 
     /// What is lost is delivered again.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Answer, StoreError> {
+    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Output, StoreError> {
         let mut left = vec![];
         let mut marked = 0;
         for users in bulk::chunks(&self.users) {
@@ -118,7 +118,7 @@ impl Operation for Acknowledge {
     }
 }
 
-/// Marks what each user goes over with the next `step` numbers. Answers how many messages that are.
+/// Marks what each user goes over with the next `step` numbers. Returns how many messages that are.
 async fn mark_delivered(
     conn: &mut AnyConnection,
     users: &[(UserId, Seq)],
@@ -133,7 +133,7 @@ async fn mark_delivered(
     Ok(query.execute(conn).await?.rows_affected())
 }
 
-/// Moves each user by up to `step` numbers. Answers those who are not there yet.
+/// Moves each user by up to `step` numbers. Returns those who are not there yet.
 async fn move_users(
     conn: &mut AnyConnection,
     users: &[(UserId, Seq)],
@@ -154,7 +154,7 @@ async fn move_users(
     Ok(users.iter().filter(is_left).cloned().collect())
 }
 
-/// Answers how many of them have a cursor.
+/// Returns how many of them have a cursor.
 async fn move_clients(
     conn: &mut AnyConnection,
     clients: &[Client],
@@ -193,7 +193,7 @@ async fn of_clients(
     Ok(query.execute(conn).await?.rows_affected())
 }
 
-// The CROSS JOINs tell SQLite to begin with the few that acknowledged, not with all there are.
+// The CROSS JOINs make SQLite begin with the few that acknowledged, not with all there are.
 
 fn delivered(rows: usize) -> String {
     format!(

@@ -71,7 +71,7 @@ impl Store {
 struct Record(Vec<(AuditId, AuditEntry)>);
 
 impl Operation for Record {
-    type Answer = ();
+    type Output = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         for (id, entry) in &self.0 {
@@ -85,7 +85,7 @@ struct Prune(AuditId);
 
 impl Operation for Prune {
     /// How many entries were deleted.
-    type Answer = u64;
+    type Output = u64;
 
     /// What comes back is deleted again.
     const DURABLE: bool = false;

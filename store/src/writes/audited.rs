@@ -24,20 +24,20 @@ impl<O> Audited<O> {
 }
 
 impl<O: Operation> Operation for Audited<O> {
-    type Answer = O::Answer;
+    type Output = O::Output;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<O::Answer, StoreError> {
-        let answer = self.operation.run(conn).await?;
-        if O::changes(&answer) {
+    async fn run(&self, conn: &mut AnyConnection) -> Result<O::Output, StoreError> {
+        let output = self.operation.run(conn).await?;
+        if O::changes(&output) {
             let target = self.entry.target.as_deref();
             let target = target.or_else(|| self.operation.makes());
             insert(conn, &self.id, &self.entry, target).await?;
         }
-        Ok(answer)
+        Ok(output)
     }
 
-    fn wakes_worker(&self, answer: &O::Answer) -> bool {
-        self.operation.wakes_worker(answer)
+    fn wakes_worker(&self, output: &O::Output) -> bool {
+        self.operation.wakes_worker(output)
     }
 }
 

@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use super::user_queues::{self, LaneChanges};
+use super::user_queues::{self, UserQueueChanges};
 use crate::users::parse_username;
 use crate::writer::Operation;
 use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, UserId, bulk};
 
 /// How many users a claim takes messages of, at most.
-const MAX_LANES: u32 = 64;
+const MAX_USERS: u32 = 64;
 
 impl Store {
     /// Claims up to `limit` messages that are due at `now`: queued ones, and those whose lease has run out. Users take
     /// turns; of the messages of one user, those that have been due longest come first. It may claim fewer than are due:
-    /// [`next_due`](Self::next_due) tells. Until `now + lease`, no one else can claim them.
+    /// see [`next_due`](Self::next_due). Until `now + lease`, no one else can claim them.
     ///
     /// # Errors
     ///
@@ -116,17 +116,17 @@ struct Claim {
 }
 
 impl Operation for Claim {
-    type Answer = Vec<Job>;
+    type Output = Vec<Job>;
 
     /// A claim that is lost in a crash was never made.
     const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Vec<Job>, StoreError> {
-        let lanes = self.limit.min(MAX_LANES);
-        let mut due = user_queues::due(conn, lanes, self.now).await?;
+        let users = self.limit.min(MAX_USERS);
+        let mut due = user_queues::due(conn, users, self.now).await?;
         if !due.expired.is_empty() {
             self.take_back(conn, due.expired).await?;
-            due = user_queues::due(conn, lanes, self.now).await?;
+            due = user_queues::due(conn, users, self.now).await?;
         }
         let users = due.users;
         if users.is_empty() {
@@ -171,17 +171,17 @@ impl Claim {
     ) -> Result<Vec<Job>, StoreError> {
         let each = i64::from(self.limit) / users.len() as i64;
         // Few different statements, as each has to be prepared.
-        let lanes = users.len().next_power_of_two();
-        let nobody = std::iter::repeat_n("", lanes - users.len());
+        let padded = users.len().next_power_of_two();
+        let nobody = std::iter::repeat_n("", padded - users.len());
         let of_one = |number| {
             format!(
                 "SELECT id FROM (
                     SELECT id FROM messages
                     WHERE user_id = ${number} AND status = 'queued' AND run_at <= $3
-                    ORDER BY run_at, id LIMIT $4) AS lane"
+                    ORDER BY run_at, id LIMIT $4) AS of_one"
             )
         };
-        let of_each: Vec<_> = (5..5 + lanes).map(of_one).collect();
+        let of_each: Vec<_> = (5..5 + padded).map(of_one).collect();
         let text = format!(
             "UPDATE messages
              SET status = 'processing', attempts = attempts + 1, lease = $1, lease_until = $2
@@ -226,7 +226,7 @@ struct Renew {
 }
 
 impl Operation for Renew {
-    type Answer = bool;
+    type Output = bool;
 
     /// A start after a crash takes up what was claimed, whatever the lease.
     const DURABLE: bool = false;
@@ -248,16 +248,16 @@ impl Operation for Renew {
 struct ReleaseAll;
 
 impl Operation for ReleaseAll {
-    type Answer = u64;
+    type Output = u64;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<u64, StoreError> {
         let released = requeue(conn, None).await?;
         // A turn is the time of the last claim, if that was later: it counts for nothing now, and may be far ahead if the
         // clock was set back.
         sqlx::query(
-            "UPDATE lanes SET turn_at = (
+            "UPDATE user_queues SET turn_at = (
                 SELECT MIN(m.run_at) FROM messages m
-                WHERE m.user_id = lanes.user_id AND m.status = 'queued')
+                WHERE m.user_id = user_queues.user_id AND m.status = 'queued')
              WHERE turn_at IS NOT NULL",
         )
         .execute(conn)
@@ -283,12 +283,12 @@ async fn requeue(
     .bind(run_out_at.map_or(i64::MAX, Timestamp::as_millis))
     .fetch_all(&mut *conn)
     .await?;
-    let mut lanes = LaneChanges::default();
+    let mut queues = UserQueueChanges::default();
     for row in &requeued {
         let user: String = row.try_get("user_id")?;
         let due = Timestamp::from_millis(row.try_get("run_at")?);
-        lanes.queued(&UserId::from_string(user), due);
+        queues.queued(&UserId::from_string(user), due);
     }
-    lanes.write(conn).await?;
+    queues.write(conn).await?;
     Ok(requeued.len() as u64)
 }

@@ -78,11 +78,11 @@ impl Store {
                     last: Seq(last),
                 })
             }
-            _ => self.place(BEGIN, user, client_id, acked, now).await,
+            _ => self.put(BEGIN, user, client_id, acked, now).await,
         }
     }
 
-    /// Moves the cursor of `client_id` of `user` to `seq`, forwards or back, durably, and answers where it is. A number
+    /// Moves the cursor of `client_id` of `user` to `seq`, forwards or back, durably, and returns where it is. A number
     /// above the newest counts as the newest. The user's cursor stays.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl Store {
         seq: Seq,
         now: Timestamp,
     ) -> Result<Position, StoreError> {
-        self.place(GO_TO, user, client_id, seq, now).await
+        self.put(GO_TO, user, client_id, seq, now).await
     }
 
     /// Moves the cursor of `client_id` of `user` on to `seq`, durably, and returns where it is. A number above the newest
@@ -120,7 +120,7 @@ impl Store {
         .await
     }
 
-    async fn place(
+    async fn put(
         &self,
         how: &'static str,
         user: &UserId,
@@ -128,7 +128,7 @@ impl Store {
         seq: Seq,
         now: Timestamp,
     ) -> Result<Position, StoreError> {
-        self.write(Place {
+        self.write(PutCursor {
             how,
             user: user.clone(),
             client_id: client_id.clone(),
@@ -139,7 +139,7 @@ impl Store {
     }
 }
 
-struct Place {
+struct PutCursor {
     /// [`BEGIN`] or [`GO_TO`].
     how: &'static str,
     user: UserId,
@@ -148,8 +148,8 @@ struct Place {
     now: Timestamp,
 }
 
-impl Operation for Place {
-    type Answer = Position;
+impl Operation for PutCursor {
+    type Output = Position;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Position, StoreError> {
         sqlx::query(self.how)
@@ -182,9 +182,9 @@ struct Skip {
 }
 
 impl Operation for Skip {
-    type Answer = Option<Position>;
+    type Output = Option<Position>;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Answer, StoreError> {
+    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Output, StoreError> {
         sqlx::query(GO_ON_TO)
             .bind(self.user.as_str())
             .bind(&*self.client_id)

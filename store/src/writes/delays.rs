@@ -61,7 +61,7 @@ impl Store {
 struct SetDelay(Delay);
 
 impl Operation for SetDelay {
-    type Answer = ();
+    type Output = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         sqlx::query(
@@ -83,7 +83,7 @@ struct SetUserDelay {
 
 impl Operation for SetUserDelay {
     /// Whether there is such an account.
-    type Answer = bool;
+    type Output = bool;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
         let set = sqlx::query("UPDATE users SET delay = $1 WHERE id = $2")

@@ -22,7 +22,7 @@ impl Store {
 struct Begin(Epoch);
 
 impl Operation for Begin {
-    type Answer = ();
+    type Output = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         sqlx::query("UPDATE inbox_epoch SET epoch = $1 WHERE id = 1")

@@ -7,8 +7,8 @@ use sqlx::{AnyConnection, Row};
 
 use super::retries::record_failure;
 use super::stored_bytes;
-use super::user_queues::LaneChanges;
-use crate::notification::Told;
+use super::user_queues::UserQueueChanges;
+use crate::notification::NotificationContent;
 use crate::writer::Operation;
 use crate::{Epoch, Job, Notification, Outcome, Seq, Store, StoreError, Timestamp, UserId, bulk};
 
@@ -19,7 +19,7 @@ pub struct Finished {
     pub user_id: UserId,
     /// The name of whose it is.
     pub username: Username,
-    /// What its owner is told.
+    /// What its owner is notified of.
     pub notification: Notification,
     /// When it was due for the attempt that ended it.
     pub due: Timestamp,
@@ -69,11 +69,11 @@ impl Finish {
 }
 
 impl Operation for Finish {
-    type Answer = Option<Finished>;
+    type Output = Option<Finished>;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Option<Finished>, StoreError> {
-        let mut answers = finish(conn, &[self]).await?;
-        Ok(answers.pop().flatten())
+        let mut outputs = finish(conn, &[self]).await?;
+        Ok(outputs.pop().flatten())
     }
 
     async fn run_all(
@@ -85,11 +85,11 @@ impl Operation for Finish {
             return finish(conn, all).await;
         }
         // Two claimed the same message, or one finishes twice: which came first matters.
-        let mut answers = Vec::with_capacity(all.len());
+        let mut outputs = Vec::with_capacity(all.len());
         for one in all {
-            answers.push(one.run(conn).await?);
+            outputs.push(one.run(conn).await?);
         }
-        Ok(answers)
+        Ok(outputs)
     }
 }
 
@@ -104,7 +104,7 @@ async fn finish(
         .map(|finish| ended.contains(finish.job.id.as_str()).then_some(*finish))
         .collect();
     let mut last = take_numbers(conn, ended.iter().flatten().copied()).await?;
-    let mut lanes = LaneChanges::default();
+    let mut queues = UserQueueChanges::default();
     let mut finished = Vec::with_capacity(all.len());
     for finish in ended {
         let Some(finish) = finish else {
@@ -115,11 +115,12 @@ async fn finish(
         // The message is there, so its owner is.
         let seq = last.get_mut(&job.user_id).ok_or(StoreError::UnknownUser)?;
         *seq += 1;
-        lanes.open(&job.user_id, -1);
+        queues.open(&job.user_id, -1);
         let stored = stored_bytes::of_end(finish.stored_result(), finish.outcome.error());
-        lanes.stored(&job.user_id, stored);
-        let told = Told::fresh(Seq(*seq), &finish.epoch, job, &finish.outcome, finish.now);
-        let notification = told.notification(finish.notification_bytes);
+        queues.stored(&job.user_id, stored);
+        let content =
+            NotificationContent::fresh(Seq(*seq), &finish.epoch, job, &finish.outcome, finish.now);
+        let notification = content.notification(finish.notification_bytes);
         finished.push(Some(Finished {
             user_id: job.user_id.clone(),
             username: job.username.clone(),
@@ -128,14 +129,14 @@ async fn finish(
             ended_at: finish.now,
         }));
     }
-    let told: Vec<_> = all
+    let notified: Vec<_> = all
         .iter()
         .zip(&finished)
         .filter_map(|(finish, finished)| Some((*finish, &finished.as_ref()?.notification)))
         .collect();
-    insert(conn, &told).await?;
-    record_failures(conn, told.iter().map(|(finish, _)| *finish)).await?;
-    lanes.write(conn).await?;
+    insert(conn, &notified).await?;
+    record_failures(conn, notified.iter().map(|(finish, _)| *finish)).await?;
+    queues.write(conn).await?;
     Ok(finished)
 }
 
@@ -204,9 +205,9 @@ async fn take_numbers(
 
 async fn insert(
     conn: &mut AnyConnection,
-    told: &[(&Finish, &Notification)],
+    notified: &[(&Finish, &Notification)],
 ) -> Result<(), StoreError> {
-    for chunk in bulk::padded(told) {
+    for chunk in bulk::padded(notified) {
         let text = format!(
             "WITH new (user_id, seq, message_id, status, attempts, created_at) AS (VALUES {})
              INSERT INTO notifications (user_id, seq, message_id, status, attempts, created_at)
@@ -215,11 +216,11 @@ async fn insert(
             bulk::rows(chunk.len(), 6, 1)
         );
         let mut query = sqlx::query(bulk::statement(text));
-        for told in chunk {
-            let finish = told.map(|(finish, _)| finish);
+        for one in chunk {
+            let finish = one.map(|(finish, _)| finish);
             query = query
                 .bind(finish.map(|finish| finish.job.user_id.as_str()))
-                .bind(told.map(|(_, notification)| notification.seq.0))
+                .bind(one.map(|(_, notification)| notification.seq.0))
                 .bind(finish.map(|finish| finish.job.id.as_str()))
                 .bind(finish.map(|finish| finish.outcome.status().as_str()))
                 .bind(finish.map(|finish| finish.job.attempt))

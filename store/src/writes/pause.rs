@@ -28,7 +28,7 @@ impl Store {
 struct SetPaused(bool);
 
 impl Operation for SetPaused {
-    type Answer = ();
+    type Output = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         let statement = if self.0 {

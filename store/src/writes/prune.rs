@@ -57,7 +57,7 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read or written. What was not deleted is deleted by the next call.
     pub async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
         let mut batch = AdaptiveBatch::default();
-        // First what is told of messages: a notification that is still there must not say that its message was deleted.
+        // Notifications first: one that is still there must not say that its message was deleted.
         let notifications = self.prune_notifications(before, &mut batch).await?;
         Ok(Pruned {
             messages: self.prune_messages(before, &mut batch).await?,
@@ -184,7 +184,7 @@ struct Delete {
 
 impl Operation for Delete {
     /// How many rows were deleted, and how long that took.
-    type Answer = (u64, Duration);
+    type Output = (u64, Duration);
 
     /// What comes back is deleted again.
     const DURABLE: bool = false;

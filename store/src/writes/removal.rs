@@ -54,7 +54,7 @@ struct Remove {
 }
 
 impl Operation for Remove {
-    type Answer = Removed;
+    type Output = Removed;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Removed, StoreError> {
         let status = match owner(conn, &self.id).await? {

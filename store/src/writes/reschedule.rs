@@ -11,7 +11,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use super::user_queues::LaneChanges;
+use super::user_queues::UserQueueChanges;
 use crate::ids::AFTER_ALL;
 use crate::reads::delays::stored_delay;
 use crate::store::Ping;
@@ -30,9 +30,9 @@ pub(crate) enum Scope {
     User(UserId),
 }
 
-/// The place of a message in the queue.
+/// Where a message is in the queue.
 #[derive(Debug, Clone)]
-struct Place {
+struct QueuePosition {
     user: String,
     due: i64,
     id: String,
@@ -40,12 +40,12 @@ struct Place {
 
 impl Scope {
     /// Before the first message.
-    fn start(&self) -> Place {
+    fn start(&self) -> QueuePosition {
         let user = match self {
             Self::Others => String::new(),
             Self::User(user) => user.to_string(),
         };
-        Place {
+        QueuePosition {
             user,
             due: i64::MIN,
             id: String::new(),
@@ -69,10 +69,10 @@ impl Store {
         let (seed, now) = (rand::random(), Timestamp::now());
         let mut moved = 0;
         let mut after = Some(scope.start());
-        while let Some(place) = after {
-            let step = Step {
+        while let Some(position) = after {
+            let step = RescheduleStep {
                 scope: scope.clone(),
-                after: place,
+                after: position,
                 seed,
                 now,
             };
@@ -80,15 +80,15 @@ impl Store {
             moved += done.moved;
             after = done.next;
         }
-        // What was told to be moved stays moved: a durable commit takes those before it along.
+        // A durable commit makes those before it durable, too.
         self.write(Ping).await?;
         Ok(moved)
     }
 }
 
-struct Step {
+struct RescheduleStep {
     scope: Scope,
-    after: Place,
+    after: QueuePosition,
     /// The same for all steps.
     seed: u64,
     now: Timestamp,
@@ -97,7 +97,7 @@ struct Step {
 struct Done {
     moved: u64,
     /// Where the next step goes on; `None` if nothing is left.
-    next: Option<Place>,
+    next: Option<QueuePosition>,
 }
 
 /// A message that waits.
@@ -125,15 +125,15 @@ fn waiting(row: &AnyRow) -> Result<Waiting, StoreError> {
     })
 }
 
-impl Operation for Step {
-    type Answer = Done;
+impl Operation for RescheduleStep {
+    type Output = Done;
 
     /// What is lost in a power failure is as if the step had not been reached.
     const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Done, StoreError> {
         let waiting = self.next(conn).await?;
-        let mut lanes = LaneChanges::default();
+        let mut queues = UserQueueChanges::default();
         let mut moves = Vec::new();
         let ahead = |m: &Waiting| m.created_at > self.now;
         let moved = |m: &&Waiting| (m.fresh || ahead(m)) && self.covers(m);
@@ -141,12 +141,12 @@ impl Operation for Step {
             let due = message.created_at.min(self.now) + self.wait_of(message);
             if due != message.due {
                 // The turn may come too early now, if the message was the user's first and goes back.
-                lanes.queued(&message.user, due);
+                queues.queued(&message.user, due);
                 moves.push((message.id.clone(), due));
             }
         }
         write(conn, &moves).await?;
-        lanes.write(conn).await?;
+        queues.write(conn).await?;
         let last = waiting.last().filter(|_| waiting.len() as i64 == STEP);
         Ok(Done {
             moved: moves.len() as u64,
@@ -159,7 +159,7 @@ impl Operation for Step {
     }
 }
 
-impl Step {
+impl RescheduleStep {
     /// The messages that come next.
     async fn next(&self, conn: &mut AnyConnection) -> Result<Vec<Waiting>, StoreError> {
         sqlx::query(
@@ -197,14 +197,14 @@ impl Step {
     }
 
     /// Where to go on behind `last`.
-    fn behind(&self, last: &Waiting) -> Place {
+    fn behind(&self, last: &Waiting) -> QueuePosition {
         let user = last.user.to_string();
         if self.covers(last) {
             let (due, id) = (last.due.as_millis(), last.id.to_string());
-            return Place { user, due, id };
+            return QueuePosition { user, due, id };
         }
         // None of this user's is to be moved.
-        Place {
+        QueuePosition {
             user,
             due: i64::MAX,
             id: AFTER_ALL.to_owned(),

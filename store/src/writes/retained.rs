@@ -77,7 +77,7 @@ struct ForgetExpired {
 }
 
 impl Operation for ForgetExpired {
-    type Answer = ();
+    type Output = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM retained WHERE expires_at <= $1")
@@ -93,7 +93,7 @@ struct Save {
 }
 
 impl Operation for Save {
-    type Answer = ();
+    type Output = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         for change in &self.changes {

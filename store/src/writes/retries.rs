@@ -3,7 +3,7 @@
 use sqlx::{AnyConnection, Row};
 
 use super::stored_bytes;
-use super::user_queues::LaneChanges;
+use super::user_queues::UserQueueChanges;
 use crate::writer::Operation;
 use crate::{Job, MessageId, Status, Store, StoreError, Timestamp, UserId};
 
@@ -62,7 +62,7 @@ impl Store {
         .await
     }
 
-    /// Puts a dead message back into the queue, due at once and with all its attempts ahead of it. Its owner is told
+    /// Puts a dead message back into the queue, due at once and with all its attempts ahead of it. Its owner is notified
     /// again when it ends. Wakes the worker.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ struct RetryLater {
 }
 
 impl Operation for RetryLater {
-    type Answer = bool;
+    type Output = bool;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
         let Self { job, error, .. } = self;
@@ -101,10 +101,10 @@ impl Operation for RetryLater {
             return Ok(false);
         }
         record_failure(conn, job, error, self.now).await?;
-        let mut lanes = LaneChanges::default();
-        lanes.stored(&job.user_id, stored_bytes::of_failure(error));
-        lanes.queued(&job.user_id, self.run_at);
-        lanes.write(conn).await?;
+        let mut queues = UserQueueChanges::default();
+        queues.stored(&job.user_id, stored_bytes::of_failure(error));
+        queues.queued(&job.user_id, self.run_at);
+        queues.write(conn).await?;
         Ok(true)
     }
 
@@ -120,7 +120,7 @@ struct PutBack {
 }
 
 impl Operation for PutBack {
-    type Answer = bool;
+    type Output = bool;
 
     /// If it is lost in a crash, the next start puts the message back.
     const DURABLE: bool = false;
@@ -141,9 +141,9 @@ impl Operation for PutBack {
         if put_back.rows_affected() == 0 {
             return Ok(false);
         }
-        let mut lanes = LaneChanges::default();
-        lanes.queued(&self.job.user_id, self.run_at);
-        lanes.write(conn).await?;
+        let mut queues = UserQueueChanges::default();
+        queues.queued(&self.job.user_id, self.run_at);
+        queues.write(conn).await?;
         Ok(true)
     }
 
@@ -178,7 +178,7 @@ struct Retry {
 }
 
 impl Operation for Retry {
-    type Answer = Moved;
+    type Output = Moved;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Moved, StoreError> {
         let Some((user, status)) = owner(conn, &self.id).await? else {
@@ -197,10 +197,10 @@ impl Operation for Retry {
         .bind(self.id.as_str())
         .execute(&mut *conn)
         .await?;
-        let mut lanes = LaneChanges::default();
-        lanes.open(&user, 1);
-        lanes.queued(&user, self.now);
-        lanes.write(conn).await?;
+        let mut queues = UserQueueChanges::default();
+        queues.open(&user, 1);
+        queues.queued(&user, self.now);
+        queues.write(conn).await?;
         Ok(Moved::Done)
     }
 
@@ -225,9 +225,9 @@ pub(crate) async fn take_out(
         .bind(id.as_str())
         .execute(&mut *conn)
         .await?;
-    let mut lanes = LaneChanges::default();
-    lanes.open(user, -1);
-    lanes.write(conn).await
+    let mut queues = UserQueueChanges::default();
+    queues.open(user, -1);
+    queues.write(conn).await
 }
 
 /// Whose a message is, and its status.

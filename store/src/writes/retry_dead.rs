@@ -6,10 +6,10 @@ use std::str::FromStr;
 use herald_acl::Username;
 use sqlx::{AnyConnection, Row as _};
 
-use super::user_queues::LaneChanges;
+use super::user_queues::UserQueueChanges;
 use crate::users::parse_username;
 use crate::writer::Operation;
-use crate::{MessageId, NoPlace, Store, StoreError, Timestamp, UserId, bulk};
+use crate::{InvalidPageToken, MessageId, Store, StoreError, Timestamp, UserId, bulk};
 
 /// How many dead messages a step looks at.
 const LOOKED_AT: i64 = 2_000;
@@ -31,7 +31,7 @@ pub struct DeadFilter {
 /// How far a walk through dead messages has come. What dies later than the walk began is not met, so that it comes to an
 /// end. As text it has no spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadPlace {
+pub struct DeadPageToken {
     /// The last one looked at.
     at: i64,
     id: String,
@@ -39,20 +39,26 @@ pub struct DeadPlace {
     began: i64,
 }
 
-impl fmt::Display for DeadPlace {
+impl fmt::Display for DeadPageToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.began, self.at, self.id)
     }
 }
 
-impl FromStr for DeadPlace {
-    type Err = NoPlace;
+impl FromStr for DeadPageToken {
+    type Err = InvalidPageToken;
 
-    fn from_str(text: &str) -> Result<Self, NoPlace> {
+    fn from_str(text: &str) -> Result<Self, InvalidPageToken> {
         let mut parts = text.splitn(3, '.');
         let mut time = || parts.next()?.parse().ok();
-        let (began, at) = (time().ok_or(NoPlace)?, time().ok_or(NoPlace)?);
-        let id = parts.next().filter(|id| !id.is_empty()).ok_or(NoPlace)?;
+        let (began, at) = (
+            time().ok_or(InvalidPageToken)?,
+            time().ok_or(InvalidPageToken)?,
+        );
+        let id = parts
+            .next()
+            .filter(|id| !id.is_empty())
+            .ok_or(InvalidPageToken)?;
         let id = id.to_owned();
         Ok(Self { at, id, began })
     }
@@ -79,7 +85,7 @@ pub struct RetriedDead {
     /// What was put back.
     pub requeued: Vec<Requeued>,
     /// Where the next step begins; `None` if this was the last.
-    pub next: Option<DeadPlace>,
+    pub next: Option<DeadPageToken>,
 }
 
 impl Store {
@@ -93,11 +99,11 @@ impl Store {
     pub async fn retry_dead(
         &self,
         filter: &DeadFilter,
-        after: Option<&DeadPlace>,
+        after: Option<&DeadPageToken>,
         now: Timestamp,
     ) -> Result<RetriedDead, StoreError> {
         let began = match after {
-            Some(place) => place.began,
+            Some(token) => token.began,
             None => self
                 .last_death()
                 .await?
@@ -106,7 +112,7 @@ impl Store {
         };
         let to = filter.to.map_or(i64::MAX, Timestamp::as_millis);
         let from = filter.from.map_or(i64::MIN, Timestamp::as_millis);
-        let start = after.map_or((i64::MIN, ""), |place| (place.at, &place.id));
+        let start = after.map_or((i64::MIN, ""), |token| (token.at, &token.id));
         let start = start.max((from, ""));
         let rows: Vec<(String, String, i64)> = sqlx::query_as(
             "SELECT id, user_id, processed_at FROM messages
@@ -129,7 +135,7 @@ impl Store {
                 ids.push(MessageId::from_string(id.clone()));
             }
             looked_at += 1;
-            last = Some(DeadPlace {
+            last = Some(DeadPageToken {
                 at: *at,
                 id: id.clone(),
                 began,
@@ -168,11 +174,11 @@ struct RetryDead {
 }
 
 impl Operation for RetryDead {
-    type Answer = Vec<Requeued>;
+    type Output = Vec<Requeued>;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Vec<Requeued>, StoreError> {
         let mut requeued = Vec::with_capacity(self.ids.len());
-        let mut lanes = LaneChanges::default();
+        let mut queues = UserQueueChanges::default();
         for ids in bulk::padded(&self.ids) {
             let text = format!(
                 "UPDATE messages
@@ -189,8 +195,8 @@ impl Operation for RetryDead {
             }
             for row in query.fetch_all(&mut *conn).await? {
                 let user_id = UserId::from_string(row.try_get::<String, _>("user_id")?);
-                lanes.open(&user_id, 1);
-                lanes.queued(&user_id, self.now);
+                queues.open(&user_id, 1);
+                queues.queued(&user_id, self.now);
                 requeued.push(Requeued {
                     id: MessageId::from_string(row.try_get::<String, _>("id")?),
                     user_id,
@@ -200,7 +206,7 @@ impl Operation for RetryDead {
                 });
             }
         }
-        lanes.write(conn).await?;
+        queues.write(conn).await?;
         Ok(requeued)
     }
 
@@ -218,15 +224,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_read_back_from_its_text() {
-        let place = DeadPlace {
+    fn a_page_token_is_read_back_from_its_text() {
+        let token = DeadPageToken {
             at: -7,
             id: "m.1".into(),
             began: 9,
         };
-        assert_eq!(place.to_string().parse(), Ok(place));
+        assert_eq!(token.to_string().parse(), Ok(token));
         for text in ["", "1", "1.2", "1.2.", "x.2.m", "1.x.m", ".."] {
-            assert_eq!(text.parse::<DeadPlace>(), Err(NoPlace), "{text}");
+            assert_eq!(
+                text.parse::<DeadPageToken>(),
+                Err(InvalidPageToken),
+                "{text}"
+            );
         }
     }
 }

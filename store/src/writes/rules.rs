@@ -122,7 +122,7 @@ struct Create {
 }
 
 impl Operation for Create {
-    type Answer = CreateRule;
+    type Output = CreateRule;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<CreateRule, StoreError> {
         let content = &self.content;
@@ -151,8 +151,8 @@ impl Operation for Create {
         Ok(CreateRule::Created(content.with_id(&self.id, self.now)))
     }
 
-    fn changes(answer: &CreateRule) -> bool {
-        matches!(answer, CreateRule::Created(_))
+    fn changes(output: &CreateRule) -> bool {
+        matches!(output, CreateRule::Created(_))
     }
 
     fn makes(&self) -> Option<&str> {
@@ -167,7 +167,7 @@ struct Replace {
 }
 
 impl Operation for Replace {
-    type Answer = Option<StoredRule>;
+    type Output = Option<StoredRule>;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Option<StoredRule>, StoreError> {
         let content = &self.content;
@@ -194,8 +194,8 @@ impl Operation for Replace {
         Ok(Some(content.with_id(&self.id, created_at)))
     }
 
-    fn changes(answer: &Option<StoredRule>) -> bool {
-        answer.is_some()
+    fn changes(output: &Option<StoredRule>) -> bool {
+        output.is_some()
     }
 }
 
@@ -205,7 +205,7 @@ struct Delete {
 }
 
 impl Operation for Delete {
-    type Answer = bool;
+    type Output = bool;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
         let deleted = sqlx::query("DELETE FROM acl_rules WHERE id = $1")

@@ -126,7 +126,7 @@ struct Create {
 }
 
 impl Operation for Create {
-    type Answer = ();
+    type Output = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         // Their tokens ended with them: none lasts longer than the use of its session.
@@ -184,7 +184,7 @@ struct Touch {
 }
 
 impl Operation for Touch {
-    type Answer = ();
+    type Output = ();
 
     /// It is noted again.
     const DURABLE: bool = false;
@@ -206,7 +206,7 @@ struct End {
 }
 
 impl Operation for End {
-    type Answer = bool;
+    type Output = bool;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
         end(conn, &self.user, self.id.as_str(), self.now).await

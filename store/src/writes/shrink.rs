@@ -99,7 +99,7 @@ struct GiveBack(i64);
 
 impl Operation for GiveBack {
     /// How long it took.
-    type Answer = Duration;
+    type Output = Duration;
 
     /// What comes back is free again.
     const DURABLE: bool = false;

@@ -1,15 +1,15 @@
 //! How much room each user takes in the database.
 //!
 //! What is counted is exact, and the same in every database: the bytes of the texts that are kept, and for each row a fixed
-//! number that stands for its other columns and its places in indexes. The count is in the user's lane, which is written
+//! number that stands for its other columns and its places in indexes. The count is in the user's queue, which is written
 //! whenever a message is accepted or ends. Whatever inserts or deletes what is counted changes it in the same transaction.
 
 use sqlx::{AnyConnection, Row as _};
 
-use super::user_queues::LaneChanges;
+use super::user_queues::UserQueueChanges;
 use crate::{StoreError, Timestamp, UserId, bulk};
 
-/// A message without its texts. Its row and its places in five indexes take about as much.
+/// A message without its texts. Its row and its places in indexes take about as much.
 const MESSAGE: i64 = 512;
 
 /// An attempt that failed, without its error.
@@ -60,7 +60,7 @@ pub(crate) async fn delete_messages(
     };
     let before = ended_before.map(Timestamp::as_millis);
     let mut deleted = 0;
-    let mut lanes = LaneChanges::default();
+    let mut queues = UserQueueChanges::default();
     for chunk in bulk::chunks(ids) {
         let chosen = format!("{condition} AND id IN ({})", bulk::list(chunk.len(), 2));
         let room = format!(
@@ -74,7 +74,7 @@ pub(crate) async fn delete_messages(
         for row in query.fetch_all(&mut *conn).await? {
             let user: String = row.try_get("user_id")?;
             let bytes: i64 = row.try_get("bytes")?;
-            lanes.stored(&UserId::from_string(user), -bytes);
+            queues.stored(&UserId::from_string(user), -bytes);
         }
         let delete = format!("DELETE FROM messages WHERE {chosen}");
         let mut query = sqlx::query(bulk::statement(delete)).bind(before);
@@ -83,7 +83,7 @@ pub(crate) async fn delete_messages(
         }
         deleted += query.execute(&mut *conn).await?.rows_affected();
     }
-    lanes.write(conn).await?;
+    queues.write(conn).await?;
     Ok(deleted)
 }
 
@@ -93,7 +93,7 @@ pub(crate) async fn delete_notifications(
     keys: &[(impl AsRef<str>, i64)],
 ) -> Result<u64, StoreError> {
     let mut deleted = 0;
-    let mut lanes = LaneChanges::default();
+    let mut queues = UserQueueChanges::default();
     for chunk in bulk::chunks(keys) {
         let chosen = format!(
             "notifications WHERE (user_id, seq) IN (VALUES {})",
@@ -107,7 +107,7 @@ pub(crate) async fn delete_notifications(
         for row in query.fetch_all(&mut *conn).await? {
             let user: String = row.try_get("user_id")?;
             let count: i64 = row.try_get("count")?;
-            lanes.stored(&UserId::from_string(user), -count * NOTIFICATION);
+            queues.stored(&UserId::from_string(user), -count * NOTIFICATION);
         }
         let mut query = sqlx::query(bulk::statement(format!("DELETE FROM {chosen}")));
         for (user, seq) in chunk {
@@ -115,6 +115,6 @@ pub(crate) async fn delete_notifications(
         }
         deleted += query.execute(&mut *conn).await?.rows_affected();
     }
-    lanes.write(conn).await?;
+    queues.write(conn).await?;
     Ok(deleted)
 }

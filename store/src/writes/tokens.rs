@@ -194,7 +194,7 @@ impl Create {
 }
 
 impl Operation for Create {
-    type Answer = CreateToken;
+    type Output = CreateToken;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<CreateToken, StoreError> {
         let token = &self.token;
@@ -247,8 +247,8 @@ impl Operation for Create {
         }
     }
 
-    fn changes(answer: &CreateToken) -> bool {
-        matches!(answer, CreateToken::Created(_))
+    fn changes(output: &CreateToken) -> bool {
+        matches!(output, CreateToken::Created(_))
     }
 
     fn makes(&self) -> Option<&str> {
@@ -262,7 +262,7 @@ struct Touch {
 }
 
 impl Operation for Touch {
-    type Answer = ();
+    type Output = ();
 
     /// It is noted again.
     const DURABLE: bool = false;
@@ -287,7 +287,7 @@ struct Revoke {
 }
 
 impl Operation for Revoke {
-    type Answer = bool;
+    type Output = bool;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
         let theirs: Option<String> =

@@ -150,7 +150,7 @@ struct Update {
 }
 
 impl Operation for Update {
-    type Answer = UpdateUser;
+    type Output = UpdateUser;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<UpdateUser, StoreError> {
         let update = &self.update;
@@ -199,8 +199,8 @@ impl Operation for Update {
         Ok(UpdateUser::Updated(after))
     }
 
-    fn changes(answer: &UpdateUser) -> bool {
-        matches!(answer, UpdateUser::Updated(_))
+    fn changes(output: &UpdateUser) -> bool {
+        matches!(output, UpdateUser::Updated(_))
     }
 }
 
@@ -211,7 +211,7 @@ struct Rehash {
 }
 
 impl Operation for Rehash {
-    type Answer = bool;
+    type Output = bool;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
         let hashed =

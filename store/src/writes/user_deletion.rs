@@ -26,8 +26,8 @@ pub enum CloseUser {
 }
 
 impl Store {
-    /// Closes an account for good, as the first step of its deletion: disables it, so that nothing enables it again, ends its sessions and tokens, and deletes
-    /// the access rules that name its user.
+    /// Closes an account for good, as the first step of its deletion: disables it, so that nothing enables it again, ends its
+    /// sessions and tokens, and deletes the access rules that name its user.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl Store {
         let mut batch = AdaptiveBatch::default();
         for table in [Table::Messages, Table::Notifications] {
             loop {
-                let step = Step {
+                let step = DeletionStep {
                     user: user.clone(),
                     table,
                     rows: batch.rows() as i64,
@@ -94,7 +94,7 @@ impl Close {
 }
 
 impl Operation for Close {
-    type Answer = CloseUser;
+    type Output = CloseUser;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<CloseUser, StoreError> {
         let Some(user) = find(conn, &self.user).await? else {
@@ -122,8 +122,8 @@ impl Operation for Close {
         Ok(CloseUser::Closed)
     }
 
-    fn changes(answer: &CloseUser) -> bool {
-        *answer == CloseUser::Closed
+    fn changes(output: &CloseUser) -> bool {
+        *output == CloseUser::Closed
     }
 }
 
@@ -133,15 +133,15 @@ enum Table {
     Notifications,
 }
 
-struct Step {
+struct DeletionStep {
     user: UserId,
     table: Table,
     rows: i64,
 }
 
-impl Operation for Step {
+impl Operation for DeletionStep {
     /// How many rows were deleted, and how long that took.
-    type Answer = (u64, Duration);
+    type Output = (u64, Duration);
 
     /// What comes back is deleted with the account.
     const DURABLE: bool = false;
@@ -179,7 +179,7 @@ impl Operation for Step {
 struct Remove(UserId);
 
 impl Operation for Remove {
-    type Answer = ();
+    type Output = ();
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         // All that is left of the user goes with it: ON DELETE CASCADE.

@@ -1,6 +1,6 @@
 //! The messages of each user that have not ended, whose turn it is, and how much room each takes.
 //!
-//! A claim takes from the lanes that have waited longest for a turn, and sends them to the back. So users take turns,
+//! A claim takes from the queues that have waited longest for a turn, and sends them to the back. So users take turns,
 //! however many messages each of them has. A turn may come too early, if what was due was moved or taken out since: the
 //! claim finds nothing then, and corrects it. It never comes too late.
 
@@ -10,9 +10,9 @@ use sqlx::AnyConnection;
 
 use crate::{MessageId, StoreError, Timestamp, UserId, bulk};
 
-/// What changes for the lane of one user.
+/// What changes for the queue of one user.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct LaneChange {
+pub(crate) struct UserQueueChange {
     /// How many messages more have not ended; negative for fewer.
     pub(crate) open: i64,
     /// A message was queued that is due at this time.
@@ -21,30 +21,30 @@ pub(crate) struct LaneChange {
     pub(crate) stored: i64,
 }
 
-/// What changes for the lanes, by user.
+/// What changes for the queues, by user.
 #[derive(Debug, Default)]
-pub(crate) struct LaneChanges(BTreeMap<UserId, LaneChange>);
+pub(crate) struct UserQueueChanges(BTreeMap<UserId, UserQueueChange>);
 
-impl LaneChanges {
+impl UserQueueChanges {
     /// `count` more of the messages of `user` are open; negative for fewer.
     pub(crate) fn open(&mut self, user: &UserId, count: i64) {
-        self.lane(user).open += count;
+        self.of(user).open += count;
     }
 
     /// A message of `user` was queued and is due at `due`.
     pub(crate) fn queued(&mut self, user: &UserId, due: Timestamp) {
-        let lane = self.lane(user);
-        lane.due = Some(lane.due.map_or(due, |earlier| earlier.min(due)));
+        let queue = self.of(user);
+        queue.due = Some(queue.due.map_or(due, |earlier| earlier.min(due)));
     }
 
     /// `bytes` more are kept of `user`; negative for fewer.
     pub(crate) fn stored(&mut self, user: &UserId, bytes: i64) {
-        self.lane(user).stored += bytes;
+        self.of(user).stored += bytes;
     }
 
-    fn lane(&mut self, user: &UserId) -> &mut LaneChange {
+    fn of(&mut self, user: &UserId) -> &mut UserQueueChange {
         if !self.0.contains_key(user) {
-            self.0.insert(user.clone(), LaneChange::default());
+            self.0.insert(user.clone(), UserQueueChange::default());
         }
         self.0.get_mut(user).expect("it was just put there")
     }
@@ -55,24 +55,24 @@ impl LaneChanges {
         for chunk in bulk::padded(&changes) {
             let text = format!(
                 "WITH changed (user_id, open, turn_at, stored_bytes) AS (VALUES {})
-                 INSERT INTO lanes (user_id, open, turn_at, stored_bytes)
+                 INSERT INTO user_queues (user_id, open, turn_at, stored_bytes)
                  SELECT user_id, open, turn_at, stored_bytes FROM changed WHERE user_id IS NOT NULL
                  ON CONFLICT (user_id) DO UPDATE SET
-                    open = lanes.open + excluded.open,
-                    stored_bytes = lanes.stored_bytes + excluded.stored_bytes,
+                    open = user_queues.open + excluded.open,
+                    stored_bytes = user_queues.stored_bytes + excluded.stored_bytes,
                     turn_at = CASE
-                        WHEN excluded.turn_at IS NULL THEN lanes.turn_at
-                        WHEN lanes.turn_at < excluded.turn_at THEN lanes.turn_at
+                        WHEN excluded.turn_at IS NULL THEN user_queues.turn_at
+                        WHEN user_queues.turn_at < excluded.turn_at THEN user_queues.turn_at
                         ELSE excluded.turn_at END",
                 bulk::rows(chunk.len(), 4, 1)
             );
             let mut query = sqlx::query(bulk::statement(text));
-            for lane in chunk {
+            for queue in chunk {
                 query = query
-                    .bind(lane.map(|(user, _)| user.as_str()))
-                    .bind(lane.map(|(_, change)| change.open))
-                    .bind(lane.and_then(|(_, change)| change.due.map(Timestamp::as_millis)))
-                    .bind(lane.map(|(_, change)| change.stored));
+                    .bind(queue.map(|(user, _)| user.as_str()))
+                    .bind(queue.map(|(_, change)| change.open))
+                    .bind(queue.and_then(|(_, change)| change.due.map(Timestamp::as_millis)))
+                    .bind(queue.map(|(_, change)| change.stored));
             }
             query.execute(&mut *conn).await?;
         }
@@ -80,7 +80,7 @@ impl LaneChanges {
     }
 }
 
-/// Sends the lanes of `users` behind all that wait for a turn at `now`, or, if nothing in them is due, to the time when
+/// Sends the queues of `users` behind all that wait for a turn at `now`, or, if nothing in them is due, to the time when
 /// something is.
 pub(crate) async fn to_the_back(
     conn: &mut AnyConnection,
@@ -89,9 +89,9 @@ pub(crate) async fn to_the_back(
 ) -> Result<(), StoreError> {
     for chunk in bulk::padded(users) {
         let text = format!(
-            "UPDATE lanes SET turn_at = (
+            "UPDATE user_queues SET turn_at = (
                 SELECT CASE WHEN MIN(m.run_at) < $1 THEN $1 ELSE MIN(m.run_at) END
-                FROM messages m WHERE m.user_id = lanes.user_id AND m.status = 'queued')
+                FROM messages m WHERE m.user_id = user_queues.user_id AND m.status = 'queued')
              WHERE user_id IN ({})",
             bulk::list(chunk.len(), 2)
         );
@@ -112,7 +112,8 @@ pub(crate) struct Due {
     pub(crate) expired: Vec<MessageId>,
 }
 
-/// Up to `limit` users whose turn has come, those first who have waited longest, and all leases that have run out. Nobody's has while the queue is paused.
+/// Up to `limit` users whose turn has come, those first who have waited longest, and all leases that have run out. While the
+/// queue is paused, nobody's turn comes.
 pub(crate) async fn due(
     conn: &mut AnyConnection,
     limit: u32,
@@ -120,9 +121,9 @@ pub(crate) async fn due(
 ) -> Result<Due, StoreError> {
     let found: Vec<(String, i64)> = sqlx::query_as(
         "SELECT user_id, 0 FROM (
-            SELECT user_id FROM lanes
+            SELECT user_id FROM user_queues
             WHERE turn_at <= $1 AND NOT EXISTS (SELECT 1 FROM settings WHERE key = 'paused')
-            ORDER BY turn_at, user_id LIMIT $2) AS lane
+            ORDER BY turn_at, user_id LIMIT $2) AS waiting
          UNION ALL
          SELECT id, 1 FROM messages WHERE status = 'processing' AND lease_until <= $1",
     )
@@ -130,10 +131,10 @@ pub(crate) async fn due(
     .bind(i64::from(limit))
     .fetch_all(conn)
     .await?;
-    let (lanes, messages): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, kind)| *kind == 0);
+    let (users, messages): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, kind)| *kind == 0);
     let ids = |found: Vec<(String, i64)>| found.into_iter().map(|(id, _)| id);
     Ok(Due {
-        users: ids(lanes).map(UserId::from_string).collect(),
+        users: ids(users).map(UserId::from_string).collect(),
         expired: ids(messages).map(MessageId::from_string).collect(),
     })
 }

@@ -43,7 +43,7 @@ impl Store {
 struct Create(User);
 
 impl Operation for Create {
-    type Answer = CreateUser;
+    type Output = CreateUser;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<CreateUser, StoreError> {
         let Self(user) = self;
@@ -64,7 +64,7 @@ impl Operation for Create {
         })
     }
 
-    fn changes(answer: &CreateUser) -> bool {
-        matches!(answer, CreateUser::Created(_))
+    fn changes(output: &CreateUser) -> bool {
+        matches!(output, CreateUser::Created(_))
     }
 }

@@ -112,12 +112,12 @@ fn inbox(row: &SqliteRow) -> Inbox {
     }
 }
 
-/// How many messages of a user have not ended, when the user's turn is, and how much is kept, as the lane says.
-pub(crate) type Lane = (i64, Option<i64>, i64);
+/// How many messages of a user have not ended, when the user's turn is, and how much is kept, as the queue says.
+pub(crate) type UserQueue = (i64, Option<i64>, i64);
 
-/// All lanes, by user.
-pub(crate) async fn lanes(conn: &mut SqliteConnection) -> BTreeMap<String, Lane> {
-    let all = "SELECT user_id, open, turn_at, stored_bytes FROM lanes";
+/// All queues, by user.
+pub(crate) async fn user_queues(conn: &mut SqliteConnection) -> BTreeMap<String, UserQueue> {
+    let all = "SELECT user_id, open, turn_at, stored_bytes FROM user_queues";
     rows(conn, all, |row| {
         (row.get(0), (row.get(1), row.get(2), row.get(3)))
     })

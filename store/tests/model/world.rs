@@ -325,10 +325,10 @@ impl World {
             let messages = self.store.messages(user, None, None, 10_000).await;
             self.model.check_messages(&messages.unwrap().items);
         }
-        let lanes = tables::lanes(&mut self.conn).await;
+        let queues = tables::user_queues(&mut self.conn).await;
         let mut due = self.model.lease_ends();
         for user in self.users.iter().map(UserId::as_str) {
-            let (open, turn_at, stored) = lanes.get(user).copied().unwrap_or_default();
+            let (open, turn_at, stored) = queues.get(user).copied().unwrap_or_default();
             assert_eq!(stored, self.model.tables.stored_bytes(user) as i64);
             assert_eq!(open, self.model.open(user) as i64);
             let Some(user_due) = self.model.due(user) else {
@@ -356,7 +356,7 @@ impl World {
     /// Works until nothing is left to do.
     pub(crate) async fn drain(&mut self) {
         self.resume().await;
-        // Each turn takes a message or corrects a lane.
+        // Each turn takes a message or corrects a queue.
         for _ in 0..2 * self.messages.len() + USERS + 1 {
             let Some(due) = self.store.next_due().await.unwrap() else {
                 break;

@@ -25,7 +25,7 @@ const LARGE: [&str; 19] = [
     "m",
     "notifications",
     "n",
-    "lanes",
+    "user_queues",
     "l",
     "users",
     "u",
@@ -298,18 +298,18 @@ async fn no_statement_of_a_messages_way_reads_a_whole_table() {
     for table in [
         "messages",
         "notifications",
-        "lanes",
+        "user_queues",
         "cursors",
         "acl_rules",
         "retained",
     ] {
         for verb in ["INSERT INTO", "UPDATE", "DELETE FROM"] {
             let verb = format!("{verb} {table}");
-            // The lane of a user stays, and what a user was told does not change.
+            // The queue of a user stays, and what a user was told does not change.
             // A retained message is replaced by its insertion.
             let never = [
                 "UPDATE notifications",
-                "DELETE FROM lanes",
+                "DELETE FROM user_queues",
                 "UPDATE retained",
             ];
             let never = never.contains(&verb.as_str());
@@ -349,7 +349,7 @@ async fn no_statement_of_a_messages_way_reads_a_whole_table() {
          WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)
          INSERT INTO users (id, username, role, password_hash, created_at)
          SELECT 'many' || n, 'many' || n, 'user', '', 0 FROM numbers;
-         INSERT INTO lanes (user_id, open, turn_at)
+         INSERT INTO user_queues (user_id, open, turn_at)
          SELECT id, 1, 1000000 FROM users WHERE id LIKE 'many%'",
     )
     .await

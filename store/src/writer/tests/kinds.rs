@@ -10,9 +10,9 @@ struct Grouped {
 
 impl Operation for Grouped {
     /// The key, and how many were written with it.
-    type Answer = (String, usize);
+    type Output = (String, usize);
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Answer, StoreError> {
+    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Output, StoreError> {
         sqlx::query("INSERT INTO settings (key, value) VALUES ($1, 'grouped')")
             .bind(self.key.as_str())
             .execute(conn)
@@ -26,17 +26,17 @@ impl Operation for Grouped {
     async fn run_all(
         all: &[&Self],
         conn: &mut AnyConnection,
-    ) -> Result<Vec<Self::Answer>, StoreError> {
-        let mut answers = vec![];
+    ) -> Result<Vec<Self::Output>, StoreError> {
+        let mut outputs = vec![];
         for one in all {
             let (key, _) = one.run(conn).await?;
-            answers.push((key, all.len()));
+            outputs.push((key, all.len()));
         }
-        Ok(answers)
+        Ok(outputs)
     }
 }
 
-fn grouped(store: &Store, key: usize, wrong: bool) -> impl Future<Output = Outcome<Grouped>> {
+fn grouped(store: &Store, key: usize, wrong: bool) -> impl Future<Output = WriteResult<Grouped>> {
     let key = format!("{key:03}");
     store.write(Grouped { key, wrong })
 }
@@ -47,11 +47,11 @@ async fn a_kind_that_fails_together_is_written_one_by_one() {
     let fine = join_all((0..3).map(|key| grouped(&store, key, false))).await;
     assert_eq!(fine[1].as_ref().unwrap(), &("001".to_owned(), 3));
 
-    let answers = join_all((3..8).map(|key| grouped(&store, key, key == 5))).await;
-    for (key, answer) in (3..).zip(answers) {
-        match (key, answer) {
-            (5, answer) => assert!(matches!(answer, Err(StoreError::Invalid { .. }))),
-            (key, answer) => assert_eq!(answer.unwrap(), (format!("{key:03}"), 1)),
+    let results = join_all((3..8).map(|key| grouped(&store, key, key == 5))).await;
+    for (key, result) in (3..).zip(results) {
+        match (key, result) {
+            (5, result) => assert!(matches!(result, Err(StoreError::Invalid { .. }))),
+            (key, result) => assert_eq!(result.unwrap(), (format!("{key:03}"), 1)),
         }
     }
     assert_eq!(
@@ -104,7 +104,7 @@ async fn every_caller_gets_the_answer_to_its_own_write() {
 struct Level<const DURABLE: bool>;
 
 impl<const D: bool> Operation for Level<D> {
-    type Answer = i64;
+    type Output = i64;
 
     const DURABLE: bool = D;
 
