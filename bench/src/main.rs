@@ -1,8 +1,7 @@
 //! Measures Herald beside something that gives the figures a meaning. Release builds only:
-//! `cargo run --release -p herald-bench -- acl`, or any other of its commands; without one it lists them.
+//! `cargo run --release -p herald-bench -- store`, or any other of its commands; without one it lists them.
 
 mod accept;
-mod acl;
 mod backlog;
 mod client;
 mod clock;
@@ -46,8 +45,6 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// One ACL decision on policies of growing size.
-    Acl,
     /// Durable sends through the store, beside the disk's own fdatasync.
     Store {
         /// Where the database is made and removed; it should be on the disk that matters.
@@ -158,7 +155,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
 
 async fn measure(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Acl => acl::run(),
         Command::Store { dir } => store::run(&dir).await,
         Command::Accept {
             at_once,
