@@ -15,8 +15,9 @@ pub struct Limits {
     pub queued_messages: usize,
     /// Bytes of shared messages waiting for one session.
     pub queued_bytes: usize,
-    /// Bytes of messages to a user that all of the user's sessions hold together: shared ones that wait or are under way, what
-    /// was read from the inbox, and what sockets have not taken. A quarter of it is for the inbox alone.
+    /// Bytes of messages that all sessions of a user hold together: shared ones that wait or are under way, what was read from
+    /// the inbox, what sockets have not taken, and sends that are not answered. A quarter of it is for the inbox alone. Where
+    /// there is no room, a session has one send at a time under way.
     pub session_bytes_per_user: usize,
     /// Bytes that a read from the inbox brings at most.
     pub inbox_read_bytes: usize,

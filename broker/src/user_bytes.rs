@@ -1,5 +1,5 @@
-//! Bytes of messages to a user that all of the user's sessions hold together: what waits, what is under way, what was read from
-//! the inbox, and what the socket has not taken. However many sessions a user has, no more is held.
+//! Bytes of messages that all sessions of a user hold together: what waits, what is under way in either direction, what was read
+//! from the inbox, and what the socket has not taken. However many sessions a user has, no more is held.
 
 use std::{
     collections::HashMap,

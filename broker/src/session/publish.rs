@@ -145,10 +145,12 @@ impl Session {
             return Err(End::Server(Reason::ReceiveMaximumExceeded));
         }
         let patient = !self.wire.is_v5();
+        let bytes = publish.payload.len();
         let accepting = accept(&self.ctx, &self.client, publish, patient);
         let accepted = self.guard.mailbox.unless_over(accepting).await;
         let handled = accepted.map_err(End::Server)?;
-        match self.responses.push(handled) {
+        let user = self.guard.mailbox.user_bytes();
+        match self.responses.push(handled, bytes, user) {
             Some(response) => self.respond(response),
             None => Ok(()),
         }

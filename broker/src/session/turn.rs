@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     host::HostError,
-    limits::RECEIVE_MAXIMUM,
     state::Ack,
     wire::{Incoming, Reason},
 };
@@ -66,7 +65,7 @@ impl Session {
     async fn handle_received(&mut self) -> Result<Pause, End> {
         loop {
             let now = Instant::now();
-            if self.responses.len() >= RECEIVE_MAXIMUM.into() || self.wire.output_full() {
+            if self.responses.is_full() || self.wire.output_full() {
                 return Ok(Pause::Full);
             }
             if let Some(at) = self.rate_limit.blocked_until(now) {

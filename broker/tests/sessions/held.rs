@@ -13,7 +13,7 @@ pub(crate) const HELD: &str = r#"{"body":"held"}"#;
 /// The payload of a message that is taken at once.
 pub(crate) const TAKEN: &str = r#"{"body":"taken"}"#;
 
-/// Takes every message, those with the body of [`HELD`] one by one as they are let go.
+/// Takes every message, those whose body begins as that of [`HELD`] one by one as they are let go.
 pub(crate) struct Held {
     /// The bodies that came, in order.
     came: Mutex<Vec<String>>,
@@ -42,7 +42,7 @@ impl Held {
 
 impl Intake for Held {
     fn send(&self, _: &Identity, send: SendRequest) -> BoxFuture<'static, Result<(), SendRefusal>> {
-        let waits = send.body == "held";
+        let waits = send.body.starts_with("held");
         self.came.lock().push(send.body);
         let let_go = self.let_go.clone();
         async move {

@@ -17,7 +17,7 @@ use crate::{
         inbox::{Log, Unmoved},
     },
     held::Held,
-    setup::{all_had_a_turn, ask, connect, next, open, published, until},
+    setup::{SEND, all_had_a_turn, ask, connect, next, open, published, until},
 };
 
 /// As many as a user may have.
@@ -58,6 +58,10 @@ impl Log for Large {
 }
 
 async fn start() -> (Broker, Arc<Large>) {
+    start_with(Arc::new(Held::new())).await
+}
+
+async fn start_with(intake: Arc<Held>) -> (Broker, Arc<Large>) {
     let inbox = Arc::<Large>::default();
     let limits = Limits {
         sessions_per_user: SESSIONS + 1,
@@ -69,7 +73,7 @@ async fn start() -> (Broker, Arc<Large>) {
     let broker = hosts::broker_with(
         limits,
         Actions::Both,
-        Arc::new(Held::new()),
+        intake,
         Arc::new(Unmoved(inbox.clone())),
     );
     (broker.await, inbox)
@@ -159,4 +163,42 @@ async fn shared_messages_that_wait_are_bounded_for_all_sessions_of_a_user() {
     let mut alice = follow(&broker, "alice", SESSIONS, topic).await;
     take_all(&mut alice, topic).await;
     assert!(broker.held_bytes("alice") <= BOUND);
+}
+
+/// Sends that are not written yet, of sessions that do not wait for their acknowledgements.
+#[tokio::test]
+async fn sends_that_wait_are_bounded_for_all_sessions_of_a_user() {
+    const COUNT: u16 = 32;
+    const SIZE: usize = 60_000;
+    let intake = Arc::new(Held::new());
+    let (broker, _) = start_with(intake.clone()).await;
+    let mut senders = vec![];
+    for number in 0..SESSIONS {
+        let mut client = open(&broker, &connect(format!("{number}").leak(), true, 0)).await;
+        senders.push(tokio::spawn(async move {
+            let body = format!(r#"{{"body":"held{}"}}"#, "x".repeat(SIZE));
+            for id in 1..=COUNT {
+                let message = publish(V5, 2, SEND, id, &[], &body);
+                client.send(&message).await;
+            }
+            for id in 1..=COUNT {
+                assert_eq!(next(&mut client).await, Puback(id, 0));
+            }
+        }));
+    }
+    // As many as fit, and one of each session.
+    until(|| broker.held_bytes("alice") > BOUND / 4 * 3 - 2 * SIZE).await;
+    all_had_a_turn(&broker).await;
+    assert!(broker.held_bytes("alice") <= BOUND / 4 * 3);
+    let came = intake.came().len();
+    assert!(came * SIZE <= BOUND / 4 * 3 + SESSIONS * SIZE, "{came}");
+    // All are written in the end.
+    for _ in 0..SESSIONS * usize::from(COUNT) {
+        intake.let_go();
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    assert_eq!(intake.came().len(), SESSIONS * usize::from(COUNT));
+    until(|| broker.held_bytes("alice") == 0).await;
 }
