@@ -36,7 +36,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Whom to tell when somebody signs in by it.
+    /// To be marked when somebody signs in by it.
     pub(crate) fn sign_in(&self) -> SignIn {
         SignIn::of(&self.counted)
     }
@@ -89,7 +89,7 @@ impl Accept {
     }
 }
 
-/// Shakes hands. Answers the deadline of the handshakes to come, too; `None` if the client did not do its part.
+/// Shakes hands. Returns the deadline of the handshakes to come, too; `None` if the client did not do its part.
 async fn shake(
     stream: TcpStream,
     peer: SocketAddr,

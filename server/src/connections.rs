@@ -141,7 +141,7 @@ impl Connections {
 }
 
 impl Refusals {
-    /// Counts one at `now`. Answers how many there were since the last line if it is time for another.
+    /// Counts one at `now`. Returns how many there were since the last line if it is time for another.
     fn add(&mut self, now: Instant) -> Option<u64> {
         self.total += 1;
         let due = self

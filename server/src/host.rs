@@ -1,4 +1,4 @@
-//! What the broker asks for, answered from the accounts and the store.
+//! The broker's host, over the accounts and the store.
 
 use std::{
     sync::Arc,
@@ -80,7 +80,7 @@ impl Authenticate for Host {
 
 type Checked = Result<Option<(User, Credential)>, AccountError>;
 
-/// Tells the audit of a login: one by a token that is right is told by the token, which says when it was last used.
+/// Notes a login in the audit. One by a valid token is not: the token itself has when it was last used.
 async fn audit_login(
     store: &Store,
     audit: &Audit,
@@ -182,7 +182,7 @@ fn retained_change(change: RetainedChange) -> herald_store::RetainedChange {
     }
 }
 
-/// When the system's clock, by which the broker counts, will show `at`: later than it says if that clock was set back.
+/// When the system's clock, by which the broker counts, will show `at`: later than `at` if that clock was set back.
 fn on_system_clock(at: Timestamp) -> SystemTime {
     let left = at.as_millis().saturating_sub(Timestamp::now().as_millis());
     SystemTime::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0))
@@ -265,7 +265,7 @@ impl Inbox for Host {
     }
 }
 
-/// Where an inbox is that was acknowledged up to `noted`, too.
+/// The position of an inbox that was also acknowledged up to `noted`.
 fn position(written: herald_store::Position, noted: Seq) -> Position {
     Position {
         acknowledged: written.acked.max(noted).0,
@@ -301,11 +301,11 @@ impl Intake for Host {
 }
 
 fn refusal(error: SendError, patience: Patience) -> SendRefusal {
-    let said = error.to_string();
+    let reason = error.to_string();
     match error {
-        SendError::Body(BodyError::TooLong { .. }) => SendRefusal::Quota(said),
-        SendError::Body(_) | SendError::KeyConflict => SendRefusal::Invalid(said),
-        // To be dropped and acknowledged, as whatever 3.1.1 cannot be told is, would lose it.
+        SendError::Body(BodyError::TooLong { .. }) => SendRefusal::Quota(reason),
+        SendError::Body(_) | SendError::KeyConflict => SendRefusal::Invalid(reason),
+        // 3.1.1 has no answer but an acknowledgement: refused so, the message would be lost.
         SendError::RateLimited { .. }
         | SendError::TooManyWaiting
         | SendError::TooMuchStored { .. }
@@ -315,7 +315,7 @@ fn refusal(error: SendError, patience: Patience) -> SendRefusal {
         }
         SendError::RateLimited { .. }
         | SendError::TooManyWaiting
-        | SendError::TooMuchStored { .. } => SendRefusal::Quota(said),
+        | SendError::TooMuchStored { .. } => SendRefusal::Quota(reason),
         SendError::Store(StoreError::Busy) => SendRefusal::Busy,
         SendError::Store(e) => {
             tracing::error!(error = %e, "a message could not be stored");

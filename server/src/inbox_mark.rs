@@ -1,7 +1,7 @@
 //! How far the inboxes are known to have come, in a file of the data directory: a database in which they have not come so
 //! far is an older one, restored.
 //!
-//! The file is written after what it tells of is durable, so it is never ahead of the database that was there. It may be a
+//! The file is written after what it records is durable, so it is never ahead of the database that was there. It may be a
 //! second behind: a backup that is not older than that is taken for the database itself, and has all that clients saw
 //! until then.
 
@@ -67,7 +67,7 @@ impl InboxMark {
         Ok(Self { path, known })
     }
 
-    /// Writes the file while inboxes grow, and once more when told to stop.
+    /// Writes the file while inboxes grow, and once more at the end.
     pub(crate) async fn run(mut self, store: Store, stop: CancellationToken) {
         while stop.run_until_cancelled(sleep(EVERY)).await.is_some() {
             self.follow(&store).await;

@@ -16,7 +16,7 @@ mod logging;
 mod open_files;
 mod progress;
 mod retention;
-mod rights;
+mod rights_watch;
 mod run_file;
 mod serve;
 mod shown;

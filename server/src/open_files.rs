@@ -5,8 +5,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 /// Open besides connections: the database, the listeners, what the runtime needs.
 const OTHER: u64 = 64;
 
-/// Raises the soft limit as far as the hard one lets it. Answers how many connections there may be: `connections`, or as many as
-/// files may be open, which is said. Past that, to accept would fail, and so would the database.
+/// Raises the soft limit as far as the hard one lets it. Returns how many connections there may be: `connections`, or as many as
+/// files may be open, which is logged. Past that, to accept would fail, and so would the database.
 pub(crate) fn raise_limit(connections: usize) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     let enough = connections as u64 + OTHER;

@@ -72,7 +72,7 @@ async fn cut_audit(store: &Store, keep: &Retention) {
 
 /// Gives the room of what was deleted back to the disk.
 async fn shrink(store: &Store) {
-    let mut told = false;
+    let mut logged = false;
     loop {
         sleep(SHRINK_EVERY).await;
         match store.shrink().await {
@@ -82,8 +82,8 @@ async fn shrink(store: &Store) {
                     "the database gave room back to the disk"
                 );
             }
-            Ok(shrunk) if shrunk.is_fixed && !told => {
-                told = true;
+            Ok(shrunk) if shrunk.is_fixed && !logged => {
+                logged = true;
                 tracing::info!(
                     "much of the database file is free, and the file cannot be shrunk, as an older version made it; \
                      herald backup and herald restore make one that can"

@@ -7,10 +7,10 @@ use futures_util::future::select_all;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// When a task ends. All tasks of a stage are told to at once, and when they have ended, those of the next.
+/// When a task ends. All tasks of a stage are stopped at once, and when they have ended, those of the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Takes in connections, or begins work. What it has begun is finished, and the users told.
+    /// Takes in connections, or begins work. What it has begun is finished, and the users notified.
     Work,
     /// Serves MQTT sessions.
     Sessions,
@@ -34,7 +34,7 @@ struct Task {
 /// The tasks that run until the server stops.
 pub(crate) struct Tasks {
     tasks: Vec<Task>,
-    /// Tells the tasks of each stage to end.
+    /// Stops the tasks of each stage.
     stops: [CancellationToken; Stage::ALL.len()],
 }
 
@@ -86,7 +86,7 @@ impl Tasks {
         });
     }
 
-    /// Resolves when a task has ended by itself, which none should, with what there is to say about it.
+    /// Resolves when a task has ended by itself, which none should, with the reason.
     pub(crate) async fn first_to_end(&mut self) -> anyhow::Error {
         let running = self.tasks.iter_mut().map(|task| &mut task.handle);
         let (ended, index, _) = select_all(running).await;
@@ -94,7 +94,7 @@ impl Tasks {
         match ended {
             Ok(Ok(())) => anyhow!("the {name} ended by itself"),
             Ok(Err(error)) => error,
-            // Of a panic, the log has what may be told.
+            // What a panic says may be secret: it is in the log alone.
             Err(_) => anyhow!("the {name} crashed"),
         }
     }
@@ -172,8 +172,8 @@ mod tests {
         let mut tasks = Tasks::new();
         tasks.spawn(Stage::Work, "worker", async |stop| stop.cancelled().await);
         tasks.spawn(Stage::Writers, "audit writer", async |_| {});
-        let said = tasks.first_to_end().await.to_string();
-        assert_eq!(said, "the audit writer ended by itself");
+        let reason = tasks.first_to_end().await.to_string();
+        assert_eq!(reason, "the audit writer ended by itself");
         tasks.spawn(Stage::Writers, "mark writer", async |_| {
             Err(anyhow!("no space"))
         });
@@ -187,8 +187,8 @@ mod tests {
         tasks.spawn(Stage::Work, "worker", async |stop| {
             assert!(stop.is_cancelled(), "a secret");
         });
-        let said = tasks.first_to_end().await.to_string();
-        assert_eq!(said, "the worker crashed");
+        let reason = tasks.first_to_end().await.to_string();
+        assert_eq!(reason, "the worker crashed");
     }
 
     #[tokio::test]

@@ -14,5 +14,5 @@ mod webhook;
 pub use options::WorkerOptions;
 pub use processor::{Echo, Failure, Processor};
 pub use retries::Retries;
-pub use run::{Event, Tell, Worker};
+pub use run::{Event, OnEvent, Worker};
 pub use webhook::{Authorities, Endpoint, SigningKey, Webhook, WebhookError, WebhookOptions};

@@ -15,6 +15,6 @@ pub struct WorkerOptions {
     pub time_limit: Duration,
     /// How failed attempts are repeated.
     pub retries: Retries,
-    /// How long messages under way may take to end once the worker is told to stop.
+    /// How long messages under way may take to end once the worker is stopped.
     pub grace: Duration,
 }

@@ -53,14 +53,14 @@ pub enum Event<'a> {
 }
 
 /// Called with each event.
-pub type Tell = Arc<dyn Fn(Event<'_>) + Send + Sync>;
+pub type OnEvent = Arc<dyn Fn(Event<'_>) + Send + Sync>;
 
-/// Claims and processes messages until it is told to stop.
+/// Claims and processes messages until it is stopped.
 pub struct Worker {
     store: Store,
     processor: Arc<dyn Processor>,
     options: WorkerOptions,
-    tell: Tell,
+    on_event: OnEvent,
     /// One permit for each message that may be processed at once.
     slots: Arc<Semaphore>,
     /// How many claims of each message have not ended.
@@ -74,7 +74,7 @@ impl Worker {
         store: Store,
         processor: Arc<dyn Processor>,
         options: WorkerOptions,
-        tell: Tell,
+        on_event: OnEvent,
     ) -> Self {
         Self {
             store,
@@ -82,7 +82,7 @@ impl Worker {
             under_way: Arc::default(),
             slots: Arc::new(Semaphore::new(options.concurrency as usize)),
             options,
-            tell,
+            on_event,
             running: JoinSet::new(),
         }
     }
@@ -161,17 +161,17 @@ impl Worker {
         let store = self.store.clone();
         let processor = self.processor.clone();
         let options = self.options.clone();
-        let tell = self.tell.clone();
+        let on_event = self.on_event.clone();
         let under_way = UnderWay::new(&self.under_way, &job.id);
         self.running.spawn(async move {
             let _under_way = under_way;
-            say(&tell, Event::Begun(&job));
+            notify(&on_event, Event::Begun(&job));
             let attempt = process(&store, processor.as_ref(), &job, &options).await;
             drop(slot);
             match conclude(&store, &job, attempt, &options.retries).await {
-                End::Finished(finished) => say(&tell, Event::Finished(&finished)),
-                End::Unclear => say(&tell, Event::Unclear(&job.username)),
-                End::Later(run_at) => say(&tell, Event::Again { job: &job, run_at }),
+                End::Finished(finished) => notify(&on_event, Event::Finished(&finished)),
+                End::Unclear => notify(&on_event, Event::Unclear(&job.username)),
+                End::Later(run_at) => notify(&on_event, Event::Again { job: &job, run_at }),
                 End::Lost => {}
             }
         });
@@ -197,10 +197,10 @@ impl Worker {
     }
 }
 
-/// Reports an event. A panic of the one who is called does not concern the message, which goes on.
-fn say(tell: &Tell, event: Event<'_>) {
+/// Reports an event. A panic of the callee does not concern the message, which goes on.
+fn notify(on_event: &OnEvent, event: Event<'_>) {
     // The panic has been reported by the hook; there is nothing to add.
-    let _ = catch_unwind(AssertUnwindSafe(|| tell(event)));
+    let _ = catch_unwind(AssertUnwindSafe(|| on_event(event)));
 }
 
 /// That a message is claimed and has not ended, until dropped.

@@ -43,7 +43,7 @@ pub(super) fn log() -> Option<String> {
     env::var("HERALD_LOG").ok().filter(|text| !text.is_empty())
 }
 
-/// What is to be said of variables that look like Herald's and are not. They are no reason not to start: Kubernetes makes
+/// Variables that look like Herald's and are not. They are no reason not to start: Kubernetes makes
 /// `HERALD_HTTP_PORT` and more for a service that is called `herald-http`.
 pub(crate) fn ignored() -> Option<String> {
     ignored_of(env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
@@ -86,14 +86,14 @@ fn with_hint(name: &String) -> String {
 mod tests {
     use super::*;
 
-    fn told(names: &[&str]) -> Option<String> {
+    fn named(names: &[&str]) -> Option<String> {
         ignored_of(names.iter().map(|name| (*name).to_owned()))
     }
 
     #[test]
     fn what_is_no_variable_of_heralds_is_named_with_what_may_have_been_meant() {
         assert_eq!(
-            told(&[
+            named(&[
                 "HERALD_HTTP__LISTEN",
                 "HERALD_DATA_DIR",
                 "HERALD_CONFIG",
@@ -102,13 +102,13 @@ mod tests {
             ]),
             None
         );
-        let text = told(&["HERALD_LOG_LEVEL", "HERALD_SERVICE_HOST", "PATH"]).unwrap();
+        let text = named(&["HERALD_LOG_LEVEL", "HERALD_SERVICE_HOST", "PATH"]).unwrap();
         assert_eq!(
             text,
             "HERALD_LOG_LEVEL (HERALD_LOG__LEVEL?), HERALD_SERVICE_HOST"
         );
         let many: Vec<String> = (10..30).map(|n| format!("HERALD_P{n}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(told(&many).unwrap().ends_with("HERALD_P17 and 12 more"));
+        assert!(named(&many).unwrap().ends_with("HERALD_P17 and 12 more"));
     }
 }

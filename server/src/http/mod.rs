@@ -3,7 +3,7 @@
 //! hyper speaks the protocols; [`Watch`] says when a connection has had its time. hyper's own limit on reading a head is
 //! for HTTP/1 alone, so it is not used: a head that drips in is a connection on which no request is under way.
 
-mod answer;
+mod body;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -29,7 +29,7 @@ use crate::{
     connections::SignIn,
 };
 
-use answer::Answer;
+use body::ResponseBody;
 use watch::{Verdict, Watch};
 
 /// How long requests under way may take to end when the server stops, and how long a client has to notice that its
@@ -75,11 +75,11 @@ struct Http<E> {
     local: SocketAddr,
     scheme: Scheme,
     stop: CancellationToken,
-    /// What a client has to take of its answers a second, in bytes.
+    /// What a client has to take of its responses a second, in bytes.
     bytes_per_s: u32,
 }
 
-/// Serves `endpoint` on what `accept` accepts, until it is stopped, to clients that take `bytes_per_s` of their answers. The
+/// Serves `endpoint` on what `accept` accepts, until it is stopped, to clients that take `bytes_per_s` of their responses. The
 /// connections are tasks of `accept`'s: they end by themselves within [`GRACE`].
 pub(crate) async fn serve<E>(accept: Accept, endpoint: E, bytes_per_s: u32) -> io::Result<()>
 where
@@ -132,20 +132,20 @@ impl<E: Endpoint<Output = Response> + 'static> Http<E> {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let watch = Arc::new(Watch::new(deadline, self.bytes_per_s));
-        let told = {
+        let on_sign_in = {
             let sign_in = sign_in.clone();
             OnSignIn::new(move || sign_in.done())
         };
         let service = service_fn(|mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(told.clone());
-            let (http, place) = (self.clone(), watch.begin());
+            request.extensions_mut().insert(on_sign_in.clone());
+            let (http, guard) = (self.clone(), watch.begin());
             async move {
                 let (local, remote) = (LocalAddr(http.local.into()), RemoteAddr(Addr::from(peer)));
                 let request = (request, local, remote, http.scheme.clone());
                 let response = http.endpoint.get_response(request.into()).await;
                 let room = response.data::<AnswerRoom>().and_then(AnswerRoom::take);
                 let response = hyper::Response::from(response);
-                Ok::<_, Infallible>(response.map(|body| Answer::new(body, room, place)))
+                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, room, guard)))
             }
         });
         let io = TokioIo::new(connection);
@@ -170,7 +170,7 @@ impl<E: Endpoint<Output = Response> + 'static> Http<E> {
                 () = sleep_until(look) => match watch.verdict(Instant::now()) {
                     _ if end.is_some() => return,
                     Verdict::Stalled => {
-                        tracing::debug!(%peer, "an HTTP client does not read its answer");
+                        tracing::debug!(%peer, "an HTTP client does not read its response");
                         return;
                     }
                     Verdict::Live if Instant::now() < too_old || sign_in.is_done() => continue,

@@ -1,4 +1,4 @@
-//! How long a connection has been without a request, and how long its answers have waited for the client.
+//! How long a connection has been without a request, and how long its responses have waited for the client.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -8,23 +8,23 @@ use tokio::time::Instant;
 /// A connection on which no request is under way is closed.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 
-/// An answer of which the client takes nothing ends the connection; and by so much a client may be behind the slowest rate.
+/// A response of which the client takes nothing ends the connection; and by so much a client may be behind the slowest rate.
 pub(super) const STALL: Duration = Duration::from_secs(30);
 
 /// The requests under way on one connection. Bytes that are not a whole head do not count.
 pub(super) struct Watch {
     requests: Mutex<Requests>,
-    /// What a client has to take a second, on average, while answers wait for it. 0: anything.
+    /// What a client has to take a second, on average, while responses wait for it. 0: anything.
     bytes_per_s: u32,
 }
 
 struct Requests {
-    /// Each with the time by which the client must have taken more of the answer; `None` until there is one.
+    /// Each with the time by which the client must have taken more of the response; `None` until there is one.
     under_way: HashMap<u64, Option<Instant>>,
     next: u64,
-    /// How many answers wait for the client.
-    answers: usize,
-    /// When the client, if it takes nothing until then, was too slow with the answers that wait.
+    /// How many responses wait for the client.
+    responses: usize,
+    /// When the client, if it takes nothing until then, was too slow with the responses that wait.
     slow: Instant,
     /// When the connection is idle unless a request comes.
     idle: Instant,
@@ -37,12 +37,12 @@ pub(super) enum Verdict {
     Live,
     /// There has been no request for too long.
     Idle,
-    /// An answer is not read.
+    /// A response is not read.
     Stalled,
 }
 
 /// A request under way, until dropped.
-pub(super) struct Place {
+pub(super) struct RequestGuard {
     watch: Arc<Watch>,
     id: u64,
 }
@@ -54,7 +54,7 @@ impl Watch {
             requests: Mutex::new(Requests {
                 under_way: HashMap::new(),
                 next: 0,
-                answers: 0,
+                responses: 0,
                 slow: deadline,
                 idle: deadline,
             }),
@@ -63,12 +63,12 @@ impl Watch {
     }
 
     /// A request has come.
-    pub(super) fn begin(self: &Arc<Self>) -> Place {
+    pub(super) fn begin(self: &Arc<Self>) -> RequestGuard {
         let mut requests = self.requests.lock();
         let id = requests.next;
         requests.next += 1;
         requests.under_way.insert(id, None);
-        Place {
+        RequestGuard {
             watch: self.clone(),
             id,
         }
@@ -103,32 +103,32 @@ impl Watch {
 }
 
 impl Requests {
-    /// The answer with this id waits for the client, which must take more of it until `due`.
+    /// The response with this id waits for the client, which must take more of it until `due`.
     fn wait(&mut self, id: u64, due: Instant) {
         if self.under_way.insert(id, Some(due)).flatten().is_none() {
-            self.answers += 1;
+            self.responses += 1;
         }
     }
 
     fn earliest(&self, bytes_per_s: u32) -> Option<Instant> {
         let stalled = self.under_way.values().copied().flatten().min();
-        let slow = (self.answers > 0 && bytes_per_s > 0).then_some(self.slow);
+        let slow = (self.responses > 0 && bytes_per_s > 0).then_some(self.slow);
         stalled.into_iter().chain(slow).min()
     }
 }
 
-impl Place {
-    /// There is an answer, which waits for the client from now on.
-    pub(super) fn answered(&self) {
+impl RequestGuard {
+    /// There is a response, which waits for the client from now on.
+    pub(super) fn responded(&self) {
         let mut requests = self.watch.requests.lock();
         let due = Instant::now() + STALL;
-        if requests.answers == 0 {
+        if requests.responses == 0 {
             requests.slow = due;
         }
         requests.wait(self.id, due);
     }
 
-    /// The client has taken `bytes` of the answer. What it took quickly is not held in its favour for ever: it is never
+    /// The client has taken `bytes` of the response. What it took quickly is not held in its favour for ever: it is never
     /// more than [`STALL`] ahead.
     pub(super) fn taken(&self, bytes: usize) {
         let mut requests = self.watch.requests.lock();
@@ -142,11 +142,11 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         let mut requests = self.watch.requests.lock();
         if let Some(Some(_)) = requests.under_way.remove(&self.id) {
-            requests.answers -= 1;
+            requests.responses -= 1;
         }
         if requests.under_way.is_empty() {
             requests.idle = Instant::now() + IDLE;
@@ -195,13 +195,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_of_which_nothing_is_taken_is_stalled_and_a_slow_one_is_not() {
         let watch = Arc::new(Watch::new(Instant::now(), 0));
-        let place = watch.begin();
+        let guard = watch.begin();
         advance(STALL * 3).await;
         // The server itself may take its time.
         assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
-        place.answered();
+        guard.responded();
         for _ in 0..10 {
-            place.taken(1);
+            guard.taken(1);
             advance(STALL - seconds(1)).await;
             assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
         }
@@ -210,20 +210,20 @@ mod tests {
         watch.begin().taken(1_000_000);
         advance(seconds(1)).await;
         assert_eq!(watch.verdict(Instant::now()), Verdict::Stalled);
-        drop(place);
+        drop(guard);
         assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_drips_answers_out_is_too_slow_however_many_it_has() {
         let watch = Arc::new(Watch::new(Instant::now(), 4096));
-        let (place, other) = (watch.begin(), watch.begin());
-        place.answered();
-        other.answered();
+        let (guard, other) = (watch.begin(), watch.begin());
+        guard.responded();
+        other.responded();
         let since = Instant::now();
         // What the client of the issue took: 34 KB every 18 s.
         while watch.verdict(Instant::now()) == Verdict::Live {
-            place.taken(17_000);
+            guard.taken(17_000);
             other.taken(17_000);
             advance(seconds(18)).await;
         }
@@ -234,17 +234,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_at_the_slowest_rate_lives_and_a_quick_start_is_not_held_in_its_favour() {
         let watch = Arc::new(Watch::new(Instant::now(), 4096));
-        let place = watch.begin();
-        place.answered();
-        place.taken(100_000_000);
+        let guard = watch.begin();
+        guard.responded();
+        guard.taken(100_000_000);
         for _ in 0..1000 {
             advance(seconds(4)).await;
             assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
-            place.taken(4 * 4096);
+            guard.taken(4 * 4096);
         }
         let stopped = Instant::now();
         while watch.verdict(Instant::now()) == Verdict::Live {
-            place.taken(1);
+            guard.taken(1);
             advance(seconds(1)).await;
         }
         assert!(stopped.elapsed() <= STALL + seconds(1));
@@ -254,9 +254,9 @@ mod tests {
     async fn a_connection_whose_answers_were_all_taken_begins_anew() {
         let watch = Arc::new(Watch::new(Instant::now(), 4096));
         for _ in 0..10 {
-            let place = watch.begin();
+            let guard = watch.begin();
             advance(STALL * 2).await;
-            place.answered();
+            guard.responded();
             advance(STALL / 2).await;
             assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
         }

@@ -3,7 +3,7 @@
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-/// What the libraries that are built in tell of their own work. The embedded router makes spans of the level of errors for
+/// How much libraries log of their own work. The embedded router makes spans of the level of errors for
 /// each message, and of its errors those that matter are logged where it is used.
 const QUIET: &str = "rumqttd=off,poem=warn,sqlx=warn";
 

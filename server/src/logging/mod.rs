@@ -20,20 +20,20 @@ use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::Subscriber
 
 use crate::shown::shown_line;
 use libraries::Libraries;
-use queue::Queue;
+use queue::LogQueue;
 use rates::Rates;
 use settings::LogFormat;
 
 pub(crate) use settings::{Log, LogError};
 
-/// How often it is told what was left out.
-const TELL: Duration = Duration::from_secs(10);
+/// How often it is reported what was left out.
+const REPORT: Duration = Duration::from_secs(10);
 
 /// How long the end waits for what is left to be written.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// The log, until [`Logging::end`].
-pub(crate) struct Logging(Queue);
+pub(crate) struct Logging(LogQueue);
 
 impl Logging {
     /// Starts logging as `log` says.
@@ -50,7 +50,7 @@ impl Logging {
             LogFormat::Text => true,
             LogFormat::Json => false,
         };
-        let (queue, rates) = (Queue::default(), Rates::default());
+        let (queue, rates) = (LogQueue::default(), Rates::default());
         // It must not write anything by itself: to print panics where it fails.
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(queue.clone())
@@ -74,7 +74,7 @@ impl Logging {
             .with(filter)
             .try_init();
         panics::log();
-        let started = queue.write_to(sink, TELL, move || rates.tell());
+        let started = queue.write_to(sink, REPORT, move || rates.report());
         started.map_err(LogError::Thread)?;
         Ok(Self(queue))
     }
@@ -91,13 +91,13 @@ impl Logging {
 /// Writes a line to standard error. That nobody reads it, or that it cannot be written, is no fault; that nothing takes it,
 /// no reason to wait for long.
 pub(crate) fn say(line: &str) {
-    let queue = Queue::default();
+    let queue = LogQueue::default();
     let _ = writeln!(
         tracing_subscriber::fmt::MakeWriter::make_writer(&queue),
         "{}",
         shown_line(line)
     );
-    if queue.write_to(standard_error(), TELL, || {}).is_ok() {
+    if queue.write_to(standard_error(), REPORT, || {}).is_ok() {
         queue.close(FLUSH);
     }
 }

@@ -1,4 +1,4 @@
-//! What a panic tells: where it was, in the log. The usual hook writes to standard error itself, which may be stuck.
+//! A panic in the log: where it was. The usual hook writes to standard error itself, which may be stuck.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -7,7 +7,7 @@ use std::{
 
 /// Logs panics from now on.
 ///
-/// The message is told only if it is a literal of the source: any other may hold what somebody sent (to slice a text in the
+/// The message is logged only if it is a literal of the source: any other may hold what somebody sent (to slice a text in the
 /// middle of a character quotes the text).
 pub(super) fn log() {
     panic::set_hook(Box::new(|panic| {
@@ -47,10 +47,10 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_multi_thread().build();
         runtime.expect("it starts").block_on(async {
             let text = sent.to_owned();
-            let told = tokio::spawn(async move { panic!("no user sends {text}") }).await;
-            assert!(told.is_err());
-            let told = tokio::spawn(async { panic!("a literal of the source") }).await;
-            assert!(told.is_err());
+            let panicked = tokio::spawn(async move { panic!("no user sends {text}") }).await;
+            assert!(panicked.is_err());
+            let panicked = tokio::spawn(async { panic!("a literal of the source") }).await;
+            assert!(panicked.is_err());
             tokio::spawn(async { tracing::info!("the server goes on") })
                 .await
                 .expect("other tasks run");

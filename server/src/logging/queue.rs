@@ -1,6 +1,6 @@
 //! Lines on their way to the log. Who logs never waits and never fails; one thread writes.
 //!
-//! What cannot be written stays in the queue and is tried again. What does not fit in any more is lost, counted, and told of
+//! What cannot be written stays in the queue and is tried again. What does not fit in any more is lost, counted, and reported
 //! in the log once something could be written. `tracing-appender` was looked at: it loses the line that cannot be written
 //! without counting it, has no bound in bytes, and prints (and so panics) when it ends.
 
@@ -25,57 +25,56 @@ const MAX_LINES: usize = 10_000;
 /// How soon it is tried again to write what could not be written, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// How often it is told at most that lines were lost.
-const TELL_LOST: Duration = Duration::from_secs(1);
+/// How often at most lost lines are reported.
+const REPORT_LOST: Duration = Duration::from_secs(1);
 
 /// The queue. Clones are the same one.
 #[derive(Clone, Default)]
-pub(super) struct Queue(Arc<Shared>);
+pub(super) struct LogQueue(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
-    /// Told when there is something to write or the end is asked for.
+    pending: Mutex<Pending>,
+    /// Notified when there is something to write or the end is asked for.
     work: Condvar,
-    /// Told when the thread has ended.
+    /// Notified when the thread has ended.
     done: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Pending {
     lines: VecDeque<Box<[u8]>>,
     bytes: usize,
-    /// Lines that did not fit in since this was told last.
+    /// Lines that did not fit in since this was reported last.
     lost: u64,
     closing: bool,
     ended: bool,
 }
 
-impl Queue {
+impl LogQueue {
     /// Takes a line, or counts it as lost.
     fn push(&self, line: &[u8]) {
         let line: Box<[u8]> = line.into();
-        let mut state = self.0.state.lock();
-        if state.ended
-            || state.lines.len() >= MAX_LINES
-            || state.bytes.saturating_add(line.len()) > MAX_BYTES
+        let mut pending = self.0.pending.lock();
+        if pending.ended
+            || pending.lines.len() >= MAX_LINES
+            || pending.bytes.saturating_add(line.len()) > MAX_BYTES
         {
-            state.lost = state.lost.saturating_add(1);
+            pending.lost = pending.lost.saturating_add(1);
             return;
         }
-        state.bytes += line.len();
-        state.lines.push_back(line);
-        drop(state);
+        pending.bytes += line.len();
+        pending.lines.push_back(line);
+        drop(pending);
         self.0.work.notify_one();
     }
 
-    /// Starts the thread that writes to `sink`. `tell` is called every `period`, and before the end: what it has to say, it
-    /// logs.
+    /// Starts the thread that writes to `sink`. `report` is called every `period`, and before the end: it logs.
     pub(super) fn write_to(
         &self,
         sink: impl Write + Send + 'static,
         period: Duration,
-        tell: impl Fn() + Send + 'static,
+        report: impl Fn() + Send + 'static,
     ) -> io::Result<()> {
         let queue = self.clone();
         let thread = thread::Builder::new().name("log".into());
@@ -86,35 +85,35 @@ impl Queue {
                 queue,
                 sink,
                 failed: None,
-                told_lost: None,
+                reported_lost: None,
             };
-            writer.run(period, &tell);
+            writer.run(period, &report);
         })?;
         Ok(())
     }
 
     /// Writes what is left, for so long at most. Nothing is taken afterwards.
     pub(super) fn close(&self, limit: Duration) {
-        let mut state = self.0.state.lock();
-        state.closing = true;
+        let mut pending = self.0.pending.lock();
+        pending.closing = true;
         self.0.work.notify_one();
         let until = Instant::now() + limit;
-        while !state.ended && !self.0.done.wait_until(&mut state, until).timed_out() {}
-        state.ended = true;
+        while !pending.ended && !self.0.done.wait_until(&mut pending, until).timed_out() {}
+        pending.ended = true;
     }
 
     /// The next line, once there is one. `None` at the end; `Err` at `until`.
     fn next(&self, until: Instant) -> Result<Option<Box<[u8]>>, ()> {
-        let mut state = self.0.state.lock();
+        let mut pending = self.0.pending.lock();
         loop {
-            if let Some(line) = state.lines.pop_front() {
-                state.bytes -= line.len();
+            if let Some(line) = pending.lines.pop_front() {
+                pending.bytes -= line.len();
                 return Ok(Some(line));
             }
-            if state.closing {
+            if pending.closing {
                 return Ok(None);
             }
-            if self.0.work.wait_until(&mut state, until).timed_out() {
+            if self.0.work.wait_until(&mut pending, until).timed_out() {
                 return Err(());
             }
         }
@@ -122,29 +121,29 @@ impl Queue {
 
     /// Waits for `pause`. `false` if the end is asked for.
     fn pause(&self, pause: Duration) -> bool {
-        let mut state = self.0.state.lock();
+        let mut pending = self.0.pending.lock();
         let until = Instant::now() + pause;
-        while !state.closing && !self.0.work.wait_until(&mut state, until).timed_out() {}
-        !state.closing
+        while !pending.closing && !self.0.work.wait_until(&mut pending, until).timed_out() {}
+        !pending.closing
     }
 
     /// How many lines were lost since it was asked last.
     fn take_lost(&self) -> u64 {
-        std::mem::take(&mut self.0.state.lock().lost)
+        std::mem::take(&mut self.0.pending.lock().lost)
     }
 }
 
-struct Ended(Queue);
+struct Ended(LogQueue);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.0.state.lock().ended = true;
+        self.0.0.pending.lock().ended = true;
         self.0.0.done.notify_all();
     }
 }
 
 /// Writes into the queue, and never fails.
-pub(super) struct Line(Queue);
+pub(super) struct Line(LogQueue);
 
 impl Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -161,7 +160,7 @@ impl Write for Line {
     }
 }
 
-impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Queue {
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for LogQueue {
     type Writer = Line;
 
     fn make_writer(&'a self) -> Line {
@@ -171,52 +170,56 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Queue {
 
 /// The thread's own.
 struct Writer<S> {
-    queue: Queue,
+    queue: LogQueue,
     sink: S,
     /// Why something could not be written.
     failed: Option<io::Error>,
-    told_lost: Option<Instant>,
+    reported_lost: Option<Instant>,
 }
 
 impl<S: Write> Writer<S> {
-    fn run(mut self, period: Duration, tell: &dyn Fn()) {
-        let mut next_tell = Instant::now() + period;
+    fn run(mut self, period: Duration, report: &dyn Fn()) {
+        let mut next_report = Instant::now() + period;
         let mut ending = false;
         loop {
-            match self.queue.next(next_tell) {
+            match self.queue.next(next_report) {
                 Ok(Some(line)) => {
                     if !self.write(&line) {
                         return;
                     }
-                    self.tell_lost(false);
+                    self.report_lost(false);
                 }
                 Ok(None) if ending => return,
                 Ok(None) => {
                     ending = true;
-                    self.tell_lost(true);
-                    tell();
+                    self.report_lost(true);
+                    report();
                     continue;
                 }
                 Err(()) => {}
             }
-            if Instant::now() >= next_tell {
-                self.tell_lost(true);
-                tell();
-                next_tell = Instant::now() + period;
+            if Instant::now() >= next_report {
+                self.report_lost(true);
+                report();
+                next_report = Instant::now() + period;
             }
         }
     }
 
-    /// Says how many lines were lost, if any: at once or, unless it is `now` or never, not again before a while.
-    fn tell_lost(&mut self, now: bool) {
-        if !now && self.told_lost.is_some_and(|at| at.elapsed() < TELL_LOST) {
+    /// Logs how many lines were lost, if any: at once if `now`, or else not again before a while.
+    fn report_lost(&mut self, now: bool) {
+        if !now
+            && self
+                .reported_lost
+                .is_some_and(|at| at.elapsed() < REPORT_LOST)
+        {
             return;
         }
         let lost = self.queue.take_lost();
         if lost > 0 {
             let error = self.failed.take().map(tracing::field::display);
             tracing::error!(lines = lost, error, "lines of the log are lost");
-            self.told_lost = Some(Instant::now());
+            self.reported_lost = Some(Instant::now());
         }
     }
 
@@ -250,7 +253,7 @@ mod tests {
 
     use super::*;
 
-    /// A sink that fails as often as it is told to, and passes on the rest in small pieces.
+    /// A sink that fails as often as it is to, and passes on the rest in small pieces.
     struct Sink {
         failures: usize,
         written: mpsc::Sender<Vec<u8>>,
@@ -274,7 +277,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
 
-    fn written_by(queue: &Queue, failures: usize) -> mpsc::Receiver<Vec<u8>> {
+    fn written_by(queue: &LogQueue, failures: usize) -> mpsc::Receiver<Vec<u8>> {
         let (written, all) = mpsc::channel();
         queue
             .write_to(Sink { failures, written }, LONG, || {})
@@ -284,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_written_is_written_whole_once_it_can_be() {
-        let queue = Queue::default();
+        let queue = LogQueue::default();
         let all = written_by(&queue, 2);
         queue.push(b"the first line\n");
         queue.push(b"the second line\n");
@@ -298,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_end_writes_what_is_left() {
-        let queue = Queue::default();
+        let queue = LogQueue::default();
         for n in 0..100 {
             queue.push(format!("{n}\n").as_bytes());
         }
@@ -320,7 +323,7 @@ mod tests {
                 Ok(())
             }
         }
-        let queue = Queue::default();
+        let queue = LogQueue::default();
         let (open, stuck) = mpsc::channel();
         queue.write_to(Stuck(stuck), LONG, || {}).unwrap();
         queue.push(b"a line\n");
@@ -331,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_end_does_not_wait_for_a_sink_that_fails() {
-        let queue = Queue::default();
+        let queue = LogQueue::default();
         written_by(&queue, usize::MAX);
         queue.push(b"a line\n");
         queue.close(LONG);
@@ -339,14 +342,14 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_in_is_counted_and_nothing_else() {
-        let queue = Queue::default();
+        let queue = LogQueue::default();
         let line = vec![b'x'; MAX_BYTES / 4];
         for _ in 0..6 {
             queue.push(&line);
         }
         assert_eq!(queue.take_lost(), 2);
         assert_eq!(queue.take_lost(), 0);
-        let queue = Queue::default();
+        let queue = LogQueue::default();
         for _ in 0..=MAX_LINES {
             queue.push(b"\n");
         }
@@ -354,19 +357,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_told_is_told_before_the_end() {
-        let queue = Queue::default();
+    fn what_is_to_be_reported_is_reported_before_the_end() {
+        let queue = LogQueue::default();
         let (written, all) = mpsc::channel();
         let sink = Sink {
             failures: 0,
             written,
         };
-        let telling = queue.clone();
+        let reporting = queue.clone();
         queue
-            .write_to(sink, LONG, move || telling.push(b"told\n"))
+            .write_to(sink, LONG, move || reporting.push(b"reported\n"))
             .unwrap();
         queue.close(LONG);
         let text: Vec<u8> = all.into_iter().flatten().collect();
-        assert_eq!(text, b"told\n");
+        assert_eq!(text, b"reported\n");
     }
 }

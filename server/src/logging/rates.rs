@@ -1,5 +1,5 @@
-//! How many lines one place of the code may log, for each user and in all: what a client does again and again must not fill
-//! the disk. It holds for every line from INFO on, so no place can be forgotten; what is left out is counted and told.
+//! How many lines one call site may log, for each user and in all: what a client does again and again must not fill the
+//! disk. It holds for every line from INFO on, so no call site can be forgotten; what is left out is counted and reported.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -23,19 +23,19 @@ struct Rate {
     every: Duration,
 }
 
-/// Of one place, for one user or address.
+/// Of one call site, for one user or address.
 const OF_ONE: Rate = Rate {
     burst: 10,
     every: Duration::from_secs(1),
 };
-/// Of one place, for all.
+/// Of one call site, for all.
 const OF_ALL: Rate = Rate {
     burst: 100,
     every: Duration::from_millis(100),
 };
-/// Users and addresses that one place remembers. Others share what is there for all.
+/// Users and addresses that one call site remembers. Others share what is there for all.
 const REMEMBERED: usize = 1000;
-/// The characters of a message by which it is told what was left out.
+/// The characters of a message by which it is reported what was left out.
 const MESSAGE_CHARS: usize = 100;
 /// The fields that say on whose account a line is logged: the first of them that there is.
 const WHO: [&str; 4] = ["user", "by", "peer", "ip"];
@@ -46,7 +46,7 @@ pub(super) struct Rates(Arc<Mutex<Limits>>);
 
 impl Rates {
     /// Logs what was left out since it was called last.
-    pub(super) fn tell(&self) {
+    pub(super) fn report(&self) {
         let left_out = self.0.lock().take_left_out();
         for (message, lines) in left_out {
             tracing::warn!(
@@ -61,7 +61,7 @@ impl Rates {
 impl<S: Subscriber> Layer<S> for Rates {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        // Who asks for more than INFO wants to see it all; and what tells of losses must not be one.
+        // Who asks for more than INFO wants to see it all; and what reports losses must not be one.
         if *metadata.level() > Level::INFO
             || [module_path!(), super::queue::TARGET].contains(&metadata.target())
         {
@@ -74,7 +74,7 @@ impl<S: Subscriber> Layer<S> for Rates {
     }
 }
 
-/// What is to be known of an event.
+/// What the limits need of an event.
 #[derive(Default)]
 struct Line {
     who: Option<(usize, String)>,
@@ -99,12 +99,12 @@ impl Visit for Line {
 
 #[derive(Default)]
 struct Limits {
-    places: HashMap<callsite::Identifier, Place>,
+    call_sites: HashMap<callsite::Identifier, CallSite>,
     hasher: RandomState,
 }
 
-/// One place of the code that logs.
-struct Place {
+/// One place in the code that logs.
+struct CallSite {
     all: Bucket,
     /// By a hash of who it is: names need not be kept.
     each: HashMap<u64, Bucket>,
@@ -115,27 +115,31 @@ struct Place {
 
 impl Limits {
     /// Whether the line may be logged.
-    fn take(&mut self, place: callsite::Identifier, line: &Line, now: Instant) -> bool {
+    fn take(&mut self, call_site: callsite::Identifier, line: &Line, now: Instant) -> bool {
         let who = line.who.as_ref().map(|(_, who)| self.hasher.hash_one(who));
-        let place = self.places.entry(place).or_insert_with(|| Place {
-            all: Bucket(now),
-            each: HashMap::new(),
-            left_out: 0,
-            message: String::new(),
-        });
-        let taken = who.is_none_or(|who| place.take_of(who, now)) && place.all.take(OF_ALL, now);
+        let call_site = self
+            .call_sites
+            .entry(call_site)
+            .or_insert_with(|| CallSite {
+                all: Bucket(now),
+                each: HashMap::new(),
+                left_out: 0,
+                message: String::new(),
+            });
+        let taken =
+            who.is_none_or(|who| call_site.take_of(who, now)) && call_site.all.take(OF_ALL, now);
         if !taken {
-            if place.left_out == 0 {
-                place.message = line.message.chars().take(MESSAGE_CHARS).collect();
+            if call_site.left_out == 0 {
+                call_site.message = line.message.chars().take(MESSAGE_CHARS).collect();
             }
-            place.left_out = place.left_out.saturating_add(1);
+            call_site.left_out = call_site.left_out.saturating_add(1);
         }
         taken
     }
 
     fn take_left_out(&mut self) -> Vec<(String, u64)> {
-        let places = self.places.values_mut().filter(|p| p.left_out > 0);
-        places
+        let call_sites = self.call_sites.values_mut().filter(|p| p.left_out > 0);
+        call_sites
             .map(|p| {
                 (
                     std::mem::take(&mut p.message),
@@ -146,7 +150,7 @@ impl Limits {
     }
 }
 
-impl Place {
+impl CallSite {
     fn take_of(&mut self, who: u64, now: Instant) -> bool {
         if !self.each.contains_key(&who) && self.each.len() >= REMEMBERED {
             self.each.retain(|_, bucket| !bucket.is_full(now));
@@ -183,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    fn place() -> callsite::Identifier {
+    fn call_site() -> callsite::Identifier {
         tracing::callsite! { name: "x", kind: tracing::metadata::Kind::EVENT, fields: message }
             .metadata()
             .callsite()
@@ -197,8 +201,8 @@ mod tests {
     }
 
     fn taken(limits: &mut Limits, who: &str, times: usize, now: Instant) -> usize {
-        let place = place();
-        let each = (0..times).map(|_| limits.take(place.clone(), &line(who), now));
+        let call_site = call_site();
+        let each = (0..times).map(|_| limits.take(call_site.clone(), &line(who), now));
         each.filter(|taken| *taken).count()
     }
 
@@ -210,8 +214,8 @@ mod tests {
         assert_eq!(taken(&mut limits, "bob", 5, start), 5);
         let later = start + Duration::from_secs(3);
         assert_eq!(taken(&mut limits, "alice", 1000, later), 3);
-        let told = vec![("publish refused".to_owned(), 990 + 997)];
-        assert_eq!(limits.take_left_out(), told);
+        let reported = vec![("publish refused".to_owned(), 990 + 997)];
+        assert_eq!(limits.take_left_out(), reported);
         assert_eq!(limits.take_left_out(), []);
     }
 
@@ -224,7 +228,7 @@ mod tests {
         let later = start + Duration::from_secs(1);
         let all = (0..5000).map(|n| taken(&mut limits, &n.to_string(), 10, later));
         assert_eq!(all.sum::<usize>(), 10);
-        let place = limits.places.values().next().unwrap();
-        assert!(place.each.len() <= REMEMBERED);
+        let call_site = limits.call_sites.values().next().unwrap();
+        assert!(call_site.each.len() <= REMEMBERED);
     }
 }

@@ -32,7 +32,7 @@ use prepare::{Prepared, prepare};
 /// How long connections may take to end, once all that they wait for has: requests over HTTP have a little less.
 const GRACE: Duration = Duration::from_secs(6);
 
-/// Runs the server until it is told to stop by `signals`.
+/// Runs the server until `signals` stop it.
 pub(crate) async fn serve(mut config: Config, mut signals: Signals) -> anyhow::Result<()> {
     config.limits.connections = open_files::raise_limit(config.limits.connections);
     data_dir::create(&config.data_dir)?;
@@ -60,7 +60,7 @@ pub(crate) async fn serve(mut config: Config, mut signals: Signals) -> anyhow::R
     served
 }
 
-/// What `starting` comes to; `None` if the server is told to stop before. Whatever it was about is taken up at the next start.
+/// What `starting` comes to; `None` if the server is stopped before; what was not done is taken up at the next start.
 async fn unless_stopped<T>(signals: &mut Signals, starting: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         started = starting => Some(started),

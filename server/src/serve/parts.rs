@@ -59,7 +59,7 @@ pub(super) fn start_worker(
     };
     let (broker, throughput) = (broker.clone(), throughput.clone());
     let progress = Progress(broker.clone());
-    let tell = move |event: Event<'_>| match event {
+    let on_event = move |event: Event<'_>| match event {
         Event::Begun(job) => progress.begun(job),
         Event::Again { job, run_at } => progress.again(job, run_at),
         Event::Finished(finished) => {
@@ -73,7 +73,7 @@ pub(super) fn start_worker(
         store.clone(),
         processor,
         options,
-        Arc::new(tell),
+        Arc::new(on_event),
     ))
 }
 

@@ -7,7 +7,7 @@ use herald_acl::Policy;
 use herald_api::Accounts;
 use herald_store::{Store, Timestamp};
 
-use crate::{config::Config, inbox_mark::InboxMark, rights::Rights};
+use crate::{config::Config, inbox_mark::InboxMark, rights_watch::RightsWatch};
 
 use super::sockets::Sockets;
 
@@ -18,7 +18,7 @@ pub(super) struct Prepared {
     pub(super) default_password: bool,
     pub(super) sockets: Sockets,
     pub(super) policy: Policy,
-    pub(super) rights: Rights,
+    pub(super) rights: RightsWatch,
 }
 
 /// Puts what is in `store` right for a new run, and takes the sockets.
@@ -57,7 +57,7 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
         );
     }
     let sockets = Sockets::bind(config).await?;
-    let (policy, rights) = Rights::load(store).await?;
+    let (policy, rights) = RightsWatch::load(store).await?;
     Ok(Prepared {
         inbox_mark,
         accounts,

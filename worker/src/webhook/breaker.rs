@@ -48,7 +48,7 @@ pub(super) enum Health {
 }
 
 #[derive(Debug)]
-enum State {
+enum BreakerState {
     Closed {
         failures: u32,
     },
@@ -61,7 +61,7 @@ enum State {
 
 #[derive(Debug)]
 struct Inner {
-    state: State,
+    state: BreakerState,
     /// How often it has opened.
     openings: u64,
 }
@@ -78,7 +78,7 @@ pub(super) struct Breaker {
 impl Breaker {
     /// A closed breaker, called `name` in the log.
     pub(super) fn new(name: String) -> Self {
-        let state = State::Closed { failures: 0 };
+        let state = BreakerState::Closed { failures: 0 };
         Self {
             name,
             inner: Mutex::new(Inner { state, openings: 0 }),
@@ -92,8 +92,8 @@ impl Breaker {
             // Made before the look, so that no closing is missed in between.
             let closed = self.closed.notified();
             let until = match self.inner.lock().state {
-                State::Closed { .. } => return Admission::All,
-                State::Open { until, .. } => until,
+                BreakerState::Closed { .. } => return Admission::All,
+                BreakerState::Open { until, .. } => until,
             };
             if until <= Instant::now() {
                 return Admission::Probe;
@@ -116,17 +116,17 @@ impl Breaker {
 
     fn health(&self) -> Health {
         match self.inner.lock().state {
-            State::Closed { .. } => Health::Alive,
-            State::Open { .. } => Health::Dead,
+            BreakerState::Closed { .. } => Health::Alive,
+            BreakerState::Open { .. } => Health::Dead,
         }
     }
 
     fn succeeded(&self) {
         let was = {
-            let closed = State::Closed { failures: 0 };
+            let closed = BreakerState::Closed { failures: 0 };
             std::mem::replace(&mut self.inner.lock().state, closed)
         };
-        if let State::Open { .. } = was {
+        if let BreakerState::Open { .. } = was {
             tracing::info!(endpoint = %self.name, "the webhook answers again");
             self.closed.notify_waiters();
         }
@@ -138,17 +138,17 @@ impl Breaker {
             return;
         }
         let pause = match &mut inner.state {
-            State::Closed { failures } => {
+            BreakerState::Closed { failures } => {
                 *failures += 1;
                 if *failures < FAILURES {
                     return;
                 }
                 FIRST_PAUSE
             }
-            State::Open { pause, .. } => (*pause * 2).min(LONGEST_PAUSE),
+            BreakerState::Open { pause, .. } => (*pause * 2).min(LONGEST_PAUSE),
         };
         let until = Instant::now() + pause;
-        inner.state = State::Open { until, pause };
+        inner.state = BreakerState::Open { until, pause };
         inner.openings += 1;
         tracing::warn!(endpoint = %self.name, ?pause, "the webhook keeps failing; nothing is sent to it for a while");
     }

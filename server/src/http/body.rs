@@ -1,4 +1,4 @@
-//! The body of an answer, handed over in pieces.
+//! The body of a response, handed over in pieces.
 
 use std::{
     pin::Pin,
@@ -10,35 +10,35 @@ use bytes::Bytes;
 use herald_api::Room;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::watch::Place;
+use super::watch::RequestGuard;
 
 /// The largest piece, in bytes. hyper asks for the next one when the client has taken most of what came before, so that
 /// is how progress shows; and what it asked for is in its buffers, whether the client reads or not.
 const PIECE: usize = 16 * 1024;
 
 /// A body whose request is under way until the last piece of it has left hyper.
-pub(super) struct Answer<B> {
+pub(super) struct ResponseBody<B> {
     body: B,
     /// What the body gave and nobody asked for yet.
     rest: Rest,
     room: Option<Room>,
-    place: Arc<Place>,
+    guard: Arc<RequestGuard>,
 }
 
 /// Bytes that are not handed over yet.
 enum Rest {
     /// Which are there once for all who ask, as the app's files, or are few.
     Shared(Bytes),
-    /// Of one user's answer, in pieces of their own, the last first: each is freed when it is taken, and not only the last.
+    /// Of one user's response, in pieces of their own, the last first: each is freed when it is taken, and not only the last.
     Own(Vec<Box<[u8]>>),
 }
 
-/// What hyper holds of an answer.
+/// What hyper holds of a response.
 struct Piece<T: AsRef<[u8]>> {
     bytes: T,
     /// Given back when hyper has done with it.
     _room: Option<Room>,
-    place: Arc<Place>,
+    guard: Arc<RequestGuard>,
 }
 
 impl<T: AsRef<[u8]>> AsRef<[u8]> for Piece<T> {
@@ -49,7 +49,7 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Piece<T> {
 
 impl<T: AsRef<[u8]>> Drop for Piece<T> {
     fn drop(&mut self) {
-        self.place.taken(self.bytes.as_ref().len());
+        self.guard.taken(self.bytes.as_ref().len());
     }
 }
 
@@ -66,26 +66,26 @@ impl Rest {
     }
 }
 
-impl<B> Answer<B> {
-    /// `room` is what the answer has of the budget for those that are not taken yet; `None` if nobody's is used.
-    pub(super) fn new(body: B, room: Option<Room>, place: Place) -> Self {
-        place.answered();
+impl<B> ResponseBody<B> {
+    /// `room` is what the response has of the budget for those that are not taken yet; `None` if nobody's is used.
+    pub(super) fn new(body: B, room: Option<Room>, guard: RequestGuard) -> Self {
+        guard.responded();
         Self {
             body,
             rest: Rest::Shared(Bytes::new()),
             room,
-            place: Arc::new(place),
+            guard: Arc::new(guard),
         }
     }
 
     fn piece(&mut self) -> Option<Bytes> {
-        let place = Arc::clone(&self.place);
+        let guard = Arc::clone(&self.guard);
         match &mut self.rest {
             Rest::Shared(bytes) if bytes.is_empty() => None,
             Rest::Shared(bytes) => Some(Bytes::from_owner(Piece {
                 bytes: bytes.split_to(bytes.len().min(PIECE)),
                 _room: None,
-                place,
+                guard,
             })),
             Rest::Own(pieces) => {
                 let bytes = pieces.pop()?;
@@ -93,14 +93,14 @@ impl<B> Answer<B> {
                 Some(Bytes::from_owner(Piece {
                     bytes,
                     _room: room,
-                    place,
+                    guard,
                 }))
             }
         }
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -155,20 +155,20 @@ mod tests {
         let body: hyper::Response<_> = poem::Response::builder()
             .body(vec![7; 3 * PIECE + 1])
             .into();
-        let mut answer = Answer::new(body.into_body(), None, watch.begin());
+        let mut body = ResponseBody::new(body.into_body(), None, watch.begin());
         let mut lengths = vec![];
         let mut left = (3 * PIECE + 1) as u64;
-        assert_eq!(answer.size_hint().exact(), Some(left));
-        while let Some(frame) = poll_fn(|cx| Pin::new(&mut answer).poll_frame(cx)).await {
+        assert_eq!(body.size_hint().exact(), Some(left));
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
             let data = frame.unwrap().into_data().unwrap();
             left -= data.len() as u64;
-            assert_eq!(answer.size_hint().exact(), Some(left));
-            assert_eq!(answer.is_end_stream(), left == 0);
+            assert_eq!(body.size_hint().exact(), Some(left));
+            assert_eq!(body.is_end_stream(), left == 0);
             lengths.push(data.len());
         }
         assert_eq!(lengths, [PIECE, PIECE, PIECE, 1]);
         assert_eq!(watch.verdict(Instant::now()), Verdict::Live);
-        drop(answer);
+        drop(body);
         assert_eq!(
             watch.verdict(Instant::now() + crate::http::watch::IDLE),
             Verdict::Idle
@@ -179,9 +179,9 @@ mod tests {
     async fn a_request_is_under_way_until_the_last_piece_has_left() {
         let watch = Arc::new(Watch::new(Instant::now(), 0));
         let body: hyper::Response<_> = poem::Response::builder().body("short").into();
-        let mut answer = Answer::new(body.into_body(), None, watch.begin());
-        let piece = poll_fn(|cx| Pin::new(&mut answer).poll_frame(cx)).await;
-        drop(answer);
+        let mut body = ResponseBody::new(body.into_body(), None, watch.begin());
+        let piece = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        drop(body);
         let later = Instant::now() + crate::http::watch::STALL;
         assert_eq!(watch.verdict(later), Verdict::Stalled);
         drop(piece);

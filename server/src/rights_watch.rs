@@ -1,4 +1,4 @@
-//! Follows changes of rights in the database, whoever makes them, and puts them in force in the broker.
+//! Watches the database for changes of rights, whoever makes them, and puts them in force in the broker.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ impl Enforce for Broker {
     }
 }
 
-/// The changes from one of them on.
-pub(crate) struct Rights {
+/// Watches the changes from one of them on.
+pub(crate) struct RightsWatch {
     store: Store,
     /// The last change that was acted on.
     seen: i64,
@@ -39,7 +39,7 @@ pub(crate) struct Rights {
     in_force: watch::Sender<i64>,
     /// The rules have changed and could not be loaded yet.
     policy_is_old: bool,
-    /// What is in the log and has not ended.
+    /// The trouble that was logged last and has not ended.
     trouble: Option<String>,
 }
 
@@ -48,20 +48,20 @@ pub(crate) struct Rights {
 #[error("rights may have changed unnoticed: {0}")]
 pub(crate) struct Lost(StoreError);
 
-impl Rights {
+impl RightsWatch {
     /// The rules of now, and all changes after them.
     pub(crate) async fn load(store: &Store) -> Result<(Policy, Self), StoreError> {
-        // Asked for first: what changes in between is acted on once more, and not missed.
+        // Read first: a change in between is acted on once more, and not missed.
         let seen = store.last_rights_change().await?;
         let policy = Policy::new(store.rules().await?);
-        let rights = Self {
+        let watch = Self {
             store: store.clone(),
             seen,
             in_force: watch::Sender::new(seen),
             policy_is_old: false,
             trouble: None,
         };
-        Ok((policy, rights))
+        Ok((policy, watch))
     }
 
     /// The number of the last change that is in force, with all before it.

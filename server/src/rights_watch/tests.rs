@@ -15,14 +15,14 @@ use super::*;
 /// How long anything may take. Far longer than anything takes.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Remembers what it was told.
+/// Records what it is to enforce.
 #[derive(Clone, Default)]
-struct Told {
+struct Recorder {
     policies: Arc<Mutex<Vec<Policy>>>,
     revoked: Arc<Mutex<Vec<(String, Revoked)>>>,
 }
 
-impl Enforce for Told {
+impl Enforce for Recorder {
     fn set_policy(&self, policy: Policy) {
         self.policies.lock().push(policy);
     }
@@ -33,7 +33,7 @@ impl Enforce for Told {
     }
 }
 
-impl Told {
+impl Recorder {
     fn take(&self) -> (usize, Vec<(String, Revoked)>) {
         let policies = std::mem::take(&mut *self.policies.lock()).len();
         (policies, std::mem::take(&mut *self.revoked.lock()))
@@ -105,41 +105,41 @@ fn allows(policy: &Policy, topic: &str) -> bool {
 async fn the_rules_of_the_database_are_in_force_at_the_start() {
     let db = Db::new().await;
     db.allow("lamps/#").await;
-    let (policy, mut rights) = Rights::load(&db.store).await.unwrap();
+    let (policy, mut rights) = RightsWatch::load(&db.store).await.unwrap();
     assert!(allows(&policy, "lamps/1") && allows(&policy, "users/bob/messages"));
-    let told = Told::default();
-    rights.follow(&told).await.unwrap();
-    assert_eq!(told.take(), (0, vec![]), "there is nothing new");
+    let recorder = Recorder::default();
+    rights.follow(&recorder).await.unwrap();
+    assert_eq!(recorder.take(), (0, vec![]), "there is nothing new");
 }
 
 #[tokio::test]
 async fn a_change_of_the_rules_puts_all_of_them_in_force_once() {
     let db = Db::new().await;
-    let (_, mut rights) = Rights::load(&db.store).await.unwrap();
-    let told = Told::default();
+    let (_, mut rights) = RightsWatch::load(&db.store).await.unwrap();
+    let recorder = Recorder::default();
     let lamps = db.allow("lamps/#").await;
     db.allow("doors/#").await;
-    rights.follow(&told).await.unwrap();
-    assert_eq!(told.policies.lock().len(), 1);
-    assert!(allows(&told.policies.lock()[0], "lamps/1"));
-    assert!(allows(&told.policies.lock()[0], "doors/1"));
-    told.take();
+    rights.follow(&recorder).await.unwrap();
+    assert_eq!(recorder.policies.lock().len(), 1);
+    assert!(allows(&recorder.policies.lock()[0], "lamps/1"));
+    assert!(allows(&recorder.policies.lock()[0], "doors/1"));
+    recorder.take();
     let deleted = db.store.delete_rule(&lamps, Timestamp::now()).await;
     assert!(deleted.unwrap());
-    rights.follow(&told).await.unwrap();
-    assert!(!allows(&told.policies.lock()[0], "lamps/1"));
-    assert!(allows(&told.policies.lock()[0], "doors/1"));
-    told.take();
-    rights.follow(&told).await.unwrap();
-    assert_eq!(told.take(), (0, vec![]));
+    rights.follow(&recorder).await.unwrap();
+    assert!(!allows(&recorder.policies.lock()[0], "lamps/1"));
+    assert!(allows(&recorder.policies.lock()[0], "doors/1"));
+    recorder.take();
+    rights.follow(&recorder).await.unwrap();
+    assert_eq!(recorder.take(), (0, vec![]));
 }
 
 #[tokio::test]
 async fn sessions_lose_the_rights_that_their_users_lose() {
     let db = Db::new().await;
     let bob = db.user("bob").await;
-    let (_, mut rights) = Rights::load(&db.store).await.unwrap();
-    let told = Told::default();
+    let (_, mut rights) = RightsWatch::load(&db.store).await.unwrap();
+    let recorder = Recorder::default();
     let now = Timestamp::now();
     let scopes = Scopes {
         api: false,
@@ -169,16 +169,16 @@ async fn sessions_lose_the_rights_that_their_users_lose() {
         ..UserUpdate::default()
     };
     db.store.update_user(&bob.id, disable, now).await.unwrap();
-    rights.follow(&told).await.unwrap();
+    rights.follow(&recorder).await.unwrap();
     let expected = [
         Revoked::Token(token.id.as_str().into()),
         Revoked::Password,
         Revoked::User,
     ]
     .map(|revoked| ("bob".to_owned(), revoked));
-    assert_eq!(told.take(), (0, expected.into()));
-    rights.follow(&told).await.unwrap();
-    assert_eq!(told.take(), (0, vec![]), "only once");
+    assert_eq!(recorder.take(), (0, expected.into()));
+    rights.follow(&recorder).await.unwrap();
+    assert_eq!(recorder.take(), (0, vec![]), "only once");
 }
 
 #[tokio::test]
@@ -186,7 +186,11 @@ async fn a_rule_that_is_none_is_an_error_at_the_start() {
     let db = Db::new().await;
     db.by_hand("UPDATE acl_rules SET filter = 'a/%x' WHERE id = 'builtin-debug'")
         .await;
-    let error = Rights::load(&db.store).await.err().unwrap().to_string();
+    let error = RightsWatch::load(&db.store)
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("builtin-debug"), "{error}");
     assert!(error.contains("byte 2"), "{error}");
 }
@@ -194,8 +198,8 @@ async fn a_rule_that_is_none_is_an_error_at_the_start() {
 #[tokio::test]
 async fn a_rule_that_is_none_leaves_the_old_rules_in_force_until_it_is_mended() {
     let db = Db::new().await;
-    let (_, mut rights) = Rights::load(&db.store).await.unwrap();
-    let told = Told::default();
+    let (_, mut rights) = RightsWatch::load(&db.store).await.unwrap();
+    let recorder = Recorder::default();
     db.by_hand("UPDATE acl_rules SET filter = 'a/%x' WHERE id = 'builtin-debug'")
         .await;
     db.allow("lamps/#").await;
@@ -205,27 +209,31 @@ async fn a_rule_that_is_none_leaves_the_old_rules_in_force_until_it_is_mended() 
         .set_password(&bob.id, "new", None, Timestamp::now());
     assert!(new_password.await.unwrap());
     for _ in 0..3 {
-        let followed = rights.follow(&told).await;
+        let followed = rights.follow(&recorder).await;
         assert!(matches!(followed, Err(StoreError::InvalidRule { .. })));
         rights.note(followed).unwrap();
         assert!(rights.trouble.is_some());
     }
     let password = ("bob".to_owned(), Revoked::Password);
-    assert_eq!(told.take(), (0, vec![password]), "other changes are made");
+    assert_eq!(
+        recorder.take(),
+        (0, vec![password]),
+        "other changes are made"
+    );
 
     db.by_hand("UPDATE acl_rules SET filter = 'a/x' WHERE id = 'builtin-debug'")
         .await;
-    let followed = rights.follow(&told).await;
+    let followed = rights.follow(&recorder).await;
     rights.note(followed).unwrap();
     assert_eq!(rights.trouble, None);
-    assert!(allows(&told.policies.lock()[0], "lamps/1"));
+    assert!(allows(&recorder.policies.lock()[0], "lamps/1"));
 }
 
 #[tokio::test]
 async fn a_database_that_cannot_be_read_is_tried_again() {
     let db = Db::new().await;
-    let (_, mut rights) = Rights::load(&db.store).await.unwrap();
-    let told = Told::default();
+    let (_, mut rights) = RightsWatch::load(&db.store).await.unwrap();
+    let recorder = Recorder::default();
     let bob = db.user("bob").await;
     let new_password = db
         .store
@@ -234,27 +242,27 @@ async fn a_database_that_cannot_be_read_is_tried_again() {
     db.by_hand("ALTER TABLE rights_changes RENAME TO elsewhere")
         .await;
     for _ in 0..3 {
-        let followed = rights.follow(&told).await;
+        let followed = rights.follow(&recorder).await;
         assert!(followed.is_err());
         rights.note(followed).unwrap();
         assert!(rights.trouble.is_some());
     }
     db.by_hand("ALTER TABLE elsewhere RENAME TO rights_changes")
         .await;
-    let followed = rights.follow(&told).await;
+    let followed = rights.follow(&recorder).await;
     rights.note(followed).unwrap();
     assert_eq!(rights.trouble, None);
     let password = ("bob".to_owned(), Revoked::Password);
-    assert_eq!(told.take(), (0, vec![password]));
+    assert_eq!(recorder.take(), (0, vec![password]));
 }
 
 #[tokio::test]
 async fn changes_that_are_lost_end_the_task() {
     let db = Db::new().await;
-    let (_, rights) = Rights::load(&db.store).await.unwrap();
+    let (_, rights) = RightsWatch::load(&db.store).await.unwrap();
     db.by_hand("INSERT INTO rights_changes (kind, username, at) VALUES ('user', 'No Name', 0)")
         .await;
-    let run = rights.run(Told::default(), CancellationToken::new());
+    let run = rights.run(Recorder::default(), CancellationToken::new());
     let ended = timeout(LIMIT, run).await.unwrap();
     assert!(matches!(ended, Err(Lost(StoreError::Invalid { .. }))));
 }
@@ -262,16 +270,16 @@ async fn changes_that_are_lost_end_the_task() {
 #[tokio::test]
 async fn the_task_follows_until_it_is_stopped() {
     let db = Db::new().await;
-    let (_, rights) = Rights::load(&db.store).await.unwrap();
-    let (told, stop) = (Told::default(), CancellationToken::new());
-    let running = tokio::spawn(rights.run(told.clone(), stop.clone()));
+    let (_, rights) = RightsWatch::load(&db.store).await.unwrap();
+    let (recorder, stop) = (Recorder::default(), CancellationToken::new());
+    let running = tokio::spawn(rights.run(recorder.clone(), stop.clone()));
     // Another process.
     let other = Store::open(StoreOptions::sqlite(&db.file())).await.unwrap();
     let bob = db.user("bob").await;
     let new_password = other.set_password(&bob.id, "new", None, Timestamp::now());
     assert!(new_password.await.unwrap());
     let acted = async {
-        while told.revoked.lock().is_empty() {
+        while recorder.revoked.lock().is_empty() {
             tokio::task::yield_now().await;
         }
     };
