@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// For how many times as long as it worked, who deletes rests.
+/// The rest after a step, in multiples of the time that the step took.
 const REST: u32 = 4;
 
 /// How many rows a step deletes: as many as take about [`AdaptiveBatch::GOAL`], whatever the disk and the rows.

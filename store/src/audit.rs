@@ -13,7 +13,7 @@ use crate::Timestamp;
 pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
-    /// What, as a word of a fixed list that is not kept here.
+    /// What, as a word of a fixed list of the caller's.
     pub action: Cow<'static, str>,
     /// The name of who did it; `None` if nobody was signed in.
     pub actor: Option<String>,

@@ -38,7 +38,7 @@ pub async fn copy_database(from: &Path, to: &Path) -> Result<(), StoreError> {
         error => error,
     };
     if copied.is_err() {
-        // Half a copy is none; that it stays is no reason to say something else.
+        // An unfinished copy is useless. If it cannot be removed either, the first error still says more.
         let _ = tokio::fs::remove_file(to).await;
         return copied;
     }

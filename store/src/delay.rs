@@ -77,13 +77,13 @@ impl Delay {
         }
     }
 
-    /// As it is kept.
+    /// Its setting.
     pub(crate) fn setting(self) -> String {
         serde_json::to_string(&self)
             .expect("a delay has only text keys and numbers, which JSON can hold")
     }
 
-    /// Reads the delay from its setting; `None` if it is none.
+    /// Reads the delay from its setting; `None` if that is invalid.
     pub(crate) fn from_setting(value: &str) -> Option<Self> {
         let delay: Self = serde_json::from_str(value).ok()?;
         delay.validate().is_ok().then_some(delay)

@@ -1,4 +1,4 @@
-//! What is not the same in all databases. All of it is SQLite's.
+//! What differs among databases. So far, there is SQLite only.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -24,8 +24,8 @@ pub(crate) use lists::{ListPool, Param};
 /// when another process wrote in between; this one waits for the lock at its start instead.
 pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
-/// [`BEGIN_WRITE`], for a transaction that survives a power failure once it is committed if it is `durable`; otherwise a power
-/// failure may undo it, unless a durable one is committed after it. One that is `marked` says to which file the log
+/// [`BEGIN_WRITE`], for a transaction that survives a power failure once it is committed if it is `durable`; otherwise a
+/// power failure may undo it, unless a durable one is committed after it. One that is `marked` says to which file the log
 /// belongs. In one text, as it costs as much to hand over one statement as several.
 pub(crate) fn begin_write(durable: bool, marked: bool) -> &'static str {
     match (durable, marked) {

@@ -1,7 +1,7 @@
-//! Within what the numbers of inboxes may be compared.
+//! Epochs: numbers of inboxes can be compared within one only.
 //!
 //! A database that was restored from a backup gives numbers again that clients have seen before. So it begins a new epoch:
-//! a position of another one says nothing.
+//! a position in another one means nothing.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ pub(crate) const READ: &str = "SELECT epoch, changes FROM inbox_epoch WHERE id =
 pub struct Epoch(Arc<str>);
 
 impl Epoch {
-    /// One that never was.
+    /// A new one.
     pub(crate) fn new() -> Self {
         Self(format!("{:016x}", rand::random::<u64>()).into())
     }

@@ -28,7 +28,7 @@ pub enum StoreError {
          database can be written by this user; it goes on by itself once they can"
     )]
     Storage {
-        /// What SQLite answered.
+        /// What SQLite says.
         reason: String,
     },
     /// The file was deleted or replaced since it was opened: what would be written to it now would be lost. Nothing was
@@ -58,7 +58,7 @@ pub enum StoreError {
     Unwritable {
         /// The database file.
         path: PathBuf,
-        /// What the system answered.
+        /// What the system says.
         reason: String,
     },
     /// The write-ahead log beside the file is of another database, of an older copy of it or of a newer one. Nothing was
@@ -118,7 +118,7 @@ pub enum StoreError {
     /// The delay cannot be used.
     #[error(transparent)]
     Delay(#[from] DelayError),
-    /// An access rule is none. Nobody knows what it was meant to allow or deny.
+    /// An access rule in the database is invalid. Nobody knows what it was meant to allow or deny.
     #[error("the access rule {id} in the database is invalid: {reason}; correct or delete it")]
     InvalidRule {
         /// Its id.

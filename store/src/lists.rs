@@ -2,7 +2,7 @@
 //!
 //! They have connections of their own, few of them, so that no list can take one from the worker, from rights, sign-ins and
 //! inboxes. A page is cut by bytes, and a read that lasts is stopped. No statement stays open while a client takes its
-//! time, as a page is read whole before it is answered.
+//! time, as a page is read whole before it is sent.
 
 use std::time::Duration;
 

@@ -63,7 +63,7 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// It is no time as RFC 3339 has it.
+/// It is not a time in the format of RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is no time such as 2026-11-22T10:00:00Z")]
 pub struct NoTime;

@@ -84,10 +84,10 @@ impl Writer {
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Writes some time, if there is room in the queue; nobody waits for it.
+    /// Queues a write that nobody waits for, if there is room.
     pub(crate) fn note<O: Operation>(&self, operation: O) {
         let (caller, _) = oneshot::channel();
-        // Without room, there are more important things to write.
+        // Dropped if there is no room: all that waits is more important.
         let _ = self
             .queue
             .try_send(Box::new(Waiting::new(operation, caller)));

@@ -7,7 +7,7 @@
 //! its log, or one of those in it, if some of the log was taken over already. Any other mark is that of another database, of
 //! an older copy, or of a newer one.
 //!
-//! A log in which there is no mark says nothing, and is taken as before.
+//! A log without a mark proves nothing, and is accepted.
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
@@ -59,7 +59,7 @@ struct Marks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Base {
     Mark(i64),
-    /// It has no table of marks: it was made by an older version of Herald, or is none of it.
+    /// It has no table of marks: it was made by an older version of Herald, or is not one of Herald's.
     NoTable,
     /// It cannot be read without its log.
     Unknown,

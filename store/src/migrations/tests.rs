@@ -58,17 +58,17 @@ async fn what_a_version_before_stored_twice_reads_the_same_when_it_is_stored_onc
     let inbox = inbox.unwrap().items;
     // As they were, but for the epoch.
     let epoch = format!(r#","epoch":"{}""#, store.epoch());
-    let told = |n: usize| inbox[n].payload.replacen(&epoch, "", 1);
+    let payload_of = |n: usize| inbox[n].payload.replacen(&epoch, "", 1);
     let payloads: Vec<_> = BEFORE_STORED_ONCE
         .lines()
         .filter_map(|line| Some(&line[line.find("'{")? + 1..line.rfind("}}'")? + 2]))
         .collect();
     assert_eq!(payloads.len(), 4);
     for (n, payload) in payloads.into_iter().enumerate() {
-        assert_eq!(told(n), payload);
+        assert_eq!(payload_of(n), payload);
     }
     assert_eq!(
-        told(4),
+        payload_of(4),
         r#"{"seq":5,"type":"message.processed","message":{"id":"gone","body":null,"status":"processed","result":null,"error":null,"attempts":1,"created_at":null,"processed_at":"1970-01-01T00:00:00.006Z","deleted":true}}"#
     );
     for (id, status, result, error) in [

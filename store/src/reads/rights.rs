@@ -1,4 +1,4 @@
-//! What has changed of who may do what, as others who hold live sessions and rules must learn it.
+//! Changes of rights, for servers that hold live sessions and rules in memory.
 
 use herald_acl::Username;
 use sqlx::Row;

@@ -31,7 +31,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::InvalidRule`] if one of them is none, another [`StoreError`] if the database
+    /// [`StoreError::InvalidRule`] if one of them is invalid, another [`StoreError`] if the database
     /// cannot be read.
     pub async fn rules(&self) -> Result<Vec<Rule>, StoreError> {
         let rules = self.stored_rules().await?;

@@ -50,7 +50,7 @@ impl TokenReader {
         Self { queue, stop, task }
     }
 
-    /// The token whose secret has this hash and its owner, whether they are still good for something or not.
+    /// The token whose secret has this hash and its owner, whether or not they are still valid.
     pub(crate) async fn find(&self, token_hash: &str) -> Found {
         let (caller, found) = oneshot::channel();
         let token_hash = token_hash.to_owned();
@@ -143,7 +143,7 @@ async fn find_with(conn: &mut AnyConnection, batch: &[Lookup]) -> Result<Rows, S
     }
     let rows = query.fetch_all(conn).await?;
     rows.iter()
-        // What is wrong with one concerns no other.
+        // An invalid row is an error for its own token only.
         .map(|row| Ok((row.try_get("token_hash")?, both(row))))
         .collect()
 }

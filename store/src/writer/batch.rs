@@ -197,8 +197,7 @@ impl<O: Operation> Group for Kind<O> {
     }
 }
 
-/// Whether a connection on which this happened may never write again: one that was made while the file could only be
-/// read does not.
+/// Whether the connection may be unable to write from now on, as one is that was opened while the file was read-only.
 fn is_broken(error: &StoreError) -> bool {
     matches!(error, StoreError::Storage { .. })
 }

@@ -1,7 +1,7 @@
-//! The write-ahead log does not grow without end.
+//! Keeps the write-ahead log short.
 //!
 //! SQLite starts it over by itself only at a moment when nobody reads it, and under many short reads there may be none. So
-//! the writer, which alone makes it longer, stops for a moment: who begins to read then needs no log any more.
+//! the writer, which alone makes it longer, stops for a moment: reads that begin then do not need the log.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,12 +13,12 @@ use crate::dialect;
 /// How long the file may be, in bytes: more than what SQLite leaves of it.
 const LONGEST: u64 = 128 * 1024 * 1024;
 
-/// How often it is looked at, and how long it is left alone after a try that came to nothing: somebody reads for long.
+/// How often it is looked at, and how long it is left alone after a try that failed, as a read lasts.
 const LOOK: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(10);
 
 /// How often a transaction counts up the mark of the file. SQLite may start the log over at any time: what was written since
-/// without one does not tell to which file it belongs.
+/// without one does not say to which file it belongs.
 const MARK: Duration = Duration::from_millis(100);
 
 /// The log of a database.
@@ -41,7 +41,7 @@ impl Log {
         }
     }
 
-    /// Whether the transaction that begins now is to tell to which file the log belongs.
+    /// Whether the transaction that begins now is to mark to which file the log belongs.
     pub(super) fn is_to_be_marked(&mut self) -> bool {
         let now = Instant::now();
         let is_due = now >= self.mark_at;
@@ -69,7 +69,7 @@ impl Log {
     }
 
     fn is_short(&self) -> bool {
-        // A log that is not there is none.
+        // A missing log is short.
         std::fs::metadata(&self.file).map_or(0, |log| log.len()) <= self.longest
     }
 }

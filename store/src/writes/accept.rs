@@ -1,4 +1,4 @@
-//! Taking charge of a message.
+//! Messages that are accepted.
 
 use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 use std::time::Duration;
@@ -95,7 +95,7 @@ struct Accept {
 }
 
 impl Accept {
-    /// What tells a repeat from another message.
+    /// What distinguishes a repeat from another message.
     fn key(&self) -> Option<Key> {
         let key = self.idempotency_key.clone()?;
         Some((self.user.clone(), key))

@@ -20,7 +20,7 @@ pub struct Acknowledged {
     pub up_to: Seq,
 }
 
-/// How many messages a write marks, about: for more, other writes have their turn between.
+/// About how many messages one write marks. More take several writes, so that others have their turn between.
 const STEP: i64 = 1000;
 
 impl Store {
@@ -110,7 +110,7 @@ impl Operation for Acknowledge {
         }
         for clients in bulk::chunks(&self.clients) {
             if move_clients(conn, clients, self.now).await? < clients.len() as u64 {
-                // A session goes on whose cursor made room for others, or a user is gone.
+                // A cursor was deleted to make room for others although its session goes on, or a user is gone.
                 make_again(conn, clients, self.now).await?;
             }
         }
@@ -255,9 +255,9 @@ fn oldest_forgotten(rows: usize) -> String {
          DELETE FROM cursors WHERE (user_id, client_id) IN (
             SELECT user_id, client_id FROM (
                 SELECT user_id, client_id, ROW_NUMBER() OVER (
-                    PARTITION BY user_id ORDER BY updated_at DESC, client_id) AS place
+                    PARTITION BY user_id ORDER BY updated_at DESC, client_id) AS recency
                 FROM cursors WHERE user_id IN (SELECT user_id FROM v)) AS ranked
-            WHERE place > $1)",
+            WHERE recency > $1)",
         bulk::rows(rows, 1, 2)
     )
 }

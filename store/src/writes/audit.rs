@@ -11,7 +11,7 @@ const PRUNED_AT_ONCE: i64 = 1000;
 
 impl Store {
     /// A handle to the same database for one change: the first write with it that changes something is recorded as `entry`
-    /// in its own transaction, so that there is neither the one without the other.
+    /// in its own transaction, so that neither exists without the other.
     #[must_use]
     pub fn audited(&self, entry: AuditEntry) -> Self {
         self.with_entry(Some(entry))
@@ -87,7 +87,7 @@ impl Operation for Prune {
     /// How many entries were deleted.
     type Output = u64;
 
-    /// What comes back is deleted again.
+    /// Rows that a crash brings back are deleted by the next call.
     const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<u64, StoreError> {

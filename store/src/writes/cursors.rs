@@ -14,7 +14,7 @@ pub const MAX_CURSORS: i64 = 64;
 /// A cursor that was used within this time before counts as used now, so that a client that comes back costs no write.
 const JUST_USED: Duration = Duration::from_secs(3600);
 
-/// A client id begins where its user's cursor is, or at `$3` if that is further on. What it had stays.
+/// A client id begins where its user's cursor is, or at `$3` if that is further on. One that it has stays.
 const BEGIN: &str = "INSERT INTO cursors (user_id, client_id, seq, updated_at)
     SELECT id, $2, CASE
         WHEN acked_seq >= $3 THEN acked_seq

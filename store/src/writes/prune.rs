@@ -1,7 +1,7 @@
 //! Forgetting what is old, in steps that no other write has to wait for.
 //!
-//! What is to go is found by the connections that read. The writer is only handed keys, so many at a time as it deletes in
-//! some milliseconds.
+//! What is to be deleted is found on the connections that read. The writer is only handed keys, as many at a time as it
+//! deletes in a few milliseconds.
 
 use std::time::{Duration, Instant};
 
@@ -186,7 +186,7 @@ impl Operation for Delete {
     /// How many rows were deleted, and how long that took.
     type Output = (u64, Duration);
 
-    /// What comes back is deleted again.
+    /// Rows that a crash brings back are deleted by the next call.
     const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(u64, Duration), StoreError> {

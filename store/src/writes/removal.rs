@@ -23,7 +23,7 @@ pub enum Removed {
 
 impl Store {
     /// Cancels a message of `user` that is queued, or deletes one that has ended; with `only`, if it has that status at the
-    /// moment of the change. So who means to cancel deletes nothing that has ended meanwhile.
+    /// moment of the change. So a caller that means to cancel deletes nothing that has ended meanwhile.
     ///
     /// # Errors
     ///

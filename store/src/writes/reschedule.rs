@@ -1,8 +1,8 @@
 //! Giving messages that wait another time, when a delay changes.
 //!
-//! There may be a million of them, and nobody else writes meanwhile: so it is done in steps. Each takes the next few in
-//! the order of the index that claims use, which is that of what changes. So a message that is moved ahead is met again.
-//! That is why its wait is drawn by its id: the second time, it stays where it is.
+//! There may be a million of them, and all other writes wait meanwhile, so this is done in steps. Each takes the next few in
+//! the order of the index that claims use, which is sorted by the very time that changes. So a message that now waits longer
+//! is met again. Its wait is derived from its id, so that it stays where it is the second time.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
@@ -106,9 +106,9 @@ struct Waiting {
     id: MessageId,
     due: Timestamp,
     created_at: Timestamp,
-    /// Whether no worker has had it. What comes after a failure is for that to say, and not for the delay.
+    /// Whether no worker has had it. After a failure, the pause between attempts counts, not the delay.
     fresh: bool,
-    /// What the delay is for its user, and whether for no other.
+    /// The delay of its user's messages, and whether it is that user's alone.
     delay: Delay,
     own_delay: bool,
 }

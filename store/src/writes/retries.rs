@@ -152,7 +152,7 @@ impl Operation for PutBack {
     }
 }
 
-/// Remembers why the attempt of `job` failed. Its caller counts it.
+/// Remembers why the attempt of `job` failed. The caller counts it.
 pub(crate) async fn record_failure(
     conn: &mut AnyConnection,
     job: &Job,

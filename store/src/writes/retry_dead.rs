@@ -28,8 +28,8 @@ pub struct DeadFilter {
     pub to: Option<Timestamp>,
 }
 
-/// How far a walk through dead messages has come. What dies later than the walk began is not met, so that it comes to an
-/// end. As text it has no spaces.
+/// How far a walk through dead messages has come. Messages that die after it began are left out, so that it ends.
+/// As text it has no spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadPageToken {
     /// The last one looked at.
@@ -89,9 +89,9 @@ pub struct RetriedDead {
 }
 
 impl Store {
-    /// Puts dead messages that `filter` takes back into the queue, those first that died first, as
-    /// [`retry`](Self::retry) does with one: as many as one step takes, from behind `after`. It may be none although others
-    /// follow. Wakes the worker.
+    /// Puts dead messages that match `filter` back into the queue, those first that died first, as [`retry`](Self::retry)
+    /// does with one: as many as one step takes, from behind `after`. A step may put back none although others follow. Wakes
+    /// the worker.
     ///
     /// # Errors
     ///

@@ -186,7 +186,7 @@ struct Touch {
 impl Operation for Touch {
     type Output = ();
 
-    /// It is noted again.
+    /// The next use is noted again.
     const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {

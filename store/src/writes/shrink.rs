@@ -69,7 +69,7 @@ impl Store {
         Ok(shrunk)
     }
 
-    /// Waits for a while until no write waits; whether none does.
+    /// Waits a limited time until no write waits. Returns whether none does.
     async fn is_quiet(&self) -> bool {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_writer_idle() {
@@ -101,7 +101,7 @@ impl Operation for GiveBack {
     /// How long it took.
     type Output = Duration;
 
-    /// What comes back is free again.
+    /// Pages that a crash brings back are still free.
     const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<Duration, StoreError> {

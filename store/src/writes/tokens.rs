@@ -48,7 +48,7 @@ pub enum CreateToken {
     Created(Token),
     /// The user has too many.
     TooMany,
-    /// The token that it was to end with was itself made by one that was made by another, and so on, too many times.
+    /// It would be made by a token that was itself made by another, and so on, too many times.
     TooDeep,
     /// The session or the token that it was to end with has ended.
     OriginEnded,
@@ -102,13 +102,13 @@ impl Store {
     }
 }
 
-/// Ends tokens, with those that they made, for those who hold live sessions, too.
+/// Deletes tokens and those that they made, and records it for those who hold live sessions.
 pub(crate) async fn end_tokens(
     conn: &mut AnyConnection,
     tokens: Vec<String>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    // Whatever their number, in a few statements: everybody's writes wait for these.
+    // A few statements, whatever their number: all other writes wait for these.
     for chunk in bulk::padded(&tokens) {
         let ended = format!(
             "WITH RECURSIVE ended (id, user_id) AS (
@@ -264,7 +264,7 @@ struct Touch {
 impl Operation for Touch {
     type Output = ();
 
-    /// It is noted again.
+    /// The next use is noted again.
     const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {

@@ -1,7 +1,8 @@
 //! Deleting an account, with all that is its user's.
 //!
-//! First the account is closed: nobody signs in any more, and nothing is sent. Then what may be very much goes in steps, and
-//! last the account, with whatever came to be meanwhile. Until then the name is taken.
+//! First the account is closed: nobody signs in any more, and nothing is sent. Then messages and notifications, of which
+//! there may be very many, are deleted in steps, and last the account, with whatever was added meanwhile. Until then the name
+//! is taken.
 
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,7 @@ struct Close {
 }
 
 impl Close {
-    /// Whoever gets the name next has not the rights of this user.
+    /// Whoever gets the name next must not inherit the rights of this user.
     async fn delete_rules(&self, conn: &mut AnyConnection, user: &User) -> Result<(), StoreError> {
         let deleted =
             sqlx::query("DELETE FROM acl_rules WHERE subject_kind = 'user' AND subject = $1")
@@ -143,7 +144,7 @@ impl Operation for DeletionStep {
     /// How many rows were deleted, and how long that took.
     type Output = (u64, Duration);
 
-    /// What comes back is deleted with the account.
+    /// Rows that a crash brings back are deleted with the account.
     const DURABLE: bool = false;
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(u64, Duration), StoreError> {

@@ -5,17 +5,17 @@ use herald_store::{Notification, StatusCounts};
 use crate::model::Model;
 
 impl Model {
-    /// What is read of a user's inbox is what was told then, unless the message is gone.
+    /// What is read of a user's inbox is as it was when it was new, unless the message is gone.
     pub(crate) fn check_inbox(&self, user: &str, read: &[Notification]) {
         let of_user = (user.to_owned(), i64::MIN)..=(user.to_owned(), i64::MAX);
         let kept: Vec<_> = self.tables.notifications.range(of_user).collect();
         assert_eq!(kept.len(), read.len());
         for ((key, (message, _)), read) in kept.into_iter().zip(read) {
-            let told = &self.told[key];
+            let notified = &self.notified[key];
             if self.tables.messages.contains_key(message) {
-                assert_eq!(told, read);
+                assert_eq!(notified, read);
             } else {
-                assert_eq!(told.seq, read.seq);
+                assert_eq!(notified.seq, read.seq);
                 assert!(read.payload.contains(r#""deleted":true"#), "{read:?}");
             }
         }

@@ -26,8 +26,8 @@ pub(crate) struct Model {
     own_delays: BTreeMap<String, i64>,
     /// Why the last attempt at each message failed.
     pub(crate) errors: BTreeMap<String, String>,
-    /// What users were told, by user and number, as it was then.
-    pub(crate) told: BTreeMap<(String, i64), Notification>,
+    /// The notifications, by user and number, as it was then.
+    pub(crate) notified: BTreeMap<(String, i64), Notification>,
     /// The number of the claim that holds each message.
     held: BTreeMap<String, usize>,
 }
@@ -44,7 +44,7 @@ impl Model {
         }
     }
 
-    pub(crate) fn sent(&mut self, user: &str, send: &Send, answer: &Accepted) {
+    pub(crate) fn sent(&mut self, user: &str, send: &Send, output: &Accepted) {
         let own = |message: &&Message| message.user_id == user;
         let before = self
             .tables
@@ -52,7 +52,7 @@ impl Model {
             .values()
             .filter(own)
             .find(|message| send.key.is_some() && message.idempotency_key == send.key);
-        match answer {
+        match output {
             Accepted::Existing(found) => {
                 let before = before.expect("the key is new");
                 assert_eq!((&found.body, &before.body), (&send.body, &send.body));
@@ -98,7 +98,7 @@ impl Model {
         self.own_delays.get(user).copied().unwrap_or(self.delay)
     }
 
-    /// Sets a delay and answers how many messages moved.
+    /// Sets a delay and returns how many messages moved.
     pub(crate) fn delayed(&mut self, user: Option<&str>, ms: Option<i64>, apply: bool) -> u64 {
         match (user, ms) {
             (None, ms) => self.delay = ms.unwrap_or_default(),
@@ -159,7 +159,7 @@ impl Model {
         }
     }
 
-    /// Puts back all that is claimed, or that whose lease ran out by a time. Answers how many.
+    /// Puts back all that is claimed, or that whose lease ran out by a time. Returns how many.
     pub(crate) fn release(&mut self, run_out_at: Option<i64>) -> u64 {
         let mut released = 0;
         for (id, message) in &mut self.tables.messages {
@@ -191,10 +191,10 @@ impl Model {
             .lease_until = None;
     }
 
-    pub(crate) fn renewed(&mut self, claim: usize, job: &Job, answer: bool) {
+    pub(crate) fn renewed(&mut self, claim: usize, job: &Job, output: bool) {
         let until = self.now + LEASE_MS;
         let held = self.held(claim, job);
-        assert_eq!(answer, held.is_some());
+        assert_eq!(output, held.is_some());
         if let Some(message) = held {
             message.lease_until = Some(until);
         }
@@ -205,12 +205,12 @@ impl Model {
         claim: usize,
         job: &Job,
         ended: Result<Option<String>, &str>,
-        answer: Option<&Finished>,
+        output: Option<&Finished>,
     ) {
         let now = self.now;
         let held = self.held(claim, job);
-        assert_eq!(answer.is_some(), held.is_some());
-        let (Some(message), Some(answer)) = (held, answer) else {
+        assert_eq!(output.is_some(), held.is_some());
+        let (Some(message), Some(output)) = (held, output) else {
             return;
         };
         message.status = if ended.is_err() { "dead" } else { "processed" }.into();
@@ -229,9 +229,10 @@ impl Model {
         let user = job.user_id.to_string();
         let inbox = self.tables.inboxes.get_mut(&user).unwrap();
         inbox.last_seq += 1;
-        assert_eq!(answer.notification.seq.0, inbox.last_seq);
+        assert_eq!(output.notification.seq.0, inbox.last_seq);
         let key = (user, inbox.last_seq);
-        self.told.insert(key.clone(), answer.notification.clone());
+        self.notified
+            .insert(key.clone(), output.notification.clone());
         let notification = (key, (job.id.to_string(), now));
         self.tables.notifications.extend([notification]);
     }
@@ -242,11 +243,11 @@ impl Model {
         job: &Job,
         pause: i64,
         error: &str,
-        answer: bool,
+        output: bool,
     ) {
         let now = self.now;
         let held = self.held(claim, job);
-        assert_eq!(answer, held.is_some());
+        assert_eq!(output, held.is_some());
         let Some(message) = held else { return };
         message.status = "queued".into();
         message.run_at = now + pause;
@@ -257,7 +258,7 @@ impl Model {
         self.errors.insert(job.id.to_string(), error.into());
     }
 
-    pub(crate) fn removed(&mut self, user: &str, id: &str, only: Option<Status>, answer: Removed) {
+    pub(crate) fn removed(&mut self, user: &str, id: &str, only: Option<Status>, output: Removed) {
         let Tables {
             messages, failed, ..
         } = &mut self.tables;
@@ -265,28 +266,28 @@ impl Model {
             .get_mut(id)
             .filter(|message| message.user_id == user);
         let Some(message) = own else {
-            assert_eq!(answer, Removed::Unknown);
+            assert_eq!(output, Removed::Unknown);
             return;
         };
         let is_meant = only.is_none_or(|only| only.as_str() == message.status);
         match (is_meant, message.status.as_str()) {
             (true, "queued") => {
-                assert_eq!(answer, Removed::Cancelled);
+                assert_eq!(output, Removed::Cancelled);
                 message.status = "cancelled".into();
                 message.processed_at = Some(self.now);
             }
             (true, "processed" | "dead" | "cancelled") => {
-                assert_eq!(answer, Removed::Deleted);
+                assert_eq!(output, Removed::Deleted);
                 messages.remove(id);
                 failed.retain(|(message, _), _| message != id);
             }
-            (_, status) => assert_eq!(answer, Removed::Not(Status::from_name(status).unwrap())),
+            (_, status) => assert_eq!(output, Removed::Not(Status::from_name(status).unwrap())),
         }
     }
 
-    pub(crate) fn retried(&mut self, id: &str, answer: Moved) {
+    pub(crate) fn retried(&mut self, id: &str, output: Moved) {
         let now = self.now;
-        let Some(message) = moved(self.tables.messages.get_mut(id), "dead", answer) else {
+        let Some(message) = moved(self.tables.messages.get_mut(id), "dead", output) else {
             return;
         };
         message.status = "queued".into();
@@ -382,14 +383,14 @@ impl Model {
 }
 
 /// The message, if it was moved as it had to be.
-fn moved<'a>(found: Option<&'a mut Message>, from: &str, answer: Moved) -> Option<&'a mut Message> {
-    match (found, answer) {
+fn moved<'a>(found: Option<&'a mut Message>, from: &str, output: Moved) -> Option<&'a mut Message> {
+    match (found, output) {
         (None, Moved::Unknown) => None,
         (Some(message), Moved::Done) if message.status == from => Some(message),
         (Some(message), Moved::Not(status)) if message.status != from => {
             assert_eq!(message.status, status.as_str());
             None
         }
-        (found, answer) => panic!("{found:?}: {answer:?}"),
+        (found, output) => panic!("{found:?}: {output:?}"),
     }
 }

@@ -224,17 +224,17 @@ impl World {
             self.store
                 .accept(user, send.body.clone(), send.key.clone(), now)
         });
-        for (send, answer) in sends.iter().zip(join_all(accepts).await) {
-            let answer = answer.unwrap();
-            if let herald_store::Accepted::New(message) = &answer {
+        for (send, output) in sends.iter().zip(join_all(accepts).await) {
+            let output = output.unwrap();
+            if let herald_store::Accepted::New(message) = &output {
                 self.messages.push(message.id.clone());
             }
             self.model
-                .sent(self.users[send.user].as_str(), send, &answer);
+                .sent(self.users[send.user].as_str(), send, &output);
         }
     }
 
-    /// Claims, and answers the claims with their numbers.
+    /// Claims, and returns the claims with their numbers.
     async fn take_jobs(&mut self, limit: u32) -> Vec<(usize, Job)> {
         let jobs = self.store.claim(limit, LEASE, self.now()).await.unwrap();
         let first = self.claims.len();
@@ -261,10 +261,10 @@ impl World {
             };
             self.store.finish(job, outcome, now)
         });
-        for ((number, job, processed), answer) in ends.iter().zip(join_all(finishes).await) {
-            let answer = answer.unwrap();
+        for ((number, job, processed), output) in ends.iter().zip(join_all(finishes).await) {
+            let output = output.unwrap();
             let ended = ended(job, *processed);
-            self.model.finished(*number, job, ended, answer.as_ref());
+            self.model.finished(*number, job, ended, output.as_ref());
         }
     }
 

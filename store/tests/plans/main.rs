@@ -305,7 +305,7 @@ async fn no_statement_of_a_messages_way_reads_a_whole_table() {
     ] {
         for verb in ["INSERT INTO", "UPDATE", "DELETE FROM"] {
             let verb = format!("{verb} {table}");
-            // The queue of a user stays, and what a user was told does not change.
+            // The queue of a user stays, and a notification does not change.
             // A retained message is replaced by its insertion.
             let never = [
                 "UPDATE notifications",

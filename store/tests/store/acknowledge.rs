@@ -287,11 +287,11 @@ async fn a_cursor_that_is_moved_on_goes_neither_back_nor_beyond_the_newest() {
     notify(&store, &ann, 3).await;
     let phone = Arc::from("phone");
     let skip = async |user, to| store.skip(user, &phone, Seq(to), at(1)).await.unwrap();
-    assert_eq!(skip(&ann, 1).await, None, "it has no place");
+    assert_eq!(skip(&ann, 1).await, None, "it has no cursor");
     store.cursor(&ann, &phone, Seq::NONE, at(0)).await.unwrap();
     for (to, now) in [(0, 0), (2, 2), (1, 2), (i64::MIN, 2), (i64::MAX, 3)] {
-        let place = skip(&ann, to).await.unwrap();
-        assert_eq!((place.acked, place.last), (Seq(now), Seq(3)), "{to}");
+        let position = skip(&ann, to).await.unwrap();
+        assert_eq!((position.acked, position.last), (Seq(now), Seq(3)), "{to}");
     }
     assert_eq!(skip(&bob, 1).await, None, "another user's client id");
     assert_eq!(store.position(&ann).await.unwrap().acked, Seq::NONE);

@@ -126,7 +126,7 @@ async fn what_waits_after_a_failure_is_not_moved() {
     let job = claim_one(&store, at(60_000)).await;
     let finished = store.finish(&job, processed(), at(60_004)).await.unwrap();
     let finished = finished.unwrap();
-    // What is told is when it was due last.
+    // It says when it was due last.
     assert_eq!((finished.due, finished.ended_at), (at(60_000), at(60_004)));
 }
 

@@ -103,8 +103,8 @@ async fn a_database_copied_beside_the_log_of_a_crashed_one_is_refused_and_left_a
             );
             let text = error.to_string();
             let log = log_of(&place).display().to_string();
-            for told in [&place.display().to_string(), &log, "herald restore FILE"] {
-                assert!(text.contains(told), "{text}");
+            for part in [&place.display().to_string(), &log, "herald restore FILE"] {
+                assert!(text.contains(part), "{text}");
             }
         }
         assert!(content() == before, "{}", file.display());

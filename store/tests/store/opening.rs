@@ -1,4 +1,4 @@
-//! Databases that cannot be opened, and what their users are told.
+//! Databases that cannot be opened, and what the error says.
 
 use std::fs;
 use std::path::Path;
@@ -252,7 +252,7 @@ async fn a_database_that_is_deleted_or_replaced_is_not_written_any_more() {
 }
 
 #[tokio::test]
-async fn who_has_a_damaged_database_is_told_of_logs_of_others() {
+async fn the_error_of_a_damaged_database_names_logs_of_others() {
     let db = crate::common::Db::new().await;
     let ann = user(&db.store, "ann").await;
     notify(&db.store, &ann.id, 50).await;

@@ -5,7 +5,7 @@ use herald_store::{Accepted, Outcome, Pruned, Seq, Status, Store, Timestamp, Use
 use crate::common::{Db, LEASE, at, claim_one, processed, send, up_to, user};
 
 /// Sends and finishes a message at a time.
-async fn tell(store: &Store, user: &UserId, now: Timestamp) {
+async fn notify_at(store: &Store, user: &UserId, now: Timestamp) {
     send(store, user, "hello", now).await;
     let job = claim_one(store, now).await;
     let finished = store.finish(&job, processed(), now).await;
@@ -25,9 +25,9 @@ async fn what_is_old_goes_and_what_is_young_stays() {
     let ann = user(&store, "ann").await.id;
     let bob = user(&store, "bob").await.id;
     for time in 0..100 {
-        tell(&store, &ann, at(time)).await;
+        notify_at(&store, &ann, at(time)).await;
     }
-    tell(&store, &bob, at(99)).await;
+    notify_at(&store, &bob, at(99)).await;
     assert_eq!(store.prune(at(0)).await.unwrap(), Pruned::default());
     let expected = Pruned {
         messages: 70,
@@ -51,7 +51,7 @@ async fn what_is_old_goes_and_what_is_young_stays() {
     assert!(messages.iter().all(|message| message.created_at >= at(70)));
     // Numbers go on.
     assert_eq!(store.prune(at(1000)).await.unwrap().notifications, 31);
-    tell(&store, &ann, at(1000)).await;
+    notify_at(&store, &ann, at(1000)).await;
     assert_eq!(inbox(&store, &ann, 0).await, [101]);
 }
 
@@ -116,7 +116,7 @@ async fn cursors_go_that_nobody_used_and_those_behind_the_inbox_go_on_with_what_
     store.cursor(&ann, &old, Seq::NONE, at(0)).await.unwrap();
     store.cursor(&ann, &young, Seq::NONE, at(5)).await.unwrap();
     for time in 0..9 {
-        tell(&store, &ann, at(time)).await;
+        notify_at(&store, &ann, at(time)).await;
     }
     store.acknowledge(&[up_to(&ann, 8)], at(9)).await.unwrap();
     assert_eq!(store.prune(at(5)).await.unwrap().cursors, 1);

@@ -187,12 +187,12 @@ async fn of_two_workers_that_finish_at_once_the_one_with_the_lease_does() {
         store.finish(&second, Outcome::Dead { error }, at(2)),
     ])
     .await;
-    let told = |finished: &Result<Option<Finished>, StoreError>| {
+    let notified = |finished: &Result<Option<Finished>, StoreError>| {
         let finished = finished.as_ref().unwrap().as_ref();
         finished.map(|finished| finished.notification.payload.contains("message.processed"))
     };
-    let told: Vec<_> = finished.iter().map(told).collect();
-    assert_eq!(told, [None, Some(true), None]);
+    let notified: Vec<_> = finished.iter().map(notified).collect();
+    assert_eq!(notified, [None, Some(true), None]);
     let message = store.message(&ann.id, &second.id).await.unwrap().unwrap();
     assert_eq!((message.status, message.error), (Status::Processed, None));
 }
@@ -234,7 +234,7 @@ async fn a_finished_message_and_its_notification_say_the_same() {
 }
 
 #[tokio::test]
-async fn a_dead_message_is_told_too() {
+async fn the_owner_of_a_dead_message_is_notified_too() {
     let Db { store, dir: _dir } = Db::new().await;
     let ann = user(&store, "ann").await;
     let sent = send(&store, &ann.id, "hello", at(0)).await;
@@ -275,13 +275,16 @@ async fn numbers_have_no_gaps_however_many_finish_at_once() {
         .collect();
     assert_eq!(finished.len(), 120);
     for owner in [&ann, &bob] {
-        let mut told: Vec<_> = finished
+        let mut notified: Vec<_> = finished
             .iter()
             .filter(|finished| finished.user_id == owner.id)
             .map(|finished| finished.notification.clone())
             .collect();
-        told.sort_by_key(|notification| notification.seq);
-        let numbers: Vec<_> = told.iter().map(|notification| notification.seq.0).collect();
+        notified.sort_by_key(|notification| notification.seq);
+        let numbers: Vec<_> = notified
+            .iter()
+            .map(|notification| notification.seq.0)
+            .collect();
         assert_eq!(numbers, (1..=60).collect::<Vec<_>>());
         assert_eq!(
             store
@@ -289,7 +292,7 @@ async fn numbers_have_no_gaps_however_many_finish_at_once() {
                 .await
                 .unwrap()
                 .items,
-            told
+            notified
         );
         assert_eq!(store.position(&owner.id).await.unwrap().last, Seq(60));
     }

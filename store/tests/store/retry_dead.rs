@@ -29,7 +29,7 @@ async fn steps(store: &Store, filter: &DeadFilter, now: Timestamp) -> Vec<usize>
         assert!(retried.requeued.iter().all(|r| r.run_at == now));
         steps.push(retried.requeued.len());
         match retried.next {
-            Some(place) => next = Some(place),
+            Some(token) => next = Some(token),
             None => return steps,
         }
     }

@@ -34,7 +34,7 @@ async fn a_new_database_has_no_change_of_rights() {
 }
 
 #[tokio::test]
-async fn every_change_of_a_rule_is_told() {
+async fn every_change_of_a_rule_is_recorded() {
     let Db { store, dir: _dir } = Db::new().await;
     let mut seen = 0;
     let CreateRule::Created(made) = store.create_rule(rule(), at(1)).await.unwrap() else {
@@ -46,14 +46,14 @@ async fn every_change_of_a_rule_is_told() {
     assert_eq!(changed(&store, &mut seen).await, [Changed::Policy]);
     store.delete_rule(&id, at(3)).await.unwrap();
     assert_eq!(changed(&store, &mut seen).await, [Changed::Policy]);
-    // What changes nothing is not told.
+    // What changes nothing is not recorded.
     store.delete_rule(&id, at(4)).await.unwrap();
     store.replace_rule(&id, rule(), at(4)).await.unwrap();
     assert_eq!(changed(&store, &mut seen).await, []);
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_told_with_its_owner() {
+async fn a_revoked_token_is_recorded_with_its_owner() {
     let Db { store, dir: _dir } = Db::new().await;
     let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
     let scopes = Scopes {
@@ -75,7 +75,7 @@ async fn a_revoked_token_is_told_with_its_owner() {
 }
 
 #[tokio::test]
-async fn a_change_of_an_account_is_told() {
+async fn a_change_of_an_account_is_recorded() {
     let Db { store, dir: _dir } = Db::new().await;
     let ann = user(&store, "ann").await;
     // Or ann could not stop being one.
@@ -123,7 +123,7 @@ async fn a_change_of_an_account_is_told() {
 }
 
 #[tokio::test]
-async fn what_another_process_changes_is_told_too() {
+async fn what_another_process_changes_is_read_too() {
     let db = Db::new().await;
     let other = db.open_again().await;
     other.create_rule(rule(), at(1)).await.unwrap();
@@ -141,7 +141,7 @@ const FILL: &str =
     INSERT INTO rights_changes (id, kind, at) SELECT i, 'policy', 0 FROM n";
 
 #[tokio::test]
-async fn old_changes_are_forgotten_and_it_is_told_that_they_were() {
+async fn old_changes_are_forgotten_and_reading_them_says_so() {
     let db = Db::new().await;
     execute(&db.file(), FILL).await;
     assert_eq!(db.store.rights_changes(0).await.unwrap().len(), 100_000);

@@ -65,8 +65,8 @@ async fn sends_that_arrive_together_share_the_room_that_is_left() {
     let (_dir, store) = limited(10 * (MESSAGE + 5)).await;
     let ann = user(&store, "ann").await.id;
     let sends = (0..50).map(|_| accept(&store, &ann, "hello", None));
-    let answers = futures_util::future::join_all(sends).await;
-    let taken = answers.iter().filter(|a| matches!(a, Accepted::New(_)));
+    let outputs = futures_util::future::join_all(sends).await;
+    let taken = outputs.iter().filter(|a| matches!(a, Accepted::New(_)));
     assert_eq!(taken.count(), 10);
     assert_eq!(stored(&store, &ann).await, 10 * (MESSAGE + 5));
     store.close().await;

@@ -172,11 +172,11 @@ async fn what_a_token_made_ends_with_it() {
     let left = store.list_tokens(&ann.id, None, 10).await.unwrap().items;
     assert_eq!(left, [other]);
     let changes = store.rights_changes(0).await.unwrap();
-    let told: Vec<_> = changes.into_iter().map(|change| change.changed).collect();
-    assert_eq!(told.len(), 3);
+    let recorded: Vec<_> = changes.into_iter().map(|change| change.changed).collect();
+    assert_eq!(recorded.len(), 3);
     for token in made {
         let owner = ann.username.clone();
-        assert!(told.contains(&Changed::Token { owner, token }));
+        assert!(recorded.contains(&Changed::Token { owner, token }));
     }
 }
 
@@ -237,14 +237,14 @@ async fn revoking_what_made_very_many_tokens_tells_of_each() {
     let before = store.last_rights_change().await.unwrap();
     assert!(store.revoke_token(&ann.id, &first.id, at(9)).await.unwrap());
     let changes = store.rights_changes(before).await.unwrap();
-    let told: std::collections::HashSet<_> = changes
+    let recorded: std::collections::HashSet<_> = changes
         .into_iter()
         .map(|change| match change.changed {
             Changed::Token { token, .. } => token,
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(told.len(), 501);
+    assert_eq!(recorded.len(), 501);
     assert!(
         store
             .list_tokens(&ann.id, None, 10)
