@@ -132,7 +132,7 @@ impl ApiError {
         }
     }
 
-    /// Says when to come back.
+    /// Sets `Retry-After`.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self {
             retry_after: Some(wait),
@@ -157,7 +157,7 @@ impl ApiError {
         )
     }
 
-    /// The body of the answer.
+    /// The body of the response.
     pub(crate) fn problem(&self) -> Problem {
         let status = self.code.status();
         Problem {

@@ -38,7 +38,7 @@ pub struct LiveConnection {
     pub username: Username,
     /// What the client calls itself.
     pub client_id: Arc<str>,
-    /// The id of the token that it rests on; `None`: it rests on the password.
+    /// The id of the token that it signed in with; `None`: with the password.
     pub token: Option<String>,
     /// Where the connection comes from; `None` while the session has none and waits for its client.
     pub peer: Option<SocketAddr>,
@@ -71,7 +71,7 @@ pub trait LiveConnections: Send + Sync {
     fn kick(&self, id: &str) -> Option<LiveConnection>;
 
     /// Makes the session that the user with this id and name has under `client_id`, connected or not, leave out the
-    /// notifications up to `up_to`, which are in the inbox. `false`: there is none.
+    /// notifications up to `up_to`, which are in the inbox. Returns whether there is such a session.
     fn skip(&self, user: &UserId, username: &Username, client_id: &str, up_to: Seq) -> bool;
 }
 

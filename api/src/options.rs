@@ -22,13 +22,12 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> MqttStream for T {}
 
 /// Runs an MQTT session over a connection from this address, until the session ends.
 ///
-/// poem polls the future in a task that its own shutdown does not wait for; who must wait for sessions counts them
-/// here.
+/// poem polls the future in a task that its own shutdown does not wait for: the handler counts the sessions that somebody
+/// must wait for.
 pub type MqttHandler =
     Arc<dyn Fn(Box<dyn MqttStream>, SocketAddr) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Whether the rest of the server (the broker) answers. The API asks the database itself, and waits two seconds for
-/// both.
+/// Whether the rest of the server (the broker) responds. The API asks the database itself, and waits two seconds for both.
 pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// Ends the MQTT sessions of a user who is gone, and forgets what else belongs to the name. Resolves when no other user of
@@ -38,7 +37,7 @@ pub type ForgetUser = Arc<dyn Fn(Username) -> BoxFuture<'static, Result<(), Stri
 /// What users can have at once.
 #[derive(Debug, Clone, Copy)]
 pub struct ApiLimits {
-    /// Bytes of answers that clients have not taken yet: of all users, and of one.
+    /// Bytes of responses that clients have not read yet: of all users, and of one.
     pub answer_bytes: Shares,
     /// Bytes of bodies that are being received: of all users, and of one.
     pub body_bytes: Shares,
@@ -61,7 +60,7 @@ impl Default for ApiLimits {
     }
 }
 
-/// How the API behaves and whom it hands connections to.
+/// How the API behaves and where its connections go.
 #[derive(Clone)]
 pub struct ApiOptions {
     /// The longest WebSocket message or frame that is accepted, in bytes.
@@ -82,7 +81,7 @@ pub struct ApiOptions {
     pub ready: Readiness,
     /// Counts every message that ends, for `/admin/queue`.
     pub throughput: Arc<Throughput>,
-    /// Records what is tried, for `/admin/audit`. Somebody has to [run](Audit::run) it.
+    /// Records what is tried, for `/admin/audit`. It has to be [run](Audit::run).
     pub audit: Arc<Audit>,
     /// Whether anybody may make an account for themselves.
     pub registration: bool,

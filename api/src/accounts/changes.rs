@@ -71,7 +71,7 @@ impl Accounts {
             .await?)
     }
 
-    /// Replaces the password of `user`, who has just shown to know it, and ends the user's browser sessions except
+    /// Replaces the password of `user`, who has just confirmed it, and ends the user's browser sessions except
     /// `keep_session`. Returns the user as it is now, or `None` if it was not the user's password any more. Errors:
     /// [`AccountError::PasswordLength`], [`AccountError::PasswordLooksLikeToken`].
     pub(crate) async fn change_password(

@@ -2,9 +2,9 @@
 
 mod bounds;
 mod changes;
-pub(crate) mod device;
 mod directory;
 mod error;
+pub(crate) mod known_browsers;
 pub(crate) mod password_memory;
 pub(crate) mod passwords;
 pub(crate) mod secret;

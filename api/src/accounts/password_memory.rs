@@ -42,7 +42,7 @@ impl Memory {
             // Compared in constant time.
             return Ok(self.compute(password, &salt)? == expected);
         }
-        // Of other parameters: rare, and of another size.
+        // Other parameters, which are rare, need memory of another size.
         Ok(argon2().verify_password(password.as_bytes(), &hash).is_ok())
     }
 

@@ -20,14 +20,14 @@ use crate::{
 const AT_ONCE: usize = 2;
 /// How long a hash may wait for its turn: less than the 10 s that an MQTT client has to connect.
 const MAX_WAIT: Duration = Duration::from_secs(8);
-/// How many may wait: about as many as get their turn in that time.
+/// How many may wait: about as many as are hashed in that time.
 const MAX_WAITING: usize = 1000;
-/// Of one address on one account one is hashed, or waits for a turn among those of the address; the others wait behind it.
+/// Of one address on one account one at a time is hashed or queues among those of the address.
 const AT_ONCE_OF_ACCOUNT: usize = 1;
-/// Of one address so many are hashed, or wait for a turn among all; and as many that were right of late, so that those who
-/// guess from there do not hold them up.
+/// Of one address so many at a time are hashed or queue among all; and as many whose password was right of late, so that
+/// those who guess from there do not hold them up.
 const AT_ONCE_OF_ADDRESS: usize = AT_ONCE;
-/// A hash of nothing anyone knows, with the parameters of today: what a password of an unknown user is compared with.
+/// A hash of no password, with the parameters of today: what the password of an unknown user is compared with.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdA$\
                       AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -37,12 +37,12 @@ pub(crate) enum PasswordError {
     /// Too many wait already.
     #[error("too many passwords are being checked")]
     Busy,
-    /// The stored hash is not one, or Argon2 failed.
+    /// The stored hash cannot be read, or Argon2 failed.
     #[error("Argon2: {0}")]
     Argon2(String),
 }
 
-/// Hands out the turns to hash or compare a password.
+/// Gives turns to hash or compare a password.
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     waiting: Semaphore,
@@ -51,7 +51,7 @@ pub(crate) struct Passwords {
     memory: Arc<Memory>,
 }
 
-/// An address, and whether it is for those who were right of late.
+/// An address, and whether the password was right of late.
 type AddressKey = (IpAddr, bool);
 
 /// The right to compute one hash now.
@@ -72,8 +72,8 @@ impl Passwords {
         }
     }
 
-    /// Waits for a turn of a sign-in. However many come from one address, or for one account from there, the others wait
-    /// for no more than one or two of them.
+    /// Waits for the turn of a sign-in. However many come from one address, or for one account from there, others wait for
+    /// no more than one or two of them.
     pub(crate) async fn turn_of(
         &self,
         attempt: &Attempt,
@@ -160,7 +160,7 @@ impl Turn {
         self,
         work: impl FnOnce(&Memory) -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        // The turn goes with the work: a caller that gives up does not make room while its hash is still computed.
+        // The work holds the turn: a caller that gives up does not free it while the hash is still computed.
         tokio::task::spawn_blocking(move || {
             let turn = self;
             work(&turn.memory)

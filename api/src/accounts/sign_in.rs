@@ -6,14 +6,14 @@ use herald_acl::Username;
 use herald_store::{Timestamp, User};
 
 use super::{
-    device::Devices,
     directory::Accounts,
     error::AccountError,
+    known_browsers::BrowserMarks,
     passwords,
     throttle::{Attempt, AttemptSpeed},
 };
 
-/// What came of comparing a password.
+/// The result of comparing a password.
 enum Verified {
     Right(User),
     Wrong,
@@ -42,16 +42,16 @@ impl Accounts {
         username: &str,
         password: &str,
         address: IpAddr,
-        devices: &Devices,
+        marks: &BrowserMarks,
     ) -> Result<Option<User>, AccountError> {
         let account = Username::parse(username).ok();
         let user = match &account {
-            Some(account) if !devices.is_empty() => self.store.user_by_name(account).await?,
+            Some(account) if !marks.is_empty() => self.store.user_by_name(account).await?,
             _ => None,
         };
-        let device = user.and_then(|user| devices.known_to(&user, Timestamp::now()));
-        let attempt = match (account, device) {
-            (Some(account), Some(device)) => Attempt::by_device(address, account, device),
+        let browser = user.and_then(|user| marks.known_to(&user, Timestamp::now()));
+        let attempt = match (account, browser) {
+            (Some(account), Some(browser)) => Attempt::by_known_browser(address, account, browser),
             (account, _) => Attempt::new(address, account),
         };
         self.verify_by(username, password, Some(&attempt)).await

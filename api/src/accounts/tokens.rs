@@ -11,7 +11,7 @@ use super::{
     secret,
 };
 
-/// How exactly it is known when a token was last used.
+/// The last use of a token is recorded at most once in this time.
 const LAST_USE: Duration = Duration::from_secs(5 * 60);
 
 /// What a token may be used for.

@@ -23,7 +23,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Done by nobody who is known, and nothing else is known of it: on the command line.
+    /// An event without actor, address and request, as on the command line.
     #[must_use]
     pub fn new(action: AuditAction) -> Self {
         Self {

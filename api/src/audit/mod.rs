@@ -77,12 +77,12 @@ struct Windows {
 /// The detail of entries that count different things.
 const MORE: &str = "others than those before";
 
-/// Who makes events: none may push out what others do.
+/// Where events come from: no source may push out the events of another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Source {
-    /// Whoever is signed in, from however many addresses.
+    /// A user, from any number of addresses.
     User(Username),
-    /// Whoever is not, by what counts as one address; `None`: on the command line.
+    /// Clients that are not signed in, by what counts as one address; `None`: the command line.
     Address(Option<IpAddr>),
 }
 

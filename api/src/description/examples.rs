@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::references::referred;
 
-/// How deep schemas may lie in each other.
+/// How deep schemas may be nested.
 const MAX_DEPTH: usize = 16;
 
-/// Gives the bodies of `operation`, asked for and answered, an example.
+/// Gives the bodies of `operation`, of requests and of responses, an example.
 pub(super) fn add(operation: &mut Value, schemas: &Value) {
     if let Some(content) = operation.pointer_mut("/requestBody/content") {
         if let Some(content) = content.as_object_mut()

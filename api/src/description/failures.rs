@@ -1,11 +1,11 @@
-//! Which problems each operation can answer, for the OpenAPI document.
+//! Which problems each operation can return, for the OpenAPI document.
 
 use crate::error::Code;
 
-/// What an operation is, as far as that says how it can fail.
+/// What of an operation decides how it can fail.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
-    /// It asks who the caller is.
+    /// Its callers are signed in.
     pub(crate) signed_in: bool,
     /// It is for administrators.
     pub(crate) admin: bool,
@@ -15,11 +15,11 @@ pub(crate) struct Kind {
     pub(crate) body: bool,
 }
 
-/// What an operation can answer by being what it is.
+/// The problems that any operation of this kind can return.
 pub(crate) fn of_kind(kind: Kind) -> Vec<Code> {
     let mut codes = vec![
         Code::BadRequest,
-        // Of a body that nobody asked for, too.
+        // Also for a body that no operation needs.
         Code::RequestTimeout,
         Code::TooLarge,
         Code::RateLimited,
@@ -42,7 +42,7 @@ pub(crate) fn of_kind(kind: Kind) -> Vec<Code> {
     codes
 }
 
-/// By operation: what it can answer beyond that. An operation without a row fails a test.
+/// The problems beyond those, by operation. An operation without a row fails a test.
 const SPECIFIC: &[(&str, &[Code])] = &[
     ("login", &[Code::InvalidCredentials, Code::TooManyAttempts]),
     ("logout", &[]),
@@ -121,7 +121,7 @@ const SPECIFIC: &[(&str, &[Code])] = &[
     ("endConnection", &[Code::NotFound]),
 ];
 
-/// What the operation with this id can answer beyond what is [`of_kind`].
+/// The problems of the operation with this id beyond those [`of_kind`].
 pub(crate) fn specific(operation: &str) -> &'static [Code] {
     SPECIFIC
         .iter()
@@ -129,7 +129,7 @@ pub(crate) fn specific(operation: &str) -> &'static [Code] {
         .map_or(&[], |(_, codes)| codes)
 }
 
-/// When a code is the answer.
+/// When a code is returned.
 pub(crate) fn when(code: Code) -> &'static str {
     match code {
         Code::BadRequest => {

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 struct Link {
-    /// The operation, and the status of the answer that has the value.
+    /// The operation, and the status of the response that has the value.
     from: (&'static str, &'static str),
-    /// Where the value is in the answer.
+    /// Where the value is in the response.
     value: &'static str,
     /// The parameter that takes it, and the operations that have the parameter.
     parameter: &'static str,

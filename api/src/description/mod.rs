@@ -1,6 +1,6 @@
-//! The OpenAPI document: what poem-openapi knows, and what it leaves out.
+//! The OpenAPI document: what poem-openapi writes, and what it leaves out.
 //!
-//! Types describe themselves: see `fields`. How operations fail and what an answer looks like is added here, from tables
+//! Types describe themselves: see `fields`. How operations fail and what a response looks like is added here, from tables
 //! and by rules that hold for every operation, so that a new one is documented by being there.
 
 mod examples;

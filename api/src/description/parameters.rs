@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::numbers;
 use crate::fields::MAX_PARAMETER;
 
-/// Completes a parameter: what its type says of itself describes it, too, and in a query it is as `strict` wants it.
+/// Completes a parameter: it takes over the description and the example of its type, and in a query the limits of `strict`.
 pub(super) fn complete(parameter: &mut Value) {
     let in_query = parameter["in"] == "query";
     let schema = &mut parameter["schema"];

@@ -1,4 +1,4 @@
-//! The answers of an operation: each status with its headers, and of a failure the codes that it can have.
+//! The responses of an operation: each status with its headers, and for a failure its codes.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
 /// Operations that set the session cookie, or take it back.
 const SET_COOKIE: [&str; 2] = ["login", "logout"];
 
-/// Replaces what poem-openapi says of failures, and describes the headers of every answer.
+/// Replaces what poem-openapi says about failures, and describes the headers of every response.
 pub(super) fn complete(path: &str, method: &str, operation: &mut Value, components: &mut Value) {
     let id = operation["operationId"].as_str().unwrap_or_default();
     let kind = Kind {
@@ -56,7 +56,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value, componen
 }
 
 fn succeed(response: &mut Value, set_cookie: bool, schemas: &Value) {
-    // Of a type that is the answer itself, poem-openapi says nothing.
+    // poem-openapi describes no response whose type is the schema itself.
     if response["description"] == "" {
         let schema = response["content"]
             .as_object()

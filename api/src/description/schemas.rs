@@ -7,7 +7,7 @@ use super::{
     references::{open, referred},
 };
 
-/// Fields of a delay that are there in one of its modes only.
+/// The fields that a delay has in one of its modes only.
 const MODES: [(&str, &[&str]); 2] = [("fixed", &["ms"]), ("uniform", &["min_ms", "max_ms"])];
 
 /// Closes the schemas, and says which properties may be null.
@@ -61,7 +61,7 @@ fn allow_null(schema: &mut Value) {
     }
 }
 
-/// Makes a schema with a `mode` a choice of one schema for each mode, as only the fields of its mode may be there.
+/// Makes a schema with a `mode` a choice of one schema for each mode, which has only the fields of that mode.
 /// Returns the new schemas, by name.
 fn split_by_mode(name: &str, schema: &mut Value) -> Vec<(String, Value)> {
     let mut whole = schema.take();

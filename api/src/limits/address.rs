@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use poem::Request;
 
-/// Who sends `request`. Listeners for other than IP have no address; their clients count as one.
+/// The address that sends `request`. Listeners for other than IP have no address; their clients count as one.
 pub(crate) fn of(request: &Request) -> SocketAddr {
     request
         .remote_addr()
@@ -13,7 +13,7 @@ pub(crate) fn of(request: &Request) -> SocketAddr {
         .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
 }
 
-/// What counts as one address: who has one IPv6 address has its /64.
+/// What counts as one address: of IPv6 a /64, as whoever has one address of it has all.
 #[must_use]
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

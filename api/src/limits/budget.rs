@@ -1,4 +1,4 @@
-//! Bytes that clients make the server hold: each client has a share, and all together have no more than so many.
+//! Bytes that clients make the server hold: bounded for each client and in all.
 
 use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
@@ -9,10 +9,10 @@ use tokio::{
     time::timeout,
 };
 
-/// Those of one payer that may wait for bytes; more are refused at once.
+/// Holds of one payer that may wait for bytes; more are refused at once.
 const WAITING: usize = 128;
 
-/// What all have together of something, and what each has of it.
+/// How much of something all may have together, and each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
     /// All together.
@@ -24,9 +24,9 @@ pub struct Shares {
 /// Whose share is used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Payer {
-    /// Who is signed in.
+    /// A user.
     User(UserId),
-    /// Who is not, by what counts as one address.
+    /// Clients that are not signed in, by what counts as one address.
     Address(IpAddr),
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Held {
 
 impl Budget {
     pub(crate) fn new(shares: Shares) -> Arc<Self> {
-        // A permit is a byte, and so many permits are asked for at once at most.
+        // A permit is a byte, and tokio counts those of one acquire as u32.
         let each = shares.each.min(shares.in_all).min(u32::MAX as usize);
         Arc::new(Self {
             shares: Shares { each, ..shares },
@@ -72,8 +72,8 @@ impl Budget {
         })
     }
 
-    /// Holds `bytes` of the share of `payer`, or the whole share if that is less. Waits for them for so long, first come,
-    /// first served.
+    /// Holds `bytes` of the share of `payer`, or the whole share if that is less. Waits at most `patience`, first
+    /// come, first served.
     pub(crate) async fn hold(
         self: &Arc<Self>,
         payer: Payer,
@@ -129,8 +129,8 @@ impl Held {
         permits.map_or(0, |(own, _)| own.num_permits())
     }
 
-    /// Holds `bytes` from now on: gives back what is more, or waits for so long for what is missing. Not beyond the payer's
-    /// share.
+    /// Holds `bytes` from now on, at most the payer's share: gives back what is more, or waits at most `patience` for what is
+    /// missing.
     pub(crate) async fn resize(
         &mut self,
         bytes: usize,
@@ -154,7 +154,7 @@ impl Held {
         Ok(())
     }
 
-    /// Takes out as many bytes, or all if there are fewer, to be given back apart.
+    /// Splits off `bytes`, or all if there are fewer, to be given back separately.
     pub(crate) fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes());
         let permits = self.permits.as_mut();

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Reads of one user that run or wait; more are refused at once.
 const MAX_MEMBERS: usize = 256;
 
-/// Hands out the permits. A user queues for them with as many reads as they may have at once, so that those with many are no
+/// Gives the permits. A user queues for them with as many reads as they may have at once, so that those with many are no
 /// more often first than others.
 pub(crate) struct ListReads {
     of_user: Arc<KeyedSemaphore<UserId>>,

@@ -4,5 +4,5 @@ pub(crate) mod address;
 pub(crate) mod budget;
 pub(crate) mod keyed_semaphore;
 pub(crate) mod list_reads;
-pub(crate) mod rate;
+pub(crate) mod rate_limit;
 pub(crate) mod requests;

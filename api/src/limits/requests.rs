@@ -7,16 +7,16 @@ use poem::Request;
 
 use crate::{
     error::{ApiError, Code},
-    limits::{address, rate::Rate},
+    limits::{address, rate_limit::RateLimit},
     options::ApiOptions,
 };
 
 /// What users and addresses have sent of late.
 pub(crate) struct Requests {
-    by_user: Rate<UserId>,
-    by_address: Rate<IpAddr>,
-    registrations: Rate<IpAddr>,
-    credentials: Rate<UserId>,
+    by_user: RateLimit<UserId>,
+    by_address: RateLimit<IpAddr>,
+    registrations: RateLimit<IpAddr>,
+    credentials: RateLimit<UserId>,
 }
 
 /// Accounts that an address may make for itself a minute: each costs a hash of a password, and stays.
@@ -28,10 +28,10 @@ const CREDENTIALS_PER_MINUTE: u32 = 120;
 impl Requests {
     pub(crate) fn new(options: &ApiOptions) -> Self {
         Self {
-            by_user: Rate::new(options.requests_per_minute),
-            by_address: Rate::new(options.requests_per_minute_per_address),
-            registrations: Rate::new(REGISTRATIONS_PER_MINUTE),
-            credentials: Rate::new(CREDENTIALS_PER_MINUTE),
+            by_user: RateLimit::new(options.requests_per_minute),
+            by_address: RateLimit::new(options.requests_per_minute_per_address),
+            registrations: RateLimit::new(REGISTRATIONS_PER_MINUTE),
+            credentials: RateLimit::new(CREDENTIALS_PER_MINUTE),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is asked of every request before anything of it is read.
+//! What every request must pass before anything of it is read.
 
 use std::sync::Arc;
 

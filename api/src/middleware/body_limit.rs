@@ -23,10 +23,10 @@ use crate::{
     },
 };
 
-/// The longest body of who is not signed in, and of a request that needs none, in bytes.
+/// The longest body of a caller who is not signed in, and of a request that needs no body, in bytes.
 const SMALL: usize = 4 * 1024;
 
-/// What is being received of those who are not signed in, and of one address, in bytes.
+/// Bytes being received from all who are not signed in, and from one address.
 const ANONYMOUS: Shares = Shares {
     in_all: 32 << 20,
     each: 1 << 20,
@@ -36,14 +36,14 @@ const ANONYMOUS: Shares = Shares {
 const MAX_TIME: Duration = Duration::from_secs(30);
 const MAX_TIME_SMALL: Duration = Duration::from_secs(10);
 
-/// How long a body is not read because others are.
+/// How long a body waits for its share of the budget.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The steps in which a body is read and held, in bytes.
 const STEP: usize = 16 * 1024;
 
 /// How much of a body that is too large is read and dropped. A client that is still sending when the connection closes
-/// does not get to read why.
+/// cannot read the response.
 const DRAIN: u64 = 16 * 1024 * 1024;
 
 /// Why there is no body.
@@ -59,16 +59,16 @@ impl From<io::Error> for Failed {
     }
 }
 
-/// What is being received.
+/// Bodies that are being received.
 pub(crate) struct Bodies {
-    /// Of the bodies that users send.
+    /// Bytes of the bodies that users send.
     users: Arc<Budget>,
-    /// The same of everybody else.
+    /// The same for everybody else.
     anonymous: Arc<Budget>,
 }
 
 impl Bodies {
-    /// Of all users, and of one, in bytes.
+    /// `users` are the bytes of all users, and of one.
     pub(crate) fn new(users: Shares) -> Self {
         Self {
             users: Budget::new(users),
@@ -76,7 +76,7 @@ impl Bodies {
         }
     }
 
-    /// The budget that a body is held by, and whose share of it.
+    /// The budget that pays for the body of `request`, and whose share of it.
     fn paid_by(&self, request: &Request) -> (Arc<Budget>, Payer) {
         match request.data::<Caller>() {
             Some(caller) => (Arc::clone(&self.users), Payer::User(caller.user.id.clone())),
@@ -88,8 +88,8 @@ impl Bodies {
     }
 }
 
-/// Calls `endpoint` with a body of at most `limit` bytes, all of it in memory; of [`SMALL`] where no large one is expected,
-/// and of none where there is nothing to call.
+/// Calls `endpoint` with a body of at most `limit` bytes, all of it in memory; of [`SMALL`] where no large one is expected.
+/// Reads no body if there is no such operation.
 pub(crate) async fn with_limit<E: Endpoint>(
     limit: usize,
     bodies: Arc<Bodies>,
@@ -139,7 +139,7 @@ fn to_error(failed: &Failed, limit: usize) -> ApiError {
     }
 }
 
-/// Holds what it has read.
+/// Reads `body`, and holds as many bytes of the budget as it has read.
 async fn read(
     mut body: impl AsyncRead + Unpin,
     limit: usize,
@@ -150,7 +150,7 @@ async fn read(
     let mut held = held.map_err(Failed::Exhausted)?;
     let mut bytes = Vec::new();
     while bytes.len() <= limit {
-        // One more than may be shows that there is more.
+        // One byte beyond the limit shows that there is more.
         let step = STEP.min(limit + 1 - bytes.len());
         let room = held.resize(bytes.len() + step, PATIENCE).await;
         room.map_err(Failed::Exhausted)?;

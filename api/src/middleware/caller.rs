@@ -21,10 +21,10 @@ use crate::{
 
 /// Carries the session's CSRF token: needed on unsafe methods, and checked wherever it is sent.
 pub(crate) const CSRF_HEADER: &str = "X-CSRF-Token";
-/// How exactly it is known when a session was last used.
+/// The last use of a session is recorded at most once in this time.
 const LAST_USE: Duration = Duration::from_secs(5 * 60);
 
-/// What a caller shows to be who they are.
+/// What a caller authenticates with.
 #[derive(Clone)]
 pub(crate) enum Credential {
     /// A browser's cookie.
@@ -53,12 +53,12 @@ impl Caller {
         }
     }
 
-    /// Something that the caller does.
+    /// An event of the audit: the caller does `action`.
     pub(crate) fn event(&self, action: AuditAction) -> Event {
         self.requester.event(action).by(&self.user.username)
     }
 
-    /// Who was found to send `request` before its body was read.
+    /// The caller of `request`, as found before its body was read.
     fn known(request: &Request) -> Result<Self, ApiError> {
         let known = request.data::<Self>().cloned();
         known.ok_or_else(|| ApiError::internal(&std::io::Error::other("nobody was asked for")))
@@ -74,7 +74,7 @@ impl Caller {
     }
 }
 
-/// Finds out who sends a request.
+/// Finds the caller of a request.
 pub(crate) struct Authenticator {
     pub(crate) store: Store,
     pub(crate) accounts: Arc<Accounts>,
@@ -83,7 +83,7 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    /// Who sends `request`, which is counted, by its head.
+    /// The caller of `request`, by its head. Counts the request.
     pub(crate) async fn caller(&self, request: &Request) -> Result<Caller, ApiError> {
         // A wrong token is an error even if the cookie would do: its sender did not mean the cookie.
         let caller = if request.headers().contains_key(AUTHORIZATION) {
@@ -132,7 +132,7 @@ impl Authenticator {
             requester: Requester::of(request),
         };
         let is_unsafe = !request.method().is_safe();
-        // A page that says whose it is gets nothing by the cookie of who signed in after.
+        // A page with the CSRF token of one session gets nothing by the cookie of a later one.
         if (is_unsafe || request.headers().contains_key(CSRF_HEADER))
             && let Err(refused) = check_csrf(request, caller.session())
         {

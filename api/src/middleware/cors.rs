@@ -1,7 +1,7 @@
 //! Cross-origin requests (the CORS protocol of the Fetch standard) for the pages of allowed origins.
 //!
 //! poem's middleware refuses every request with another `Origin`, and allows all of them if none is listed. Here others
-//! get no headers: their browsers keep the answer from them, and refuse what would need a preflight.
+//! get no headers: browsers keep the response from their pages, and refuse what needs a preflight.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What is decided by the head of a request, before its body is read and before there is an answer: who sends it, and
-//! whether there is room for what it asks for.
+//! What is decided by the head of a request, before its body is read: who sends it, and whether there is room for the
+//! response.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,11 +18,11 @@ use crate::{
     },
 };
 
-/// How long a request waits for room for its answer.
+/// How long a request waits for room for its response.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Room for an answer, which is in the extensions of its response. Who sends the answer takes it, and gives it back as the
-/// client takes the answer; if nobody does, it ends with the response.
+/// Room for a response, in the response's extensions. The connection that sends it takes the room, and gives it back while
+/// the client reads; if nobody takes it, it ends with the response.
 #[derive(Clone)]
 pub struct AnswerRoom(Arc<Mutex<Option<Held>>>);
 
@@ -35,7 +35,7 @@ impl AnswerRoom {
         Self(Arc::new(Mutex::new(Some(held))))
     }
 
-    /// The room, for the first who asks.
+    /// The room; `None` after the first call.
     #[must_use]
     pub fn take(&self) -> Option<Room> {
         self.0.lock().take().map(Room)
@@ -43,13 +43,13 @@ impl AnswerRoom {
 }
 
 impl Room {
-    /// For how many bytes it is.
+    /// How many bytes it is for.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.bytes()
     }
 
-    /// The part of it that `bytes` need.
+    /// Splits off room for `bytes`.
     #[must_use]
     pub fn part(&mut self, bytes: usize) -> Self {
         Self(self.0.split(bytes))
@@ -66,22 +66,22 @@ impl OnSignIn {
         Self(Arc::new(on_sign_in))
     }
 
-    /// Somebody is signed in.
+    /// Calls it.
     pub(crate) fn notify(&self) {
         (self.0)();
     }
 }
 
-/// Who sends requests, and what there is room for.
+/// Knows callers, and what there is room for.
 pub(crate) struct Heads {
     pub(crate) authenticator: Authenticator,
-    /// What clients have not taken of the answers to users.
+    /// Bytes of responses to users that clients have not read.
     pub(crate) answers: Arc<Budget>,
     pub(crate) list_reads: ListReads,
 }
 
-/// Calls `endpoint` once it is known who sends a request that needs it, and there is room for its answer. Its body has not
-/// been read.
+/// Calls `endpoint` once the caller is known, if the operation needs one, and there is room for the response. The body has
+/// not been read.
 pub(crate) async fn known<E: Endpoint>(
     heads: Arc<Heads>,
     endpoint: Arc<E>,

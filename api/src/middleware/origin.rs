@@ -125,9 +125,9 @@ pub(crate) fn host(request: &Request) -> Result<Authority, ApiError> {
         .ok_or_else(|| ApiError::new(Code::BadRequest, "The request needs one Host header."))
 }
 
-/// Calls `endpoint` unless `request` does not say which host it is for, or says several (RFC 9112, section 3.2); and
-/// without TLS, which would tell by the certificate, unless it is one that is meant: any page can have a name that leads to
-/// the loopback, and would be of the own origin then (DNS rebinding).
+/// Calls `endpoint` if `request` names one host (RFC 9112, section 3.2). Without TLS, whose certificate names the host, it
+/// must also be this machine's own or a listed one: any page can have a name that leads to the loopback, and would be of the
+/// own origin then (DNS rebinding).
 pub(crate) async fn with_host<E: Endpoint>(
     origins: Arc<Origins>,
     endpoint: Arc<E>,
@@ -135,7 +135,7 @@ pub(crate) async fn with_host<E: Endpoint>(
 ) -> Result<E::Output> {
     let host = match request.version() >= Version::HTTP_11 {
         true => Some(host(&request)?),
-        // It need not say; no browser is like that.
+        // HTTP/1.0 need not name one; no browser speaks it.
         false => host(&request).ok(),
     };
     if !origins.tls && host.is_some_and(|host| !is_meant(&host, &origins.allowed)) {
@@ -187,7 +187,7 @@ struct SchemeHostPort {
 }
 
 impl SchemeHostPort {
-    /// `None` if `authority` has a port that is none.
+    /// `None` if the port of `authority` is not a number.
     fn new(tls: bool, authority: &Authority) -> Option<Self> {
         let host = authority.host();
         let port = match authority.port_u16() {

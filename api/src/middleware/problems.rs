@@ -1,4 +1,4 @@
-//! Turns every error answer that is not one of ours (no such path, wrong method, unreadable request, panic) into
+//! Turns every error response that is not one of ours (no such path, wrong method, unreadable request, panic) into
 //! problem details.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::error::{ApiError, Code, PROBLEM_JSON};
 /// The longest detail taken from a parser, in characters: it may quote the request.
 const MAX_DETAIL: usize = 300;
 
-/// How a complaint about a field that is not known goes on to name it.
+/// What comes before the name in a complaint about an unknown field.
 const UNKNOWN: &str = "unknown field `";
 
 /// Calls `endpoint` and makes its errors problems.
@@ -60,7 +60,7 @@ async fn parser_detail(response: Response) -> String {
     without_value(&text).chars().take(MAX_DETAIL).collect()
 }
 
-/// A value of the wrong type may be a password, and so may what stands where a name belongs: it is not repeated.
+/// A value of the wrong type may be a password, and so may an unknown name: neither is echoed.
 fn without_value(complaint: &str) -> String {
     let value_at = complaint.find(", found ");
     let name_at = complaint.find(UNKNOWN).map(|at| at + UNKNOWN.len() - 2);

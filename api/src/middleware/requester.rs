@@ -1,4 +1,4 @@
-//! Where a request comes from, as audits and throttles tell it.
+//! Where a request comes from, for the audit and the throttle.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::{
     limits::address,
 };
 
-/// The longest that is kept of what a browser calls itself, in characters.
+/// The longest `User-Agent` that is kept, in characters.
 const USER_AGENT_CHARS: usize = 200;
 
 /// Where a request comes from.
@@ -27,18 +27,18 @@ impl Requester {
         }
     }
 
-    /// Something that this request does.
+    /// An event of the audit: this request does `action`.
     pub(crate) fn event(&self, action: AuditAction) -> Event {
         self.asks(Event::new(action))
     }
 
-    /// `event` came with this request.
+    /// Adds to `event` which request caused it.
     pub(crate) fn asks(&self, event: Event) -> Event {
         event.from(self.address).in_request(self.request_id.clone())
     }
 }
 
-/// What the client calls itself.
+/// The `User-Agent` of the client.
 pub(crate) fn user_agent(request: &Request) -> Option<String> {
     let given = request.header(USER_AGENT)?;
     let shown = given.chars().filter(|c| !c.is_control());

@@ -1,4 +1,4 @@
-//! Response headers that tell browsers what an answer may do.
+//! Response headers that limit what browsers do with a response.
 
 use std::sync::Arc;
 

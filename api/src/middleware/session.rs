@@ -1,4 +1,4 @@
-//! The sessions of browsers, and the cookie that stands for one.
+//! The sessions of browsers, and their cookie.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(crate) struct Started {
     pub(crate) csrf_token: String,
 }
 
-/// Begins a session of `user`, which is recorded. The session that the request may have come with ends.
+/// Begins a session of `user`, and records it. Ends the session that the request came with, if any.
 pub(crate) async fn start(
     store: &Store,
     request: &Request,

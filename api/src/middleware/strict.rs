@@ -19,11 +19,11 @@ use crate::{
 /// The longest query, in bytes.
 const MAX_QUERY: usize = 4096;
 
-/// The room for most other lists, and for what is none, in bytes.
+/// The room for most other lists, and for responses that are not lists, in bytes.
 const LIST_ANSWER: usize = 128 * 1024;
 const SMALL_ANSWER: usize = 8 * 1024;
 
-/// What the document says of requests.
+/// What the document says about requests.
 pub(crate) struct Described {
     paths: Vec<(Vec<Segment>, HashMap<Method, Operation>)>,
 }
@@ -38,16 +38,16 @@ struct Operation {
     plan: Plan,
 }
 
-/// What is known of a request by the operation that it asks for; in its extensions. Without it there is no such operation.
+/// What the operation of a request implies; in the request's extensions. Absent if there is no such operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// The operation takes a body.
     pub(crate) body: bool,
-    /// It is for those who are signed in.
+    /// Its callers are signed in.
     pub(crate) signed_in: bool,
-    /// It reads what may be much.
+    /// It may read much.
     pub(crate) reads: bool,
-    /// The room that its answer is likely to need, in bytes.
+    /// The room that its response is likely to need, in bytes.
     pub(crate) answer_bytes: usize,
 }
 
@@ -72,7 +72,7 @@ impl Described {
                 (segments(path), operations.collect())
             })
             .collect();
-        // A literal is meant rather than a parameter.
+        // A literal takes precedence over a parameter.
         paths.sort_by_key(|(segments, _)| {
             let is_parameter = |segment: &Segment| matches!(segment, Segment::Parameter);
             segments.iter().map(is_parameter).collect::<Vec<_>>()
@@ -113,7 +113,7 @@ impl Operation {
             plan: Plan {
                 body: operation.get("requestBody").is_some(),
                 signed_in,
-                // Who one is does not stand in line behind what one reads.
+                // `session` does not wait behind lists that its caller reads.
                 reads: signed_in && method == Method::GET && id != "session",
                 answer_bytes: answer_bytes(id, message_bytes),
             },
@@ -139,7 +139,7 @@ impl Operation {
         let mut seen = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let Some((name, parameter)) = self.query.get_key_value(name.as_ref()) else {
-                // Its name could be anything: it is not repeated.
+                // The name may be a secret: it is not echoed.
                 return wrong(format!(
                     "The query has a parameter that is not known. {}",
                     self.known()
@@ -183,12 +183,12 @@ impl Parameter {
     }
 }
 
-/// The room that an answer is likely to need, in bytes; what it does need is known when it is there. JSON may write each
-/// byte of a text as \u00XX, and an echo has the text of the message twice.
+/// The room that a response is likely to need, in bytes; corrected once the response is there. JSON may write each byte of
+/// a text as \u00XX, and with the echo processor a message has its text twice.
 fn answer_bytes(id: &str, message_bytes: usize) -> usize {
     let one_message = 2 * 6 * message_bytes;
     match id {
-        // A page is cut by the bytes of its JSON, unless it is one message.
+        // A page ends at so many bytes of JSON, unless it is a single message.
         "listMessages" | "listAllMessages" | "listNotifications" => {
             PAGE_BYTES.max(one_message) + SMALL_ANSWER
         }
@@ -211,7 +211,7 @@ fn segments(path: &str) -> Vec<Segment> {
         .collect()
 }
 
-/// `application/json`, with no charset but the one that JSON has.
+/// Whether the body is `application/json`, with UTF-8 as charset if any.
 fn is_json(request: &Request) -> bool {
     let mut parts = request.content_type().unwrap_or_default().split(';');
     let essence = parts.next().unwrap_or_default().trim();
@@ -220,11 +220,11 @@ fn is_json(request: &Request) -> bool {
     essence.eq_ignore_ascii_case("application/json") && utf_8 && parts.next().is_none()
 }
 
-/// What is wrong with a request whose caller is not known yet.
+/// Why a request is refused whose caller is not known yet.
 #[derive(Clone)]
 struct Refused(ApiError);
 
-/// What is wrong with `request`. To be asked once it is known who sent it, as strangers have to sign in first.
+/// Fails if `request` is not as described. To be called once its caller is known, as strangers get 401 first.
 pub(crate) fn check(request: &Request) -> Result<(), ApiError> {
     match request.data::<Refused>() {
         Some(Refused(error)) => Err(error.clone()),
@@ -240,7 +240,7 @@ pub(crate) async fn as_described<E: Endpoint>(
 ) -> Result<Response> {
     if let Some(operations) = described.find(request.uri().path()) {
         let method = match request.method() {
-            // Its answer is that of GET (RFC 9110, section 9.3.2).
+            // HEAD has the response of GET (RFC 9110, section 9.3.2).
             &Method::HEAD => &Method::GET,
             method => method,
         };

@@ -1,8 +1,8 @@
-//! Bodies of requests that are answered before they are read.
+//! Bodies of requests that get a response before they are read.
 //!
-//! A client of HTTP/1 that is still sending when its connection closes does not get to read why (RFC 9112 section 9.6). So what is
-//! left of its body is read and dropped before the answer goes out: no more than requests have, and not for long. Nothing is read
-//! for foreign pages, nor of who asks too often.
+//! A client of HTTP/1 that is still sending when its connection closes cannot read the response (RFC 9112 section 9.6). So the rest
+//! of its body is read and dropped first, up to a limit of bytes and of time. Nothing is read from foreign pages, nor from
+//! clients that send too many requests.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use tokio::{
 const MOST: u64 = 1024 * 1024;
 const TIME: Duration = Duration::from_secs(1);
 
-/// The body of a request, for the one who reads it.
+/// The body of a request, for the first that takes it.
 #[derive(Clone)]
 pub(crate) struct Unread(Arc<Mutex<Option<Body>>>);
 
@@ -38,7 +38,7 @@ pub(crate) async fn dropped<E: Endpoint>(
     endpoint: Arc<E>,
     mut request: Request,
 ) -> Result<E::Output> {
-    // A stream of HTTP/2 ends without the connection, and who waits for leave to send is not sending.
+    // A stream of HTTP/2 ends without the connection, and a client that waits for `100 Continue` is not sending.
     let sends = request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT);
     let unread = Unread(Arc::new(Mutex::new(Some(request.take_body()))));
     request.set_data(unread.clone());
@@ -46,7 +46,7 @@ pub(crate) async fn dropped<E: Endpoint>(
     let left = unread.0.lock().take();
     if let Some(body) = left.filter(|_| sends) {
         let mut rest = body.into_async_read().take(MOST);
-        // Whatever comes of it, there is an answer.
+        // The response is sent whether or not this succeeds.
         let _ = timeout(TIME, copy(&mut rest, &mut sink())).await;
     }
     answer

@@ -136,7 +136,7 @@ impl Spans {
         }
     }
 
-    /// Forgets what is too old, and answers which span it is.
+    /// Forgets what is too old, and returns the number of the current span.
     fn forget(&mut self, now: Duration) -> u64 {
         let current = now.as_secs() / self.length.as_secs();
         while self

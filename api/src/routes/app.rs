@@ -10,7 +10,7 @@ use poem::{
 
 use crate::middleware::origin;
 
-/// Paths below which only their own routes answer.
+/// Paths below which the app has no pages.
 const OTHERS: [&str; 6] = ["api", "docs", "mqtt", "healthz", "readyz", "assets"];
 
 /// For files with a hash in their name (RFC 8246).
@@ -20,7 +20,7 @@ const ASK: &str = "no-cache";
 
 const PAGE_VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
 
-/// Stands in for the app where it was not built.
+/// Replaces the app if it was not built.
 static NO_APP: File = File {
     path: INDEX,
     content_type: "text/html; charset=utf-8",
@@ -31,7 +31,7 @@ static NO_APP: File = File {
     gzip: None,
 };
 
-/// The route of everything that has none of its own.
+/// Serves every path without a route of its own.
 pub(crate) struct App {
     tls: bool,
 }
@@ -72,7 +72,7 @@ impl Endpoint for App {
         {
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-            // Who does not ask for a page gets an error in its place.
+            // Requests for anything but a page get an error.
             headers.insert(header::VARY, PAGE_VARIES);
         }
         if request.method() == Method::HEAD {

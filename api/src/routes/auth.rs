@@ -8,7 +8,7 @@ use poem::{Request, web::cookie::CookieJar};
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::Example};
 
 use crate::{
-    accounts::{AccountError, Accounts, device::Devices},
+    accounts::{AccountError, Accounts, known_browsers::BrowserMarks},
     audit::{Audit, AuditAction, failed_sign_in},
     description::tags::Tag,
     error::{ApiError, Code},
@@ -112,9 +112,9 @@ impl AuthApi {
     ) -> Result<Json<SessionView>, ApiError> {
         let requester = Requester::of(request);
         let (name, password) = (&login.username.0, &login.password.0);
-        let devices = Devices::of(request);
+        let marks = BrowserMarks::of(request);
         let address = requester.address;
-        let login = self.accounts.login_with(name, password, address, &devices);
+        let login = self.accounts.login_with(name, password, address, &marks);
         let user = self
             .recorded(&requester, name, login.await)
             .await?
@@ -127,7 +127,7 @@ impl AuthApi {
         self.requests.count_credential(&user.id)?;
         let session = session::start(&self.store, request, &user).await?;
         cookies.add(session.cookie);
-        cookies.add(devices.cookie(&user, Timestamp::now()));
+        cookies.add(marks.cookie(&user, Timestamp::now()));
         Ok(Json(self.view(user, Some(session.csrf_token)).await?))
     }
 
@@ -187,7 +187,7 @@ impl AuthApi {
             .await?;
         let changed = changed.ok_or_else(wrong)?;
         if caller.session().is_some() {
-            cookies.add(Devices::of(request).cookie(&changed, Timestamp::now()));
+            cookies.add(BrowserMarks::of(request).cookie(&changed, Timestamp::now()));
         }
         tracing::info!(user = %caller.user.username, "a password was changed by its owner");
         Ok(Done::Done)

@@ -1,4 +1,4 @@
-//! How much may come of a client before it is let in.
+//! How much a client may send before it is let in.
 
 use std::{
     io,
@@ -8,14 +8,14 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that a client may send before it is answered: the largest CONNECT that the broker takes, in frames of a sensible
+/// Bytes that a client may send before it gets a response: the largest CONNECT that the broker takes, in frames of a sensible
 /// size. One read may go beyond.
 pub(crate) const BEFORE_ANSWER: usize = 96 * 1024;
 
 /// A connection on which no more than [`BEFORE_ANSWER`] is read until it is [open](Gate::open).
 pub(crate) struct Gate<S> {
     stream: S,
-    /// What may still come; `None`: anything.
+    /// How many bytes may still come; `None`: any number.
     left: Option<usize>,
 }
 
@@ -28,7 +28,7 @@ impl<S> Gate<S> {
         }
     }
 
-    /// The client was answered.
+    /// Lets any number of bytes through: the client has got a response.
     pub(crate) fn open(&mut self) {
         self.left = None;
     }

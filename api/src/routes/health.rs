@@ -19,10 +19,10 @@ use crate::{
     options::Readiness,
 };
 
-/// How long the database may take to answer.
+/// How long the database may take to respond.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// How long an answer of the database holds: it is asked by a write, and whoever likes may ask for `/readyz`.
+/// How long a check of the database holds: it is a write, and anybody may ask for `/readyz`.
 const FRESH: Duration = Duration::from_millis(500);
 
 /// What keeps the server from serving; `None` if nothing does.
@@ -32,7 +32,7 @@ type Trouble = Option<&'static str>;
 pub(crate) struct Ready {
     store: Store,
     broker: Readiness,
-    /// The database's last answer, and when it came. Held while the next one is waited for.
+    /// The last check of the database, and when it ended. Locked while the next one runs.
     last: Arc<Mutex<Option<(Instant, Trouble)>>>,
     background: Background,
 }
@@ -53,13 +53,13 @@ struct Health {
     status: &'static str,
 }
 
-/// `/healthz`: the process answers.
+/// `/healthz`: the process responds.
 #[handler]
 pub(crate) fn alive() -> Json<Health> {
     Json(Health { status: "alive" })
 }
 
-/// `/readyz`: database and broker answer too, and the database can be written.
+/// `/readyz`: database and broker respond, too, and the database can be written.
 #[handler]
 pub(crate) async fn ready(asked: Data<&Arc<Ready>>) -> Result<Json<Health>, ApiError> {
     let answers = async { tokio::join!(database(&asked), (asked.broker)()) };
@@ -72,7 +72,7 @@ pub(crate) async fn ready(asked: Data<&Arc<Ready>>) -> Result<Json<Health>, ApiE
     Err(ApiError::new(Code::NotReady, trouble))
 }
 
-/// What is wrong with the database, by an answer that all who ask for it share for a moment.
+/// What is wrong with the database, by a check that all requests share for a moment.
 async fn database(asked: &Ready) -> Trouble {
     let mut last = Arc::clone(&asked.last).lock_owned().await;
     if let Some((at, trouble)) = *last
@@ -81,7 +81,7 @@ async fn database(asked: &Ready) -> Trouble {
         return trouble;
     }
     let store = asked.store.clone();
-    // In a task of its own, so that one who stops waiting leaves the answer to the others.
+    // In a task of its own, so that a request that is given up leaves the result to the others.
     let asking = asked.background.spawn(async move {
         let trouble = ping(&store).await;
         *last = Some((Instant::now(), trouble));

@@ -37,7 +37,7 @@ const SUBPROTOCOL: &str = "mqtt";
 pub(crate) struct MqttSocket {
     pub(crate) requests: Arc<Requests>,
     pub(crate) origins: Arc<Origins>,
-    /// Gets the connections.
+    /// Runs the MQTT sessions.
     pub(crate) handler: MqttHandler,
     /// The longest WebSocket message or frame that is accepted.
     pub(crate) message_bytes: usize,
@@ -71,7 +71,7 @@ pub(crate) async fn upgrade(
     let address = address::of(request);
     let (handler, message_bytes) = (Arc::clone(&socket.handler), socket.message_bytes);
     let signed = request.data::<OnSignIn>().cloned();
-    // Whoever runs the session counts it: until then the task lasts no longer than the connection takes to be handed over.
+    // Counted from the handshake on; the handler counts the session as well.
     socket.background.spawn(async move {
         if let Ok(connection) = upgraded.await {
             let socket = MqttWebSocket::new(connection, message_bytes).await;
@@ -99,7 +99,7 @@ async fn signed_in(session: impl Future<Output = ()>, connection: Option<OnSignI
     session.await;
 }
 
-/// The key of a handshake (RFC 6455 section 4.2.1); `None` if the request is none.
+/// The key of a handshake (RFC 6455 section 4.2.1); `None` if the request is not a handshake.
 fn key(request: &Request) -> Option<&HeaderValue> {
     let headers = request.headers();
     let has = |name, token: &str| lists(headers, name, |given| given.eq_ignore_ascii_case(token));

@@ -1,4 +1,4 @@
-//! The one door through which users send, over HTTP and over MQTT: what is checked, and who has to wait.
+//! How users send, over HTTP and over MQTT: what is checked, and who has to wait.
 
 mod writer_permits;
 
@@ -10,7 +10,7 @@ use herald_store::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::limits::rate::Rate;
+use crate::limits::rate_limit::RateLimit;
 
 use writer_permits::{Entrance, WriterPermits};
 
@@ -48,7 +48,7 @@ impl Default for SendLimits {
 /// What becomes of a send that cannot be taken at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// It is refused; but it waits for its turn among its user's for some seconds.
+    /// It is refused; but it waits some seconds for its turn among its user's.
     None,
     /// It waits for its turn at the database, and is refused if it is beyond a quota.
     Turn,
@@ -98,20 +98,20 @@ pub enum SendError {
 pub struct Sends {
     store: Store,
     limits: SendLimits,
-    rate: Rate<UserId>,
-    bytes: Rate<UserId>,
+    rate: RateLimit<UserId>,
+    bytes: RateLimit<UserId>,
     permits: WriterPermits,
 }
 
 impl Sends {
-    /// The door to `store`. There must be one only, as it counts what each user sends.
+    /// Sends to `store`. There must be only one in a process, as it counts what each user sends.
     #[must_use]
     pub fn new(store: Store, limits: SendLimits) -> Self {
         Self {
             store,
             limits,
-            rate: Rate::new(limits.per_minute),
-            bytes: Rate::new(limits.bytes_per_minute),
+            rate: RateLimit::new(limits.per_minute),
+            bytes: RateLimit::new(limits.bytes_per_minute),
             permits: WriterPermits::default(),
         }
     }
@@ -123,7 +123,7 @@ impl Sends {
     }
 
     /// Takes a message of `user`; it is durable when this resolves to `Ok`. A repeat of an earlier send, with the same key
-    /// and body, answers its message, and counts as any other.
+    /// and body, returns its message, and counts as any other.
     ///
     /// # Errors
     ///
@@ -201,9 +201,9 @@ impl Sends {
         if !is_beyond_a_quota(&first) {
             return Ok(first);
         }
-        // Only the first in the user's line looks.
-        let line = self.rate.line(user);
-        let _place = line.lock().await;
+        // Only the user's first looks.
+        let queue = self.rate.queue(user);
+        let _first = queue.lock().await;
         loop {
             let (body, key) = again.clone();
             let accepted = self.accept_in_turn(user, body, key).await?;

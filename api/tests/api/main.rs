@@ -12,10 +12,11 @@ mod budgets;
 mod cancel;
 mod client;
 mod connections;
-mod devices;
+
 mod docs;
 mod document;
 mod errors;
+mod known_browsers;
 mod messages;
 mod mqtt_ws;
 mod notifications;

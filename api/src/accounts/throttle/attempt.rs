@@ -7,16 +7,16 @@ use std::{
 
 use herald_acl::Username;
 
-use crate::{accounts::device::DeviceId, limits::address::network};
+use crate::{accounts::known_browsers::BrowserId, limits::address::network};
 
-/// Who shows a password.
+/// Who tries a password.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Who {
     /// Anybody.
     Stranger,
     /// A browser that signed in to the account before: what strangers do does not count.
-    Device(DeviceId),
-    /// Who is signed in to the account: likewise.
+    KnownBrowser(BrowserId),
+    /// A user who is signed in to the account: likewise.
     SignedIn,
 }
 
@@ -27,9 +27,9 @@ pub(super) enum Key {
     Account(Username),
     /// Of an address on an account, or on names that cannot be anyone's.
     Pair(IpAddr, Option<Username>),
-    /// Of a device on the account that it signed in to before.
-    Device(DeviceId),
-    /// Of who is signed in.
+    /// Of a browser on the account that it signed in to before.
+    KnownBrowser(BrowserId),
+    /// Of a user who is signed in.
     SignedIn(Username),
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Attempt {
     who: Who,
 }
 
-/// Whom a sign-in waits behind. All devices of an account at an address share one.
+/// Which sign-ins wait behind one another. All marks of an account at an address share one.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct AccountKey {
     address: IpAddr,
@@ -60,14 +60,14 @@ impl Attempt {
     }
 
     /// By a browser that signed in to `account` before.
-    pub(crate) fn by_device(address: IpAddr, account: Username, device: DeviceId) -> Self {
+    pub(crate) fn by_known_browser(address: IpAddr, account: Username, browser: BrowserId) -> Self {
         Self {
-            who: Who::Device(device),
+            who: Who::KnownBrowser(browser),
             ..Self::new(address, Some(account))
         }
     }
 
-    /// The password of `account` is asked for again of who is signed in to it.
+    /// By a user who is signed in to `account` and is asked for the password again.
     pub(crate) fn again(address: IpAddr, account: Username) -> Self {
         Self {
             who: Who::SignedIn,
@@ -93,7 +93,7 @@ impl Attempt {
         self.who == Who::Stranger
     }
 
-    /// Those whom it waits behind.
+    /// What it shares with those that it waits behind.
     pub(crate) fn account_key(&self) -> AccountKey {
         AccountKey {
             address: self.address,
@@ -106,7 +106,7 @@ impl Attempt {
     pub(super) fn own_key(&self) -> Key {
         match (&self.account, self.who) {
             (Some(account), Who::SignedIn) => Key::SignedIn(account.clone()),
-            (_, Who::Device(device)) => Key::Device(device),
+            (_, Who::KnownBrowser(browser)) => Key::KnownBrowser(browser),
             (account, _) => Key::Pair(self.address, account.clone()),
         }
     }

@@ -3,7 +3,7 @@
 //! What counts is an address on an account. Failures of an address on many accounts, and on an account from many addresses,
 //! leave fewer tries to each pair of them, and cost the address time; but whoever was right at an account from an address of
 //! late does not count among those who guess there, and nobody is locked out by what others do to other accounts. A browser
-//! that signed in to the account before has a count of its own: see [`crate::accounts::device`].
+//! that signed in to the account before has a count of its own: see [`crate::accounts::known_browsers`].
 
 mod attempt;
 #[cfg(test)]
@@ -23,21 +23,21 @@ pub(crate) use attempt::{AccountKey, Attempt};
 
 /// How long a failure counts, from the first one of its window.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
-/// Failures of one address on one account; of a device that signed in to the account before; and of who is signed in and
-/// asked for the password again.
+/// Failures of one address on one account; of a browser that signed in to the account before; and of a signed-in user who
+/// is asked for the password again.
 const PER_PAIR: u32 = 10;
 /// Failures of one address on all accounts, after which it has [`GUARDED`] on each and is slow: many users may share one
 /// behind a NAT or a proxy.
 const PER_ADDRESS: u32 = 100;
 /// Failures on one account from all addresses, after which an address has [`GUARDED`] there.
 const PER_ACCOUNT: u32 = 30;
-/// The same, after which only those may try who were right of late.
+/// The same, after which only those who were right of late may try.
 const PER_ACCOUNT_AT_MOST: u32 = 300;
 /// Failures of an address on an account while either is guarded.
 const GUARDED: u32 = 2;
 /// How long each try of a slow address takes.
 const SLOW: Duration = Duration::from_secs(1);
-/// How long it counts that somebody was right.
+/// How long a password that was right counts.
 const RIGHT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Windows kept, and pairs that were right; when full, the tenth that ends first is forgotten.
 const CAPACITY: usize = 10_000;
@@ -51,7 +51,7 @@ struct Window {
 /// How a sign-in that is not refused goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AttemptSpeed {
-    /// Without waiting for others of its address: it was right at this account of late, from there or on this device, or is
+    /// Without waiting for others of its address: it was right at this account of late, from there or in this browser, or is
     /// signed in.
     Trusted,
     /// Behind others of its address.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::accounts::device::DeviceId;
+use crate::accounts::known_browsers::BrowserId;
 
 fn attempt(address: &str, account: &str) -> Attempt {
     Attempt::new(
@@ -77,13 +77,13 @@ fn what_strangers_do_does_not_stop_who_is_signed_in() {
 }
 
 #[test]
-fn a_device_has_a_count_of_its_own_and_waits_behind_no_guess() {
+fn a_known_browser_has_a_count_of_its_own_and_waits_behind_no_guess() {
     let throttle = Throttle::default();
     let now = Instant::now();
     let alice = || Username::parse("alice").unwrap();
-    let by = |address: &str, device| {
-        let device = DeviceId::of_test(device);
-        Attempt::by_device(address.parse().unwrap(), alice(), device)
+    let by = |address: &str, browser| {
+        let browser = BrowserId::of_test(browser);
+        Attempt::by_known_browser(address.parse().unwrap(), alice(), browser)
     };
     let own = by("192.0.2.1", 1);
     spray(&throttle, "192.0.2.1", now);

@@ -1,10 +1,10 @@
-//! How much each user or address does: a token bucket for each.
+//! How much each user or address may do: a token bucket for each.
 
 use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::Mutex as Line,
+    sync::Mutex as Queue,
     time::{Instant, sleep},
 };
 
@@ -14,9 +14,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Buckets that are kept. When there are more, the fullest tenth is forgotten: their owners have done least.
 const CAPACITY: usize = 100_000;
 
-/// The buckets of those who have done something within the last two minutes.
+/// The buckets of the keys that were used within the last two minutes.
 #[derive(Debug)]
-pub(crate) struct Rate<K> {
+pub(crate) struct RateLimit<K> {
     per_minute: u32,
     buckets: Mutex<Buckets<K>>,
 }
@@ -32,10 +32,10 @@ struct Bucket {
     tokens: f64,
     filled: Instant,
     /// Those who wait, first come, first served.
-    line: Arc<Line<()>>,
+    queue: Arc<Queue<()>>,
 }
 
-impl<K: Clone + Eq + Hash> Rate<K> {
+impl<K: Clone + Eq + Hash> RateLimit<K> {
     /// Full buckets of as many a minute; 0 for any number.
     pub(crate) fn new(per_minute: u32) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         self.per_minute
     }
 
-    /// Takes `amount` of `key` out, or says how long there will be less. What a minute does not give takes all that it gives.
+    /// Takes `amount` out of the bucket of `key`, or returns how long to wait for it. At most what a minute gives is taken.
     pub(crate) fn take(&self, key: &K, amount: u32) -> Result<(), Duration> {
         if self.per_minute == 0 {
             return Ok(());
@@ -68,22 +68,22 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         })
     }
 
-    /// Waits until `amount` of `key` can be taken out. The callers bound how many wait.
+    /// Waits until `amount` can be taken out of the bucket of `key`. The callers bound how many wait.
     pub(crate) async fn wait(&self, key: &K, amount: u32) {
         if self.per_minute == 0 {
             return;
         }
-        let line = self.line(key);
-        let _place = line.lock().await;
+        let queue = self.queue(key);
+        let _first = queue.lock().await;
         while let Err(wait) = self.take(key, amount) {
             // Rounding must not make it a busy wait.
             sleep(wait.max(Duration::from_millis(1))).await;
         }
     }
 
-    /// The line of those of `key` who wait.
-    pub(crate) fn line(&self, key: &K) -> Arc<Line<()>> {
-        self.with_bucket(key, |bucket| Arc::clone(&bucket.line))
+    /// Where those of `key` wait, first come, first served.
+    pub(crate) fn queue(&self, key: &K) -> Arc<Queue<()>> {
+        self.with_bucket(key, |bucket| Arc::clone(&bucket.queue))
     }
 
     fn with_bucket<T>(&self, key: &K, then: impl FnOnce(&mut Bucket) -> T) -> T {
@@ -94,7 +94,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
             buckets.swept = now;
             buckets.of.retain(|_, bucket| {
                 bucket.fill(now, full);
-                bucket.tokens < full || bucket.has_line()
+                bucket.tokens < full || bucket.has_queue()
             });
             buckets.of.shrink_to_fit();
         }
@@ -104,7 +104,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         let bucket = buckets.of.entry(key.clone()).or_insert_with(|| Bucket {
             tokens: full,
             filled: now,
-            line: Arc::default(),
+            queue: Arc::default(),
         });
         bucket.fill(now, full);
         then(bucket)
@@ -118,7 +118,7 @@ impl<K> Buckets<K> {
         let (_, &mut full, _) = tokens.select_nth_unstable_by(tenth, |a, b| b.total_cmp(a));
         let mut left = tenth;
         self.of.retain(|_, bucket| {
-            let goes = left > 0 && bucket.tokens >= full && !bucket.has_line();
+            let goes = left > 0 && bucket.tokens >= full && !bucket.has_queue();
             left -= usize::from(goes);
             !goes
         });
@@ -127,8 +127,8 @@ impl<K> Buckets<K> {
 
 impl Bucket {
     /// Whether somebody waits.
-    fn has_line(&self) -> bool {
-        Arc::strong_count(&self.line) > 1
+    fn has_queue(&self) -> bool {
+        Arc::strong_count(&self.queue) > 1
     }
 
     fn fill(&mut self, now: Instant, full: f64) {
@@ -148,7 +148,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_minute_gives_as_many_as_the_rate_and_each_user_has_their_own() {
-        let rate = Rate::new(60);
+        let rate = RateLimit::new(60);
         let (alice, bob) = (UserId::new(), UserId::new());
         assert_eq!((0..99).filter(|_| rate.take(&alice, 1).is_ok()).count(), 60);
         assert_eq!(rate.take(&alice, 1), Err(Duration::from_secs(1)));
@@ -161,7 +161,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_is_served_in_turn() {
-        let rate = Arc::new(Rate::new(60));
+        let rate = Arc::new(RateLimit::new(60));
         let alice = UserId::new();
         while rate.take(&alice, 1).is_ok() {}
         let since = Instant::now();
@@ -175,7 +175,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_bucket_that_is_full_again_is_forgotten() {
-        let rate = Rate::new(60);
+        let rate = RateLimit::new(60);
         for _ in 0..100 {
             assert!(rate.take(&UserId::new(), 1).is_ok());
         }
@@ -186,21 +186,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_bounded_and_those_who_do_most_are_remembered() {
-        let rate = Rate::new(60);
+        let rate = RateLimit::new(60);
         let busy = u64::MAX;
         while rate.take(&busy, 1).is_ok() {}
-        let waits = rate.line(&0);
+        let waits = rate.queue(&0);
         for key in 0..250_000 {
             assert!(rate.take(&key, 1).is_ok());
         }
         assert!(rate.buckets.lock().of.len() <= CAPACITY);
         assert!(rate.take(&busy, 1).is_err());
-        assert!(Arc::ptr_eq(&waits, &rate.line(&0)));
+        assert!(Arc::ptr_eq(&waits, &rate.queue(&0)));
     }
 
     #[tokio::test]
     async fn no_rate_is_no_limit() {
-        let rate = Rate::new(0);
+        let rate = RateLimit::new(0);
         let alice = UserId::new();
         assert!((0..100_000).all(|_| rate.take(&alice, 1).is_ok()));
         assert!(rate.wait(&alice, 1).now_or_never().is_some());

@@ -21,9 +21,9 @@ const COOKIE: &str = "__Host-herald-device";
 const LIFETIME: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 /// Accounts that one browser may be known to; a further one displaces that of the oldest sign-in.
 const ACCOUNTS: usize = 4;
-/// Stands between the marks of a cookie.
+/// Separates the marks of a cookie.
 const SEPARATOR: char = '.';
-/// What is signed begins with this, so that no other use of the same key can be taken for it.
+/// Begins what is signed, so that another use of the same key cannot be taken for it.
 const CONTEXT: &[u8] = b"herald device cookie 1\0";
 
 const ID_BYTES: usize = 16;
@@ -33,23 +33,23 @@ const BYTES: usize = ID_BYTES + EXPIRY_BYTES + MAC_BYTES;
 
 /// A browser, as one account knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct DeviceId([u8; ID_BYTES]);
+pub(crate) struct BrowserId([u8; ID_BYTES]);
 
 #[cfg(test)]
-impl DeviceId {
+impl BrowserId {
     pub(crate) fn of_test(byte: u8) -> Self {
         Self([byte; ID_BYTES])
     }
 }
 
-/// What a browser shows to be known by: its id, until when, and the MAC of both for one account.
+/// By what an account knows a browser: an id, an expiry, and the MAC of both.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Mark([u8; BYTES]);
 
-/// The marks that came with a request: of whichever accounts, and true or not.
-pub(crate) struct Devices(Vec<Mark>);
+/// The marks that came with a request, not verified, of any accounts.
+pub(crate) struct BrowserMarks(Vec<Mark>);
 
-impl Devices {
+impl BrowserMarks {
     pub(crate) fn of(request: &Request) -> Self {
         let cookie = request.cookie().get(COOKIE);
         cookie.map_or_else(
@@ -72,17 +72,17 @@ impl Devices {
         self.0.is_empty()
     }
 
-    /// The device, if `user` knows it.
-    pub(crate) fn known_to(&self, user: &User, now: Timestamp) -> Option<DeviceId> {
+    /// The browser, if `user` knows it.
+    pub(crate) fn known_to(&self, user: &User, now: Timestamp) -> Option<BrowserId> {
         let known = self.0.iter().find(|mark| mark.is_of(user, now))?;
         Some(known.id())
     }
 
     /// The cookie of a browser from which `user` has just signed in: known to `user` from now on, and still to the others.
     pub(crate) fn cookie(&self, user: &User, now: Timestamp) -> Cookie {
-        // The same id as before: who signs in often has no more tries than who does once.
+        // The same id as before: signing in often gives no more tries than signing in once.
         let id = self.known_to(user, now);
-        let id = id.unwrap_or_else(|| DeviceId(rand::random()));
+        let id = id.unwrap_or_else(|| BrowserId(rand::random()));
         let others = self.0.iter().filter(|mark| mark.id() != id);
         let marks: Vec<String> = std::iter::once(&Mark::new(id, user, now + LIFETIME))
             .chain(others)
@@ -100,7 +100,7 @@ impl Devices {
 }
 
 impl Mark {
-    fn new(id: DeviceId, user: &User, expires_at: Timestamp) -> Self {
+    fn new(id: BrowserId, user: &User, expires_at: Timestamp) -> Self {
         let mut bytes = [0; BYTES];
         let (signed, mac) = bytes.split_at_mut(ID_BYTES + EXPIRY_BYTES);
         let (own, expiry) = signed.split_at_mut(ID_BYTES);
@@ -116,10 +116,10 @@ impl Mark {
         (length == BYTES).then_some(Self(bytes))
     }
 
-    fn id(&self) -> DeviceId {
+    fn id(&self) -> BrowserId {
         let mut id = [0; ID_BYTES];
         id.copy_from_slice(&self.0[..ID_BYTES]);
-        DeviceId(id)
+        BrowserId(id)
     }
 
     fn expires_at(&self) -> Timestamp {
@@ -168,26 +168,26 @@ mod tests {
         }
     }
 
-    fn sign_in(devices: &Devices, user: &User, now: Timestamp) -> Devices {
-        Devices::parse(devices.cookie(user, now).value_str())
+    fn sign_in(browser: &BrowserMarks, user: &User, now: Timestamp) -> BrowserMarks {
+        BrowserMarks::parse(browser.cookie(user, now).value_str())
     }
 
-    fn none() -> Devices {
-        Devices(Vec::new())
+    fn none() -> BrowserMarks {
+        BrowserMarks(Vec::new())
     }
 
     #[test]
-    fn a_device_is_known_to_its_account_until_the_password_changes_or_time_is_over() {
+    fn a_browser_is_known_to_its_account_until_the_password_changes_or_time_is_over() {
         let alice = user("1", "$argon2id$a");
-        let device = sign_in(&none(), &alice, now());
-        let known = device.known_to(&alice, now());
+        let browser = sign_in(&none(), &alice, now());
+        let known = browser.known_to(&alice, now());
         assert!(known.is_some());
-        assert_eq!(device.known_to(&user("2", "$argon2id$a"), now()), None);
-        assert_eq!(device.known_to(&user("1", "$argon2id$b"), now()), None);
-        assert_eq!(device.known_to(&alice, now() + LIFETIME), None);
+        assert_eq!(browser.known_to(&user("2", "$argon2id$a"), now()), None);
+        assert_eq!(browser.known_to(&user("1", "$argon2id$b"), now()), None);
+        assert_eq!(browser.known_to(&alice, now() + LIFETIME), None);
         // It is the same one after another sign-in, for as long again.
         let later = now() + LIFETIME / 2;
-        let again = sign_in(&device, &alice, later);
+        let again = sign_in(&browser, &alice, later);
         assert_eq!(again.known_to(&alice, now() + LIFETIME), known);
         assert_ne!(
             sign_in(&none(), &alice, now()).known_to(&alice, now()),
@@ -198,12 +198,12 @@ mod tests {
     #[test]
     fn what_was_altered_is_unknown() {
         let alice = user("1", "$argon2id$a");
-        let Devices(marks) = sign_in(&none(), &alice, now());
+        let BrowserMarks(marks) = sign_in(&none(), &alice, now());
         for bit in 0..BYTES * 8 {
             let mut altered = marks[0];
             altered.0[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(
-                Devices(vec![altered]).known_to(&alice, now()),
+                BrowserMarks(vec![altered]).known_to(&alice, now()),
                 None,
                 "{bit}"
             );
@@ -217,7 +217,7 @@ mod tests {
             &"A".repeat(10_000),
             &cookie.value_str()[1..],
         ] {
-            assert!(Devices::parse(wrong).is_empty(), "{wrong}");
+            assert!(BrowserMarks::parse(wrong).is_empty(), "{wrong}");
         }
     }
 
@@ -226,15 +226,15 @@ mod tests {
         let users: Vec<_> = (0..=ACCOUNTS)
             .map(|n| user(&n.to_string(), "$argon2id$"))
             .collect();
-        let mut device = none();
+        let mut browser = none();
         for user in &users {
-            device = sign_in(&device, user, now());
+            browser = sign_in(&browser, user, now());
         }
         let known = users
             .iter()
-            .map(|user| device.known_to(user, now()).is_some());
+            .map(|user| browser.known_to(user, now()).is_some());
         assert_eq!(known.collect::<Vec<_>>(), [false, true, true, true, true]);
-        let value = device.cookie(&users[1], now()).value_str().to_owned();
+        let value = browser.cookie(&users[1], now()).value_str().to_owned();
         assert!(value.len() < 310, "{}", value.len());
     }
 }
