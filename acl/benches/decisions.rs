@@ -4,8 +4,8 @@ use std::{fmt, hint::black_box};
 
 use divan::Bencher;
 use herald_acl::{
-    Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject, TopicFilter, TopicName, Username,
-    Who,
+    Actions, Effect, FilterTemplate, Policy, Principal, Role, Rule, Subject, TopicFilter,
+    TopicName, Username,
 };
 
 /// Rules, and what is asked of them. `{i}` is the number of a rule; the topics asked for go through the numbers, too.
@@ -185,8 +185,8 @@ fn publish(bencher: Bencher<'_, '_>, shape: &Shape) {
     let topics: Vec<TopicName> = topics
         .map(|topic| TopicName::parse(topic).expect("a valid topic"))
         .collect();
-    decide(bencher, shape, &topics, |policy, who, topic| {
-        policy.publish(who, topic).is_ok()
+    decide(bencher, shape, &topics, |policy, principal, topic| {
+        policy.publish(principal, topic).is_ok()
     });
 }
 
@@ -196,8 +196,8 @@ fn subscribe(bencher: Bencher<'_, '_>, shape: &Shape) {
     let filters: Vec<TopicFilter> = filters
         .map(|filter| TopicFilter::parse(filter).expect("a valid filter"))
         .collect();
-    decide(bencher, shape, &filters, |policy, who, filter| {
-        policy.subscribe(who, filter).is_ok()
+    decide(bencher, shape, &filters, |policy, principal, filter| {
+        policy.subscribe(principal, filter).is_ok()
     });
 }
 
@@ -206,11 +206,11 @@ fn decide<T>(
     bencher: Bencher<'_, '_>,
     shape: &Shape,
     asked: &[T],
-    decide: impl Fn(&Policy, &Who<'_>, &T) -> bool,
+    decide: impl Fn(&Policy, &Principal<'_>, &T) -> bool,
 ) {
     let policy = Policy::new(shape.rules());
     let username = user("alice");
-    let who = Who {
+    let principal = Principal {
         username: &username,
         role: shape.role,
         client_id: "phone",
@@ -219,7 +219,7 @@ fn decide<T>(
     bencher.bench_local(|| {
         asked
             .next()
-            .map(|asked| decide(&policy, &who, black_box(asked)))
+            .map(|asked| decide(&policy, &principal, black_box(asked)))
     });
 }
 

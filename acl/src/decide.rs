@@ -1,25 +1,24 @@
-//! What a client may do. Everyone who has to know asks here: the broker for each packet, and the
-//! API for administrators who want to know what the broker would say.
+//! What a client may do. The broker asks for each packet, and the API for administrators who want to
+//! know what the broker would decide.
 //!
-//! Rules are not all of it: some topics are reserved, and inboxes are opened to nobody else by any
-//! rule.
+//! Some of it no rule can change: reserved topics, and that an inbox is its owner's.
 
 use std::sync::Arc;
 
 use crate::denial::Denial;
 use crate::filter::TopicFilter;
 use crate::policy::Policy;
+use crate::principal::Principal;
 use crate::role::Role;
 use crate::topic::TopicName;
 use crate::topics::{self, Destination};
-use crate::who::Who;
 
 /// The right to publish to a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishPermit {
     /// Where the message goes.
     pub destination: Destination,
-    /// The id of the rule that allows it; `None` of [`Destination::BridgeState`], which needs none.
+    /// The id of the rule that allows it; `None` for [`Destination::BridgeState`], which needs none.
     pub rule: Option<Arc<str>>,
 }
 
@@ -28,8 +27,8 @@ pub struct PublishPermit {
 pub struct SubscribePermit {
     /// The id of the rule that allows it.
     pub rule: Arc<str>,
-    /// Whether that rule is about the group of a shared subscription by its name: then the group is
-    /// one of all whom it lets in, not of each user apart.
+    /// Whether that rule names the group of a shared subscription: then all users of the rule share
+    /// one group. Otherwise each user has a group of their own.
     pub opens_group: bool,
 }
 
@@ -39,33 +38,37 @@ impl Policy {
     /// # Errors
     ///
     /// Why it may not.
-    pub fn publish(&self, who: &Who<'_>, topic: &TopicName) -> Result<PublishPermit, Denial> {
-        let destination = topics::destination(topic, who.username).ok_or(Denial::Reserved)?;
+    pub fn publish(
+        &self,
+        principal: &Principal<'_>,
+        topic: &TopicName,
+    ) -> Result<PublishPermit, Denial> {
+        let destination = topics::destination(topic, principal.username).ok_or(Denial::Reserved)?;
         let rule = match destination {
             Destination::BridgeState => None,
-            Destination::Send | Destination::Shared => Some(self.publish_rule(who, topic)?),
+            Destination::Send | Destination::Shared => Some(self.publish_rule(principal, topic)?),
         };
         Ok(PublishPermit { destination, rule })
     }
 
     /// Decides whether a client may subscribe to `filter`: one allow rule covers all of it, no deny
-    /// rule overlaps it, and it does not reach what is not the client's to receive.
+    /// rule overlaps it, and it matches nothing that only others may receive.
     ///
     /// # Errors
     ///
     /// Why it may not.
     pub fn subscribe(
         &self,
-        who: &Who<'_>,
+        principal: &Principal<'_>,
         filter: &TopicFilter,
     ) -> Result<SubscribePermit, Denial> {
         if filter.as_str().len() > topics::FILTER_BYTES {
             return Err(Denial::FilterTooLong);
         }
-        if who.role != Role::Admin && topics::reaches_others(filter, who.username) {
+        if principal.role != Role::Admin && topics::reaches_others(filter, principal.username) {
             return Err(Denial::NotAdministrator);
         }
-        let (rule, opens_group) = self.subscribe_rule(who, filter)?;
+        let (rule, opens_group) = self.subscribe_rule(principal, filter)?;
         if filter.is_shared() && !topics::is_shareable(filter) {
             return Err(Denial::NotShareable);
         }
@@ -77,10 +80,10 @@ impl Policy {
     /// # Errors
     ///
     /// Why it may not.
-    pub fn receive(&self, who: &Who<'_>, topic: &TopicName) -> Result<(), Denial> {
-        if who.role != Role::Admin && topics::is_of_another(topic, who.username) {
+    pub fn receive(&self, principal: &Principal<'_>, topic: &TopicName) -> Result<(), Denial> {
+        if principal.role != Role::Admin && topics::is_of_another(topic, principal.username) {
             return Err(Denial::NotAdministrator);
         }
-        self.receive_rule(who, topic).map(drop)
+        self.receive_rule(principal, topic).map(drop)
     }
 }

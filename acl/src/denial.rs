@@ -13,15 +13,14 @@ pub enum Denial {
     /// No rule allows it.
     #[error("no access rule allows it")]
     NoRule,
-    /// No rule can let anyone publish there: it is below `users/` and not the user's own
+    /// No rule can allow anyone to publish there: it is below `users/` and not the user's own
     /// `messages`, or starts with `$`.
     #[error("nobody may publish there")]
     Reserved,
-    /// It is another user's below `users/`, which no rule opens but to administrators.
+    /// It is another user's below `users/`, which rules can open to administrators only.
     #[error("only administrators receive what is another user's")]
     NotAdministrator,
-    /// A shared subscription to an inbox or to `$SYS`. Each session gets all of those, so there is
-    /// nothing to share.
+    /// A shared subscription to an inbox or to `$SYS`, which every session gets all of.
     #[error("inboxes and $SYS cannot be shared")]
     NotShareable,
     /// The filter has more than [`FILTER_BYTES`] bytes.

@@ -1,46 +1,46 @@
-//! The rules together, and what they say. What a client may do is decided in [`decide`](crate::decide).
+//! What the rules allow. [`decide`](crate::decide) adds what no rule can change.
 
 use std::sync::Arc;
 
 use crate::denial::Denial;
 use crate::filter::TopicFilter;
-use crate::groups::Groups;
+use crate::group_rules::GroupRules;
 use crate::index::{Index, Verdict};
-use crate::own::{self, OwnTopics};
+use crate::own_topics::{self, OwnTopics};
+use crate::principal::Principal;
 use crate::rule::{Rule, Subject};
 use crate::template::FilterTemplate;
 use crate::topic::TopicName;
 use crate::username::Username;
-use crate::who::Who;
 
 /// An immutable set of rules. What no rule allows is denied, and a deny rule outweighs every allow
 /// rule.
 ///
 /// A deny rule that cannot be expanded for a client (see [`FilterTemplate::expand`]) denies it
-/// every action that the rule is about: a client does not get rid of a rule by the id it takes. An
-/// allow rule that cannot be expanded allows nothing.
+/// every action that the rule is about, so that no client id evades a rule. An allow rule that
+/// cannot be expanded allows nothing.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// Of each rule, in their order.
+    /// The ids of the rules, in order.
     ids: Vec<Arc<str>>,
-    /// Of each allow rule with a `%u`, in their order.
+    /// The allow rules with a `%u`, in order.
     named: Vec<(Subject, FilterTemplate)>,
     index: Index,
-    groups: Groups,
+    groups: GroupRules,
 }
 
 impl Policy {
-    /// A policy of these rules. Their order only says which one a decision names if several would
-    /// do: the earlier one.
+    /// A policy of these rules. Their order matters only for which rule a decision names: of
+    /// several, the first.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
-        let named = rules.iter().filter(|rule| own::names_its_user(rule));
+        let named = rules.iter().filter(|rule| own_topics::names_its_user(rule));
         Self {
             named: named
                 .map(|rule| (rule.subject.clone(), rule.filter.clone()))
                 .collect(),
             index: Index::new(&rules),
-            groups: Groups::new(&rules),
+            groups: GroupRules::new(&rules),
             ids: rules.into_iter().map(|rule| rule.id.into()).collect(),
         }
     }
@@ -51,39 +51,39 @@ impl Policy {
         OwnTopics::new(&self.named, username)
     }
 
-    /// The rule that lets a client publish to `topic`: an allow rule matches it and no deny rule
-    /// does.
+    /// The rule that allows a client to publish to `topic`: an allow rule matches it and no deny
+    /// rule does.
     pub(crate) fn publish_rule(
         &self,
-        who: &Who<'_>,
+        principal: &Principal<'_>,
         topic: &TopicName,
     ) -> Result<Arc<str>, Denial> {
-        self.name_rule(self.index.publish(who, topic))
+        self.name_rule(self.index.publish(principal, topic))
     }
 
-    /// The rule that lets a client receive the messages of `topic`.
+    /// The rule that allows a client to receive the messages of `topic`.
     pub(crate) fn receive_rule(
         &self,
-        who: &Who<'_>,
+        principal: &Principal<'_>,
         topic: &TopicName,
     ) -> Result<Arc<str>, Denial> {
-        self.name_rule(self.index.receive(who, topic))
+        self.name_rule(self.index.receive(principal, topic))
     }
 
-    /// The rule that lets a client subscribe to `filter`, and whether that is one about its group:
-    /// one allow rule covers all of it and no deny rule overlaps it.
+    /// The rule that allows a client to subscribe to `filter`, and whether it is about the
+    /// filter's group: one allow rule covers all of it and no deny rule overlaps it.
     ///
-    /// A shared subscription is decided on the inner filter, and by the rules about its group: those
-    /// whose filter is `$share/{group}/...`, which concern no other subscription. Such an allow rule
-    /// is the one that is named.
+    /// A shared subscription is decided by its inner filter and by the rules about its group, whose
+    /// filter is `$share/{group}/...` and which concern no other subscription. If one of these
+    /// allows it, that one is named.
     pub(crate) fn subscribe_rule(
         &self,
-        who: &Who<'_>,
+        principal: &Principal<'_>,
         filter: &TopicFilter,
     ) -> Result<(Arc<str>, bool), Denial> {
-        let by_topics = self.index.subscribe(who, filter);
+        let by_topics = self.index.subscribe(principal, filter);
         let by_group = if filter.is_shared() {
-            self.groups.subscribe(who, filter)
+            self.groups.subscribe(principal, filter)
         } else {
             Verdict::Unmentioned
         };

@@ -1,4 +1,4 @@
-//! What an account is trusted with.
+//! The role of an account.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// The role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Reads the own inbox and sends own messages.
+    /// Reads their own inbox and sends messages.
     User,
     /// Also manages the service.
     Admin,

@@ -1,9 +1,9 @@
-//! One rule: whom it concerns, what it is about, and what it does.
+//! One rule: its subject, actions, effect and topics.
 
+use crate::principal::Principal;
 use crate::role::Role;
 use crate::template::FilterTemplate;
 use crate::username::Username;
-use crate::who::Who;
 
 /// What a client asks to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +28,9 @@ pub enum Actions {
 /// What a rule does with the actions it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// They are allowed, unless another rule denies them.
+    /// It allows them, unless another rule denies them.
     Allow,
-    /// They are denied, whatever other rules allow.
+    /// It denies them, whatever other rules allow.
     Deny,
 }
 
@@ -48,7 +48,7 @@ pub enum Subject {
 /// A rule of a [`Policy`](crate::Policy).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// What a [`Policy`](crate::Policy) calls the rule.
+    /// What decisions name.
     pub id: String,
     /// The users it concerns.
     pub subject: Subject,
@@ -75,11 +75,11 @@ impl Actions {
 impl Subject {
     /// Whether the client's user is one of them.
     #[must_use]
-    pub fn contains(&self, who: &Who<'_>) -> bool {
+    pub fn contains(&self, principal: &Principal<'_>) -> bool {
         match self {
             Self::Everyone => true,
-            Self::Role(role) => *role == who.role,
-            Self::User(username) => username == who.username,
+            Self::Role(role) => *role == principal.role,
+            Self::User(username) => username == principal.username,
         }
     }
 }
@@ -102,15 +102,15 @@ mod tests {
     fn a_subject_contains_its_users() {
         let bob = Username::parse("bob").unwrap();
         let alice = Username::parse("alice").unwrap();
-        let who = Who {
+        let principal = Principal {
             username: &bob,
             role: Role::User,
             client_id: "phone",
         };
-        assert!(Subject::Everyone.contains(&who));
-        assert!(Subject::Role(Role::User).contains(&who));
-        assert!(!Subject::Role(Role::Admin).contains(&who));
-        assert!(Subject::User(bob.clone()).contains(&who));
-        assert!(!Subject::User(alice).contains(&who));
+        assert!(Subject::Everyone.contains(&principal));
+        assert!(Subject::Role(Role::User).contains(&principal));
+        assert!(!Subject::Role(Role::Admin).contains(&principal));
+        assert!(Subject::User(bob.clone()).contains(&principal));
+        assert!(!Subject::User(alice).contains(&principal));
     }
 }

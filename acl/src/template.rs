@@ -1,10 +1,10 @@
-//! Topic filters with the name of the user or of the client left open.
+//! Topic filters with placeholders for the user name and the client id.
 
 use std::fmt;
 
 use crate::filter::TopicFilter;
+use crate::principal::Principal;
 use crate::topic::{TopicError, find_wildcard};
-use crate::who::Who;
 
 /// A topic filter in which `%u` stands for the user name and `%c` for the client id, as a level or
 /// as part of one; `%%` is a percent sign.
@@ -12,7 +12,7 @@ use crate::who::Who;
 /// A level has at most one of them, so that no two users or clients fill it to the same text, and
 /// a first level that starts with `$` has none. A clone shares the text.
 ///
-/// `$share/{group}/{filter}` is about shared subscriptions in that group alone: see
+/// `$share/{group}/{filter}` is about shared subscriptions in that group only: see
 /// [`Policy::subscribe`](crate::Policy::subscribe). It has neither `%u` nor `%c`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterTemplate(
@@ -64,7 +64,7 @@ impl FilterTemplate {
         Ok(Self(filter))
     }
 
-    /// Whether it is about shared subscriptions alone.
+    /// Whether it is about shared subscriptions only.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.0.is_shared()
@@ -76,9 +76,9 @@ impl FilterTemplate {
         self.0.as_str()
     }
 
-    /// The filter, if it is about shared subscriptions alone.
+    /// The filter, if it is about shared subscriptions only.
     pub(crate) fn of_group(&self) -> Option<TopicFilter> {
-        // Nothing is left open in it but percent signs.
+        // It has no placeholders, only percent signs.
         let text = self.as_str().replace("%%", "%");
         TopicFilter::parse(text).ok().filter(TopicFilter::is_shared)
     }
@@ -88,25 +88,23 @@ impl FilterTemplate {
         self.0.pattern()
     }
 
-    /// Whether the user name is left open somewhere.
+    /// Whether it has a `%u`.
     pub(crate) fn names_user(&self) -> bool {
-        // Without the percent signs that stand for themselves.
         self.as_str().replace("%%", "").contains("%u")
     }
 
     /// The filter for one client: `%u` and `%c` are filled in.
     ///
-    /// `None` if the template holds `%c` and the client id is no plain level: it is empty, holds
-    /// `/`, `+`, `#` or NUL, or would make the filter one of `$` topics. The filter has the levels
-    /// and wildcards of the template, whatever the client calls itself. Also `None` if the filter
-    /// would be longer than a filter can be.
+    /// `None` if the template holds `%c` and the client id cannot stand in a level: it is empty,
+    /// holds `/`, `+`, `#` or NUL, or would make the filter start with `$`. So no client id changes
+    /// the levels and wildcards of the filter. Also `None` if the filter would be too long.
     #[must_use]
-    pub fn expand(&self, who: &Who<'_>) -> Option<TopicFilter> {
+    pub fn expand(&self, principal: &Principal<'_>) -> Option<TopicFilter> {
         let template = self.as_str();
         if !template.contains('%') {
             return Some(self.0.clone());
         }
-        let mut text = String::with_capacity(template.len() + who.username.as_str().len());
+        let mut text = String::with_capacity(template.len() + principal.username.as_str().len());
         let mut characters = template.chars();
         while let Some(character) = characters.next() {
             if character != '%' {
@@ -114,10 +112,10 @@ impl FilterTemplate {
                 continue;
             }
             match characters.next() {
-                Some('u') => text.push_str(who.username.as_str()),
-                Some('c') if is_level(who.client_id) => text.push_str(who.client_id),
+                Some('u') => text.push_str(principal.username.as_str()),
+                Some('c') if is_level(principal.client_id) => text.push_str(principal.client_id),
                 Some('c') => return None,
-                // What is left is `%%`: parse let nothing else through.
+                // A template has nothing else but `%%`.
                 _ => text.push('%'),
             }
         }
@@ -175,12 +173,12 @@ mod tests {
 
     fn expand(template: &str, username: &str, client_id: &str) -> Option<String> {
         let username = Username::parse(username).unwrap();
-        let who = Who {
+        let principal = Principal {
             username: &username,
             role: Role::User,
             client_id,
         };
-        let filter = FilterTemplate::parse(template).unwrap().expand(&who);
+        let filter = FilterTemplate::parse(template).unwrap().expand(&principal);
         filter.map(|filter| filter.to_string())
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 /// The longest topic name or filter, in bytes (MQTT 5 section 4.7.3).
 pub(crate) const MAX_BYTES: usize = 65_535;
 
-/// The most levels of a topic name or filter. The limit is ours: MQTT has none, but a server that
-/// builds a node for each level needs one.
+/// The most levels of a topic name or filter. MQTT has no such limit, but tries have a node for each
+/// level.
 pub(crate) const MAX_LEVELS: usize = 128;
 
 /// A valid topic name: 1 to 65,535 bytes of UTF-8 in at most 128 levels, without NUL, `+` and `#`

@@ -1,4 +1,5 @@
-//! The topics that Herald itself answers for, and which of its planes topics and filters are on.
+//! The topics that have a meaning of their own: those below `users/` (inboxes, progress, sends) and `$SYS`. All others are
+//! *shared*: a message to them goes to whoever subscribes.
 
 use crate::filter::TopicFilter;
 use crate::topic::TopicName;
@@ -7,16 +8,16 @@ use crate::username::Username;
 /// The longest filter of a subscription, in bytes. MQTT allows 65,535 (MQTT 5 section 4.7.3); a session keeps many.
 pub const FILTER_BYTES: usize = 1024;
 
-/// The longest client id, in bytes. MQTT allows 65,535; what is kept for a session should not depend on the client's whim.
+/// The longest client id, in bytes. MQTT allows 65,535; it is kept with each session.
 pub const CLIENT_ID_BYTES: usize = 256;
 
-/// First level of the durable plane.
+/// First level of inboxes, progress and sends.
 const USERS: &str = "users";
 
-/// First level of what brokers say of themselves.
+/// First level of what a broker publishes about itself.
 const SYS: &str = "$SYS";
 
-/// Last level of the topic of what becomes of messages before they end.
+/// Last level of the topic of a user's progress.
 const PROGRESS: &str = "progress";
 
 /// `users/{username}/notifications`.
@@ -33,23 +34,23 @@ pub fn progress(username: &Username) -> TopicName {
         .expect("a username is a valid topic level")
 }
 
-/// Whose progress `filter` is for: exactly `users/{username}/progress`, as no wildcard gets it.
+/// The user of `users/{username}/progress`, if `filter` is exactly that: no wildcard matches progress.
 #[must_use]
-pub fn followed(filter: &TopicFilter) -> Option<Username> {
+pub fn progress_owner(filter: &TopicFilter) -> Option<Username> {
     let mut levels = filter.as_str().split('/');
     let (users, name, progress) = (levels.next()?, levels.next()?, levels.next()?);
     let is_progress = users == USERS && progress == PROGRESS && levels.next().is_none();
     is_progress.then(|| Username::parse(name).ok()).flatten()
 }
 
-/// Whether a message to `topic` comes for a subscription to exactly that alone.
+/// Whether `topic` is one of progress, which only a subscription to exactly this topic gets.
 #[must_use]
 pub fn is_progress(topic: &TopicName) -> bool {
     let mut levels = topic.levels();
     levels.next() == Some(USERS) && levels.nth(1) == Some(PROGRESS) && levels.next().is_none()
 }
 
-/// Below which a user is answered: the response information of CONNACK (MQTT 5 section 3.2.2.3.15).
+/// The response information of CONNACK (MQTT 5 section 3.2.2.3.15): below it a user gets responses.
 #[must_use]
 pub fn responses(username: &Username) -> String {
     format!("responses/{username}")
@@ -58,16 +59,16 @@ pub fn responses(username: &Username) -> String {
 /// Where a message goes that a client publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
-    /// `users/{me}/messages`: it is one to be processed.
+    /// `users/{me}/messages`: it is queued and processed.
     Send,
-    /// `$SYS/broker/connection/...`, where mosquitto's bridges tell of themselves: taken from everyone, and dropped.
+    /// `$SYS/broker/connection/...`, where mosquitto's bridges publish their state: accepted from everyone, and dropped.
     BridgeState,
-    /// The shared plane.
+    /// A shared topic: it goes to subscribers.
     Shared,
 }
 
-/// Where a PUBLISH by `username` to `topic` goes. `None` of any other topic below `users/`, or that starts with `$`: nobody
-/// may publish there.
+/// Where a PUBLISH by `username` to `topic` goes; `None` for other topics below `users/` or that start with `$`, to which nobody
+/// may publish.
 pub(crate) fn destination(topic: &TopicName, username: &Username) -> Option<Destination> {
     let mut levels = topic.levels();
     match levels.next()? {
@@ -83,7 +84,7 @@ pub(crate) fn destination(topic: &TopicName, username: &Username) -> Option<Dest
     }
 }
 
-/// Whether `filter` can match anything on the shared plane.
+/// Whether `filter` can match shared topics.
 #[must_use]
 pub fn touches_shared(filter: &TopicFilter) -> bool {
     match filter.levels().next() {
@@ -92,25 +93,25 @@ pub fn touches_shared(filter: &TopicFilter) -> bool {
     }
 }
 
-/// Whether `filter` can match anything that the broker says of itself.
+/// Whether `filter` can match topics of `$SYS`.
 #[must_use]
 pub fn touches_sys(filter: &TopicFilter) -> bool {
     filter.levels().next() == Some(SYS)
 }
 
-/// Whether all that `filter` can match is on the durable plane.
+/// Whether all that `filter` can match is below `users/`.
 #[must_use]
-pub fn is_durable(filter: &TopicFilter) -> bool {
+pub fn is_below_users(filter: &TopicFilter) -> bool {
     filter.levels().next() == Some(USERS)
 }
 
-/// Whether a group can have a share in what the inner filter of a shared subscription matches.
+/// Whether the inner filter of a shared subscription matches what a group can share.
 pub(crate) fn is_shareable(filter: &TopicFilter) -> bool {
-    !is_durable(filter) && !touches_sys(filter)
+    !is_below_users(filter) && !touches_sys(filter)
 }
 
-/// Whether `filter` can match what is another user's on the durable plane. A shared subscription cannot: it is one to the
-/// shared plane alone, whatever else its filter matches.
+/// Whether `filter` can match what is another user's below `users/`. A shared subscription cannot: it gets messages of shared
+/// topics only, whatever its filter matches.
 #[must_use]
 pub fn reaches_others(filter: &TopicFilter, username: &Username) -> bool {
     let mut levels = filter.levels();
@@ -122,7 +123,7 @@ pub fn reaches_others(filter: &TopicFilter, username: &Username) -> bool {
         }
 }
 
-/// Whether `topic` is on the durable plane and not the user's own.
+/// Whether `topic` is below `users/` and not the user's own.
 pub(crate) fn is_of_another(topic: &TopicName, username: &Username) -> bool {
     let mut levels = topic.levels();
     levels.next() == Some(USERS) && levels.next() != Some(username.as_str())
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn progress_is_for_its_exact_topic_alone() {
-        let of = |filter: &str| followed(&TopicFilter::parse(filter).unwrap());
+        let of = |filter: &str| progress_owner(&TopicFilter::parse(filter).unwrap());
         let bob = Username::parse("bob").unwrap();
         assert!(is_progress(&progress(&bob)));
         assert_eq!(of(progress(&bob).as_str()), Some(bob));

@@ -64,7 +64,7 @@ impl Progress {
 
     /// Ends what [`Progress::follow`] began, if `filter` is for that.
     pub(crate) fn unfollow(&self, session: SessionId, filter: &TopicFilter) {
-        if let Some(username) = topics::followed(filter) {
+        if let Some(username) = topics::progress_owner(filter) {
             self.state.lock().remove(session, &username);
         }
     }

@@ -1,14 +1,14 @@
-//! One level of a template, taken apart.
+//! One level of a template, parsed.
 
+use crate::principal::Principal;
 use crate::template::is_level;
-use crate::who::Who;
 
 /// What a level of a template stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     /// This text.
     Literal(String),
-    /// A text that depends on the client.
+    /// A text with a placeholder.
     Open(OpenLevel),
     /// `+`, any text.
     Plus,
@@ -24,7 +24,7 @@ pub(crate) struct OpenLevel {
     pub(crate) after: String,
 }
 
-/// What a level leaves open.
+/// What is filled into a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Placeholder {
     /// `%u`, the user name.
@@ -33,7 +33,7 @@ pub(crate) enum Placeholder {
     Client,
 }
 
-/// What the placeholders stand for when one client asks.
+/// What the placeholders stand for in a decision.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Names<'a> {
     pub(crate) user: &'a str,
@@ -42,11 +42,11 @@ pub(crate) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// The names of the client that asks.
-    pub(crate) fn of(who: &Who<'a>) -> Self {
+    /// The names of `principal`.
+    pub(crate) fn of(principal: &Principal<'a>) -> Self {
         Self {
-            user: who.username.as_str(),
-            client: Some(who.client_id).filter(|id| is_level(id)),
+            user: principal.username.as_str(),
+            client: Some(principal.client_id).filter(|id| is_level(id)),
         }
     }
 
@@ -60,8 +60,8 @@ impl<'a> Names<'a> {
 }
 
 impl Level {
-    /// Takes a level of a valid template apart: it has one placeholder at most, and nothing but
-    /// `%u`, `%c` and `%%` holds a percent sign.
+    /// Parses a level of a valid template: it has one placeholder at most, and percent signs only in
+    /// `%u`, `%c` and `%%`.
     pub(crate) fn parse(text: &str) -> Self {
         match (text, find_placeholder(text)) {
             ("+", _) => Self::Plus,

@@ -1,13 +1,13 @@
-//! The rules of a policy, arranged so that a decision looks at the few that concern it.
+//! The rules of a policy, so that a decision looks only at the few that concern it.
 //!
 //! Rules are kept apart by action, subject and effect, and then by the levels of their templates.
-//! No template is expanded: which levels with a placeholder a level of the question could be is
-//! looked up once. The number of a rule is its place in the policy.
+//! No template is expanded: each level of the query is looked up once, also as the levels with a
+//! placeholder that it could come from. The number of a rule is its position in the policy.
 
-mod filling;
+mod expansion;
 mod level;
 mod pattern;
-mod question;
+mod query;
 mod shape;
 mod symbols;
 mod trie;
@@ -15,18 +15,18 @@ mod trie;
 use std::collections::HashMap;
 
 use crate::filter::TopicFilter;
-use crate::index::filling::Filling;
+use crate::index::expansion::Expansion;
 use crate::index::level::Names;
 use crate::index::pattern::Pattern;
-use crate::index::question::Question;
+use crate::index::query::Query;
 use crate::index::shape::Shape;
 use crate::index::symbols::Symbols;
-use crate::index::trie::{First, Trie};
+use crate::index::trie::{FirstRule, Trie};
+use crate::principal::Principal;
 use crate::rule::{Action, Effect, Rule, Subject};
 use crate::topic::TopicName;
-use crate::who::Who;
 
-/// What the rules say, and the number of the rule that it rests on.
+/// What the rules decide, and the number of the rule that decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Allowed(usize),
@@ -39,50 +39,50 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone)]
 pub(crate) struct Index {
     symbols: Symbols,
-    /// Of each rule, in the order of the policy.
-    facts: Vec<Facts>,
-    publish: HashMap<Subject, Rules>,
-    subscribe: HashMap<Subject, Rules>,
+    /// By the number of the rule.
+    facts: Vec<RuleFacts>,
+    publish: HashMap<Subject, SubjectRules>,
+    subscribe: HashMap<Subject, SubjectRules>,
 }
 
-/// What is asked about a rule once it is found.
+/// What a decision needs of a rule that it has found.
 #[derive(Debug, Clone, Copy)]
-struct Facts {
+struct RuleFacts {
     shape: Shape,
-    filling: Filling,
+    expansion: Expansion,
 }
 
 /// The rules about one action of one subject.
 #[derive(Debug, Clone)]
-struct Rules {
+struct SubjectRules {
     allow: Trie,
     deny: Trie,
-    /// The deny rules, the first one first.
+    /// The numbers of the deny rules, in order.
     denying: Vec<usize>,
-    /// If this is possible for a client, all deny rules can be expanded.
-    deny_filling: Filling,
+    /// If this is possible for a client, so is the expansion of every deny rule.
+    deny_expansion: Expansion,
 }
 
 impl Index {
-    /// Arranges these rules.
+    /// An index of these rules.
     pub(crate) fn new(rules: &[Rule]) -> Self {
         let mut symbols = Symbols::default();
         let patterns: Vec<Pattern> = rules
             .iter()
             .map(|rule| Pattern::new(&rule.filter, &mut symbols))
             .collect();
-        let facts: Vec<Facts> = rules
+        let facts: Vec<RuleFacts> = rules
             .iter()
             .zip(&patterns)
-            .map(|(rule, pattern)| Facts {
+            .map(|(rule, pattern)| RuleFacts {
                 shape: Shape::of(pattern),
-                filling: Filling::new(&rule.filter),
+                expansion: Expansion::new(&rule.filter),
             })
             .collect();
         let arrange = |action| {
             let mut numbers: HashMap<Subject, Vec<usize>> = HashMap::new();
             for (number, rule) in rules.iter().enumerate() {
-                // Those about groups are kept elsewhere.
+                // Those about groups are in `GroupRules`.
                 if rule.actions.contains(action) && !rule.filter.is_shared() {
                     numbers
                         .entry(rule.subject.clone())
@@ -93,7 +93,7 @@ impl Index {
             numbers
                 .into_iter()
                 .map(|(subject, numbers)| {
-                    let rules = Rules::new(&numbers, rules, &patterns, &facts);
+                    let rules = SubjectRules::new(&numbers, rules, &patterns, &facts);
                     (subject, rules)
                 })
                 .collect()
@@ -107,46 +107,46 @@ impl Index {
     }
 
     /// Decides on a publication: covering and overlapping one topic is matching it.
-    pub(crate) fn publish(&self, who: &Who<'_>, topic: &TopicName) -> Verdict {
-        let names = Names::of(who);
-        let question = Question::topic(topic, &names, &self.symbols);
-        self.decide(who, &names, &self.publish, &question)
+    pub(crate) fn publish(&self, principal: &Principal<'_>, topic: &TopicName) -> Verdict {
+        let names = Names::of(principal);
+        let query = Query::topic(topic, &names, &self.symbols);
+        self.decide(principal, &names, &self.publish, &query)
     }
 
     /// Decides on a subscription.
-    pub(crate) fn subscribe(&self, who: &Who<'_>, filter: &TopicFilter) -> Verdict {
-        let names = Names::of(who);
-        let question = Question::filter(filter, &names, &self.symbols);
-        self.decide(who, &names, &self.subscribe, &question)
+    pub(crate) fn subscribe(&self, principal: &Principal<'_>, filter: &TopicFilter) -> Verdict {
+        let names = Names::of(principal);
+        let query = Query::filter(filter, &names, &self.symbols);
+        self.decide(principal, &names, &self.subscribe, &query)
     }
 
     /// Decides on the messages of one topic.
-    pub(crate) fn receive(&self, who: &Who<'_>, topic: &TopicName) -> Verdict {
-        let names = Names::of(who);
-        let question = Question::topic(topic, &names, &self.symbols);
-        self.decide(who, &names, &self.subscribe, &question)
+    pub(crate) fn receive(&self, principal: &Principal<'_>, topic: &TopicName) -> Verdict {
+        let names = Names::of(principal);
+        let query = Query::topic(topic, &names, &self.symbols);
+        self.decide(principal, &names, &self.subscribe, &query)
     }
 
-    /// Names the first deny rule that overlaps what is asked for or cannot be expanded, else of
-    /// the allow rules that cover it one that covers no other.
+    /// The first deny rule that overlaps the query or cannot be expanded, else the narrowest of the
+    /// allow rules that cover it.
     fn decide(
         &self,
-        who: &Who<'_>,
+        principal: &Principal<'_>,
         names: &Names<'_>,
-        rules: &HashMap<Subject, Rules>,
-        question: &Question,
+        rules: &HashMap<Subject, SubjectRules>,
+        query: &Query,
     ) -> Verdict {
         let subjects = [
             Subject::Everyone,
-            Subject::Role(who.role),
-            Subject::User(who.username.clone()),
+            Subject::Role(principal.role),
+            Subject::User(principal.username.clone()),
         ];
         let concerned = || subjects.iter().filter_map(|subject| rules.get(subject));
 
-        let mut denied = First::NONE;
+        let mut denied = FirstRule::NONE;
         for rules in concerned() {
             denied = denied.min(self.first_that_fails_closed(rules, names));
-            rules.deny.find_first_overlapping(question, &mut denied);
+            rules.deny.find_first_overlapping(query, &mut denied);
         }
         if let Some(rule) = denied.rule() {
             return Verdict::Denied(rule);
@@ -154,10 +154,10 @@ impl Index {
 
         let mut allowed = Vec::new();
         for rules in concerned() {
-            rules.allow.find_covering(question, &mut allowed);
+            rules.allow.find_covering(query, &mut allowed);
         }
-        allowed.retain(|&rule| self.facts[rule].filling.is_possible(names));
-        // Of rules of which none is narrower than another, the first is named.
+        allowed.retain(|&rule| self.facts[rule].expansion.is_possible(names));
+        // Of equally narrow rules the first is named.
         allowed.sort_unstable();
         let best = allowed.into_iter().reduce(|best, next| {
             let is_better = self.facts[next]
@@ -169,19 +169,19 @@ impl Index {
     }
 
     /// The first deny rule that cannot be expanded for this client.
-    fn first_that_fails_closed(&self, rules: &Rules, names: &Names<'_>) -> First {
-        if rules.deny_filling.is_possible(names) {
-            return First::NONE;
+    fn first_that_fails_closed(&self, rules: &SubjectRules, names: &Names<'_>) -> FirstRule {
+        if rules.deny_expansion.is_possible(names) {
+            return FirstRule::NONE;
         }
         let mut denying = rules.denying.iter();
-        let fails = denying.find(|&&rule| !self.facts[rule].filling.is_possible(names));
-        fails.map_or(First::NONE, |&rule| First::of(rule))
+        let fails = denying.find(|&&rule| !self.facts[rule].expansion.is_possible(names));
+        fails.map_or(FirstRule::NONE, |&rule| FirstRule::of(rule))
     }
 }
 
-impl Rules {
+impl SubjectRules {
     /// The rules with these numbers.
-    fn new(numbers: &[usize], rules: &[Rule], patterns: &[Pattern], facts: &[Facts]) -> Self {
+    fn new(numbers: &[usize], rules: &[Rule], patterns: &[Pattern], facts: &[RuleFacts]) -> Self {
         let of = |effect| -> Vec<usize> {
             let numbers = numbers.iter().copied();
             numbers
@@ -193,11 +193,11 @@ impl Rules {
             Trie::new(patterns.collect())
         };
         let denying = of(Effect::Deny);
-        let fillings = denying.iter().map(|&rule| facts[rule].filling);
+        let expansions = denying.iter().map(|&rule| facts[rule].expansion);
         Self {
             allow: trie(&of(Effect::Allow)),
             deny: trie(&denying),
-            deny_filling: fillings.fold(Filling::default(), Filling::and),
+            deny_expansion: expansions.fold(Expansion::default(), Expansion::and),
             denying,
         }
     }

@@ -1,24 +1,24 @@
-//! A template, compiled.
+//! A template, with symbols for its levels.
 
 use crate::index::level::Level;
 use crate::index::symbols::{Symbol, Symbols};
 use crate::template::FilterTemplate;
 
-/// The levels of a template. Of a filter that has several spellings it is the one whose `#` has
-/// the most levels before it.
+/// The levels of a template. If several spellings mean the same filter, it is the one with the most
+/// levels before its `#`.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    /// The levels but a `#`.
-    pub(crate) steps: Vec<Step>,
+    /// The levels without a `#`.
+    pub(crate) levels: Vec<PatternLevel>,
     /// Whether a `#` follows.
     pub(crate) hash: bool,
-    /// Whether the template is one of `$` topics.
+    /// Whether it starts with `$`.
     pub(crate) system: bool,
 }
 
 /// A level of a [`Pattern`].
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Step {
+pub(crate) enum PatternLevel {
     /// A literal or open level.
     Level(Symbol),
     Plus,
@@ -27,18 +27,20 @@ pub(crate) enum Step {
 impl Pattern {
     /// Compiles a template; its levels are added to `symbols`.
     pub(crate) fn new(template: &FilterTemplate, symbols: &mut Symbols) -> Self {
-        let mut steps = Vec::new();
+        let mut levels = Vec::new();
         let mut hash = false;
         for level in template.pattern() {
             match Level::parse(level) {
-                Level::Literal(text) => steps.push(Step::Level(symbols.insert_literal(text))),
-                Level::Open(level) => steps.push(Step::Level(symbols.insert_open(&level))),
-                Level::Plus => steps.push(Step::Plus),
+                Level::Literal(text) => {
+                    levels.push(PatternLevel::Level(symbols.insert_literal(text)))
+                }
+                Level::Open(level) => levels.push(PatternLevel::Level(symbols.insert_open(&level))),
+                Level::Plus => levels.push(PatternLevel::Plus),
                 Level::Hash => hash = true,
             }
         }
         Self {
-            steps,
+            levels,
             hash,
             system: template.as_str().starts_with('$'),
         }

@@ -1,6 +1,6 @@
 //! How the wildcards of filters compare.
 
-use crate::index::pattern::{Pattern, Step};
+use crate::index::pattern::{Pattern, PatternLevel};
 use crate::topic::MAX_LEVELS;
 
 const _: () = assert!(
@@ -23,28 +23,28 @@ impl Shape {
     /// The shape of a pattern.
     pub(crate) fn of(pattern: &Pattern) -> Self {
         let plus = pattern
-            .steps
+            .levels
             .iter()
             .enumerate()
-            .filter(|(_, step)| **step == Step::Plus)
+            .filter(|(_, level)| **level == PatternLevel::Plus)
             .map(|(at, _)| 1_u128 << at)
             .sum();
         let hash = if pattern.hash {
-            pattern.steps.len()
+            pattern.levels.len()
         } else {
             Self::NO_HASH
         };
         Self { plus, hash }
     }
 
-    /// Whether the filter of this shape covers less than one of the shape `other`. Both match one
-    /// topic or cover one filter, so that they differ in their wildcards alone.
+    /// Whether the filter of this shape covers less than one of the shape `other`. Both cover the same
+    /// query, so they differ only in their wildcards.
     pub(crate) fn is_narrower_than(self, other: Self) -> bool {
         other.covers(self) && !self.covers(other)
     }
 
     fn covers(self, other: Self) -> bool {
-        // The `+` of the other that are literal levels here; behind the `#` all are covered.
+        // Where the other has a `+` and this a literal level; behind the `#` that does not matter.
         let wider = other.plus & !self.plus;
         self.hash <= other.hash && wider.trailing_zeros() as usize >= self.hash
     }

@@ -4,26 +4,26 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::index::level::{Names, OpenLevel, Placeholder};
 
-/// Stands for one level of rules, literal or open: equal symbols, equal levels.
+/// The number of a level of rules, literal or open. Equal levels have equal symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Symbol(usize);
 
-/// The levels of all rules of a policy but the wildcards.
+/// The levels of all rules of a policy, except wildcards.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Symbols {
     symbols: HashMap<Box<str>, Symbol>,
-    /// The placeholders, and at which bytes of a level they are: few, even of many open levels.
+    /// At which bytes of a level there are placeholders: few, even if there are many open levels.
     places: BTreeSet<(usize, Placeholder)>,
 }
 
 impl Symbols {
-    /// The symbol of a literal level, a new one if it has none yet.
+    /// The symbol of a literal level, a new one if it had none.
     pub(crate) fn insert_literal(&mut self, text: String) -> Symbol {
         let next = Symbol(self.symbols.len());
         *self.symbols.entry(text.into()).or_insert(next)
     }
 
-    /// The symbol of an open level, a new one if it has none yet.
+    /// The symbol of an open level, a new one if it had none.
     pub(crate) fn insert_open(&mut self, level: &OpenLevel) -> Symbol {
         self.places.insert((level.before.len(), level.placeholder));
         self.insert_literal(key(&level.before, level.placeholder, &level.after))
@@ -34,7 +34,7 @@ impl Symbols {
         self.symbols.get(text).copied()
     }
 
-    /// The symbols of the open levels that are `text` when they are filled in.
+    /// The symbols of the open levels that equal `text` once they are filled in.
     pub(crate) fn open(&self, text: &str, names: &Names<'_>) -> impl Iterator<Item = Symbol> {
         self.places.iter().filter_map(move |&(at, placeholder)| {
             let (before, rest) = text.split_at_checked(at)?;
@@ -44,7 +44,7 @@ impl Symbols {
     }
 }
 
-/// What an open level is known by. No literal level is the same text, as none holds NUL.
+/// The text that stands for an open level. No literal level equals it, as none holds NUL.
 fn key(before: &str, placeholder: Placeholder, after: &str) -> String {
     let placeholder = match placeholder {
         Placeholder::User => "\0u",

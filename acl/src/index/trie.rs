@@ -1,14 +1,14 @@
-//! Finds the rules that a question concerns among many.
+//! Finds the rules that concern a query.
 
-use crate::index::pattern::{Pattern, Step};
-use crate::index::question::{Asked, Question};
+use crate::index::pattern::{Pattern, PatternLevel};
+use crate::index::query::{Query, QueryLevel};
 use crate::index::symbols::Symbol;
 
 /// Rules by the levels of their templates.
 ///
-/// The halves have no topic in common: a filter that starts with a wildcard or a placeholder is
-/// none of `$` topics (MQTT 5 section 4.7.2, [`expand`](crate::FilterTemplate::expand)). So in each
-/// half the first level is nothing special.
+/// The halves have no topic in common: a filter that starts with a wildcard or a placeholder
+/// matches no topic that starts with `$` (MQTT 5 section 4.7.2,
+/// [`expand`](crate::FilterTemplate::expand)). So within a half the first level is like any other.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trie {
     ordinary: Node,
@@ -17,25 +17,25 @@ pub(crate) struct Trie {
 
 /// The first of some rules by their numbers, or [`NONE`](Self::NONE).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct First(usize);
+pub(crate) struct FirstRule(usize);
 
 /// What follows some levels.
 #[derive(Debug, Clone, Default)]
 struct Node {
-    /// What follows each level that is no wildcard, by symbol for binary search.
+    /// What follows each level that is not a wildcard, sorted by symbol.
     children: Vec<(Symbol, Self)>,
     /// What follows a `+`.
     plus: Option<Box<Self>>,
-    /// Of the rules that go on with a `#`. They are the same filter, so the others do not matter.
-    hash: First,
-    /// Of the rules that end here.
-    end: First,
-    /// Of all rules in and below this node.
-    first: First,
+    /// The first of the rules that continue with a `#`. They have the same filter, so the first is enough.
+    hash: FirstRule,
+    /// The first of the rules that end here.
+    end: FirstRule,
+    /// The first of all rules in and below this node.
+    first: FirstRule,
 }
 
-impl First {
-    /// No rule: behind all that there are.
+impl FirstRule {
+    /// No rule: greater than any.
     pub(crate) const NONE: Self = Self(usize::MAX);
 
     /// The rule of this number.
@@ -49,17 +49,17 @@ impl First {
     }
 }
 
-impl Default for First {
+impl Default for FirstRule {
     fn default() -> Self {
         Self::NONE
     }
 }
 
 impl Trie {
-    /// A trie of these rules, which are known by their numbers.
+    /// A trie of these patterns and the numbers of their rules.
     pub(crate) fn new(mut rules: Vec<(&Pattern, usize)>) -> Self {
-        // So that each node gets its children in their order.
-        rules.sort_by(|(a, _), (b, _)| a.steps.cmp(&b.steps));
+        // So that the children of each node are pushed in order.
+        rules.sort_by(|(a, _), (b, _)| a.levels.cmp(&b.levels));
         let mut trie = Self::default();
         for (pattern, rule) in rules {
             let half = if pattern.system {
@@ -67,27 +67,27 @@ impl Trie {
             } else {
                 &mut trie.ordinary
             };
-            half.push(&pattern.steps, pattern.hash, First::of(rule));
+            half.push(&pattern.levels, pattern.hash, FirstRule::of(rule));
         }
         trie
     }
 
-    /// Adds to `found` the rules that cover all that is asked for, in no order. Of some of them the
-    /// template may be one that cannot be expanded.
-    pub(crate) fn find_covering(&self, question: &Question, found: &mut Vec<usize>) {
-        let half = self.half(question);
-        half.find_covering(&question.levels, question.hash, found);
+    /// Adds to `found` the rules that cover all of the query, in no order. Some of them may have a
+    /// template that cannot be expanded.
+    pub(crate) fn find_covering(&self, query: &Query, found: &mut Vec<usize>) {
+        let half = self.half(query);
+        half.find_covering(&query.levels, query.hash, found);
     }
 
-    /// Lowers `first` to the first rule that overlaps what is asked for. It may be another one
-    /// instead whose template cannot be expanded.
-    pub(crate) fn find_first_overlapping(&self, question: &Question, first: &mut First) {
-        let half = self.half(question);
-        half.find_first_overlapping(&question.levels, question.hash, first);
+    /// Lowers `first` to the first rule that overlaps the query, or to another one whose template
+    /// cannot be expanded.
+    pub(crate) fn find_first_overlapping(&self, query: &Query, first: &mut FirstRule) {
+        let half = self.half(query);
+        half.find_first_overlapping(&query.levels, query.hash, first);
     }
 
-    fn half(&self, question: &Question) -> &Node {
-        if question.system {
+    fn half(&self, query: &Query) -> &Node {
+        if query.system {
             &self.system
         } else {
             &self.ordinary
@@ -96,12 +96,12 @@ impl Trie {
 }
 
 impl Node {
-    fn push(&mut self, steps: &[Step], hash: bool, rule: First) {
+    fn push(&mut self, levels: &[PatternLevel], hash: bool, rule: FirstRule) {
         self.first = self.first.min(rule);
-        match steps {
+        match levels {
             [] if hash => self.hash = self.hash.min(rule),
             [] => self.end = self.end.min(rule),
-            [Step::Level(symbol), rest @ ..] => {
+            [PatternLevel::Level(symbol), rest @ ..] => {
                 if self.children.last().is_none_or(|(last, _)| last != symbol) {
                     self.children.push((*symbol, Self::default()));
                 }
@@ -109,14 +109,14 @@ impl Node {
                     child.push(rest, hash, rule);
                 }
             }
-            [Step::Plus, rest @ ..] => {
+            [PatternLevel::Plus, rest @ ..] => {
                 let plus = self.plus.get_or_insert_default();
                 plus.push(rest, hash, rule);
             }
         }
     }
 
-    fn find_covering(&self, levels: &[Asked], hash: bool, found: &mut Vec<usize>) {
+    fn find_covering(&self, levels: &[QueryLevel], hash: bool, found: &mut Vec<usize>) {
         found.extend(self.hash.rule());
         let Some((level, rest)) = levels.split_first() else {
             // What does not go on with a `#` itself does not cover one.
@@ -126,14 +126,14 @@ impl Node {
         if let Some(plus) = &self.plus {
             plus.find_covering(rest, hash, found);
         }
-        if let Asked::Level { literal, open } = level {
+        if let QueryLevel::Level { literal, open } = level {
             for child in literal.iter().chain(open).filter_map(|s| self.child(*s)) {
                 child.find_covering(rest, hash, found);
             }
         }
     }
 
-    fn find_first_overlapping(&self, levels: &[Asked], hash: bool, first: &mut First) {
+    fn find_first_overlapping(&self, levels: &[QueryLevel], hash: bool, first: &mut FirstRule) {
         if self.first >= *first {
             return;
         }
@@ -150,12 +150,12 @@ impl Node {
             plus.find_first_overlapping(rest, hash, first);
         }
         match level {
-            Asked::Plus => {
+            QueryLevel::Plus => {
                 for (_, child) in &self.children {
                     child.find_first_overlapping(rest, hash, first);
                 }
             }
-            Asked::Level { literal, open } => {
+            QueryLevel::Level { literal, open } => {
                 for child in literal.iter().chain(open).filter_map(|s| self.child(*s)) {
                     child.find_first_overlapping(rest, hash, first);
                 }

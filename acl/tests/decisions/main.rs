@@ -7,8 +7,8 @@ mod reserved;
 mod rules;
 
 use herald_acl::{
-    Actions, Denial, Effect, FilterTemplate, Policy, Role, Rule, Subject, TopicFilter, TopicName,
-    Username, Who,
+    Actions, Denial, Effect, FilterTemplate, Policy, Principal, Role, Rule, Subject, TopicFilter,
+    TopicName, Username,
 };
 
 /// The rule that allows it, or why not.
@@ -33,23 +33,23 @@ impl Client {
     }
 
     fn publish(&self, policy: &Policy, topic: &str) -> Decision {
-        let permit = policy.publish(&self.who(), &TopicName::parse(topic).unwrap())?;
+        let permit = policy.publish(&self.principal(), &TopicName::parse(topic).unwrap())?;
         Ok(permit
             .rule
             .map_or_else(String::new, |rule| rule.to_string()))
     }
 
     fn subscribe(&self, policy: &Policy, filter: &str) -> Decision {
-        let permit = policy.subscribe(&self.who(), &TopicFilter::parse(filter).unwrap())?;
+        let permit = policy.subscribe(&self.principal(), &TopicFilter::parse(filter).unwrap())?;
         Ok(permit.rule.to_string())
     }
 
     fn receive(&self, policy: &Policy, topic: &str) -> Result<(), Denial> {
-        policy.receive(&self.who(), &TopicName::parse(topic).unwrap())
+        policy.receive(&self.principal(), &TopicName::parse(topic).unwrap())
     }
 
-    fn who(&self) -> Who<'_> {
-        Who {
+    fn principal(&self) -> Principal<'_> {
+        Principal {
             username: &self.username,
             role: self.role,
             client_id: &self.client_id,

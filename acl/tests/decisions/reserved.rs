@@ -37,7 +37,7 @@ fn no_rule_lets_anyone_publish_for_another_user_or_the_server() {
             ("$SYS/broker/x", Err(Denial::Reserved)),
             ("$share/g/x", Err(Denial::Reserved)),
         ] {
-            let decision = all().publish(&bob.who(), &TopicName::parse(topic).unwrap());
+            let decision = all().publish(&bob.principal(), &TopicName::parse(topic).unwrap());
             let decision = decision.map(|permit| permit.destination);
             assert_eq!(decision, destination, "{topic}");
         }

@@ -126,7 +126,7 @@ fn a_rule_about_a_group_is_about_shared_subscriptions_in_it_alone() {
         ("lamps/1", false),
     ] {
         let filter = TopicFilter::parse(filter).unwrap();
-        let permit = policy.subscribe(&bob.who(), &filter).unwrap();
+        let permit = policy.subscribe(&bob.principal(), &filter).unwrap();
         assert_eq!(permit.opens_group, opens, "{filter}");
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use herald_acl::{
-    Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject, TopicFilter, TopicName, Username,
-    Who,
+    Actions, Effect, FilterTemplate, Policy, Principal, Role, Rule, Subject, TopicFilter,
+    TopicName, Username,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -105,11 +105,16 @@ fn any_reserved() -> impl Strategy<Value = Asked> {
     })
 }
 
-pub(crate) fn assert_same(rules: &[Rule], policy: &Policy, who: &Who<'_>, asked: &Asked) {
-    let mut expected = decide(rules, who, asked);
+pub(crate) fn assert_same(
+    rules: &[Rule],
+    policy: &Policy,
+    principal: &Principal<'_>,
+    asked: &Asked,
+) {
+    let mut expected = decide(rules, principal, asked);
     let decision = match asked {
         Asked::Publish(topic) => {
-            let permit = policy.publish(who, topic);
+            let permit = policy.publish(principal, topic);
             permit.map(|permit| {
                 permit
                     .rule
@@ -119,14 +124,17 @@ pub(crate) fn assert_same(rules: &[Rule], policy: &Policy, who: &Who<'_>, asked:
         Asked::Receive(topic) => {
             // Which rule allows it is not said.
             expected = expected.map(|_| String::new());
-            policy.receive(who, topic).map(|()| String::new())
+            policy.receive(principal, topic).map(|()| String::new())
         }
         Asked::Subscribe(filter) => {
-            let permit = policy.subscribe(who, filter);
+            let permit = policy.subscribe(principal, filter);
             permit.map(|permit| permit.rule.to_string())
         }
     };
-    assert_eq!(decision, expected, "{asked:?} by {who:?} under {rules:?}");
+    assert_eq!(
+        decision, expected,
+        "{asked:?} by {principal:?} under {rules:?}"
+    );
 }
 
 proptest! {
@@ -138,9 +146,9 @@ proptest! {
         client_id in any_client_id(), asked in prop::collection::vec(any_asked(), 16),
     ) {
         let policy = Policy::new(rules.clone());
-        let who = Who { username: &username, role, client_id: &client_id };
+        let principal = Principal { username: &username, role, client_id: &client_id };
         for asked in asked {
-            assert_same(&rules, &policy, &who, &asked);
+            assert_same(&rules, &policy, &principal, &asked);
         }
     }
 
@@ -150,9 +158,9 @@ proptest! {
         client_id in any_client_id(), asked in prop::collection::vec(any_asked(), 16),
     ) {
         let policy = Policy::new(rules.clone());
-        let who = Who { username: &username, role, client_id: &client_id };
+        let principal = Principal { username: &username, role, client_id: &client_id };
         for asked in asked {
-            assert_same(&rules, &policy, &who, &asked);
+            assert_same(&rules, &policy, &principal, &asked);
         }
     }
 }
@@ -190,13 +198,13 @@ fn one_rule_decides_as_the_plain_loop_for_all_templates_of_two_levels_and_filter
             }
             let policy = Policy::new(rules.clone());
             for client_id in ["b", "$x", ""] {
-                let who = Who {
+                let principal = Principal {
                     username: &username,
                     role: Role::User,
                     client_id,
                 };
                 for asked in &asked {
-                    assert_same(&rules, &policy, &who, asked);
+                    assert_same(&rules, &policy, &principal, asked);
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! Filters that are as long or as deep as they can be are decided on as the plain loop does.
 
 use herald_acl::{
-    Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject, TopicFilter, TopicName, Username,
-    Who,
+    Actions, Effect, FilterTemplate, Policy, Principal, Role, Rule, Subject, TopicFilter,
+    TopicName, Username,
 };
 
 use crate::{decisions::assert_same, reference::Asked};
@@ -24,7 +24,7 @@ fn a_client_id_that_makes_a_filter_too_long_fails_as_in_the_plain_loop() {
             let policy = Policy::new(rules.to_vec());
             for bytes in [32_767, 32_768, 65_335, 65_336, 65_532, 65_533] {
                 let client_id = "x".repeat(bytes);
-                let who = Who {
+                let principal = Principal {
                     username: &username,
                     role: Role::User,
                     client_id: &client_id,
@@ -32,11 +32,11 @@ fn a_client_id_that_makes_a_filter_too_long_fails_as_in_the_plain_loop() {
                 let slashes = "/".repeat(100);
                 for text in [&format!("{client_id}{slashes}"), "z"] {
                     if let Ok(topic) = TopicName::parse(text) {
-                        assert_same(&rules, &policy, &who, &Asked::Publish(topic.clone()));
-                        assert_same(&rules, &policy, &who, &Asked::Receive(topic));
+                        assert_same(&rules, &policy, &principal, &Asked::Publish(topic.clone()));
+                        assert_same(&rules, &policy, &principal, &Asked::Receive(topic));
                     }
                     if let Ok(filter) = TopicFilter::parse(text) {
-                        assert_same(&rules, &policy, &who, &Asked::Subscribe(filter));
+                        assert_same(&rules, &policy, &principal, &Asked::Subscribe(filter));
                     }
                 }
             }
@@ -58,12 +58,12 @@ fn a_user_name_that_makes_a_filter_too_long_fails_as_in_the_plain_loop() {
             }];
             let policy = Policy::new(rules.to_vec());
             for name in ["a", "bcd", &"a".repeat(63), &"a".repeat(64)] {
-                let who = Who {
+                let principal = Principal {
                     username: &Username::parse(name).unwrap(),
                     role: Role::User,
                     client_id: "b",
                 };
-                assert_same(&rules, &policy, &who, &asked);
+                assert_same(&rules, &policy, &principal, &asked);
             }
         }
     }
@@ -72,7 +72,7 @@ fn a_user_name_that_makes_a_filter_too_long_fails_as_in_the_plain_loop() {
 #[test]
 fn the_deepest_filters_are_told_apart() {
     let username = Username::parse("a").unwrap();
-    let who = Who {
+    let principal = Principal {
         username: &username,
         role: Role::User,
         client_id: "b",
@@ -102,11 +102,11 @@ fn the_deepest_filters_are_told_apart() {
             let policy = Policy::new(rules.clone());
             for text in &texts {
                 let asked = Asked::Subscribe(TopicFilter::parse(text).unwrap());
-                assert_same(&rules, &policy, &who, &asked);
+                assert_same(&rules, &policy, &principal, &asked);
             }
             let topic = TopicName::parse(&texts[1]).unwrap();
             for asked in [Asked::Publish(topic.clone()), Asked::Receive(topic)] {
-                assert_same(&rules, &policy, &who, &asked);
+                assert_same(&rules, &policy, &principal, &asked);
             }
         }
     }

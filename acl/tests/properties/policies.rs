@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use herald_acl::{
-    Actions, Denial, Effect, FilterTemplate, Policy, Role, Rule, Subject, TopicFilter, TopicName,
-    Username, Who,
+    Actions, Denial, Effect, FilterTemplate, Policy, Principal, Role, Rule, Subject, TopicFilter,
+    TopicName, Username,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -61,7 +61,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
 
 /// Whether the rule is about this topic for the client, found without the code under test deciding
 /// on any filter.
-fn concerns(rule: &Rule, who: &Who<'_>, publish: bool, topic: &TopicName) -> bool {
+fn concerns(rule: &Rule, principal: &Principal<'_>, publish: bool, topic: &TopicName) -> bool {
     let action = if publish {
         Actions::Publish
     } else {
@@ -69,22 +69,22 @@ fn concerns(rule: &Rule, who: &Who<'_>, publish: bool, topic: &TopicName) -> boo
     };
     let subject = match &rule.subject {
         Subject::Everyone => true,
-        Subject::Role(role) => *role == who.role,
-        Subject::User(username) => username == who.username,
+        Subject::Role(role) => *role == principal.role,
+        Subject::User(username) => username == principal.username,
     };
     subject
         && (rule.actions == action || rule.actions == Actions::Both)
-        && match rule.filter.expand(who) {
+        && match rule.filter.expand(principal) {
             Some(filter) => reference_matches(&filter, topic),
             None => rule.effect == Effect::Deny,
         }
 }
 
-fn is_allowed(rules: &[Rule], who: &Who<'_>, publish: bool, topic: &TopicName) -> bool {
+fn is_allowed(rules: &[Rule], principal: &Principal<'_>, publish: bool, topic: &TopicName) -> bool {
     let has = |effect| {
         rules
             .iter()
-            .any(|r| r.effect == effect && concerns(r, who, publish, topic))
+            .any(|r| r.effect == effect && concerns(r, principal, publish, topic))
     };
     has(Effect::Allow) && !has(Effect::Deny)
 }
@@ -96,15 +96,15 @@ proptest! {
         username in any_username(), role in any_role(), client_id in any_client_id(),
         filter in any_template(),
     ) {
-        let who = Who { username: &username, role, client_id: &client_id };
-        let Some(filter) = filter.expand(&who) else { return Ok(()) };
-        let decision = Policy::new(rules.clone()).subscribe(&who, &filter);
+        let principal = Principal { username: &username, role, client_id: &client_id };
+        let Some(filter) = filter.expand(&principal) else { return Ok(()) };
+        let decision = Policy::new(rules.clone()).subscribe(&principal, &filter);
         if decision.is_ok() {
-            let rule_filters: Vec<_> = rules.iter().filter_map(|r| r.filter.expand(&who)).collect();
+            let rule_filters: Vec<_> = rules.iter().filter_map(|r| r.filter.expand(&principal)).collect();
             let used = rule_filters.iter().flat_map(TopicFilter::levels).filter(|level| !matches!(*level, "+" | "#"));
             let levels: Vec<&str> = used.chain(["", "fresh"]).collect::<BTreeSet<_>>().into_iter().collect();
             for topic in matched_topics(&filter, &levels, 4) {
-                prop_assert!(is_allowed(&rules, &who, false, &topic), "{filter} reads {topic}");
+                prop_assert!(is_allowed(&rules, &principal, false, &topic), "{filter} reads {topic}");
             }
         }
     }
@@ -115,11 +115,11 @@ proptest! {
         username in any_username(), role in any_role(), client_id in any_client_id(),
         topic in any_topic(),
     ) {
-        let who = Who { username: &username, role, client_id: &client_id };
-        let decision = Policy::new(rules.clone()).publish(&who, &topic);
+        let principal = Principal { username: &username, role, client_id: &client_id };
+        let decision = Policy::new(rules.clone()).publish(&principal, &topic);
         // None of these topics is below `users/`.
         let reserved = topic.as_str().starts_with('$');
-        prop_assert_eq!(decision.is_ok(), !reserved && is_allowed(&rules, &who, true, &topic));
+        prop_assert_eq!(decision.is_ok(), !reserved && is_allowed(&rules, &principal, true, &topic));
     }
 
     #[test]
@@ -127,15 +127,15 @@ proptest! {
         rules in prop::collection::vec(any_rule(), 1..8),
         username in any_username(), client_id in any_client_id(), topic in any_topic(),
     ) {
-        let who = Who { username: &username, role: Role::User, client_id: &client_id };
-        let decision = Policy::new(rules.clone()).publish(&who, &topic);
+        let principal = Principal { username: &username, role: Role::User, client_id: &client_id };
+        let decision = Policy::new(rules.clone()).publish(&principal, &topic);
         let (id, effect) = match decision {
             Ok(permit) => (permit.rule.unwrap(), Effect::Allow),
             Err(Denial::Rule(id)) => (id, Effect::Deny),
             Err(_) => return Ok(()),
         };
         let is_it = |rule: &Rule| {
-            *rule.id == *id && rule.effect == effect && concerns(rule, &who, true, &topic)
+            *rule.id == *id && rule.effect == effect && concerns(rule, &principal, true, &topic)
         };
         prop_assert!(rules.iter().any(is_it));
     }
@@ -144,8 +144,8 @@ proptest! {
     fn a_client_id_changes_neither_the_levels_nor_the_wildcards_of_a_template(
         template in any_template(), username in any_username(), client_id in any_client_id(),
     ) {
-        let who = Who { username: &username, role: Role::User, client_id: &client_id };
-        if let Some(filter) = template.expand(&who) {
+        let principal = Principal { username: &username, role: Role::User, client_id: &client_id };
+        if let Some(filter) = template.expand(&principal) {
             let wildcards = |text: &str| -> Vec<Option<char>> {
                 text.split('/').map(|level| level.chars().find(|c| "+#".contains(*c))).collect()
             };
@@ -160,8 +160,8 @@ proptest! {
         filter in inbox_filter(), client_id in any_client_id(),
     ) {
         let bob = Username::parse("bob").unwrap();
-        let who = Who { username: &bob, role: Role::User, client_id: &client_id };
-        if Policy::builtin().subscribe(&who, &filter).is_ok() {
+        let principal = Principal { username: &bob, role: Role::User, client_id: &client_id };
+        if Policy::builtin().subscribe(&principal, &filter).is_ok() {
             prop_assert!(!filter.overlaps(&TopicFilter::parse("users/alice/#").unwrap()));
             for rest in universe(&["", "messages", "bob", "$x"], 3) {
                 let topic = TopicName::parse(format!("users/alice/{rest}")).unwrap();
@@ -179,9 +179,9 @@ proptest! {
         client_id in any_client_id(), role in any_role(),
     ) {
         let (one, two) = (Username::parse(&one).unwrap(), Username::parse(&two).unwrap());
-        let who = Who { username: &one, role, client_id: &client_id };
+        let principal = Principal { username: &one, role, client_id: &client_id };
         let topic = TopicName::parse(format!("users/{two}/messages")).unwrap();
-        prop_assert_eq!(Policy::builtin().publish(&who, &topic).is_ok(), one == two);
+        prop_assert_eq!(Policy::builtin().publish(&principal, &topic).is_ok(), one == two);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A policy as plainly as it can be put: each decision expands and compares every rule.
 
-use herald_acl::{Action, Denial, Effect, Role, Rule, TopicFilter, TopicName, Who};
+use herald_acl::{Action, Denial, Effect, Principal, Role, Rule, TopicFilter, TopicName};
 
 /// What a client asks for.
 #[derive(Debug, Clone)]
@@ -37,8 +37,8 @@ impl Asked {
 }
 
 /// What rules have no say in comes first; but that a filter cannot be shared is said only to those who may have it.
-pub(crate) fn decide(rules: &[Rule], who: &Who<'_>, asked: &Asked) -> Decision {
-    let me = who.username.as_str();
+pub(crate) fn decide(rules: &[Rule], principal: &Principal<'_>, asked: &Asked) -> Decision {
+    let me = principal.username.as_str();
     match asked {
         Asked::Publish(topic) => {
             let levels: Vec<&str> = topic.levels().collect();
@@ -54,7 +54,7 @@ pub(crate) fn decide(rules: &[Rule], who: &Who<'_>, asked: &Asked) -> Decision {
             let is_own = topic.as_str().starts_with(&format!("users/{me}/"))
                 || topic.as_str() == format!("users/{me}");
             let is_inbox = topic.levels().next() == Some("users");
-            if is_inbox && !is_own && who.role != Role::Admin {
+            if is_inbox && !is_own && principal.role != Role::Admin {
                 return Err(Denial::NotAdministrator);
             }
         }
@@ -65,12 +65,16 @@ pub(crate) fn decide(rules: &[Rule], who: &Who<'_>, asked: &Asked) -> Decision {
             let users = TopicFilter::parse("users/#").unwrap();
             let own = TopicFilter::parse(format!("users/{me}/#")).unwrap();
             let reaches = filter.overlaps(&users);
-            if !filter.is_shared() && reaches && !own.covers(filter) && who.role != Role::Admin {
+            if !filter.is_shared()
+                && reaches
+                && !own.covers(filter)
+                && principal.role != Role::Admin
+            {
                 return Err(Denial::NotAdministrator);
             }
         }
     }
-    let rule = by_rules(rules, who, asked)?;
+    let rule = by_rules(rules, principal, asked)?;
     match asked {
         Asked::Subscribe(filter)
             if filter.is_shared() && matches!(filter.levels().next(), Some("users" | "$SYS")) =>
@@ -83,13 +87,13 @@ pub(crate) fn decide(rules: &[Rule], who: &Who<'_>, asked: &Asked) -> Decision {
 
 /// Names the first deny rule that touches what is asked for or cannot be expanded, else the allow
 /// rule that is left when each that covers it gives way to a narrower one behind it.
-fn by_rules(rules: &[Rule], who: &Who<'_>, asked: &Asked) -> Decision {
+fn by_rules(rules: &[Rule], principal: &Principal<'_>, asked: &Asked) -> Decision {
     let mut best: Option<(&Rule, TopicFilter)> = None;
     for rule in rules {
-        if !rule.actions.contains(asked.action()) || !rule.subject.contains(who) {
+        if !rule.actions.contains(asked.action()) || !rule.subject.contains(principal) {
             continue;
         }
-        let filter = rule.filter.expand(who);
+        let filter = rule.filter.expand(principal);
         match (rule.effect, filter) {
             (Effect::Deny, None) => return Err(Denial::Rule(rule.id.as_str().into())),
             (Effect::Deny, Some(filter)) if asked.is_touched_by(&filter) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_acl::{Denial, Policy, TopicFilter, TopicName, Who, topics::CLIENT_ID_BYTES};
+use herald_acl::{Denial, Policy, Principal, TopicFilter, TopicName, topics::CLIENT_ID_BYTES};
 use herald_store::{StoredRule, User};
 use poem_openapi::{Enum, Object, types::Example};
 
@@ -122,7 +122,7 @@ impl Check {
             let text = format!("client_id: it has at most {CLIENT_ID_BYTES} bytes.");
             return Err(ApiError::invalid(text));
         }
-        let who = Who {
+        let principal = Principal {
             username: &user.username,
             role: user.role,
             client_id,
@@ -132,15 +132,15 @@ impl Check {
         let decision = match self.action {
             Action::Publish => {
                 let topic = TopicName::parse(&self.topic.0).map_err(invalid)?;
-                policy.publish(&who, &topic).map(|permit| permit.rule)
+                policy.publish(&principal, &topic).map(|permit| permit.rule)
             }
             Action::Subscribe => {
                 let filter = TopicFilter::parse(&self.topic.0).map_err(invalid)?;
-                let permit = policy.subscribe(&who, &filter);
+                let permit = policy.subscribe(&principal, &filter);
                 permit.map(|permit| Some(permit.rule))
             }
         };
-        // Who is locked does not get as far as to ask the broker.
+        // Principal is locked does not get as far as to ask the broker.
         Ok(if user.disabled {
             Verdict::because(false, AccessReason::Locked)
         } else {

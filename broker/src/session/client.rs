@@ -1,8 +1,8 @@
-//! Who a session belongs to.
+//! Principal a session belongs to.
 
 use std::sync::Arc;
 
-use herald_acl::{Action, Who};
+use herald_acl::{Action, Principal};
 
 use super::context::Context;
 use crate::{
@@ -24,8 +24,8 @@ pub(super) struct Client {
 
 impl Client {
     /// The subject of access rules.
-    pub(super) fn who(&self) -> Who<'_> {
-        Who {
+    pub(super) fn principal(&self) -> Principal<'_> {
+        Principal {
             username: &self.identity.username,
             role: self.identity.role,
             client_id: &self.id,

@@ -63,7 +63,7 @@ impl SessionGuard {
     pub(super) fn observe(&self, identity: &Identity, granted: &Granted) {
         let (ctx, mailbox) = (&self.ctx, &self.mailbox);
         let (filter, subscription) = (&granted.filter, (self.session, granted.key));
-        if let Some(followed) = topics::followed(filter) {
+        if let Some(followed) = topics::progress_owner(filter) {
             let mailbox = mailbox.clone();
             ctx.progress
                 .follow(identity, &followed, subscription, mailbox);

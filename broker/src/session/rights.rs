@@ -17,7 +17,7 @@ pub(super) fn may_subscribe(
     filter: &TopicFilter,
 ) -> Result<Permit, Denial> {
     let policy = ctx.policy();
-    let permit = policy.subscribe(&client.who(), filter)?;
+    let permit = policy.subscribe(&client.principal(), filter)?;
     let owner = &client.identity.username;
     Ok(Permit {
         group_owner: (!permit.opens_group).then(|| owner.clone()),
@@ -26,7 +26,7 @@ pub(super) fn may_subscribe(
 
 /// Whether `client` may have a message of `topic`.
 pub(super) fn may_receive(ctx: &Context, client: &Client, topic: &TopicName) -> bool {
-    ctx.policy().receive(&client.who(), topic).is_ok()
+    ctx.policy().receive(&client.principal(), topic).is_ok()
 }
 
 /// Where a PUBLISH of `client` to `topic` goes; `None` if it may not publish there, which is reported to the host.
@@ -35,7 +35,7 @@ pub(super) fn may_publish(
     client: &Client,
     topic: &TopicName,
 ) -> Option<Destination> {
-    let Ok(permit) = ctx.policy().publish(&client.who(), topic) else {
+    let Ok(permit) = ctx.policy().publish(&client.principal(), topic) else {
         client.report_denied(ctx, Action::Publish, topic.as_str());
         return None;
     };

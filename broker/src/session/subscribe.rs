@@ -191,9 +191,9 @@ impl Session {
 
 /// The inbox comes at QoS 1 at most, progress at 0.
 fn granted_qos(filter: &TopicFilter, asked: Qos) -> Qos {
-    if topics::followed(filter).is_some() {
+    if topics::progress_owner(filter).is_some() {
         Qos::AtMostOnce
-    } else if topics::is_durable(filter) {
+    } else if topics::is_below_users(filter) {
         asked.min(Qos::AtLeastOnce)
     } else {
         asked

@@ -24,7 +24,7 @@ impl Granted {
 
     /// Whether it brings messages that the session must not lose. The inbox is not among them: it is in the database.
     pub(super) fn is_owed(&self) -> bool {
-        self.qos != Qos::AtMostOnce && !topics::is_durable(&self.filter)
+        self.qos != Qos::AtMostOnce && !topics::is_below_users(&self.filter)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc};
 
-use herald_acl::{Actions, Effect, FilterTemplate, Role, Subject, TopicName, Who};
+use herald_acl::{Actions, Effect, FilterTemplate, Principal, Role, Subject, TopicName};
 use herald_store::{
     CreateRule, CreateToken, CreateUser, NewToken, RuleContent, RuleId, Scopes, StoreOptions,
     Timestamp, TokenOrigin, User, UserUpdate,
@@ -92,13 +92,13 @@ impl Db {
 
 fn allows(policy: &Policy, topic: &str) -> bool {
     let username = Username::parse("bob").unwrap();
-    let who = Who {
+    let principal = Principal {
         username: &username,
         role: Role::User,
         client_id: "phone",
     };
     let topic = TopicName::parse(topic).unwrap();
-    policy.publish(&who, &topic).is_ok()
+    policy.publish(&principal, &topic).is_ok()
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the first byte of a packet tells, and what must hold of it that the core does not check.
+//! How a packet is to be read, by its first byte, and the checks of that byte that the core leaves out.
 
 use super::{
     acks,

@@ -1,17 +1,17 @@
 //! The topics that are one user's own, by the rules.
 
 use crate::filter::TopicFilter;
+use crate::principal::Principal;
 use crate::role::Role;
 use crate::rule::{Effect, Rule, Subject};
 use crate::template::{FilterTemplate, is_level};
 use crate::topic::TopicName;
 use crate::username::Username;
-use crate::who::Who;
 
-/// The topics that belong to a user: those of each allow rule with a `%u`, filled in with the user's name and any client id.
+/// The topics that belong to a user: those of the allow rules with a `%u`, for the user's name and any client id.
 ///
-/// A level that holds `%u` must be that name to the letter, so one rule gives a topic to one user at most. Two rules may give
-/// it to two: with `chat/%u/+` and `chat/+/%u`, `chat/alice/bob` is Alice's and Bob's.
+/// By one rule a topic belongs to at most one user. By two it may belong to two: with `chat/%u/+` and `chat/+/%u`,
+/// `chat/alice/bob` is Alice's and Bob's.
 #[derive(Debug, Clone)]
 pub struct OwnTopics(Vec<Filled>);
 
@@ -22,11 +22,11 @@ struct Filled {
     /// With a `+` for each level that holds a `%c`.
     filter: TopicFilter,
     username: Username,
-    /// The first level that holds a `%c`, with what stands before and after that.
+    /// The number of the first level that holds a `%c`, and the text before and after it.
     client: Option<(usize, String, String)>,
 }
 
-/// Of which rules [`OwnTopics`] are made.
+/// Whether [`OwnTopics`] depend on the rule.
 pub(crate) fn names_its_user(rule: &Rule) -> bool {
     rule.effect == Effect::Allow && rule.filter.names_user()
 }
@@ -35,7 +35,7 @@ impl OwnTopics {
     /// Those of `username` by `rules`, all of which [name](names_its_user) their user.
     pub(crate) fn new(rules: &[(Subject, FilterTemplate)], username: &Username) -> Self {
         let about = |subject: &Subject| match subject {
-            // Which role the user has, or had, makes no difference to whose the topics are.
+            // Topics stay a user's when the role changes.
             Subject::Everyone | Subject::Role(_) => true,
             Subject::User(name) => name == username,
         };
@@ -90,24 +90,24 @@ impl Filled {
         let Some((at, before, after)) = &self.client else {
             return true;
         };
-        // There is one client id at most that the rule could match the topic for.
+        // At most one client id makes the rule match the topic.
         let level = topic.levels().nth(*at).unwrap_or_default();
         let rest = level.strip_prefix(&**before);
         let client_id = rest.and_then(|rest| rest.strip_suffix(&**after));
         let Some(client_id) = client_id.filter(|id| is_level(id)) else {
             return false;
         };
-        let who = Who {
+        let principal = Principal {
             username: &self.username,
             role: Role::User,
             client_id,
         };
-        let filter = self.template.expand(&who);
+        let filter = self.template.expand(&principal);
         filter.is_some_and(|filter| filter.matches(topic))
     }
 }
 
-/// A level with the user's name filled in, and where in it the client id would stand.
+/// A level with the user's name filled in, and where the client id goes.
 fn fill(level: &str, username: &Username) -> (String, Option<usize>) {
     let (mut text, mut place) = (String::new(), None);
     let mut characters = level.chars();
@@ -119,7 +119,7 @@ fn fill(level: &str, username: &Username) -> (String, Option<usize>) {
         match characters.next() {
             Some('u') => text.push_str(username.as_str()),
             Some('c') => place = Some(text.len()),
-            // What is left is `%%`: a template has nothing else.
+            // A template has nothing else but `%%`.
             _ => text.push('%'),
         }
     }

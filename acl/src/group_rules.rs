@@ -1,18 +1,18 @@
-//! The rules about groups: those whose filter names a shared subscription.
+//! The rules about groups, whose filter is a shared subscription.
 //!
-//! They are few, and found by the group's name; what else a policy says of a shared subscription is the
-//! [`Index`](crate::index::Index)'s, by the inner filter.
+//! They are few, and found by the group's name. Other rules decide on a shared subscription by its inner filter, in the
+//! [`Index`](crate::index::Index).
 
 use std::collections::HashMap;
 
 use crate::filter::TopicFilter;
 use crate::index::Verdict;
+use crate::principal::Principal;
 use crate::rule::{Action, Effect, Rule, Subject};
-use crate::who::Who;
 
 /// The rules about groups, by the name of the group.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Groups(HashMap<String, Vec<GroupRule>>);
+pub(crate) struct GroupRules(HashMap<String, Vec<GroupRule>>);
 
 #[derive(Debug, Clone)]
 struct GroupRule {
@@ -23,7 +23,7 @@ struct GroupRule {
     filter: TopicFilter,
 }
 
-impl Groups {
+impl GroupRules {
     /// Those among `rules`.
     pub(crate) fn new(rules: &[Rule]) -> Self {
         let mut groups = Self::default();
@@ -46,12 +46,12 @@ impl Groups {
         groups
     }
 
-    /// What they say of `filter`: that of the first one that denies any of it, else of the first that allows all of it.
-    pub(crate) fn subscribe(&self, who: &Who<'_>, filter: &TopicFilter) -> Verdict {
+    /// The first rule that denies any of `filter`, else the first that allows all of it.
+    pub(crate) fn subscribe(&self, principal: &Principal<'_>, filter: &TopicFilter) -> Verdict {
         let named = filter.share_name().and_then(|name| self.0.get(name));
         let rules = || {
             let rules = named.into_iter().flatten();
-            rules.filter(|rule| rule.subject.contains(who))
+            rules.filter(|rule| rule.subject.contains(principal))
         };
         let denies =
             |rule: &&GroupRule| rule.effect == Effect::Deny && rule.filter.overlaps(filter);

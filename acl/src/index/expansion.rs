@@ -4,20 +4,20 @@ use crate::index::level::{Level, Names, Placeholder};
 use crate::template::FilterTemplate;
 use crate::topic::MAX_BYTES;
 
-/// What tells for whom a template cannot be expanded: see [`FilterTemplate::expand`].
+/// What decides whether a template can be expanded: see [`FilterTemplate::expand`].
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Filling {
+pub(crate) struct Expansion {
     /// The length of the filter in bytes without what is filled in.
     fixed: usize,
-    /// How many times the user name is.
+    /// How many times the user name is filled in.
     users: usize,
-    /// How many times the client id is.
+    /// How many times the client id is filled in.
     clients: usize,
-    /// Whether the client id is the start of the filter.
+    /// Whether the filter starts with the client id.
     starts_with_client: bool,
 }
 
-impl Filling {
+impl Expansion {
     /// What `template` needs.
     pub(crate) fn new(template: &FilterTemplate) -> Self {
         let levels = || template.as_str().split('/').map(Level::parse);
@@ -49,7 +49,7 @@ impl Filling {
         bytes <= MAX_BYTES && !(self.starts_with_client && client.starts_with('$'))
     }
 
-    /// What is possible only with names that both are possible with.
+    /// An expansion that is possible only if both are.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             fixed: self.fixed.max(other.fixed),

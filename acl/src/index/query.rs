@@ -1,4 +1,4 @@
-//! What a client asks for, as the index looks it up.
+//! A topic name or filter, as the index looks it up.
 
 use crate::filter::TopicFilter;
 use crate::index::level::Names;
@@ -7,57 +7,57 @@ use crate::topic::TopicName;
 
 /// A topic name or a topic filter, in the symbols of the rules.
 #[derive(Debug)]
-pub(crate) struct Question {
-    /// The levels but a `#`.
-    pub(crate) levels: Vec<Asked>,
+pub(crate) struct Query {
+    /// The levels without a `#`.
+    pub(crate) levels: Vec<QueryLevel>,
     /// Whether a `#` follows.
     pub(crate) hash: bool,
     /// Whether it starts with `$`.
     pub(crate) system: bool,
 }
 
-/// A level of a [`Question`].
+/// A level of a [`Query`].
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum QueryLevel {
     Level {
-        /// The literal level of rules that it is.
+        /// The literal level of rules that equals it.
         literal: Option<Symbol>,
-        /// The open levels of rules that it is when they are filled in for the client that asks.
+        /// The open levels of rules that equal it once they are filled in.
         open: Vec<Symbol>,
     },
     Plus,
 }
 
-impl Question {
-    /// Asks for the one topic of this name.
+impl Query {
+    /// A query for one topic.
     pub(crate) fn topic(topic: &TopicName, names: &Names<'_>, symbols: &Symbols) -> Self {
         Self::new(topic.levels(), names, symbols)
     }
 
-    /// Asks for all topics of this filter.
+    /// A query for all topics of a filter.
     pub(crate) fn filter(filter: &TopicFilter, names: &Names<'_>, symbols: &Symbols) -> Self {
         Self::new(filter.pattern(), names, symbols)
     }
 
     fn new<'a>(texts: impl Iterator<Item = &'a str>, names: &Names<'_>, symbols: &Symbols) -> Self {
-        let mut question = Self {
+        let mut query = Self {
             levels: Vec::with_capacity(8),
             hash: false,
             system: false,
         };
         for text in texts {
             match text {
-                "+" => question.levels.push(Asked::Plus),
-                "#" => question.hash = true,
+                "+" => query.levels.push(QueryLevel::Plus),
+                "#" => query.hash = true,
                 text => {
-                    question.system |= question.levels.is_empty() && text.starts_with('$');
-                    question.levels.push(Asked::Level {
+                    query.system |= query.levels.is_empty() && text.starts_with('$');
+                    query.levels.push(QueryLevel::Level {
                         literal: symbols.literal(text),
                         open: symbols.open(text, names).collect(),
                     });
                 }
             }
         }
-        question
+        query
     }
 }

@@ -1,15 +1,15 @@
-//! Who asks.
+//! Whose rights are decided on.
 
 use crate::role::Role;
 use crate::username::Username;
 
-/// The client that asks.
+/// The client whose rights are decided on.
 #[derive(Debug, Clone, Copy)]
-pub struct Who<'a> {
+pub struct Principal<'a> {
     /// The user it is logged in as.
     pub username: &'a Username,
     /// The role of that user.
     pub role: Role,
-    /// What the client calls itself: any text, chosen by the client.
+    /// The client id: any text, chosen by the client.
     pub client_id: &'a str,
 }
