@@ -1,4 +1,4 @@
-//! Reason codes as the session means them, and their spelling in each version.
+//! Reasons and codes as the session uses them, and as each version has them.
 
 use mqtt_protocol_core::mqtt::result_code::{
     ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, PubackReasonCode, PubrecReasonCode,
@@ -14,7 +14,7 @@ pub(crate) enum Reason {
     NotAuthorized,
     /// Too many failed logins.
     Throttled,
-    /// What the client may do has changed, and leaves nothing of what it had.
+    /// The client's rights have changed, and allow nothing of what it had.
     RightsEnded,
     /// The token that the client logged in with has expired.
     TokenExpired,
@@ -24,36 +24,36 @@ pub(crate) enum Reason {
     BadAuthenticationMethod,
     /// The will's topic is malformed.
     TopicNameInvalid,
-    /// A limit of the server.
+    /// The client is past a limit.
     QuotaExceeded,
     /// The same user connected with the same client id.
     TakenOver,
     /// An administrator ended the session.
     Kicked,
-    /// The server stops.
+    /// The server is stopping.
     ShuttingDown,
-    /// The server could not do what it must; the client should come back.
+    /// The server failed to do its part; the client should come back.
     Unavailable,
-    /// The client has more QoS 2 PUBLISHes under way than it may.
+    /// The client has more QoS 2 PUBLISHes in flight than it may.
     ReceiveMaximumExceeded,
     /// The client broke the protocol.
     ProtocolError,
 }
 
 impl Reason {
-    /// How much of a client's session it ends: of two reasons, the one that leaves less stands.
+    /// How much of a client's session it ends: of two reasons, the one that leaves less counts.
     pub(crate) fn weight(self) -> u8 {
         match self {
-            // Nothing, not even a last word.
+            // The session, without its will.
             Self::NotAuthorized => 2,
-            // The session, too.
+            // The session.
             Self::RightsEnded | Self::ShuttingDown | Self::Kicked => 1,
             _ => 0,
         }
     }
 
-    /// The CONNACK code of MQTT 5 (section 3.2.2.2). Contract: bad credentials answer 0x87, as "not authorized" tells
-    /// nobody whether the name or the password was wrong.
+    /// The CONNACK code of MQTT 5 (section 3.2.2.2). Bad credentials are 0x87, which does not say whether the name or the
+    /// password was wrong.
     pub(super) fn connect_v5(self) -> ConnectReasonCode {
         match self {
             Self::BadCredentials | Self::NotAuthorized | Self::RightsEnded | Self::TokenExpired => {
@@ -72,7 +72,7 @@ impl Reason {
         }
     }
 
-    /// The CONNACK code of MQTT 3.1.1 (section 3.2.2.3), which knows but five.
+    /// The CONNACK code of MQTT 3.1.1 (section 3.2.2.3), which has only five.
     pub(super) fn connect_v3(self) -> ConnectReturnCode {
         match self {
             Self::ClientIdNotValid => ConnectReturnCode::IdentifierRejected,
@@ -114,7 +114,7 @@ impl Reason {
     }
 }
 
-/// The answer to a PUBLISH: PUBACK at QoS 1, PUBREC at QoS 2 (MQTT 5 sections 3.4.2.1 and 3.5.2.1).
+/// The code of a PUBACK at QoS 1, and of a PUBREC at QoS 2 (MQTT 5 sections 3.4.2.1 and 3.5.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PublishCode {
     Success,
@@ -122,7 +122,7 @@ pub(crate) enum PublishCode {
     TopicNameInvalid,
     QuotaExceeded,
     PayloadFormatInvalid,
-    /// The server could not do what it must.
+    /// The server failed to do its part.
     Unspecified,
 }
 
@@ -150,7 +150,7 @@ impl PublishCode {
     }
 }
 
-/// The answer to one filter of a SUBSCRIBE (MQTT 5 section 3.9.3).
+/// The code of a SUBACK for one filter (MQTT 5 section 3.9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SubackCode {
     /// At QoS 0.
@@ -190,7 +190,7 @@ impl SubackCode {
     }
 }
 
-/// The answer to one filter of an UNSUBSCRIBE (MQTT 5 section 3.11.3).
+/// The code of an UNSUBACK for one filter (MQTT 5 section 3.11.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnsubackCode {
     Success,

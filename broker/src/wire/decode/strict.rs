@@ -10,14 +10,14 @@ type Checked = Result<(), MqttError>;
 
 /// Checks a packet from a client that the core has parsed from `bytes` bytes.
 pub(super) fn check(packet: &Packet, bytes: usize) -> Checked {
-    whole(packet, bytes)?;
+    length(packet, bytes)?;
     match packet {
         Packet::V3_1_1Publish(p) => publish(p.topic_name(), p.packet_id()),
         Packet::V5_0Publish(p) => {
             publish(p.topic_name(), p.packet_id())?;
             response_topic(p.props())?;
             // Only a server names subscriptions (MQTT 5 section 3.3.4-6).
-            none(subscription_identifiers(p.props()) > 0)?;
+            refuse_if(subscription_identifiers(p.props()) > 0)?;
             properties(p.props())
         }
         Packet::V3_1_1Pubrel(p) => identifier(p.packet_id()),
@@ -48,16 +48,16 @@ pub(super) fn check(packet: &Packet, bytes: usize) -> Checked {
             let has = |wanted: fn(&Property) -> bool| p.props().iter().any(wanted);
             let data = has(|p| matches!(p, Property::AuthenticationData(_)));
             let method = has(|p| matches!(p, Property::AuthenticationMethod(_)));
-            none(data && !method)?;
+            refuse_if(data && !method)?;
             properties(p.props())?;
             properties(p.will_props())
         }
         Packet::V5_0Disconnect(p) => {
             let code = p.reason_code().map_or(0, |code| code as u8);
             // Codes and a property of servers (MQTT 5 sections 3.14.2.1 and 3.14.2.2.5).
-            none(!matches!(code, 0 | 4 | 0x80..=0x83 | 0x90 | 0x93..=0x99))?;
+            refuse_if(!matches!(code, 0 | 4 | 0x80..=0x83 | 0x90 | 0x93..=0x99))?;
             let elsewhere = |p: &Property| matches!(p, Property::ServerReference(_));
-            none(p.props().iter().flatten().any(elsewhere))
+            refuse_if(p.props().iter().flatten().any(elsewhere))
         }
         _ => Ok(()),
     }
@@ -65,7 +65,7 @@ pub(super) fn check(packet: &Packet, bytes: usize) -> Checked {
 
 /// A packet has nothing behind its last field, and its lengths take no more bytes than they need (MQTT 5 sections 1.5.5 and
 /// 2.1.4).
-fn whole(packet: &Packet, bytes: usize) -> Checked {
+fn length(packet: &Packet, bytes: usize) -> Checked {
     match packet {
         // The payload is all that is left. And where there was only a topic alias, the core has put the topic.
         Packet::V3_1_1Publish(_) | Packet::V5_0Publish(_) => Ok(()),
@@ -77,7 +77,7 @@ fn whole(packet: &Packet, bytes: usize) -> Checked {
 /// MQTT 5 sections 3.3.2.1 and 2.2.1.
 fn publish(topic: &str, packet_id: Option<u16>) -> Checked {
     // There was no alias either (MQTT 5 section 3.3.2.1).
-    none(topic.is_empty())?;
+    refuse_if(topic.is_empty())?;
     topic_name(topic)?;
     packet_id.map_or(Ok(()), identifier)
 }
@@ -117,7 +117,7 @@ fn subscribe_v5(p: &v5_0::Subscribe) -> Checked {
     identifier(p.packet_id())?;
     p.entries().iter().try_for_each(filter)?;
     // MQTT 5 section 3.8.2.1.2.
-    none(subscription_identifiers(p.props()) > 1)?;
+    refuse_if(subscription_identifiers(p.props()) > 1)?;
     properties(p.props())
 }
 
@@ -127,7 +127,7 @@ fn filter(entry: &SubEntry) -> Checked {
 
 /// MQTT 5 section 2.2.1-3: a packet identifier is not 0.
 fn identifier(packet_id: u16) -> Checked {
-    none(packet_id == 0)
+    refuse_if(packet_id == 0)
 }
 
 /// MQTT 5 section 1.5.4-2: text does not hold U+0000.
@@ -153,8 +153,8 @@ fn subscription_identifiers(props: &[Property]) -> usize {
     props.iter().filter(is_one).count()
 }
 
-fn none(found: bool) -> Checked {
-    if found {
+fn refuse_if(wrong: bool) -> Checked {
+    if wrong {
         Err(MqttError::ProtocolError)
     } else {
         Ok(())
