@@ -23,7 +23,7 @@ struct Follower {
 }
 
 #[derive(Default)]
-struct State {
+struct Follows {
     /// By whose messages they are.
     followers: HashMap<Username, Vec<Follower>>,
     /// Whom each session follows, to find it when it ends.
@@ -34,7 +34,7 @@ struct State {
 /// waits for them.
 #[derive(Default)]
 pub(crate) struct Progress {
-    state: Mutex<State>,
+    state: Mutex<Follows>,
 }
 
 impl Progress {
@@ -106,7 +106,7 @@ impl Progress {
     }
 }
 
-impl State {
+impl Follows {
     fn remove(&mut self, session: SessionId, username: &Username) {
         if let Some(followed) = self.followed.get_mut(&session) {
             followed.retain(|name| name != username);

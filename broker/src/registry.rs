@@ -49,7 +49,7 @@ struct Revocations {
 }
 
 #[derive(Default)]
-struct State {
+struct Sessions {
     users: HashMap<Username, Vec<Entry>>,
     /// Whose each session is, in the order in which sessions are listed.
     owners: BTreeMap<SessionId, Username>,
@@ -61,7 +61,7 @@ struct State {
 /// Sessions are keyed by (user, client id): another user's client id is another session.
 #[derive(Default)]
 pub(crate) struct Registry {
-    state: Mutex<State>,
+    state: Mutex<Sessions>,
 }
 
 /// What comes of entering a session.

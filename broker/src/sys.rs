@@ -18,7 +18,7 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
-struct State {
+struct Values {
     observers: Observers,
     /// The last round.
     latest: Vec<Arc<Message>>,
@@ -27,7 +27,7 @@ struct State {
 /// The values, and who observes them.
 #[derive(Default)]
 pub(crate) struct Sys {
-    state: Mutex<State>,
+    state: Mutex<Values>,
 }
 
 impl Sys {

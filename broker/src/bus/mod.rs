@@ -40,7 +40,7 @@ use embedded::{Embedded, Router};
 pub(crate) use error::BusError;
 use forgotten::Forgotten;
 use relay::Relay;
-use saver::Kept;
+use saver::RetainedStore;
 pub(crate) use saver::Saving;
 pub(crate) use subscriptions::Subscription;
 use subscriptions::Subscriptions;
@@ -57,7 +57,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The shared plane of one broker.
 pub(crate) struct Bus {
     subscriptions: Arc<RwLock<Subscriptions>>,
-    kept: Kept,
+    kept: RetainedStore,
     forgotten: Forgotten,
     queue: mpsc::Sender<Arc<Message>>,
     /// The number of the last message that entered the queue. It is held while one enters: what is retained is in order with
@@ -77,10 +77,12 @@ impl Bus {
         retain: Arc<dyn Retain>,
     ) -> Result<Self, BusError> {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let (kept, save) = Kept::load(retain, stop.clone()).await.map_err(|e| {
-            tracing::error!(error = %e, "retained messages cannot be loaded");
-            BusError::Unavailable
-        })?;
+        let (kept, save) = RetainedStore::load(retain, stop.clone())
+            .await
+            .map_err(|e| {
+                tracing::error!(error = %e, "retained messages cannot be loaded");
+                BusError::Unavailable
+            })?;
         let (relay, router) = Embedded::start(metrics.clone())
             .await
             .map_err(|_| BusError::Unavailable)?;

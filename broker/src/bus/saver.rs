@@ -38,13 +38,13 @@ const FORGET_PART: usize = 256;
 const LAST: Duration = Duration::from_secs(5);
 
 /// What is retained, in memory and at the host.
-pub(super) struct Kept {
+pub(super) struct RetainedStore {
     retained: Arc<Mutex<Retained>>,
     changed: Arc<Notify>,
     saved: watch::Receiver<u64>,
 }
 
-impl Kept {
+impl RetainedStore {
     /// Loads what the host kept. The future saves what changes; once `stop` is cancelled, what is left, and ends.
     pub(super) async fn load(
         host: Arc<dyn Retain>,

@@ -7,7 +7,7 @@ use std::{
 
 use herald_acl::Username;
 
-use super::{Entry, Registry, State};
+use super::{Entry, Registry, Sessions};
 use crate::{
     host::Credential,
     ids::SessionId,
@@ -59,7 +59,7 @@ impl Registry {
     }
 }
 
-impl State {
+impl Sessions {
     fn of_all(&self, after: Option<SessionId>, count: usize) -> Vec<Found> {
         let from = after.map_or(Unbounded, Excluded);
         let sessions = self.owners.range((from, Unbounded));

@@ -89,7 +89,7 @@ impl Retain for Face {
 
 /// Retained messages over a host, and the task that saves.
 pub(super) struct Running {
-    pub(super) kept: Kept,
+    pub(super) kept: RetainedStore,
     pub(super) stop: CancellationToken,
     saver: JoinHandle<()>,
 }
@@ -98,7 +98,7 @@ impl Running {
     pub(super) async fn start(host: &Arc<Host>) -> Self {
         let stop = CancellationToken::new();
         let face = Arc::new(Face(host.clone()));
-        let (kept, save) = Kept::load(face, stop.clone()).await.unwrap();
+        let (kept, save) = RetainedStore::load(face, stop.clone()).await.unwrap();
         let saver = tokio::spawn(save);
         Self { kept, stop, saver }
     }
