@@ -19,7 +19,7 @@ use crate::{
     metrics::Metrics,
     progress::Progress,
     registry::Registry,
-    session::{self, Context},
+    session::{self, Connection, Context},
     sys::Sys,
     user_bytes::UsersBytes,
     wire::Reason,
@@ -82,13 +82,12 @@ impl Broker {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        // Counted, so that `stop` waits for it, wherever it runs.
-        let token = self.ctx.tasks.token();
-        let run = session::run(self.ctx.clone(), stream, origin, deadline);
-        async move {
-            let _token = token;
-            run.await;
-        }
+        session::run(self.connection(origin, deadline), stream)
+    }
+
+    /// The same without a stream: its bytes are moved by whoever drives it.
+    pub fn connection(&self, origin: Origin, deadline: Instant) -> Connection {
+        Connection::new(self.ctx.clone(), origin, deadline)
     }
 
     /// Notifies the sessions of the user with this key and name that `notification` is in their inbox. It is there already:

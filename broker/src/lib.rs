@@ -41,3 +41,4 @@ pub use host::{
 pub use limits::Limits;
 pub use live::{LiveQuery, LiveSession, NoSessionId, Origin, Protocol, Transport};
 pub use metrics::Metrics;
+pub use session::{Connection, Step, Wait};

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use tokio::sync::Notify;
+
 use super::{Mail, Mailbox, Orders, Presence};
 use crate::{
     delivery::Delivery, ids::SubscriptionKey, live::Link, user_bytes::UserBytes, wire::Reason,
@@ -110,26 +112,34 @@ impl Mailbox {
         contents.mail.stop.or(taken_over)
     }
 
-    /// What `work` comes to; if the session has to end before, why, and `work` is dropped.
+    /// What `work` comes to; if the session has to end before, why. Cancel-safe if `work` is.
     pub(crate) async fn unless_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Reason> {
         let mut work = pin!(work);
-        let mut woken = false;
-        let done = loop {
+        let mut woken = Woken { by: None };
+        loop {
             tokio::select! {
                 biased;
-                done = work.as_mut() => break Ok(done),
+                done = work.as_mut() => return Ok(done),
                 () = self.ready() => {
-                    woken = true;
+                    woken.by = Some(&self.ready);
                     if let Some(reason) = self.over() {
-                        break Err(reason);
+                        return Err(reason);
                     }
                 }
             }
-        };
-        if woken {
-            // What has come is not taken yet.
-            self.ready.notify_one();
         }
-        done
+    }
+}
+
+/// What has come is not taken yet: wakes the session again when dropped.
+struct Woken<'a> {
+    by: Option<&'a Notify>,
+}
+
+impl Drop for Woken<'_> {
+    fn drop(&mut self) {
+        if let Some(ready) = self.by {
+            ready.notify_one();
+        }
     }
 }

@@ -1,15 +1,24 @@
 //! What comes of CONNECT.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{client::Client, guard::SessionGuard};
-use crate::state::{SessionState, Will};
+use crate::{
+    state::{SessionState, Will},
+    wire::{ConnackProperties, Reason},
+};
+
+/// What CONNACK says: the session, or why there is none.
+pub(super) type Admission = Result<(Admitted, ConnackProperties), Denied>;
+
+/// Why a client is not let in, and the reason string.
+pub(super) type Denied = (Reason, String);
 
 /// A client that has been let in, and its session.
 pub(super) struct Admitted {
-    pub(super) client: Client,
+    pub(super) client: Arc<Client>,
     pub(super) state: Box<SessionState>,
     pub(super) guard: SessionGuard,
     pub(super) will: Option<Box<Will>>,

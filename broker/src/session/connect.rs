@@ -1,7 +1,6 @@
-//! From the first byte to CONNACK.
+//! Whether a client is let in, and which session it has.
 
 use std::{
-    fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,14 +10,16 @@ use herald_acl::{
     topics::{self, CLIENT_ID_BYTES},
 };
 use rand::{Rng as _, distr::Alphanumeric};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{
-    admitted::Admitted, client::Client, context::Context, end::End, guard::SessionGuard, io::Io,
-    offline, rights::may_publish, will,
+    admitted::{Admission, Admitted, Denied},
+    client::Client,
+    context::Context,
+    guard::SessionGuard,
+    offline,
+    rights::may_publish,
+    will,
 };
 use crate::{
     host::{Credential, Identity, Login, LoginRefusal},
@@ -28,12 +29,12 @@ use crate::{
     mailbox::Mailbox,
     registry::Entered,
     state::{HandedSession, SessionState},
-    wire::{ConnackProperties, Connect, Incoming, Reason, Wire},
+    wire::{ConnackProperties, Connect, Reason},
 };
 
 impl Admitted {
     /// CONNACK cannot be sent: leaves the session as it was.
-    async fn hand_back(self, ctx: &Arc<Context>) {
+    pub(super) async fn hand_back(self, ctx: &Arc<Context>) {
         let Self {
             client,
             mut state,
@@ -52,82 +53,14 @@ impl Admitted {
     }
 }
 
-/// Why a connection never became a session.
-pub(super) enum Refusal {
-    Refused(Reason),
-    Ended(End),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(reason) => write!(f, "{reason:?}"),
-            Self::Ended(end) => end.fmt(f),
-        }
-    }
-}
-
-impl From<End> for Refusal {
-    fn from(end: End) -> Self {
-        Self::Ended(end)
-    }
-}
-
-/// Reads CONNECT, checks it and who sent it, and queues CONNACK.
-pub(super) async fn connect<S>(
-    ctx: &Arc<Context>,
-    io: &mut Io<S>,
-    wire: &mut Wire,
-    origin: Origin,
-) -> Result<Admitted, Refusal>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let connect = first_packet(io, wire).await?;
-    match admit(ctx, &connect, origin, wire.is_v5()).await {
-        Ok((admitted, properties)) => match wire.accept(properties) {
-            Ok(()) => {
-                ctx.metrics.connects.add(1);
-                Ok(admitted)
-            }
-            Err(closed) => {
-                admitted.hand_back(ctx).await;
-                Err(End::from(closed).into())
-            }
-        },
-        Err((reason, text)) => {
-            wire.refuse(reason, &text);
-            Err(Refusal::Refused(reason))
-        }
-    }
-}
-
-async fn first_packet<S>(io: &mut Io<S>, wire: &mut Wire) -> Result<Box<Connect>, End>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    loop {
-        if wire.has_unread() {
-            match wire.next_packet()? {
-                Some(Incoming::Connect(connect)) => return Ok(connect),
-                Some(_) => return Err(End::Server(Reason::ProtocolError)),
-                None => {}
-            }
-        }
-        io.transfer(wire, true, None).await?;
-    }
-}
-
-type Denied = (Reason, String);
-
 /// What can be checked without asking anyone comes first; the costly check of the password comes last, and only then is a
 /// session that the client has touched.
-async fn admit(
+pub(super) async fn admit(
     ctx: &Arc<Context>,
     connect: &Connect,
     origin: Origin,
     v5: bool,
-) -> Result<(Admitted, ConnackProperties), Denied> {
+) -> Admission {
     if connect.authentication_method {
         return Err((
             Reason::BadAuthenticationMethod,
@@ -187,7 +120,7 @@ async fn admit(
     };
     let admitted = Admitted {
         token_expires: token_expires(&client.identity.credential),
-        client,
+        client: Arc::new(client),
         state,
         guard,
         will: connect.will.as_ref().map(|w| Box::new(w.into())),

@@ -2,14 +2,10 @@
 
 use std::{collections::HashSet, pin::pin, time::Duration};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{
-    connected::Session, end::End, io::Io, offline, patience::last_work_of, responses::Responses,
-    will,
+    connected::Session, end::End, offline, patience::last_work_of, responses::Responses, will,
 };
 use crate::wire::Reason;
 
@@ -30,11 +26,9 @@ impl Session {
         End::Client
     }
 
-    /// Responds to what was received, publishes the will if it is due, hands on what outlives the connection, and says goodbye.
-    pub(super) async fn finish<S>(mut self: Box<Self>, mut io: Box<Io<S>>, end: End)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    /// Responds to what was received, publishes the will if it is due, and hands on what outlives the connection. Returns what is still to
+    /// be sent, unless nothing can be.
+    pub(super) async fn finish(mut self: Box<Self>, end: End) -> Option<Vec<u8>> {
         tracing::debug!(user = %self.client.identity.username, client_id = ?self.client.id, %end, "connection ended");
         let mut over = self.expiry.is_zero() || end.ends_session();
         if over {
@@ -78,9 +72,8 @@ impl Session {
             }
             _ => guard.end(state).await,
         }
-        if !matches!(end, End::Socket(_)) {
-            io.finish(&mut wire, &ctx.stop).await;
-        }
+        let can_send = !matches!(end, End::Socket(_));
+        can_send.then(|| std::mem::take(wire.output()))
     }
 
     /// Waits for the responses to what was received, and queues them.

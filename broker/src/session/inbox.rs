@@ -3,7 +3,13 @@
 use futures_util::FutureExt as _;
 use herald_acl::topics;
 
-use super::{connected::Session, deliver::terms, end::End, read::ReadBatch};
+use super::{
+    connected::Session,
+    deliver::terms,
+    end::End,
+    read::{Located, Locating, ReadBatch},
+    task::Task,
+};
 use crate::{
     feed::{Feed, Next, Redelivery},
     host::{HostError, Notification},
@@ -15,35 +21,44 @@ use crate::{
 const READ_AHEAD: usize = 64 * 1024;
 
 impl Session {
-    /// Starts delivery of the inbox if a filter covers it now: behind `after`, or behind what was acknowledged last.
-    pub(super) async fn start_inbox(&mut self, after: Option<i64>) -> Result<(), End> {
+    /// If a filter covers the inbox now and delivery is to begin, asks the host from where: behind `after`, or behind what was
+    /// acknowledged last.
+    pub(super) fn locate_inbox(&self, after: Option<i64>) -> Option<Locating> {
         let own = topics::inbox(&self.client.identity.username);
         let wanted = self.state.granted.iter().any(|g| g.is_for(&own));
         if !wanted || (self.state.inbox.is_some() && after.is_none()) {
-            return Ok(());
+            return None;
         }
         let (inbox, identity) = (&self.ctx.host.inbox, &self.client.identity);
-        let position = match (after, self.client_with_cursor()) {
+        Some(match (after, self.client_with_cursor()) {
             (Some(after), Some(client_id)) => inbox.set_position(identity, client_id, after),
             (_, client_id) => inbox.position(identity, client_id),
+        })
+    }
+
+    /// Starts delivery of the inbox, and sends SUBACK.
+    pub(super) fn inbox_located(&mut self, located: Located) -> Result<(), End> {
+        let Some(Task::Position(all, _)) = self.task.take() else {
+            return Ok(());
         };
-        let position = self.guard.mailbox.unless_over(position).await;
-        let position = position
+        let position = located
             .map_err(End::Server)
             .and_then(|position| position.map_err(|e| unreadable(&e)))
             .inspect_err(|_| {
+                let own = topics::inbox(&self.client.identity.username);
                 self.guard
-                    .drop_inbox_without_position(&mut self.state, &own)
+                    .drop_inbox_without_position(&mut self.state, &own);
             })?;
         // What the client remembers may be ahead of a database that was restored.
-        let start = after.map_or(position.acknowledged, |after| after.min(position.newest));
+        let after = all.after.map(|after| after.min(position.newest));
+        let start = after.unwrap_or(position.acknowledged);
         self.reading = None;
         // What is newer than the position comes with a wake-up, which waits in the mailbox.
         self.cursor.is_used();
         // What is in flight is of another position in it, or of none.
         self.state.in_flight.forget_notifications();
         self.state.inbox = Some(Feed::new(start, position.newest > start));
-        Ok(())
+        self.suback(&all)
     }
 
     /// Sends what the inbox has, or begins to read it.

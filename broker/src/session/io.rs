@@ -19,7 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::wire::Wire;
 
-use super::{end::End, patience::patience};
+use super::{
+    end::End,
+    patience::patience,
+    step::{Event, Wait},
+};
 
 /// Most bytes read at once; also the most that wait to be parsed.
 const CHUNK: usize = 8 * 1024;
@@ -32,16 +36,6 @@ const AT_STOP: Duration = Duration::from_millis(500);
 
 /// How much of what a client still sends is read and dropped.
 const DRAIN: u64 = 4 * 1024 * 1024;
-
-/// What [`Io::transfer`] did.
-pub(super) enum Moved {
-    /// Bytes came in.
-    Received,
-    /// Bytes went out.
-    Sent,
-    /// The deadline passed.
-    Deadline,
-}
 
 /// A byte stream.
 pub(super) struct Io<S> {
@@ -66,13 +60,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         }
     }
 
-    /// Reads or writes some, or waits until `due`. Cancel-safe.
-    pub(super) async fn transfer(
-        &mut self,
-        wire: &mut Wire,
-        may_read: bool,
-        due: Option<Instant>,
-    ) -> Result<Moved, End> {
+    /// Moves some of what may be moved, or waits for the deadline. Cancel-safe.
+    pub(super) async fn transfer(&mut self, wire: &mut Wire, wait: Wait) -> Result<Event, End> {
+        if !wait.writes {
+            sleep_until_or_for_ever(wait.until).await;
+            return Ok(Event::Deadline);
+        }
         let waiting = wire.output_len() > 0 || self.unflushed;
         if waiting {
             self.stalled_at
@@ -82,28 +75,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             // Also if the client never stops sending.
             return Err(End::Broken("the client does not read"));
         }
-        let deadline = [due, self.stalled_at].into_iter().flatten().min();
-        let timer = async {
-            match deadline {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+        let deadline = [wait.until, self.stalled_at].into_iter().flatten().min();
         let moved = poll_fn(|cx| {
             if waiting && let Poll::Ready(sent) = self.poll_send(wire.output(), cx) {
-                return Poll::Ready(sent.map(|()| Moved::Sent));
+                return Poll::Ready(sent.map(|()| Event::Sent));
             }
-            if may_read {
-                return self.poll_receive(wire, cx).map_ok(|()| Moved::Received);
+            if wait.reads {
+                return self.poll_receive(wire, cx).map_ok(|()| Event::Received);
             }
             Poll::Pending
         });
         tokio::select! {
             biased;
             moved = moved => moved.map_err(End::Socket),
-            () = timer => match self.stalled_at {
+            () = sleep_until_or_for_ever(deadline) => match self.stalled_at {
                 Some(at) if at <= Instant::now() => Err(End::Broken("the client does not read")),
-                _ => Ok(Moved::Deadline),
+                _ => Ok(Event::Deadline),
             },
         }
     }
@@ -139,9 +126,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends what is left, if the client takes it soon, and closes the stream.
-    pub(super) async fn finish(&mut self, wire: &mut Wire, stop: &CancellationToken) {
-        let out = std::mem::take(wire.output());
+    /// Sends `out`, the last bytes, if the client takes them soon, and closes the stream.
+    pub(super) async fn finish(&mut self, out: Vec<u8>, stop: &CancellationToken) {
         let goodbye = async {
             self.writer.write_all(&out).await?;
             self.writer.flush().await?;
@@ -154,5 +140,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             _ = goodbye => {}
             () = patience(stop, GOODBYE, AT_STOP) => {}
         }
+    }
+}
+
+async fn sleep_until_or_for_ever(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,9 +1,10 @@
 //! One client from CONNECT to the end, over any byte stream, in either version.
 //!
-//! A connection is one task. It owns the socket and the protocol state, and waits for whichever comes first: bytes from
-//! the client, room in the socket, [mail](crate::mailbox), a result from the host, or a deadline. Everything it holds is
-//! bounded: one chunk of unread bytes, a [number of packets](crate::limits::RECEIVE_MAXIMUM) under way in each direction,
-//! and an output buffer that stops it from making more once it is full.
+//! A [`Connection`] does no I/O. It does all that can be done now, a [`Step`] at a time, and then waits for whichever comes
+//! first: bytes from the client, room in the socket, [mail](crate::mailbox), a result from the host, or a deadline. [`run()`]
+//! moves its bytes over a stream. Everything it holds is bounded: one chunk of unread bytes, a
+//! [number of packets](crate::limits::RECEIVE_MAXIMUM) under way in each direction, and an output buffer that stops it from
+//! making more once it is full.
 //!
 //! What outlives a connection is [`SessionState`](crate::state::SessionState). A connection that ends hands it to
 //! [`offline`], which keeps it until the next connection of the same client takes it over.
@@ -12,11 +13,14 @@ mod admitted;
 mod client;
 mod connect;
 mod connected;
+mod connecting;
+mod connection;
 mod context;
 mod cursor;
 mod cursor_use;
 mod deliver;
 mod end;
+mod filters;
 mod finish;
 mod guard;
 mod inbox;
@@ -32,9 +36,13 @@ mod revocation;
 mod rights;
 mod run;
 mod slice;
+mod step;
 mod subscribe;
+mod task;
 mod turn;
 mod will;
 
+pub use connection::Connection;
 pub(crate) use context::Context;
 pub(crate) use run::run;
+pub use step::{Step, Wait};

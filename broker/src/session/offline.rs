@@ -10,7 +10,7 @@ use crate::{state::SessionState, wire::Reason};
 /// Keeps the session until its client comes back or `expires` has come.
 pub(super) async fn wait(
     ctx: Arc<Context>,
-    client: Client,
+    client: Arc<Client>,
     mut state: Box<SessionState>,
     mut guard: SessionGuard,
     expires: Instant,

@@ -14,6 +14,7 @@ use super::{
     end::End,
     responses::{Handled, Refused, Response},
     rights::may_publish,
+    task::Task,
 };
 use crate::{
     bus::BusError,
@@ -139,16 +140,27 @@ fn refuse(code: PublishCode, text: String) -> Refused {
 
 impl Session {
     /// Takes a PUBLISH; the response follows when it is known, in the order of the PUBLISHes.
-    pub(super) async fn publish(&mut self, publish: Publish) -> Result<(), End> {
+    pub(super) fn publish(&mut self, publish: Publish) -> Result<(), End> {
         self.ctx.metrics.publishes_received.add(1);
         if publish.qos == Qos::ExactlyOnce && self.state.received.len() >= UNRELEASED {
             return Err(End::Server(Reason::ReceiveMaximumExceeded));
         }
         let patient = !self.wire.is_v5();
         let bytes = publish.payload.len();
-        let accepting = accept(&self.ctx, &self.client, publish, patient);
-        let accepted = self.guard.mailbox.unless_over(accepting).await;
-        let handled = accepted.map_err(End::Server)?;
+        let (ctx, client) = (self.ctx.clone(), self.client.clone());
+        let mut handling = Box::pin(async move { accept(&ctx, &client, publish, patient).await });
+        // Mostly there is nothing to wait for.
+        match (&mut handling).now_or_never() {
+            Some(handled) => self.published(handled, bytes),
+            None => {
+                self.task = Some(Task::Publish(handling, bytes));
+                Ok(())
+            }
+        }
+    }
+
+    /// A PUBLISH was handled, whose payload takes so many `bytes`.
+    pub(super) fn published(&mut self, handled: Handled, bytes: usize) -> Result<(), End> {
         let user = self.guard.mailbox.user_bytes();
         match self.responses.push(handled, bytes, user) {
             Some(response) => self.respond(response),

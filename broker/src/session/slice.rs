@@ -15,25 +15,33 @@ const SLICE: Duration = Duration::from_millis(1);
 /// The time since the session last let others work. It is the machine's own time, not that of timers: what counts is how long
 /// the thread was busy.
 #[derive(Debug)]
-pub(super) struct Slice(Instant);
+pub(super) struct Slice {
+    began: Instant,
+    /// Others have had their turn before it.
+    is_new: bool,
+}
 
 impl Slice {
     /// One that begins now.
     pub(super) fn new() -> Self {
-        Self(Instant::now())
+        Self {
+            began: Instant::now(),
+            is_new: false,
+        }
     }
 
-    /// Whether it is used up.
-    pub(super) fn is_over(&self) -> bool {
-        self.0.elapsed() >= SLICE
+    /// Whether others have had their turn since this was last asked.
+    pub(super) fn take_is_new(&mut self) -> bool {
+        std::mem::take(&mut self.is_new)
     }
 
     /// To be called between two pieces of work: lets others work if the slice is used up, or so much has been done that the
     /// runtime asks for it.
     pub(super) async fn give_way(&mut self) {
-        if self.is_over() {
+        if self.began.elapsed() >= SLICE {
             yield_now().await;
             *self = Self::new();
+            self.is_new = true;
         } else {
             consume_budget().await;
         }
@@ -52,7 +60,7 @@ impl Slice {
         })
         .await;
         if waited {
-            *self = Self::new();
+            self.began = Instant::now();
         }
         output
     }

@@ -4,7 +4,13 @@ use std::num::NonZeroU32;
 
 use herald_acl::{Action, Denial, TopicFilter, topics};
 
-use super::{connected::Session, end::End, rights::may_subscribe};
+use super::{
+    connected::Session,
+    end::End,
+    filters::{Subscribing, Unsubscribing},
+    rights::may_subscribe,
+    task::Task,
+};
 use crate::{
     delivery::Delivery,
     ids::SubscriptionKey,
@@ -16,7 +22,7 @@ use crate::{
 const STARTS_OVER: &str = "after is of another epoch: the inbox starts over";
 
 impl Session {
-    pub(super) async fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
+    pub(super) fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
         // `after` is where the inbox starts, and means nothing to other subscriptions.
         let inbox = topics::inbox(&self.client.identity.username);
         let asks = |s: &Subscription| {
@@ -40,18 +46,37 @@ impl Session {
             true => (Some(0), STARTS_OVER),
             false => (after, ""),
         };
-        let mut to_inbox = false;
-        let mut codes = Vec::with_capacity(subscribe.subscriptions.len());
-        for subscription in &subscribe.subscriptions {
-            if codes.len() >= bound {
-                // Each filter has a reason code (MQTT 5 section 3.9.3), and this one costs nothing.
-                codes.push(SubackCode::QuotaExceeded);
-                continue;
-            }
-            self.slice.give_way().await;
-            let code = match self.grant(subscription, subscribe.identifier)? {
+        self.task = Some(Task::Subscribe(Box::new(Subscribing {
+            packet_id: subscribe.packet_id,
+            identifier: subscribe.identifier,
+            codes: Vec::with_capacity(subscribe.subscriptions.len()),
+            filters: subscribe.subscriptions.into_iter(),
+            to_inbox: false,
+            after,
+            epoch: epoch.map(|epoch| (epoch, why)),
+        })));
+        Ok(())
+    }
+
+    /// Handles the next filter; after the last one, starts the inbox or sends SUBACK.
+    pub(super) fn subscribe_next(&mut self, mut all: Box<Subscribing>) -> Result<(), End> {
+        let Some(subscription) = all.filters.next() else {
+            // Before SUBACK: a client that is subscribed has a position from which it gets everything.
+            all.after = all.after.filter(|_| all.to_inbox);
+            let Some(position) = self.locate_inbox(all.after) else {
+                return self.suback(&all);
+            };
+            self.task = Some(Task::Position(all, position));
+            return Ok(());
+        };
+        let code = if all.codes.len() >= self.ctx.limits.filters_per_subscribe() {
+            // Each filter has a reason code (MQTT 5 section 3.9.3), and this one costs nothing.
+            SubackCode::QuotaExceeded
+        } else {
+            match self.grant(&subscription, all.identifier)? {
                 Ok(granted) => {
-                    to_inbox |= granted.is_for(&inbox);
+                    let inbox = topics::inbox(&self.client.identity.username);
+                    all.to_inbox |= granted.is_for(&inbox);
                     let qos = granted.qos;
                     self.guard.grant(&mut self.state, granted);
                     match qos {
@@ -61,13 +86,16 @@ impl Session {
                     }
                 }
                 Err(code) => code,
-            };
-            codes.push(code);
-        }
-        // Before SUBACK: a client that is subscribed has a position from which it gets everything.
-        self.start_inbox(after.filter(|_| to_inbox)).await?;
-        let epoch = epoch.as_deref().map(|epoch| (epoch, why));
-        self.wire.suback(subscribe.packet_id, &codes, epoch)?;
+            }
+        };
+        all.codes.push(code);
+        self.task = Some(Task::Subscribe(all));
+        Ok(())
+    }
+
+    pub(super) fn suback(&mut self, all: &Subscribing) -> Result<(), End> {
+        let epoch = all.epoch.as_ref().map(|(epoch, why)| (&**epoch, *why));
+        self.wire.suback(all.packet_id, &all.codes, epoch)?;
         Ok(())
     }
 
@@ -161,21 +189,26 @@ impl Session {
     }
 
     /// However many filters there are: UNSUBACK of 3.1.1 cannot refuse one.
-    pub(super) async fn unsubscribe(
-        &mut self,
-        packet_id: u16,
-        filters: Vec<String>,
-    ) -> Result<(), End> {
-        let mut codes = Vec::with_capacity(filters.len());
-        for text in &filters {
-            self.slice.give_way().await;
-            codes.push(match TopicFilter::parse(text) {
-                Err(_) => UnsubackCode::TopicFilterInvalid,
-                Ok(filter) if self.drop_subscription(&filter) => UnsubackCode::Success,
-                Ok(_) => UnsubackCode::NoSubscriptionExisted,
-            });
-        }
-        self.wire.unsuback(packet_id, &codes)?;
+    pub(super) fn unsubscribe(&mut self, packet_id: u16, filters: Vec<String>) {
+        self.task = Some(Task::Unsubscribe(Box::new(Unsubscribing {
+            packet_id,
+            codes: Vec::with_capacity(filters.len()),
+            filters: filters.into_iter(),
+        })));
+    }
+
+    /// Handles the next filter; after the last one, sends UNSUBACK.
+    pub(super) fn unsubscribe_next(&mut self, mut all: Box<Unsubscribing>) -> Result<(), End> {
+        let Some(filter) = all.filters.next() else {
+            self.wire.unsuback(all.packet_id, &all.codes)?;
+            return Ok(());
+        };
+        all.codes.push(match TopicFilter::parse(&filter) {
+            Err(_) => UnsubackCode::TopicFilterInvalid,
+            Ok(filter) if self.drop_subscription(&filter) => UnsubackCode::Success,
+            Ok(_) => UnsubackCode::NoSubscriptionExisted,
+        });
+        self.task = Some(Task::Unsubscribe(all));
         Ok(())
     }
 

@@ -1,187 +1,184 @@
-//! One turn of a session: all that can be done now, then the wait for the next event.
+//! One step of a session: all that can be done now. What takes time is waited for outside, and comes back as an event.
 
-use futures_util::future::{BoxFuture, OptionFuture};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{
     connected::Session,
-    cursor_use::Used,
     end::End,
-    io::{self, Io},
-    read::ReadBatch,
-    responses::Response,
+    step::{Event, Events, Pause, Step, Wait},
+    task::Task,
 };
 use crate::{
-    host::HostError,
     state::Ack,
-    wire::{Incoming, Reason},
+    wire::{Incoming, Reason, Wire},
 };
 
-/// What a packet asks for and takes time.
-type Work<'a> = BoxFuture<'a, Result<(), End>>;
-
-/// Why no more packets are handled now. What the session waits for follows from this alone, and nothing is asked a second time
-/// of what may have changed since: so it never waits for the client while it has packets of the client's that it may look at.
-#[derive(Clone, Copy, Debug)]
-enum Pause {
-    /// No packet is complete: more must be read.
-    Incomplete,
-    /// The client has asked for more than its rate. MQTT 3.1.1 cannot refuse a PUBLISH, and a client of MQTT 5 that is refused
-    /// one has lost a message: so neither is read from until then.
-    Throttled(Instant),
-    /// As many PUBLISHes wait for their response as the client may have under way, or it does not take what is sent to it. A
-    /// response, or room in the socket, ends that.
-    Full,
-    /// Others have their turn.
-    SliceOver,
-}
-
 impl Session {
-    /// Does all that can be done now, then waits for the next event.
-    pub(super) async fn turn<S>(&mut self, io: &mut Io<S>) -> Result<(), End>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    /// Handles the next packet; if there is none, sends what may be sent. With `is_new_slice`, others have had their turn since
+    /// the last step: then orders do not wait for all that has been received.
+    pub(super) fn step(&mut self, is_new_slice: bool) -> Result<Step, End> {
         // Also of a client that never stops sending.
         if self.token_expires.is_some_and(|at| at <= Instant::now()) {
             return Err(End::Server(Reason::TokenExpired));
         }
-        let pause = self.handle_received().await?;
-        let more = self.deliver()?;
-        self.guard.in_flight_changed(&self.state);
-        self.settle_held();
-        self.slice.give_way().await;
-        if more || matches!(pause, Pause::SliceOver) {
-            // Orders do not wait for all that has been received.
-            return self.take_mail();
+        if let Some(task) = self.task.take() {
+            return self.go_on_with(task);
         }
-        self.wait(io, pause).await
+        if is_new_slice {
+            self.take_mail()?;
+            self.deliver_all()?;
+        }
+        let now = Instant::now();
+        let pause = match self.next_packet(now)? {
+            Ok(packet) => {
+                self.keep_alive.packet();
+                self.handle(packet, now)?;
+                return Ok(Step::Again);
+            }
+            Err(pause) => pause,
+        };
+        if self.deliver_all()? {
+            self.take_mail()?;
+            return Ok(Step::Again);
+        }
+        Ok(self.wait(pause))
     }
 
-    /// Handles packets until it must pause.
-    async fn handle_received(&mut self) -> Result<Pause, End> {
-        loop {
-            let now = Instant::now();
-            if self.responses.is_full() || self.wire.output_full() {
-                return Ok(Pause::Full);
+    /// Does what can be done now of a packet that takes time.
+    fn go_on_with(&mut self, task: Task) -> Result<Step, End> {
+        match task {
+            Task::Subscribe(subscribing) => self.subscribe_next(subscribing)?,
+            Task::Unsubscribe(unsubscribing) => self.unsubscribe_next(unsubscribing)?,
+            Task::Publish(..) | Task::Position(..) => {
+                self.task = Some(task);
+                return Ok(self.wait(Pause::Busy));
             }
-            if let Some(at) = self.rate_limit.blocked_until(now) {
-                return Ok(Pause::Throttled(at));
-            }
-            if !self.wire.has_unread() {
-                return Ok(Pause::Incomplete);
-            }
-            let Some(packet) = self.wire.next_packet()? else {
-                return Ok(Pause::Incomplete);
-            };
-            self.keep_alive.packet();
-            if let Some(work) = self.handle(packet, now)? {
-                work.await?;
-            }
-            if self.slice.is_over() {
-                return Ok(Pause::SliceOver);
-            }
-            self.slice.give_way().await;
         }
+        Ok(Step::Again)
     }
 
-    /// Handles a packet that came at `now`. What takes time is returned to be waited for: boxed, so that a session that waits
-    /// is not as large as one that is busy.
-    fn handle(&mut self, packet: Incoming, now: Instant) -> Result<Option<Work<'_>>, End> {
+    /// The next packet, or why none is handled now.
+    fn next_packet(&mut self, now: Instant) -> Result<Result<Incoming, Pause>, End> {
+        if self.responses.is_full() || self.wire.output_full() {
+            return Ok(Err(Pause::Full));
+        }
+        if let Some(at) = self.rate_limit.blocked_until(now) {
+            return Ok(Err(Pause::Throttled(at)));
+        }
+        if !self.wire.has_unread() {
+            return Ok(Err(Pause::Incomplete));
+        }
+        Ok(self.wire.next_packet()?.ok_or(Pause::Incomplete))
+    }
+
+    /// Handles a packet that came at `now`. What takes time is left as a [`Task`].
+    fn handle(&mut self, packet: Incoming, now: Instant) -> Result<(), End> {
         match packet {
             Incoming::Publish(publish) => {
                 self.rate_limit.count_publish(now);
-                return Ok(Some(Box::pin(self.publish(publish))));
+                self.publish(publish)
             }
             Incoming::Subscribe(subscribe) => {
                 let bound = self.ctx.limits.filters_per_subscribe();
                 let cost = cost(subscribe.subscriptions.len(), bound);
                 self.rate_limit.count_control(cost, now);
-                return Ok(Some(Box::pin(self.subscribe(subscribe))));
+                self.subscribe(subscribe)
             }
             Incoming::Unsubscribe { packet_id, filters } => {
                 self.rate_limit.count_control(cost(filters.len(), 0), now);
-                return Ok(Some(Box::pin(self.unsubscribe(packet_id, filters))));
+                self.unsubscribe(packet_id, filters);
+                Ok(())
             }
-            Incoming::Puback { packet_id } => self.acknowledged(packet_id, Ack::Puback)?,
+            Incoming::Puback { packet_id } => self.acknowledged(packet_id, Ack::Puback),
             Incoming::Pubrec { packet_id, refused } => {
-                self.acknowledged(packet_id, Ack::Pubrec { refused })?;
+                self.acknowledged(packet_id, Ack::Pubrec { refused })
             }
-            Incoming::Pubcomp { packet_id } => self.acknowledged(packet_id, Ack::Pubcomp)?,
-            Incoming::Pubrel { packet_id } => self.pubrel(packet_id)?,
-            Incoming::Pingreq | Incoming::Repeated => self.rate_limit.count_control(1, now),
+            Incoming::Pubcomp { packet_id } => self.acknowledged(packet_id, Ack::Pubcomp),
+            Incoming::Pubrel { packet_id } => self.pubrel(packet_id),
+            Incoming::Pingreq | Incoming::Repeated => {
+                self.rate_limit.count_control(1, now);
+                Ok(())
+            }
             Incoming::Disconnect {
                 with_will,
                 session_expiry,
-            } => return Err(self.disconnected(with_will, session_expiry)),
-            Incoming::Connect(_) | Incoming::Unsupported => {
-                return Err(End::Server(Reason::ProtocolError));
-            }
+            } => Err(self.disconnected(with_will, session_expiry)),
+            Incoming::Connect(_) | Incoming::Unsupported => Err(End::Server(Reason::ProtocolError)),
         }
-        Ok(None)
     }
 
-    /// Waits for what ends `pause`, and for everything else that can happen to the session.
-    async fn wait<S>(&mut self, io: &mut Io<S>, pause: Pause) -> Result<(), End>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
-        let reads = matches!(pause, Pause::Incomplete);
-        let deadline = self.deadline(pause);
-        let reading: OptionFuture<_> = self.reading.as_mut().into();
-        let using_cursor: OptionFuture<_> = self.cursor.under_way.as_mut().into();
-        let event = async {
-            tokio::select! {
-                moved = io.transfer(&mut self.wire, reads, deadline) => Event::Moved(moved),
-                () = self.guard.mailbox.ready() => Event::Mail,
-                Some(response) = self.responses.next() => Event::Response(response),
-                Some(batch) = reading => Event::Read(batch),
-                Some(used) = using_cursor => Event::Cursor(used),
+    /// Sends all that may be sent now. `true`: there is more to do at once.
+    fn deliver_all(&mut self) -> Result<bool, End> {
+        let more = self.deliver()?;
+        self.guard.in_flight_changed(&self.state);
+        self.settle_held();
+        Ok(more)
+    }
+
+    /// What ends `pause`.
+    fn wait(&mut self, pause: Pause) -> Step {
+        self.pause = pause;
+        let of_pause = match pause {
+            Pause::Incomplete => self.silent_at(),
+            Pause::Throttled(until) => Some(until),
+            Pause::Full => None,
+            Pause::Busy => {
+                return Step::Wait(Wait {
+                    reads: false,
+                    writes: false,
+                    until: None,
+                });
             }
         };
-        let event = self.slice.wait(event).await;
-        if !reads {
+        let all = [of_pause, self.token_expires, self.cursor_due()];
+        Step::Wait(Wait {
+            reads: matches!(pause, Pause::Incomplete),
+            writes: true,
+            until: all.into_iter().flatten().min(),
+        })
+    }
+
+    /// The protocol state, and where events come from apart from it.
+    pub(super) fn split(&mut self) -> (&mut Wire, Events<'_>) {
+        let events = Events::Connected {
+            task: self.task.as_mut(),
+            mailbox: &self.guard.mailbox,
+            responses: &mut self.responses,
+            reading: self.reading.as_mut(),
+            cursor: self.cursor.under_way.as_mut(),
+        };
+        (&mut self.wire, events)
+    }
+
+    /// Something has happened since the last [`step`](Self::step).
+    pub(super) fn happened(&mut self, event: Event) -> Result<(), End> {
+        if !matches!(self.pause, Pause::Incomplete) {
             // A client is not silent while it is not listened to.
             self.keep_alive.packet();
         }
         match event {
-            Event::Moved(moved) => match moved? {
-                io::Moved::Received => {
-                    self.keep_alive.bytes();
-                    Ok(())
-                }
-                io::Moved::Sent => Ok(()),
-                io::Moved::Deadline => self.deadline_passed(pause),
-            },
-            Event::Mail => self.take_mail(),
-            Event::Response(response) => self.respond(response),
-            Event::Read(batch) => self.read_done(batch),
-            Event::Cursor(used) => {
-                self.cursor_used(used);
-                Ok(())
+            Event::Received => self.keep_alive.bytes(),
+            Event::Deadline => self.deadline_passed()?,
+            Event::Mail => self.take_mail()?,
+            Event::Response(response) => self.respond(response)?,
+            Event::Read(batch) => self.read_done(batch)?,
+            Event::Cursor(used) => self.cursor_used(used),
+            Event::Published(handled) => {
+                let Some(Task::Publish(_, bytes)) = self.task.take() else {
+                    return Ok(());
+                };
+                self.published(handled.map_err(End::Server)?, bytes)?;
             }
+            Event::Position(position) => self.inbox_located(position)?,
+            // Those of a connection before CONNACK are not a session's.
+            Event::Sent | Event::Admitted(_) | Event::Stop => {}
         }
+        Ok(())
     }
 
-    /// When something is to be done if nothing happens until then.
-    fn deadline(&self, pause: Pause) -> Option<Instant> {
-        let of_pause = match pause {
-            Pause::Incomplete => self.silent_at(),
-            Pause::Throttled(until) => Some(until),
-            Pause::Full | Pause::SliceOver => None,
-        };
-        [of_pause, self.token_expires, self.cursor_due()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    fn deadline_passed(&mut self, pause: Pause) -> Result<(), End> {
+    fn deadline_passed(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        let listens = matches!(pause, Pause::Incomplete);
+        let listens = matches!(self.pause, Pause::Incomplete);
         if listens && self.silent_at().is_some_and(|at| at <= now) {
             self.wire.keep_alive_expired();
             return Err(End::Broken("keep-alive"));
@@ -196,15 +193,6 @@ impl Session {
         let time = self.wire.keep_alive()?;
         Some(self.keep_alive.silent_at(time, self.wire.arrived()))
     }
-}
-
-/// What ended a wait.
-enum Event {
-    Moved(Result<io::Moved, End>),
-    Mail,
-    Response(Response),
-    Read(Result<ReadBatch, HostError>),
-    Cursor(Result<Used, HostError>),
 }
 
 /// Filters that cost as much as a packet if they are only looked at.

@@ -18,7 +18,7 @@ use crate::{
     common::hosts::{NEWEST, ORIGIN, notification},
     corpus::Packets,
     mutate::{Chance, cuts, mutate},
-    stream::Script,
+    stream::drive,
 };
 
 /// Connections that one broker serves at a time.
@@ -91,11 +91,11 @@ async fn serve(
         let alice = Username::parse("alice").expect("a valid name");
         broker.notify("alice", &alice, &notification(NEWEST + 1));
     }
-    let (script, received) = Script::new(bytes.clone(), cuts);
-    let serving = broker.serve(script, ORIGIN, Instant::now() + STREAM * 2);
+    let connection = broker.connection(ORIGIN, Instant::now() + STREAM * 2);
+    let serving = drive(connection, &bytes, cuts);
     let served = timeout(STREAM, AssertUnwindSafe(serving).catch_unwind()).await;
     let failure = match served {
-        Ok(Ok(())) => check(&received.lock()).err(),
+        Ok(Ok(received)) => check(&received).err(),
         Ok(Err(_)) => Some("panicked".to_owned()),
         Err(_) => Some(format!("was not over after {STREAM:?}")),
     };

@@ -1,84 +1,71 @@
-//! A client as a byte stream: what it sends is known beforehand, and it takes all that comes.
+//! A client without a stream: what it sends is known beforehand, and it takes all that comes.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use futures_util::FutureExt as _;
+use herald_broker::{Connection, Step};
+use tokio::{task::yield_now, time::sleep_until};
 
-use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+/// Bytes that a connection gets at once.
+const CHUNK: usize = 8 * 1024;
 
-/// What a client of a test sends: parts that are read one by one, then the end of the stream.
-pub(crate) struct Script {
-    bytes: Arc<[u8]>,
-    /// Where each part ends, in order.
-    ends: Vec<usize>,
-    read: usize,
-    /// The next read answers that there is nothing yet: the session does what else it has to do.
-    pausing: bool,
-    received: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Script {
-    /// A client that sends `bytes` in parts that end at `ends`, and what it will have received.
-    pub(crate) fn new(bytes: Arc<[u8]>, mut ends: Vec<usize>) -> (Self, Arc<Mutex<Vec<u8>>>) {
-        ends.push(bytes.len());
-        ends.sort_unstable();
-        ends.dedup();
-        ends.reverse();
-        let received = Arc::<Mutex<Vec<u8>>>::default();
-        let script = Self {
-            bytes,
-            ends,
-            read: 0,
-            pausing: false,
-            received: received.clone(),
+/// Drives `connection` to its end: the client sends `bytes` in parts that end at `ends`, and closes the stream. Returns what it
+/// has received.
+pub(crate) async fn drive(
+    mut connection: Connection,
+    bytes: &[u8],
+    mut ends: Vec<usize>,
+) -> Vec<u8> {
+    ends.push(bytes.len());
+    ends.sort_unstable();
+    ends.dedup();
+    let mut ends = ends.into_iter().peekable();
+    let (mut received, mut sent) = (vec![], 0);
+    // Before each part the session does what else it has to do.
+    let mut pauses = false;
+    loop {
+        let wait = match connection.step() {
+            Step::Again => {
+                connection.give_way().await;
+                continue;
+            }
+            Step::Wait(wait) => wait,
+            Step::Over => break,
         };
-        (script, received)
-    }
-}
-
-impl AsyncRead for Script {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.pausing = !self.pausing;
-        if self.pausing {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        if wait.writes {
+            let output = connection.take_output(usize::MAX);
+            if !output.is_empty() {
+                received.extend(output);
+                continue;
+            }
         }
-        let Some(end) = self.ends.last().copied() else {
-            return Poll::Ready(Ok(()));
+        if wait.reads {
+            pauses = !pauses;
+            if pauses {
+                yield_now().await;
+                connection.event().now_or_never();
+            } else if let Some(end) = ends.peek() {
+                let next = (sent + CHUNK).min(*end);
+                connection.receive(&bytes[sent..next]);
+                sent = next;
+                ends.next_if_eq(&sent);
+            } else {
+                connection.closed();
+            }
+            continue;
+        }
+        let passes = async {
+            match wait.until {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
         };
-        let length = (end - self.read).min(buf.remaining());
-        buf.put_slice(&self.bytes[self.read..self.read + length]);
-        self.read += length;
-        if self.read == end {
-            self.ends.pop();
+        let passed = tokio::select! {
+            () = connection.event() => false,
+            () = passes => true,
+        };
+        if passed {
+            connection.passed();
         }
-        Poll::Ready(Ok(()))
     }
-}
-
-impl AsyncWrite for Script {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.received.lock().extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
+    received.extend(connection.finish().await.unwrap_or_default());
+    received
 }

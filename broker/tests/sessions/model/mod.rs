@@ -1,4 +1,4 @@
-//! One session under every order of bytes, refills of its rate, acknowledgements and mail.
+//! One session under every order of bytes, refills of its rate, acknowledgements and mail. It is driven without a stream.
 //!
 //! Time stands still but where a step or a host lets it pass, and each call of a host may take some: so a session that asks
 //! twice what time it is gets two answers.
@@ -217,7 +217,7 @@ async fn run(broker: &Broker, world: &Arc<World>, case: &Case) {
                 }
             }
         }
-        settle().await;
+        peer.settle().await;
     }
     // Nothing is in the way any more: all that was said is answered as fast as the rate allows.
     world.let_go.add_permits(case.says.len());
