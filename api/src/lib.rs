@@ -17,6 +17,7 @@ mod progress;
 mod queue;
 mod routes;
 mod sends;
+mod views;
 
 use std::sync::Arc;
 

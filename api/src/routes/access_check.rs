@@ -9,7 +9,7 @@ use poem_openapi::{Enum, Object, types::Example};
 use crate::{
     error::ApiError,
     fields::{ClientId, NO_NUL, Name, TOPIC_BYTES, described::described},
-    routes::rule::RuleView,
+    views::rule::RuleView,
 };
 
 /// What a client wants to do.

@@ -21,7 +21,7 @@ use crate::{
     fields::{Cursor, Id, Limit, MAX_PARAMETER, Name, Next, described::described},
     middleware::caller::Administrator,
     progress::ReportProgress,
-    routes::message::{MessageView, StatusName},
+    views::message::{MessageView, StatusName},
 };
 
 pub(crate) struct AdminMessagesApi {

@@ -15,7 +15,7 @@ use crate::{
     error::ApiError,
     fields::{Cursor, DateTime, Id, Limit, Name, Next},
     middleware::caller::Administrator,
-    routes::{page, user::username},
+    views::{page, user::username},
 };
 
 pub(crate) struct AuditApi {
@@ -102,7 +102,7 @@ impl AuditApi {
         let (entries, next) = page::items(entries, |entry| entry.id.to_string());
         Ok(Json(EntryList {
             items: entries.into_iter().map(view).collect::<Result<_, _>>()?,
-            next: next.map(Next),
+            next,
         }))
     }
 }

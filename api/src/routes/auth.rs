@@ -15,7 +15,7 @@ use crate::{
     fields::{ChosenPassword, GivenPassword, Name, described::described},
     limits::requests::Requests,
     middleware::{caller::Caller, requester::Requester, session},
-    routes::user::UserView,
+    views::user::UserView,
 };
 
 pub(crate) struct AuthApi {

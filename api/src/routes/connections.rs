@@ -18,7 +18,7 @@ use crate::{
     fields::{Cursor, DateTime, Id, Limit, Name, Next, described::described},
     live_connections::{LiveConnection, LiveConnections, Protocol, Transport},
     middleware::caller::Administrator,
-    routes::page,
+    views::page,
 };
 
 pub(crate) struct ConnectionsApi {
@@ -131,7 +131,7 @@ impl ConnectionsApi {
         let (items, next) = page::cut(listed, limit, |live| live.id.clone());
         Ok(Json(ConnectionList {
             items: items.into_iter().map(ConnectionView::from).collect(),
-            next: next.map(Next),
+            next,
         }))
     }
 

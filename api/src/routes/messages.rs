@@ -21,11 +21,11 @@ use crate::{
     },
     middleware::caller::Caller,
     progress::ReportProgress,
-    routes::{
+    sends::{Patience, Sends},
+    views::{
         message::{FailedAttemptView, MessageView, StatusName},
         page,
     },
-    sends::{Patience, Sends},
 };
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -205,7 +205,7 @@ impl MessagesApi {
         let (messages, next) = page::items(messages, |message| message.id.to_string());
         Ok(Json(MessageList {
             items: messages.into_iter().map(MessageView::from).collect(),
-            next: next.map(Next),
+            next,
         }))
     }
 

@@ -16,7 +16,7 @@ use crate::{
     fields::{CLIENT_ID_CHARS, ClientId, DateTime, EPOCH_CHARS, Epoch, Id, Limit},
     live_connections::LiveConnections,
     middleware::caller::Caller,
-    routes::message::StatusName,
+    views::message::StatusName,
 };
 
 pub(crate) struct NotificationsApi {

@@ -14,7 +14,7 @@ use crate::{
     fields::{ChosenPassword, Name},
     limits::requests::Requests,
     middleware::requester::Requester,
-    routes::user::{UserView, username},
+    views::user::{UserView, username},
 };
 
 pub(crate) struct RegistrationApi {

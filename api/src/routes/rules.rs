@@ -13,8 +13,8 @@ use crate::{
     error::{ApiError, Code},
     fields::{Cursor, Id, Limit, Next},
     middleware::caller::Administrator,
-    routes::{
-        access_check::{Check, Checked},
+    routes::access_check::{Check, Checked},
+    views::{
         page,
         rule::{NewRule, RuleView, summary, summary_of},
         user::username,
@@ -66,7 +66,7 @@ impl RulesApi {
         let (rules, next) = page::items(rules, |stored| stored.rule.id.to_string());
         Ok(Json(RuleList {
             items: rules.into_iter().map(RuleView::from).collect(),
-            next: next.map(Next),
+            next,
         }))
     }
 

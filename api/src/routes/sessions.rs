@@ -17,7 +17,7 @@ use crate::{
     fields::{Cursor, DateTime, Id, Limit, Next},
     limits::requests::Requests,
     middleware::caller::Caller,
-    routes::page,
+    views::page,
 };
 
 pub(crate) struct SessionsApi {
@@ -111,7 +111,7 @@ impl SessionsApi {
         };
         Ok(Json(SessionList {
             items: sessions.into_iter().map(view).collect(),
-            next: next.map(Next),
+            next,
         }))
     }
 

@@ -18,7 +18,7 @@ use crate::{
     fields::{Cursor, DateTime, Id, Limit, NO_CONTROL, Next, Secret, described::described},
     limits::requests::Requests,
     middleware::caller::{Caller, Credential},
-    routes::page,
+    views::page,
 };
 
 pub(crate) struct TokensApi {
@@ -185,7 +185,7 @@ impl TokensApi {
         let (tokens, next) = page::items(tokens, |token| token.id.to_string());
         Ok(Json(TokenList {
             items: tokens.into_iter().map(TokenView::from).collect(),
-            next: next.map(Next),
+            next,
         }))
     }
 

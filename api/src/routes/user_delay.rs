@@ -18,7 +18,7 @@ use crate::{
     fields::{Limit, Name, Next},
     middleware::caller::Administrator,
     progress::ReportProgress,
-    routes::{
+    views::{
         delay::{self, DelayMode, DelayView, Milliseconds, NewDelay, summary},
         page,
         user::username,
@@ -92,7 +92,7 @@ impl UserDelayApi {
         });
         Ok(Json(OwnDelayList {
             items: items.collect(),
-            next: next.map(Next),
+            next,
         }))
     }
 

@@ -20,7 +20,7 @@ use crate::{
     fields::{ChosenPassword, Limit, Name, Next},
     middleware::caller::Administrator,
     options::ForgetUser,
-    routes::{
+    views::{
         page,
         user::{Account, RoleName, username},
     },
@@ -115,7 +115,7 @@ impl UsersApi {
         let (users, next) = page::items(users, |user| user.username.to_string());
         Ok(Json(UserList {
             items: self.accounts(users).await?,
-            next: next.map(Next),
+            next,
         }))
     }
 
