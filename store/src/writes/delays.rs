@@ -2,7 +2,7 @@
 
 use sqlx::AnyConnection;
 
-use super::reschedule::Scope;
+use super::reschedule::Reach;
 use crate::reads::delays::KEY;
 use crate::writer::Operation;
 use crate::{Delay, Store, StoreError, UserId};
@@ -27,7 +27,7 @@ impl Store {
             return Ok(0);
         }
         // The audit knows of the delay: what is moved by it is no other change.
-        self.with_entry(None).reschedule(Scope::Others).await
+        self.with_entry(None).reschedule(Reach::Others).await
     }
 
     /// The same for `user` alone; without a `delay`, the user's is that of all others again. Returns `None`, and does
@@ -54,7 +54,7 @@ impl Store {
             return Ok(Some(0));
         }
         let store = self.with_entry(None);
-        store.reschedule(Scope::User(user.clone())).await.map(Some)
+        store.reschedule(Reach::User(user.clone())).await.map(Some)
     }
 }
 

@@ -23,7 +23,7 @@ const STEP: i64 = 256;
 
 /// Whose messages are moved.
 #[derive(Debug, Clone)]
-pub(crate) enum Scope {
+pub(crate) enum Reach {
     /// Those of the users who have no delay of their own.
     Others,
     /// Those of one user.
@@ -38,7 +38,7 @@ struct QueuePosition {
     id: String,
 }
 
-impl Scope {
+impl Reach {
     /// Before the first message.
     fn start(&self) -> QueuePosition {
         let user = match self {
@@ -65,13 +65,13 @@ impl Store {
     /// Moves the messages that wait for their first attempt to where they would be if the delay in force had been so when
     /// they were accepted; those that were accepted while the system's clock was ahead, to where they would be if they were
     /// accepted now. Returns how many there were. Wakes the worker if one was moved.
-    pub(crate) async fn reschedule(&self, scope: Scope) -> Result<u64, StoreError> {
+    pub(crate) async fn reschedule(&self, reach: Reach) -> Result<u64, StoreError> {
         let (seed, now) = (rand::random(), Timestamp::now());
         let mut moved = 0;
-        let mut after = Some(scope.start());
+        let mut after = Some(reach.start());
         while let Some(position) = after {
             let step = RescheduleStep {
-                scope: scope.clone(),
+                reach: reach.clone(),
                 after: position,
                 seed,
                 now,
@@ -87,7 +87,7 @@ impl Store {
 }
 
 struct RescheduleStep {
-    scope: Scope,
+    reach: Reach,
     after: QueuePosition,
     /// The same for all steps.
     seed: u64,
@@ -176,7 +176,7 @@ impl RescheduleStep {
         .bind(self.after.user.as_str())
         .bind(self.after.due)
         .bind(self.after.id.as_str())
-        .bind(self.scope.last_user())
+        .bind(self.reach.last_user())
         .bind(STEP)
         .fetch_all(conn)
         .await?
@@ -186,7 +186,7 @@ impl RescheduleStep {
     }
 
     fn covers(&self, message: &Waiting) -> bool {
-        matches!(self.scope, Scope::User(_)) || !message.own_delay
+        matches!(self.reach, Reach::User(_)) || !message.own_delay
     }
 
     fn wait_of(&self, message: &Waiting) -> Duration {
