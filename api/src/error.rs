@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_internal_error_tells_nothing() {
+    async fn an_internal_error_reveals_nothing() {
         let response = ApiError::internal(&std::io::Error::other("SELECT secret")).into_response();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = response.into_body().into_string().await.unwrap();

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_in_the_wrong_place_is_not_told() {
+    fn a_token_in_the_wrong_place_is_masked() {
         for (text, told) in [
             ("GET /tokens/hrld_aB-_9/x", "GET /tokens/hrld_.../x"),
             ("hrld_ahrld_b hrld_", "hrld_...hrld_... hrld_..."),

@@ -119,7 +119,7 @@ async fn what_cannot_be_written_yet_is_written_once_it_can() {
 }
 
 #[test]
-fn attacks_do_not_push_out_who_signs_in_and_that_is_told_once_an_hour() {
+fn attacks_do_not_push_out_who_signs_in_and_is_recorded_once_an_hour() {
     let (mut buffer, start) = (AuditBuffer::default(), Instant::now());
     for n in 0..SUSPICIOUS.capacity {
         buffer.note(from_anywhere(n), start);

@@ -66,7 +66,7 @@ impl Endpoint for App {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(MethodNotAllowedError.into());
         }
-        let mut response = answer(file, request.headers());
+        let mut response = respond(file, request.headers());
         if file.path == INDEX
             && let Some(policy) = self.policy(&request)
         {
@@ -106,7 +106,7 @@ fn wants_page(headers: &HeaderMap) -> bool {
         .any(|value| value.contains("text/html"))
 }
 
-fn answer(file: &'static File, asked: &HeaderMap) -> Response {
+fn respond(file: &'static File, asked: &HeaderMap) -> Response {
     let (coding, bytes) = encoded(file, asked);
     let tag = match coding {
         Some(coding) => format!("\"{}-{coding}\"", file.hash),
@@ -184,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_the_app_its_place_says_how_to_get_it() {
-        let answer = answer(&NO_APP, &HeaderMap::new());
+        let answer = respond(&NO_APP, &HeaderMap::new());
         assert_eq!(answer.status(), StatusCode::OK);
         let text = answer.into_body().into_string().await.unwrap();
         assert!(text.contains("Node.js 20.19"), "{text}");

@@ -144,10 +144,10 @@ async fn head_tells_what_get_would() {
     paths.extend(files().iter().map(|file| file.path).filter(|p| *p != INDEX));
     for path in paths {
         let got = herald.get(path).send().await.expect(200);
-        let told = herald.call(Method::HEAD, path).send().await.expect(200);
-        assert_eq!(told.text, "");
+        let head = herald.call(Method::HEAD, path).send().await.expect(200);
+        assert_eq!(head.text, "");
         for header in ["content-type", "content-length", "etag", "cache-control"] {
-            assert_eq!(told.header(header), got.header(header), "{path} {header}");
+            assert_eq!(head.header(header), got.header(header), "{path} {header}");
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::client::{Herald, PASSWORD};
 
 #[tokio::test]
-async fn signing_in_and_out_is_told_and_what_failed() {
+async fn sign_ins_that_succeed_or_fail_and_sign_outs_are_audited() {
     let herald = Herald::start().await;
     herald.login("alice", "wrong horse").await.expect(401);
     let alice = herald.browser("alice").await;
@@ -38,7 +38,7 @@ async fn signing_in_and_out_is_told_and_what_failed() {
 }
 
 #[tokio::test]
-async fn a_password_in_the_wrong_field_is_not_told() {
+async fn a_password_in_the_wrong_field_is_not_audited() {
     let herald = Herald::start().await;
     herald.user("alice").await;
     herald.login("hunter2", "alice").await.expect(401);
@@ -47,7 +47,7 @@ async fn a_password_in_the_wrong_field_is_not_told() {
 }
 
 #[tokio::test]
-async fn what_is_denied_is_told() {
+async fn what_is_denied_is_audited() {
     let herald = Herald::start().await;
     let alice = herald.browser("alice").await;
     for _ in 0..3 {
@@ -67,7 +67,7 @@ async fn what_is_denied_is_told() {
 }
 
 #[tokio::test]
-async fn all_that_an_administrator_changes_is_told() {
+async fn all_that_an_administrator_changes_is_audited() {
     let herald = Herald::start().await;
     let admin = herald.admin().await;
     let call = async |method: Method, path: &str, body: Value, status: u16| {
@@ -123,14 +123,14 @@ async fn all_that_an_administrator_changes_is_told() {
         ("rule.deleted", json!(id), json!(text)),
         ("user.deleted", json!("carol"), json!(null)),
     ] {
-        let told = herald.audited(action).await;
-        assert_eq!(told, [json!(["root", target, detail, 1])], "{action}");
+        let entries = herald.audited(action).await;
+        assert_eq!(entries, [json!(["root", target, detail, 1])], "{action}");
     }
     assert_eq!(*herald.forgotten.lock(), ["carol"]);
 }
 
 #[tokio::test]
-async fn what_users_do_to_their_own_access_is_told() {
+async fn what_users_do_to_their_own_access_is_audited() {
     let herald = Herald::start().await;
     let alice = herald.browser("alice").await;
     let other = herald.sign_in("alice").await;
@@ -193,7 +193,7 @@ async fn administrators_read_it_page_by_page_and_by_what_it_says() {
 }
 
 #[tokio::test]
-async fn every_answer_has_the_request_id_that_the_audit_tells() {
+async fn every_response_has_the_request_id_of_its_audit_entry() {
     let herald = Herald::start().await;
     herald.user("alice").await;
     let login = herald.login("alice", PASSWORD).await.expect(200);

@@ -40,7 +40,7 @@ async fn login_sets_a_cookie_that_only_this_host_gets_over_tls() {
 }
 
 #[tokio::test]
-async fn a_wrong_name_cannot_be_told_from_a_wrong_password() {
+async fn a_wrong_name_looks_like_a_wrong_password() {
     let herald = Herald::start().await;
     herald.user("alice").await;
     let wrong_password = herald.login("alice", "wrong horse").await;
@@ -239,23 +239,23 @@ async fn the_mqtt_url_follows_the_listener_or_the_page() {
 }
 
 #[tokio::test]
-async fn administrators_are_told_while_the_seeded_password_stands_and_nobody_else() {
+async fn only_administrators_see_that_the_seeded_password_stands() {
     let herald = Herald::start().await;
     herald.accounts.seed().await.unwrap();
     let alice = herald.browser("alice").await;
     let login = herald.login("admin", "admin").await.expect(200);
     assert_eq!(login.json["default_password"], true);
     let root = herald.admin().await;
-    let told = async |browser: &crate::client::Browser<'_>| {
+    let seen = async |browser: &crate::client::Browser<'_>| {
         let session = browser.get("/api/v1/auth/session").send().await;
         session.expect(200).json["default_password"].clone()
     };
-    assert_eq!(told(&root).await, true);
-    assert_eq!(told(&alice).await, false);
+    assert_eq!(seen(&root).await, true);
+    assert_eq!(seen(&alice).await, false);
     let new = json!({"password": PASSWORD});
     let change = root
         .call(Method::PATCH, "/api/v1/admin/users/admin")
         .json(new);
     change.send().await.expect(200);
-    assert_eq!(told(&root).await, false);
+    assert_eq!(seen(&root).await, false);
 }

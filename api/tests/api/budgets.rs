@@ -42,7 +42,7 @@ async fn with_a_large_message<'a>(herald: &'a Herald, name: &str) -> (Browser<'a
 }
 
 #[tokio::test]
-async fn who_is_not_signed_in_is_told_so_before_the_body_is_read() {
+async fn a_stranger_gets_401_before_the_body_is_read() {
     let herald = Herald::start().await;
     for path in ["/api/v1/messages", "/api/v1/admin/users", "/api/v1/tokens"] {
         let call = herald

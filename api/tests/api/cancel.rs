@@ -1,4 +1,4 @@
-//! Taking messages back, and what is told of attempts that failed.
+//! Cancelling messages, and attempts that failed.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ async fn a_message_that_a_worker_has_is_not_cancelled() {
 }
 
 #[tokio::test]
-async fn failed_attempts_are_told_one_by_one() {
+async fn failed_attempts_are_listed_one_by_one() {
     let herald = Herald::start().await;
     let alice = herald.browser("alice").await;
     let path = send(&alice).await;
@@ -148,7 +148,7 @@ async fn failed_attempts_are_told_one_by_one() {
 }
 
 #[tokio::test]
-async fn it_is_told_that_attempts_before_the_last_hundred_failed() {
+async fn a_message_says_that_attempts_before_the_last_hundred_failed() {
     let herald = Herald::start().await;
     let alice = herald.browser("alice").await;
     let path = send(&alice).await;

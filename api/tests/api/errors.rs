@@ -145,7 +145,7 @@ async fn a_request_says_which_host_it_is_for() {
 }
 
 #[tokio::test]
-async fn every_answer_tells_browsers_to_be_careful() {
+async fn every_response_makes_browsers_careful() {
     let herald = Herald::start().await;
     for path in [
         "/",

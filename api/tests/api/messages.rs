@@ -124,7 +124,7 @@ async fn an_unreadable_list_parameter_is_refused() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_answers_the_same_message_and_no_other_body() {
+async fn an_idempotency_key_returns_the_same_message_and_takes_no_other_body() {
     let herald = Herald::start().await;
     let alice = herald.browser("alice").await;
     let bob = herald.browser("bob").await;

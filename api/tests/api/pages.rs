@@ -71,7 +71,7 @@ async fn a_preflight_of_another_origin_is_no_method_of_the_api() {
 }
 
 #[tokio::test]
-async fn only_pages_of_allowed_origins_may_read_answers_and_errors() {
+async fn only_pages_of_allowed_origins_may_read_responses_and_errors() {
     let herald = Herald::start_with(allow_app).await;
     let alice = herald.browser("alice").await;
     for (path, status) in [
@@ -159,7 +159,7 @@ async fn the_body_of_a_foreign_page_is_not_read() {
 }
 
 #[tokio::test]
-async fn every_answer_has_the_headers_that_protect_its_reader() {
+async fn every_response_has_the_headers_that_protect_its_reader() {
     let herald = Herald::start_with(allow_app).await;
     let preflight = preflight(&herald, APP, "POST").send().await;
     assert_eq!(preflight.status, StatusCode::NO_CONTENT);

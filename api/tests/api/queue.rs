@@ -35,7 +35,7 @@ async fn the_queue_is_counted_and_timed() {
 }
 
 #[tokio::test]
-async fn the_last_hour_is_told_minute_by_minute() {
+async fn the_last_hour_is_shown_minute_by_minute() {
     let herald = Herald::start().await;
     let admin = herald.admin().await;
     let due = Timestamp::now();

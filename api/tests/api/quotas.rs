@@ -22,7 +22,7 @@ async fn send(browser: &Browser<'_>) -> Answer {
 }
 
 #[tokio::test]
-async fn who_sends_more_than_a_minute_allows_is_told_to_wait_and_others_are_not() {
+async fn who_sends_more_than_a_minute_allows_has_to_wait_and_others_do_not() {
     let waiting = StoreOptions::DEFAULT_WAITING_MESSAGES;
     let herald = Herald::start_limited(limits(3), waiting).await;
     let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
@@ -45,7 +45,7 @@ async fn who_sends_more_than_a_minute_allows_is_told_to_wait_and_others_are_not(
 }
 
 #[tokio::test]
-async fn who_cannot_be_told_waits_until_they_may_send() {
+async fn who_cannot_be_refused_waits_until_they_may_send() {
     let waiting = StoreOptions::DEFAULT_WAITING_MESSAGES;
     let herald = Herald::start_limited(limits(600), waiting).await;
     let alice = herald.user("alice").await;
@@ -60,7 +60,7 @@ async fn who_cannot_be_told_waits_until_they_may_send() {
 }
 
 #[tokio::test]
-async fn who_has_too_many_waiting_is_told_or_held_back() {
+async fn who_has_too_many_waiting_is_refused_or_waits() {
     let herald = Herald::start_limited(limits(0), 2).await;
     let alice = herald.browser("alice").await;
     let user = herald.store.user_by_name(&"alice".parse().unwrap()).await;
@@ -90,7 +90,7 @@ async fn who_has_too_many_waiting_is_told_or_held_back() {
 }
 
 #[tokio::test]
-async fn who_has_as_much_stored_as_may_be_is_told_what_to_do_or_held_back() {
+async fn who_has_as_much_stored_as_may_be_is_refused_or_waits() {
     // One message that is processed, and a little.
     let herald = Herald::start_small(1000).await;
     let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
@@ -110,7 +110,7 @@ async fn who_has_as_much_stored_as_may_be_is_told_what_to_do_or_held_back() {
     ));
     send(&bob).await.expect(202);
 
-    // What is used and what may be is told to the user, and what is used to administrators.
+    // Users see what they use and what they may use, administrators what is used.
     let session = alice.get("/api/v1/auth/session").send().await.expect(200);
     let usage = json!({"stored_bytes": 513, "stored_bytes_limit": 1000});
     assert_eq!(session.json["usage"], usage);
@@ -144,7 +144,7 @@ async fn who_has_as_much_stored_as_may_be_is_told_what_to_do_or_held_back() {
 }
 
 #[tokio::test]
-async fn a_user_who_asks_too_often_is_told_to_wait_and_others_are_not() {
+async fn a_user_who_asks_too_often_has_to_wait_and_others_do_not() {
     let herald = Herald::start_with(|options| options.requests_per_minute = 3).await;
     let (alice, bob) = (herald.browser("alice").await, herald.browser("bob").await);
     let list = async |browser: &Browser<'_>| browser.get("/api/v1/messages").send().await;
