@@ -19,7 +19,8 @@ use crate::{
     metrics::Metrics,
     progress::Progress,
     registry::Registry,
-    session::{self, Connection, Context},
+    session::{Connection, Context},
+    stream,
     sys::Sys,
     user_bytes::UsersBytes,
     wire::Reason,
@@ -82,7 +83,7 @@ impl Broker {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        session::run(self.connection(origin, deadline), stream)
+        stream::run(self.connection(origin, deadline), stream)
     }
 
     /// The same without a stream: its bytes are moved by whoever drives it.

@@ -28,6 +28,7 @@ mod progress;
 mod registry;
 mod session;
 mod state;
+mod stream;
 mod sys;
 mod user_bytes;
 mod wire;

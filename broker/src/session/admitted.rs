@@ -11,13 +11,13 @@ use crate::{
 };
 
 /// What CONNACK says: the session, or why there is none.
-pub(super) type Admission = Result<(Admitted, ConnackProperties), Denied>;
+pub(crate) type Admission = Result<(Admitted, ConnackProperties), Denied>;
 
 /// Why a client is not let in, and the reason string.
-pub(super) type Denied = (Reason, String);
+pub(crate) type Denied = (Reason, String);
 
 /// A client that has been let in, and its session.
-pub(super) struct Admitted {
+pub(crate) struct Admitted {
     pub(super) client: Arc<Client>,
     pub(super) state: Box<SessionState>,
     pub(super) guard: SessionGuard,

@@ -119,17 +119,17 @@ impl Connection {
     }
 
     /// How long a write may make no progress.
-    pub(super) fn write_stall(&self) -> Duration {
+    pub(crate) fn write_stall(&self) -> Duration {
         self.ctx.limits.write_stall
     }
 
     /// Cancelled when the broker stops.
-    pub(super) fn stop(&self) -> &CancellationToken {
+    pub(crate) fn stop(&self) -> &CancellationToken {
         &self.ctx.stop
     }
 
     /// The protocol state, and what is waited for apart from it; `None` when the connection is over.
-    pub(super) fn split(&mut self) -> Option<(&mut Wire, &mut Slice, Events<'_>)> {
+    pub(crate) fn split(&mut self) -> Option<(&mut Wire, &mut Slice, Events<'_>)> {
         let (wire, events) = match &mut self.phase {
             Phase::Connecting(connecting) => connecting.split(),
             Phase::Connected(session) => session.split(),
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     /// Something has happened since the last [`step`](Self::step).
-    pub(super) fn happened(&mut self, event: Event) {
+    pub(crate) fn happened(&mut self, event: Event) {
         if let Phase::Connected(session) = &mut self.phase {
             if let Err(end) = session.happened(event) {
                 self.end(end);
@@ -160,7 +160,7 @@ impl Connection {
     }
 
     /// The connection is over.
-    pub(super) fn end(&mut self, end: End) {
+    pub(crate) fn end(&mut self, end: End) {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Finished) {
             Phase::Connecting(connecting) => Phase::Refused(connecting, end.into()),
             Phase::Connected(session) => Phase::Ended(session, end),

@@ -18,7 +18,7 @@ pub(super) struct CursorUse {
 }
 
 /// What came of a use.
-pub(super) enum Used {
+pub(crate) enum Used {
     /// The cursor is there, and the session was at `asked`.
     At { there: i64, asked: i64 },
     /// It was set to there.

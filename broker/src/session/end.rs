@@ -6,7 +6,7 @@ use crate::wire::{Closed, Reason};
 
 /// Why a session is over.
 #[derive(Debug)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The client sent DISCONNECT.
     Client,
     /// The server ends it; DISCONNECT of MQTT 5 has the reason.

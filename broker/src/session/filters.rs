@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, sync::Arc, vec};
 use crate::wire::{SubackCode, Subscription, UnsubackCode};
 
 /// A SUBSCRIBE that is being handled.
-pub(super) struct Subscribing {
+pub(crate) struct Subscribing {
     pub(super) packet_id: u16,
     pub(super) identifier: Option<NonZeroU32>,
     /// Those that are left.
@@ -21,7 +21,7 @@ pub(super) struct Subscribing {
 }
 
 /// An UNSUBSCRIBE that is being handled.
-pub(super) struct Unsubscribing {
+pub(crate) struct Unsubscribing {
     pub(super) packet_id: u16,
     /// Those that are left.
     pub(super) filters: vec::IntoIter<String>,

@@ -1,8 +1,8 @@
 //! One client from CONNECT to the end, over any byte stream, in either version.
 //!
 //! A [`Connection`] does no I/O. It does all that can be done now, a [`Step`] at a time, and then waits for whichever comes
-//! first: bytes from the client, room in the socket, [mail](crate::mailbox), a result from the host, or a deadline. [`run()`]
-//! moves its bytes over a stream. Everything it holds is bounded: one chunk of unread bytes, a
+//! first: bytes from the client, room in the socket, [mail](crate::mailbox), a result from the host, or a deadline. Its
+//! bytes are moved by [`stream`](crate::stream). Everything it holds is bounded: one chunk of unread bytes, a
 //! [number of packets](crate::limits::RECEIVE_MAXIMUM) under way in each direction, and an output buffer that stops it from
 //! making more once it is full.
 //!
@@ -24,7 +24,6 @@ mod filters;
 mod finish;
 mod guard;
 mod inbox;
-mod io;
 mod keep_alive;
 mod offline;
 mod patience;
@@ -34,7 +33,6 @@ mod read;
 mod responses;
 mod revocation;
 mod rights;
-mod run;
 mod slice;
 mod step;
 mod subscribe;
@@ -44,5 +42,7 @@ mod will;
 
 pub use connection::Connection;
 pub(crate) use context::Context;
-pub(crate) use run::run;
+pub(crate) use end::End;
+pub(crate) use patience::patience;
+pub(crate) use step::Event;
 pub use step::{Step, Wait};

@@ -18,7 +18,7 @@ const LAST_WORK_AT_STOP: Duration = Duration::from_millis(300);
 const LAST_WORK_AT_TAKEOVER: Duration = Duration::from_millis(200);
 
 /// Resolves after `usually`; or, if that is earlier, when `at_stop` has passed since the later of this call and `stop`.
-pub(super) async fn patience(stop: &CancellationToken, usually: Duration, at_stop: Duration) {
+pub(crate) async fn patience(stop: &CancellationToken, usually: Duration, at_stop: Duration) {
     let stopping = async {
         stop.cancelled().await;
         sleep(at_stop).await;

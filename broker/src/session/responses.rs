@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What PUBACK or PUBREC responds to a PUBLISH.
-pub(super) struct Response {
+pub(crate) struct Response {
     pub(super) packet_id: Option<u16>,
     pub(super) qos: Qos,
     pub(super) result: Result<(), Refused>,
@@ -26,7 +26,7 @@ pub(super) enum Refused {
 }
 
 /// A PUBLISH that was accepted or refused.
-pub(super) enum Handled {
+pub(crate) enum Handled {
     Done(Response),
     /// The response depends on what is being written.
     Pending(BoxFuture<'static, Response>),
@@ -34,7 +34,7 @@ pub(super) enum Handled {
 
 /// The responses that are not sent yet.
 #[derive(Default)]
-pub(super) struct Responses {
+pub(crate) struct Responses {
     // Most of the time there are none, and then it takes no memory.
     pending: Option<FuturesOrdered<BoxFuture<'static, Response>>>,
     /// The last PUBLISH found no room among the bytes of its user.

@@ -15,7 +15,7 @@ const SLICE: Duration = Duration::from_millis(1);
 /// The time since the session last let others work. It is the machine's own time, not that of timers: what counts is how long
 /// the thread was busy.
 #[derive(Debug)]
-pub(super) struct Slice {
+pub(crate) struct Slice {
     began: Instant,
     /// Others have had their turn before it.
     is_new: bool,
@@ -48,7 +48,7 @@ impl Slice {
     }
 
     /// Waits for `event`. The time in which the session had nothing to do is none that it worked.
-    pub(super) async fn wait<E: Future>(&mut self, event: E) -> E::Output {
+    pub(crate) async fn wait<E: Future>(&mut self, event: E) -> E::Output {
         let mut event = pin!(event);
         let mut waited = false;
         let output = poll_fn(|cx| match event.as_mut().poll(cx) {

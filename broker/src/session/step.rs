@@ -52,7 +52,7 @@ pub(super) enum Pause {
 }
 
 /// Something that has happened to a connection.
-pub(super) enum Event {
+pub(crate) enum Event {
     Received,
     Sent,
     Deadline,
@@ -70,7 +70,7 @@ pub(super) enum Event {
 }
 
 /// Where events come from, apart from the bytes: both are waited for at once.
-pub(super) enum Events<'a> {
+pub(crate) enum Events<'a> {
     /// Before CONNACK.
     Connecting {
         admitting: Option<&'a mut BoxFuture<'static, Admission>>,
@@ -87,7 +87,7 @@ pub(super) enum Events<'a> {
 
 impl Events<'_> {
     /// The next one. Cancel-safe.
-    pub(super) async fn next(self) -> Event {
+    pub(crate) async fn next(self) -> Event {
         match self {
             Self::Connecting { admitting, stop } => {
                 let admitting: OptionFuture<_> = admitting.into();

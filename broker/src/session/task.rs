@@ -9,7 +9,7 @@ use super::{
 };
 
 /// The packet that is being handled.
-pub(super) enum Task {
+pub(crate) enum Task {
     /// A PUBLISH is handed on, whose payload takes so many bytes.
     Publish(BoxFuture<'static, Handled>, usize),
     /// Filters are subscribed to, one after the other.

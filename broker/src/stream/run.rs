@@ -2,7 +2,8 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{connection::Connection, io::Io, step::Step};
+use super::io::Io;
+use crate::session::{Connection, Step};
 
 /// Runs a connection to its end.
 pub(crate) async fn run<S>(mut connection: Connection, stream: S)

@@ -17,12 +17,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::wire::Wire;
-
-use super::{
-    end::End,
-    patience::patience,
-    step::{Event, Wait},
+use crate::{
+    session::{End, Event, Wait, patience},
+    wire::Wire,
 };
 
 /// Most bytes read at once; also the most that wait to be parsed.
