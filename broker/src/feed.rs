@@ -1,6 +1,6 @@
 //! Where a session stands in its user's inbox: what is acknowledged, what was handed out, and what to do next.
 //!
-//! No I/O: the session tells the feed what happened and does what [`Feed::next`] returns. What was handed out and not acknowledged
+//! No I/O: the session reports to the feed what happened and does what [`Feed::next`] returns. What was handed out and not acknowledged
 //! is a *gap*, whatever the reason: the client has not acknowledged it yet, it went at QoS 0, or it was larger than the client
 //! takes. The cursor stays before the first gap, delivery goes on behind it, and a new connection begins there again. So only
 //! numbers are kept: payloads stay in the database.

@@ -179,7 +179,7 @@ impl Session {
                 tracing::info!(user = %self.client.identity.username, client_id = ?self.client.id, ?code, text, "publish refused");
                 (code, text)
             }
-            // In 3.1.1 nothing but the end tells it: an acknowledgement would mean that it is stored.
+            // 3.1.1 has no refusal but to end the connection: an acknowledgement would mean that it is stored.
             Err(_) if !self.wire.is_v5() => return Err(End::Server(Reason::Unavailable)),
             Err(Refused::Busy) => (
                 PublishCode::QuotaExceeded,
