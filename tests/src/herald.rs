@@ -9,6 +9,7 @@ use std::{
     ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
@@ -19,6 +20,7 @@ use tokio::process::Child;
 use crate::{
     cli::Cli,
     disk::{self, SmallDisk},
+    names::Names,
     ports::free_ports,
     wait::until,
 };
@@ -41,15 +43,6 @@ pub struct Run {
     pub metrics: Option<String>,
 }
 
-/// The password of each test account.
-#[must_use]
-pub fn password(username: &str) -> String {
-    match username {
-        "admin" => "admin".into(),
-        name => format!("password of {name}"),
-    }
-}
-
 /// The settings that say where the server listens.
 const LISTENERS: [&str; 3] = [
     "HERALD_HTTP__LISTEN",
@@ -59,11 +52,12 @@ const LISTENERS: [&str; 3] = [
 
 /// A server on free ports of loopback. Dropping it kills it.
 pub struct Herald {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     settings: Vec<(String, String)>,
     disk: Option<SmallDisk>,
     child: Option<Child>,
     run: Option<Run>,
+    names: Names,
 }
 
 impl Herald {
@@ -85,11 +79,12 @@ impl Herald {
         let free = LISTENERS.map(|name| (name, "127.0.0.1:0"));
         let settings = free.iter().chain(settings);
         Self {
-            folder: TempDir::with_prefix("herald-").unwrap(),
+            folder: Arc::new(TempDir::with_prefix("herald-").unwrap()),
             settings: settings.map(|&(k, v)| (k.into(), v.into())).collect(),
             disk: None,
             child: None,
             run: None,
+            names: Names::default(),
         }
     }
 
@@ -114,6 +109,46 @@ impl Herald {
             herald.settings.push((name.into(), address));
         }
         herald
+    }
+
+    /// The part of this server that the test with this number has. Dropping it does not end the server.
+    pub(crate) fn for_guest(&self, number: u32) -> Self {
+        Self {
+            folder: Arc::clone(&self.folder),
+            settings: vec![],
+            disk: None,
+            child: None,
+            run: self.run.clone(),
+            names: Names::numbered(number),
+        }
+    }
+
+    pub(crate) fn names(&self) -> Names {
+        self.names
+    }
+
+    /// The name of the account that the test calls `user`. Clients are given what the test calls it, and go by this.
+    #[must_use]
+    pub fn name(&self, user: &str) -> String {
+        self.names.name(user)
+    }
+
+    /// The topic of the notifications of the account that the test calls `user`.
+    #[must_use]
+    pub fn inbox(&self, user: &str) -> String {
+        self.names.own(user, "notifications")
+    }
+
+    /// The topic of that account's messages.
+    #[must_use]
+    pub fn messages(&self, user: &str) -> String {
+        self.names.own(user, "messages")
+    }
+
+    /// A topic, or a filter, that only this test uses: everyone may subscribe to it, and administrators may publish.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> String {
+        self.names.topic(name)
     }
 
     /// `herald ARGS... --data-dir` with this server's folder.

@@ -8,7 +8,8 @@ use reqwest::{
 use serde_json::{Value, json};
 
 use crate::{
-    herald::{Herald, password},
+    herald::Herald,
+    names::password,
     wait::{LIMIT, until},
 };
 

@@ -2,11 +2,7 @@
 
 use tokio::process::Command;
 
-use crate::{
-    Version,
-    herald::{Herald, password},
-    lines::Lines,
-};
+use crate::{Version, herald::Herald, lines::Lines, names::password};
 
 /// How a client reaches the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +46,8 @@ impl Mosquitto {
         };
         let mut mosquitto = Self { args: vec![] };
         mosquitto.extend(&["-d", "-V", version, "-h", host, "-p", port]);
-        mosquitto.extend(&["-u", username, "-P", password]);
+        let (username, password) = herald.names().credentials(username, password);
+        mosquitto.extend(&["-u", &username, "-P", &password]);
         if transport == Transport::Tls {
             mosquitto.extend(&["--cafile", herald.ca().to_str().unwrap()]);
         }

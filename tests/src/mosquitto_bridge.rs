@@ -7,8 +7,9 @@ use tokio::process::Command;
 
 use crate::{
     Transport, Version,
-    herald::{Herald, password},
+    herald::Herald,
     lines::Lines,
+    names::password,
     ports::free_ports,
     raw::{Connect, Raw},
 };

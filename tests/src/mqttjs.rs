@@ -34,6 +34,7 @@ impl MqttJs {
         let mut lines = Lines::start("MQTT.js", &mut command);
         let input = lines.child().stdin.take().unwrap();
         let mut client = Self { lines, input };
+        let (username, password) = herald.names().credentials(username, password);
         let mut connect = json!({
             "command": "connect",
             "url": url,

@@ -8,11 +8,7 @@ use rumqttc::{
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::{
-    Version,
-    herald::{Herald, password},
-    wait::within,
-};
+use crate::{Version, herald::Herald, names::password, wait::within};
 
 /// How a client connects.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +72,11 @@ impl Drop for Rumqttc {
 impl Rumqttc {
     /// A client that is let in.
     pub async fn connect(herald: &Herald, version: Version, options: Options<'_>) -> Self {
+        let username = &herald.name(options.username);
+        let options = Options {
+            username,
+            ..options
+        };
         let (host, port) = herald.tcp_address().rsplit_once(':').unwrap();
         let address = (host, port.parse().unwrap());
         let (sender, heard) = mpsc::unbounded_channel();

@@ -1,5 +1,7 @@
 //! Every packet that a client sends, to its last byte: sections 2 and 3 of both versions.
 
+use rstest::rstest;
+
 use crate::{
     common::encode::{self, V3, V5, data, packet},
     row::{
@@ -56,43 +58,42 @@ fn with_body(whole: &[u8], body: &[u8]) -> Vec<u8> {
     packet(whole[0], &[body])
 }
 
+#[rstest]
 #[tokio::test]
-async fn every_packet_is_checked_to_its_last_byte() {
-    for version in [V3, V5] {
-        let (mut first, mut later) = (vec![], vec![]);
-        for (name, whole) in packets(version) {
-            let body = &whole[2..];
-            let longer = with_body(&whole, &[body, &[0xFF]].concat());
-            let shorter = (!body.is_empty()).then(|| with_body(&whole, &body[..body.len() - 1]));
-            let both = [("a byte more", Some(longer)), ("a byte less", shorter)];
-            for (how, send) in both
-                .into_iter()
-                .filter_map(|(how, send)| Some((how, send?)))
-            {
-                // A PUBACK whose properties are cut off has a reason code and no more (3.4.2.2.1), and so have others.
-                let is_ack = matches!(
-                    name,
-                    "PUBACK" | "PUBREC" | "PUBREL" | "PUBCOMP" | "DISCONNECT"
-                );
-                if version == V5 && is_ack && how == "a byte less" {
-                    continue;
-                }
-                let what = format!("{name} with {how}");
-                if name.starts_with("CONNECT") {
-                    let expect = if version == V5 {
-                        Refuses(&[0x81, 0x82])
-                    } else {
-                        Closes
-                    };
-                    first.push(row(version, what, send, expect));
+async fn every_packet_is_checked_to_its_last_byte(#[values(V3, V5)] version: u8) {
+    let (mut first, mut later) = (vec![], vec![]);
+    for (name, whole) in packets(version) {
+        let body = &whole[2..];
+        let longer = with_body(&whole, &[body, &[0xFF]].concat());
+        let shorter = (!body.is_empty()).then(|| with_body(&whole, &body[..body.len() - 1]));
+        let both = [("a byte more", Some(longer)), ("a byte less", shorter)];
+        for (how, send) in both
+            .into_iter()
+            .filter_map(|(how, send)| Some((how, send?)))
+        {
+            // A PUBACK whose properties are cut off has a reason code and no more (3.4.2.2.1), and so have others.
+            let is_ack = matches!(
+                name,
+                "PUBACK" | "PUBREC" | "PUBREL" | "PUBCOMP" | "DISCONNECT"
+            );
+            if version == V5 && is_ack && how == "a byte less" {
+                continue;
+            }
+            let what = format!("{name} with {how}");
+            if name.starts_with("CONNECT") {
+                let expect = if version == V5 {
+                    Refuses(&[0x81, 0x82])
                 } else {
-                    later.push(row(version, what, send, Ends(WRONG)));
-                }
+                    Closes
+                };
+                first.push(row(version, what, send, expect));
+            } else {
+                later.push(row(version, what, send, Ends(WRONG)));
             }
         }
-        check_at_the_start(first).await;
-        check_in_session(later).await;
     }
+    check_at_the_start(first).await;
+    check_in_session(later).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rstest::rstest;
+
 use crate::{
     client::{
         Answer::{self, Disconnect, Suback},
@@ -13,30 +15,32 @@ use crate::{
     user::user,
 };
 
+#[rstest]
+#[case(V3, false, 0, true)]
+#[case(V3, true, 0, false)]
+#[case(V5, true, 30, true)]
+#[case(V5, false, 30, true)]
+#[case(V5, false, 0, false)]
+#[case(V5, true, 0, false)]
 #[tokio::test]
-async fn a_session_that_is_kept_goes_by_its_client_ids_cursor_and_any_other_by_the_users() {
-    let cases = [
-        (V3, false, 0, true),
-        (V3, true, 0, false),
-        (V5, true, 30, true),
-        (V5, false, 30, true),
-        (V5, false, 0, false),
-        (V5, true, 0, false),
-    ];
-    for (version, clean, expiry, kept) in cases {
-        let cursors = Cursors::new(1);
-        let broker = start(cursors.clone()).await;
-        let connect = Connect {
-            version,
-            ..connect("phone", clean, expiry)
-        };
-        let mut phone = open(&broker, &connect).await;
-        follow(&mut phone, version, None).await;
-        take(&mut phone).await;
-        let of = kept.then(|| Arc::from("phone"));
-        let expected = [Where(of.clone()), Acknowledged(of, 1)];
-        assert_eq!(cursors.asked(), expected, "{version} {clean} {expiry}");
-    }
+async fn a_session_that_is_kept_goes_by_its_client_ids_cursor_and_any_other_by_the_users(
+    #[case] version: u8,
+    #[case] clean: bool,
+    #[case] expiry: u32,
+    #[case] kept: bool,
+) {
+    let cursors = Cursors::new(1);
+    let broker = start(cursors.clone()).await;
+    let connect = Connect {
+        version,
+        ..connect("phone", clean, expiry)
+    };
+    let mut phone = open(&broker, &connect).await;
+    follow(&mut phone, version, None).await;
+    take(&mut phone).await;
+    let of = kept.then(|| Arc::from("phone"));
+    let expected = [Where(of.clone()), Acknowledged(of, 1)];
+    assert_eq!(cursors.asked(), expected, "{version} {clean} {expiry}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use herald_broker::{
     Authenticate, Broker, Denied, Host, Identity, Limits, Login, LoginRefusal, Observe,
 };
 use parking_lot::Mutex;
+use rstest::rstest;
 
 use crate::{
     client::Answer::{Connack, Puback, Suback},
@@ -63,35 +64,34 @@ fn phone(action: Action, topic: &str) -> (String, Action, String) {
     ("alice/phone".into(), action, topic.into())
 }
 
+#[rstest]
 #[tokio::test]
-async fn each_filter_and_topic_that_was_refused_is_told() {
-    for version in [V3, V5] {
-        let (broker, watching) = watched(Limits::default()).await;
-        let mut client = open(&broker, &Connect::new(version)).await;
-        let filters = [("rooms/alice/#", 1), ("#", 1), ("$share/g/rooms/bob/+", 0)];
-        client.send(&subscribe(version, 1, &[], &filters)).await;
-        client.next().await.unwrap().unwrap();
-        let topics = [
-            "rooms/alice/1",
-            "rooms/bob/1",
-            "users/bob/messages",
-            "$SYS/x",
-        ];
-        for topic in topics {
-            client.send(&publish(version, 0, topic, 0, &[], "x")).await;
-        }
-        until(|| watching.denied.lock().len() == 5).await;
-        assert_eq!(
-            watching.denied(),
-            [
-                phone(Action::Subscribe, "#"),
-                phone(Action::Subscribe, "$share/g/rooms/bob/+"),
-                phone(Action::Publish, "rooms/bob/1"),
-                phone(Action::Publish, "users/bob/messages"),
-                phone(Action::Publish, "$SYS/x"),
-            ]
-        );
+async fn each_filter_and_topic_that_was_refused_is_told(#[values(V3, V5)] version: u8) {
+    let (broker, watching) = watched(Limits::default()).await;
+    let mut client = open(&broker, &Connect::new(version)).await;
+    let filters = [("rooms/alice/#", 1), ("#", 1), ("$share/g/rooms/bob/+", 0)];
+    client.send(&subscribe(version, 1, &[], &filters)).await;
+    client.next().await.unwrap().unwrap();
+    let topics = [
+        "rooms/alice/1",
+        "rooms/bob/1",
+        "users/bob/messages",
+        "$SYS/x",
+    ];
+    for topic in topics {
+        client.send(&publish(version, 0, topic, 0, &[], "x")).await;
     }
+    until(|| watching.denied.lock().len() == 5).await;
+    assert_eq!(
+        watching.denied(),
+        [
+            phone(Action::Subscribe, "#"),
+            phone(Action::Subscribe, "$share/g/rooms/bob/+"),
+            phone(Action::Publish, "rooms/bob/1"),
+            phone(Action::Publish, "users/bob/messages"),
+            phone(Action::Publish, "$SYS/x"),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use herald_acl::Actions;
 use herald_broker::{
     Broker, Denied, Host, Identity, Intake, Limits, Observe, SendRefusal, SendRequest,
 };
+use rstest::rstest;
 use tokio::{
     io::{AsyncRead, ReadBuf},
     task::JoinHandle,
@@ -119,61 +120,63 @@ fn flood(broker: &Broker, version: u8, id: &'static str, packet: &[u8]) -> JoinH
     })
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_ping_is_answered_after_a_few_slices_of_those_who_never_pause() {
+async fn a_ping_is_answered_after_a_few_slices_of_those_who_never_pause(
+    #[values(V3, V5)] version: u8,
+) {
     let denied: Vec<(String, u8)> = (0..250).map(|n| (format!("rooms/bob/{n}"), 0)).collect();
     let denied: Vec<(&str, u8)> = denied.iter().map(|(f, q)| (f.as_str(), *q)).collect();
     let taken = r#"{"body":"x"}"#;
-    for version in [V3, V5] {
-        let floods = [
-            ("sends", publish(version, 0, SEND, 0, &[], taken)),
-            ("denied", publish(version, 0, "rooms/bob/1", 0, &[], "x")),
-            ("filters", subscribe(version, 7, &[], &denied)),
-            ("pings", pingreq()),
-        ];
-        for (what, packet) in floods {
-            let work = Arc::<Work>::default();
-            let broker = start(&work).await;
-            let mut other = open(&broker, &connect("other", true, 0)).await;
-            let ids = ["1", "2", "3", "4", "5", "6", "7", "8"];
-            let flooders = ids.map(|id| flood(&broker, version, id, &packet));
-            for _ in 0..20 {
-                let before = work.0.load(Relaxed);
-                assert_eq!(other.answers(0).await, Ok(vec![]));
-                let done = work.0.load(Relaxed) - before;
-                let most = FLOODERS * AT_A_TIME * TURNS;
-                assert!(done <= most, "{what} of version {version}: {done}");
-            }
-            if what == "sends" {
-                // They were at it all the time.
-                assert!(work.0.load(Relaxed) > 0);
-            }
-            for flooder in flooders {
-                flooder.abort();
-            }
+    let floods = [
+        ("sends", publish(version, 0, SEND, 0, &[], taken)),
+        ("denied", publish(version, 0, "rooms/bob/1", 0, &[], "x")),
+        ("filters", subscribe(version, 7, &[], &denied)),
+        ("pings", pingreq()),
+    ];
+    for (what, packet) in floods {
+        let work = Arc::<Work>::default();
+        let broker = start(&work).await;
+        let mut other = open(&broker, &connect("other", true, 0)).await;
+        let ids = ["1", "2", "3", "4", "5", "6", "7", "8"];
+        let flooders = ids.map(|id| flood(&broker, version, id, &packet));
+        for _ in 0..20 {
+            let before = work.0.load(Relaxed);
+            assert_eq!(other.answers(0).await, Ok(vec![]));
+            let done = work.0.load(Relaxed) - before;
+            let most = FLOODERS * AT_A_TIME * TURNS;
+            assert!(done <= most, "{what} of version {version}: {done}");
+        }
+        if what == "sends" {
+            // They were at it all the time.
+            assert!(work.0.load(Relaxed) > 0);
+        }
+        for flooder in flooders {
+            flooder.abort();
         }
     }
 }
 
 /// However many filters a packet has, each is answered, and only so many are looked at.
+#[rstest]
+#[case(V3, 0x80)]
+#[case(V5, 0x97)]
 #[tokio::test]
-async fn filters_beyond_a_bound_are_refused_unseen() {
-    for (version, code) in [(V3, 0x80), (V5, 0x97)] {
-        let work = Arc::<Work>::default();
-        let broker = start(&work).await;
-        let mut client = open(&broker, &Connect::new(version)).await;
-        let filters = [("rooms/bob/1", 0); 300];
-        client.send(&subscribe(version, 7, &[], &filters)).await;
-        let answer = client.next().await.unwrap();
-        let Some(crate::client::Answer::Suback(7, codes)) = answer else {
-            panic!("{answer:?}");
-        };
-        assert_eq!(codes.len(), 300);
-        let refused = if version == V5 { 0x87 } else { 0x80 };
-        assert_eq!(codes[..256], [refused; 256]);
-        assert_eq!(codes[256..], [code; 44]);
-        assert_eq!(work.0.load(Relaxed), 256);
-    }
+async fn filters_beyond_a_bound_are_refused_unseen(#[case] version: u8, #[case] code: u8) {
+    let work = Arc::<Work>::default();
+    let broker = start(&work).await;
+    let mut client = open(&broker, &Connect::new(version)).await;
+    let filters = [("rooms/bob/1", 0); 300];
+    client.send(&subscribe(version, 7, &[], &filters)).await;
+    let answer = client.next().await.unwrap();
+    let Some(crate::client::Answer::Suback(7, codes)) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(codes.len(), 300);
+    let refused = if version == V5 { 0x87 } else { 0x80 };
+    assert_eq!(codes[..256], [refused; 256]);
+    assert_eq!(codes[256..], [code; 44]);
+    assert_eq!(work.0.load(Relaxed), 256);
 }
 
 /// What it costs to parse a packet is the number of its parts, whatever its length.

@@ -8,6 +8,7 @@ use std::sync::{
 use herald_acl::Actions;
 use herald_broker::{Broker, Identity, Limits, Notification};
 use parking_lot::Mutex;
+use rstest::rstest;
 
 use crate::{
     client::{
@@ -182,67 +183,65 @@ async fn one_that_is_never_acknowledged_holds_up_no_other_and_comes_first_again(
 }
 
 /// A session without a connection has no payloads: what it sends again it has read again.
+#[rstest]
 #[tokio::test]
-async fn what_is_sent_again_is_read_again() {
-    for version in [V3, V5] {
-        let (broker, log) = start().await;
-        let mut client = open(&broker, &phone(version, false, &[])).await;
-        follow(&mut client, version, 1).await;
-        let first = all(&mut client).await;
-        assert_eq!(seqs(&first), (1..=32).collect::<Vec<_>>());
-        // Some are acknowledged meanwhile, so that there are gaps.
-        for came in first.iter().filter(|came| came.seq % 3 == 0) {
-            client.send(&ack(0x40, came.id)).await;
-        }
-        let more = all(&mut client).await;
-        assert_eq!(seqs(&more), (33..=42).collect::<Vec<_>>());
-        leave(&broker, client).await;
-        let reads = log.reads.load(Relaxed);
-        let mut client = open(&broker, &phone(version, false, &[])).await;
-        let again = all(&mut client).await;
-        let left = first.iter().filter(|came| came.seq % 3 != 0).chain(&more);
-        let left: Vec<_> = left.map(|came| (came.seq, came.id)).collect();
-        let came: Vec<_> = again.iter().map(|came| (came.seq, came.id)).collect();
-        assert_eq!(came, left);
-        let fresh = again.iter().all(|came| came.again && came.read >= reads);
-        assert!(fresh, "{again:?}");
-        assert_eq!(log.acknowledged(), NONE);
+async fn what_is_sent_again_is_read_again(#[values(V3, V5)] version: u8) {
+    let (broker, log) = start().await;
+    let mut client = open(&broker, &phone(version, false, &[])).await;
+    follow(&mut client, version, 1).await;
+    let first = all(&mut client).await;
+    assert_eq!(seqs(&first), (1..=32).collect::<Vec<_>>());
+    // Some are acknowledged meanwhile, so that there are gaps.
+    for came in first.iter().filter(|came| came.seq % 3 == 0) {
+        client.send(&ack(0x40, came.id)).await;
     }
+    let more = all(&mut client).await;
+    assert_eq!(seqs(&more), (33..=42).collect::<Vec<_>>());
+    leave(&broker, client).await;
+    let reads = log.reads.load(Relaxed);
+    let mut client = open(&broker, &phone(version, false, &[])).await;
+    let again = all(&mut client).await;
+    let left = first.iter().filter(|came| came.seq % 3 != 0).chain(&more);
+    let left: Vec<_> = left.map(|came| (came.seq, came.id)).collect();
+    let came: Vec<_> = again.iter().map(|came| (came.seq, came.id)).collect();
+    assert_eq!(came, left);
+    let fresh = again.iter().all(|came| came.again && came.read >= reads);
+    assert!(fresh, "{again:?}");
+    assert_eq!(log.acknowledged(), NONE);
 }
 
 /// What went at QoS 0 is acknowledged by nobody.
+#[rstest]
 #[tokio::test]
-async fn what_went_at_qos_0_is_not_acknowledged_by_what_follows() {
-    for version in [V3, V5] {
-        let (broker, log) = start().await;
-        let mut client = open(&broker, &phone(version, false, &[])).await;
-        follow(&mut client, version, 0).await;
-        assert_eq!(all(&mut client).await.len(), NEWEST as usize);
-        follow(&mut client, version, 1).await;
-        // One more, which is acknowledged.
-        let newest = Notification {
-            seq: NEWEST + 1,
-            payload: format!("000:{}", NEWEST + 1).into(),
-        };
-        broker.notify("alice", &crate::setup::alice(), &newest);
-        let one_more = all(&mut client).await;
-        assert_eq!(seqs(&one_more), [NEWEST + 1]);
-        client.send(&ack(0x40, one_more[0].id)).await;
-        assert_eq!(seqs(&all(&mut client).await), NONE);
-        assert_eq!(log.acknowledged(), NONE);
-        leave(&broker, client).await;
+async fn what_went_at_qos_0_is_not_acknowledged_by_what_follows(#[values(V3, V5)] version: u8) {
+    let (broker, log) = start().await;
+    let mut client = open(&broker, &phone(version, false, &[])).await;
+    follow(&mut client, version, 0).await;
+    assert_eq!(all(&mut client).await.len(), NEWEST as usize);
+    follow(&mut client, version, 1).await;
+    // One more, which is acknowledged.
+    let newest = Notification {
+        seq: NEWEST + 1,
+        payload: format!("000:{}", NEWEST + 1).into(),
+    };
+    broker.notify("alice", &crate::setup::alice(), &newest);
+    let one_more = all(&mut client).await;
+    assert_eq!(seqs(&one_more), [NEWEST + 1]);
+    client.send(&ack(0x40, one_more[0].id)).await;
+    assert_eq!(seqs(&all(&mut client).await), NONE);
+    assert_eq!(log.acknowledged(), NONE);
+    leave(&broker, client).await;
 
-        let mut client = open(&broker, &phone(version, false, &[])).await;
-        let mut got = vec![];
-        while got.len() < NEWEST as usize {
-            let came = came(&next(&mut client).await);
-            got.push(came.seq);
-            client.send(&ack(0x40, came.id)).await;
-        }
-        assert_eq!(got, (1..=NEWEST).collect::<Vec<_>>());
-        assert_eq!(seqs(&all(&mut client).await), NONE);
-        assert_eq!(log.acknowledged().last(), Some(&(NEWEST + 1)));
+    let mut client = open(&broker, &phone(version, false, &[])).await;
+    let mut got = vec![];
+    while got.len() < NEWEST as usize {
+        let came = came(&next(&mut client).await);
+        got.push(came.seq);
+        client.send(&ack(0x40, came.id)).await;
     }
+    assert_eq!(got, (1..=NEWEST).collect::<Vec<_>>());
+    assert_eq!(seqs(&all(&mut client).await), NONE);
+    assert_eq!(log.acknowledged().last(), Some(&(NEWEST + 1)));
 }
 
 #[tokio::test]

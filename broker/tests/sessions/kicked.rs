@@ -1,36 +1,42 @@
 //! Sessions that an administrator ends.
 
+use rstest::rstest;
+
 use crate::{
-    client::Answer::{Connack, Disconnect, Puback, Suback},
+    client::Answer::{self, Connack, Disconnect, Puback, Suback},
     common::encode::{Connect, V3, V5, Will, publish, subscribe},
     held::{HELD, TAKEN},
     live::{all, only},
     setup::{HELD_BODY, SEND, ask, begin, connect, next_is, open, park_with_will, start, until},
 };
 
+#[rstest]
+#[case(V3, vec![])]
+#[case(V5, vec![Disconnect(0x98)])]
 #[tokio::test]
-async fn a_connected_client_is_told_and_its_session_is_over() {
-    for (version, told) in [(V3, vec![]), (V5, vec![Disconnect(0x98)])] {
-        let (broker, _intake) = start(5).await;
-        let kept = Connect {
-            version,
-            ..connect("phone", version == V5, 60)
-        };
-        let mut phone = open(&broker, &kept).await;
-        let notice = subscribe(version, 1, &[], &[("notice", 1)]);
-        phone.send(&notice).await;
-        phone.next().await.unwrap().unwrap();
-        let shown = only(&broker);
-        assert_eq!(broker.kick(&shown.id), Some(shown.clone()));
-        assert_eq!(phone.until_closed().await, Ok(told));
-        until(|| broker.sessions() == 0).await;
+async fn a_connected_client_is_told_and_its_session_is_over(
+    #[case] version: u8,
+    #[case] told: Vec<Answer>,
+) {
+    let (broker, _intake) = start(5).await;
+    let kept = Connect {
+        version,
+        ..connect("phone", version == V5, 60)
+    };
+    let mut phone = open(&broker, &kept).await;
+    let notice = subscribe(version, 1, &[], &[("notice", 1)]);
+    phone.send(&notice).await;
+    phone.next().await.unwrap().unwrap();
+    let shown = only(&broker);
+    assert_eq!(broker.kick(&shown.id), Some(shown.clone()));
+    assert_eq!(phone.until_closed().await, Ok(told));
+    until(|| broker.sessions() == 0).await;
 
-        // It may come back, and finds nothing of what it had.
-        let _phone = open(&broker, &kept).await;
-        let back = only(&broker);
-        assert_ne!(back.id, shown.id);
-        assert_eq!(back.subscriptions, 0);
-    }
+    // It may come back, and finds nothing of what it had.
+    let _phone = open(&broker, &kept).await;
+    let back = only(&broker);
+    assert_ne!(back.id, shown.id);
+    assert_eq!(back.subscriptions, 0);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use herald_acl::{Actions, Policy, Subject, Username};
 use herald_broker::{Broker, Limits, Revoked};
+use rstest::rstest;
 
 use crate::{
     client::{
@@ -73,23 +74,22 @@ fn told(properties: &[Vec<u8>], payload: &str) -> crate::client::Answer {
     Other(publish(V5, 0, PROGRESS, 0, properties, payload))
 }
 
+#[rstest]
 #[tokio::test]
-async fn who_subscribed_to_exactly_it_is_told_and_no_inbox_begins() {
+async fn who_subscribed_to_exactly_it_is_told_and_no_inbox_begins(#[values(V3, V5)] version: u8) {
     let (broker, _intake) = start(5).await;
-    for version in [V3, V5] {
-        let connect = Connect {
-            client_id: "phone",
-            ..Connect::new(version)
-        };
-        let mut phone = open(&broker, &connect).await;
-        let exactly = subscribe(version, 1, &[], &[(PROGRESS, 2)]);
-        assert_eq!(ask(&mut phone, &exactly).await, Suback(1, vec![0]));
-        assert!(tell(&broker, "told"));
-        let expected = publish(version, 0, PROGRESS, 0, &[], "told");
-        assert_eq!(next(&mut phone).await, Other(expected));
-        broker.notify("alice", &alice(), &notification(NEWEST + 1));
-        hears_nothing(&mut phone).await;
-    }
+    let connect = Connect {
+        client_id: "phone",
+        ..Connect::new(version)
+    };
+    let mut phone = open(&broker, &connect).await;
+    let exactly = subscribe(version, 1, &[], &[(PROGRESS, 2)]);
+    assert_eq!(ask(&mut phone, &exactly).await, Suback(1, vec![0]));
+    assert!(tell(&broker, "told"));
+    let expected = publish(version, 0, PROGRESS, 0, &[], "told");
+    assert_eq!(next(&mut phone).await, Other(expected));
+    broker.notify("alice", &alice(), &notification(NEWEST + 1));
+    hears_nothing(&mut phone).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use herald_acl::Username;
 use herald_broker::Broker;
+use rstest::rstest;
 
 use crate::{
     client::Answer::Suback,
@@ -68,38 +69,37 @@ async fn what_was_acknowledged_behind_a_gap_counts_once_the_gap_is_skipped() {
     assert_eq!(log.acknowledged(), [NEWEST]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_session_that_was_away_is_not_sent_again_what_it_skips() {
-    for version in [V3, V5] {
-        for up_to in [1, 5, 32, 40, NEWEST] {
-            let (broker, log) = start().await;
-            let mut client = open(&broker, &phone(version, false, &[])).await;
-            follow(&mut client, version, 1).await;
-            let first = all(&mut client).await;
-            assert_eq!(seqs(&first), (1..=32).collect::<Vec<_>>());
-            leave(&broker, client).await;
-            skip(&broker, 1);
-            skip(&broker, up_to);
-            skip(&broker, 1);
-            let mut client = open(&broker, &phone(version, false, &[])).await;
-            // Of an earlier connection, and late.
-            client.send(&ack(0x40, first[0].id)).await;
-            let expected: Vec<_> = (up_to + 1..=NEWEST).collect();
-            let mut got = vec![];
-            while got.len() < expected.len() {
-                let came = came(&next(&mut client).await);
-                assert_eq!(came.again, came.seq <= 32, "{came:?}");
-                got.push(came.seq);
-                client.send(&ack(0x40, came.id)).await;
-            }
-            assert_eq!(got, expected);
-            assert_eq!(seqs(&all(&mut client).await), NONE);
-            let last = log.acknowledged().last().copied();
-            assert_eq!(last, (up_to < NEWEST).then_some(NEWEST));
-            // The inbox goes on.
-            broker.notify("alice", &alice(), &notification(NEWEST + 1));
-            next_is(&mut client, r#"{"seq":101}"#).await;
+async fn a_session_that_was_away_is_not_sent_again_what_it_skips(#[values(V3, V5)] version: u8) {
+    for up_to in [1, 5, 32, 40, NEWEST] {
+        let (broker, log) = start().await;
+        let mut client = open(&broker, &phone(version, false, &[])).await;
+        follow(&mut client, version, 1).await;
+        let first = all(&mut client).await;
+        assert_eq!(seqs(&first), (1..=32).collect::<Vec<_>>());
+        leave(&broker, client).await;
+        skip(&broker, 1);
+        skip(&broker, up_to);
+        skip(&broker, 1);
+        let mut client = open(&broker, &phone(version, false, &[])).await;
+        // Of an earlier connection, and late.
+        client.send(&ack(0x40, first[0].id)).await;
+        let expected: Vec<_> = (up_to + 1..=NEWEST).collect();
+        let mut got = vec![];
+        while got.len() < expected.len() {
+            let came = came(&next(&mut client).await);
+            assert_eq!(came.again, came.seq <= 32, "{came:?}");
+            got.push(came.seq);
+            client.send(&ack(0x40, came.id)).await;
         }
+        assert_eq!(got, expected);
+        assert_eq!(seqs(&all(&mut client).await), NONE);
+        let last = log.acknowledged().last().copied();
+        assert_eq!(last, (up_to < NEWEST).then_some(NEWEST));
+        // The inbox goes on.
+        broker.notify("alice", &alice(), &notification(NEWEST + 1));
+        next_is(&mut client, r#"{"seq":101}"#).await;
     }
 }
 

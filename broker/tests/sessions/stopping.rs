@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use herald_broker::Broker;
+use rstest::rstest;
 use tokio::time::Instant;
 
 use crate::{
@@ -23,29 +24,30 @@ async fn stop(broker: &Broker) -> Duration {
 }
 
 /// Sends are held back for as long as it takes, and a client that does not read is waited for, but not by a stop.
+#[rstest]
 #[tokio::test]
-async fn a_stop_waits_neither_for_sends_that_are_held_back_nor_for_clients_that_do_not_read() {
-    for version in [V3, V5] {
-        let (broker, intake) = start(5).await;
-        let phone = Connect {
-            version,
-            ..connect("phone", true, 0)
-        };
-        let mut phone = open(&broker, &phone).await;
-        let notices = subscribe(version, 1, &[], &[("notice", 0)]);
-        assert!(matches!(ask(&mut phone, &notices).await, Suback(1, _)));
-        phone.send(&publish(version, 2, SEND, 2, &[], HELD)).await;
-        until(|| intake.came() == [HELD_BODY]).await;
-        // More than fits between it and the server, and it reads nothing.
-        let mut tablet = open(&broker, &connect("tablet", true, 0)).await;
-        let long = "x".repeat(100 * 1024);
-        for id in 1..=3 {
-            let notice = publish(V5, 2, "notice", id, &[], &long);
-            assert_eq!(ask(&mut tablet, &notice).await, Puback(id, 0));
-        }
-        assert!(stop(&broker).await < Duration::from_secs(1));
-        assert_eq!(broker.sessions(), 0);
+async fn a_stop_waits_neither_for_sends_that_are_held_back_nor_for_clients_that_do_not_read(
+    #[values(V3, V5)] version: u8,
+) {
+    let (broker, intake) = start(5).await;
+    let phone = Connect {
+        version,
+        ..connect("phone", true, 0)
+    };
+    let mut phone = open(&broker, &phone).await;
+    let notices = subscribe(version, 1, &[], &[("notice", 0)]);
+    assert!(matches!(ask(&mut phone, &notices).await, Suback(1, _)));
+    phone.send(&publish(version, 2, SEND, 2, &[], HELD)).await;
+    until(|| intake.came() == [HELD_BODY]).await;
+    // More than fits between it and the server, and it reads nothing.
+    let mut tablet = open(&broker, &connect("tablet", true, 0)).await;
+    let long = "x".repeat(100 * 1024);
+    for id in 1..=3 {
+        let notice = publish(V5, 2, "notice", id, &[], &long);
+        assert_eq!(ask(&mut tablet, &notice).await, Puback(id, 0));
     }
+    assert!(stop(&broker).await < Duration::from_secs(1));
+    assert_eq!(broker.sessions(), 0);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::poll;
 use herald_broker::Revoked;
+use rstest::rstest;
 use tokio::{
     io::{AsyncWriteExt as _, duplex},
     time::Instant,
@@ -88,31 +89,30 @@ async fn a_session_that_a_connection_waits_for_is_not_evicted() {
     assert_eq!(phone.until_closed().await, Ok(vec![Disconnect(0x87)]));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_new_session_has_no_qos_2_identifiers_of_the_old() {
-    for version in [V3, V5] {
-        let (broker, intake) = start(5).await;
-        let connect = |clean, expiry| Connect {
-            version,
-            ..connect("phone", clean, expiry)
-        };
-        let send = |payload| publish(version, 4, SEND, 5, &[], payload);
-        let mut first = open(&broker, &connect(true, 0)).await;
-        first.send(&send(HELD)).await;
-        until(|| intake.came() == [HELD_BODY]).await;
-        // The first session is over, but for the answer that it waits for.
-        let mut second = begin(&broker, &connect(false, 60)).await;
-        all_had_a_turn(&broker).await;
-        intake.let_go();
-        assert_eq!(next(&mut second).await, Connack(0));
-        drop(second);
-        until(|| broker.connected() == 0).await;
+async fn a_new_session_has_no_qos_2_identifiers_of_the_old(#[values(V3, V5)] version: u8) {
+    let (broker, intake) = start(5).await;
+    let connect = |clean, expiry| Connect {
+        version,
+        ..connect("phone", clean, expiry)
+    };
+    let send = |payload| publish(version, 4, SEND, 5, &[], payload);
+    let mut first = open(&broker, &connect(true, 0)).await;
+    first.send(&send(HELD)).await;
+    until(|| intake.came() == [HELD_BODY]).await;
+    // The first session is over, but for the answer that it waits for.
+    let mut second = begin(&broker, &connect(false, 60)).await;
+    all_had_a_turn(&broker).await;
+    intake.let_go();
+    assert_eq!(next(&mut second).await, Connack(0));
+    drop(second);
+    until(|| broker.connected() == 0).await;
 
-        let mut third = open(&broker, &connect(false, 60)).await;
-        assert_eq!(ask(&mut third, &send(TAKEN)).await, Pubrec(5, 0));
-        let came = intake.came();
-        assert_eq!(came, [HELD_BODY, "taken"], "acknowledged, never stored");
-    }
+    let mut third = open(&broker, &connect(false, 60)).await;
+    assert_eq!(ask(&mut third, &send(TAKEN)).await, Pubrec(5, 0));
+    let came = intake.came();
+    assert_eq!(came, [HELD_BODY, "taken"], "acknowledged, never stored");
 }
 
 /// The Client gives up after five seconds.

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{Herald, password};
-use crate::http::Http;
+use super::Herald;
+use crate::{http::Http, names::password};
 
 impl Herald {
     /// A fresh server that processes messages at once, with ordinary accounts for `users`.
@@ -19,6 +19,7 @@ impl Herald {
 
     /// A client that is signed in.
     pub async fn http(&self, username: &str) -> Http {
-        Http::sign_in(self, username, &password(username)).await
+        let name = self.name(username);
+        Http::sign_in(self, &name, &password(&name)).await
     }
 }

@@ -3,7 +3,10 @@
 use std::fs;
 
 use super::Herald;
-use crate::wait::{until, within};
+use crate::{
+    names::Names,
+    wait::{until, within},
+};
 
 impl Herald {
     /// SIGTERM; panics unless the server exits with 0.
@@ -52,6 +55,7 @@ impl Herald {
 
     /// Sends the signal of this name.
     pub fn signal(&self, name: &str) {
+        assert_eq!(self.names, Names::default(), "others use the server");
         kill(self.run().pid, name);
     }
 

@@ -1,7 +1,7 @@
 //! What a client says first.
 
 use super::Property;
-use crate::herald::password;
+use crate::names::{Names, password};
 
 /// What a CONNECT says.
 #[derive(Clone, Debug)]
@@ -64,6 +64,16 @@ impl Connect {
         Self {
             clean: false,
             ..Self::of(username).with(Property::SessionExpiry(3600))
+        }
+    }
+
+    /// The same with the name and the password that the server has.
+    pub(super) fn known_as(&self, names: Names) -> Self {
+        let (username, password) = names.credentials(&self.username, &self.password);
+        Self {
+            username,
+            password,
+            ..self.clone()
         }
     }
 

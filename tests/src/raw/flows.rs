@@ -10,7 +10,7 @@ const PUBCOMP: u8 = 0x70;
 impl Raw {
     /// Sends CONNECT.
     pub async fn send_connect(&mut self, connect: &Connect) {
-        self.send(&encode::connect(self.version, connect)).await;
+        self.send(&self.encoded(connect)).await;
     }
 
     /// Sends CONNECT and answers the CONNACK.

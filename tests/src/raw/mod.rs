@@ -22,10 +22,11 @@ pub use link::{Link, Lost};
 pub use message::Message;
 pub use property::Property;
 
-use crate::{Version, herald::Herald, wait::within};
+use crate::{Version, herald::Herald, names::Names, wait::within};
 
 /// A connection over plain TCP. Dropping it closes it without DISCONNECT.
 pub struct Raw {
+    names: Names,
     version: Version,
     stream: TcpStream,
     unread: Vec<u8>,
@@ -37,12 +38,16 @@ pub struct Raw {
 impl Raw {
     /// A connection on which nothing was sent.
     pub async fn open(herald: &Herald, version: Version) -> Self {
-        Self::over(herald.tcp_address(), version).await
+        Self {
+            names: herald.names(),
+            ..Self::over(herald.tcp_address(), version).await
+        }
     }
 
     /// The same to any address.
     pub async fn over(address: &str, version: Version) -> Self {
         Self {
+            names: Names::default(),
             version,
             stream: TcpStream::connect(address).await.unwrap(),
             unread: vec![],
@@ -69,10 +74,13 @@ impl Raw {
         encode::subscribe(version, id, filters, &[])
     }
 
+    fn encoded(&self, connect: &Connect) -> Vec<u8> {
+        encode::connect(self.version, &connect.known_as(self.names))
+    }
+
     /// The code that answers this CONNECT; `None` if the broker closes the connection instead.
     pub async fn try_login(&mut self, connect: &Connect) -> Option<u8> {
-        self.send_in_vain(&encode::connect(self.version, connect))
-            .await;
+        self.send_in_vain(&self.encoded(connect)).await;
         match self.packet().await {
             Some(Packet::Connack(connack)) => Some(connack.code),
             _ => None,

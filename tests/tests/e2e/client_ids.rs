@@ -4,6 +4,7 @@ use herald_tests::{
     Herald, Version,
     raw::{Connack, Connect, Property, Raw},
 };
+use rstest::rstest;
 
 fn assigned(connack: &Connack) -> Option<String> {
     connack.properties.iter().find_map(|p| match p {
@@ -53,19 +54,20 @@ async fn a_client_of_mqtt_5_without_an_id_is_given_one_that_it_can_come_back_wit
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_client_id_may_be_long_and_of_any_text_but_not_longer() {
+async fn a_client_id_may_be_long_and_of_any_text_but_not_longer(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        for id in ["x".repeat(256), "ü".repeat(128), "🦀 с пробелом".into()] {
-            let connect = Connect::of("alice").client_id(&id);
-            Raw::connect_as(&herald, version, &connect)
-                .await
-                .ping()
-                .await;
-        }
-        let connect = Connect::of("alice").client_id(&"x".repeat(257));
-        let code = Raw::connect_code(&herald, version, &connect).await;
-        assert_eq!(code, if version.is_v5() { 0x85 } else { 0x02 });
+    for id in ["x".repeat(256), "ü".repeat(128), "🦀 с пробелом".into()] {
+        let connect = Connect::of("alice").client_id(&id);
+        Raw::connect_as(&herald, version, &connect)
+            .await
+            .ping()
+            .await;
     }
+    let connect = Connect::of("alice").client_id(&"x".repeat(257));
+    let code = Raw::connect_code(&herald, version, &connect).await;
+    assert_eq!(code, if version.is_v5() { 0x85 } else { 0x02 });
 }

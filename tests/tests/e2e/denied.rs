@@ -5,6 +5,7 @@ use herald_tests::{
     raw::{Connect, Message, Property, Raw, Will},
     until,
 };
+use rstest::rstest;
 use serde_json::json;
 
 use crate::heard::{Announcer, heard, hears_nothing_before};
@@ -20,115 +21,119 @@ async fn listener(herald: &Herald) -> Raw {
 }
 
 /// At each level, retained or not, named or by alias.
+#[rstest]
 #[tokio::test]
-async fn a_denied_message_reaches_no_subscriber_and_is_not_retained() {
+async fn a_denied_message_reaches_no_subscriber_and_is_not_retained(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice", "bob"]).await;
     let mut listener = listener(&herald).await;
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
-    for version in Version::BOTH {
-        let mut alice = Raw::connect(&herald, version, "alice").await;
-        for topic in [
-            TOPIC,
-            "elsewhere",
-            "users/bob/notifications",
-            "users/bob/messages",
-            "$SYS/x",
-        ] {
-            for qos in [0, 1, 2] {
-                let denied = Message::new(topic, r#"{"body": "denied"}"#).qos(qos);
-                let mut messages = vec![denied.clone(), denied.clone().retained()];
-                // There is no DUP at QoS 0.
-                messages.extend((qos > 0).then(|| denied.again()));
-                for message in messages {
-                    let code = alice.deliver(&message).await;
-                    let expected = if qos == 0 { 0 } else { version.puback(0x87) };
-                    assert_eq!(code, expected, "{version:?}: {message:?}");
-                }
+    let mut alice = Raw::connect(&herald, version, "alice").await;
+    for topic in [
+        TOPIC,
+        "elsewhere",
+        "users/bob/notifications",
+        "users/bob/messages",
+        "$SYS/x",
+    ] {
+        for qos in [0, 1, 2] {
+            let denied = Message::new(topic, r#"{"body": "denied"}"#).qos(qos);
+            let mut messages = vec![denied.clone(), denied.clone().retained()];
+            // There is no DUP at QoS 0.
+            messages.extend((qos > 0).then(|| denied.again()));
+            for message in messages {
+                let code = alice.deliver(&message).await;
+                let expected = if qos == 0 { 0 } else { version.puback(0x87) };
+                assert_eq!(code, expected, "{version:?}: {message:?}");
             }
         }
-        alice.ping().await;
-        hears_nothing_before(&mut listener, &mut admin, TOPIC).await;
-        let newcomer = Connect::of("admin").client_id("newcomer");
-        let mut newcomer = Raw::connect_as(&herald, Version::V5, &newcomer).await;
-        assert_eq!(newcomer.subscribe("#").await, 1);
-        assert_eq!(newcomer.at_once().await, []);
     }
+    alice.ping().await;
+    hears_nothing_before(&mut listener, &mut admin, TOPIC).await;
+    let newcomer = Connect::of("admin").client_id("newcomer");
+    let mut newcomer = Raw::connect_as(&herald, Version::V5, &newcomer).await;
+    assert_eq!(newcomer.subscribe("#").await, 1);
+    assert_eq!(newcomer.at_once().await, []);
     let bob = herald.http("bob").await.get("/messages").await.expect(200);
     assert_eq!(bob["items"], json!([]));
 }
 
 /// A clear that is denied clears nothing.
+#[rstest]
 #[tokio::test]
-async fn a_denied_message_does_not_change_what_is_retained() {
+async fn a_denied_message_does_not_change_what_is_retained(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
     let kept = Message::new(TOPIC, "kept").qos(1).retained();
     assert_eq!(admin.deliver(&kept).await, 0);
-    for version in Version::BOTH {
-        let mut alice = Raw::connect(&herald, version, "alice").await;
-        for payload in ["", "another"] {
-            for qos in [0, 1, 2] {
-                let message = Message::new(TOPIC, payload).qos(qos).retained();
-                alice.deliver(&message).await;
-            }
+    let mut alice = Raw::connect(&herald, version, "alice").await;
+    for payload in ["", "another"] {
+        for qos in [0, 1, 2] {
+            let message = Message::new(TOPIC, payload).qos(qos).retained();
+            alice.deliver(&message).await;
         }
-        alice.ping().await;
-        assert_eq!(alice.subscribe(TOPIC).await, 1);
-        assert_eq!(heard(&mut alice, 1).await, ["kept"], "{version:?}");
-        alice.disconnect().await;
     }
+    alice.ping().await;
+    assert_eq!(alice.subscribe(TOPIC).await, 1);
+    assert_eq!(heard(&mut alice, 1).await, ["kept"], "{version:?}");
+    alice.disconnect().await;
 }
 
 /// In MQTT 5 PUBREC says no, and ends the flow; 3.1.1 goes through it.
+#[rstest]
 #[tokio::test]
-async fn a_denied_message_at_qos_2_is_answered_to_its_end() {
+async fn a_denied_message_at_qos_2_is_answered_to_its_end(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let connect = Connect::kept("alice");
-        let mut alice = Raw::connect_as(&herald, version, &connect).await;
-        let message = Message::new(TOPIC, "denied").qos(2);
-        alice.send_as(&message, 7).await;
-        assert_eq!(alice.pubrec(7).await.0, version.puback(0x87));
-        alice.cut().await;
-        let mut alice = Raw::resume(&herald, version, &connect).await;
-        match version {
-            Version::V5 => {
-                // The packet identifier is free.
-                alice.send_as(&message, 7).await;
-                assert_eq!(alice.pubrec(7).await.0, 0x87);
-            }
-            Version::V311 => {
-                alice.send_as(&message.again(), 7).await;
-                assert_eq!(alice.pubrec(7).await.0, 0);
-                alice.send_pubrel(7).await;
-                assert_eq!(alice.pubcomp(7).await, 0);
-            }
+    let connect = Connect::kept("alice");
+    let mut alice = Raw::connect_as(&herald, version, &connect).await;
+    let message = Message::new(TOPIC, "denied").qos(2);
+    alice.send_as(&message, 7).await;
+    assert_eq!(alice.pubrec(7).await.0, version.puback(0x87));
+    alice.cut().await;
+    let mut alice = Raw::resume(&herald, version, &connect).await;
+    match version {
+        Version::V5 => {
+            // The packet identifier is free.
+            alice.send_as(&message, 7).await;
+            assert_eq!(alice.pubrec(7).await.0, 0x87);
         }
-        alice.ping().await;
-        alice.disconnect().await;
-        Raw::connect(&herald, version, "alice")
-            .await
-            .disconnect()
-            .await;
+        Version::V311 => {
+            alice.send_as(&message.again(), 7).await;
+            assert_eq!(alice.pubrec(7).await.0, 0);
+            alice.send_pubrel(7).await;
+            assert_eq!(alice.pubcomp(7).await, 0);
+        }
     }
+    alice.ping().await;
+    alice.disconnect().await;
+    Raw::connect(&herald, version, "alice")
+        .await
+        .disconnect()
+        .await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn mosquitto_and_mqttjs_are_told_of_a_denied_message_in_mqtt_5() {
+async fn mosquitto_and_mqttjs_are_told_of_a_denied_message_in_mqtt_5(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     let mut listener = listener(&herald).await;
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
     let url = format!("wss://{}/mqtt", herald.http_address());
-    for version in Version::BOTH {
-        let client = Mosquitto::new(&herald, version, Transport::Tls, "alice");
-        let code = client.publish(TOPIC, "denied").await;
-        assert_eq!(code, version.puback(0x87));
-        let secret = password("alice");
-        let mut browser = MqttJs::connected(&herald, version, &url, "alice", &secret).await;
-        let code = browser.publish(TOPIC, "denied").await;
-        assert_eq!(code, version.puback(0x87));
-        hears_nothing_before(&mut listener, &mut admin, TOPIC).await;
-    }
+    let client = Mosquitto::new(&herald, version, Transport::Tls, "alice");
+    let code = client.publish(TOPIC, "denied").await;
+    assert_eq!(code, version.puback(0x87));
+    let secret = password("alice");
+    let mut browser = MqttJs::connected(&herald, version, &url, "alice", &secret).await;
+    let code = browser.publish(TOPIC, "denied").await;
+    assert_eq!(code, version.puback(0x87));
+    hears_nothing_before(&mut listener, &mut admin, TOPIC).await;
 }
 
 /// Waits until administrators may not publish to the topic any more, or may again.
@@ -197,69 +202,71 @@ async fn a_will_that_its_client_may_not_publish_any_more_goes_nowhere() {
     assert!(retained.iter().all(|p| !p.retain), "{retained:?}");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_rule_opens_a_topic_and_its_end_closes_it_for_who_is_connected() {
+async fn a_rule_opens_a_topic_and_its_end_closes_it_for_who_is_connected(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     const ROOM: &str = "rooms/alice/1";
     let herald = Herald::with_users(&["alice", "bob"]).await;
     let http = herald.http("admin").await;
-    for version in Version::BOTH {
-        let mut alice = Raw::connect(&herald, version, "alice").await;
-        let mut bob = Raw::connect(&herald, version, "bob").await;
-        assert_eq!(alice.subscribe(ROOM).await, version.subscribe_refused());
-        let rule = http.allow("role:user", "both", "rooms/%u/#").await;
-        until("the rule to be in force", async || {
-            (alice.subscribe(ROOM).await == 1).then_some(())
-        })
-        .await;
-        assert_eq!(bob.subscribe(ROOM).await, version.subscribe_refused());
-        assert_eq!(bob.publish(ROOM, "of bob").await, version.puback(0x87));
-        assert_eq!(alice.publish(ROOM, "of alice").await, 0);
-        assert_eq!(heard(&mut alice, 1).await, ["of alice"]);
+    let mut alice = Raw::connect(&herald, version, "alice").await;
+    let mut bob = Raw::connect(&herald, version, "bob").await;
+    assert_eq!(alice.subscribe(ROOM).await, version.subscribe_refused());
+    let rule = http.allow("role:user", "both", "rooms/%u/#").await;
+    until("the rule to be in force", async || {
+        (alice.subscribe(ROOM).await == 1).then_some(())
+    })
+    .await;
+    assert_eq!(bob.subscribe(ROOM).await, version.subscribe_refused());
+    assert_eq!(bob.publish(ROOM, "of bob").await, version.puback(0x87));
+    assert_eq!(alice.publish(ROOM, "of alice").await, 0);
+    assert_eq!(heard(&mut alice, 1).await, ["of alice"]);
 
-        let path = format!("/admin/acl/rules/{rule}");
-        http.delete(&path).await.expect(204);
-        // It was the only subscription.
-        assert_eq!(alice.ended().await, version.is_v5().then_some(0x87));
-        // Bob had none, and stays.
-        bob.ping().await;
-    }
+    let path = format!("/admin/acl/rules/{rule}");
+    http.delete(&path).await.expect(204);
+    // It was the only subscription.
+    assert_eq!(alice.ended().await, version.is_v5().then_some(0x87));
+    // Bob had none, and stays.
+    bob.ping().await;
 }
 
 /// What waits for a session is not handed out once it may not have it.
+#[rstest]
 #[tokio::test]
-async fn what_waits_for_a_session_is_not_given_to_it_once_it_may_not_have_it() {
+async fn what_waits_for_a_session_is_not_given_to_it_once_it_may_not_have_it(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     let http = herald.http("admin").await;
-    for version in Version::BOTH {
-        let connect = Connect::kept("alice").client_id(&format!("{version:?}"));
-        let mut alice = Raw::connect_as(&herald, version, &connect).await;
-        assert_eq!(alice.subscribe_at("broadcast/secret", 2).await, 2);
-        assert_eq!(alice.subscribe_at("broadcast/open", 2).await, 2);
-        let mut admin = Announcer::new(&herald, version).await;
-        admin.tell("broadcast/secret", 2, &["under way"]).await;
-        assert_eq!(alice.message().await.payload, "under way");
-        alice.cut().await;
-        admin.tell("broadcast/secret", 1, &["waiting"]).await;
-        admin.tell("broadcast/open", 1, &["for all"]).await;
-        let rule = http
-            .deny("user:alice", "subscribe", "broadcast/secret")
-            .await;
-        let mut other = Raw::connect(&herald, version, "alice").await;
-        // A session that is left with no subscription ends.
-        assert_eq!(other.subscribe("broadcast/other").await, 1);
-        until("the rule to be in force", async || {
-            let code = other.subscribe("broadcast/secret").await;
-            (code == version.subscribe_refused()).then_some(())
-        })
+    let connect = Connect::kept("alice").client_id(&format!("{version:?}"));
+    let mut alice = Raw::connect_as(&herald, version, &connect).await;
+    assert_eq!(alice.subscribe_at("broadcast/secret", 2).await, 2);
+    assert_eq!(alice.subscribe_at("broadcast/open", 2).await, 2);
+    let mut admin = Announcer::new(&herald, version).await;
+    admin.tell("broadcast/secret", 2, &["under way"]).await;
+    assert_eq!(alice.message().await.payload, "under way");
+    alice.cut().await;
+    admin.tell("broadcast/secret", 1, &["waiting"]).await;
+    admin.tell("broadcast/open", 1, &["for all"]).await;
+    let rule = http
+        .deny("user:alice", "subscribe", "broadcast/secret")
         .await;
-        let mut alice = Raw::resume(&herald, version, &connect).await;
-        assert_eq!(heard(&mut alice, 1).await, ["for all"], "{version:?}");
-        let path = format!("/admin/acl/rules/{rule}");
-        http.delete(&path).await.expect(204);
-        until("the rule to be gone", async || {
-            (alice.subscribe("broadcast/secret").await == 1).then_some(())
-        })
-        .await;
-        alice.disconnect().await;
-    }
+    let mut other = Raw::connect(&herald, version, "alice").await;
+    // A session that is left with no subscription ends.
+    assert_eq!(other.subscribe("broadcast/other").await, 1);
+    until("the rule to be in force", async || {
+        let code = other.subscribe("broadcast/secret").await;
+        (code == version.subscribe_refused()).then_some(())
+    })
+    .await;
+    let mut alice = Raw::resume(&herald, version, &connect).await;
+    assert_eq!(heard(&mut alice, 1).await, ["for all"], "{version:?}");
+    let path = format!("/admin/acl/rules/{rule}");
+    http.delete(&path).await.expect(204);
+    until("the rule to be gone", async || {
+        (alice.subscribe("broadcast/secret").await == 1).then_some(())
+    })
+    .await;
+    alice.disconnect().await;
 }

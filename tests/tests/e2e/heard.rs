@@ -34,14 +34,15 @@ pub(crate) async fn hears_nothing_before(raw: &mut Raw, publisher: &mut Raw, top
 
 /// An administrator who publishes below `broadcast/`, and waits until it has come to all who listen: PUBACK says that it is
 /// taken, not that it has come.
-pub(crate) struct Announcer(pub(crate) Raw);
+pub(crate) struct Announcer(pub(crate) Raw, Message);
 
 impl Announcer {
     pub(crate) async fn new(herald: &Herald, version: Version) -> Self {
         let connect = Connect::of("admin").client_id("announcer");
         let mut raw = Raw::connect_as(herald, version, &connect).await;
-        assert_eq!(raw.subscribe_at("broadcast/#", 0).await, 0);
-        Self(raw)
+        assert_eq!(raw.subscribe_at(&herald.topic("#"), 0).await, 0);
+        let settled = Message::new(&herald.topic("settled/by now"), "");
+        Self(raw, settled)
     }
 
     /// Publishes these to `topic`, one after the other.
@@ -59,7 +60,7 @@ impl Announcer {
 
     /// Waits until all that was published has come to groups, too, which get a message after those who listen alone.
     pub(crate) async fn settle(&mut self) {
-        self.send(&Message::new("broadcast/settled/by now", ""))
-            .await;
+        let settled = self.1.clone();
+        self.send(&settled).await;
     }
 }

@@ -6,6 +6,7 @@ use herald_tests::{
     raw::{Connect, Message, Raw, Will},
     until,
 };
+use rstest::rstest;
 
 use crate::heard::{Announcer, announce, heard};
 
@@ -43,222 +44,230 @@ async fn open_all(herald: &Herald) {
 }
 
 /// Client ids that are filters or hold separators, twice at once.
+#[rstest]
 #[tokio::test]
-async fn a_client_id_of_wildcards_and_separators_may_connect_twice() {
+async fn a_client_id_of_wildcards_and_separators_may_connect_twice(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        for id in [
-            "+",
-            "$",
-            "#",
-            "/",
-            "a+b",
-            "a/b",
-            "$share/g/#",
-            "a#",
-            "h/a",
-            ".",
-            "\u{7f}",
-        ] {
-            let connect = Connect::of("alice").client_id(id);
-            let mut first = Raw::connect_as(&herald, version, &connect).await;
-            assert_eq!(first.subscribe(TOPIC).await, 1);
-            let mut second = Raw::connect_as(&herald, version, &connect).await;
-            assert_eq!(first.ended().await, version.is_v5().then_some(0x8E), "{id}");
-            assert_eq!(second.subscribe(TOPIC).await, 1);
-            second.ping().await;
-            second.disconnect().await;
-        }
-        still_passes(&herald).await;
+    for id in [
+        "+",
+        "$",
+        "#",
+        "/",
+        "a+b",
+        "a/b",
+        "$share/g/#",
+        "a#",
+        "h/a",
+        ".",
+        "\u{7f}",
+    ] {
+        let connect = Connect::of("alice").client_id(id);
+        let mut first = Raw::connect_as(&herald, version, &connect).await;
+        assert_eq!(first.subscribe(TOPIC).await, 1);
+        let mut second = Raw::connect_as(&herald, version, &connect).await;
+        assert_eq!(first.ended().await, version.is_v5().then_some(0x8E), "{id}");
+        assert_eq!(second.subscribe(TOPIC).await, 1);
+        second.ping().await;
+        second.disconnect().await;
     }
+    still_passes(&herald).await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn topics_that_do_not_begin_with_ascii_pass_like_others() {
+async fn topics_that_do_not_begin_with_ascii_pass_like_others(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     open_all(&herald).await;
-    for version in Version::BOTH {
-        let mut admin = Raw::connect(&herald, version, "admin").await;
-        let mut alice = Raw::connect(&herald, version, "alice").await;
-        assert_eq!(alice.subscribe_at("ü/#", 2).await, 2);
-        for qos in [0, 1, 2] {
-            for retain in [false, true] {
-                let mut message = Message::new("ü/ß/🦀", "hello").qos(qos);
-                if retain {
-                    message = message.retained();
-                }
-                assert_eq!(admin.deliver(&message).await, 0);
-                let received = alice.take().await;
-                assert_eq!((received.topic.as_str(), received.qos), ("ü/ß/🦀", qos));
+    let mut admin = Raw::connect(&herald, version, "admin").await;
+    let mut alice = Raw::connect(&herald, version, "alice").await;
+    assert_eq!(alice.subscribe_at("ü/#", 2).await, 2);
+    for qos in [0, 1, 2] {
+        for retain in [false, true] {
+            let mut message = Message::new("ü/ß/🦀", "hello").qos(qos);
+            if retain {
+                message = message.retained();
             }
+            assert_eq!(admin.deliver(&message).await, 0);
+            let received = alice.take().await;
+            assert_eq!((received.topic.as_str(), received.qos), ("ü/ß/🦀", qos));
         }
-        let clear = Message::new("ü/ß/🦀", "").qos(1).retained();
-        assert_eq!(admin.deliver(&clear).await, 0);
-        assert_eq!(heard(&mut alice, 1).await, [""]);
-        for topic in ["🦀", "\u{7ff}", "é", "/", "//", "中/文", " "] {
-            announce(&mut admin, topic, 1, &["to nobody"]).await;
-        }
-        alice.disconnect().await;
-        still_passes(&herald).await;
     }
+    let clear = Message::new("ü/ß/🦀", "").qos(1).retained();
+    assert_eq!(admin.deliver(&clear).await, 0);
+    assert_eq!(heard(&mut alice, 1).await, [""]);
+    for topic in ["🦀", "\u{7ff}", "é", "/", "//", "中/文", " "] {
+        announce(&mut admin, topic, 1, &["to nobody"]).await;
+    }
+    alice.disconnect().await;
+    still_passes(&herald).await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_will_on_a_topic_that_does_not_begin_with_ascii_fires() {
+async fn a_will_on_a_topic_that_does_not_begin_with_ascii_fires(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     open_all(&herald).await;
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
     assert_eq!(alice.subscribe("ü/#").await, 1);
-    for version in Version::BOTH {
-        for retain in [false, true] {
-            let connect = Connect::of("admin").will_with(Will {
-                topic: "ü/🦀".into(),
-                payload: "gone".into(),
-                qos: 1,
-                retain,
-                properties: vec![],
-            });
-            Raw::connect_as(&herald, version, &connect)
-                .await
-                .cut()
-                .await;
-            assert_eq!(heard(&mut alice, 1).await, ["gone"]);
-        }
-        still_passes(&herald).await;
+    for retain in [false, true] {
+        let connect = Connect::of("admin").will_with(Will {
+            topic: "ü/🦀".into(),
+            payload: "gone".into(),
+            qos: 1,
+            retain,
+            properties: vec![],
+        });
+        Raw::connect_as(&herald, version, &connect)
+            .await
+            .cut()
+            .await;
+        assert_eq!(heard(&mut alice, 1).await, ["gone"]);
     }
+    still_passes(&herald).await;
 }
 
 /// CONNACK, SUBACK, UNSUBACK, PINGRESP; and in 3.1.1 what it does not have.
+#[rstest]
 #[tokio::test]
-async fn packets_that_only_a_server_sends_end_their_connection_only() {
+async fn packets_that_only_a_server_sends_end_their_connection_only(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let packets: [&[u8]; 6] = match version {
-            Version::V311 => [
-                &[0x20, 2, 0, 0],
-                &[0x90, 3, 0, 1, 0],
-                &[0xB0, 2, 0, 1],
-                &[0xD0, 0],
-                &[0xF0, 0],
-                &[0x00, 0],
-            ],
-            Version::V5 => [
-                &[0x20, 3, 0, 0, 0],
-                &[0x90, 4, 0, 1, 0, 0],
-                &[0xB0, 4, 0, 1, 0, 0],
-                &[0xD0, 0],
-                &[0xF0, 2, 0x18, 0],
-                &[0x00, 0],
-            ],
-        };
-        for packet in packets {
-            let mut alice = Raw::connect(&herald, version, "alice").await;
-            assert_eq!(alice.subscribe(TOPIC).await, 1);
-            alice.send(packet).await;
-            let code = alice.ended().await;
-            assert_eq!(code.is_some(), version.is_v5(), "{packet:?}: {code:?}");
-        }
-        still_passes(&herald).await;
+    let packets: [&[u8]; 6] = match version {
+        Version::V311 => [
+            &[0x20, 2, 0, 0],
+            &[0x90, 3, 0, 1, 0],
+            &[0xB0, 2, 0, 1],
+            &[0xD0, 0],
+            &[0xF0, 0],
+            &[0x00, 0],
+        ],
+        Version::V5 => [
+            &[0x20, 3, 0, 0, 0],
+            &[0x90, 4, 0, 1, 0, 0],
+            &[0xB0, 4, 0, 1, 0, 0],
+            &[0xD0, 0],
+            &[0xF0, 2, 0x18, 0],
+            &[0x00, 0],
+        ],
+    };
+    for packet in packets {
+        let mut alice = Raw::connect(&herald, version, "alice").await;
+        assert_eq!(alice.subscribe(TOPIC).await, 1);
+        alice.send(packet).await;
+        let code = alice.ended().await;
+        assert_eq!(code.is_some(), version.is_v5(), "{packet:?}: {code:?}");
     }
+    still_passes(&herald).await;
 }
 
 /// A kept session of a group that is taken away, or that leaves, with messages unacknowledged.
+#[rstest]
 #[tokio::test]
-async fn a_member_of_a_group_may_leave_with_messages_unacknowledged() {
+async fn a_member_of_a_group_may_leave_with_messages_unacknowledged(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     const SHARED: &str = "$share/g/broadcast/x";
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        for qos in [1, 2] {
-            let mut admin = Announcer::new(&herald, version).await;
-            let connect = Connect::kept("alice").client_id("member");
-            let mut member = Raw::connect_as(&herald, version, &connect).await;
-            assert_eq!(member.subscribe_at(SHARED, qos).await, qos);
-            admin.tell(TOPIC, qos, &["1", "2", "3"]).await;
-            admin.settle().await;
-            let sent = member.at_once().await;
-            assert_eq!(sent.len(), 3);
-            assert_eq!(member.unsubscribe(SHARED).await, 0);
-            // It left the group; what it was sent, it may still acknowledge.
-            member.finish(&sent[1]).await;
-            member.cut().await;
-            still_passes(&herald).await;
-            let anew = Connect {
-                clean: true,
-                ..connect
-            };
-            Raw::connect_as(&herald, version, &anew)
-                .await
-                .disconnect()
-                .await;
-            still_passes(&herald).await;
-        }
+    for qos in [1, 2] {
+        let mut admin = Announcer::new(&herald, version).await;
+        let connect = Connect::kept("alice").client_id("member");
+        let mut member = Raw::connect_as(&herald, version, &connect).await;
+        assert_eq!(member.subscribe_at(SHARED, qos).await, qos);
+        admin.tell(TOPIC, qos, &["1", "2", "3"]).await;
+        admin.settle().await;
+        let sent = member.at_once().await;
+        assert_eq!(sent.len(), 3);
+        assert_eq!(member.unsubscribe(SHARED).await, 0);
+        // It left the group; what it was sent, it may still acknowledge.
+        member.finish(&sent[1]).await;
+        member.cut().await;
+        still_passes(&herald).await;
+        let anew = Connect {
+            clean: true,
+            ..connect
+        };
+        Raw::connect_as(&herald, version, &anew)
+            .await
+            .disconnect()
+            .await;
+        still_passes(&herald).await;
     }
 }
 
 /// The last first, then one that was never sent; then the session is woken.
+#[rstest]
 #[tokio::test]
-async fn acknowledgements_out_of_order_hold_nothing_up() {
+async fn acknowledgements_out_of_order_hold_nothing_up(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let mut admin = Announcer::new(&herald, version).await;
-        for qos in [1, 2] {
-            let mut alice = Raw::connect(&herald, version, "alice").await;
-            assert_eq!(alice.subscribe_at(TOPIC, qos).await, qos);
-            for round in 0..3 {
-                let texts: Vec<String> = (0..40).map(|n| format!("{round} {n:02}")).collect();
-                let payloads: Vec<&str> = texts.iter().map(String::as_str).collect();
-                admin.tell(TOPIC, qos, &payloads).await;
-                let mut got = vec![];
-                while got.len() < texts.len() {
-                    let sent = alice.at_once().await;
-                    for publish in sent.iter().rev() {
-                        alice.finish(publish).await;
-                    }
-                    got.extend(sent.into_iter().map(|p| p.payload));
+    let mut admin = Announcer::new(&herald, version).await;
+    for qos in [1, 2] {
+        let mut alice = Raw::connect(&herald, version, "alice").await;
+        assert_eq!(alice.subscribe_at(TOPIC, qos).await, qos);
+        for round in 0..3 {
+            let texts: Vec<String> = (0..40).map(|n| format!("{round} {n:02}")).collect();
+            let payloads: Vec<&str> = texts.iter().map(String::as_str).collect();
+            admin.tell(TOPIC, qos, &payloads).await;
+            let mut got = vec![];
+            while got.len() < texts.len() {
+                let sent = alice.at_once().await;
+                for publish in sent.iter().rev() {
+                    alice.finish(publish).await;
                 }
-                assert_eq!(got, texts, "{version:?} at QoS {qos}");
+                got.extend(sent.into_iter().map(|p| p.payload));
             }
-            alice.disconnect().await;
+            assert_eq!(got, texts, "{version:?} at QoS {qos}");
         }
-        still_passes(&herald).await;
+        alice.disconnect().await;
     }
+    still_passes(&herald).await;
 }
 
 /// An acknowledgement of nothing may end its connection, and nothing else.
+#[rstest]
 #[tokio::test]
-async fn an_acknowledgement_of_what_was_not_sent_concerns_its_connection_only() {
+async fn an_acknowledgement_of_what_was_not_sent_concerns_its_connection_only(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        for first in [0x40, 0x50, 0x70] {
-            let mut alice = Raw::connect(&herald, version, "alice").await;
-            assert_eq!(alice.subscribe(TOPIC).await, 1);
-            alice.send(&[first, 2, 0x12, 0x34]).await;
-            alice.send_in_vain(&[0xC0, 0]).await;
-            // Whichever: PINGRESP, PUBREL, DISCONNECT, or the end.
-            alice.packet().await;
-        }
-        still_passes(&herald).await;
+    for first in [0x40, 0x50, 0x70] {
+        let mut alice = Raw::connect(&herald, version, "alice").await;
+        assert_eq!(alice.subscribe(TOPIC).await, 1);
+        alice.send(&[first, 2, 0x12, 0x34]).await;
+        alice.send_in_vain(&[0xC0, 0]).await;
+        // Whichever: PINGRESP, PUBREL, DISCONNECT, or the end.
+        alice.packet().await;
     }
+    still_passes(&herald).await;
 }
 
 /// The widest and the oddest filters, again and again.
+#[rstest]
 #[tokio::test]
-async fn subscribing_and_leaving_many_times_leaves_nothing_behind() {
+async fn subscribing_and_leaving_many_times_leaves_nothing_behind(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let mut admin = Raw::connect(&herald, version, "admin").await;
-        for n in 0..200 {
-            let filters = [
-                format!("broadcast/{n}/+/#"),
-                format!("$share/{n}/broadcast/{n}"),
-                "#".into(),
-                "+/+".into(),
-            ];
-            for filter in filters {
-                assert!(admin.subscribe(&filter).await <= 2, "{filter}");
-                assert_eq!(admin.unsubscribe(&filter).await, 0);
-            }
+    let mut admin = Raw::connect(&herald, version, "admin").await;
+    for n in 0..200 {
+        let filters = [
+            format!("broadcast/{n}/+/#"),
+            format!("$share/{n}/broadcast/{n}"),
+            "#".into(),
+            "+/+".into(),
+        ];
+        for filter in filters {
+            assert!(admin.subscribe(&filter).await <= 2, "{filter}");
+            assert_eq!(admin.unsubscribe(&filter).await, 0);
         }
-        still_passes(&herald).await;
     }
+    still_passes(&herald).await;
 }

@@ -4,6 +4,7 @@ use herald_tests::{
     Herald, Mosquitto, Transport, Version,
     raw::{Connack, Connect, Property, Raw},
 };
+use rstest::rstest;
 
 const LONGEST: (&str, &str) = ("HERALD_MQTT__MAX_KEEP_ALIVE_S", "1");
 
@@ -22,18 +23,19 @@ fn told(connack: &Connack) -> Option<u16> {
 }
 
 /// The others' silence has an end meanwhile.
+#[rstest]
 #[tokio::test]
-async fn a_client_without_keep_alive_may_be_silent() {
+async fn a_client_without_keep_alive_may_be_silent(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::start().await;
-    for version in Version::BOTH {
-        let (mut silent, connack) = Raw::begin(&herald, version, &with("0", 0)).await;
-        assert_eq!(told(&connack), None);
-        for _ in 0..2 {
-            let mut other = Raw::connect_as(&herald, version, &with("1", 1)).await;
-            assert_eq!(other.ended().await, version.is_v5().then_some(0x8D));
-        }
-        silent.ping().await;
+    let (mut silent, connack) = Raw::begin(&herald, version, &with("0", 0)).await;
+    assert_eq!(told(&connack), None);
+    for _ in 0..2 {
+        let mut other = Raw::connect_as(&herald, version, &with("1", 1)).await;
+        assert_eq!(other.ended().await, version.is_v5().then_some(0x8D));
     }
+    silent.ping().await;
 }
 
 #[tokio::test]
@@ -66,21 +68,22 @@ async fn mosquitto_keeps_to_the_keep_alive_that_it_is_told() {
 }
 
 /// A session that is to be kept is: silence ends a connection.
+#[rstest]
 #[tokio::test]
-async fn a_kept_session_outlives_the_silence_of_its_client() {
+async fn a_kept_session_outlives_the_silence_of_its_client(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let connect = Connect {
-            keep_alive_s: 1,
-            ..Connect::kept("alice")
-        };
-        let mut alice = Raw::connect_as(&herald, version, &connect).await;
-        assert_eq!(alice.ended().await, version.is_v5().then_some(0x8D));
-        let alice = Raw::resume(&herald, version, &connect).await;
-        alice.disconnect().await;
-        Raw::connect(&herald, version, "alice")
-            .await
-            .disconnect()
-            .await;
-    }
+    let connect = Connect {
+        keep_alive_s: 1,
+        ..Connect::kept("alice")
+    };
+    let mut alice = Raw::connect_as(&herald, version, &connect).await;
+    assert_eq!(alice.ended().await, version.is_v5().then_some(0x8D));
+    let alice = Raw::resume(&herald, version, &connect).await;
+    alice.disconnect().await;
+    Raw::connect(&herald, version, "alice")
+        .await
+        .disconnect()
+        .await;
 }

@@ -1,6 +1,7 @@
 //! Kill -9 loses nothing that was promised.
 
 use herald_tests::{Herald, Mosquitto, MqttJs, Transport, Version, password, raw::Raw};
+use rstest::rstest;
 use serde_json::json;
 
 use crate::{
@@ -8,66 +9,68 @@ use crate::{
     offline::{finish, three},
 };
 
+#[rstest]
 #[tokio::test]
-async fn mosquitto_sub_gets_what_finished_before_a_kill() {
-    for version in Version::BOTH {
-        let mut herald = Herald::with_users(&["alice"]).await;
-        let alice = herald.http("alice").await;
-        finish(&alice, &["one", "two", "three"]).await;
-        herald.kill().await;
-        herald.begin().await;
+async fn mosquitto_sub_gets_what_finished_before_a_kill(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
+    let mut herald = Herald::with_users(&["alice"]).await;
+    let alice = herald.http("alice").await;
+    finish(&alice, &["one", "two", "three"]).await;
+    herald.kill().await;
+    herald.begin().await;
 
-        let client = Mosquitto::new(&herald, version, Transport::Tls, "alice");
-        let mut subscriber = client.subscribe(&[&inbox("alice")]).await;
-        assert_eq!(printed(&mut subscriber, 3).await, three(), "{version:?}");
-        let alice = herald.http("alice").await;
-        let last = alice.get("/messages?limit=1").await.expect(200);
-        alice
-            .delivered(last["items"][0]["id"].as_str().unwrap())
-            .await;
+    let client = Mosquitto::new(&herald, version, Transport::Tls, "alice");
+    let mut subscriber = client.subscribe(&[&inbox("alice")]).await;
+    assert_eq!(printed(&mut subscriber, 3).await, three(), "{version:?}");
+    let alice = herald.http("alice").await;
+    let last = alice.get("/messages?limit=1").await.expect(200);
+    alice
+        .delivered(last["items"][0]["id"].as_str().unwrap())
+        .await;
 
-        // Acknowledged is acknowledged, whatever happens next.
-        herald.kill().await;
-        herald.begin().await;
-        finish(&herald.http("alice").await, &["four"]).await;
-        let client = Mosquitto::new(&herald, version, Transport::Tls, "alice");
-        let mut subscriber = client.subscribe(&[&inbox("alice")]).await;
-        assert_eq!(printed(&mut subscriber, 1).await, [notified(4, "four")]);
+    // Acknowledged is acknowledged, whatever happens next.
+    herald.kill().await;
+    herald.begin().await;
+    finish(&herald.http("alice").await, &["four"]).await;
+    let client = Mosquitto::new(&herald, version, Transport::Tls, "alice");
+    let mut subscriber = client.subscribe(&[&inbox("alice")]).await;
+    assert_eq!(printed(&mut subscriber, 1).await, [notified(4, "four")]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn mqttjs_gets_what_finished_before_a_kill(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
+    let mut herald = Herald::with_users(&["alice"]).await;
+    finish(&herald.http("alice").await, &["one", "two", "three"]).await;
+    herald.kill().await;
+    herald.begin().await;
+    let url = format!("wss://{}/mqtt", herald.http_address());
+    let mut client = MqttJs::connected(&herald, version, &url, "alice", &password("alice")).await;
+    assert_eq!(client.subscribe(&inbox("alice")).await, 1);
+    for expected in three() {
+        let message = client.message().await;
+        assert_eq!(parse(message["payload"].as_str().unwrap()), expected);
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn mqttjs_gets_what_finished_before_a_kill() {
-    for version in Version::BOTH {
-        let mut herald = Herald::with_users(&["alice"]).await;
-        finish(&herald.http("alice").await, &["one", "two", "three"]).await;
-        herald.kill().await;
-        herald.begin().await;
-        let url = format!("wss://{}/mqtt", herald.http_address());
-        let mut client =
-            MqttJs::connected(&herald, version, &url, "alice", &password("alice")).await;
-        assert_eq!(client.subscribe(&inbox("alice")).await, 1);
-        for expected in three() {
-            let message = client.message().await;
-            assert_eq!(parse(message["payload"].as_str().unwrap()), expected);
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_was_delivered_but_not_acknowledged_before_a_kill_comes_again() {
-    for version in Version::BOTH {
-        let mut herald = Herald::with_users(&["alice"]).await;
-        let mut raw = Raw::connect(&herald, version, "alice").await;
-        assert_eq!(raw.subscribe(&inbox("alice")).await, 1);
-        finish(&herald.http("alice").await, &["one"]).await;
-        assert_eq!(parse(&raw.message().await.payload), notified(1, "one"));
-        herald.kill().await;
-        herald.begin().await;
-        let mut raw = Raw::connect(&herald, version, "alice").await;
-        assert_eq!(raw.subscribe(&inbox("alice")).await, 1);
-        assert_eq!(taken(&mut raw, 1).await, [notified(1, "one")]);
-    }
+async fn what_was_delivered_but_not_acknowledged_before_a_kill_comes_again(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
+    let mut herald = Herald::with_users(&["alice"]).await;
+    let mut raw = Raw::connect(&herald, version, "alice").await;
+    assert_eq!(raw.subscribe(&inbox("alice")).await, 1);
+    finish(&herald.http("alice").await, &["one"]).await;
+    assert_eq!(parse(&raw.message().await.payload), notified(1, "one"));
+    herald.kill().await;
+    herald.begin().await;
+    let mut raw = Raw::connect(&herald, version, "alice").await;
+    assert_eq!(raw.subscribe(&inbox("alice")).await, 1);
+    assert_eq!(taken(&mut raw, 1).await, [notified(1, "one")]);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use herald_tests::{
     within,
 };
 use reqwest::Method;
+use rstest::rstest;
 use serde_json::json;
 use tokio::process::Command;
 
@@ -59,17 +60,18 @@ async fn curl_is_told_that_a_message_is_too_large() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_oversized_message_is_refused_over_mqtt() {
+async fn an_oversized_message_is_refused_over_mqtt(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
-    for version in Version::BOTH {
-        let mut raw = Raw::connect(&herald, version, "alice").await;
-        let payload = json!({"body": "x".repeat(MESSAGE_BYTES + 1)}).to_string();
-        let code = raw.publish(&messages("alice"), &payload).await;
-        assert_eq!(code, version.puback(0x97), "{version:?}");
-        raw.ping().await;
-    }
+    let mut raw = Raw::connect(&herald, version, "alice").await;
+    let payload = json!({"body": "x".repeat(MESSAGE_BYTES + 1)}).to_string();
+    let code = raw.publish(&messages("alice"), &payload).await;
+    assert_eq!(code, version.puback(0x97), "{version:?}");
+    raw.ping().await;
     sent_nothing(&alice).await;
 }
 
@@ -107,46 +109,48 @@ async fn a_malformed_body_is_refused_over_http() {
     sent_nothing(&alice).await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_malformed_message_is_refused_over_mqtt() {
+async fn a_malformed_message_is_refused_over_mqtt(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
-    for version in Version::BOTH {
-        let mut raw = Raw::connect(&herald, version, "alice").await;
-        for payload in [
-            "",
-            "hello",
-            "{",
-            "[]",
-            "{}",
-            r#"{"text": "x"}"#,
-            r#"{"body": 5}"#,
-            r#"{"body": ""}"#,
-            r#"{"body": "a\u0000b"}"#,
-            r#"{"body": "x", "idempotency_key": ""}"#,
-        ] {
-            let code = raw.publish(&messages("alice"), payload).await;
-            assert_eq!(code, version.puback(0x99), "{version:?}: {payload}");
-        }
-        raw.ping().await;
+    let mut raw = Raw::connect(&herald, version, "alice").await;
+    for payload in [
+        "",
+        "hello",
+        "{",
+        "[]",
+        "{}",
+        r#"{"text": "x"}"#,
+        r#"{"body": 5}"#,
+        r#"{"body": ""}"#,
+        r#"{"body": "a\u0000b"}"#,
+        r#"{"body": "x", "idempotency_key": ""}"#,
+    ] {
+        let code = raw.publish(&messages("alice"), payload).await;
+        assert_eq!(code, version.puback(0x99), "{version:?}: {payload}");
     }
+    raw.ping().await;
     sent_nothing(&alice).await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_oversized_packet_ends_its_connection_only() {
+async fn an_oversized_packet_ends_its_connection_only(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice", "bob"]).await;
-    for version in Version::BOTH {
-        let mut bob = Raw::connect(&herald, version, "bob").await;
-        for length in [PACKET_BYTES, 16 * PACKET_BYTES] {
-            let mut alice = Raw::connect(&herald, version, "alice").await;
-            let payload = "x".repeat(length);
-            alice.publish_in_vain(&messages("alice"), &payload).await;
-            let expected = (version == Version::V5).then_some(0x95);
-            assert_eq!(alice.ended().await, expected, "{version:?}: {length}");
-        }
-        bob.ping().await;
+    let mut bob = Raw::connect(&herald, version, "bob").await;
+    for length in [PACKET_BYTES, 16 * PACKET_BYTES] {
+        let mut alice = Raw::connect(&herald, version, "alice").await;
+        let payload = "x".repeat(length);
+        alice.publish_in_vain(&messages("alice"), &payload).await;
+        let expected = (version == Version::V5).then_some(0x95);
+        assert_eq!(alice.ended().await, expected, "{version:?}: {length}");
     }
+    bob.ping().await;
     sent_nothing(&herald.http("alice").await).await;
 }
 
@@ -181,31 +185,32 @@ const MALFORMED: [(&str, &[u8]); 9] = [
     ),
 ];
 
+#[rstest]
 #[tokio::test]
-async fn a_malformed_packet_ends_its_connection_only() {
+async fn a_malformed_packet_ends_its_connection_only(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice", "bob"]).await;
-    for (n, version) in (1..).zip(Version::BOTH) {
-        let mut bob = Raw::connect(&herald, version, "bob").await;
-        assert_eq!(bob.subscribe(&inbox("bob")).await, 1);
-        let mut wrong = vec![];
-        for (what, bytes) in MALFORMED {
-            let mut alice = Raw::connect(&herald, version, "alice").await;
-            alice.send(bytes).await;
-            let answer = alice.packet().await;
-            let right = match &answer {
-                Some(Packet::Disconnect { code }) => version == Version::V5 && *code >= 0x80,
-                Some(_) => false,
-                None => version == Version::V311,
-            };
-            if !right {
-                wrong.push((what, answer));
-            }
+    let mut bob = Raw::connect(&herald, version, "bob").await;
+    assert_eq!(bob.subscribe(&inbox("bob")).await, 1);
+    let mut wrong = vec![];
+    for (what, bytes) in MALFORMED {
+        let mut alice = Raw::connect(&herald, version, "alice").await;
+        alice.send(bytes).await;
+        let answer = alice.packet().await;
+        let right = match &answer {
+            Some(Packet::Disconnect { code }) => version == Version::V5 && *code >= 0x80,
+            Some(_) => false,
+            None => version == Version::V311,
+        };
+        if !right {
+            wrong.push((what, answer));
         }
-        assert!(wrong.is_empty(), "{version:?}: {wrong:?}");
-        herald.http("bob").await.send_message("still here").await;
-        assert_eq!(taken(&mut bob, 1).await, [notified(n, "still here")]);
-        bob.disconnect().await;
     }
+    assert!(wrong.is_empty(), "{version:?}: {wrong:?}");
+    herald.http("bob").await.send_message("still here").await;
+    assert_eq!(taken(&mut bob, 1).await, [notified(1, "still here")]);
+    bob.disconnect().await;
 }
 
 #[tokio::test]
@@ -292,17 +297,18 @@ async fn a_publish_that_names_a_subscription_is_a_protocol_error() {
 }
 
 /// The reserved flag of CONNECT, and a will at QoS 3.
+#[rstest]
 #[tokio::test]
-async fn a_connect_with_wrong_flags_is_not_let_in() {
+async fn a_connect_with_wrong_flags_is_not_let_in(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::start().await;
-    for version in Version::BOTH {
-        for flags in [0b0000_0011, 0b0001_1110] {
-            let mut raw = Raw::open(&herald, version).await;
-            let mut connect = vec![0x10, 13, 0, 4];
-            connect.extend(b"MQTT");
-            connect.extend([version.level(), flags, 0, 60, 0, 0, 0]);
-            raw.send(&connect).await;
-            assert_eq!(raw.packet().await, None, "{version:?} {flags:08b}");
-        }
+    for flags in [0b0000_0011, 0b0001_1110] {
+        let mut raw = Raw::open(&herald, version).await;
+        let mut connect = vec![0x10, 13, 0, 4];
+        connect.extend(b"MQTT");
+        connect.extend([version.level(), flags, 0, 60, 0, 0, 0]);
+        raw.send(&connect).await;
+        assert_eq!(raw.packet().await, None, "{version:?} {flags:08b}");
     }
 }

@@ -4,58 +4,59 @@ use herald_tests::{
     Herald, Http, Version, password,
     raw::{Connect, Raw},
 };
+use rstest::rstest;
 use serde_json::json;
 
 use crate::notified::inbox;
 
+#[rstest]
 #[tokio::test]
-async fn wrong_credentials_are_refused_alike() {
+async fn wrong_credentials_are_refused_alike(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice", "bob"]).await;
     let alice = herald.http("alice").await;
     let token = alice.token(&["mqtt"]).await;
     let api_token = alice.token(&["api"]).await;
-    for version in Version::BOTH {
-        for (what, connect) in [
-            ("wrong password", Connect::of("alice").password("wrong")),
-            ("no password", Connect::of("alice").password("")),
-            (
-                "another's password",
-                Connect::of("alice").password(&password("bob")),
-            ),
-            ("unknown user", Connect::of("nobody")),
-            ("no user", Connect::of("").password(&password("alice"))),
-            (
-                "name in capitals",
-                Connect::of("Alice").password(&password("alice")),
-            ),
-            ("another's token", Connect::of("bob").password(&token)),
-            (
-                "token for the API",
-                Connect::of("alice").password(&api_token),
-            ),
-            (
-                "no such token",
-                Connect::of("alice").password(&token.to_uppercase()),
-            ),
-        ] {
-            let code = Raw::connect_code(&herald, version, &connect).await;
-            assert_eq!(code, version.connect_refused(), "{version:?}: {what}");
-        }
-        let connect = Connect::of("alice").password(&token);
-        let mut raw = Raw::connect_as(&herald, version, &connect).await;
-        assert_eq!(raw.subscribe(&inbox("alice")).await, 1);
+    for (what, connect) in [
+        ("wrong password", Connect::of("alice").password("wrong")),
+        ("no password", Connect::of("alice").password("")),
+        (
+            "another's password",
+            Connect::of("alice").password(&password("bob")),
+        ),
+        ("unknown user", Connect::of("nobody")),
+        ("no user", Connect::of("").password(&password("alice"))),
+        (
+            "name in capitals",
+            Connect::of("Alice").password(&password("alice")),
+        ),
+        ("another's token", Connect::of("bob").password(&token)),
+        (
+            "token for the API",
+            Connect::of("alice").password(&api_token),
+        ),
+        (
+            "no such token",
+            Connect::of("alice").password(&token.to_uppercase()),
+        ),
+    ] {
+        let code = Raw::connect_code(&herald, version, &connect).await;
+        assert_eq!(code, version.connect_refused(), "{version:?}: {what}");
     }
+    let connect = Connect::of("alice").password(&token);
+    let mut raw = Raw::connect_as(&herald, version, &connect).await;
+    assert_eq!(raw.subscribe(&inbox("alice")).await, 1);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_refused_connection_is_closed() {
+async fn a_refused_connection_is_closed(#[values(Version::V311, Version::V5)] version: Version) {
     let herald = Herald::start().await;
-    for version in Version::BOTH {
-        let mut raw = Raw::open(&herald, version).await;
-        let connect = Connect::of("admin").password("wrong");
-        assert_eq!(raw.login(&connect).await, version.connect_refused());
-        assert_eq!(raw.packet().await, None);
-    }
+    let mut raw = Raw::open(&herald, version).await;
+    let connect = Connect::of("admin").password("wrong");
+    assert_eq!(raw.login(&connect).await, version.connect_refused());
+    assert_eq!(raw.packet().await, None);
 }
 
 #[tokio::test]

@@ -1,18 +1,15 @@
 //! What MQTT 5 adds to messages and answers (section 2.2.2), and what of it 3.1.1 gets.
 
 use herald_tests::{
-    Herald, MqttJs, Version, password,
+    Herald, MqttJs, SharedServer, Version, password,
     raw::{Connack, Connect, Message, Property, Raw},
     until,
 };
 use serde_json::json;
 
-use crate::{
-    heard::announce,
-    notified::{inbox, messages},
-};
+use crate::heard::announce;
 
-const TOPIC: &str = "broadcast/x";
+static SERVER: SharedServer = SharedServer::new();
 
 fn reason(properties: &[Property]) -> Option<&str> {
     properties.iter().find_map(|p| match p {
@@ -31,13 +28,14 @@ fn response_information(connack: &Connack) -> Option<&str> {
 /// A listener at QoS 2, and one who publishes.
 async fn two(herald: &Herald) -> (Raw, Raw) {
     let mut alice = Raw::connect(herald, Version::V5, "alice").await;
-    assert_eq!(alice.subscribe_at(TOPIC, 2).await, 2);
+    assert_eq!(alice.subscribe_at(&herald.topic("x"), 2).await, 2);
     (alice, Raw::connect(herald, Version::V5, "admin").await)
 }
 
 #[tokio::test]
 async fn the_properties_of_a_message_are_passed_on_unaltered_at_each_level() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let topic: &str = &herald.topic("x");
     let (mut alice, mut admin) = two(&herald).await;
     let mut old = Raw::connect_as(
         &herald,
@@ -45,7 +43,7 @@ async fn the_properties_of_a_message_are_passed_on_unaltered_at_each_level() {
         &Connect::of("alice").client_id("old"),
     )
     .await;
-    assert_eq!(old.subscribe_at(TOPIC, 2).await, 2);
+    assert_eq!(old.subscribe_at(topic, 2).await, 2);
     let properties = [
         Property::PayloadFormat(1),
         Property::ContentType("text/plain; charset=utf-8".into()),
@@ -57,7 +55,7 @@ async fn the_properties_of_a_message_are_passed_on_unaltered_at_each_level() {
         Property::user("", ""),
     ];
     for qos in [0, 1, 2] {
-        let mut message = Message::new(TOPIC, "with all").qos(qos);
+        let mut message = Message::new(topic, "with all").qos(qos);
         for property in &properties {
             message = message.with(property.clone());
         }
@@ -69,20 +67,20 @@ async fn the_properties_of_a_message_are_passed_on_unaltered_at_each_level() {
         assert_eq!((received.qos, received.payload.as_str()), (qos, "with all"));
     }
     // Nothing comes of nothing.
-    announce(&mut admin, TOPIC, 1, &["bare"]).await;
+    announce(&mut admin, topic, 1, &["bare"]).await;
     assert_eq!(alice.take().await.properties, []);
 }
 
 #[tokio::test]
 async fn a_message_expiry_counts_down_while_a_session_is_away() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
     let connect = Connect::kept("alice");
     let mut alice = Raw::connect_as(&herald, Version::V5, &connect).await;
-    assert_eq!(alice.subscribe("broadcast/#").await, 1);
+    assert_eq!(alice.subscribe(&herald.topic("#")).await, 1);
     alice.disconnect().await;
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
     for (payload, seconds) in [("short", Some(1)), ("long", Some(3600)), ("endless", None)] {
-        let mut message = Message::new(TOPIC, payload).qos(1);
+        let mut message = Message::new(&herald.topic("x"), payload).qos(1);
         message = match seconds {
             Some(seconds) => message.with(Property::MessageExpiry(seconds)),
             None => message,
@@ -90,10 +88,12 @@ async fn a_message_expiry_counts_down_while_a_session_is_away() {
         assert_eq!(admin.deliver(&message).await, 0);
     }
     // A retained message of the same age tells when the time is over: it is not sent any more.
-    let sign = Message::new("broadcast/sign", "there").qos(1).retained();
+    let sign = Message::new(&herald.topic("sign"), "there")
+        .qos(1)
+        .retained();
     let sign = sign.with(Property::MessageExpiry(2));
     assert_eq!(admin.deliver(&sign).await, 0);
-    gone(&mut admin, "broadcast/sign").await;
+    gone(&mut admin, &herald.topic("sign")).await;
     let mut alice = Raw::resume(&herald, Version::V5, &connect).await;
     let long = alice.take().await;
     assert_eq!(long.payload, "long");
@@ -122,7 +122,8 @@ async fn gone(raw: &mut Raw, topic: &str) {
 
 #[tokio::test]
 async fn a_refusal_has_a_reason_unless_the_client_wants_none() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
+    let topic: &str = &herald.topic("x");
     for (asked, wanted) in [(None, true), (Some(1), true), (Some(0), false)] {
         let mut connect = Connect::of("alice");
         connect.properties = asked
@@ -131,9 +132,9 @@ async fn a_refusal_has_a_reason_unless_the_client_wants_none() {
             .collect();
         let mut alice = Raw::connect_as(&herald, Version::V5, &connect).await;
         for (topic, code) in [
-            (TOPIC.to_owned(), 0x87),
-            (messages("bob"), 0x87),
-            (messages("alice"), 0x99),
+            (topic.to_owned(), 0x87),
+            (herald.messages("bob"), 0x87),
+            (herald.messages("alice"), 0x99),
             (format!("broadcast{}", "/x".repeat(128)), 0x90),
         ] {
             for qos in [1, 2] {
@@ -145,7 +146,7 @@ async fn a_refusal_has_a_reason_unless_the_client_wants_none() {
         }
         // CONNACK has one whenever it refuses (section 3.1.2.11.7).
         let mut raw = Raw::open(&herald, Version::V5).await;
-        let connack = raw.connack(&connect.will(TOPIC, "mine")).await;
+        let connack = raw.connack(&connect.will(topic, "mine")).await;
         assert_eq!(connack.code, 0x87);
         if wanted {
             assert!(reason(&connack.properties).is_some());
@@ -155,12 +156,9 @@ async fn a_refusal_has_a_reason_unless_the_client_wants_none() {
 
 #[tokio::test]
 async fn response_information_names_the_users_own_topic_if_asked_for() {
-    let herald = Herald::with_users(&["alice"]).await;
-    for (asked, told) in [
-        (None, None),
-        (Some(0), None),
-        (Some(1), Some("responses/alice")),
-    ] {
+    let herald = SERVER.with_users(&["alice"]).await;
+    let own = format!("responses/{}", herald.name("alice"));
+    for (asked, told) in [(None, None), (Some(0), None), (Some(1), Some(own.as_str()))] {
         let mut connect = Connect::of("alice");
         connect.properties = asked
             .map(Property::RequestResponseInformation)
@@ -174,7 +172,7 @@ async fn response_information_names_the_users_own_topic_if_asked_for() {
 /// The request goes from an administrator to who listens, the response comes back to the administrator alone.
 #[tokio::test]
 async fn a_request_is_answered_where_it_says() {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob", "admin"]).await;
     let ask = Connect::of("alice").with(Property::RequestResponseInformation(1));
     let (mut alice, connack) = Raw::begin(&herald, Version::V5, &ask).await;
     let below = response_information(&connack).unwrap().to_owned();
@@ -196,7 +194,7 @@ async fn a_request_is_answered_where_it_says() {
 
 #[tokio::test]
 async fn enhanced_authentication_is_refused() {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&["admin"]).await;
     for data in [None, Some(vec![1, 2, 3])] {
         let mut connect = Connect::of("admin");
         connect.properties = vec![Property::AuthenticationMethod("SCRAM-SHA-256".into())];
@@ -214,7 +212,7 @@ async fn enhanced_authentication_is_refused() {
 
 #[tokio::test]
 async fn connack_says_what_the_server_does() {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&["admin"]).await;
     let (_, connack) = Raw::begin(&herald, Version::V5, &Connect::of("admin")).await;
     assert!(connack.properties.contains(&Property::ReceiveMaximum(32)));
     assert!(
@@ -241,11 +239,12 @@ async fn connack_says_what_the_server_does() {
 
 #[tokio::test]
 async fn mqttjs_gets_the_properties_of_messages_and_notifications() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let topic: &str = &herald.topic("x");
     let url = format!("wss://{}/mqtt", herald.http_address());
     let secret = password("alice");
     let mut alice = MqttJs::connected(&herald, Version::V5, &url, "alice", &secret).await;
-    assert_eq!(alice.subscribe(TOPIC).await, 1);
+    assert_eq!(alice.subscribe(topic).await, 1);
     let mut admin = MqttJs::connected(&herald, Version::V5, &url, "admin", "admin").await;
     let properties = json!({
         "payloadFormatIndicator": true,
@@ -254,12 +253,12 @@ async fn mqttjs_gets_the_properties_of_messages_and_notifications() {
         "userProperties": {"key": "value"},
     });
     let options = json!({"qos": 1, "properties": properties});
-    assert_eq!(admin.publish_with(TOPIC, "text", options).await, 0);
+    assert_eq!(admin.publish_with(topic, "text", options).await, 0);
     let message = alice.message().await;
     for (key, value) in properties.as_object().unwrap() {
         assert_eq!(message["properties"][key], *value, "{message}");
     }
-    assert_eq!(alice.subscribe(&inbox("alice")).await, 1);
+    assert_eq!(alice.subscribe(&herald.inbox("alice")).await, 1);
     herald.http("alice").await.send_message("hello").await;
     let notification = alice.message().await;
     assert_eq!(

@@ -1,15 +1,18 @@
 //! A send is on disk, then processed, and its owner hears of it.
 
 use herald_tests::{
-    Herald, Http, Mosquitto, Transport, Version, password,
+    Herald, Http, Mosquitto, SharedServer, Transport, Version, password,
     raw::{Property, Raw},
     within,
 };
 use reqwest::Method;
+use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::notified::{inbox, messages, notified, parse, taken};
+use crate::notified::{notified, parse, taken};
+
+static SERVER: SharedServer = SharedServer::new();
 
 /// The epoch of `user`'s inbox.
 async fn epoch(user: &Http) -> String {
@@ -30,66 +33,67 @@ fn notification(seq: i64, epoch: &str, message: &Value) -> String {
     )
 }
 
+#[rstest]
+#[case(Version::V311, "mqttv311")]
+#[case(Version::V5, "mqttv5")]
 #[tokio::test]
-async fn mosquitto_sub_prints_the_notification_of_a_message_sent_over_https() {
-    for (version, flag) in [(Version::V311, "mqttv311"), (Version::V5, "mqttv5")] {
-        let herald = Herald::with_users(&["alice"]).await;
-        let port = herald.tls_address().rsplit_once(':').unwrap().1;
-        // As in the contract, run beside the data directory.
-        let subscriber = Command::new("mosquitto_sub")
-            .args(["--cafile", "data/tls/ca.pem", "-p", port, "-u", "alice"])
-            .args(["-P", &password("alice")])
-            .args(["-t", "users/alice/notifications", "-q", "1"])
-            .args(["-V", flag, "-C", "1"])
-            .current_dir(herald.folder())
-            .kill_on_drop(true)
-            .output();
-        let alice = herald.http("alice").await;
-        let sent = alice.post("/messages", &json!({"body": "hello"})).await;
-        let sent = sent.expect(202);
-        assert_eq!(sent["status"], "queued", "{sent}");
-        let mut fields: Vec<&String> = sent.as_object().unwrap().keys().collect();
-        fields.sort();
-        assert_eq!(fields, ["created_at", "id", "run_at", "status"]);
+async fn mosquitto_sub_prints_the_notification_of_a_message_sent_over_https(
+    #[case] version: Version,
+    #[case] flag: &str,
+) {
+    let herald = Herald::with_users(&["alice"]).await;
+    let port = herald.tls_address().rsplit_once(':').unwrap().1;
+    // As in the contract, run beside the data directory.
+    let subscriber = Command::new("mosquitto_sub")
+        .args(["--cafile", "data/tls/ca.pem", "-p", port, "-u", "alice"])
+        .args(["-P", &password("alice")])
+        .args(["-t", "users/alice/notifications", "-q", "1"])
+        .args(["-V", flag, "-C", "1"])
+        .current_dir(herald.folder())
+        .kill_on_drop(true)
+        .output();
+    let alice = herald.http("alice").await;
+    let sent = alice.post("/messages", &json!({"body": "hello"})).await;
+    let sent = sent.expect(202);
+    assert_eq!(sent["status"], "queued", "{sent}");
+    let mut fields: Vec<&String> = sent.as_object().unwrap().keys().collect();
+    fields.sort();
+    assert_eq!(fields, ["created_at", "id", "run_at", "status"]);
 
-        let output = within("mosquitto_sub", subscriber).await.unwrap();
-        let printed = String::from_utf8(output.stdout).unwrap();
-        let message = alice.message(sent["id"].as_str().unwrap()).await;
-        assert_eq!(
-            printed.trim_end(),
-            notification(1, &epoch(&alice).await, &message),
-            "{version:?}"
-        );
-    }
+    let output = within("mosquitto_sub", subscriber).await.unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let message = alice.message(sent["id"].as_str().unwrap()).await;
+    assert_eq!(
+        printed.trim_end(),
+        notification(1, &epoch(&alice).await, &message),
+        "{version:?}"
+    );
 }
 
+#[rstest]
 #[tokio::test]
-async fn publishing_to_ones_messages_sends() {
-    let herald = Herald::with_users(&["alice"]).await;
-    let mut seq = 0;
-    for version in Version::BOTH {
-        for transport in [Transport::Tls, Transport::Tcp] {
-            let alice = Mosquitto::new(&herald, version, transport, "alice");
-            let mut subscriber = alice.subscribe(&[&inbox("alice")]).await;
-            let body = format!("{version:?} over {transport:?}");
-            let payload = json!({"body": body}).to_string();
-            assert_eq!(alice.publish(&messages("alice"), &payload).await, 0);
-            let received = subscriber.message().await;
-            seq += 1;
-            assert_eq!(parse(&received.payload), notified(seq, &body));
-            assert_eq!(received.topic, inbox("alice"));
-            assert_eq!((received.qos, received.retain), (1, false));
-            subscriber.stop().await;
-        }
-    }
+async fn publishing_to_ones_messages_sends(
+    #[values(Version::V311, Version::V5)] version: Version,
+    #[values(Transport::Tls, Transport::Tcp)] transport: Transport,
+) {
+    let herald = SERVER.with_users(&["alice"]).await;
+    let alice = Mosquitto::new(&herald, version, transport, "alice");
+    let mut subscriber = alice.subscribe(&[&herald.inbox("alice")]).await;
+    let payload = json!({"body": "hello"}).to_string();
+    assert_eq!(alice.publish(&herald.messages("alice"), &payload).await, 0);
+    let received = subscriber.message().await;
+    assert_eq!(parse(&received.payload), notified(1, "hello"));
+    assert_eq!(received.topic, herald.inbox("alice"));
+    assert_eq!((received.qos, received.retain), (1, false));
+    subscriber.stop().await;
 }
 
 #[tokio::test]
 async fn a_message_is_delivered_once_its_notification_is_acknowledged() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     let mut raw = Raw::connect(&herald, Version::V5, "alice").await;
-    assert_eq!(raw.subscribe(&inbox("alice")).await, 1);
+    assert_eq!(raw.subscribe(&herald.inbox("alice")).await, 1);
     let id = alice.send_message("hello").await;
     let publish = raw.message().await;
     let message = alice.processed(&id).await;
@@ -116,7 +120,7 @@ async fn a_message_is_delivered_once_its_notification_is_acknowledged() {
 
 #[tokio::test]
 async fn the_same_idempotency_key_sends_once() {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let send = async |http: &Http, body: &str| {
         let request = http.api(Method::POST, "/messages");
         let request = request.header("Idempotency-Key", "order-17");
@@ -134,14 +138,14 @@ async fn the_same_idempotency_key_sends_once() {
     // The same over MQTT.
     let mut raw = Raw::connect(&herald, Version::V5, "alice").await;
     let payload = json!({"body": "hello", "idempotency_key": "order-17"}).to_string();
-    assert_eq!(raw.publish(&messages("alice"), &payload).await, 0);
+    assert_eq!(raw.publish(&herald.messages("alice"), &payload).await, 0);
     let list = alice.get("/messages").await.expect(200);
     assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
 }
 
 #[tokio::test]
 async fn a_session_needs_the_csrf_token_and_an_access_token_does_not() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let body = json!({"body": "hello"});
     let alice = herald.http("alice").await;
     let refused = alice.without_csrf().post("/messages", &body).await;
@@ -160,14 +164,14 @@ async fn a_session_needs_the_csrf_token_and_an_access_token_does_not() {
 
 #[tokio::test]
 async fn mqtt_5_carries_the_number_and_can_start_behind_one() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     for body in ["one", "two", "three"] {
         let id = alice.send_message(body).await;
         alice.processed(&id).await;
     }
     let mut raw = Raw::connect(&herald, Version::V5, "alice").await;
-    let filters = [(inbox("alice"), 1)];
+    let filters = [(herald.inbox("alice"), 1)];
     let filters = filters.each_ref().map(|(f, qos)| (f.as_str(), *qos));
     assert_eq!(raw.subscribe_all(&filters, Some("1")).await, [1]);
     let publish = raw.take().await;
@@ -182,32 +186,30 @@ async fn mqtt_5_carries_the_number_and_can_start_behind_one() {
     assert_eq!(taken(&mut again, 3).await, all);
 }
 
+#[rstest]
 #[tokio::test]
-async fn every_filter_that_covers_the_inbox_serves_once() {
+async fn every_filter_that_covers_the_inbox_serves_once(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
-    for (n, version) in (1..).zip(Version::BOTH) {
-        let mut raw = Raw::connect(&herald, version, "alice").await;
-        let filters = [
-            ("users/alice/#", 1),
-            ("users/alice/+", 2),
-            ("users/alice/notifications", 0),
-        ];
-        assert_eq!(raw.subscribe_all(&filters, None).await, [1, 1, 0]);
-        alice.send_message(&n.to_string()).await;
-        assert_eq!(
-            taken(&mut raw, 1).await,
-            [notified(2 * n - 1, &n.to_string())]
-        );
-        alice.send_message("next").await;
-        assert_eq!(taken(&mut raw, 1).await, [notified(2 * n, "next")]);
-        raw.disconnect().await;
-    }
+    let mut raw = Raw::connect(&herald, version, "alice").await;
+    let filters = [
+        ("users/alice/#", 1),
+        ("users/alice/+", 2),
+        ("users/alice/notifications", 0),
+    ];
+    assert_eq!(raw.subscribe_all(&filters, None).await, [1, 1, 0]);
+    alice.send_message("first").await;
+    assert_eq!(taken(&mut raw, 1).await, [notified(1, "first")]);
+    alice.send_message("next").await;
+    assert_eq!(taken(&mut raw, 1).await, [notified(2, "next")]);
+    raw.disconnect().await;
 }
 
 #[tokio::test]
 async fn the_inbox_can_be_read_and_acknowledged_over_http() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     let id = alice.send_message("hello").await;
     let message = alice.processed(&id).await;
@@ -225,7 +227,7 @@ async fn the_inbox_can_be_read_and_acknowledged_over_http() {
 
     // Acknowledged is acknowledged: MQTT brings only what follows.
     let mut raw = Raw::connect(&herald, Version::V311, "alice").await;
-    assert_eq!(raw.subscribe(&inbox("alice")).await, 1);
+    assert_eq!(raw.subscribe(&herald.inbox("alice")).await, 1);
     alice.send_message("next").await;
     assert_eq!(taken(&mut raw, 1).await, [notified(2, "next")]);
 }

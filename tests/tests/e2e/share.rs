@@ -3,20 +3,25 @@
 use std::collections::BTreeSet;
 
 use herald_tests::{
-    Herald, Mosquitto, MqttJs, Transport, Version, password,
+    Herald, Mosquitto, MqttJs, SharedServer, Transport, Version, password,
     raw::{Connect, Message, Packet, Property, Raw},
 };
+use rstest::rstest;
 use serde_json::json;
 
 use crate::heard::{Announcer, announce, heard, hears_nothing_before};
 
-const TOPIC: &str = "broadcast/x";
-const SHARED: &str = "$share/workers/broadcast/x";
+static SERVER: SharedServer = SharedServer::new();
+
+/// The filter of the group.
+fn workers(herald: &Herald) -> String {
+    format!("$share/workers/{}", herald.topic("x"))
+}
 
 /// A session of alice's in the group, at QoS 2.
 async fn member(herald: &Herald, version: Version, connect: &Connect) -> Raw {
     let mut raw = Raw::connect_as(herald, version, connect).await;
-    assert_eq!(raw.subscribe_at(SHARED, 2).await, 2);
+    assert_eq!(raw.subscribe_at(&workers(herald), 2).await, 2);
     raw
 }
 
@@ -32,9 +37,9 @@ fn texts(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|n| format!("{n:02}")).collect()
 }
 
-async fn publish_all(admin: &mut Announcer, qos: u8, texts: &[String]) {
+async fn publish_all(herald: &Herald, admin: &mut Announcer, qos: u8, texts: &[String]) {
     let payloads: Vec<&str> = texts.iter().map(String::as_str).collect();
-    admin.tell(TOPIC, qos, &payloads).await;
+    admin.tell(&herald.topic("x"), qos, &payloads).await;
     admin.settle().await;
 }
 
@@ -60,7 +65,7 @@ fn assert_shared(shares: &[Vec<String>], expected: &[String]) {
 
 #[tokio::test]
 async fn each_message_goes_to_one_member_and_every_member_gets_some() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
     let mut members = vec![];
     for (id, version) in [("a", Version::V5), ("b", Version::V311), ("c", Version::V5)] {
         members.push(member(&herald, version, &clean(id)).await);
@@ -68,7 +73,7 @@ async fn each_message_goes_to_one_member_and_every_member_gets_some() {
     for qos in [0, 1, 2] {
         let mut admin = Announcer::new(&herald, Version::V5).await;
         let all = texts(0..30);
-        publish_all(&mut admin, qos, &all).await;
+        publish_all(&herald, &mut admin, qos, &all).await;
         let shares = shares(&mut members).await;
         assert_shared(&shares, &all);
         for share in &shares {
@@ -81,154 +86,172 @@ async fn each_message_goes_to_one_member_and_every_member_gets_some() {
 
 #[tokio::test]
 async fn every_group_and_everyone_else_gets_each_message() {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob", "admin"]).await;
     let mut alone = Raw::connect(&herald, Version::V5, "bob").await;
-    assert_eq!(alone.subscribe(TOPIC).await, 1);
+    assert_eq!(alone.subscribe(&herald.topic("x")).await, 1);
     let mut group = vec![
         member(&herald, Version::V5, &clean("a")).await,
         member(&herald, Version::V5, &clean("b")).await,
     ];
     let mut other = vec![Raw::connect_as(&herald, Version::V5, &clean("c")).await];
     // Another name, and another filter of the same name, are other groups.
-    assert_eq!(other[0].subscribe("$share/others/broadcast/x").await, 1);
+    assert_eq!(
+        other[0]
+            .subscribe(&format!("$share/others/{}", herald.topic("x")))
+            .await,
+        1
+    );
     let mut wide = vec![Raw::connect_as(&herald, Version::V5, &clean("d")).await];
-    assert_eq!(wide[0].subscribe("$share/workers/broadcast/+").await, 1);
+    assert_eq!(
+        wide[0]
+            .subscribe(&format!("$share/workers/{}", herald.topic("+")))
+            .await,
+        1
+    );
     let mut admin = Announcer::new(&herald, Version::V5).await;
     let all = texts(0..20);
-    publish_all(&mut admin, 1, &all).await;
+    publish_all(&herald, &mut admin, 1, &all).await;
     assert_eq!(heard(&mut alone, 20).await, all);
     for members in [&mut group, &mut other, &mut wide] {
         assert_shared(&shares(members).await, &all);
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_member_that_leaves_has_no_share_any_more() {
-    let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let mut admin = Announcer::new(&herald, Version::V5).await;
-        let mut leaves = member(&herald, version, &clean("leaves")).await;
-        let ends = member(&herald, version, &clean("ends")).await;
-        let lost = member(&herald, version, &clean("lost")).await;
-        let mut stays = member(&herald, version, &clean("stays")).await;
-        assert_eq!(leaves.unsubscribe(SHARED).await, 0);
-        ends.disconnect().await;
-        lost.cut().await;
-        let all = texts(0..12);
-        publish_all(&mut admin, 1, &all).await;
-        assert_eq!(heard(&mut stays, 12).await, all, "{version:?}");
-        assert_eq!(leaves.at_once().await, []);
-        leaves.disconnect().await;
-        stays.disconnect().await;
-    }
+async fn a_member_that_leaves_has_no_share_any_more(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let mut admin = Announcer::new(&herald, Version::V5).await;
+    let mut leaves = member(&herald, version, &clean("leaves")).await;
+    let ends = member(&herald, version, &clean("ends")).await;
+    let lost = member(&herald, version, &clean("lost")).await;
+    let mut stays = member(&herald, version, &clean("stays")).await;
+    assert_eq!(leaves.unsubscribe(&workers(&herald)).await, 0);
+    ends.disconnect().await;
+    lost.cut().await;
+    let all = texts(0..12);
+    publish_all(&herald, &mut admin, 1, &all).await;
+    assert_eq!(heard(&mut stays, 12).await, all, "{version:?}");
+    assert_eq!(leaves.at_once().await, []);
+    leaves.disconnect().await;
+    stays.disconnect().await;
 }
 
 /// What its session had not acknowledged at QoS 1, or not been sent, is for the others.
+#[rstest]
 #[tokio::test]
-async fn what_a_member_has_not_acknowledged_goes_to_another_when_its_session_ends() {
-    let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let mut admin = Announcer::new(&herald, Version::V5).await;
-        let mut first = member(&herald, version, &clean("first")).await;
-        // More than may be under way.
-        let all = texts(0..40);
-        publish_all(&mut admin, 1, &all).await;
-        assert_eq!(first.at_once().await.len(), 32);
-        let mut second = member(&herald, version, &clean("second")).await;
-        first.cut().await;
-        let mut got: BTreeSet<String> = BTreeSet::new();
-        for _ in 0..all.len() {
-            got.insert(second.take().await.payload);
-        }
-        assert!(got.iter().eq(&all), "{version:?}: {got:?}");
-        hears_nothing_before(&mut second, &mut admin.0, TOPIC).await;
-        second.disconnect().await;
+async fn what_a_member_has_not_acknowledged_goes_to_another_when_its_session_ends(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let mut admin = Announcer::new(&herald, Version::V5).await;
+    let mut first = member(&herald, version, &clean("first")).await;
+    // More than may be under way.
+    let all = texts(0..40);
+    publish_all(&herald, &mut admin, 1, &all).await;
+    assert_eq!(first.at_once().await.len(), 32);
+    let mut second = member(&herald, version, &clean("second")).await;
+    first.cut().await;
+    let mut got: BTreeSet<String> = BTreeSet::new();
+    for _ in 0..all.len() {
+        got.insert(second.take().await.payload);
     }
+    assert!(got.iter().eq(&all), "{version:?}: {got:?}");
+    hears_nothing_before(&mut second, &mut admin.0, &herald.topic("x")).await;
+    second.disconnect().await;
 }
 
 /// A QoS 2 message that was sent to one member may have been taken by it.
+#[rstest]
 #[tokio::test]
-async fn what_a_member_was_sent_at_qos_2_goes_to_no_other() {
-    let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let mut admin = Announcer::new(&herald, Version::V5).await;
-        let mut first = member(&herald, version, &clean("first")).await;
-        admin.tell(TOPIC, 2, &["for the first"]).await;
-        assert_eq!(first.message().await.payload, "for the first");
-        let mut second = member(&herald, version, &clean("second")).await;
-        first.cut().await;
-        hears_nothing_before(&mut second, &mut admin.0, TOPIC).await;
-        second.disconnect().await;
-    }
+async fn what_a_member_was_sent_at_qos_2_goes_to_no_other(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let topic: &str = &herald.topic("x");
+    let mut admin = Announcer::new(&herald, Version::V5).await;
+    let mut first = member(&herald, version, &clean("first")).await;
+    admin.tell(topic, 2, &["for the first"]).await;
+    assert_eq!(first.message().await.payload, "for the first");
+    let mut second = member(&herald, version, &clean("second")).await;
+    first.cut().await;
+    hears_nothing_before(&mut second, &mut admin.0, topic).await;
+    second.disconnect().await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn members_that_are_away_are_passed_over_unless_all_are() {
-    let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let mut admin = Announcer::new(&herald, Version::V5).await;
-        let away = member(&herald, version, &kept("away")).await;
-        away.disconnect().await;
-        let mut here = member(&herald, version, &kept("here")).await;
-        let some = texts(0..10);
-        publish_all(&mut admin, 1, &some).await;
-        assert_eq!(heard(&mut here, 10).await, some);
-        here.disconnect().await;
-        // Nobody is there: it waits.
-        let more = texts(10..20);
-        publish_all(&mut admin, 1, &more).await;
-        let mut members = vec![
-            Raw::resume(&herald, version, &kept("away")).await,
-            Raw::resume(&herald, version, &kept("here")).await,
-        ];
-        assert_shared(&shares(&mut members).await, &more);
-        // A clean start ends the session, and its membership.
-        for (raw, id) in members.into_iter().zip(["away", "here"]) {
-            raw.disconnect().await;
-            let anew = Raw::connect_as(&herald, version, &clean(id)).await;
-            anew.disconnect().await;
-        }
+async fn members_that_are_away_are_passed_over_unless_all_are(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let mut admin = Announcer::new(&herald, Version::V5).await;
+    let away = member(&herald, version, &kept("away")).await;
+    away.disconnect().await;
+    let mut here = member(&herald, version, &kept("here")).await;
+    let some = texts(0..10);
+    publish_all(&herald, &mut admin, 1, &some).await;
+    assert_eq!(heard(&mut here, 10).await, some);
+    here.disconnect().await;
+    // Nobody is there: it waits.
+    let more = texts(10..20);
+    publish_all(&herald, &mut admin, 1, &more).await;
+    let mut members = vec![
+        Raw::resume(&herald, version, &kept("away")).await,
+        Raw::resume(&herald, version, &kept("here")).await,
+    ];
+    assert_shared(&shares(&mut members).await, &more);
+    // A clean start ends the session, and its membership.
+    for (raw, id) in members.into_iter().zip(["away", "here"]) {
+        raw.disconnect().await;
+        let anew = Raw::connect_as(&herald, version, &clean(id)).await;
+        anew.disconnect().await;
     }
 }
 
 /// The same member, in the order and with the packet identifiers of before.
+#[rstest]
 #[tokio::test]
-async fn what_a_member_was_sent_waits_for_it_while_its_session_is_kept() {
-    let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        for qos in [1, 2] {
-            let mut admin = Announcer::new(&herald, Version::V5).await;
-            let mut first = member(&herald, version, &kept("first")).await;
-            admin.tell(TOPIC, qos, &["mine"]).await;
-            let mut mine = first.message().await;
-            first.cut().await;
-            let mut second = member(&herald, version, &clean("second")).await;
-            hears_nothing_before(&mut second, &mut admin.0, TOPIC).await;
-            let mut first = Raw::resume(&herald, version, &kept("first")).await;
-            mine.dup = true;
-            assert_eq!(first.take().await, mine);
-            assert_eq!(first.unsubscribe(SHARED).await, 0);
-            first.disconnect().await;
-            second.disconnect().await;
-        }
+async fn what_a_member_was_sent_waits_for_it_while_its_session_is_kept(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let topic: &str = &herald.topic("x");
+    for qos in [1, 2] {
+        let mut admin = Announcer::new(&herald, Version::V5).await;
+        let mut first = member(&herald, version, &kept("first")).await;
+        admin.tell(topic, qos, &["mine"]).await;
+        let mut mine = first.message().await;
+        first.cut().await;
+        let mut second = member(&herald, version, &clean("second")).await;
+        hears_nothing_before(&mut second, &mut admin.0, topic).await;
+        let mut first = Raw::resume(&herald, version, &kept("first")).await;
+        mine.dup = true;
+        assert_eq!(first.take().await, mine);
+        assert_eq!(first.unsubscribe(&workers(&herald)).await, 0);
+        first.disconnect().await;
+        second.disconnect().await;
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn inboxes_and_the_brokers_own_topics_are_not_shared() {
+async fn inboxes_and_the_brokers_own_topics_are_not_shared(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        // 0x9E: shared subscriptions not supported.
-        let refused = if version.is_v5() { 0x9E } else { 0x80 };
-        let mut alice = Raw::connect(&herald, version, "alice").await;
-        for filter in ["notifications", "#", "+"] {
-            let filter = format!("$share/g/users/alice/{filter}");
-            assert_eq!(alice.subscribe(&filter).await, refused, "{filter}");
-        }
-        let mut admin = Raw::connect(&herald, version, "admin").await;
-        for filter in ["$share/g/users/#", "$share/g/$SYS/herald/uptime"] {
-            assert_eq!(admin.subscribe(filter).await, refused, "{filter}");
-        }
+    // 0x9E: shared subscriptions not supported.
+    let refused = if version.is_v5() { 0x9E } else { 0x80 };
+    let mut alice = Raw::connect(&herald, version, "alice").await;
+    for filter in ["notifications", "#", "+"] {
+        let filter = format!("$share/g/users/alice/{filter}");
+        assert_eq!(alice.subscribe(&filter).await, refused, "{filter}");
+    }
+    let mut admin = Raw::connect(&herald, version, "admin").await;
+    for filter in ["$share/g/users/#", "$share/g/$SYS/herald/uptime"] {
+        assert_eq!(admin.subscribe(filter).await, refused, "{filter}");
     }
 }
 
@@ -246,24 +269,25 @@ async fn a_group_sees_no_inbox() {
     }
     alice.send_message("secret").await;
     assert_eq!(tap.take().await.topic, "users/alice/notifications");
-    announce(&mut tap, TOPIC, 1, &["for all"]).await;
+    announce(&mut tap, &herald.topic("x"), 1, &["for all"]).await;
     assert_eq!(in_group.take().await.payload, "for all");
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_may_not_be_subscribed_to_may_not_be_shared() {
+async fn what_may_not_be_subscribed_to_may_not_be_shared(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let mut alice = Raw::connect(&herald, version, "alice").await;
-        for filter in [
-            "$share/g/#",
-            "$share/g/users/bob/#",
-            "$share/g/$SYS/#",
-            "$share/g/x",
-        ] {
-            let code = alice.subscribe(filter).await;
-            assert_eq!(code, version.subscribe_refused(), "{filter}");
-        }
+    let mut alice = Raw::connect(&herald, version, "alice").await;
+    for filter in [
+        "$share/g/#",
+        "$share/g/users/bob/#",
+        "$share/g/$SYS/#",
+        "$share/g/x",
+    ] {
+        let code = alice.subscribe(filter).await;
+        assert_eq!(code, version.subscribe_refused(), "{filter}");
     }
 }
 
@@ -295,17 +319,17 @@ async fn a_malformed_group_is_not_joined() {
 /// Section 3.8.3.1-4.
 #[tokio::test]
 async fn no_local_in_a_group_is_a_protocol_error() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
-    alice.send_subscribe(1, SHARED, 0b101).await;
+    alice.send_subscribe(1, &workers(&herald), 0b101).await;
     assert_eq!(alice.ended().await, Some(0x82));
 }
 
 #[tokio::test]
 async fn a_group_is_not_greeted_by_what_is_retained() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
-    let kept = Message::new(TOPIC, "kept").qos(1).retained();
+    let kept = Message::new(&herald.topic("x"), "kept").qos(1).retained();
     assert_eq!(admin.deliver(&kept).await, 0);
     let mut alice = member(&herald, Version::V5, &clean("a")).await;
     assert_eq!(alice.at_once().await, []);
@@ -314,47 +338,62 @@ async fn a_group_is_not_greeted_by_what_is_retained() {
 /// A session's own subscription is another one than its group's.
 #[tokio::test]
 async fn a_member_that_also_listens_for_itself_gets_both() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let topic: &str = &herald.topic("x");
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
     let own = [Property::SubscriptionIdentifier(1)];
     let shared = [Property::SubscriptionIdentifier(2)];
-    assert_eq!(alice.subscribe_with(&[("broadcast/#", 1)], &own).await, [1]);
-    assert_eq!(alice.subscribe_with(&[(SHARED, 2)], &shared).await, [2]);
+    assert_eq!(
+        alice.subscribe_with(&[(&herald.topic("#"), 1)], &own).await,
+        [1]
+    );
+    assert_eq!(
+        alice
+            .subscribe_with(&[(&workers(&herald), 2)], &shared)
+            .await,
+        [2]
+    );
     let mut admin = Announcer::new(&herald, Version::V5).await;
     for n in ["1", "2"] {
-        admin.tell(TOPIC, 2, &[n]).await;
+        admin.tell(topic, 2, &[n]).await;
         let mut copies = [alice.take().await, alice.take().await];
         copies.sort_by_key(|p| p.identifiers());
         let seen: Vec<_> = copies.iter().map(|p| (p.qos, p.identifiers())).collect();
         assert_eq!(seen, [(1, vec![1]), (2, vec![2])]);
         assert!(copies.iter().all(|p| p.payload == n));
     }
-    assert_eq!(alice.unsubscribe(SHARED).await, 0);
-    hears_nothing_before(&mut alice, &mut admin.0, TOPIC).await;
+    assert_eq!(alice.unsubscribe(&workers(&herald)).await, 0);
+    hears_nothing_before(&mut alice, &mut admin.0, topic).await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn mosquitto_and_mqttjs_share_a_group() {
-    let herald = Herald::with_users(&["alice"]).await;
+async fn mosquitto_and_mqttjs_share_a_group(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
     let url = format!("wss://{}/mqtt", herald.http_address());
-    for version in Version::BOTH {
-        let client = Mosquitto::new(&herald, version, Transport::Tls, "alice");
-        let mut printing = client.subscribe_at(1, &[SHARED]).await;
-        let secret = password("alice");
-        let mut browser = MqttJs::connected(&herald, version, &url, "alice", &secret).await;
-        assert_eq!(browser.subscribe_with(SHARED, json!({"qos": 1})).await, 1);
-        let mut admin = Announcer::new(&herald, version).await;
-        let all = texts(0..10);
-        publish_all(&mut admin, 1, &all).await;
-        // In turn.
-        let mut shares = [vec![], vec![]];
-        for _ in 0..5 {
-            shares[0].push(printing.message().await.payload);
-            let message = browser.message().await;
-            shares[1].push(message["payload"].as_str().unwrap().to_owned());
-        }
-        assert_shared(&shares, &all);
-        printing.stop().await;
-        browser.disconnect().await;
+    let client = Mosquitto::new(&herald, version, Transport::Tls, "alice");
+    let mut printing = client.subscribe_at(1, &[&workers(&herald)]).await;
+    let secret = password("alice");
+    let mut browser = MqttJs::connected(&herald, version, &url, "alice", &secret).await;
+    assert_eq!(
+        browser
+            .subscribe_with(&workers(&herald), json!({"qos": 1}))
+            .await,
+        1
+    );
+    let mut admin = Announcer::new(&herald, version).await;
+    let all = texts(0..10);
+    publish_all(&herald, &mut admin, 1, &all).await;
+    // In turn.
+    let mut shares = [vec![], vec![]];
+    for _ in 0..5 {
+        shares[0].push(printing.message().await.payload);
+        let message = browser.message().await;
+        shares[1].push(message["payload"].as_str().unwrap().to_owned());
     }
+    assert_shared(&shares, &all);
+    printing.stop().await;
+    browser.disconnect().await;
 }

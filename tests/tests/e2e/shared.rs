@@ -4,6 +4,7 @@ use herald_tests::{
     Herald, Mosquitto, MqttJs, Transport, Version, password,
     raw::{Connect, Raw},
 };
+use rstest::rstest;
 
 use crate::notified::{inbox, parse};
 
@@ -44,28 +45,30 @@ async fn everyone_hears_an_announcement() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn only_administrators_announce() {
+async fn only_administrators_announce(#[values(Version::V311, Version::V5)] version: Version) {
     let herald = Herald::with_users(&["alice", "bob"]).await;
     let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
     assert_eq!(bob.subscribe("broadcast/#").await, 1);
-    for version in Version::BOTH {
-        let mut alice = Raw::connect(&herald, version, "alice").await;
-        for topic in ["broadcast/news", "elsewhere", "$SYS/herald/x"] {
-            let code = alice.publish(topic, "from alice").await;
-            assert_eq!(code, version.puback(0x87), "{version:?}: {topic}");
-            alice.publish_at_most_once(topic, "from alice", true).await;
-        }
-        alice.ping().await;
-        alice.disconnect().await;
+    let mut alice = Raw::connect(&herald, version, "alice").await;
+    for topic in ["broadcast/news", "elsewhere", "$SYS/herald/x"] {
+        let code = alice.publish(topic, "from alice").await;
+        assert_eq!(code, version.puback(0x87), "{version:?}: {topic}");
+        alice.publish_at_most_once(topic, "from alice", true).await;
     }
+    alice.ping().await;
+    alice.disconnect().await;
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
     assert_eq!(admin.publish("broadcast/news", "from admin").await, 0);
     assert_eq!(bob.take().await.payload, "from admin");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_retained_announcement_greets_who_comes_later() {
+async fn a_retained_announcement_greets_who_comes_later(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     let mut admin = Raw::connect(&herald, Version::V311, "admin").await;
     assert_eq!(admin.subscribe("broadcast/+").await, 1);
@@ -79,13 +82,11 @@ async fn a_retained_announcement_greets_who_comes_later() {
         let live = admin.take().await;
         assert_eq!((live.payload.as_str(), live.retain), (expected, false));
     }
-    for version in Version::BOTH {
-        let mut alice = Raw::connect(&herald, version, "alice").await;
-        assert_eq!(alice.subscribe("broadcast/#").await, 1);
-        let greeting = alice.take().await;
-        assert_eq!((greeting.payload.as_str(), greeting.retain), ("open", true));
-        alice.disconnect().await;
-    }
+    let mut alice = Raw::connect(&herald, version, "alice").await;
+    assert_eq!(alice.subscribe("broadcast/#").await, 1);
+    let greeting = alice.take().await;
+    assert_eq!((greeting.payload.as_str(), greeting.retain), ("open", true));
+    alice.disconnect().await;
     // An empty one takes it away.
     admin
         .publish_at_most_once("broadcast/state", "", true)
@@ -111,78 +112,82 @@ async fn no_local_keeps_ones_own_announcements_away() {
     assert_eq!(admin.take().await.payload, "another's");
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_lower_qos_of_publisher_and_subscriber_counts() {
+async fn the_lower_qos_of_publisher_and_subscriber_counts(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
-    for version in Version::BOTH {
-        for granted in [0, 1] {
-            let mut alice = Raw::connect(&herald, version, "alice").await;
-            let filters = [("broadcast/#", granted)];
-            assert_eq!(alice.subscribe_all(&filters, None).await, [granted]);
-            admin
-                .publish_at_most_once("broadcast/news", "at most once", false)
-                .await;
-            let received = alice.take().await;
-            assert_eq!(
-                (received.payload.as_str(), received.qos),
-                ("at most once", 0)
-            );
-            assert_eq!(admin.publish("broadcast/news", "at least once").await, 0);
-            let received = alice.take().await;
-            assert_eq!(
-                (received.payload.as_str(), received.qos),
-                ("at least once", granted)
-            );
-            alice.disconnect().await;
-        }
-    }
-}
-
-#[tokio::test]
-async fn notifications_are_granted_at_qos_1_and_shared_topics_at_what_is_asked() {
-    let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
+    for granted in [0, 1] {
         let mut alice = Raw::connect(&herald, version, "alice").await;
-        let own = inbox("alice");
-        let filters = [("broadcast/#", 2), (own.as_str(), 2)];
-        assert_eq!(alice.subscribe_all(&filters, None).await, [2, 1]);
+        let filters = [("broadcast/#", granted)];
+        assert_eq!(alice.subscribe_all(&filters, None).await, [granted]);
+        admin
+            .publish_at_most_once("broadcast/news", "at most once", false)
+            .await;
+        let received = alice.take().await;
+        assert_eq!(
+            (received.payload.as_str(), received.qos),
+            ("at most once", 0)
+        );
+        assert_eq!(admin.publish("broadcast/news", "at least once").await, 0);
+        let received = alice.take().await;
+        assert_eq!(
+            (received.payload.as_str(), received.qos),
+            ("at least once", granted)
+        );
+        alice.disconnect().await;
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_dropped_connection_publishes_the_last_will() {
+async fn notifications_are_granted_at_qos_1_and_shared_topics_at_what_is_asked(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
+    let herald = Herald::with_users(&["alice"]).await;
+    let mut alice = Raw::connect(&herald, version, "alice").await;
+    let own = inbox("alice");
+    let filters = [("broadcast/#", 2), (own.as_str(), 2)];
+    assert_eq!(alice.subscribe_all(&filters, None).await, [2, 1]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_dropped_connection_publishes_the_last_will(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
     assert_eq!(alice.subscribe("broadcast/#").await, 1);
-    for version in Version::BOTH {
-        let connect = Connect::of("admin").will("broadcast/gone", "quietly");
-        let admin = Raw::connect_as(&herald, version, &connect).await;
-        admin.disconnect().await;
-        let connect = Connect::of("admin").will("broadcast/gone", "suddenly");
-        let admin = Raw::connect_as(&herald, version, &connect).await;
-        drop(admin);
-        // A clean end publishes none.
-        let will = alice.take().await;
-        assert_eq!(
-            (will.topic.as_str(), will.payload.as_str()),
-            ("broadcast/gone", "suddenly")
-        );
-    }
+    let connect = Connect::of("admin").will("broadcast/gone", "quietly");
+    let admin = Raw::connect_as(&herald, version, &connect).await;
+    admin.disconnect().await;
+    let connect = Connect::of("admin").will("broadcast/gone", "suddenly");
+    let admin = Raw::connect_as(&herald, version, &connect).await;
+    drop(admin);
+    // A clean end publishes none.
+    let will = alice.take().await;
+    assert_eq!(
+        (will.topic.as_str(), will.payload.as_str()),
+        ("broadcast/gone", "suddenly")
+    );
 }
 
+#[rstest]
 #[tokio::test]
-async fn administrators_can_watch_everyones_notifications() {
+async fn administrators_can_watch_everyones_notifications(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for (n, version) in (1..).zip(Version::BOTH) {
-        let mut admin = Raw::connect(&herald, version, "admin").await;
-        assert_eq!(admin.subscribe("users/#").await, 1);
-        herald.http("alice").await.send_message("hello").await;
-        let seen = admin.take().await;
-        assert_eq!(seen.topic, inbox("alice"));
-        assert_eq!(parse(&seen.payload), (n, "hello".into()));
-        admin.disconnect().await;
-    }
+    let mut admin = Raw::connect(&herald, version, "admin").await;
+    assert_eq!(admin.subscribe("users/#").await, 1);
+    herald.http("alice").await.send_message("hello").await;
+    let seen = admin.take().await;
+    assert_eq!(seen.topic, inbox("alice"));
+    assert_eq!(parse(&seen.payload), (1, "hello".into()));
+    admin.disconnect().await;
     // Watching is not receiving.
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
     assert_eq!(alice.subscribe(&inbox("alice")).await, 1);

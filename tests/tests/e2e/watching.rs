@@ -6,6 +6,7 @@ use herald_tests::{
     Herald, Mosquitto, Transport, Version,
     raw::{Connect, Raw},
 };
+use rstest::rstest;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -51,32 +52,33 @@ fn number(text: &str) -> u64 {
     text.parse().unwrap()
 }
 
+#[rstest]
 #[tokio::test]
-async fn administrators_get_the_state_of_the_broker_at_once_and_every_round() {
+async fn administrators_get_the_state_of_the_broker_at_once_and_every_round(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::start().await;
-    for version in Version::BOTH {
-        let mut admin = Raw::connect(&herald, version, "admin").await;
-        assert!(admin.subscribe("$SYS/herald/#").await <= 2);
-        for retained in [true, false] {
-            let mut round = BTreeMap::new();
-            for _ in VALUES {
-                let value = admin.take().await;
-                assert_eq!((value.qos, value.retain), (0, retained), "{value:?}");
-                round.insert(value.topic, value.payload);
-            }
-            let names: Vec<_> = round
-                .keys()
-                .filter_map(|t| t.strip_prefix("$SYS/herald/"))
-                .collect();
-            assert_eq!(names, VALUES, "{version:?}");
-            for (topic, value) in &round {
-                if topic != "$SYS/herald/version" {
-                    number(value);
-                }
+    let mut admin = Raw::connect(&herald, version, "admin").await;
+    assert!(admin.subscribe("$SYS/herald/#").await <= 2);
+    for retained in [true, false] {
+        let mut round = BTreeMap::new();
+        for _ in VALUES {
+            let value = admin.take().await;
+            assert_eq!((value.qos, value.retain), (0, retained), "{value:?}");
+            round.insert(value.topic, value.payload);
+        }
+        let names: Vec<_> = round
+            .keys()
+            .filter_map(|t| t.strip_prefix("$SYS/herald/"))
+            .collect();
+        assert_eq!(names, VALUES, "{version:?}");
+        for (topic, value) in &round {
+            if topic != "$SYS/herald/version" {
+                number(value);
             }
         }
-        admin.disconnect().await;
     }
+    admin.disconnect().await;
 }
 
 #[tokio::test]
@@ -115,60 +117,63 @@ async fn the_counters_count() {
     until_value(&mut watcher, "clients/disconnected", |n| number(n) == 1).await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn users_do_not_see_the_state_of_the_broker_and_nobody_writes_it() {
+async fn users_do_not_see_the_state_of_the_broker_and_nobody_writes_it(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
-    for version in Version::BOTH {
-        let mut alice = Raw::connect(&herald, version, "alice").await;
-        for filter in [
-            "$SYS/#",
-            "$SYS/herald/#",
-            "$SYS/herald/uptime",
-            "$SYS/+/uptime",
-        ] {
-            let code = alice.subscribe(filter).await;
-            assert_eq!(code, version.subscribe_refused(), "{filter}");
-        }
-        let mut admin = Raw::connect(&herald, version, "admin").await;
-        let code = admin.publish("$SYS/herald/uptime", "0").await;
-        assert_eq!(code, version.puback(0x87));
+    let mut alice = Raw::connect(&herald, version, "alice").await;
+    for filter in [
+        "$SYS/#",
+        "$SYS/herald/#",
+        "$SYS/herald/uptime",
+        "$SYS/+/uptime",
+    ] {
+        let code = alice.subscribe(filter).await;
+        assert_eq!(code, version.subscribe_refused(), "{filter}");
     }
+    let mut admin = Raw::connect(&herald, version, "admin").await;
+    let code = admin.publish("$SYS/herald/uptime", "0").await;
+    assert_eq!(code, version.puback(0x87));
 }
 
+#[rstest]
 #[tokio::test]
-async fn mosquitto_sub_shows_the_state_of_the_broker() {
+async fn mosquitto_sub_shows_the_state_of_the_broker(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::start().await;
-    for version in Version::BOTH {
-        let client = Mosquitto::new(&herald, version, Transport::Tls, "admin");
-        let mut client = client.subscribe(&["$SYS/herald/version"]).await;
-        let value = client.message().await;
-        assert_eq!(
-            (value.payload.as_str(), value.retain),
-            (herald.run().version.as_str(), true)
-        );
-        client.stop().await;
-    }
+    let client = Mosquitto::new(&herald, version, Transport::Tls, "admin");
+    let mut client = client.subscribe(&["$SYS/herald/version"]).await;
+    let value = client.message().await;
+    assert_eq!(
+        (value.payload.as_str(), value.retain),
+        (herald.run().version.as_str(), true)
+    );
+    client.stop().await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_tap_is_a_live_copy_of_what_others_are_notified_of() {
+async fn a_tap_is_a_live_copy_of_what_others_are_notified_of(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice", "bob"]).await;
     let http = herald.http("alice").await;
     finish(&http, &["before"]).await;
     let mut n = 1;
-    for version in Version::BOTH {
-        for filter in ["users/#", "#", "users/alice/#", "+/+/notifications"] {
-            let mut admin = Raw::connect(&herald, version, "admin").await;
-            assert!(admin.subscribe_at(filter, 2).await <= 2, "{filter}");
-            // Nothing of the past.
-            assert_eq!(admin.at_once().await, []);
-            n += 1;
-            finish(&http, &["live"]).await;
-            let copy = admin.take().await;
-            assert_eq!((copy.topic, copy.qos), (inbox("alice"), 0), "{filter}");
-            assert_eq!(parse(&copy.payload), notified(n, "live"));
-            admin.disconnect().await;
-        }
+    for filter in ["users/#", "#", "users/alice/#", "+/+/notifications"] {
+        let mut admin = Raw::connect(&herald, version, "admin").await;
+        assert!(admin.subscribe_at(filter, 2).await <= 2, "{filter}");
+        // Nothing of the past.
+        assert_eq!(admin.at_once().await, []);
+        n += 1;
+        finish(&http, &["live"]).await;
+        let copy = admin.take().await;
+        assert_eq!((copy.topic, copy.qos), (inbox("alice"), 0), "{filter}");
+        assert_eq!(parse(&copy.payload), notified(n, "live"));
+        admin.disconnect().await;
     }
     // Not one of them moved the cursor.
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
@@ -177,23 +182,24 @@ async fn a_tap_is_a_live_copy_of_what_others_are_notified_of() {
 }
 
 /// Live is live: a session that was away has missed it.
+#[rstest]
 #[tokio::test]
-async fn a_tap_keeps_nothing_for_a_session_that_is_away() {
+async fn a_tap_keeps_nothing_for_a_session_that_is_away(
+    #[values(Version::V311, Version::V5)] version: Version,
+) {
     let herald = Herald::with_users(&["alice"]).await;
     let http = herald.http("alice").await;
-    for version in Version::BOTH {
-        let connect = Connect::kept("admin").client_id(&format!("{version:?}"));
-        let mut admin = Raw::connect_as(&herald, version, &connect).await;
-        assert!(admin.subscribe("users/#").await <= 2);
-        admin.cut().await;
-        finish(&http, &["missed"]).await;
-        let mut admin = Raw::resume(&herald, version, &connect).await;
-        assert_eq!(admin.at_once().await, []);
-        // Watched again without a new SUBSCRIBE.
-        finish(&http, &["live"]).await;
-        assert_eq!(parse(&admin.take().await.payload).1, "live");
-        admin.disconnect().await;
-    }
+    let connect = Connect::kept("admin").client_id(&format!("{version:?}"));
+    let mut admin = Raw::connect_as(&herald, version, &connect).await;
+    assert!(admin.subscribe("users/#").await <= 2);
+    admin.cut().await;
+    finish(&http, &["missed"]).await;
+    let mut admin = Raw::resume(&herald, version, &connect).await;
+    assert_eq!(admin.at_once().await, []);
+    // Watched again without a new SUBSCRIBE.
+    finish(&http, &["live"]).await;
+    assert_eq!(parse(&admin.take().await.payload).1, "live");
+    admin.disconnect().await;
 }
 
 #[tokio::test]
