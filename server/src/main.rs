@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
     let (log, config) = match started {
         Ok(started) => started,
         Err(e) => {
-            logging::say(&refused(&e));
+            logging::write_line(&refused(&e));
             return ExitCode::from(EXIT_CONFIG);
         }
     };

@@ -120,7 +120,7 @@ impl Cli {
         }
     }
 
-    /// Runs it and answers what it printed; panics if it fails.
+    /// Runs it and returns what it printed; panics if it fails.
     pub async fn succeed(self) -> String {
         let ended = self.run().await;
         assert_eq!(ended.code, 0, "{ended:?}");

@@ -94,7 +94,7 @@ impl Lines {
         found
     }
 
-    /// Waits for the process to end and answers its exit code; `None` if a signal ended it.
+    /// Waits for the process to end and returns its exit code; `None` if a signal ended it.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         let status = within(self.name, self.child.wait()).await.unwrap();
         status.code()

@@ -142,7 +142,7 @@ impl Subscriber {
         self.lines.find("a message", parse).await
     }
 
-    /// Waits for its end, and answers the reason code with which the broker brought it about (MQTT 5).
+    /// Waits for its end, and returns the reason code with which the broker brought it about (MQTT 5).
     pub async fn disconnected(mut self) -> u8 {
         // Received DISCONNECT (152)
         let code = |line: &str| {

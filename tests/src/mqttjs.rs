@@ -79,7 +79,7 @@ impl MqttJs {
             .await
     }
 
-    /// Subscribes at QoS 1 and answers the code of the SUBACK.
+    /// Subscribes at QoS 1 and returns the code of the SUBACK.
     pub async fn subscribe(&mut self, topic: &str) -> u8 {
         self.subscribe_with(topic, json!({})).await
     }
@@ -93,17 +93,17 @@ impl MqttJs {
         suback["codes"][0].as_u64().unwrap().try_into().unwrap()
     }
 
-    /// Publishes at QoS 1 and answers the code of the PUBACK.
+    /// Publishes at QoS 1 and returns the code of the PUBACK.
     pub async fn publish(&mut self, topic: &str, payload: &str) -> u8 {
         self.publish_at(1, topic, payload).await
     }
 
-    /// Publishes at this QoS and answers the code of the last answer, 0 at QoS 0.
+    /// Publishes at this QoS and returns the code of the last answer, 0 at QoS 0.
     pub async fn publish_at(&mut self, qos: u8, topic: &str, payload: &str) -> u8 {
         self.publish_with(topic, payload, json!({"qos": qos})).await
     }
 
-    /// Publishes with MQTT.js's `options`, of which `qos` must be one, and answers the code of the last answer.
+    /// Publishes with MQTT.js's `options`, of which `qos` must be one, and returns the code of the last answer.
     pub async fn publish_with(&mut self, topic: &str, payload: &str, options: Value) -> u8 {
         let answer = match options["qos"].as_u64() {
             Some(0) => None,

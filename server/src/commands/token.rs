@@ -50,7 +50,10 @@ async fn run(store: &Store, command: TokenCommand) -> anyhow::Result<()> {
             let accounts = Accounts::new(store.audited(event.entry()));
             let issued = accounts.issue_token(&user.id, request).await?;
             print(format_args!("{}", issued.secret))?;
-            crate::logging::say(&format!("token {}; it is shown this once", issued.token.id));
+            crate::logging::write_line(&format!(
+                "token {}; it is shown this once",
+                issued.token.id
+            ));
         }
         TokenCommand::List => list(store).await?,
         TokenCommand::Revoke { id } => {

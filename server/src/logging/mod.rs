@@ -83,14 +83,14 @@ impl Logging {
     pub(crate) fn end(self, last_words: Option<&str>) {
         self.0.close(FLUSH);
         if let Some(words) = last_words {
-            say(words);
+            write_line(words);
         }
     }
 }
 
 /// Writes a line to standard error. That nobody reads it, or that it cannot be written, is no fault; that nothing takes it,
 /// no reason to wait for long.
-pub(crate) fn say(line: &str) {
+pub(crate) fn write_line(line: &str) {
     let queue = LogQueue::default();
     let _ = writeln!(
         tracing_subscriber::fmt::MakeWriter::make_writer(&queue),

@@ -13,7 +13,7 @@ impl Raw {
         self.send(&self.encoded(connect)).await;
     }
 
-    /// Sends CONNECT and answers the CONNACK.
+    /// Sends CONNECT and returns the CONNACK.
     pub async fn connack(&mut self, connect: &Connect) -> Connack {
         self.send_connect(connect).await;
         match self.packet().await {
@@ -22,7 +22,7 @@ impl Raw {
         }
     }
 
-    /// Sends CONNECT and answers the code of the CONNACK.
+    /// Sends CONNECT and returns the code of the CONNACK.
     pub async fn login(&mut self, connect: &Connect) -> u8 {
         self.connack(connect).await.code
     }
@@ -39,23 +39,23 @@ impl Raw {
         }
     }
 
-    /// Subscribes at QoS 1 and answers the code.
+    /// Subscribes at QoS 1 and returns the code.
     pub async fn subscribe(&mut self, filter: &str) -> u8 {
         self.subscribe_all(&[(filter, 1)], None).await[0]
     }
 
-    /// Subscribes to a filter with these options, and answers the code.
+    /// Subscribes to a filter with these options, and returns the code.
     pub async fn subscribe_at(&mut self, filter: &str, options: u8) -> u8 {
         self.subscribe_all(&[(filter, options)], None).await[0]
     }
 
-    /// Subscribes to filters with their options, optionally behind a notification, and answers the codes.
+    /// Subscribes to filters with their options, optionally behind a notification, and returns the codes.
     pub async fn subscribe_all(&mut self, filters: &[(&str, u8)], after: Option<&str>) -> Vec<u8> {
         let after = after.map(|n| Property::user("after", n));
         self.subscribe_with(filters, after.as_slice()).await
     }
 
-    /// Subscribes to filters with their options and with these properties, and answers the codes.
+    /// Subscribes to filters with their options and with these properties, and returns the codes.
     pub async fn subscribe_with(&mut self, filters: &[(&str, u8)], with: &[Property]) -> Vec<u8> {
         self.subscribe_told(filters, with).await.0
     }
@@ -87,7 +87,7 @@ impl Raw {
             .await;
     }
 
-    /// Unsubscribes and answers the code; 0 in 3.1.1, which has none.
+    /// Unsubscribes and returns the code; 0 in 3.1.1, which has none.
     pub async fn unsubscribe(&mut self, filter: &str) -> u8 {
         let sent = self.next_id();
         self.send(&encode::unsubscribe(self.version, sent, filter))
@@ -101,12 +101,12 @@ impl Raw {
         .await
     }
 
-    /// Publishes at QoS 1 and answers the code of the PUBACK.
+    /// Publishes at QoS 1 and returns the code of the PUBACK.
     pub async fn publish(&mut self, topic: &str, payload: &str) -> u8 {
         self.deliver(&Message::new(topic, payload).qos(1)).await
     }
 
-    /// Publishes at QoS 1 and does not wait. Answers the packet identifier.
+    /// Publishes at QoS 1 and does not wait. Returns the packet identifier.
     pub async fn publish_only(&mut self, topic: &str, payload: &str) -> u16 {
         let id = self.next_id();
         self.send_as(&Message::new(topic, payload).qos(1), id).await;

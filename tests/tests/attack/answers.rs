@@ -23,7 +23,7 @@ pub(crate) fn control_characters() -> String {
     "\u{1}".repeat(LONGEST)
 }
 
-/// Sends so many of the longest messages as the attacker, or as many as the server takes. Answers the id of one.
+/// Sends so many of the longest messages as the attacker, or as many as the server takes. Returns the id of one.
 pub(crate) async fn fill(world: &World, messages: usize) -> String {
     let body = json!({"body": control_characters()});
     let mut id = None;

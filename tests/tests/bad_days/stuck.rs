@@ -62,7 +62,7 @@ impl Service {
     }
 }
 
-/// Answers the requests of one connection, or does not.
+/// Responds to the requests of one connection, or does not.
 async fn serve(mut stream: TcpStream, state: Arc<State>) {
     let mut buffer = vec![];
     loop {

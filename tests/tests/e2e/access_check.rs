@@ -131,16 +131,10 @@ async fn what_the_api_says_of_a_user_is_what_the_broker_does() {
         ("subscribe", &longest, "rule", "rule"),
         ("subscribe", &too_long, "filter_too_long", "filter_too_long"),
     ] {
-        assert_eq!(
-            clients.ask(0, action, topic).await,
-            bobs,
-            "{action} {topic}"
-        );
-        assert_eq!(
-            clients.ask(2, action, topic).await,
-            admins,
-            "{action} {topic}"
-        );
+        for (client, expected) in [(0, bobs), (2, admins)] {
+            let reason = clients.ask(client, action, topic).await;
+            assert_eq!(reason, expected, "{action} {topic}");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) fn rule(subject: &str, action: &str, effect: &str, filter: &str) -> V
     json!({"subject": subject, "action": action, "effect": effect, "filter": filter})
 }
 
-/// Makes a rule and answers its path.
+/// Makes a rule and returns its path.
 pub(crate) async fn create(admin: &Http, rule: &Value) -> String {
     let made = admin.post("/admin/acl/rules", rule).await.expect(201);
     format!("/admin/acl/rules/{}", made["id"].as_str().unwrap())

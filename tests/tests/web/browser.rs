@@ -20,7 +20,7 @@ const BROWSERS: u32 = 2;
 
 static FREE: Semaphore = Semaphore::const_new(BROWSERS as usize);
 
-/// Runs a script with the flow's name, beside others, and answers what it printed last.
+/// Runs a script with the flow's name, beside others, and returns what it printed last.
 pub(crate) async fn run(script: &str, flow: &str, world: &mut World) -> String {
     let _turn = FREE.acquire().await.unwrap();
     drive(script, flow, world).await
