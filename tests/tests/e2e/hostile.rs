@@ -2,7 +2,7 @@
 //! passes.
 
 use herald_tests::{
-    Herald, Version,
+    Herald, SharedServer, Version,
     raw::{Connect, Message, Raw, Will},
     until,
 };
@@ -10,17 +10,18 @@ use rstest::rstest;
 
 use crate::heard::{Announcer, announce, heard};
 
-const TOPIC: &str = "broadcast/x";
+static SERVER: SharedServer = SharedServer::new();
 
 /// A message passes from one client to another, and the router has not been replaced.
 async fn still_passes(herald: &Herald) {
+    let topic: &str = &herald.topic("x");
     let connect = Connect::of("alice").client_id("still there");
     let mut alice = Raw::connect_as(herald, Version::V5, &connect).await;
-    assert_eq!(alice.subscribe_at(TOPIC, 2).await, 2);
+    assert_eq!(alice.subscribe_at(topic, 2).await, 2);
     let connect = Connect::of("admin").client_id("still there");
     let mut admin = Raw::connect_as(herald, Version::V5, &connect).await;
     for qos in [0, 1, 2] {
-        announce(&mut admin, TOPIC, qos, &["still passes"]).await;
+        announce(&mut admin, topic, qos, &["still passes"]).await;
         assert_eq!(heard(&mut alice, 1).await, ["still passes"], "QoS {qos}");
     }
     assert_eq!(admin.subscribe("$SYS/herald/router/restarts").await, 1);
@@ -49,7 +50,8 @@ async fn open_all(herald: &Herald) {
 async fn a_client_id_of_wildcards_and_separators_may_connect_twice(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let topic: &str = &herald.topic("x");
     for id in [
         "+",
         "$",
@@ -65,10 +67,10 @@ async fn a_client_id_of_wildcards_and_separators_may_connect_twice(
     ] {
         let connect = Connect::of("alice").client_id(id);
         let mut first = Raw::connect_as(&herald, version, &connect).await;
-        assert_eq!(first.subscribe(TOPIC).await, 1);
+        assert_eq!(first.subscribe(topic).await, 1);
         let mut second = Raw::connect_as(&herald, version, &connect).await;
         assert_eq!(first.ended().await, version.is_v5().then_some(0x8E), "{id}");
-        assert_eq!(second.subscribe(TOPIC).await, 1);
+        assert_eq!(second.subscribe(topic).await, 1);
         second.ping().await;
         second.disconnect().await;
     }
@@ -138,7 +140,7 @@ async fn a_will_on_a_topic_that_does_not_begin_with_ascii_fires(
 async fn packets_that_only_a_server_sends_end_their_connection_only(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
     let packets: [&[u8]; 6] = match version {
         Version::V311 => [
             &[0x20, 2, 0, 0],
@@ -159,7 +161,7 @@ async fn packets_that_only_a_server_sends_end_their_connection_only(
     };
     for packet in packets {
         let mut alice = Raw::connect(&herald, version, "alice").await;
-        assert_eq!(alice.subscribe(TOPIC).await, 1);
+        assert_eq!(alice.subscribe(&herald.topic("x")).await, 1);
         alice.send(packet).await;
         let code = alice.ended().await;
         assert_eq!(code.is_some(), version.is_v5(), "{packet:?}: {code:?}");
@@ -173,18 +175,18 @@ async fn packets_that_only_a_server_sends_end_their_connection_only(
 async fn a_member_of_a_group_may_leave_with_messages_unacknowledged(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    const SHARED: &str = "$share/g/broadcast/x";
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let group: &str = &format!("$share/g/{}", herald.topic("x"));
     for qos in [1, 2] {
         let mut admin = Announcer::new(&herald, version).await;
         let connect = Connect::kept("alice").client_id("member");
         let mut member = Raw::connect_as(&herald, version, &connect).await;
-        assert_eq!(member.subscribe_at(SHARED, qos).await, qos);
-        admin.tell(TOPIC, qos, &["1", "2", "3"]).await;
+        assert_eq!(member.subscribe_at(group, qos).await, qos);
+        admin.tell(&herald.topic("x"), qos, &["1", "2", "3"]).await;
         admin.settle().await;
         let sent = member.at_once().await;
         assert_eq!(sent.len(), 3);
-        assert_eq!(member.unsubscribe(SHARED).await, 0);
+        assert_eq!(member.unsubscribe(group).await, 0);
         // It left the group; what it was sent, it may still acknowledge.
         member.finish(&sent[1]).await;
         member.cut().await;
@@ -207,15 +209,16 @@ async fn a_member_of_a_group_may_leave_with_messages_unacknowledged(
 async fn acknowledgements_out_of_order_hold_nothing_up(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let topic: &str = &herald.topic("x");
     let mut admin = Announcer::new(&herald, version).await;
     for qos in [1, 2] {
         let mut alice = Raw::connect(&herald, version, "alice").await;
-        assert_eq!(alice.subscribe_at(TOPIC, qos).await, qos);
+        assert_eq!(alice.subscribe_at(topic, qos).await, qos);
         for round in 0..3 {
             let texts: Vec<String> = (0..40).map(|n| format!("{round} {n:02}")).collect();
             let payloads: Vec<&str> = texts.iter().map(String::as_str).collect();
-            admin.tell(TOPIC, qos, &payloads).await;
+            admin.tell(topic, qos, &payloads).await;
             let mut got = vec![];
             while got.len() < texts.len() {
                 let sent = alice.at_once().await;
@@ -237,10 +240,10 @@ async fn acknowledgements_out_of_order_hold_nothing_up(
 async fn an_acknowledgement_of_what_was_not_sent_concerns_its_connection_only(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
     for first in [0x40, 0x50, 0x70] {
         let mut alice = Raw::connect(&herald, version, "alice").await;
-        assert_eq!(alice.subscribe(TOPIC).await, 1);
+        assert_eq!(alice.subscribe(&herald.topic("x")).await, 1);
         alice.send(&[first, 2, 0x12, 0x34]).await;
         alice.send_in_vain(&[0xC0, 0]).await;
         // Whichever: PINGRESP, PUBREL, DISCONNECT, or the end.
@@ -255,7 +258,7 @@ async fn an_acknowledgement_of_what_was_not_sent_concerns_its_connection_only(
 async fn subscribing_and_leaving_many_times_leaves_nothing_behind(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
     let mut admin = Raw::connect(&herald, version, "admin").await;
     for n in 0..200 {
         let filters = [
