@@ -1,8 +1,8 @@
-//! Everyone's messages, page by page.
+//! Messages, page by page: those of a user, and everyone's.
 
 use herald_store::{MessagePage, Outcome, Status, Store, UserId};
 
-use crate::common::{Db, at, claim_one, processed, send, send_many, user};
+use crate::common::{Db, at, claim_one, notify, processed, send, send_many, user};
 
 /// The bodies of a whole list, read by pages of this size, and of how many.
 async fn read(
@@ -152,4 +152,46 @@ async fn a_page_is_cut_by_the_bytes_that_its_json_has_and_goes_on_behind_them() 
         }
     }
     assert_eq!(told, 7);
+}
+
+#[tokio::test]
+async fn messages_are_listed_page_by_page_the_newest_first() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    let bob = user(&store, "bob").await;
+    let mut sent = Vec::new();
+    for number in 0..7 {
+        sent.push(send(&store, &ann.id, &number.to_string(), at(number)).await);
+        send(&store, &bob.id, "other", at(number)).await;
+    }
+    let mut seen = Vec::new();
+    loop {
+        let before = seen
+            .last()
+            .map(|message: &herald_store::Message| &message.id);
+        let page = store
+            .messages(&ann.id, None, before, 3)
+            .await
+            .unwrap()
+            .items;
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page);
+    }
+    sent.reverse();
+    assert_eq!(seen, sent);
+}
+
+#[tokio::test]
+async fn messages_are_listed_by_status() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await;
+    notify(&store, &ann.id, 2).await;
+    let queued = send(&store, &ann.id, "hello", at(0)).await;
+    let list = |status| store.messages(&ann.id, status, None, 10);
+    assert_eq!(list(Some(Status::Processed)).await.unwrap().items.len(), 2);
+    assert_eq!(list(Some(Status::Queued)).await.unwrap().items, [queued]);
+    assert_eq!(list(Some(Status::Dead)).await.unwrap().items, []);
+    assert_eq!(list(None).await.unwrap().items.len(), 3);
 }

@@ -12,6 +12,7 @@ mod delays;
 mod durability;
 mod fairness;
 mod foreign_log;
+mod idempotency;
 mod inbox;
 mod leases;
 mod listing;

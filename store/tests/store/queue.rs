@@ -4,7 +4,7 @@ use crate::common::{Db, LEASE, at, claim_one, notify, processed, send, user};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use herald_store::{
-    Accepted, Delay, Finished, MessageId, Outcome, Seq, Status, StoreError, Timestamp, UserId,
+    Delay, Finished, MessageId, Outcome, Seq, Status, StoreError, Timestamp, UserId,
 };
 
 #[tokio::test]
@@ -35,107 +35,6 @@ async fn a_message_of_no_account_is_refused() {
     let Db { store, dir: _dir } = Db::new().await;
     let sent = store.accept(&UserId::new(), "x".into(), None, at(0)).await;
     assert!(matches!(sent, Err(StoreError::UnknownUser)));
-}
-
-#[tokio::test]
-async fn the_same_key_with_the_same_body_is_the_same_message() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let ann = user(&store, "ann").await;
-    let bob = user(&store, "bob").await;
-    let accept = |user: &UserId, body: &str, now| {
-        let (store, user, body) = (store.clone(), user.clone(), body.to_owned());
-        async move {
-            store
-                .accept(&user, body, Some("k".into()), now)
-                .await
-                .unwrap()
-        }
-    };
-    let Accepted::New(first) = accept(&ann.id, "hello", at(0)).await else {
-        panic!("the first one is new");
-    };
-    assert_eq!(
-        accept(&ann.id, "hello", at(9)).await,
-        Accepted::Existing(first.clone())
-    );
-    assert_eq!(accept(&ann.id, "other", at(9)).await, Accepted::KeyConflict);
-    assert!(matches!(
-        accept(&bob.id, "other", at(9)).await,
-        Accepted::New(_)
-    ));
-    assert_eq!(
-        store.messages(&ann.id, None, None, 10).await.unwrap().items,
-        std::slice::from_ref(&first)
-    );
-
-    let job = store.claim(1, LEASE, at(9)).await.unwrap().remove(0);
-    store
-        .finish(&job, processed(), at(10))
-        .await
-        .unwrap()
-        .unwrap();
-    let Accepted::Existing(again) = accept(&ann.id, "hello", at(11)).await else {
-        panic!("it exists");
-    };
-    assert_eq!((again.id, again.status), (first.id, Status::Processed));
-}
-
-#[tokio::test]
-async fn of_many_sends_with_one_key_at_once_one_is_new() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let ann = user(&store, "ann").await;
-    let sends = (0..50).map(|_| store.accept(&ann.id, "hello".into(), Some("k".into()), at(0)));
-    let mut new = 0;
-    for accepted in join_all(sends).await {
-        match accepted.unwrap() {
-            Accepted::New(_) => new += 1,
-            Accepted::Existing(_) => {}
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(new, 1);
-}
-
-#[tokio::test]
-async fn messages_are_listed_page_by_page_the_newest_first() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let ann = user(&store, "ann").await;
-    let bob = user(&store, "bob").await;
-    let mut sent = Vec::new();
-    for number in 0..7 {
-        sent.push(send(&store, &ann.id, &number.to_string(), at(number)).await);
-        send(&store, &bob.id, "other", at(number)).await;
-    }
-    let mut seen = Vec::new();
-    loop {
-        let before = seen
-            .last()
-            .map(|message: &herald_store::Message| &message.id);
-        let page = store
-            .messages(&ann.id, None, before, 3)
-            .await
-            .unwrap()
-            .items;
-        if page.is_empty() {
-            break;
-        }
-        seen.extend(page);
-    }
-    sent.reverse();
-    assert_eq!(seen, sent);
-}
-
-#[tokio::test]
-async fn messages_are_listed_by_status() {
-    let Db { store, dir: _dir } = Db::new().await;
-    let ann = user(&store, "ann").await;
-    notify(&store, &ann.id, 2).await;
-    let queued = send(&store, &ann.id, "hello", at(0)).await;
-    let list = |status| store.messages(&ann.id, status, None, 10);
-    assert_eq!(list(Some(Status::Processed)).await.unwrap().items.len(), 2);
-    assert_eq!(list(Some(Status::Queued)).await.unwrap().items, [queued]);
-    assert_eq!(list(Some(Status::Dead)).await.unwrap().items, []);
-    assert_eq!(list(None).await.unwrap().items.len(), 3);
 }
 
 #[tokio::test]
