@@ -107,8 +107,8 @@ pub(crate) struct Verdict {
 
 impl Check {
     /// Whom it is about.
-    pub(crate) fn username(&self) -> &str {
-        &self.username.0
+    pub(crate) fn username(&self) -> &Name {
+        &self.username
     }
 
     /// Decides for `user` under `rules`.

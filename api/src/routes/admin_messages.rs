@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use herald_acl::Username;
 use herald_store::{
     DeadFilter, DeadPageToken, InvalidPageToken, Message, MessageId, MessagePageToken, Moved,
-    RetriedDead, Status, Store, Timestamp, UserId,
+    RetriedDead, Status, Store, Timestamp,
 };
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
@@ -21,7 +20,10 @@ use crate::{
     fields::{Cursor, Id, Limit, MAX_PARAMETER, Name, Next, described::described},
     middleware::caller::Administrator,
     progress::ReportProgress,
-    views::message::{MessageView, StatusName},
+    views::{
+        message::{MessageView, StatusName},
+        user::find,
+    },
 };
 
 pub(crate) struct AdminMessagesApi {
@@ -136,7 +138,7 @@ impl AdminMessagesApi {
         let store = &self.store;
         let status = status.0.map(Status::from);
         let user = match user.0 {
-            Some(Name(name)) => Some(self.user(&name).await?),
+            Some(name) => Some(find(store, &name).await?.id),
             None => None,
         };
         let before = before
@@ -185,7 +187,7 @@ impl AdminMessagesApi {
         let (from, to) = (time("from", from)?, time("to", to)?);
         let whose = user.as_ref().map_or("everyone", |user| &user.0).to_owned();
         let user = match user {
-            Some(Name(name)) => Some(self.user(&name).await?),
+            Some(name) => Some(find(store, &name).await?.id),
             None => None,
         };
         let filter = DeadFilter { user, from, to };
@@ -236,15 +238,6 @@ impl AdminMessagesApi {
             self.progress.changed(&message);
         }
         Ok(Retried::Retried(Json(message.into())))
-    }
-}
-
-impl AdminMessagesApi {
-    async fn user(&self, name: &str) -> Result<UserId, ApiError> {
-        let unknown = || ApiError::new(Code::NotFound, "There is no such account.");
-        let name = Username::parse(name).map_err(|_| unknown())?;
-        let user = self.store.user_by_name(&name).await?;
-        Ok(user.ok_or_else(unknown)?.id)
     }
 }
 

@@ -91,7 +91,7 @@ impl AuditApi {
         before: Query<Option<Cursor>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<EntryList>, ApiError> {
-        let actor = actor.0.map(|Name(name)| username(&name)).transpose()?;
+        let actor = actor.0.as_ref().map(username).transpose()?;
         let filter = AuditFilter {
             action: action.0.map(AuditAction::word),
             actor: actor.map(|actor| actor.to_string()),

@@ -27,19 +27,10 @@ pub(crate) struct AuthApi {
 
 /// Who wants to sign in.
 #[derive(Object)]
-#[oai(example, deny_unknown_fields)]
+#[oai(deny_unknown_fields)]
 struct Login {
     username: Name,
     password: GivenPassword,
-}
-
-impl Example for Login {
-    fn example() -> Self {
-        Self {
-            username: Name::example(),
-            password: GivenPassword::example(),
-        }
-    }
 }
 
 /// A new password, and the proof that its owner asks for it.

@@ -62,17 +62,9 @@ parameters!(IdempotencyKey);
 
 /// The message to send.
 #[derive(Object)]
-#[oai(example, deny_unknown_fields)]
+#[oai(deny_unknown_fields)]
 struct SendMessage {
     body: MessageText,
-}
-
-impl Example for SendMessage {
-    fn example() -> Self {
-        Self {
-            body: MessageText::example(),
-        }
-    }
 }
 
 /// A message that the server has taken charge of.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use herald_acl::Role;
 use poem::Request;
-use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::Example};
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
 use crate::{
     accounts::Accounts,
@@ -26,20 +26,11 @@ pub(crate) struct RegistrationApi {
 
 /// The account to make for oneself.
 #[derive(Object)]
-#[oai(example, deny_unknown_fields)]
+#[oai(deny_unknown_fields)]
 struct Registration {
     /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
     username: Name,
     password: ChosenPassword,
-}
-
-impl Example for Registration {
-    fn example() -> Self {
-        Self {
-            username: Name::example(),
-            password: ChosenPassword::example(),
-        }
-    }
 }
 
 /// Whether accounts are made by those who want one.
@@ -86,7 +77,7 @@ impl RegistrationApi {
                 "An administrator makes the accounts of this server.",
             ));
         }
-        let name = username(&new.username.0)?;
+        let name = username(&new.username)?;
         let requester = Requester::of(request);
         self.requests.count_registration(requester.address)?;
         let event = requester.event(AuditAction::UserRegistered);

@@ -17,7 +17,7 @@ use crate::{
     views::{
         page,
         rule::{NewRule, RuleView, summary, summary_of},
-        user::username,
+        user::{no_such_account, username},
     },
 };
 
@@ -156,8 +156,7 @@ impl RulesApi {
     ) -> Result<Json<Checked>, ApiError> {
         let store = &self.store;
         let user = store.user_by_name(&username(check.username())?).await?;
-        let user =
-            user.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such account."))?;
+        let user = user.ok_or_else(no_such_account)?;
         let rules = store.stored_rules().await?;
         let verdict = check.0.verdict(&user, &rules)?;
         Ok(Json(Checked::new(verdict, rules)))

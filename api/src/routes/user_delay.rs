@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use herald_acl::Username;
 use herald_store::{Delay, Store, User};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
@@ -14,14 +13,14 @@ use crate::{
     audit::AuditAction,
     background::Background,
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::ApiError,
     fields::{Limit, Name, Next},
     middleware::caller::Administrator,
     progress::ReportProgress,
     views::{
         delay::{self, DelayMode, DelayView, Milliseconds, NewDelay, summary},
         page,
-        user::username,
+        user::{find, no_such_account, username},
     },
 };
 
@@ -82,7 +81,7 @@ impl UserDelayApi {
         after: Query<Option<Name>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<OwnDelayList>, ApiError> {
-        let after = after.0.map(|Name(name)| username(&name)).transpose()?;
+        let after = after.0.as_ref().map(username).transpose()?;
         let store = &self.store;
         let own = store.list_user_delays(after.as_ref(), limit.0.0).await?;
         let (own, next) = page::items(own, |(name, _)| name.to_string());
@@ -109,7 +108,7 @@ impl UserDelayApi {
         _admin: Administrator,
         name: Path<Name>,
     ) -> Result<Json<UserDelay>, ApiError> {
-        let user = self.find(&name.0.0).await?;
+        let user = find(&self.store, &name).await?;
         let store = &self.store;
         Ok(Json(match store.user_delay(&user.id).await? {
             Some(own) => UserDelay::of(own, true),
@@ -132,7 +131,7 @@ impl UserDelayApi {
         name: Path<Name>,
         new: Json<NewDelay>,
     ) -> Result<Json<UserDelay>, ApiError> {
-        let user = self.find(&name.0.0).await?;
+        let user = find(&self.store, &name).await?;
         let delay = new.delay()?;
         self.set(&admin, user, Some(delay), new.apply_to_queued)
             .await?;
@@ -155,7 +154,7 @@ impl UserDelayApi {
         #[oai(default)]
         apply_to_queued: Query<bool>,
     ) -> Result<Removed, ApiError> {
-        let user = self.find(&name.0.0).await?;
+        let user = find(&self.store, &name).await?;
         self.set(&admin, user, None, apply_to_queued.0).await?;
         Ok(Removed::Removed)
     }
@@ -186,20 +185,10 @@ impl UserDelayApi {
             }
             moved
         });
-        let moved = moved.await?.ok_or_else(unknown)?;
+        let moved = moved.await?.ok_or_else(no_such_account)?;
         tracing::info!(by = %admin.0.user.username, user = %username, ?delay, moved, "a user's delay was changed");
         Ok(())
     }
-
-    async fn find(&self, name: &str) -> Result<User, ApiError> {
-        // What is no username is nobody's.
-        let name = Username::parse(name).map_err(|_| unknown())?;
-        self.store.user_by_name(&name).await?.ok_or_else(unknown)
-    }
-}
-
-fn unknown() -> ApiError {
-    ApiError::new(Code::NotFound, "There is no such account.")
 }
 
 impl UserDelay {

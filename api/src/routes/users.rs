@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_acl::{Role, Username};
+use herald_acl::Role;
 use herald_store::{CloseUser, Store, Timestamp, UpdateUser, User};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
@@ -22,7 +22,7 @@ use crate::{
     options::ForgetUser,
     views::{
         page,
-        user::{Account, RoleName, username},
+        user::{Account, RoleName, find, no_such_account, username},
     },
 };
 
@@ -35,23 +35,13 @@ pub(crate) struct UsersApi {
 
 /// The account to create.
 #[derive(Object)]
-#[oai(example, deny_unknown_fields)]
+#[oai(deny_unknown_fields)]
 struct NewUser {
     /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
     username: Name,
     password: ChosenPassword,
     /// An ordinary user, unless given.
     role: Option<RoleName>,
-}
-
-impl Example for NewUser {
-    fn example() -> Self {
-        Self {
-            username: Name("alice".into()),
-            password: ChosenPassword("correct horse battery staple".into()),
-            role: Some(RoleName::User),
-        }
-    }
 }
 
 /// A page of accounts.
@@ -110,7 +100,7 @@ impl UsersApi {
         after: Query<Option<Name>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<UserList>, ApiError> {
-        let after = after.0.map(|Name(name)| username(&name)).transpose()?;
+        let after = after.0.as_ref().map(username).transpose()?;
         let users = self.store.list_users(after.as_ref(), limit.0.0).await?;
         let (users, next) = page::items(users, |user| user.username.to_string());
         Ok(Json(UserList {
@@ -129,7 +119,7 @@ impl UsersApi {
         new: Json<NewUser>,
     ) -> Result<Created, ApiError> {
         let role = new.role.unwrap_or(RoleName::User);
-        let (name, role) = (username(&new.username.0)?, Role::from(role));
+        let (name, role) = (username(&new.username)?, Role::from(role));
         let event = admin.0.event(AuditAction::UserCreated).to(&name);
         let event = event.detail(format!("role {role}"));
         let accounts = self.accounts.audited(event.entry());
@@ -147,7 +137,7 @@ impl UsersApi {
         _admin: Administrator,
         name: Path<Name>,
     ) -> Result<Json<Account>, ApiError> {
-        let user = self.find(&name.0.0).await?;
+        let user = find(&self.store, &name).await?;
         Ok(Json(self.account(user).await?))
     }
 
@@ -163,7 +153,7 @@ impl UsersApi {
         name: Path<Name>,
         change: Json<UserChange>,
     ) -> Result<Json<Account>, ApiError> {
-        let user = self.find(&name.0.0).await?;
+        let user = find(&self.store, &name).await?;
         let by = &admin.0;
         let update = AccountUpdate {
             role: change.role.map(RoleName::into),
@@ -183,7 +173,7 @@ impl UsersApi {
                 );
                 Ok(Json(self.account(user).await?))
             }
-            UpdateUser::Unknown | UpdateUser::PasswordChanged => Err(unknown()),
+            UpdateUser::Unknown | UpdateUser::PasswordChanged => Err(no_such_account()),
             UpdateUser::LastAdministrator => Err(last_administrator()),
         }
     }
@@ -199,12 +189,12 @@ impl UsersApi {
         admin: Administrator,
         name: Path<Name>,
     ) -> Result<Deleted, ApiError> {
-        let user = self.find(&name.0.0).await?;
+        let user = find(&self.store, &name).await?;
         let event = admin.0.event(AuditAction::UserDeleted).to(&user.username);
         let store = self.store.audited(event.entry());
         match store.close_user(&user.id, Timestamp::now()).await? {
             CloseUser::Closed => {}
-            CloseUser::Unknown => return Err(unknown()),
+            CloseUser::Unknown => return Err(no_such_account()),
             CloseUser::LastAdministrator => return Err(last_administrator()),
         }
         let (store, forget) = (self.store.clone(), self.forget_user.clone());
@@ -248,12 +238,6 @@ impl UsersApi {
             user: user.into(),
         })
     }
-
-    async fn find(&self, name: &str) -> Result<User, ApiError> {
-        // What is no username is nobody's.
-        let name = Username::parse(name).map_err(|_| unknown())?;
-        self.store.user_by_name(&name).await?.ok_or_else(unknown)
-    }
 }
 
 /// What changes, without the password.
@@ -265,10 +249,6 @@ fn changes(change: &UserChange) -> String {
     let password = change.password.as_ref().map(|_| "password");
     let parts = [role.as_deref(), disabled, password];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-fn unknown() -> ApiError {
-    ApiError::new(Code::NotFound, "There is no such account.")
 }
 
 fn last_administrator() -> ApiError {

@@ -1,17 +1,29 @@
 //! A user, as clients see one.
 
 use herald_acl::{Role, Username};
-use herald_store::User;
+use herald_store::{Store, User};
 use poem_openapi::{Enum, Object};
 
 use crate::{
-    error::ApiError,
+    error::{ApiError, Code},
     fields::{DateTime, Id, Name},
 };
 
 /// The username that a client has given, or what is wrong with it.
-pub(crate) fn username(text: &str) -> Result<Username, ApiError> {
-    Username::parse(text).map_err(|error| ApiError::invalid(error.to_string()))
+pub(crate) fn username(name: &Name) -> Result<Username, ApiError> {
+    Username::parse(&name.0).map_err(|error| ApiError::invalid(error.to_string()))
+}
+
+/// The account with this name.
+pub(crate) async fn find(store: &Store, name: &Name) -> Result<User, ApiError> {
+    // What is not a username is nobody's.
+    let name = Username::parse(&name.0).map_err(|_| no_such_account())?;
+    let found = store.user_by_name(&name).await?;
+    found.ok_or_else(no_such_account)
+}
+
+pub(crate) fn no_such_account() -> ApiError {
+    ApiError::new(Code::NotFound, "There is no such account.")
 }
 
 /// What an account may do: use Herald (`user`), or administer it, too (`admin`).

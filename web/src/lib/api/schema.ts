@@ -1327,10 +1327,6 @@ export interface components {
         /**
          * Login
          * @description Who wants to sign in.
-         * @example {
-         *       "password": "correct horse battery staple",
-         *       "username": "alice"
-         *     }
          */
         Login: {
             /**
@@ -1664,11 +1660,6 @@ export interface components {
         /**
          * NewUser
          * @description The account to create.
-         * @example {
-         *       "password": "correct horse battery staple",
-         *       "role": "user",
-         *       "username": "alice"
-         *     }
          */
         NewUser: {
             /**
@@ -1962,10 +1953,6 @@ export interface components {
         /**
          * Registration
          * @description The account to make for oneself.
-         * @example {
-         *       "password": "correct horse battery staple",
-         *       "username": "alice"
-         *     }
          */
         Registration: {
             /**
@@ -2115,9 +2102,6 @@ export interface components {
         /**
          * SendMessage
          * @description The message to send.
-         * @example {
-         *       "body": "hello"
-         *     }
          */
         SendMessage: {
             /**
