@@ -141,7 +141,7 @@ fn bench_send(bencher: Bencher<'_, '_>, version: u8, properties: &PublishPropert
             properties,
             identifiers: &[],
             packet_id: 1,
-            again: false,
+            dup: false,
         })
     });
 }

@@ -171,7 +171,7 @@ impl Session {
             properties: &message.properties_now(),
             identifiers: &sending.identifiers,
             packet_id,
-            again: again.is_some(),
+            dup: again.is_some(),
         })?;
         match sent {
             Sent::TooLarge => {

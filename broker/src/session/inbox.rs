@@ -172,7 +172,7 @@ impl Session {
             properties: &properties,
             identifiers: &identifiers,
             packet_id,
-            again: again.is_some(),
+            dup: again.is_some(),
         })?;
         match sent {
             Sent::TooLarge => {

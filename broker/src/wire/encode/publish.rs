@@ -30,7 +30,7 @@ pub(crate) struct Outgoing<'a> {
     /// The packet identifier, of QoS 1 and 2.
     pub(crate) packet_id: u16,
     /// It was sent on an earlier connection, under the same identifier (MQTT 5 section 4.4).
-    pub(crate) again: bool,
+    pub(crate) dup: bool,
 }
 
 impl Outgoing<'_> {
@@ -86,7 +86,7 @@ fn publish_v3(publish: &Outgoing<'_>) -> Result<v3_1_1::Publish, MqttError> {
     let mut builder = v3_1_1::Publish::builder()
         .topic_name(publish.topic)?
         .qos(publish.qos)
-        .dup(publish.again)
+        .dup(publish.dup)
         .retain(publish.retain)
         .payload(publish.payload);
     if let Some(id) = publish.packet_id() {
@@ -99,7 +99,7 @@ fn publish_v5(publish: &Outgoing<'_>) -> Result<v5_0::Publish, MqttError> {
     let mut builder = v5_0::Publish::builder()
         .topic_name(publish.topic)?
         .qos(publish.qos)
-        .dup(publish.again)
+        .dup(publish.dup)
         .retain(publish.retain)
         .payload(publish.payload)
         .props(properties(publish));
