@@ -198,7 +198,7 @@ pub trait Intake: Send + Sync + 'static {
 
 /// Something that a client may not do and tried: the ACL does not allow it, or nobody may.
 #[derive(Clone, Copy, Debug)]
-pub struct Denied<'a> {
+pub struct DeniedAction<'a> {
     /// Who tried.
     pub identity: &'a Identity,
     /// What the client calls itself: up to 256 bytes of its choice.
@@ -215,7 +215,7 @@ pub struct Denied<'a> {
 pub trait Observe: Send + Sync + 'static {
     /// A PUBLISH, a filter of a SUBSCRIBE, the will of a CONNECT, or a will that is due was refused as not authorized; not
     /// one that was for another reason, such as a limit. A session waits for this to return: it must not block.
-    fn denied(&self, denied: Denied<'_>);
+    fn denied(&self, denied: DeniedAction<'_>);
 }
 
 /// A retained message (MQTT 5 section 3.3.1.3), as it is kept through a restart.

@@ -35,7 +35,7 @@ mod wire;
 
 pub use broker::Broker;
 pub use host::{
-    Authenticate, Batch, Credential, Denied, Host, HostError, Identity, Inbox, Intake, Login,
+    Authenticate, Batch, Credential, DeniedAction, Host, HostError, Identity, Inbox, Intake, Login,
     LoginRefusal, Notification, Observe, Position, Retain, RetainedChange, RetainedMessage,
     Revoked, SendRefusal, SendRequest,
 };

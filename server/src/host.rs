@@ -13,7 +13,7 @@ use herald_api::{
     TokenScope, failed_sign_in,
 };
 use herald_broker::{
-    Authenticate, Batch, Credential, Denied, HostError, Identity, Inbox, Intake, Login,
+    Authenticate, Batch, Credential, DeniedAction, HostError, Identity, Inbox, Intake, Login,
     LoginRefusal, Notification, Observe, Position, Retain, RetainedChange, RetainedMessage,
     SendRefusal, SendRequest,
 };
@@ -127,7 +127,7 @@ fn by_token(token: &Token) -> Credential {
 }
 
 impl Observe for Host {
-    fn denied(&self, denied: Denied<'_>) {
+    fn denied(&self, denied: DeniedAction<'_>) {
         let what = match denied.action {
             Action::Publish => "MQTT publish",
             Action::Subscribe => "MQTT subscribe",

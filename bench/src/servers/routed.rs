@@ -14,8 +14,8 @@ use anyhow::{Context as _, bail};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::{Policy, Role, Username};
 use herald_broker::{
-    Authenticate, Batch, Broker, Credential, Denied, HostError, Identity, Inbox, Intake, Limits,
-    Login, LoginRefusal, Notification, Observe, Origin, Position, Retain, RetainedChange,
+    Authenticate, Batch, Broker, Credential, DeniedAction, HostError, Identity, Inbox, Intake,
+    Limits, Login, LoginRefusal, Notification, Observe, Origin, Position, Retain, RetainedChange,
     RetainedMessage, SendRefusal, SendRequest, Transport,
 };
 use parking_lot::Mutex;
@@ -221,7 +221,7 @@ impl Intake for Memory {
 }
 
 impl Observe for Memory {
-    fn denied(&self, _: Denied<'_>) {}
+    fn denied(&self, _: DeniedAction<'_>) {}
 }
 
 impl Retain for Memory {

@@ -11,10 +11,10 @@ use crate::{
 };
 
 /// What CONNACK says: the session, or why there is none.
-pub(crate) type Admission = Result<(Admitted, ConnackProperties), Denied>;
+pub(crate) type Admission = Result<(Admitted, ConnackProperties), NotAdmitted>;
 
 /// Why a client is not let in, and the reason string.
-pub(crate) type Denied = (Reason, String);
+pub(crate) type NotAdmitted = (Reason, String);
 
 /// A client that has been let in, and its session.
 pub(crate) struct Admitted {

@@ -6,7 +6,7 @@ use herald_acl::{Action, Principal};
 
 use super::context::Context;
 use crate::{
-    host::{Denied, Identity},
+    host::{DeniedAction, Identity},
     ids::SessionId,
     live::Link,
 };
@@ -34,7 +34,7 @@ impl Client {
 
     /// Reports to the host that the client may not do this.
     pub(super) fn report_denied(&self, ctx: &Context, action: Action, topic: &str) {
-        ctx.host.observe.denied(Denied {
+        ctx.host.observe.denied(DeniedAction {
             identity: &self.identity,
             client_id: &self.id,
             peer: self.link.peer(),

@@ -13,7 +13,7 @@ use rand::{Rng as _, distr::Alphanumeric};
 use tokio::time::Instant;
 
 use super::{
-    admitted::{Admission, Admitted, Denied},
+    admitted::{Admission, Admitted, NotAdmitted},
     client::Client,
     context::Context,
     guard::SessionGuard,
@@ -138,7 +138,7 @@ fn server_keep_alive(ctx: &Context, connect: &Connect) -> Option<u16> {
 }
 
 /// The will's topic must be one that the client may publish to.
-fn check_will(ctx: &Context, client: &Client, connect: &Connect) -> Result<(), Denied> {
+fn check_will(ctx: &Context, client: &Client, connect: &Connect) -> Result<(), NotAdmitted> {
     let Some(will) = &connect.will else {
         return Ok(());
     };
@@ -161,7 +161,7 @@ fn check_will(ctx: &Context, client: &Client, connect: &Connect) -> Result<(), D
 async fn enter(
     ctx: &Arc<Context>,
     client: &Client,
-) -> Result<(Box<SessionState>, SessionGuard), Denied> {
+) -> Result<(Box<SessionState>, SessionGuard), NotAdmitted> {
     let identity = &client.identity;
     let limit = ctx.limits.sessions_per_user;
     loop {
@@ -215,7 +215,7 @@ fn token_expires(credential: &Credential) -> Option<Instant> {
 }
 
 /// The client's id, or one of ours and `true`.
-fn client_id(connect: &Connect, v5: bool) -> Result<(Arc<str>, bool), Denied> {
+fn client_id(connect: &Connect, v5: bool) -> Result<(Arc<str>, bool), NotAdmitted> {
     let given = connect.client_id.as_str();
     if given.len() > CLIENT_ID_BYTES {
         return Err((
@@ -246,7 +246,7 @@ async fn authenticate(
     connect: &Connect,
     client_id: &Arc<str>,
     origin: Origin,
-) -> Result<Identity, Denied> {
+) -> Result<Identity, NotAdmitted> {
     let login = Login {
         username: connect.username.clone().unwrap_or_default(),
         password: connect.password.clone().unwrap_or_default(),

@@ -9,9 +9,9 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::{Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject, Username};
 use herald_broker::{
-    Authenticate, Broker, Credential, Denied, Host, HostError, Identity, Inbox, Intake, Limits,
-    Login, LoginRefusal, Notification, Observe, Origin, Retain, RetainedChange, RetainedMessage,
-    Transport,
+    Authenticate, Broker, Credential, DeniedAction, Host, HostError, Identity, Inbox, Intake,
+    Limits, Login, LoginRefusal, Notification, Observe, Origin, Retain, RetainedChange,
+    RetainedMessage, Transport,
 };
 
 use super::inbox::{Log, Unmoved};
@@ -45,7 +45,7 @@ pub(crate) const NEWEST: i64 = 6;
 pub(crate) struct Hosts;
 
 impl Observe for Hosts {
-    fn denied(&self, _: Denied<'_>) {}
+    fn denied(&self, _: DeniedAction<'_>) {}
 }
 
 impl Authenticate for Hosts {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use herald_acl::{Action, Actions};
 use herald_broker::{
-    Authenticate, Broker, Denied, Host, Identity, Limits, Login, LoginRefusal, Observe,
+    Authenticate, Broker, DeniedAction, Host, Identity, Limits, Login, LoginRefusal, Observe,
 };
 use parking_lot::Mutex;
 use rstest::rstest;
@@ -28,7 +28,7 @@ struct Watching {
 }
 
 impl Observe for Watching {
-    fn denied(&self, denied: Denied<'_>) {
+    fn denied(&self, denied: DeniedAction<'_>) {
         assert_eq!(denied.peer, PEER);
         let who = format!("{}/{}", denied.identity.username, denied.client_id);
         let denied = (who, denied.action, denied.topic.to_owned());

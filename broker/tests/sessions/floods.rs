@@ -13,7 +13,7 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
 use herald_broker::{
-    Broker, Denied, Host, Identity, Intake, Limits, Observe, SendRefusal, SendRequest,
+    Broker, DeniedAction, Host, Identity, Intake, Limits, Observe, SendRefusal, SendRequest,
 };
 use rstest::rstest;
 use tokio::{
@@ -48,7 +48,7 @@ const WORK: usize = 20 * AT_A_TIME * TURNS;
 struct Work(AtomicUsize);
 
 impl Observe for Work {
-    fn denied(&self, _: Denied<'_>) {
+    fn denied(&self, _: DeniedAction<'_>) {
         self.0.fetch_add(1, Relaxed);
     }
 }

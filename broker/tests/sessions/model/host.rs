@@ -11,8 +11,8 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
 use herald_broker::{
-    Batch, Broker, Denied, Host, HostError, Identity, Inbox, Intake, Limits, Observe, Position,
-    SendRefusal, SendRequest,
+    Batch, Broker, DeniedAction, Host, HostError, Identity, Inbox, Intake, Limits, Observe,
+    Position, SendRefusal, SendRequest,
 };
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -85,7 +85,7 @@ impl World {
 }
 
 impl Observe for World {
-    fn denied(&self, _: Denied<'_>) {
+    fn denied(&self, _: DeniedAction<'_>) {
         self.called();
     }
 }
