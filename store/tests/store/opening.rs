@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::common::{at, notify, user};
 use herald_store::{Store, StoreError, StoreOptions};
+use rstest::rstest;
 use tokio::time::timeout;
 
 /// How long anything may take.
@@ -19,17 +20,20 @@ async fn refused(file: &Path) -> StoreError {
     error
 }
 
+#[rstest]
+#[case::plain("herald.db")]
+#[case::space("with space.db")]
+#[case::reserved("100%41 ?#.db")]
+#[case::unicode("zoë.db")]
 #[tokio::test]
-async fn a_database_is_made_where_there_is_none() {
+async fn a_database_is_made_where_there_is_none(#[case] name: &str) {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["herald.db", "with space.db", "100%41 ?#.db", "zoë.db"] {
-        let file = dir.path().join(name);
-        let store = Store::open(StoreOptions::sqlite(&file)).await.unwrap();
-        store.ping().await.unwrap();
-        assert!(file.is_file(), "{name}");
-        store.close().await;
-    }
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
+    let file = dir.path().join(name);
+    let store = Store::open(StoreOptions::sqlite(&file)).await.unwrap();
+    store.ping().await.unwrap();
+    assert!(file.is_file());
+    store.close().await;
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
 #[cfg(unix)]
@@ -230,21 +234,22 @@ async fn is_replaced(store: &Store, file: &Path) {
 
 /// What is written to a file that is gone would be lost: so nothing is, until the same files are there again.
 #[cfg(unix)]
+#[rstest]
+#[case::database("")]
+#[case::log("-wal")]
 #[tokio::test]
-async fn a_database_that_is_deleted_or_replaced_is_not_written_any_more() {
+async fn a_database_that_is_deleted_or_replaced_is_not_written_any_more(#[case] ending: &str) {
     let db = crate::common::Db::new().await;
     let ann = user(&db.store, "ann").await;
-    for ending in ["", "-wal"] {
-        let mut file = db.file().into_os_string();
-        file.push(ending);
-        let (file, aside) = (Path::new(&file), db.dir.path().join("aside"));
-        fs::rename(file, &aside).unwrap();
-        is_replaced(&db.store, &db.file()).await;
-        fs::copy(&aside, file).unwrap();
-        is_replaced(&db.store, &db.file()).await;
-        fs::rename(&aside, file).unwrap();
-        db.store.ping().await.unwrap();
-    }
+    let mut file = db.file().into_os_string();
+    file.push(ending);
+    let (file, aside) = (Path::new(&file), db.dir.path().join("aside"));
+    fs::rename(file, &aside).unwrap();
+    is_replaced(&db.store, &db.file()).await;
+    fs::copy(&aside, file).unwrap();
+    is_replaced(&db.store, &db.file()).await;
+    fs::rename(&aside, file).unwrap();
+    db.store.ping().await.unwrap();
     notify(&db.store, &ann.id, 1).await;
     db.store.close().await;
     let store = db.open_again().await;
@@ -283,24 +288,22 @@ async fn a_newer_database_is_left_alone() {
     );
 }
 
+#[rstest]
+#[case::other_database("postgres://localhost/herald")]
+#[case::memory("sqlite::memory:")]
+#[case::path("herald.db")]
 #[tokio::test]
-async fn an_address_of_no_file_is_refused() {
-    for url in [
-        "postgres://localhost/herald",
-        "sqlite::memory:",
-        "herald.db",
-    ] {
-        let options = StoreOptions {
-            url: url.into(),
-            readers: 1,
-            list_readers: 1,
-            waiting_messages: 1,
-            notification_bytes: usize::MAX,
-            stored_bytes: 0,
-        };
-        let error = Store::open(options).await.unwrap_err();
-        assert!(matches!(error, StoreError::Url { .. }), "{error:?}");
-    }
+async fn an_address_of_no_file_is_refused(#[case] url: &str) {
+    let options = StoreOptions {
+        url: url.into(),
+        readers: 1,
+        list_readers: 1,
+        waiting_messages: 1,
+        notification_bytes: usize::MAX,
+        stored_bytes: 0,
+    };
+    let error = Store::open(options).await.unwrap_err();
+    assert!(matches!(error, StoreError::Url { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use herald_acl::{Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject};
 use herald_store::{
     CreateRule, MAX_RULES, RuleContent, RuleId, Store, StoreError, StoredRule, Timestamp,
 };
+use rstest::rstest;
 
 fn content(subject: Subject, actions: Actions, effect: Effect, filter: &str) -> RuleContent {
     RuleContent {
@@ -161,22 +162,24 @@ async fn there_are_no_more_rules_than_can_be_looked_at() {
     assert_eq!(store.rules().await.unwrap().len(), MAX_RULES as usize);
 }
 
+#[rstest]
+#[case::filter("UPDATE acl_rules SET filter = 'users/%x' WHERE id = 'builtin-inbox'")]
+#[case::username(
+    "UPDATE acl_rules SET subject_kind = 'user', subject = 'No Name' WHERE id = 'builtin-inbox'"
+)]
+#[case::role(
+    "UPDATE acl_rules SET subject_kind = 'role', subject = 'owner' WHERE id = 'builtin-inbox'"
+)]
 #[tokio::test]
-async fn a_rule_that_was_edited_into_none_is_an_error_that_names_it() {
-    for broken in [
-        "UPDATE acl_rules SET filter = 'users/%x' WHERE id = 'builtin-inbox'",
-        "UPDATE acl_rules SET subject_kind = 'user', subject = 'No Name' WHERE id = 'builtin-inbox'",
-        "UPDATE acl_rules SET subject_kind = 'role', subject = 'owner' WHERE id = 'builtin-inbox'",
-    ] {
-        let db = Db::new().await;
-        execute(&db.file(), broken).await;
-        let error = db.store.rules().await.unwrap_err();
-        assert!(matches!(error, StoreError::InvalidRule { .. }), "{error:?}");
-        let text = error.to_string();
-        assert!(text.contains("builtin-inbox"), "{text}");
-        // It can be mended.
-        let inbox = RuleId::from_string("builtin-inbox");
-        db.store.replace_rule(&inbox, lamp(), at(6)).await.unwrap();
-        db.store.rules().await.unwrap();
-    }
+async fn a_rule_that_was_edited_into_none_is_an_error_that_names_it(#[case] edit: &'static str) {
+    let db = Db::new().await;
+    execute(&db.file(), edit).await;
+    let error = db.store.rules().await.unwrap_err();
+    assert!(matches!(error, StoreError::InvalidRule { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("builtin-inbox"), "{text}");
+    // It can be mended.
+    let inbox = RuleId::from_string("builtin-inbox");
+    db.store.replace_rule(&inbox, lamp(), at(6)).await.unwrap();
+    db.store.rules().await.unwrap();
 }
