@@ -46,6 +46,7 @@ mod rumqttc_shared;
 mod send;
 mod sessions;
 mod share;
+mod share_refused;
 mod shared;
 mod shutdown;
 mod skips;
