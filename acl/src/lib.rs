@@ -18,6 +18,7 @@
 //! ```
 
 mod builtin;
+mod client_id;
 mod decide;
 mod denial;
 mod filter;
@@ -33,6 +34,7 @@ mod topic;
 pub mod topics;
 mod username;
 
+pub use client_id::{CLIENT_ID_BYTES, ClientIdTooLong, parse_client_id};
 pub use decide::{PublishPermit, SubscribePermit};
 pub use denial::Denial;
 pub use filter::TopicFilter;
@@ -42,6 +44,6 @@ pub use principal::Principal;
 pub use role::{Role, UnknownRole};
 pub use rule::{Action, Actions, Effect, Rule, Subject};
 pub use template::{FilterTemplate, TemplateError};
-pub use topic::{TopicError, TopicName};
+pub use topic::{TOPIC_BYTES, TopicError, TopicName};
 pub use topics::Destination;
 pub use username::{Username, UsernameError};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The longest topic name or filter, in bytes (MQTT 5 section 4.7.3).
-pub(crate) const MAX_BYTES: usize = 65_535;
+pub const TOPIC_BYTES: usize = 65_535;
 
 /// The most levels of a topic name or filter. MQTT has no such limit, but tries have a node for each
 /// level.
@@ -23,7 +23,7 @@ pub enum TopicError {
     #[error("a topic cannot be empty")]
     Empty,
     /// The text has more bytes than MQTT can carry (MQTT 5 section 4.7.3).
-    #[error("a topic has at most {MAX_BYTES} bytes, not {bytes}")]
+    #[error("a topic has at most {TOPIC_BYTES} bytes, not {bytes}")]
     TooLong {
         /// The length of the text in bytes.
         bytes: usize,
@@ -132,7 +132,7 @@ pub(crate) fn check_characters(text: &str) -> Result<(), TopicError> {
     if text.is_empty() {
         return Err(TopicError::Empty);
     }
-    if text.len() > MAX_BYTES {
+    if text.len() > TOPIC_BYTES {
         return Err(TopicError::TooLong { bytes: text.len() });
     }
     match text.find('\0') {

@@ -8,9 +8,6 @@ use crate::username::Username;
 /// The longest filter of a subscription, in bytes. MQTT allows 65,535 (MQTT 5 section 4.7.3); a session keeps many.
 pub const FILTER_BYTES: usize = 1024;
 
-/// The longest client id, in bytes. MQTT allows 65,535; it is kept with each session.
-pub const CLIENT_ID_BYTES: usize = 256;
-
 /// First level of inboxes, progress and sends.
 const USERS: &str = "users";
 

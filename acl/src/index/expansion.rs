@@ -2,7 +2,7 @@
 
 use crate::index::level::{Level, Names, Placeholder};
 use crate::template::FilterTemplate;
-use crate::topic::MAX_BYTES;
+use crate::topic::TOPIC_BYTES;
 
 /// What decides whether a template can be expanded: see [`FilterTemplate::expand`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,7 +46,7 @@ impl Expansion {
             None => return false,
         };
         let bytes = self.fixed + self.users * names.user.len() + self.clients * client.len();
-        bytes <= MAX_BYTES && !(self.starts_with_client && client.starts_with('$'))
+        bytes <= TOPIC_BYTES && !(self.starts_with_client && client.starts_with('$'))
     }
 
     /// An expansion that is possible only if both are.

@@ -5,6 +5,7 @@
 
 pub(crate) mod described;
 
+use herald_acl::CLIENT_ID_BYTES;
 use herald_store::Timestamp;
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult};
 
@@ -19,14 +20,8 @@ pub(crate) const NO_CONTROL: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 /// Text without NUL.
 pub(crate) const NO_NUL: &str = r"^[^\u0000]+$";
 
-/// The longest topic, in bytes (MQTT 5, section 1.5.4); characters are no more than bytes.
-pub(crate) const TOPIC_BYTES: usize = 65_535;
-
 /// The longest text that may be an epoch, in characters.
 pub(crate) const EPOCH_CHARS: usize = 64;
-
-/// The longest text that may be a client id, in characters: the broker takes as many bytes.
-pub(crate) const CLIENT_ID_CHARS: usize = 256;
 
 /// The most items of a page.
 const MAX_ITEMS: u32 = 200;
@@ -105,8 +100,9 @@ described! {
 
 described! {
     /// What an MQTT client calls itself.
+    // In the document lengths are in characters, which are no more than bytes. So it is with topics.
     ClientId(String, "phone") {
-        max_length: Some(CLIENT_ID_CHARS),
+        max_length: Some(CLIENT_ID_BYTES),
     }
 }
 

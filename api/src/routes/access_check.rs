@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use herald_acl::{Denial, Policy, Principal, TopicFilter, TopicName, topics::CLIENT_ID_BYTES};
+use herald_acl::{Denial, Policy, Principal, TOPIC_BYTES, TopicFilter, TopicName, parse_client_id};
 use herald_store::{StoredRule, User};
 use poem_openapi::{Enum, Object, types::Example};
 
 use crate::{
     error::ApiError,
-    fields::{ClientId, NO_NUL, Name, TOPIC_BYTES, described::described},
+    fields::{ClientId, NO_NUL, Name, described::described},
     views::rule::RuleView,
 };
 
@@ -118,10 +118,8 @@ impl Check {
     /// The question makes no sense.
     pub(crate) fn verdict(&self, user: &User, rules: &[StoredRule]) -> Result<Verdict, ApiError> {
         let client_id = self.client_id.as_ref().map_or("", |id| &id.0);
-        if client_id.len() > CLIENT_ID_BYTES {
-            let text = format!("client_id: it has at most {CLIENT_ID_BYTES} bytes.");
-            return Err(ApiError::invalid(text));
-        }
+        let client_id = parse_client_id(client_id)
+            .map_err(|error| ApiError::invalid(format!("client_id: {error}")))?;
         let principal = Principal {
             username: &user.username,
             role: user.role,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use herald_acl::parse_client_id;
 use herald_store::{Notification, Seq, Store, Timestamp, User};
 use poem_openapi::{
     Enum, Object, OpenApi,
@@ -13,7 +14,7 @@ use poem_openapi::{
 use crate::{
     description::tags::Tag,
     error::{ApiError, Code},
-    fields::{CLIENT_ID_CHARS, ClientId, DateTime, EPOCH_CHARS, Epoch, Id, Limit},
+    fields::{ClientId, DateTime, EPOCH_CHARS, Epoch, Id, Limit},
     live_connections::LiveConnections,
     middleware::caller::Caller,
     views::message::StatusName,
@@ -242,16 +243,17 @@ impl NotificationsApi {
         caller: Caller,
         ack: Json<Acknowledge>,
     ) -> Result<Json<Acknowledged>, ApiError> {
-        let (its_epoch, client_id) = (ack.epoch.as_ref(), ack.client_id.as_ref());
-        for (name, text, most) in [
-            ("epoch", its_epoch.map(|epoch| &epoch.0), EPOCH_CHARS),
-            ("client_id", client_id.map(|id| &id.0), CLIENT_ID_CHARS),
-        ] {
-            if text.is_some_and(|text| text.chars().count() > most) {
-                let detail = format!("{name} has at most {most} characters.");
-                return Err(ApiError::new(Code::BadRequest, detail));
-            }
+        let wrong = |detail: String| ApiError::new(Code::BadRequest, detail);
+        let its_epoch = ack.epoch.as_ref();
+        if its_epoch.is_some_and(|epoch| epoch.0.chars().count() > EPOCH_CHARS) {
+            return Err(wrong(format!(
+                "epoch has at most {EPOCH_CHARS} characters."
+            )));
         }
+        let client_id = ack.client_id.as_ref().map(|id| parse_client_id(&id.0));
+        let client_id = client_id
+            .transpose()
+            .map_err(|error| wrong(format!("client_id: {error}")))?;
         let store = &self.store;
         let epoch = store.epoch();
         let is_of_epoch = its_epoch.is_none_or(|its| its.0 == epoch.as_str());
@@ -261,10 +263,7 @@ impl NotificationsApi {
             Seq::NONE
         };
         let acked = match client_id {
-            Some(client_id) => {
-                self.skip(&caller.user, client_id.0.as_str().into(), up_to)
-                    .await?
-            }
+            Some(client_id) => self.skip(&caller.user, client_id.into(), up_to).await?,
             None => self.acknowledge_to(&caller.user, up_to).await?,
         };
         Ok(Json(Acknowledged {

@@ -1,12 +1,12 @@
 //! An access rule, as clients see one and write one.
 
-use herald_acl::{Actions, Effect, FilterTemplate, Role, Subject};
+use herald_acl::{Actions, Effect, FilterTemplate, Role, Subject, TOPIC_BYTES};
 use herald_store::{RuleContent, StoredRule};
 use poem_openapi::{Enum, Object, types::Example};
 
 use crate::{
     error::ApiError,
-    fields::{DateTime, Id, NO_CONTROL, NO_NUL, TOPIC_BYTES, described::described},
+    fields::{DateTime, Id, NO_CONTROL, NO_NUL, described::described},
 };
 
 /// The longest description, in characters.

@@ -172,6 +172,12 @@ async fn one_client_id_is_moved_on_and_nothing_else_is() {
         let call = alice.post("/api/v1/notifications/ack").json(ack);
         call.send().await.expect_problem(status, code);
     }
+    // 256 characters, but twice as many bytes.
+    let ack = json!({"up_to": 1, "client_id": "ü".repeat(256)});
+    let call = alice.post("/api/v1/notifications/ack").json(ack);
+    let problem = call.send().await.expect_problem(400, "bad_request");
+    let detail = "client_id: a client id has at most 256 bytes";
+    assert_eq!(problem.json["detail"], detail);
     let ack = json!({"up_to": 1, "client_id": "tv"});
     let call = bob.post("/api/v1/notifications/ack").json(ack);
     call.send().await.expect_problem(404, "not_found");

@@ -5,10 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use herald_acl::{
-    TopicName,
-    topics::{self, CLIENT_ID_BYTES},
-};
+use herald_acl::{TopicName, parse_client_id, topics};
 use rand::{Rng as _, distr::Alphanumeric};
 use tokio::time::Instant;
 
@@ -216,13 +213,8 @@ fn token_expires(credential: &Credential) -> Option<Instant> {
 
 /// The client's id, or one of ours and `true`.
 fn client_id(connect: &Connect, v5: bool) -> Result<(Arc<str>, bool), NotAdmitted> {
-    let given = connect.client_id.as_str();
-    if given.len() > CLIENT_ID_BYTES {
-        return Err((
-            Reason::ClientIdNotValid,
-            format!("a client id has at most {CLIENT_ID_BYTES} bytes"),
-        ));
-    }
+    let given = parse_client_id(&connect.client_id)
+        .map_err(|error| (Reason::ClientIdNotValid, error.to_string()))?;
     if !given.is_empty() {
         return Ok((given.into(), false));
     }
