@@ -134,7 +134,8 @@ async fn rumqttd(users: &[Login]) -> anyhow::Result<Round> {
     publisher.connect(&servers::admin()).await?;
     let (mut acknowledgements, mut writer) = publisher.split()?;
     // Read, or the server stops reading.
-    let reading = tokio::spawn(async move { while acknowledgements.next().await.is_ok() {} });
+    let mut reading = JoinSet::new();
+    reading.spawn(async move { while acknowledgements.next().await.is_ok() {} });
     let mut ticks = interval(Duration::from_secs(1) / RATE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for i in 0..COUNT {
@@ -144,9 +145,7 @@ async fn rumqttd(users: &[Login]) -> anyhow::Result<Round> {
         let packet = packets::publish(&topic, Some(i as u16 + 1), &payload(clock::now()));
         writer.write_all(&packet).await?;
     }
-    let round = crowd.end().await;
-    reading.abort();
-    Ok(round)
+    Ok(crowd.end().await)
 }
 
 /// Clients that note how long each message took.

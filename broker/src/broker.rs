@@ -23,6 +23,7 @@ use crate::{
     stream,
     sys::Sys,
     user_bytes::UsersBytes,
+    watched::watched,
     wire::Reason,
 };
 
@@ -44,7 +45,8 @@ impl Broker {
     ) -> Result<Self, HostError> {
         let host = host.into();
         let metrics = Arc::<Metrics>::default();
-        let bus = Bus::start(metrics.clone(), host.retain.clone())
+        let crashed = CancellationToken::new();
+        let bus = Bus::start(metrics.clone(), host.retain.clone(), &crashed)
             .await
             .map_err(|e| HostError(e.to_string()))?;
         let user_bytes = UsersBytes::new(limits.session_bytes_per_user);
@@ -60,6 +62,7 @@ impl Broker {
             host,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            crashed: crashed.clone(),
         });
         let publishes_sys = {
             let ctx = ctx.clone();
@@ -68,7 +71,7 @@ impl Broker {
                 ctx.stop.run_until_cancelled(run).await;
             }
         };
-        ctx.tasks.spawn(publishes_sys);
+        ctx.tasks.spawn(watched(publishes_sys, crashed));
         Ok(Self { ctx })
     }
 
@@ -195,6 +198,11 @@ impl Broker {
     /// Whether connections are served and shared topics routed.
     pub fn is_ready(&self) -> bool {
         !self.ctx.stop.is_cancelled() && self.ctx.bus.is_ready()
+    }
+
+    /// Resolves when a task that is to run until the broker stops has panicked. The broker should be stopped then.
+    pub async fn crashed(&self) {
+        self.ctx.crashed.cancelled().await;
     }
 
     /// Counters since start.

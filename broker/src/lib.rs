@@ -31,6 +31,7 @@ mod state;
 mod stream;
 mod sys;
 mod user_bytes;
+mod watched;
 mod wire;
 
 pub use broker::Broker;

@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use rand::Rng as _;
 use tokio::{
     net::TcpListener,
+    task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
 };
 
@@ -76,33 +77,42 @@ pub(crate) async fn serve(users: &[client::Login]) -> anyhow::Result<()> {
     let broker = Broker::start(Limits::default(), Policy::builtin(), host.clone()).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
-    let serving = broker.clone();
-    tokio::spawn(async move {
-        loop {
-            let Ok((stream, peer)) = listener.accept().await else {
-                continue;
-            };
-            let broker = serving.clone();
-            tokio::spawn(async move {
-                if stream.set_nodelay(true).is_ok() {
-                    let deadline = Instant::now() + HANDSHAKE;
-                    let transport = Transport::Tcp;
-                    let origin = Origin { peer, transport };
-                    broker.serve(stream, origin, deadline).await;
-                }
-            });
-        }
-    });
     let names: Vec<Username> = users
         .iter()
         .map(|login| Username::parse(&login.name))
         .collect::<Result<_, _>>()?;
+    let mut accepting = JoinSet::new();
+    accepting.spawn(accept(listener, broker.clone()));
     while let Some(order) = tokio::task::spawn_blocking(read_order).await? {
         let [rate, count] = order?;
         let took = notify(&broker, &host, &names, rate, count).await;
         println!("{took}");
     }
-    Ok(())
+    match accepting.try_join_next() {
+        Some(crashed) => Ok(crashed?),
+        None => Ok(()),
+    }
+}
+
+/// Serves whoever connects, until one of the connections panics.
+async fn accept(listener: TcpListener, broker: Broker) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => if let Ok((stream, peer)) = accepted {
+                let broker = broker.clone();
+                connections.spawn(async move {
+                    if stream.set_nodelay(true).is_ok() {
+                        let deadline = Instant::now() + HANDSHAKE;
+                        let transport = Transport::Tcp;
+                        let origin = Origin { peer, transport };
+                        broker.serve(stream, origin, deadline).await;
+                    }
+                });
+            },
+            Some(ended) = connections.join_next() => ended.expect("a connection does not panic"),
+        }
+    }
 }
 
 async fn notify(broker: &Broker, host: &Memory, users: &[Username], rate: u32, count: u32) -> f64 {

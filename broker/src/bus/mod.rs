@@ -34,6 +34,7 @@ use crate::{
     ids::SessionId,
     message::Message,
     metrics::Metrics,
+    watched::watched,
 };
 
 use embedded::{Embedded, Router};
@@ -72,9 +73,11 @@ pub(crate) struct Bus {
 
 impl Bus {
     /// Loads what `retain` kept, and starts the relay, the task that passes messages through it and the one that saves.
+    /// `crashed` is cancelled if one of them panics.
     pub(crate) async fn start(
         metrics: Arc<Metrics>,
         retain: Arc<dyn Retain>,
+        crashed: &CancellationToken,
     ) -> Result<Self, BusError> {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (kept, save) = RetainedStore::load(retain, stop.clone())
@@ -89,8 +92,9 @@ impl Bus {
         let subscriptions = Arc::<RwLock<Subscriptions>>::default();
         let (queue, messages) = mpsc::channel(QUEUE);
         let pass = pass(relay, messages, subscriptions.clone(), metrics.clone());
-        tasks.spawn(save);
-        tasks.spawn(stop.clone().run_until_cancelled_owned(pass));
+        let pass = stop.clone().run_until_cancelled_owned(pass);
+        tasks.spawn(watched(save, crashed.clone()));
+        tasks.spawn(watched(pass, crashed.clone()));
         Ok(Self {
             subscriptions,
             kept,

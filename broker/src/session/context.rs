@@ -25,6 +25,8 @@ pub(crate) struct Context {
     /// Counts every task of the broker.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    /// A task that is to run until the broker stops has panicked.
+    pub(crate) crashed: CancellationToken,
 }
 
 impl Context {

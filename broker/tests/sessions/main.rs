@@ -7,6 +7,7 @@ mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod copies;
+mod crashed;
 mod cursor_host;
 mod cursor_waits;
 mod cursors;

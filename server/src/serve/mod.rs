@@ -6,7 +6,7 @@ mod sockets;
 
 use std::{io::Write as _, sync::Arc, time::Duration};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use herald_api::{ApiOptions, Audit, Sends, Throughput};
 use herald_broker::Broker;
 use herald_store::{Store, StoreOptions};
@@ -106,7 +106,7 @@ async fn serve_from(
     let connections = Connections::new(limits.connections, limits.connections_per_address);
     let connections = Arc::new(connections);
     let stop = tasks.stop_of(Stage::Work);
-    sockets.listen_mqtt(tls.as_ref(), &connections, &broker, &stop, &accepting);
+    sockets.listen_mqtt(tls.as_ref(), &connections, &broker, &accepting, &mut tasks);
     let http = sockets.http(tls, &connections, &stop, &accepting);
     let api = herald_api::routes(
         store.clone(),
@@ -128,8 +128,9 @@ async fn serve_from(
     });
     let serving = broker.clone();
     tasks.spawn(Stage::Sessions, "broker", async move |stop| {
-        stop.cancelled().await;
+        let crashed = stop.run_until_cancelled(serving.crashed()).await;
         serving.stop().await;
+        crashed.map_or(Ok(()), |()| Err(anyhow!("the broker crashed")))
     });
     let enforcing = broker.clone();
     tasks.spawn(

@@ -8,7 +8,13 @@ use tokio::{net::TcpListener, time::timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{accept::Accept, config::Config, connections::Connections, run_file::Addresses};
+use crate::{
+    accept::{Accept, Connection},
+    config::Config,
+    connections::Connections,
+    run_file::Addresses,
+    tasks::{Stage, Tasks},
+};
 
 /// The sockets, bound before anything else is promised.
 pub(super) struct Sockets {
@@ -43,30 +49,28 @@ impl Sockets {
         })
     }
 
-    /// Serves MQTT on the sockets that are for it.
+    /// Serves MQTT on the sockets that are for it, each in one of `tasks`, and its connections in `serving`.
     pub(super) fn listen_mqtt(
         &mut self,
         tls: Option<&rustls::ServerConfig>,
         connections: &Arc<Connections>,
         broker: &Broker,
-        stop: &CancellationToken,
-        tasks: &TaskTracker,
+        serving: &TaskTracker,
+        tasks: &mut Tasks,
     ) {
         let acceptor = tls.map(|tls| TlsAcceptor::from(Arc::new(tls.clone())));
-        for (listener, tls, transport) in [
-            (self.mqtt_tls.take(), acceptor, Transport::Tls),
-            (self.mqtt_tcp.take(), None, Transport::Tcp),
+        for (name, listener, tls, transport) in [
+            (
+                "MQTT listener with TLS",
+                self.mqtt_tls.take(),
+                acceptor,
+                Transport::Tls,
+            ),
+            ("MQTT listener", self.mqtt_tcp.take(), None, Transport::Tcp),
         ] {
             let Some(listener) = listener else { continue };
-            let accept = Accept {
-                listener,
-                tls,
-                connections: connections.clone(),
-                stop: stop.clone(),
-                tasks: tasks.clone(),
-            };
             let broker = broker.clone();
-            tasks.spawn(accept.run(move |connection, peer, deadline| {
+            let serve = move |connection: Connection, peer, deadline| {
                 let (origin, sign_in) = (Origin { peer, transport }, connection.sign_in());
                 let mut session = Box::pin(broker.serve(connection, origin, deadline));
                 async move {
@@ -76,7 +80,17 @@ impl Sockets {
                         session.await;
                     }
                 }
-            }));
+            };
+            tasks.spawn(Stage::Work, name, |stop| {
+                let accept = Accept {
+                    listener,
+                    tls,
+                    connections: connections.clone(),
+                    stop,
+                    tasks: serving.clone(),
+                };
+                accept.run(serve)
+            });
         }
     }
 

@@ -224,7 +224,9 @@ async fn a_restart_drops_what_has_expired_and_skips_what_cannot_be_read() {
 async fn a_bus_that_starts_again_has_the_same_retained_messages() {
     let host = Host::new();
     let face = || Arc::new(Face(host.clone()));
-    let bus = Bus::start(Arc::default(), face()).await.unwrap();
+    let bus = Bus::start(Arc::default(), face(), &CancellationToken::new())
+        .await
+        .unwrap();
     let message = (*retained("a/b", "kept")).clone();
     let saving = bus.publish(message).await.unwrap().unwrap();
     saving.done().await.unwrap();
@@ -235,7 +237,9 @@ async fn a_bus_that_starts_again_has_the_same_retained_messages() {
             .is_none()
     );
     bus.stop().await;
-    let bus = Bus::start(Arc::default(), face()).await.unwrap();
+    let bus = Bus::start(Arc::default(), face(), &CancellationToken::new())
+        .await
+        .unwrap();
     let all = bus.retained(&filter("#"), None, 9);
     let all: Vec<_> = all
         .iter()

@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::TopicName;
 use tokio::{sync::Notify, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
@@ -65,7 +66,9 @@ impl Recorder {
 }
 
 async fn bus() -> Bus {
-    Bus::start(Arc::default(), Arc::new(Forgets)).await.unwrap()
+    Bus::start(Arc::default(), Arc::new(Forgets), &CancellationToken::new())
+        .await
+        .unwrap()
 }
 
 fn filter(text: &str) -> TopicFilter {
