@@ -1,4 +1,6 @@
 //! How much each user or address may do: a token bucket for each.
+//!
+//! The crate `governor` does not do here: the number of its keys is not bounded, and those who wait are not served in turn.
 
 use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
