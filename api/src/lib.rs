@@ -12,6 +12,7 @@ mod fields;
 mod limits;
 mod live_connections;
 mod middleware;
+mod operations;
 mod options;
 mod progress;
 mod queue;
@@ -47,26 +48,9 @@ use middleware::body_limit::Bodies;
 use middleware::caller::Authenticator;
 use middleware::from_head::Heads;
 use middleware::origin::Origins;
+use middleware::strict::Described;
+use operations::{Operations, Shared, operations};
 use routes::mqtt_ws::MqttSocket;
-
-/// All operations of the API.
-type Operations = (
-    routes::auth::AuthApi,
-    routes::registration::RegistrationApi,
-    routes::mqtt_access::MqttAccessApi,
-    routes::sessions::SessionsApi,
-    routes::tokens::TokensApi,
-    routes::messages::MessagesApi,
-    routes::notifications::NotificationsApi,
-    routes::queue::QueueApi,
-    routes::admin_messages::AdminMessagesApi,
-    routes::delay::DelayApi,
-    routes::user_delay::UserDelayApi,
-    routes::users::UsersApi,
-    routes::rules::RulesApi,
-    routes::connections::ConnectionsApi,
-    routes::audit_api::AuditApi,
-);
 
 /// Everything under `/`: the web app, the API at `/api/v1`, its description at `/api/openapi.json` and `/docs`, MQTT over WebSocket
 /// at `/mqtt`, `/healthz` and `/readyz`.
@@ -79,113 +63,38 @@ pub fn routes(
     sends: Arc<Sends>,
     options: ApiOptions,
 ) -> impl Endpoint<Output = Response> + 'static {
-    // A JSON string may write each byte as \u00XX.
     let message_bytes = sends.limits().message_bytes;
-    let body_limit = message_bytes.saturating_mul(6).saturating_add(1024);
-    let ApiOptions { tls, limits, .. } = options;
-    let origins = Arc::new(Origins::new(tls, options.allowed_origins.clone()));
-    let requests = Arc::new(Requests::new(&options));
-    let background = Background::new(options.background);
-    let ready = routes::health::Ready::new(store.clone(), options.ready, background.clone());
-    let socket = MqttSocket {
-        requests: Arc::clone(&requests),
-        origins: Arc::clone(&origins),
-        handler: options.mqtt,
-        message_bytes: options.packet_bytes,
-        background: background.clone(),
+    let tls = options.tls;
+    let shared = Shared {
+        store,
+        accounts,
+        sends,
+        requests: Arc::new(Requests::new(&options)),
+        origins: Arc::new(Origins::new(tls, options.allowed_origins.clone())),
+        background: Background::new(options.background.clone()),
     };
-    let heads = Arc::new(Heads {
-        authenticator: Authenticator {
-            store: store.clone(),
-            accounts: Arc::clone(&accounts),
-            requests: Arc::clone(&requests),
-            audit: Arc::clone(&options.audit),
-        },
-        answers: Budget::new(limits.answer_bytes),
-        list_reads: ListReads::new(limits.list_reads),
-    });
-    let bodies = Arc::new(Bodies::new(limits.body_bytes));
-    let operations: Operations = (
-        routes::auth::AuthApi {
-            store: store.clone(),
-            accounts: Arc::clone(&accounts),
-            requests: Arc::clone(&requests),
-            audit: Arc::clone(&options.audit),
-        },
-        routes::registration::RegistrationApi {
-            accounts: Arc::clone(&accounts),
-            requests: Arc::clone(&requests),
-            open: options.registration,
-        },
-        routes::mqtt_access::MqttAccessApi {
-            store: store.clone(),
-            accounts: Arc::clone(&accounts),
-            requests: Arc::clone(&requests),
-            origins: Arc::clone(&origins),
-        },
-        routes::sessions::SessionsApi {
-            store: store.clone(),
-            requests: Arc::clone(&requests),
-        },
-        routes::tokens::TokensApi {
-            store: store.clone(),
-            accounts: Arc::clone(&accounts),
-            requests: Arc::clone(&requests),
-        },
-        routes::messages::MessagesApi {
-            store: store.clone(),
-            sends,
-            progress: Arc::clone(&options.progress),
-            background: background.clone(),
-        },
-        routes::notifications::NotificationsApi {
-            store: store.clone(),
-            connections: Arc::clone(&options.connections),
-        },
-        routes::queue::QueueApi {
-            store: store.clone(),
-            throughput: options.throughput,
-        },
-        routes::admin_messages::AdminMessagesApi {
-            store: store.clone(),
-            progress: Arc::clone(&options.progress),
-        },
-        routes::delay::DelayApi {
-            store: store.clone(),
-            progress: Arc::clone(&options.progress),
-            background: background.clone(),
-        },
-        routes::user_delay::UserDelayApi {
-            store: store.clone(),
-            progress: options.progress,
-            background: background.clone(),
-        },
-        routes::users::UsersApi {
-            store: store.clone(),
-            accounts,
-            forget_user: options.forget_user,
-            background,
-        },
-        routes::rules::RulesApi {
-            store: store.clone(),
-        },
-        routes::connections::ConnectionsApi {
-            store: store.clone(),
-            connections: options.connections,
-        },
-        routes::audit_api::AuditApi { store },
+    let ready = routes::health::Ready::new(
+        shared.store.clone(),
+        options.ready.clone(),
+        shared.background.clone(),
     );
-    let api = OpenApiService::new(operations, "Herald", env!("CARGO_PKG_VERSION"))
-        .description(include_str!("../assets/description.md"))
-        .server("/api/v1");
+    let socket = MqttSocket {
+        requests: Arc::clone(&shared.requests),
+        origins: Arc::clone(&shared.origins),
+        handler: options.mqtt.clone(),
+        message_bytes: options.packet_bytes,
+        background: shared.background.clone(),
+    };
+    let api = OpenApiService::new(
+        operations(&shared, &options),
+        "Herald",
+        env!("CARGO_PKG_VERSION"),
+    )
+    .description(include_str!("../assets/description.md"))
+    .server("/api/v1");
     let description = description::of(&api, message_bytes);
-    let described = Arc::new(middleware::strict::Described::by(
-        &description,
-        message_bytes,
-    ));
     let docs = routes::docs_page::DocsPage::of(&api.swagger_ui_html());
-
-    let (admitting, hosts) = (Arc::clone(&origins), Arc::clone(&origins));
+    let (hosts, origins) = (Arc::clone(&shared.origins), Arc::clone(&shared.origins));
     Route::new()
         .at(
             "/api/openapi.json",
@@ -193,27 +102,12 @@ pub fn routes(
         )
         .nest(
             "/api/v1",
-            api.around(move |endpoint, request| {
-                middleware::body_limit::with_limit(
-                    body_limit,
-                    Arc::clone(&bodies),
-                    endpoint,
-                    request,
-                )
-            })
-            .around(move |endpoint, request| {
-                middleware::from_head::known(Arc::clone(&heads), endpoint, request)
-            })
-            // A cookie may say who sends a request.
-            .with(CookieJarManager::new())
-            .around(move |endpoint, request| {
-                middleware::strict::as_described(Arc::clone(&described), endpoint, request)
-            })
-            .around(middleware::unread::dropped)
-            .around(move |endpoint, request| {
-                let (requests, origins) = (Arc::clone(&requests), Arc::clone(&admitting));
-                middleware::admission::admitted(requests, origins, endpoint, request)
-            }),
+            checked(
+                api,
+                Described::by(&description, message_bytes),
+                &shared,
+                &options,
+            ),
         )
         .nest("/docs", docs.routes())
         .at(
@@ -238,4 +132,45 @@ pub fn routes(
             middleware::security_headers::with_headers(tls, endpoint, request)
         })
         .with(RequestId::default())
+}
+
+/// The operations behind what each request of theirs has to pass: the last layer is the first.
+fn checked(
+    api: OpenApiService<Operations, ()>,
+    described: Described,
+    shared: &Shared,
+    options: &ApiOptions,
+) -> impl Endpoint<Output = Response> + use<> {
+    // A JSON string may write each byte as \u00XX.
+    let message_bytes = shared.sends.limits().message_bytes;
+    let body_limit = message_bytes.saturating_mul(6).saturating_add(1024);
+    let bodies = Arc::new(Bodies::new(options.limits.body_bytes));
+    let heads = Arc::new(Heads {
+        authenticator: Authenticator {
+            store: shared.store.clone(),
+            accounts: Arc::clone(&shared.accounts),
+            requests: Arc::clone(&shared.requests),
+            audit: Arc::clone(&options.audit),
+        },
+        answers: Budget::new(options.limits.answer_bytes),
+        list_reads: ListReads::new(options.limits.list_reads),
+    });
+    let described = Arc::new(described);
+    let (requests, origins) = (Arc::clone(&shared.requests), Arc::clone(&shared.origins));
+    api.around(move |endpoint, request| {
+        middleware::body_limit::with_limit(body_limit, Arc::clone(&bodies), endpoint, request)
+    })
+    .around(move |endpoint, request| {
+        middleware::from_head::known(Arc::clone(&heads), endpoint, request)
+    })
+    // A cookie may say who sends a request.
+    .with(CookieJarManager::new())
+    .around(move |endpoint, request| {
+        middleware::strict::as_described(Arc::clone(&described), endpoint, request)
+    })
+    .around(middleware::unread::dropped)
+    .around(move |endpoint, request| {
+        let (requests, origins) = (Arc::clone(&requests), Arc::clone(&origins));
+        middleware::admission::admitted(requests, origins, endpoint, request)
+    })
 }
