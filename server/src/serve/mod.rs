@@ -19,7 +19,10 @@ use crate::{
     connections::Connections,
     data_dir,
     host::Host,
-    http, open_files, retention,
+    http,
+    inbox_mark::InboxMark,
+    open_files, retention,
+    rights_watch::RightsWatch,
     run_file::RunFile,
     signals::Signals,
     tasks::{Stage, Tasks},
@@ -76,7 +79,7 @@ async fn serve_from(
     tls: Option<rustls::ServerConfig>,
     store: &Store,
     prepared: Prepared,
-    mut signals: Signals,
+    signals: Signals,
 ) -> anyhow::Result<()> {
     let Prepared {
         inbox_mark,
@@ -126,6 +129,30 @@ async fn serve_from(
     tasks.spawn(Stage::Work, "pruner", |stop| {
         retention::run(store.clone(), retention, stop)
     });
+    spawn_broker(&mut tasks, &broker, rights);
+    // It ends when nothing is accepted any more.
+    let rate = limits.answer_bytes_per_s;
+    tasks.spawn(Stage::Connections, "HTTP server", |_| {
+        http::serve(http, api, rate)
+    });
+    tasks.wait_for(Stage::Connections, "connections", accepting, GRACE);
+    tasks.wait_for(Stage::Connections, "changes", changes, GRACE);
+    spawn_writers(&mut tasks, store, acks, audit, inbox_mark);
+
+    let run_file = RunFile::write(&config.data_dir, addresses)?;
+    // Nobody may be reading.
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}",
+        banner(config, &addresses, default_password)
+    );
+    let ended = run(tasks, signals).await?;
+    run_file.remove();
+    log_counters(&broker, &connections);
+    ended
+}
+
+fn spawn_broker(tasks: &mut Tasks, broker: &Broker, rights: RightsWatch) {
     let serving = broker.clone();
     tasks.spawn(Stage::Sessions, "broker", async move |stop| {
         let crashed = stop.run_until_cancelled(serving.crashed()).await;
@@ -145,13 +172,15 @@ async fn serve_from(
             followed
         },
     );
-    // It ends when nothing is accepted any more.
-    let rate = limits.answer_bytes_per_s;
-    tasks.spawn(Stage::Connections, "HTTP server", |_| {
-        http::serve(http, api, rate)
-    });
-    tasks.wait_for(Stage::Connections, "connections", accepting, GRACE);
-    tasks.wait_for(Stage::Connections, "changes", changes, GRACE);
+}
+
+fn spawn_writers(
+    tasks: &mut Tasks,
+    store: &Store,
+    acks: Arc<Acks>,
+    audit: Arc<Audit>,
+    inbox_mark: InboxMark,
+) {
     tasks.spawn(Stage::Writers, "writer of acknowledgements", |stop| {
         acks.run(store.clone(), stop)
     });
@@ -162,14 +191,14 @@ async fn serve_from(
     tasks.spawn(Stage::Writers, "writer of the inbox mark", |stop| {
         inbox_mark.run(store.clone(), stop)
     });
+}
 
-    let run_file = RunFile::write(&config.data_dir, addresses)?;
-    // Nobody may be reading.
-    let _ = writeln!(
-        std::io::stdout(),
-        "{}",
-        banner(config, &addresses, default_password)
-    );
+/// Runs `tasks` until a signal comes or one of them ends by itself, which is the inner error, and ends them.
+///
+/// # Errors
+///
+/// A second signal came before all had ended.
+async fn run(mut tasks: Tasks, mut signals: Signals) -> anyhow::Result<anyhow::Result<()>> {
     let ended = tokio::select! {
         signal = signals.next() => {
             tracing::info!(signal, "stopping");
@@ -178,11 +207,9 @@ async fn serve_from(
         error = tasks.first_to_end() => Err(error),
     };
     tokio::select! {
-        () = tasks.stop() => run_file.remove(),
+        () = tasks.stop() => Ok(ended),
         _ = signals.next() => bail!("told to stop again: ended at once; what is unfinished is taken up at the next start"),
     }
-    log_counters(&broker, &connections);
-    ended
 }
 
 /// What was done and dropped since start.
