@@ -40,6 +40,34 @@ pub(crate) fn start(
     let folder = TempDir::with_prefix("herald-bench-")?;
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (passwords, acl, settings) = (path("passwords"), path("acl"), path("conf"));
+    write_accounts(&passwords, users)?;
+    let rules = admins().map(|admin| format!("user {}\ntopic readwrite #\n\n", admin.name));
+    fs::write(&acl, rules.collect::<String>() + OF_USERS)?;
+    let (listeners, targets) = listeners(certificates)?;
+    let text = format!(
+        "user root\npersistence false\nlog_dest none\nallow_anonymous false\nset_tcp_nodelay true\n\
+         password_file {passwords}\nacl_file {acl}\n{listeners}"
+    );
+    fs::write(&settings, text)?;
+    let mut process = Process::start(
+        Command::new(program)
+            .args(["-c", &settings])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()),
+    )?;
+    for target in &targets {
+        await_listener(&mut process, target.address)?;
+    }
+    Ok(Server {
+        name: "mosquitto",
+        process,
+        targets,
+        _folder: Some(Arc::new(folder)),
+    })
+}
+
+fn write_accounts(passwords: &str, users: &[Login]) -> anyhow::Result<()> {
     let accounts = users
         .iter()
         .cloned()
@@ -49,20 +77,18 @@ pub(crate) fn start(
             let _ = writeln!(text, "{}:{}", user.name, user.password);
             text
         });
-    fs::write(&passwords, accounts)?;
+    fs::write(passwords, accounts)?;
     let hashed = Command::new("mosquitto_passwd")
-        .args(["-U", &passwords])
+        .args(["-U", passwords])
         .status();
     if !hashed.is_ok_and(|s| s.success()) {
         bail!("mosquitto_passwd failed");
     }
-    let rules = admins().map(|admin| format!("user {}\ntopic readwrite #\n\n", admin.name));
-    fs::write(&acl, rules.collect::<String>() + OF_USERS)?;
+    Ok(())
+}
 
-    let mut text = format!(
-        "user root\npersistence false\nlog_dest none\nallow_anonymous false\nset_tcp_nodelay true\n\
-         password_file {passwords}\nacl_file {acl}\n"
-    );
+/// The settings of its listeners, and where they are.
+fn listeners(certificates: Option<&[PathBuf; 3]>) -> anyhow::Result<(String, Vec<Target>)> {
     let mut kinds = vec![(Transport::Tcp, None), (Transport::WebSocket, None)];
     if let Some([ca, certificate, key]) = certificates {
         let tls = format!(
@@ -75,7 +101,7 @@ pub(crate) fn start(
             kinds.push((transport, Some((trust.clone(), tls.clone()))));
         }
     }
-    let mut targets = vec![];
+    let (mut text, mut targets) = (String::new(), vec![]);
     for (transport, tls) in kinds {
         let address = free_address()?;
         // Its WebSocket listener wants an interface, and would take any address instead.
@@ -95,21 +121,5 @@ pub(crate) fn start(
             trust,
         });
     }
-    fs::write(&settings, text)?;
-    let mut process = Process::start(
-        Command::new(program)
-            .args(["-c", &settings])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null()),
-    )?;
-    for target in &targets {
-        await_listener(&mut process, target.address)?;
-    }
-    Ok(Server {
-        name: "mosquitto",
-        process,
-        targets,
-        _folder: Some(Arc::new(folder)),
-    })
+    Ok((text, targets))
 }

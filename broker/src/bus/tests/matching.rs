@@ -99,46 +99,9 @@ proptest! {
                         let (shared, alone): (Vec<_>, Vec<_>) =
                             recorder.take().into_iter().partition(Delivery::is_shared);
                         of_groups.extend(shared.into_iter().map(|d| (s, d)));
-                        let mut got: Vec<_> = alone.iter().flat_map(|d| d.subscriptions.clone()).collect();
-                        let matching = |f: &usize| {
-                            let filter = filter(FILTERS[*f]);
-                            !filter.is_shared() && filter.matches(&message.topic)
-                        };
-                        let mut expected: Vec<_> = (0..FILTERS.len())
-                            .filter(matching)
-                            .filter_map(|f| model[s][f])
-                            .filter(|held| !(held.no_local && s == publisher))
-                            .map(|held| held.key)
-                            .collect();
-                        got.sort_by_key(|key| format!("{key:?}"));
-                        expected.sort_by_key(|key| format!("{key:?}"));
-                        prop_assert_eq!(alone.len(), usize::from(!expected.is_empty()));
-                        prop_assert_eq!(got, expected);
+                        check_session(&model[s], s == publisher, &message, &alone)?;
                     }
-                    for f in 0..FILTERS.len() {
-                        let filter = filter(FILTERS[f]);
-                        if !filter.is_shared() || !filter.matches(&message.topic) {
-                            continue;
-                        }
-                        let mut users = vec![owner(0, f), owner(1, f)];
-                        users.dedup();
-                        for user in users {
-                            let members: Vec<_> = (0..SESSIONS)
-                                .filter(|s| owner(*s, f) == user && model[*s][f].is_some())
-                                .collect();
-                            let of_group = |(_, d): &(usize, Delivery)| {
-                                d.group.as_ref().is_some_and(|id| id.filter == filter && id.owner == user)
-                            };
-                            let got: Vec<_> = of_groups.extract_if(.., |d| of_group(d)).collect();
-                            prop_assert_eq!(got.len(), usize::from(!members.is_empty()));
-                            for (s, delivery) in got {
-                                prop_assert!(members.contains(&s));
-                                let key = model[s][f].map(|held| held.key);
-                                prop_assert_eq!(&delivery.subscriptions[..], &[key.unwrap()]);
-                            }
-                        }
-                    }
-                    prop_assert!(of_groups.is_empty());
+                    check_groups(&model, &message, of_groups)?;
                 }
             }
         }
@@ -147,4 +110,64 @@ proptest! {
         }
         prop_assert!(subscriptions.is_empty());
     }
+}
+
+/// What a session with the subscriptions `held` got of `message` by those that are its own: one copy, for all that match.
+fn check_session(
+    held: &[Option<Held>],
+    is_publisher: bool,
+    message: &Message,
+    got: &[Delivery],
+) -> Result<(), TestCaseError> {
+    let mut keys: Vec<_> = got.iter().flat_map(|d| d.subscriptions.clone()).collect();
+    let matching = |f: &usize| {
+        let filter = filter(FILTERS[*f]);
+        !filter.is_shared() && filter.matches(&message.topic)
+    };
+    let mut expected: Vec<_> = (0..FILTERS.len())
+        .filter(matching)
+        .filter_map(|f| held[f])
+        .filter(|held| !(held.no_local && is_publisher))
+        .map(|held| held.key)
+        .collect();
+    keys.sort_by_key(|key| format!("{key:?}"));
+    expected.sort_by_key(|key| format!("{key:?}"));
+    prop_assert_eq!(got.len(), usize::from(!expected.is_empty()));
+    prop_assert_eq!(keys, expected);
+    Ok(())
+}
+
+/// What sessions `got` of `message` as members of groups: one copy a group.
+fn check_groups(
+    model: &[[Option<Held>; FILTERS.len()]; SESSIONS],
+    message: &Message,
+    mut got: Vec<(usize, Delivery)>,
+) -> Result<(), TestCaseError> {
+    for f in 0..FILTERS.len() {
+        let filter = filter(FILTERS[f]);
+        if !filter.is_shared() || !filter.matches(&message.topic) {
+            continue;
+        }
+        let mut users = vec![owner(0, f), owner(1, f)];
+        users.dedup();
+        for user in users {
+            let members: Vec<_> = (0..SESSIONS)
+                .filter(|s| owner(*s, f) == user && model[*s][f].is_some())
+                .collect();
+            let of_group = |(_, d): &(usize, Delivery)| {
+                d.group
+                    .as_ref()
+                    .is_some_and(|id| id.filter == filter && id.owner == user)
+            };
+            let copies: Vec<_> = got.extract_if(.., |d| of_group(d)).collect();
+            prop_assert_eq!(copies.len(), usize::from(!members.is_empty()));
+            for (s, delivery) in copies {
+                prop_assert!(members.contains(&s));
+                let key = model[s][f].map(|held| held.key);
+                prop_assert_eq!(&delivery.subscriptions[..], &[key.unwrap()]);
+            }
+        }
+    }
+    prop_assert!(got.is_empty());
+    Ok(())
 }
