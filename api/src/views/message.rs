@@ -76,7 +76,7 @@ impl Example for FailedAttemptView {
     fn example() -> Self {
         Self {
             attempt: 1,
-            error: "the webhook answered 503".into(),
+            error: "the service answered 503".into(),
             failed_at: DateTime("2026-11-22T10:00:00.500Z".into()),
         }
     }

@@ -134,7 +134,7 @@ impl Limits {
         let most_sessions = MAX_CURSORS.unsigned_abs();
         if self.sessions_per_user as u64 > most_sessions {
             return error(format!(
-                "sessions_per_user: at most {most_sessions}, as a user's inbox remembers the places of so many client ids"
+                "sessions_per_user: at most {most_sessions}, as a user's inbox remembers the cursors of so many client ids"
             ));
         }
         Ok(())

@@ -54,6 +54,45 @@ fn each_link_leads_somewhere() {
     none(&faults);
 }
 
+/// The names of our files and folders in `text`, as in the table of ARCHITECTURE.md or as paths, of which there are none.
+fn unknown(text: &str) -> Vec<String> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let mut names: Vec<String> = quoted.map(str::to_owned).collect();
+    names.retain(|name| {
+        let Some((top, rest)) = name.split_once('/') else {
+            return false;
+        };
+        let is_pattern = rest.contains(['*', '{', ' ', '%']) || rest.contains("NNNN");
+        let top = root().join(top);
+        if is_pattern || name.starts_with('/') || !top.join("Cargo.toml").exists() {
+            return false;
+        }
+        let mut places = [top.join(rest), top.join("src").join(rest)].into_iter();
+        !places.any(|place| place.exists() || place.with_extension("rs").exists())
+    });
+    names
+}
+
+#[test]
+fn each_file_that_is_named_is_there() {
+    let mut faults = Vec::new();
+    for file in documents() {
+        let text = fs::read_to_string(&file).unwrap();
+        let name = file.strip_prefix(root()).unwrap().display();
+        for unknown in unknown(&text) {
+            faults.push(format!("{name}: there is no {unknown}"));
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn a_name_without_a_file_is_told() {
+    let text =
+        "`acl/decide`, `broker/src/session`, `api/*`, `users/alice`, `acl/gone`, `acl/src/gone.rs`";
+    assert_eq!(unknown(text), ["acl/gone", "acl/src/gone.rs"]);
+}
+
 #[test]
 fn a_link_that_leads_nowhere_is_told() {
     let text = "[a](README.md), [b](https://example.org/x), [c](gone.md#part)";

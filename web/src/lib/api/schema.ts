@@ -1285,7 +1285,7 @@ export interface components {
          * @description An attempt to process a message that failed.
          * @example {
          *       "attempt": 1,
-         *       "error": "the webhook answered 503",
+         *       "error": "the service answered 503",
          *       "failed_at": "2026-11-22T10:00:00.500Z"
          *     }
          */
