@@ -1,4 +1,4 @@
-//! Principal may publish and subscribe to what: user names, roles, MQTT topic names and filters, and the
+//! Who may publish and subscribe to what: user names, roles, MQTT topic names and filters, and the
 //! rules that join them.
 //!
 //! The crate is pure: no I/O, no clock, no async. Decisions rest on two relations between topic

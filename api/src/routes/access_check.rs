@@ -138,7 +138,7 @@ impl Check {
                 permit.map(|permit| Some(permit.rule))
             }
         };
-        // Principal is locked does not get as far as to ask the broker.
+        // A locked user never gets as far as the broker.
         Ok(if user.disabled {
             Verdict::because(false, AccessReason::Locked)
         } else {

@@ -1,4 +1,4 @@
-//! Principal a session belongs to.
+//! The client that a session belongs to.
 
 use std::sync::Arc;
 
