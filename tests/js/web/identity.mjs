@@ -90,7 +90,7 @@ const flows = {
     });
     await row(page, 'a secret of alice').click();
     await page.getByRole('link', { name: 'Access tokens' }).click();
-    await page.getByRole('link', { name: 'Messages' }).click();
+    await page.getByRole('link', { name: 'Messages', exact: true }).click();
     await page.waitForFunction(() => performance.getEntriesByType('resource').length > 0);
     while (held.length < 2) await page.waitForEvent('request');
     await signOutHeld(page);
@@ -153,7 +153,7 @@ const flows = {
     await other.goto(url);
     for (const tab of [page, other]) {
       await tab.getByRole('link', { name: 'Account' }).click();
-      await tab.getByRole('link', { name: 'Messages' }).click();
+      await tab.getByRole('link', { name: 'Messages', exact: true }).click();
       await isLive(tab);
       await tab.route('**/api/v1/messages', (route) =>
         route.request().method() === 'POST' ? route.abort('connectionreset') : route.continue());

@@ -190,7 +190,7 @@ const flows = {
   async dead({ open }) {
     const page = await admin(open, '/admin/queue');
     const [alice, bob] = [await user(open, 'alice'), await user(open, 'bob')];
-    await page.getByText('No dead letters').waitFor();
+    await page.getByText('No failed messages').waitFor();
     await send(alice, 'mended soon');
     await row(alice, 'mended soon', 'dead').waitFor();
     await send(alice, 'fail: always');
@@ -198,31 +198,31 @@ const flows = {
     await send(bob, 'mended, of bob');
     await row(bob, 'mended, of bob', 'dead').waitFor();
     await counted(page, 'dead', 3);
-    const letters = page.getByRole('region', { name: 'Dead letters' });
-    const letter = (text) => letters.locator('[data-dead]', { hasText: text });
-    await letter('mended soon').getByText('the service answered 422').waitFor();
-    await letter('mended soon').getByRole('button', { expanded: false }).click();
-    await letter('mended soon').getByText('What went wrong').waitFor();
-    await letter('mended soon').getByRole('button', { name: 'Retry' }).click();
+    const failed = page.getByRole('region', { name: 'Failed messages' });
+    const failedMessage = (text) => failed.locator('[data-dead]', { hasText: text });
+    await failedMessage('mended soon').getByText('the service answered 422').waitFor();
+    await failedMessage('mended soon').getByRole('button', { expanded: false }).click();
+    await failedMessage('mended soon').getByText('What went wrong').waitFor();
+    await failedMessage('mended soon').getByRole('button', { name: 'Retry' }).click();
     await page.getByText('The message is queued again.').waitFor();
     await row(alice, 'mended soon', 'delivered').waitFor();
     same(await row(alice, 'mended soon').count(), 1, "rows of alice's message");
-    await letter('mended soon').waitFor({ state: 'detached' });
+    await failedMessage('mended soon').waitFor({ state: 'detached' });
 
-    await pick(page, 'bob', letters);
-    await letter('fail: always').waitFor({ state: 'detached' });
-    await letter('mended, of bob').waitFor();
+    await pick(page, 'bob', failed);
+    await failedMessage('fail: always').waitFor({ state: 'detached' });
+    await failedMessage('mended, of bob').waitFor();
     assert(page.url().endsWith('?user=bob'), 'the filter has no address');
-    await letters.getByRole('button', { name: 'Show everyone' }).click();
-    await letter('fail: always').waitFor();
+    await failed.getByRole('button', { name: 'Show everyone' }).click();
+    await failedMessage('fail: always').waitFor();
 
-    // All of them: one recovers, one is dead again.
-    await letters.getByRole('button', { name: 'Retry all' }).click();
-    await page.getByRole('dialog', { name: 'Retry all dead letters?' }).getByRole('button', { name: 'Retry' }).click();
+    // All of them: one recovers, one fails again.
+    await failed.getByRole('button', { name: 'Retry all' }).click();
+    await page.getByRole('dialog', { name: 'Retry all failed messages?' }).getByRole('button', { name: 'Retry' }).click();
     await row(bob, 'mended, of bob', 'delivered').waitFor();
     await counted(page, 'dead', 1);
-    await letter('fail: always').waitFor();
-    same(await letter('').count(), 1, 'dead letters');
+    await failedMessage('fail: always').waitFor();
+    same(await failedMessage('').count(), 1, 'failed messages');
     same(await row(alice, 'mended, of bob').count(), 0, "bob's message with alice");
   },
 
@@ -232,7 +232,7 @@ const flows = {
     await ask('send', { user: 'alice', count: 300, prefix: 'mended' });
     await ask('send', { user: 'bob', count: 2, prefix: 'mended, of bob' });
     await counted(page, 'dead', 302);
-    const letters = page.getByRole('region', { name: 'Dead letters' });
+    const failed = page.getByRole('region', { name: 'Failed messages' });
     const calls = [];
     let release;
     const held = new Promise((resolve) => (release = resolve));
@@ -243,27 +243,27 @@ const flows = {
     });
 
     // Of one user, and stopped while the first step is under way: it is the last.
-    await pick(page, 'alice', letters);
-    await letters.getByRole('button', { name: 'Retry all of alice' }).click();
+    await pick(page, 'alice', failed);
+    await failed.getByRole('button', { name: 'Retry all of alice' }).click();
     const confirm = (title) => page.getByRole('dialog', { name: title }).getByRole('button', { name: 'Retry' }).click();
-    await confirm('Retry all dead letters of alice?');
-    await letters.getByText('Retried 0', { exact: true }).waitFor();
-    await letters.getByRole('button', { name: 'Stop' }).click();
+    await confirm('Retry all failed messages of alice?');
+    await failed.getByText('Retried 0', { exact: true }).waitFor();
+    await failed.getByRole('button', { name: 'Stop' }).click();
     release();
     await page.getByText('256 messages are queued again.').waitFor();
     await counted(page, 'dead', 46);
     same(calls.length, 1, 'steps before it was stopped');
 
     // The others, and nobody else's.
-    await letters.getByRole('button', { name: 'Retry all of alice' }).click();
-    await confirm('Retry all dead letters of alice?');
+    await failed.getByRole('button', { name: 'Retry all of alice' }).click();
+    await confirm('Retry all failed messages of alice?');
     await page.getByText('44 messages are queued again.').waitFor();
     await counted(page, 'dead', 2);
-    await letters.getByText('None of alice’s messages failed at every attempt.').waitFor();
+    await failed.getByText('None of alice’s messages failed at every attempt.').waitFor();
 
-    await letters.getByRole('button', { name: 'Show everyone' }).click();
-    await letters.getByRole('button', { name: 'Retry all' }).click();
-    await confirm('Retry all dead letters?');
+    await failed.getByRole('button', { name: 'Show everyone' }).click();
+    await failed.getByRole('button', { name: 'Retry all' }).click();
+    await confirm('Retry all failed messages?');
     await page.getByText('2 messages are queued again.').waitFor();
     await counted(page, 'dead', 0);
     await counted(page, 'processed', 302);

@@ -16,7 +16,7 @@ const PAGES = [
   ['admin-users', '/admin/users'],
   ['admin-rules', '/admin/rules'],
   ['admin-audit', '/admin/audit'],
-  ['admin-tap', '/admin/tap'],
+  ['admin-live', '/admin/live'],
 ];
 
 await inBrowser(url, async ({ open }) => {

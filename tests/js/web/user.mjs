@@ -14,7 +14,7 @@ const flows = {
     await fillSignIn(page, 'alice');
     // Where one wanted to go.
     await page.getByRole('heading', { name: 'Access tokens' }).waitFor();
-    await page.getByRole('link', { name: 'Messages' }).click();
+    await page.getByRole('link', { name: 'Messages', exact: true }).click();
     await send(page, 'for me alone');
     await row(page, 'for me alone', 'delivered').waitFor();
     await page.getByRole('textbox', { name: 'Message', exact: true }).fill('a draft of alice');
@@ -194,7 +194,7 @@ const flows = {
     await other.getByText('Your session has ended.').waitFor();
     await fillSignIn(other, 'alice', 'another password');
     await other.getByRole('heading', { name: 'Access tokens' }).waitFor();
-    await other.getByRole('link', { name: 'Messages' }).click();
+    await other.getByRole('link', { name: 'Messages', exact: true }).click();
     same(await other.getByRole('textbox', { name: 'Message', exact: true }).inputValue(), 'half a thought', 'the draft');
     await isLive(other);
 

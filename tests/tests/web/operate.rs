@@ -18,13 +18,13 @@ async fn a_queue_that_is_paused_keeps_what_comes_and_the_charts_tell_what_was_do
 }
 
 #[tokio::test]
-async fn dead_letters_are_read_and_retried_one_or_all() {
+async fn failed_messages_are_read_and_retried_one_or_all() {
     let mut world = World::with_service(0, &[]).await;
     run("operate", "dead", &mut world).await;
 }
 
 #[tokio::test]
-async fn hundreds_of_dead_letters_are_retried_in_steps_which_can_be_stopped() {
+async fn hundreds_of_failed_messages_are_retried_in_steps_which_can_be_stopped() {
     let mut world = World::with_service(0, &[]).await;
     run("operate", "deadMany", &mut world).await;
 }

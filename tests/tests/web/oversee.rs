@@ -1,4 +1,4 @@
-//! What an administrator does with users, access rules, the audit and the live tap.
+//! What an administrator does with users, access rules, the audit and the live messages.
 
 use crate::{browser::run, world::World};
 
@@ -38,9 +38,9 @@ async fn the_audit_tells_what_was_done_and_no_secrets() {
 }
 
 #[tokio::test]
-async fn the_tap_shows_everyones_notifications_as_they_come() {
+async fn live_messages_show_everyones_notifications_as_they_come() {
     let mut world = World::with_service(0, &[]).await;
-    run("oversee", "tap", &mut world).await;
+    run("oversee", "liveMessages", &mut world).await;
 }
 
 #[tokio::test]

@@ -6,5 +6,5 @@ export const usersPath = (name: string) => `/admin/users?user=${encodeURICompone
 export const auditPath = (name: string) => `/admin/audit?actor=${encodeURIComponent(name)}`;
 /** A user's MQTT sessions. */
 export const connectionsPath = (name: string) => `/admin/connections?user=${encodeURIComponent(name)}`;
-/** What a user is told. */
-export const tapPath = (name: string) => `/admin/tap?filter=${encodeURIComponent(name)}`;
+/** The live messages of a user. */
+export const liveMessagesPath = (name: string) => `/admin/live?filter=${encodeURIComponent(name)}`;

@@ -51,9 +51,9 @@ export const adminRoutes: AdminRoute[] = [
     load: () => import('./AuditPage.svelte'),
   },
   {
-    pattern: '/admin/tap',
-    title: text.nav.tap,
+    pattern: '/admin/live',
+    title: text.nav.liveMessages,
     icon: 'pulse',
-    load: () => import('./TapPage.svelte'),
+    load: () => import('./LiveMessagesPage.svelte'),
   },
 ];

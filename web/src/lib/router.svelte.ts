@@ -3,12 +3,15 @@
  * (`/docs`, `/api`, other origins, downloads) is left to the browser.
  */
 
-/** Paths below which the server answers itself. */
+/** Paths below which the server itself responds, not the app. */
 const FOREIGN = /^\/(api|docs|mqtt|healthz|readyz)(\/|$)/;
+
+/** Pages that have another path now: links and bookmarks still lead there. */
+const MOVED = new Map([['/admin/tap', '/admin/live']]);
 
 class Router {
   /** The path: `/messages/01a2`. */
-  path = $state(location.pathname);
+  path = $state(currentPath());
   /** The query: `router.query.get('status')`. */
   query = $state.raw(new URLSearchParams(location.search));
   /** How often one went somewhere: what is to happen on each way can depend on it. */
@@ -33,8 +36,9 @@ class Router {
   }
 
   #read(): void {
-    if (location.pathname !== this.path) this.visits += 1;
-    this.path = location.pathname;
+    const path = currentPath();
+    if (path !== this.path) this.visits += 1;
+    this.path = path;
     this.query = new URLSearchParams(location.search);
   }
 
@@ -48,6 +52,12 @@ class Router {
     event.preventDefault();
     this.go(url.pathname + url.search);
   }
+}
+
+function currentPath(): string {
+  const moved = MOVED.get(location.pathname);
+  if (moved !== undefined) history.replaceState(null, '', moved + location.search);
+  return location.pathname;
 }
 
 export const router = new Router();

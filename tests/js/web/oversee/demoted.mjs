@@ -16,7 +16,7 @@ export async function demoted(world) {
     ['/admin/users?user=bob', 'Delete the account'],
     ['/admin/rules', 'users/%u/#'],
     ['/admin/audit', 'admin created the account carol'],
-    ['/admin/tap', 'Listening'],
+    ['/admin/live', 'Listening'],
   ]) {
     const open = pages.length === 0 ? first : await first.context().newPage();
     const heard = overhear(open);
@@ -25,9 +25,9 @@ export async function demoted(world) {
     await open.getByText(shown).first().waitFor();
     pages.push({ open, heard });
   }
-  const [, , , tap] = pages;
+  const [, , , live] = pages;
   await send(alice, 'for administrators, too');
-  await tap.open.getByText('for administrators, too').first().waitFor();
+  await live.open.getByText('for administrators, too').first().waitFor();
 
   await page.getByRole('link', { name: 'Users' }).click();
   const dialog = await manage(page, 'carol');
@@ -46,7 +46,7 @@ export async function demoted(world) {
   await row(alice, 'not for carol', 'delivered').waitFor();
   // What came after it shows that it would have come.
   for (const { open } of pages) await open.getByRole('link', { name: 'Go to your messages' }).click();
-  await send(tap.open, 'of carol');
+  await send(live.open, 'of carol');
   for (const { open, heard } of pages) {
     await row(open, 'of carol', 'delivered').waitFor();
     const all = heard.join('\n');
@@ -54,17 +54,17 @@ export async function demoted(world) {
     assert(!/not for carol|alice/.test(all), `heard of alice: ${all}`);
   }
   // The addresses are those of nothing now, also after a reload.
-  await tap.open.goto(`${url}/admin/tap`);
-  await tap.open.getByRole('heading', { name: 'There is nothing here', level: 2 }).waitFor();
+  await live.open.goto(`${url}/admin/live`);
+  await live.open.getByRole('heading', { name: 'There is nothing here', level: 2 }).waitFor();
 
   // And back: where one is, without loading the page anew. A connection that comes about meanwhile would be ended, too, and
-  // the tap miss what is sent then.
-  await isLive(tap.open);
+  // what is sent then would be missed.
+  await isLive(live.open);
   await dialog.getByRole('radio', { name: 'Administrator' }).check();
   await dialog.getByRole('button', { name: 'Save the role' }).click();
-  await tap.open.locator('[data-tap="live"]').waitFor();
+  await live.open.locator('[data-live-messages="live"]').waitFor();
   await send(alice, 'for carol again');
-  await tap.open.getByText('for carol again').first().waitFor();
+  await live.open.getByText('for carol again').first().waitFor();
 
   // Where the connection is not what tells it, the refusal is.
   const quiet = await pageOf(world, 'carol');

@@ -87,8 +87,8 @@ export async function keyboard(world) {
   await entries.filter({ hasText: 'admin made an access rule' }).waitFor();
   await page.getByLabel('What').and(page.locator(':focus')).waitFor();
 
-  await goTo('Live tap');
-  await page.locator('[data-tap="live"]').waitFor();
+  await goTo('Live messages');
+  await page.locator('[data-live-messages="live"]').waitFor();
   for (const text of ['one', 'two']) {
     await send(bob, text);
     await row(bob, text, 'delivered').waitFor();

@@ -1,4 +1,4 @@
-/** The words of the administrator's pages Users, Access rules, Audit and Live tap. */
+/** The words of the administrator's pages Users, Access rules, Audit and Live messages. */
 import type { Schemas } from '../../lib/api/client';
 import { counted, number } from './numbers';
 
@@ -47,7 +47,7 @@ export const oversee = {
     see: 'See',
     seeConnections: 'Connections',
     seeAudit: 'What they did',
-    seeTap: 'Live tap',
+    seeLiveMessages: 'Live messages',
     roleText: 'A new role ends the MQTT sessions of this user.',
     saveRole: 'Save the role',
     roleSaved: (name: string, role: string) => `${name} has the role ${role} now.`,
@@ -256,8 +256,8 @@ export const oversee = {
       'CSRF token': 'without the page’s CSRF token',
     } as Record<string, string>,
   },
-  tap: {
-    title: 'Live tap',
+  liveMessages: {
+    title: 'Live messages',
     lede: 'Everyone’s notifications, as they come. A copy: it takes nothing from anybody, and what comes while this page is closed is not shown.',
     list: 'Notifications',
     state: {

@@ -1,32 +1,32 @@
-/** A live copy of everyone's notifications, on a connection of its own. It lasts as long as its page. */
+/** A live copy of everyone's notifications, on a connection of its own, while the page is open. */
 import { api, call } from '../../lib/api/client';
 import { Problem } from '../../lib/api/problem';
 import { Connection, type LiveState } from '../../lib/live/connection';
 import { Feed } from './feed';
-import { read, type TapItem, type Told } from './item';
+import { read, type ObservedItem, type ObservedNotification } from './item';
 
 const TOPIC = 'users/+/notifications';
-/** How many are kept. */
+/** How many notifications the page keeps. */
 export const KEPT = 500;
 const SECOND = 1000;
 
-export class Tap {
+export class Observer {
   state = $state<LiveState>('idle');
   nextTryAt = $state<number | undefined>();
-  items = $state.raw<readonly TapItem[]>([]);
+  items = $state.raw<readonly ObservedItem[]>([]);
   paused = $state(false);
   /** How many came since it was paused. */
   waiting = $state(0);
   /** How many came within the last second. */
   perSecond = $state(0);
 
-  /** Numbers what comes: here it has no order but that in which it comes. */
+  /** Numbers what comes, in the order in which it comes: inboxes of several users have no common order. */
   #count = 0;
   #lostAt: number | undefined;
   #lastSecond = 0;
   readonly #decoder = new TextDecoder();
 
-  readonly #feed = new Feed<TapItem>(
+  readonly #feed = new Feed<ObservedItem>(
     KEPT,
     () => {
       this.items = this.#feed.items;
@@ -36,7 +36,7 @@ export class Tap {
     (run) => requestAnimationFrame(run),
   );
 
-  readonly #connection = new Connection<Told>(
+  readonly #connection = new Connection<ObservedNotification>(
     {
       position: () => Promise.resolve({ epoch: '', seq: 0 }),
       open: async (_, events) => {
@@ -48,12 +48,12 @@ export class Tap {
             ...events,
             received: ({ topic, payload }) => {
               this.#count += 1;
-              const told = read(topic, this.#decoder.decode(payload), String(this.#count), Date.now());
-              if (told !== undefined) events.received({ epoch: '', seq: this.#count }, told);
+              const observed = read(topic, this.#decoder.decode(payload), String(this.#count), Date.now());
+              if (observed !== undefined) events.received({ epoch: '', seq: this.#count }, observed);
             },
           },
-          // Without an end: two of them would tell everything twice. A gap shows when the token ends.
-          { suffix: '-tap' },
+          // Without `until`: with a second link beside it everything would come twice. A gap shows when the token ends.
+          { suffix: '-observer' },
         );
       },
       online: () => navigator.onLine,
@@ -62,13 +62,13 @@ export class Tap {
     () => {
       this.#became(this.#connection.state);
     },
-    (told) => {
+    (observed) => {
       this.#lastSecond += 1;
-      this.#feed.add(told);
+      this.#feed.add(observed);
     },
   );
 
-  /** Connects. The function that it answers ends it. */
+  /** Connects. The returned function disconnects. */
   start(): () => void {
     const ended = new AbortController();
     const { signal } = ended;

@@ -1,17 +1,17 @@
-/** What the tap shows. */
+/** What the page of live messages shows. */
 import type { Notification } from '../../lib/live/live.svelte';
 
-/** A notification of somebody. */
-export interface Told {
-  kind: 'told';
+/** A notification of any user. */
+export interface ObservedNotification {
+  kind: 'notification';
   key: string;
   user: string;
-  /** When it came, by this device. */
+  /** When it came, by this device's clock. */
   at: number;
   notification: Notification;
 }
 
-/** Nothing was heard between two times, by this device. */
+/** A time without connection, by this device's clock. */
 export interface Gap {
   kind: 'gap';
   key: string;
@@ -19,7 +19,7 @@ export interface Gap {
   at: number;
 }
 
-export type TapItem = Told | Gap;
+export type ObservedItem = ObservedNotification | Gap;
 
 /** Whose topic it is: `users/NAME/notifications`. */
 export function userOf(topic: string): string | undefined {
@@ -28,22 +28,22 @@ export function userOf(topic: string): string | undefined {
 }
 
 /** Reads what came; `undefined` if it is no notification. */
-export function read(topic: string, payload: string, key: string, at: number): Told | undefined {
+export function read(topic: string, payload: string, key: string, at: number): ObservedNotification | undefined {
   const user = userOf(topic);
   if (user === undefined) return undefined;
   try {
     const notification = JSON.parse(payload) as Partial<Notification> | null;
     if (typeof notification?.seq !== 'number' || notification.message === undefined) return undefined;
-    return { kind: 'told', key, user, at, notification: notification as Notification };
+    return { kind: 'notification', key, user, at, notification: notification as Notification };
   } catch {
     return undefined;
   }
 }
 
 /** Whether an item holds a text, whatever its case; each is looked at once. Gaps are always shown. */
-export function matcher(filter: string): (item: TapItem) => boolean {
+export function matcher(filter: string): (item: ObservedItem) => boolean {
   const wanted = filter.trim().toLowerCase();
-  const known = new WeakMap<TapItem, boolean>();
+  const known = new WeakMap<ObservedItem, boolean>();
   return (item) => {
     if (wanted === '' || item.kind === 'gap') return true;
     let matches = known.get(item);

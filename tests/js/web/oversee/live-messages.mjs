@@ -1,35 +1,35 @@
-// The live tap: everyone's notifications, for administrators alone.
+// Live messages: everyone's notifications, for administrators alone.
 import { assert, isLive, row, same, send, signIn } from '../browser.mjs';
 import { ask } from '../steps.mjs';
 import { clientOf } from './mqtt.mjs';
 import { apiOf, close, look, overhear, pageOf } from './tools.mjs';
 
 /** Notifications of two users, as they come. */
-export async function tap(world) {
+export async function liveMessages(world) {
   const page = await pageOf(world, 'admin');
   const [alice, bob] = [await pageOf(world, 'alice'), await pageOf(world, 'bob')];
-  await page.getByRole('link', { name: 'Live tap' }).click();
+  await page.getByRole('link', { name: 'Live messages' }).click();
   await page.getByText('Nothing yet').waitFor();
-  await page.locator('[data-tap="live"]').waitFor();
-  await look(page, 'tap-empty');
+  await page.locator('[data-live-messages="live"]').waitFor();
+  await look(page, 'live-empty');
   const list = page.getByRole('list', { name: 'Notifications' });
-  const told = (user, text) => list.locator(`[data-user="${user}"]`, { hasText: text });
+  const shown = (user, text) => list.locator(`[data-user="${user}"]`, { hasText: text });
   for (let n = 0; n < 3; n++) {
     await send(alice, `alice waters plant ${n}.`);
     await send(bob, `bob feeds cat ${n}.`);
   }
   for (let n = 0; n < 3; n++) {
-    await told('alice', `plant ${n}.`).getByText('Processed').waitFor();
-    await told('bob', `cat ${n}.`).getByText('Processed').waitFor();
+    await shown('alice', `plant ${n}.`).getByText('Processed').waitFor();
+    await shown('bob', `cat ${n}.`).getByText('Processed').waitFor();
   }
   await send(bob, 'fail: the cat is gone');
-  await told('bob', 'the cat is gone').getByText('Failed').waitFor();
+  await shown('bob', 'the cat is gone').getByText('Failed').waitFor();
   await page.getByText('7 notifications').waitFor();
-  await look(page, 'tap');
-  await told('bob', 'the cat is gone').click();
+  await look(page, 'live');
+  await shown('bob', 'the cat is gone').click();
   const details = page.getByRole('dialog', { name: 'Notification' });
   await details.getByText('the service answered 422').first().waitFor();
-  await look(page, 'tap-details');
+  await look(page, 'live-details');
   await close(details);
 
   await page.getByRole('button', { name: 'Pause' }).click();
@@ -37,39 +37,44 @@ export async function tap(world) {
   await send(alice, 'meanwhile');
   await row(alice, 'meanwhile', 'delivered').waitFor();
   await page.getByText('1 new one').waitFor();
-  same(await told('alice', 'meanwhile').count(), 0, 'shown while it is paused');
-  await look(page, 'tap-paused');
+  same(await shown('alice', 'meanwhile').count(), 0, 'shown while it is paused');
+  await look(page, 'live-paused');
   await page.getByRole('button', { name: 'Resume' }).click();
-  await told('alice', 'meanwhile').waitFor();
+  await shown('alice', 'meanwhile').waitFor();
 
   const search = page.getByRole('searchbox', { name: 'Search' });
   await search.fill('CAT');
-  await told('alice', 'plant').first().waitFor({ state: 'detached' });
+  await shown('alice', 'plant').first().waitFor({ state: 'detached' });
   await page.getByText('4 of 8').waitFor();
   await search.fill('nobody says this');
   await page.getByText('No notification holds this text.').waitFor();
-  await look(page, 'tap-none');
+  await look(page, 'live-none');
   await search.fill('');
-  await told('alice', 'meanwhile').waitFor();
+  await shown('alice', 'meanwhile').waitFor();
 
   // What happens while there is no connection is missing, and that is said.
   await ask('kill');
   await page.getByText('what happens meanwhile is not shown here').waitFor();
-  await look(page, 'tap-lost');
+  await look(page, 'live-lost');
   await ask('start');
   await page.getByRole('button', { name: 'Try now' }).last().click();
   await list.getByText(/Not connected from .* to/).waitFor();
-  await page.locator('[data-tap="live"]').waitFor();
+  await page.locator('[data-live-messages="live"]').waitFor();
   await isLive(bob);
   await send(bob, 'back again');
-  await told('bob', 'back again').waitFor();
-  await look(page, 'tap-gap');
+  await shown('bob', 'back again').waitFor();
+  await look(page, 'live-gap');
 
   await page.getByRole('button', { name: 'Clear' }).click();
   await page.getByText('Nothing yet').waitFor();
   await send(bob, 'after that');
-  await told('bob', 'after that').waitFor();
+  await shown('bob', 'after that').waitFor();
   same(await list.getByRole('button').count(), 1, 'notifications after clearing');
+
+  // The path that this page had earlier leads to it.
+  await page.goto(`${world.url}/admin/tap?filter=cat`);
+  await page.waitForURL('**/admin/live?filter=cat');
+  same(await search.inputValue(), 'cat', 'the search');
 }
 
 /** One who is no administrator finds none of these pages, and hears nothing. */
@@ -79,7 +84,7 @@ export async function closed(world) {
   const heard = overhear(bob);
   await signIn(bob, url, 'bob');
   const alice = await pageOf(world, 'alice');
-  for (const path of ['users', 'rules', 'audit', 'tap']) {
+  for (const path of ['users', 'rules', 'audit', 'live']) {
     await bob.goto(`${url}/admin/${path}`);
     await bob.getByRole('heading', { name: 'There is nothing here', level: 2 }).waitFor();
     await isLive(bob);
