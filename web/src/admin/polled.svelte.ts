@@ -1,4 +1,4 @@
-/** What a page asks for again and again, with its failure. */
+/** What a page polls, with the last failure. */
 import { onMount } from 'svelte';
 import { poll, type Polling } from '../lib/poll';
 import { say } from '../lib/say';

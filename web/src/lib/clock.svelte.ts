@@ -1,12 +1,12 @@
-/** The time, ticking: what reads `now` is drawn anew four times a second, and only while the page is seen. */
+/** The time, as state: what reads `now` is rendered four times a second, while the page is visible. */
 
 const TICK_MS = 250;
 const DAY_TICK_MS = 60_000;
-/** The server's `Date` tells whole seconds: a difference below this is none. */
+/** A smaller difference is taken for none, as the server's `Date` is in whole seconds. */
 const NOISE_MS = 1500;
 
 class Clock {
-  /** By this device. */
+  /** By this device's clock. */
   now = $state(Date.now());
   /** The server's time, to the minute: for what changes with the day. */
   today = $state(Date.now());
@@ -35,7 +35,7 @@ class Clock {
     return Date.now() + this.#ahead;
   }
 
-  /** An answer was dated `server` (to the second), between two times of this device. */
+  /** Takes the `Date` of a response (to the second), which was requested and received at these times of this device. */
   observe(server: number, asked: number, answered: number): void {
     const ahead = server + 500 - (asked + answered) / 2;
     this.#ahead = Math.abs(ahead) < NOISE_MS ? 0 : ahead;

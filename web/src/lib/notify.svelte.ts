@@ -1,4 +1,4 @@
-/** News of the browser's own, for a reader who is elsewhere, and the count in the window's title. */
+/** The browser's notifications while the page is hidden, and the count in the window's title. */
 import { text } from '../text';
 import { messages } from './messages/messages.svelte';
 import type { Message } from './messages/model';
@@ -7,25 +7,25 @@ import { session } from './session.svelte';
 /**
  * - `ask`: the browser will ask.
  * - `on`, `off`: allowed, and wanted or not.
- * - `denied`: the reader told the browser no.
- * - `unsupported`: there is no such thing here.
+ * - `denied`: the browser's permission was refused.
+ * - `unsupported`: this browser has no notifications.
  */
-type State = 'ask' | 'on' | 'off' | 'denied' | 'unsupported';
+type NotifyState = 'ask' | 'on' | 'off' | 'denied' | 'unsupported';
 
 const WANTED = 'herald-notify';
 const DISMISSED = 'herald-notify-dismissed';
-/** What comes within so long is told together. */
+/** Messages that end within this time share one notification. */
 const TOGETHER_MS = 800;
 
 class Notify {
-  state = $state<State>('unsupported');
+  state = $state<NotifyState>('unsupported');
   dismissed = $state(localStorage.getItem(DISMISSED) !== null);
   /** How many ended since the page was seen last. */
   unseen = $state(0);
 
   #ended: Message[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** With the message, if it is of one alone. */
+  /** Each notification with the id of its message, if it is about a single one. */
   #shown = new Map<Notification, string | undefined>();
 
   constructor() {
@@ -44,7 +44,7 @@ class Notify {
       this.#ended.push(message);
       if (this.#timer !== undefined) return;
       this.#timer = setTimeout(() => {
-        this.#tell();
+        this.#show();
       }, TOGETHER_MS);
     });
     document.addEventListener('visibilitychange', () => {
@@ -78,7 +78,7 @@ class Notify {
     else this.state = localStorage.getItem(WANTED) === 'no' ? 'off' : 'on';
   }
 
-  #tell(): void {
+  #show(): void {
     this.#timer = undefined;
     const ended = this.#ended;
     this.#ended = [];
@@ -89,7 +89,7 @@ class Notify {
       ended.length > 1 ? text.notify.several(ended.length) : failed ? text.notify.failed : text.notify.processed;
     const body = ended.length > 1 ? '' : failed ? (first.error ?? first.body) : (first.result ?? first.body);
     try {
-      // The same in two tabs is one: the later takes the place of the earlier.
+      // With the same tag in two tabs, the later notification replaces the earlier.
       const shown = new Notification(title, { body: body.slice(0, 200), tag: first.id, icon: '/favicon.svg' });
       this.#shown.set(shown, ended.length > 1 ? undefined : first.id);
       shown.addEventListener('click', () => {
@@ -100,7 +100,7 @@ class Notify {
         this.#shown.delete(shown);
       });
     } catch {
-      // Some phones have it for service workers only.
+      // Some phones allow notifications to service workers only.
       this.state = 'unsupported';
     }
   }

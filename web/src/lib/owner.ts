@@ -1,6 +1,5 @@
 /**
- * To whom a document belongs: to the first user who is signed in on it, for as long as it lives. Knows nothing of the DOM, so
- * that tests can play it.
+ * The user to whom a document belongs: the first who is signed in on it, until it is left. Does not use the DOM, for tests.
  */
 
 /** What to do on hearing of a user: go on, ask the server who is signed in, or leave the page. */
@@ -25,7 +24,7 @@ export class Owner {
     return this.#id === undefined || this.#id === user ? 'ask' : 'leave';
   }
 
-  /** Begins a question. Answers to those before are too old from now on. */
+  /** Begins a request. Responses to earlier ones are outdated from now on. */
   turn(): number {
     return ++this.#turn;
   }

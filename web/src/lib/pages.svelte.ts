@@ -6,7 +6,7 @@ interface Page<T, C> {
   next?: C | null;
 }
 
-/** `read` gets the cursor of the page, `undefined` for the first, and may be told to give up. */
+/** `read` gets the cursor of the page, `undefined` for the first, and a signal to abort. */
 export class Pages<T, C = string> {
   items = $state.raw<readonly T[]>([]);
   loading = $state(false);

@@ -1,8 +1,8 @@
 /**
- * Asking again and again, while somebody looks: for numbers that nobody is notified of.
+ * Polling while the page is visible, for numbers that have no notifications.
  *
- * The next question follows an answer by a while, so that a slow server is not asked twice at once. While the page is
- * hidden nothing is asked, and what is being asked is given up.
+ * The next request follows a response after a pause, so that a slow server has one at a time. When the page is hidden, polling
+ * stops and the request under way is aborted.
  */
 export interface PollOptions<T> {
   read: (signal: AbortSignal) => Promise<T>;
@@ -14,7 +14,7 @@ export interface PollOptions<T> {
 }
 
 export interface Polling {
-  /** Asks now; what is being asked is given up, as it may be older than what the caller knows. */
+  /** Polls now. The request under way is aborted, as its response may be older than what the caller knows. */
   now: () => void;
   stop: () => void;
 }

@@ -1,9 +1,9 @@
-/** Trying again until somebody says that it is enough. */
+/** Retries with pauses. */
 import { backoff } from './live/backoff';
 
 /**
- * Runs `task` after a pause, and again when it has ended, with pauses that grow. The function that it answers ends this: a task
- * that is under way then is the last one.
+ * Runs `task` after a pause, and again when it has ended, with pauses that grow. The returned function stops this; a task that
+ * is under way then is the last.
  */
 export function repeat(task: () => Promise<unknown>, random?: () => number): () => void {
   let attempt = 0;

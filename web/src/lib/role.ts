@@ -1,4 +1,4 @@
-/** The role as it is by now. A new one ends all MQTT sessions of its user: when the next one stands, it is asked for. */
+/** Keeps the role up to date: a new one ends all MQTT sessions of its user, so it is read again with each connection. */
 import { live } from './live/live.svelte';
 import { session } from './session.svelte';
 

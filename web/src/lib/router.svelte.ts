@@ -1,6 +1,6 @@
 /**
- * Where we are, on the History API. Plain links are followed without loading the page anew; what is not the app's
- * (`/docs`, `/api`, other origins, downloads) is left to the browser.
+ * The current path, on the History API. Links within the app are followed without loading the page; the browser follows others
+ * (`/docs`, `/api`, other origins, downloads).
  */
 
 /** Paths below which the server itself responds, not the app. */
@@ -14,7 +14,7 @@ class Router {
   path = $state(currentPath());
   /** The query: `router.query.get('status')`. */
   query = $state.raw(new URLSearchParams(location.search));
-  /** How often one went somewhere: what is to happen on each way can depend on it. */
+  /** Counts changes of the path, for effects that run with each. */
   visits = $state(0);
 
   constructor() {

@@ -11,25 +11,25 @@ import { Owner, type Next } from './owner';
 export type User = Schemas['User'];
 
 /**
- * - `loading`: nobody knows yet, or the page is being left.
- * - `unreachable`: the server did not say.
- * - `out`: nobody; `why` says whether somebody was.
- * - `in`: `user` is.
+ * - `loading`: not known yet, or the page is being left.
+ * - `unreachable`: the server did not respond.
+ * - `out`: nobody is signed in; `why` says whether somebody was.
+ * - `in`: `user` is signed in.
  */
-type State = 'loading' | 'unreachable' | 'out' | 'in';
+type SignInState = 'loading' | 'unreachable' | 'out' | 'in';
 
-/** Between tabs, which share the cookie. */
-type Told = { is: 'out' } | { is: 'in'; user: string };
+/** What a tab tells the others, as they share the cookie. */
+type TabMessage = { is: 'out' } | { is: 'in'; user: string };
 
-/** For the page that follows one that was left: that its user signed out. */
+/** Set when a user signs out, for the page that is loaded next. */
 const SIGNED_OUT = 'herald-signed-out';
 
 class Session {
-  state = $state<State>('loading');
+  state = $state<SignInState>('loading');
   user = $state.raw<User | undefined>();
-  /** `ended`: it ended without being asked to; one goes on where one was. */
+  /** `ended`: without the user's doing; after signing in, the user continues on the same page. */
   why = $state<'ended' | 'signed out' | undefined>();
-  /** Whether admin/admin stands. Only administrators are told. */
+  /** Whether the account admin still has the password admin. The server says so to administrators only. */
   defaultPassword = $state(false);
   readonly isAdmin = $derived(this.user?.role === 'admin');
   /** Whether this user was an administrator while signed in here, and is none any more. */
@@ -48,16 +48,16 @@ class Session {
     whenSignedOut(() => {
       this.#end();
     });
-    // The role is another one than we know.
+    // The user's role has changed.
     whenForbidden(() => {
       if (this.isAdmin) void this.load();
     });
     whenStale(async () => {
-      // Somebody signed in who this page knows nothing of.
+      // Another session has replaced the page's own in this browser.
       await this.load();
       return this.state === 'in';
     });
-    this.#channel.addEventListener('message', ({ data }: MessageEvent<Told>) => {
+    this.#channel.addEventListener('message', ({ data }: MessageEvent<TabMessage>) => {
       if (data.is === 'in') this.#go(this.#owner.signedIn(data.user));
       else if (this.#owner.isKnown) this.#leave({ signedOut: true });
     });
@@ -106,7 +106,7 @@ class Session {
   async signIn(username: string, password: string): Promise<void> {
     const turn = this.#owner.turn();
     const answer = await call(api.POST('/auth/login', { body: { username, password } }));
-    this.#tell({ is: 'in', user: answer.user.id });
+    this.#broadcast({ is: 'in', user: answer.user.id });
     if (this.#owner.isNow(turn)) this.#open(answer);
     else await this.load();
   }
@@ -114,7 +114,7 @@ class Session {
   /** @throws if the server could not be asked. */
   async signOut(): Promise<void> {
     await call(api.POST('/auth/logout'));
-    this.#tell({ is: 'out' });
+    this.#broadcast({ is: 'out' });
     this.#leave({ signedOut: true });
   }
 
@@ -134,7 +134,7 @@ class Session {
     for (const open of this.#opening) open(answer.user);
   }
 
-  /** It ended without being asked to. */
+  /** The session ended without the user's doing. */
   #end(): void {
     if (this.state !== 'in') return;
     this.#owner.turn();
@@ -161,8 +161,8 @@ class Session {
     location.replace('/');
   }
 
-  #tell(what: Told): void {
-    this.#channel.postMessage(what);
+  #broadcast(message: TabMessage): void {
+    this.#channel.postMessage(message);
   }
 }
 

@@ -1,4 +1,4 @@
-/** Short news that goes away by itself. */
+/** Short messages that disappear by themselves. */
 
 export interface Toast {
   id: number;
@@ -13,7 +13,7 @@ const BAD_MS = 8000;
 
 class Toasts {
   items = $state.raw<Toast[]>([]);
-  /** Where they may be shown, the topmost last: a dialog hides what is below it, from screen readers too. */
+  /** Where toasts may be shown, the topmost last: a dialog hides what is below it, from screen readers too. */
   places = $state.raw<readonly symbol[]>([]);
   #next = 0;
 
@@ -29,7 +29,7 @@ class Toasts {
     this.items = this.items.filter((toast) => toast.id !== id);
   }
 
-  /** A place above the others, until the function that this answers is called. */
+  /** Shows toasts at `place`, above the others, until the returned function is called. */
   open(place: symbol): () => void {
     this.places = [...this.places, place];
     return () => {

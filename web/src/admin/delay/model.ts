@@ -3,7 +3,7 @@ import type { Schemas } from '../../lib/api/client';
 import { spell } from '../../lib/durations';
 import { text } from '../../text/admin';
 
-/** As the API answers. */
+/** Of the API. */
 export type Delay = Schemas['Delay'] | Schemas['UserDelay'];
 export type Mode = Schemas['DelayMode'];
 

@@ -1,20 +1,20 @@
 import { expect, test } from 'vitest';
-import { atPlace, LAST, MARKS, placeOf, step } from './scale';
+import { timeAt, LAST, MARKS, positionOf, step } from './scale';
 
 test('it goes from nothing to 30 days, always upwards', () => {
-  const all = Array.from({ length: LAST + 1 }, (_, place) => atPlace(place));
+  const all = Array.from({ length: LAST + 1 }, (_, place) => timeAt(place));
   expect([all[0], all[LAST]]).toEqual([0, 2_592_000_000]);
   for (const [place, ms] of all.entries()) {
     if (place > 0) expect(ms).toBeGreaterThan(all[place - 1] ?? 0);
-    expect(placeOf(ms)).toBe(place);
+    expect(positionOf(ms)).toBe(place);
   }
 });
 
 test('what is between two places, or beyond the last one, has its place', () => {
-  const second = placeOf(1000);
-  expect(placeOf(1250)).toBe(second + 0.5);
-  expect(placeOf(9e12)).toBe(LAST);
-  expect([atPlace(-3), atPlace(1e9)]).toEqual([0, 2_592_000_000]);
+  const second = positionOf(1000);
+  expect(positionOf(1250)).toBe(second + 0.5);
+  expect(positionOf(9e12)).toBe(LAST);
+  expect([timeAt(-3), timeAt(1e9)]).toEqual([0, 2_592_000_000]);
 });
 
 test('a step leads to the next place, from between them too', () => {

@@ -1,4 +1,4 @@
-/** The slider's scale, from nothing to 30 days: every place is a time that one would choose. */
+/** The slider's scale, from 0 to 30 days: each position is a round time. */
 const [S, MIN, H, D] = [1000, 60_000, 3_600_000, 86_400_000];
 
 const STOPS = [
@@ -11,11 +11,11 @@ const STOPS = [
 
 export const LAST = STOPS.length - 1;
 
-/** Places that are labelled. */
-export const MARKS = [0, S, MIN, H, D, 30 * D].map((ms) => ({ ms, share: placeOf(ms) / LAST }));
+/** Positions that are labelled. */
+export const MARKS = [0, S, MIN, H, D, 30 * D].map((ms) => ({ ms, share: positionOf(ms) / LAST }));
 
-/** Where on the slider a time is; between two places if it is none of theirs. */
-export function placeOf(ms: number): number {
+/** The position of a time on the slider; a fraction if it is between two positions. */
+export function positionOf(ms: number): number {
   const above = STOPS.findIndex((stop) => stop >= ms);
   if (above < 0) return LAST;
   if (above === 0) return 0;
@@ -23,13 +23,13 @@ export function placeOf(ms: number): number {
   return above - 1 + (ms - low) / (high - low);
 }
 
-/** The time at a place, in milliseconds. */
-export function atPlace(place: number): number {
-  return STOPS[Math.min(LAST, Math.max(0, Math.round(place)))] ?? 0;
+/** The time at a position, in milliseconds. */
+export function timeAt(position: number): number {
+  return STOPS[Math.min(LAST, Math.max(0, Math.round(position)))] ?? 0;
 }
 
-/** One place further, from wherever it is. */
+/** The time of the next position, or of the one before. */
 export function step(ms: number, by: 1 | -1): number {
-  const place = placeOf(ms);
-  return atPlace(by > 0 ? Math.floor(place) + 1 : Math.ceil(place) - 1);
+  const position = positionOf(ms);
+  return timeAt(by > 0 ? Math.floor(position) + 1 : Math.ceil(position) - 1);
 }

@@ -38,7 +38,7 @@ export class Observer {
 
   readonly #connection = new Connection<ObservedNotification>(
     {
-      position: () => Promise.resolve({ epoch: '', seq: 0 }),
+      firstCursor: () => Promise.resolve({ epoch: '', seq: 0 }),
       open: async (_, events) => {
         const [access, { open }] = await Promise.all([call(api.POST('/auth/mqtt')), import('../../lib/live/mqtt')]);
         return open(

@@ -1,32 +1,32 @@
-/** Retrying all dead messages, a step at a time. */
+/** Retries all dead messages, in steps. */
 import { Problem } from '../../lib/api/problem';
 
-export interface Step {
+export interface RetryStep {
   retried: number;
   /** Where the next step begins; none if this was the last. */
   next?: string | null;
 }
 
 export interface Retrying {
-  /** Retries as many as the server takes at once, from behind `after`. */
-  step: (after: string | undefined) => Promise<Step>;
+  /** Retries as many messages as the server takes at once, from behind `after`. */
+  step: (after: string | undefined) => Promise<RetryStep>;
   signal: AbortSignal;
-  /** Told after each step of how many are queued again so far. */
+  /** Called after each step with the number of messages that are queued again so far. */
   onStep: (retried: number) => void;
   wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * Asks for one step after another until there is none, or until `signal`. Who is asked too often is waited for.
+ * Runs one step after another until none is left or `signal` aborts. Waits where the server limits the rate.
  *
  * @returns how many are queued again.
- * @throws what the server refused else; the steps before are done, and `onStep` was told of them.
+ * @throws any other refusal of the server; earlier steps are done, and `onStep` was called for them.
  */
 export async function retryAll({ step, signal, onStep, wait = sleep }: Retrying): Promise<number> {
   let after: string | undefined;
   let retried = 0;
   while (!signal.aborted) {
-    let done: Step;
+    let done: RetryStep;
     try {
       done = await step(after);
     } catch (error) {

@@ -1,7 +1,7 @@
 /**
  * The API, typed by its OpenAPI document.
  *
- * `call` turns an answer into its data or throws a `Problem`; every page goes through it.
+ * `call` returns the data of a response or throws a `Problem`; every page goes through it.
  */
 import createClient from 'openapi-fetch';
 import type { components, paths } from './schema';
@@ -9,10 +9,10 @@ import { isProblemBody, Problem, Unreachable } from './problem';
 
 export type Schemas = components['schemas'];
 
-/** How long an answer may take, in milliseconds. */
+/** How long a response may take, in milliseconds. */
 const PATIENCE = 20_000;
 
-/** Where one asks whose session the cookie is. */
+/** The path that says whose session the cookie is. */
 const SESSION = '/auth/session';
 
 let csrfToken: string | null = null;
@@ -22,29 +22,29 @@ let onForbidden: () => void = () => undefined;
 let onDate: (server: number, asked: number, answered: number) => void = () => undefined;
 
 /**
- * The token that each request carries, so that it is answered only by the session that it is meant for; `null` before
- * anybody is signed in. It stays when the session ends: what is still asked for its user is not for the next one.
+ * The token that each request carries, so that the server accepts it only for the session that it is meant for; `null` before
+ * anybody is signed in. It stays when the session ends, so that late requests are not made for the next user.
  */
 export function setCsrfToken(token: string | null): void {
   csrfToken = token;
 }
 
-/** Called when an answer says that nobody is signed in any more. */
+/** Calls `callback` when a response says that nobody is signed in any more. */
 export function whenSignedOut(callback: () => void): void {
   onSignedOut = callback;
 }
 
-/** Called when the cookie is of another session than the page; answers whether it is worth trying again. */
+/** Calls `callback` when the cookie belongs to another session than the page. It returns whether to repeat the request. */
 export function whenStale(callback: () => Promise<boolean>): void {
   onStale = callback;
 }
 
-/** Called when an answer says that only administrators may do this. */
+/** Calls `callback` when a response says that only administrators may do this. */
 export function whenForbidden(callback: () => void): void {
   onForbidden = callback;
 }
 
-/** Told of the server's clock by each answer: milliseconds, to the second. */
+/** Calls `callback` with the server's time in each response, in milliseconds, to the second. */
 export function whenDated(callback: typeof onDate): void {
   onDate = callback;
 }
@@ -68,7 +68,7 @@ async function send(bare: Request): Promise<Response> {
     cache: 'no-store',
     signal: AbortSignal.any([bare.signal, AbortSignal.timeout(PATIENCE)]),
   });
-  // Who is signed in is asked by whoever does not know.
+  // This request finds out whose session it is: it has to succeed whatever session the page has.
   if (csrfToken !== null && !request.url.endsWith(SESSION)) request.headers.set('X-CSRF-Token', csrfToken);
   const asked = Date.now();
   let response: Response;
@@ -91,10 +91,10 @@ interface Answer<T> {
 }
 
 /**
- * The data of an answer.
+ * Returns the data of a response.
  *
  * @throws {Problem} what the server refused, with its code.
- * @throws {Unreachable} if there was no answer.
+ * @throws {Unreachable} if there was no response.
  */
 export async function call<T>(answer: Promise<Answer<T>>): Promise<T> {
   const { data, error, response } = await answer;

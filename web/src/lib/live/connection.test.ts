@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Connection, type LinkEvents, type Side, type Ways } from './connection';
+import { Connection, type LinkEvents, type Side, type ConnectionHost } from './connection';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -11,8 +11,8 @@ afterEach(() => {
 /** A server that a test plays. */
 class World {
   online = true;
-  position = vi.fn(() => Promise.resolve({ epoch: 'e', seq: 40 }));
-  /** What `open` does next; succeeds unless told otherwise. */
+  firstCursor = vi.fn(() => Promise.resolve({ epoch: 'e', seq: 40 }));
+  /** What `open` does next; succeeds unless it refuses. */
   refuses: Error | undefined;
   /** Behind which number each connection began. */
   opened: number[] = [];
@@ -28,8 +28,8 @@ class World {
   connection: Connection<string>;
 
   constructor() {
-    const ways: Ways<string> = {
-      position: this.position,
+    const host: ConnectionHost<string> = {
+      firstCursor: this.firstCursor,
       open: (after, events, side) => {
         if (this.refuses !== undefined) return Promise.reject(this.refuses);
         this.opened.push(after.seq);
@@ -52,7 +52,7 @@ class World {
       random: () => 1,
     };
     this.connection = new Connection(
-      ways,
+      host,
       () => this.states.push(this.connection.state),
       (item, seq) => this.received.push([item, seq]),
     );
@@ -82,7 +82,7 @@ test('begins where the clients of the user had come to, and asks for that once',
   expect(world.states).toEqual(['connecting', 'live']);
   world.last.closed();
   await vi.advanceTimersByTimeAsync(1000);
-  expect(world.position).toHaveBeenCalledOnce();
+  expect(world.firstCursor).toHaveBeenCalledOnce();
 });
 
 test('goes on behind the last number seen, and hears nothing twice', async () => {
@@ -231,15 +231,15 @@ test('without a session nothing is tried any more, until somebody signs in', asy
   expect(world.opened).toEqual([40, 41]);
 });
 
-test('a place that is told after the connection was stopped is not the next one’s', async () => {
+test('a first cursor that comes after the connection was stopped is not the next one’s', async () => {
   const world = new World();
-  let tell: (position: { epoch: string; seq: number }) => void = () => undefined;
-  world.position.mockReturnValueOnce(new Promise((resolve) => (tell = resolve)));
+  let answer: (cursor: { epoch: string; seq: number }) => void = () => undefined;
+  world.firstCursor.mockReturnValueOnce(new Promise((resolve) => (answer = resolve)));
   world.connection.start();
   world.connection.stop();
   world.connection.start();
   await world.settled();
-  tell({ epoch: 'e', seq: 7 });
+  answer({ epoch: 'e', seq: 7 });
   await world.settled();
   expect(world.opened).toEqual([40]);
   expect(world.connection.seen).toEqual({ epoch: 'e', seq: 40 });

@@ -1,34 +1,34 @@
 /**
- * The way to the inbox: connects, resumes behind the last number seen, and tries again with pauses that grow. A link that is
- * about to end by the server's will is followed by another one, opened before: nobody notices.
+ * A lasting connection to an inbox: resumes after the last number seen, and reconnects with pauses that grow. Before the
+ * server ends a link, another one is opened that takes over without a gap.
  *
- * It knows neither MQTT nor the DOM: both are given to it, so that tests can play them.
+ * It knows neither MQTT nor the DOM: both are passed in, so that tests can stand in for them.
  */
 import { backoff } from './backoff';
 
 /**
- * - `idle`: not wanted.
- * - `connecting`: a try is under way.
+ * - `idle`: not started.
+ * - `connecting`: an attempt is under attempt.
  * - `live`: notifications come as they happen.
- * - `waiting`: the last try failed; the next one is at `nextTryAt`.
+ * - `waiting`: the last attempt failed; the next one is at `nextTryAt`.
  * - `offline`: as `waiting`, and the device says that it has no network.
  */
 export type LiveState = 'idle' | 'connecting' | 'live' | 'waiting' | 'offline';
 
 /** One connection. */
 export interface Link {
-  /** By `Date.now()`: the server ends it then. Undefined: it does not, or its end need not be forestalled. */
+  /** When the server ends the link, by `Date.now()`. Undefined: no other link is to be opened before that. */
   readonly until?: number | undefined;
   close(): void;
-  /** Finds out soon whether the other end still answers; if not, the link is closed. */
+  /** Closes the link unless the other end responds soon. */
   check(): void;
 }
 
-/** Two links that stand at the same time have different ones. */
+/** Tells two links apart that are open at the same time. */
 export type Side = 0 | 1;
 
-/** A place in the inbox. Numbers are comparable within one epoch: a server whose backup was restored begins another. */
-export interface Place {
+/** How far an inbox has been read. Numbers are comparable within one epoch: a server whose backup was restored begins another. */
+export interface InboxCursor {
   epoch: string;
   seq: number;
 }
@@ -36,40 +36,41 @@ export interface Place {
 export interface LinkEvents<T> {
   /** Subscribed: what comes next is live. */
   live(): void;
-  received(place: Place, item: T): void;
-  /** Ended, or never came about. `why`: if the server refused it. */
+  received(cursor: InboxCursor, item: T): void;
+  /** The link ended, or could not be opened. `why`: if the server refused it. */
   closed(why?: unknown): void;
 }
 
-export interface Ways<T> {
-  /** The place after which to begin: asked once, before the first connection. */
-  position(): Promise<Place>;
+/** What a connection needs of its surroundings. */
+export interface ConnectionHost<T> {
+  /** The cursor after which to begin: asked for once, before the first connection. */
+  firstCursor(): Promise<InboxCursor>;
   /**
-   * Opens a link that begins behind `after`. A rejection is a failed try. One that is to follow another that still stands
-   * is on the other `side`.
+   * Opens a link that begins after `after`. A rejection is a failed attempt. A link that is opened while another is still
+   * open has the other `side`.
    */
-  open(after: Place, events: LinkEvents<T>, side: Side): Promise<Link>;
+  open(after: InboxCursor, events: LinkEvents<T>, side: Side): Promise<Link>;
   /** Whether the device has a network, as far as it knows. */
   online(): boolean;
-  /** Whether no try can succeed any more: the session has ended. */
+  /** Whether no attempt can succeed any more, as the session has ended. */
   hopeless(error: unknown): boolean;
-  /** How long to wait at least after a try that failed so, in milliseconds. */
+  /** How long to wait at least after an attempt that failed so, in milliseconds. */
   pauseAfter?(why: unknown): number;
   random?: () => number;
 }
 
-/** A link that held for so long was a good one: pauses begin anew. */
+/** After a link that lasted this long, pauses begin anew. */
 const GOOD_MS = 10_000;
-/** So long before its end a link is followed by another one: timers of hidden tabs are late by a minute. */
+/** How long before the end of a link the next is opened: timers of hidden tabs may be late by a minute. */
 const AHEAD_MS = 5 * 60_000;
-/** Not sooner after it was opened, whatever the device's clock says; nor later than a timer can count. */
+/** Bounds of the time from the opening of one link to the next: the device's clock may be wrong, and timers have a limit. */
 const SOONEST_MS = 5 * 60_000;
 const LATEST_MS = 24 * 60 * 60_000;
-/** When the next one could not be opened, it is tried again after so long. */
+/** How long to wait when the next link could not be opened. */
 const AGAIN_MS = 60_000;
 
-/** A try, and the link that comes of it. What a former one still says is not heard. */
-interface Way {
+/** An attempt to connect, with its link once that is open. Events of a former attempt are ignored. */
+interface Attempt {
   readonly side: Side;
   link?: Link;
   liveSince: number;
@@ -79,28 +80,28 @@ export class Connection<T> {
   state: LiveState = 'idle';
   /** By `Date.now()`; while `waiting`. */
   nextTryAt: number | undefined;
-  /** Why the last try failed, until one succeeds. */
+  /** Why the last attempt failed, until one succeeds. */
   why: unknown;
 
-  readonly #ways: Ways<T>;
+  readonly #host: ConnectionHost<T>;
   readonly #changed: () => void;
   readonly #received: (item: T, seq: number) => void;
-  #seen: Place | undefined;
+  #seen: InboxCursor | undefined;
   #failures = 0;
-  /** For the next try, or for the next renewal. */
+  /** For the next attempt, or for the next renewal. */
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #way: Way | undefined;
-  /** Is to follow `#way`. */
-  #next: Way | undefined;
+  #current: Attempt | undefined;
+  /** Takes over from `#current` once it is live. */
+  #next: Attempt | undefined;
 
-  constructor(ways: Ways<T>, changed: () => void, received: (item: T, seq: number) => void) {
-    this.#ways = ways;
+  constructor(host: ConnectionHost<T>, changed: () => void, received: (item: T, seq: number) => void) {
+    this.#host = host;
     this.#changed = changed;
     this.#received = received;
   }
 
-  /** The last place seen. */
-  get seen(): Place | undefined {
+  /** The last cursor seen. */
+  get seen(): InboxCursor | undefined {
     return this.#seen;
   }
 
@@ -108,14 +109,14 @@ export class Connection<T> {
     if (this.state === 'idle') void this.#connect();
   }
 
-  /** Ends it. The next start goes on behind what was seen. */
+  /** Disconnects. The next start resumes after the last cursor seen. */
   stop(): void {
     this.#drop();
     this.#failures = 0;
     this.#become('idle');
   }
 
-  /** Does not wait for the next try. */
+  /** Connects now, instead of waiting for the next attempt. */
   tryNow(): void {
     if (this.state === 'waiting' || this.state === 'offline') void this.#connect();
   }
@@ -123,97 +124,97 @@ export class Connection<T> {
   /** The device has a network again, or has none any more. */
   networkChanged(): void {
     if (this.state === 'idle') return;
-    if (this.#ways.online()) this.tryNow();
+    if (this.#host.online()) this.tryNow();
     else if (this.state !== 'offline') {
       this.#drop();
       this.#wait();
     }
   }
 
-  /** The device may have slept: whatever the state says may be long over. */
+  /** Checks a connection that may have ended unnoticed, as the device may have slept. */
   woke(): void {
-    if (this.state === 'live') this.#way?.link?.check();
+    if (this.state === 'live') this.#current?.link?.check();
     else this.tryNow();
   }
 
   async #connect(): Promise<void> {
     this.#drop();
-    const way: Way = { side: 0, liveSince: Number.POSITIVE_INFINITY };
-    this.#way = way;
+    const attempt: Attempt = { side: 0, liveSince: Number.POSITIVE_INFINITY };
+    this.#current = attempt;
     this.#become('connecting');
     try {
-      const begin = this.#seen ?? (await this.#ways.position());
-      if (this.#isOver(way)) return;
+      const begin = this.#seen ?? (await this.#host.firstCursor());
+      if (this.#isOver(attempt)) return;
       this.#seen = begin;
-      await this.#open(way);
+      await this.#open(attempt);
     } catch (error) {
-      if (this.#isOver(way)) return;
+      if (this.#isOver(attempt)) return;
       this.#drop();
-      if (this.#ways.hopeless(error)) this.#become('idle');
+      if (this.#host.hopeless(error)) this.#become('idle');
       else this.#wait(error);
     }
   }
 
-  /** Opens another link beside the one that stands; when it is live, that one is closed. */
+  /** Opens another link beside the current one, which is closed once the other is live. */
   async #renew(): Promise<void> {
-    if (this.#way === undefined) return;
-    const way: Way = { side: this.#way.side === 0 ? 1 : 0, liveSince: Number.POSITIVE_INFINITY };
-    this.#next = way;
+    if (this.#current === undefined) return;
+    const attempt: Attempt = { side: this.#current.side === 0 ? 1 : 0, liveSince: Number.POSITIVE_INFINITY };
+    this.#next = attempt;
     try {
-      await this.#open(way);
+      await this.#open(attempt);
     } catch {
-      if (!this.#isOver(way)) this.#renewAgain();
+      if (!this.#isOver(attempt)) this.#renewAgain();
     }
   }
 
-  async #open(way: Way): Promise<void> {
+  async #open(attempt: Attempt): Promise<void> {
     const events: LinkEvents<T> = {
       live: () => {
-        if (this.#isOver(way)) return;
-        way.liveSince = Date.now();
-        if (way === this.#next) this.#follow(way);
+        if (this.#isOver(attempt)) return;
+        attempt.liveSince = Date.now();
+        if (attempt === this.#next) this.#takeOver(attempt);
         else this.#become('live');
-        this.#renewInTime(way);
+        this.#renewInTime(attempt);
       },
-      received: (place, item) => {
-        if (this.#isOver(way)) return;
+      received: (cursor, item) => {
+        if (this.#isOver(attempt)) return;
         // What was seen of another epoch is forgotten.
-        if (place.epoch === this.#seen?.epoch && place.seq <= this.#seen.seq) return;
-        this.#seen = place;
-        this.#received(item, place.seq);
+        if (cursor.epoch === this.#seen?.epoch && cursor.seq <= this.#seen.seq) return;
+        this.#seen = cursor;
+        this.#received(item, cursor.seq);
       },
       closed: (why) => {
-        if (this.#isOver(way)) return;
-        if (way === this.#next) {
+        if (this.#isOver(attempt)) return;
+        if (attempt === this.#next) {
           this.#renewAgain();
           return;
         }
-        if (Date.now() - way.liveSince >= GOOD_MS) this.#failures = 0;
+        if (Date.now() - attempt.liveSince >= GOOD_MS) this.#failures = 0;
         this.#drop();
         this.#wait(why);
       },
     };
-    const link = await this.#ways.open(this.#seen ?? { epoch: '', seq: 0 }, events, way.side);
-    if (this.#isOver(way)) {
+    const link = await this.#host.open(this.#seen ?? { epoch: '', seq: 0 }, events, attempt.side);
+    if (this.#isOver(attempt)) {
       link.close();
       return;
     }
-    way.link = link;
-    this.#renewInTime(way);
+    attempt.link = link;
+    this.#renewInTime(attempt);
   }
 
-  #isOver(way: Way): boolean {
-    return way !== this.#way && way !== this.#next;
+  #isOver(attempt: Attempt): boolean {
+    return attempt !== this.#current && attempt !== this.#next;
   }
 
-  #follow(way: Way): void {
-    const former = this.#way;
-    this.#way = way;
+  #takeOver(attempt: Attempt): void {
+    const former = this.#current;
+    this.#current = attempt;
     this.#next = undefined;
     former?.link?.close();
   }
 
-  #renewInTime({ link, liveSince }: Way): void {
+  #renewInTime({ link, liveSince }: Attempt): void {
     if (link?.until === undefined || liveSince === Number.POSITIVE_INFINITY) return;
     const pause = Math.min(Math.max(link.until - Date.now() - AHEAD_MS, SOONEST_MS), LATEST_MS);
     this.#renewAfter(pause);
@@ -232,18 +233,18 @@ export class Connection<T> {
   }
 
   #wait(why?: unknown): void {
-    const pause = Math.max(backoff(this.#failures++, this.#ways.random), this.#ways.pauseAfter?.(why) ?? 0);
+    const pause = Math.max(backoff(this.#failures++, this.#host.random), this.#host.pauseAfter?.(why) ?? 0);
     this.why = why;
     this.nextTryAt = Date.now() + pause;
     this.#timer = setTimeout(() => void this.#connect(), pause);
-    this.#become(this.#ways.online() ? 'waiting' : 'offline');
+    this.#become(this.#host.online() ? 'waiting' : 'offline');
   }
 
   #drop(): void {
     clearTimeout(this.#timer);
-    const former = [this.#way, this.#next];
-    this.#way = this.#next = undefined;
-    for (const way of former) way?.link?.close();
+    const former = [this.#current, this.#next];
+    this.#current = this.#next = undefined;
+    for (const attempt of former) attempt?.link?.close();
   }
 
   #become(state: LiveState): void {

@@ -3,18 +3,18 @@ import { api, call, type Schemas } from '../api/client';
 import { Problem } from '../api/problem';
 import type { Progress as MessageProgress } from '../messages/model';
 import { session } from '../session.svelte';
-import { Connection, type LiveState, type Place } from './connection';
+import { Connection, type LiveState, type InboxCursor } from './connection';
 import { pauseAfter, reason } from './reason';
 
 export type Notification = Schemas['Notification'];
 
-/** What the broker tells beside the inbox: of one message, that one was deleted, or that a new delay has moved what is queued. */
+/** What the broker publishes beside the inbox: a message changed, one was deleted, or a new delay has moved all that are queued. */
 export type Progress =
   | { type: 'message.changed'; message: MessageProgress }
   | { type: 'message.deleted'; message: { id: string } }
   | { type: 'messages.moved' };
 
-/** Longer than this between two ticks, and the device slept. */
+/** If two ticks are further apart than this, the device slept. */
 const SLEPT_MS = 30_000;
 const TICK_MS = 5000;
 
@@ -23,17 +23,17 @@ const decoder = new TextDecoder();
 class Live {
   state = $state<LiveState>('idle');
   nextTryAt = $state<number | undefined>();
-  /** What the server refuses, in words, while it does. */
+  /** Why the server refuses the connection, for the user. */
   refusal = $state<string | undefined>();
 
   #arrivals: (() => void)[] = [];
-  #position: Promise<Place> | undefined;
+  #firstCursor: Promise<InboxCursor> | undefined;
   #listeners: ((notification: Notification) => void)[] = [];
   #watchers: ((progress: Progress) => void)[] = [];
 
   readonly #connection = new Connection<Notification>(
     {
-      position: () => this.position(),
+      firstCursor: () => this.firstCursor(),
       open: async (after, events, side) => {
         const [access, { open }] = await Promise.all([call(api.POST('/auth/mqtt')), import('./mqtt')]);
         return open(
@@ -41,10 +41,10 @@ class Live {
           { topic: access.inbox, after, qos: 1, beside: access.progress },
           {
             ...events,
-            received: ({ topic, payload, place }) => {
-              if (topic === access.progress) this.#tellProgress(JSON.parse(decoder.decode(payload)) as Progress);
-              if (place === undefined) return;
-              events.received(place, JSON.parse(decoder.decode(payload)) as Notification);
+            received: ({ topic, payload, cursor }) => {
+              if (topic === access.progress) this.#publishProgress(JSON.parse(decoder.decode(payload)) as Progress);
+              if (cursor === undefined) return;
+              events.received(cursor, JSON.parse(decoder.decode(payload)) as Notification);
             },
           },
           // The server ends a session with its token.
@@ -94,43 +94,43 @@ class Live {
   }
 
   /**
-   * The number behind which this page begins: how far any of one's clients had come when it was opened. What is asked for
-   * after this is known is complete together with what is told.
+   * The cursor after which this page begins: how far any of the user's clients had acknowledged when it was opened. A list that
+   * is read after this call is complete together with the notifications that follow.
    */
-  position(): Promise<Place> {
-    this.#position ??= this.#ask().catch((error: unknown) => {
-      this.#position = undefined;
+  firstCursor(): Promise<InboxCursor> {
+    this.#firstCursor ??= this.#ask().catch((error: unknown) => {
+      this.#firstCursor = undefined;
       throw error;
     });
-    return this.#position;
+    return this.#firstCursor;
   }
 
-  async #ask(): Promise<Place> {
-    // It never goes back: this only asks.
+  async #ask(): Promise<InboxCursor> {
+    // Acknowledges nothing: the response says how far the inbox is acknowledged.
     const { acked, epoch } = await call(api.POST('/notifications/ack', { body: { up_to: 0 } }));
     return { epoch, seq: acked };
   }
 
-  /** Told of each notification once. */
+  /** Calls `listener` once for each notification. */
   listen(listener: (notification: Notification) => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Told of what happens before a message ends, while the connection stands. */
+  /** Calls `watcher` with what happens before a message ends, while connected. */
   onProgress(watcher: (progress: Progress) => void): void {
     this.#watchers.push(watcher);
   }
 
-  #tellProgress(progress: Progress): void {
+  #publishProgress(progress: Progress): void {
     for (const watcher of this.#watchers) watcher(progress);
   }
 
-  /** Told each time that the connection stands. */
+  /** Calls `listener` each time that the connection becomes live. */
   onLive(listener: () => void): void {
     this.#arrivals.push(listener);
   }
 
-  /** Something else says that the server cannot be reached: finds out whether the connection still stands. */
+  /** Checks the connection, as the server could not be reached otherwise. */
   check(): void {
     if (this.state === 'live') this.#connection.woke();
   }

@@ -1,7 +1,7 @@
 /** A link over MQTT 5 in a WebSocket. Fetched when it is needed: MQTT.js is larger than the rest of the app. */
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import type { Schemas } from '../api/client';
-import type { Link, LinkEvents, Place } from './connection';
+import type { Link, LinkEvents, InboxCursor } from './connection';
 import { Refused } from './refused';
 
 const CONNECT_MS = 15_000;
@@ -9,15 +9,15 @@ const CONNECT_MS = 15_000;
 const KEEP_ALIVE = 60;
 const ANSWER_MS = 5000;
 
-/** One for each page that is open: sessions of two tabs are two. */
+/** Each open page has its own, as two tabs have two sessions. */
 const clientId = `web-${crypto.randomUUID()}`;
 
 export interface Subscription {
   topic: string;
-  /** Begin behind this place, or, if the inbox is in another epoch by now, where it begins; only for inboxes. */
-  after?: Place;
+  /** For inboxes: begin after this cursor, or at the beginning if the inbox is in another epoch by now. */
+  after?: InboxCursor;
   qos: 0 | 1;
-  /** Another topic, at QoS 0; refused, it is done without. */
+  /** Another topic, at QoS 0. If it is refused, the link goes on without it. */
   beside?: string;
 }
 
@@ -25,7 +25,8 @@ export interface Subscription {
 export interface Received {
   topic: string;
   payload: Uint8Array;
-  place: Place | undefined;
+  /** Of a notification in an inbox. */
+  cursor: InboxCursor | undefined;
 }
 
 export function open(
@@ -43,15 +44,15 @@ export function open(
     password: access.token,
     keepalive: KEEP_ALIVE,
     connectTimeout: CONNECT_MS,
-    // Pauses are ours: each try needs a new token.
+    // `Connection` reconnects, as each attempt needs a new token.
     reconnectPeriod: 0,
     resubscribe: false,
-    // The other timers are a worker from a blob:, which the Content-Security-Policy forbids.
+    // The default timers run in a worker from a blob:, which the Content-Security-Policy forbids.
     timerVariant: 'native',
   });
   let refused: Refused | undefined;
   client.on('connect', () => {
-    // First: when the other one stands, nothing is missed.
+    // First, so that nothing is missed once the other subscription is there.
     if (beside !== undefined) client.subscribe(beside, { qos: 0 }, () => undefined);
     client.subscribe(
       topic,
@@ -78,13 +79,13 @@ export function open(
       return Array.isArray(value) ? value[0] : value;
     };
     const [seq, epoch] = [Number(property('seq')), property('epoch')];
-    const place = Number.isSafeInteger(seq) && epoch !== undefined ? { epoch, seq } : undefined;
-    events.received({ topic, payload, place });
+    const cursor = Number.isSafeInteger(seq) && epoch !== undefined ? { epoch, seq } : undefined;
+    events.received({ topic, payload, cursor });
   });
   client.on('close', () => {
     events.closed(refused);
   });
-  // `close` follows; without a listener it would be thrown.
+  // `close` follows. Without a listener the error would be thrown.
   client.on('error', (error) => {
     refused ??= Refused.of(error);
     client.end(true);
@@ -119,7 +120,7 @@ class MqttLink implements Link {
   }
 }
 
-/** In parts. Vite's development server passes /mqtt on; the browser must not go past it. */
+/** The address in parts. In development it is that of Vite's server, which proxies /mqtt. */
 function address(url: string): IClientOptions {
   const { protocol, hostname, port, pathname } = new URL(url);
   const own = { protocol: location.protocol.replace('http', 'ws'), hostname: location.hostname, port: location.port };

@@ -24,17 +24,17 @@ import {
 } from './model';
 
 const PAGE = 200;
-/** The list is drawn anew so often at most, however much comes. */
+/** The shortest time between two renderings of the list. */
 const DRAW_MS = 60;
-/** When a new delay has moved everyone's messages, not all of their pages ask at the same moment. */
+/** After a new delay has moved everyone's messages, pages read them again within this time, not all at once. */
 const SPREAD_MS = 2000;
-/** Of so many messages that are not known here it is kept what was told last. */
+/** The last progress of this many messages is kept until they are known here. */
 const EARLY = 200;
-/** How many pages, and then how many messages one by one, are looked at again. */
+/** How many pages, and then how many single messages, are read again. */
 const PAGES_AGAIN = 5;
 const ONE_BY_ONE = 20;
 
-/** Between tabs: the answer to a send. */
+/** What a tab sends the others: a message that was accepted. */
 interface Shared {
   user: string;
   message: Message;
@@ -70,7 +70,7 @@ class Messages {
     });
     this.#channel.addEventListener('message', ({ data }: MessageEvent<Shared>) => {
       if (data.user !== session.user?.id) return;
-      // Nothing is older than the answer to a send.
+      // Older than anything else that is known of the message.
       this.#learn({ ...data.message, learnedAt: 0 });
     });
     live.onProgress((progress) => {
@@ -78,31 +78,31 @@ class Messages {
       else if (progress.type === 'message.deleted') this.#leave(progress.message.id);
       else this.#lookSoon();
     });
-    // What was said meanwhile is not repeated.
+    // Progress that was published while there was no connection is not repeated.
     live.onLive(() => void this.#lookAgain());
   }
 
-  /** Told of each message that ends while one is here. */
+  /** Calls `listener` with each message that ends while the page is open. */
   onEnd(listener: (message: Message) => void): void {
     this.#endings.push(listener);
   }
 
-  /** Told of each message that was deleted. */
+  /** Calls `listener` with the id of each message that is deleted. */
   onGone(listener: (id: string) => void): void {
     this.#departures.push(listener);
   }
 
-  /** Whether a message is known to be deleted, or that there is none. */
+  /** Whether the message is known to be deleted, or not to exist. */
   isGone(id: string): boolean {
     return this.#gone.has(id);
   }
 
-  /** A notification of a send that was not answered yet waits for the answer, so that nothing shows twice. */
+  /** Holds notifications back while `isHeld`: of messages whose send has no response yet, so that nothing shows twice. */
   holdWhile(isHeld: (notification: Notification) => boolean): void {
     this.#isHeld = isHeld;
   }
 
-  /** What is to be looked at again after a send was answered. */
+  /** Handles the notifications that were held back, after the response to a send. */
   release(): void {
     const held = this.#held;
     this.#held = [];
@@ -114,7 +114,7 @@ class Messages {
     return this.all[at]?.id === id ? this.all[at] : undefined;
   }
 
-  /** What a list shows: only as far as it is without gaps. */
+  /** The messages of a list, as far as it has no gaps. */
   shown(filter: Filter): readonly Message[] {
     const floor = this.#floor(filter);
     if (floor === undefined) return [];
@@ -122,12 +122,12 @@ class Messages {
     return this.all.filter((message) => message.id >= floor && matches(message, filter));
   }
 
-  /** Whether a list goes on. */
+  /** Whether a list has more pages. */
   hasMore(filter: Filter): boolean {
     return this.readings[filter]?.next !== null;
   }
 
-  /** Whether it goes on, and there is no room for more: the reader has to ask for something else. */
+  /** Whether the list has more than the app can hold. */
   isFull(filter: Filter): boolean {
     return this.readings[filter]?.full === true;
   }
@@ -148,8 +148,8 @@ class Messages {
     this.loading = true;
     this.problem = undefined;
     try {
-      // What ends after this is told; so the list may not be older.
-      await live.position();
+      // Notifications begin at this cursor: a list that is older could miss what ended before it.
+      await live.firstCursor();
       const asked = performance.now();
       const query = { limit: PAGE, ...(filter !== 'all' && { status: filter }), ...(before !== undefined && { before }) };
       const page = await call(api.GET('/messages', { params: { query } }));
@@ -158,7 +158,7 @@ class Messages {
       const last = page.items.at(-1)?.id ?? '';
       const next = page.next ?? null;
       const known = this.readings[filter];
-      // The newest page again, and it meets what was read before: that stays.
+      // The newest page again, which overlaps with what was read before: that stays.
       const isKnown = before === undefined && known?.next !== undefined && last >= known.floor && next !== null;
       if (!isKnown) this.readings = { ...this.readings, [filter]: { floor: next === null ? '' : last, next } };
       this.#trim(filter);
@@ -169,7 +169,7 @@ class Messages {
     }
   }
 
-  /** A send was answered. */
+  /** Adds a message that the server has accepted. */
   accepted(accepted: Schemas['AcceptedMessage'], body: string, key: string, asked: number): Message {
     const message = ofAccepted(accepted, body, key, asked);
     this.#learn(message);
@@ -194,7 +194,7 @@ class Messages {
 
   /** @throws what the server refused: `not_queued` if it is too late. */
   async cancel(id: string): Promise<void> {
-    // It may have ended, and would be deleted.
+    // With `status`, as a message that has ended meanwhile would be deleted.
     await call(api.DELETE('/messages/{id}', { params: { path: { id }, query: { status: 'queued' } } }));
     const known = this.#changes.get(id) ?? this.get(id);
     if (known === undefined) return;
@@ -210,14 +210,14 @@ class Messages {
     try {
       await call(api.DELETE('/messages/{id}', { params: { path: { id }, query: { status } } }));
     } catch (error) {
-      // Somebody was quicker.
+      // Deleted already.
       if (!isMissing(error)) throw error;
     }
     this.#leave(id);
     this.#draw();
   }
 
-  /** A message was deleted, by whichever client. */
+  /** Removes a message that was deleted, by this client or another. */
   #leave(id: string): void {
     if (this.#gone.has(id)) return;
     this.#gone.add(id);
@@ -243,7 +243,7 @@ class Messages {
     else this.#completing = this.#completing.then(() => this.#complete(message));
   }
 
-  /** Asks for what a notification left out. */
+  /** Reads the texts that a notification left out. */
   async #complete(ended: Message): Promise<void> {
     try {
       const asked = performance.now();
@@ -253,7 +253,7 @@ class Messages {
       else this.#ended({ ...whole, deliveredAt: whole.deliveredAt ?? ended.deliveredAt });
     } catch (error) {
       if (isMissing(error)) this.#leave(ended.id);
-      // What is told is better than nothing; its details are asked for when they are looked at.
+      // Without the texts. They are read when the message is opened.
       this.#ended(ended);
     }
   }
@@ -301,7 +301,7 @@ class Messages {
     return floors.sort()[0];
   }
 
-  /** Lets go of what there is no room for. `reading`: which list is read at the moment. */
+  /** Forgets messages beyond the bound. `reading`: the list that is being read. */
   #trim(reading?: Filter): void {
     const kept = bounded(this, reading);
     if (kept === this) return;
@@ -309,7 +309,7 @@ class Messages {
     this.readings = kept.readings;
   }
 
-  /** A message that is new here, with what was told of it before it was. */
+  /** A message that is new here, with the progress that came before it. */
   #afterEarly(message: Message): Message {
     const early = this.#early.get(message.id);
     this.#early.delete(message.id);
@@ -321,7 +321,7 @@ class Messages {
     if (this.#gone.has(progress.id)) return;
     const known = this.#changes.get(progress.id) ?? this.get(progress.id);
     if (known === undefined) {
-      // Another client's; or one's own, and quicker than the answer to the send.
+      // From another client; or from here, before the response to the send.
       this.#early.set(progress.id, { progress, heardAt: performance.now() });
       const [oldest] = this.#early.keys();
       if (this.#early.size > EARLY && oldest !== undefined) this.#early.delete(oldest);
@@ -329,7 +329,7 @@ class Messages {
     }
     const now = progressed(known, progress, performance.now());
     if (now !== undefined) this.#learn(now);
-    // An administrator retries it, or the word is late.
+    // An administrator retried it, or the progress is late.
     else void this.details(progress.id).catch(() => undefined);
   }
 
@@ -341,7 +341,7 @@ class Messages {
     }, Math.random() * SPREAD_MS);
   }
 
-  /** Reads again what is known to be open. */
+  /** Reads again the messages that had not ended. */
   async #lookAgain(): Promise<void> {
     const open = new Set(this.all.filter(isOpen).map(({ id }) => id));
     const oldest = this.all.findLast(isOpen)?.id;
@@ -359,14 +359,14 @@ class Messages {
         if (next == null || next < oldest) break;
         before = next;
       }
-      // Those are not queued any more: they are being processed, or were cancelled.
+      // These are no longer queued: they are being processed, or have ended.
       for (const id of [...open].slice(0, ONE_BY_ONE)) {
         await this.details(id).catch((error: unknown) => {
           if (!isMissing(error)) throw error;
         });
       }
     } catch {
-      // With the next connection.
+      // They are read again with the next connection.
     }
   }
 }

@@ -1,9 +1,9 @@
-/** A message as the app knows it, and how what is learned of it comes together. */
+/** A message as the app knows it, and how that is updated. */
 import type { Schemas } from '../api/client';
 
 export type Status = Schemas['Status'];
 
-/** What a word of progress tells of a message. */
+/** The progress of a message that has not ended. */
 export interface Progress {
   id: string;
   status: 'queued' | 'processing' | 'cancelled';
@@ -25,7 +25,7 @@ export interface Message {
   readonly error: string | null;
   readonly processedAt: number | null;
   readonly deliveredAt: number | null;
-  /** When this was learned, in milliseconds since the page began: a clock that nobody sets. */
+  /** When this was learned, by the monotonic clock of the page. */
   readonly learnedAt: number;
 }
 
@@ -35,7 +35,7 @@ export type Phase = 'queued' | 'due' | 'processing' | 'processed' | 'delivered' 
 /** Which messages a list shows. */
 export type Filter = 'all' | 'queued' | 'processed' | 'dead' | 'cancelled';
 
-/** Of the API's answers and of notifications. `learnedAt`: when the answer was asked for. */
+/** Reads a message of the API. `learnedAt`: when it was requested. */
 export function ofApi(message: Schemas['Message'], learnedAt: number): Message {
   return {
     id: message.id,
@@ -54,8 +54,8 @@ export function ofApi(message: Schemas['Message'], learnedAt: number): Message {
 }
 
 /**
- * A notification says that the message ended, and its coming here that it was delivered. `known`: what is known of the message,
- * if that may have a text which the notification leaves out.
+ * Reads the message of a notification: it has ended, and is delivered now. `known`: what is known of it already, for the text
+ * if the notification leaves that out.
  */
 export function ofNotification(
   { message }: Schemas['Notification'],
@@ -81,7 +81,7 @@ export function ofNotification(
   };
 }
 
-/** Of the answer to a send. */
+/** Reads the response to a send. */
 export function ofAccepted(accepted: Schemas['AcceptedMessage'], body: string, key: string, learnedAt: number): Message {
   return {
     id: accepted.id,
@@ -99,10 +99,10 @@ export function ofAccepted(accepted: Schemas['AcceptedMessage'], body: string, k
   };
 }
 
-/** What is known after `news` came; the same object if it is no news. */
+/** Returns what is known after `news`: the same object if nothing changed. */
 export function merged(known: Message | undefined, news: Message): Message {
   if (known === undefined) return news;
-  // Asked before what is known was learned: it may be how it was then.
+  // Requested before `known` was learned, so it may be out of date.
   if (news.learnedAt < known.learnedAt) return named(known, news);
   return {
     ...news,
@@ -114,18 +114,18 @@ export function merged(known: Message | undefined, news: Message): Message {
 }
 
 /**
- * What is known after a word of its progress; `undefined` if that may be older than what is known, as it comes beside the
- * notifications, and the server has to be asked.
+ * Returns what is known after `progress`; `undefined` if the message had ended already, so that only the server knows: progress
+ * and notifications come on different topics, in no order.
  */
 export function progressed(known: Message, { status, run_at, attempts }: Progress, learnedAt: number): Message | undefined {
   if (!isOpen(known)) return undefined;
-  // Attempts never go back: what tells of an earlier one, or of one that is known to have failed, is late.
+  // The number of attempts only grows. Progress of an earlier attempt, or of one that is known to have failed, is late.
   const isLate = attempts < known.attempts || (status === 'processing' && known.status === 'queued' && attempts === known.attempts);
   if (isLate) return known;
   return { ...known, status, runAt: Date.parse(run_at), attempts, learnedAt };
 }
 
-/** An old answer can still tell which row was waiting for it, and when it was due. */
+/** Takes from an outdated response only what does not change: which row it belongs to, and when it was due. */
 function named(known: Message, news: Message): Message {
   const key = known.key === known.id ? news.key : known.key;
   const runAt = known.runAt === known.createdAt ? news.runAt : known.runAt;

@@ -1,6 +1,6 @@
 /**
- * What was written and is not known to be taken. Each message has a key from the start (`Idempotency-Key`), which every
- * try repeats: however often it is sent, it is taken once.
+ * Messages that the server is not known to have accepted. Each has an `Idempotency-Key` from the start, which every attempt
+ * repeats: however often a message is sent, it is accepted once.
  */
 import { api, call } from '../api/client';
 import { Problem, Unreachable } from '../api/problem';
@@ -13,29 +13,30 @@ import { messages } from './messages.svelte';
 
 /**
  * - `sending`: on its way, or next.
- * - `waiting`: a try failed in a way that passes; the next one is at `retryAt`, or with the next connection.
- * - `failed`: refused; it is for the writer to decide.
+ * - `waiting`: an attempt failed for a reason that passes; the next is at `retryAt`, or with the next connection.
+ * - `failed`: refused; the user decides what to do with it.
  */
-type State = 'sending' | 'waiting' | 'failed';
+type UnsentState = 'sending' | 'waiting' | 'failed';
 
 export interface Unsent {
   readonly key: string;
   readonly body: string;
   readonly createdAt: number;
-  readonly state: State;
-  /** Whether it was not taken at the first try. */
+  readonly state: UnsentState;
+  /** Whether the first attempt failed. */
   readonly waited: boolean;
   readonly error?: string;
   readonly retryAt?: number;
 }
 
-interface Kept {
+/** What is in the session storage. */
+interface StoredOutbox {
   user: string;
   items: { key: string; body: string; createdAt: number }[];
   draft?: string;
 }
 
-/** In the tab's own storage: a page that is loaded anew goes on sending. */
+/** In the session storage: a page that is reloaded goes on sending. */
 const STORAGE = 'herald-outbox';
 
 class Outbox {
@@ -72,44 +73,44 @@ class Outbox {
     );
   }
 
-  /** What is being written; it outlives the page that it is written on. */
+  /** What is being written. It is kept when the user goes to another page of the app. */
   get draft(): string {
     return this.#draft;
   }
 
   set draft(draft: string) {
     this.#draft = draft;
-    this.#keep();
+    this.#store();
   }
 
-  /** Whether there is something that goes with the tab. */
+  /** Whether something would be lost with the tab. */
   get isHolding(): boolean {
     return this.items.length > 0 || this.draft.trim() !== '';
   }
 
-  /** Told of each message that is taken, that has to wait, and that is refused. */
+  /** Called for each message that is accepted, that has to wait, or that is refused. */
   onNews(listener: (news: 'queued' | 'waiting' | 'unsent') => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Sends a new message. `key`: one that says what it repeats. */
+  /** Sends a new message. `key`: that of an earlier one, which this repeats. */
   send(body: string, key: string = crypto.randomUUID()): void {
-    // It was sent already.
+    // Sent already.
     const isKnown = this.items.some((item) => item.key === key) || messages.all.some((message) => message.key === key);
     if (isKnown) return;
     const createdAt = clock.serverNow();
     this.items = [...this.items, { key, body, createdAt, state: 'sending', waited: false }];
-    this.#keep();
+    this.#store();
     void this.#pump();
   }
 
-  /** Sends one again that was refused, or that waits. */
+  /** Sends a message again that was refused, or that waits. */
   again(key: string): void {
     this.#set(key, { state: 'sending' });
     void this.#pump();
   }
 
-  /** Takes one back, into what is being written. */
+  /** Moves a message back into the draft. */
   edit(key: string): void {
     const body = this.items.find((item) => item.key === key)?.body;
     if (body !== undefined) this.draft = this.draft.trim() === '' ? body : `${body}\n${this.draft}`;
@@ -118,19 +119,19 @@ class Outbox {
 
   discard(key: string): void {
     this.items = this.items.filter((item) => item.key !== key);
-    this.#keep();
+    this.#store();
     if (this.items.length === 0) this.isStuck = false;
     messages.release();
   }
 
-  /** Now rather than later: the server can be reached again. */
+  /** Sends what waits now, as the server can be reached again. */
   flush(): void {
     clearTimeout(this.#timer);
     for (const item of this.items) if (item.state === 'waiting') this.#set(item.key, { state: 'sending' });
     void this.#pump();
   }
 
-  /** One after the other, so that they are taken in the order in which they were written. */
+  /** Sends one message after another, so that the server accepts them in the order in which they were written. */
   async #pump(): Promise<void> {
     if (this.#pumping) return;
     this.#pumping = true;
@@ -147,7 +148,7 @@ class Outbox {
     return this.items.find((item) => item.state === 'sending');
   }
 
-  /** Whether the next one may be tried. */
+  /** Returns whether the next message may be sent. */
   async #try({ key, body }: Unsent): Promise<boolean> {
     const asked = performance.now();
     try {
@@ -157,10 +158,10 @@ class Outbox {
       this.#failures = 0;
       this.isStuck = false;
       this.items = this.items.filter((item) => item.key !== key);
-      this.#keep();
+      this.#store();
       messages.accepted(accepted, body, key, asked);
       messages.release();
-      this.#tell('queued');
+      this.#notify('queued');
       return true;
     } catch (error) {
       // Without a session they wait for the next one.
@@ -171,16 +172,16 @@ class Outbox {
       }
       this.#set(key, { state: 'failed', error: say(error) });
       messages.release();
-      this.#tell('unsent');
+      this.#notify('unsent');
       return true;
     }
   }
 
-  /** All wait: what stops one stops the others. */
+  /** Lets all messages wait: what stopped one would stop the others. */
   #wait(error: unknown): void {
     const asked = error instanceof Problem ? error.retryAfterMs : undefined;
     const pause = asked ?? backoff(this.#failures++);
-    // Then the connection may be dead as well, without having noticed.
+    // The MQTT connection may be lost as well, without having noticed.
     this.isStuck = error instanceof Unreachable;
     if (this.isStuck) live.check();
     const retryAt = Date.now() + pause;
@@ -188,8 +189,8 @@ class Outbox {
     this.items = this.items.map((item) => {
       if (item.state !== 'sending') return item;
       const { key, body, createdAt } = item;
-      // Told once, not with each try.
-      if (!item.waited) this.#tell('waiting');
+      // Only once, not at each attempt.
+      if (!item.waited) this.#notify('waiting');
       return { key, body, createdAt, waited: true, state: 'waiting', retryAt, ...why };
     });
     clearTimeout(this.#timer);
@@ -207,18 +208,18 @@ class Outbox {
     );
   }
 
-  #tell(news: 'queued' | 'waiting' | 'unsent'): void {
+  #notify(news: 'queued' | 'waiting' | 'unsent'): void {
     for (const listener of this.#listeners) listener(news);
   }
 
-  #keep(): void {
+  #store(): void {
     const user = session.user?.id;
     if (user === undefined) return;
     if (!this.isHolding) sessionStorage.removeItem(STORAGE);
     else {
       const items = this.items.map(({ key, body, createdAt }) => ({ key, body, createdAt }));
       try {
-        sessionStorage.setItem(STORAGE, JSON.stringify({ user, items, draft: this.draft } satisfies Kept));
+        sessionStorage.setItem(STORAGE, JSON.stringify({ user, items, draft: this.draft } satisfies StoredOutbox));
       } catch {
         // Full: they are still in memory.
       }
@@ -230,10 +231,10 @@ class Outbox {
     const text = sessionStorage.getItem(STORAGE);
     if (text === null) return;
     try {
-      const kept = JSON.parse(text) as Kept;
-      if (kept.user === user) {
-        this.items = kept.items.map((item) => ({ ...item, state: 'waiting', waited: true }));
-        if (this.#draft === '') this.#draft = kept.draft ?? '';
+      const stored = JSON.parse(text) as StoredOutbox;
+      if (stored.user === user) {
+        this.items = stored.items.map((item) => ({ ...item, state: 'waiting', waited: true }));
+        if (this.#draft === '') this.#draft = stored.draft ?? '';
       } else sessionStorage.removeItem(STORAGE);
     } catch {
       sessionStorage.removeItem(STORAGE);

@@ -1,4 +1,4 @@
-/** Many pieces of news as few sentences: for a reader who hears them. */
+/** Counts events, so that a screen reader announces many in one sentence. */
 
 /** From one sentence to the next. */
 export const PACE_MS = 1000;
@@ -8,7 +8,7 @@ export class Tally<K> {
   #counts = new Map<K, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `say` is told how much of each kind came: at once, and then once a second at most. Nothing more came: it gets none. */
+  /** `say` gets the number of each kind: at once, then once a second at most; and an empty map when nothing more came. */
   constructor(say: (counts: ReadonlyMap<K, number>) => void) {
     this.#say = say;
   }
