@@ -20,7 +20,7 @@ async fn what_was_written_is_not_lost_and_can_be_taken_back_while_it_waits() {
 
 #[tokio::test]
 async fn the_light_says_what_is_so_and_what_the_server_refuses() {
-    run("careful", "light", &mut World::start(0).await).await;
+    run("careful", "connectionLight", &mut World::start(0).await).await;
 }
 
 #[tokio::test]
