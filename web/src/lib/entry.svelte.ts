@@ -2,20 +2,20 @@
 import { api, call } from './api/client';
 
 class Entry {
-  /** Whether one may make an account for oneself; `undefined` until the server said so. */
+  /** Whether users may register; `undefined` until the server has said so. */
   open = $state<boolean | undefined>();
-  /** Whether an account was made a moment ago. */
+  /** Whether the user has just registered. */
   registered = $state(false);
-  /** Whether one signed in on this page: what has the focus then is gone. */
+  /** Whether the user signed in on this page: the focus has to be set anew, as its element is gone. */
   passed = false;
-  /** To be filled in. */
+  /** The name to fill in. */
   username = '';
 
   async look(): Promise<void> {
     try {
       this.open = (await call(api.GET('/auth/registration'))).open;
     } catch {
-      // Nobody is kept from signing in by that.
+      // Signing in works without it.
     }
   }
 

@@ -1,9 +1,8 @@
-/** The keyboard's place on the page is kept. */
+/** Keeps the keyboard focus where it was. */
 import { tick } from 'svelte';
 
 /**
- * Once the page shows what has changed: if what had the focus is gone, the focus goes to `to`, and without that to the
- * page's heading, rather than to the beginning of the document.
+ * Moves the focus to `to`, or else to the page's heading, if the element that had it is gone once the page is rendered.
  */
 export async function keepFocus(to?: () => HTMLElement | null | undefined): Promise<void> {
   await tick();
@@ -12,7 +11,7 @@ export async function keepFocus(to?: () => HTMLElement | null | undefined): Prom
   (to?.() ?? document.querySelector('h1'))?.focus({ preventScroll: true });
 }
 
-/** A button that is busy has `aria-disabled`, so that it keeps the focus: clicks on it, and Enter in its form, do nothing. */
+/** Ignores clicks on busy buttons, and Enter in their forms: they have `aria-disabled`, with which they keep the focus. */
 export function ignoreDisabled(event: MouseEvent): void {
   if (!(event.target instanceof Element) || event.target.closest('button[aria-disabled="true"]') === null) return;
   event.preventDefault();

@@ -1,4 +1,4 @@
-/** What one wrote is not lost with the tab: the browser asks before it is closed. */
+/** Lets the browser ask before a tab is closed that has unsent messages or a draft. */
 import { outbox } from './messages/outbox.svelte';
 
 let mayGo = false;
@@ -7,7 +7,7 @@ addEventListener('beforeunload', (event) => {
   if (!mayGo && outbox.isHolding) event.preventDefault();
 });
 
-/** Loads the page anew, without asking: the tab keeps what one wrote. */
+/** Reloads the page without asking: what is unsent is kept in the tab. */
 export function loadAgain(): void {
   mayGo = true;
   location.reload();

@@ -17,7 +17,7 @@ export interface Slot {
   p99: number | undefined;
 }
 
-/** A place for each of the last minutes, oldest first, with what is known of it. */
+/** A slot for each of the last minutes, oldest first, with what is known of it. */
 export function slots(items: readonly Minute[]): Slot[] {
   const known = items.slice(-MINUTES);
   const missing = MINUTES - known.length;

@@ -2,14 +2,14 @@
 import type { Schemas } from '../../lib/api/client';
 
 export type FilterProblem = FilterShape | 'shared' | 'percent' | 'second' | 'system';
-/** As for filters, and wildcards where there can be none. */
+/** `wild`: wildcards where none are allowed. */
 export type TopicProblem = FilterShape | 'wild';
 
 type FilterShape = 'empty' | 'nul' | 'alone' | 'last' | 'long';
 
 const MAX_BYTES = 65_535;
 
-/** What is wrong with the filter of a rule; `undefined` if nothing is that one sees here. */
+/** What is wrong with the filter of a rule; `undefined` if nothing is, as far as the app can tell. */
 export function filterProblem(filter: string): FilterProblem | undefined {
   const levels = filter.split('/');
   const problem = shapeProblem(filter);
@@ -22,7 +22,7 @@ export function filterProblem(filter: string): FilterProblem | undefined {
   return undefined;
 }
 
-/** `$share/group/filter` is about one group, and leaves nothing open. */
+/** `$share/group/filter` names one group, and has no placeholders. */
 function groupProblem([, name = '', ...rest]: string[]): FilterProblem | undefined {
   const inner = rest.join('/');
   const isWhole = name !== '' && !/[+#]/.test(name) && inner !== '' && rest[0] !== '$share';
@@ -31,7 +31,7 @@ function groupProblem([, name = '', ...rest]: string[]): FilterProblem | undefin
   return isWhole && marks.every((mark) => mark === undefined) ? undefined : 'shared';
 }
 
-/** What is wrong with what somebody would publish or subscribe to; `undefined` if nothing is that one sees here. */
+/** What is wrong with a topic to publish or subscribe to; `undefined` if nothing is, as far as the app can tell. */
 export function topicProblem(topic: string, action: Schemas['Action']): TopicProblem | undefined {
   return action === 'publish' && /[+#]/.test(topic) ? 'wild' : shapeProblem(topic);
 }

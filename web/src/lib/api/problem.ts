@@ -8,7 +8,7 @@ export type ProblemCode = Body['code'];
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly status: number;
-  /** `undefined` if something between here and the server answered. */
+  /** `undefined` if the response is from something between here and the server, such as a proxy. */
   readonly code: ProblemCode | undefined;
   /** When it may be tried again, in milliseconds from now. */
   readonly retryAfterMs: number | undefined;
@@ -21,13 +21,13 @@ export class Problem extends Error {
     this.retryAfterMs = Number.isNaN(seconds) ? undefined : seconds * 1000;
   }
 
-  /** Whether the same request may well be taken later. */
+  /** Whether the same request may succeed later. */
   get passing(): boolean {
     return this.status >= 500 || this.status === 429 || this.status === 408;
   }
 }
 
-/** No answer: the network or the server is down. */
+/** There was no response: the network or the server is down. */
 export class Unreachable extends Error {
   override readonly name = 'Unreachable';
 

@@ -1,4 +1,4 @@
-/** Why there is no connection, if the server was reached and said no. */
+/** Why the server refuses the connection. */
 import { text } from '../../text';
 import { Problem } from '../api/problem';
 import { say } from '../say';
@@ -10,10 +10,10 @@ const QUOTA_EXCEEDED = 0x97;
 const RATE_EXCEEDED = 0x9f;
 const BUSY = [0x88, 0x89];
 
-/** What only an administrator changes is not asked for each second. */
+/** The pause after a refusal that only an administrator can end. */
 const SLOW_MS = 60_000;
 
-/** In words; `undefined` if nobody answered. */
+/** The reason in words; `undefined` if the server did not respond. */
 export function reason(why: unknown): string | undefined {
   if (why instanceof Problem) return say(why);
   if (!(why instanceof Refused)) return undefined;
@@ -22,7 +22,7 @@ export function reason(why: unknown): string | undefined {
   return BUSY.includes(why.code) ? text.problems.internal : text.live.refused.other(why.code);
 }
 
-/** How long to wait at least before the next try, in milliseconds. */
+/** How long to wait at least before the next attempt, in milliseconds. */
 export function pauseAfter(why: unknown): number {
   if (why instanceof Problem) return why.retryAfterMs ?? (why.passing ? 0 : SLOW_MS);
   return why instanceof Refused && why.code === NOT_AUTHORIZED ? SLOW_MS : 0;

@@ -1,4 +1,4 @@
-/** The broker did not let one connect or subscribe. */
+/** The broker refused a connection or a subscription. */
 export class Refused extends Error {
   override readonly name = 'Refused';
   /** MQTT 5, section 2.4. */
@@ -9,10 +9,10 @@ export class Refused extends Error {
     this.code = code;
   }
 
-  /** What an error of MQTT.js says. */
+  /** Reads an error of MQTT.js. */
   static of(error: unknown): Refused | undefined {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    // Errors of the network have codes of text.
+    // Codes of network errors are strings.
     return typeof code === 'number' && code >= 0x80 ? new Refused(code) : undefined;
   }
 }

@@ -1,13 +1,13 @@
-/** How much of the history is held: a list can be read for ever, and a page lives for days. */
+/** Bounds how much of the history the page holds: a page may be open for days, and a list has no end. */
 import { matches, type Filter, type Message } from './model';
 
 /** How far a list has been read. */
 export interface Reading {
-  /** Everything from this id on is here. */
+  /** The list is complete down to this id. */
   floor: string;
   /** Where the next page begins; `null` if there is none, `undefined` before the first. */
   next: string | null | undefined;
-  /** Older ones were let go: there is no room for them, and reading on is no use. */
+  /** Whether older messages were dropped, as there is no room for more. */
   full?: true;
 }
 
@@ -29,7 +29,7 @@ function size(message: Message): number {
   return message.body.length + (message.result?.length ?? 0) + (message.error?.length ?? 0);
 }
 
-/** How many of the newest there is room for: one in any case. */
+/** How many of the newest messages there is room for: at least one. */
 export function room(all: readonly Message[], most: Most = MOST): number {
   let left = most.size;
   for (const [index, message] of all.entries()) {
@@ -40,8 +40,8 @@ export function room(all: readonly Message[], most: Most = MOST): number {
 }
 
 /**
- * What is kept of `held`; the same object if there is room for all. First goes what the list that is being read (`reading`)
- * does not show, then the oldest. Of lists that lose something it is known that they go on.
+ * Returns what is kept of `held`: the same object if there is room for all. Messages that the list being read (`reading`) does
+ * not show are dropped first, then the oldest. Lists that lose messages are marked as having more.
  */
 export function bounded(held: Held, reading?: Filter, most: Most = MOST): Held {
   if (room(held.all, most) === held.all.length) return held;

@@ -1,4 +1,4 @@
-/** What becomes of one's messages, as sentences for a screen reader. */
+/** Announces to screen readers what happens to the user's messages. */
 import { text } from '../../text';
 import { messages } from './messages.svelte';
 import { outbox } from './outbox.svelte';
@@ -21,7 +21,7 @@ class Announcements {
   constructor() {
     const tally = new Tally<News>((counts) => {
       const sentence = [...counts].map(([news, n]) => text.messages.news(words[news], n)).join(' ');
-      // The same once more is news, too.
+      // A sentence that is the same as the last is only read out if it differs in something.
       this.sentence = sentence !== '' && sentence === this.sentence ? `${sentence}\u00a0` : sentence;
     });
     messages.onEnd(({ status }) => {

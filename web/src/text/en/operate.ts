@@ -137,7 +137,7 @@ export const operate = {
     retry: 'Retry',
     retryOf: (body: string) => `Retry “${body}”`,
     retried: 'The message is queued again.',
-    notDead: 'Somebody was quicker: the message is not failed any more.',
+    notDead: 'The message has been retried already.',
     retryAll: (name: string) => (name === '' ? 'Retry all' : `Retry all of ${name}`),
     retryAllTitle: (name: string) => (name === '' ? 'Retry all failed messages?' : `Retry all failed messages of ${name}?`),
     retryAllText: 'Each is due at once, with all its attempts ahead of it. Their owners are notified again when they end.',
