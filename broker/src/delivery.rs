@@ -63,8 +63,8 @@ pub(crate) trait Subscriber: Send + Sync {
 pub(crate) struct Outcome {
     /// How many messages had to be dropped, the delivered one among them.
     pub(crate) dropped: u64,
-    /// A session should have its turn before it gets more. So it is a few times at most, whether or not its client takes
-    /// anything.
+    /// A session should have its turn before it gets more. It is so for a few deliveries at most, whether or not its client
+    /// takes anything.
     pub(crate) is_behind: bool,
 }
 

@@ -43,7 +43,7 @@ pub enum Protocol {
 /// A session, as it was at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveSession {
-    /// Names the session for as long as it lives, and none of another run of the process.
+    /// Identifies the session for as long as it lives. No session of another run of the process has the same.
     pub id: String,
     /// Whose it is.
     pub username: Username,
@@ -119,7 +119,7 @@ pub(crate) fn id_of(session: SessionId) -> String {
     .to_string()
 }
 
-/// The session that `id` names: `Ok(None)` if it is one of another run, an error if it is none at all.
+/// The session that `id` identifies: `Ok(None)` if it belongs to another run, an error if it is not an id of a session.
 pub(crate) fn session_of(id: &str) -> Result<Option<SessionId>, NoSessionId> {
     let id = LiveId::parse(id).ok_or(NoSessionId)?;
     Ok((id.run == *RUN).then(|| SessionId::from_number(id.number)))

@@ -199,7 +199,7 @@ mod tests {
             ("$SYS/#", "$other/#", false),
             ("a/+", "a/$b", true),
             ("a/#", "a/$b", true),
-            // What both could match is the empty topic, which is none.
+            // Only the empty topic would match both, and a topic is not empty.
             ("/#", "+", false),
             ("/#", "+/#", true),
             ("/#", "#", true),

@@ -13,7 +13,7 @@ pub(crate) struct Symbol(usize);
 pub(crate) struct Symbols {
     symbols: HashMap<Box<str>, Symbol>,
     /// At which bytes of a level there are placeholders: few, even if there are many open levels.
-    places: BTreeSet<(usize, Placeholder)>,
+    offsets: BTreeSet<(usize, Placeholder)>,
 }
 
 impl Symbols {
@@ -25,7 +25,7 @@ impl Symbols {
 
     /// The symbol of an open level, a new one if it had none.
     pub(crate) fn insert_open(&mut self, level: &OpenLevel) -> Symbol {
-        self.places.insert((level.before.len(), level.placeholder));
+        self.offsets.insert((level.before.len(), level.placeholder));
         self.insert_literal(key(&level.before, level.placeholder, &level.after))
     }
 
@@ -36,7 +36,7 @@ impl Symbols {
 
     /// The symbols of the open levels that equal `text` once they are filled in.
     pub(crate) fn open(&self, text: &str, names: &Names<'_>) -> impl Iterator<Item = Symbol> {
-        self.places.iter().filter_map(move |&(at, placeholder)| {
+        self.offsets.iter().filter_map(move |&(at, placeholder)| {
             let (before, rest) = text.split_at_checked(at)?;
             let after = rest.strip_prefix(names.get(placeholder)?)?;
             self.literal(&key(before, placeholder, after))

@@ -1,6 +1,5 @@
-//! Finds JSON that no request of ours is: objects with a key twice, of which parsers differ in which one counts (RFC 8259,
-//! section 4), so what one checks another may not mean; and very many values, which cost far more to parse and to hold than
-//! to send.
+//! Refuses JSON that no request needs: an object with a key twice, as parsers differ in which one counts (RFC 8259, section 4),
+//! so that one may check what another does not use; and very many values, which cost far more to parse and hold than to send.
 
 use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
 
@@ -21,7 +20,7 @@ pub(crate) enum Fault {
     TooMany,
 }
 
-/// Looks no further than the first fault. What is no JSON has none, and what is nested too deeply is none.
+/// Returns the first fault. Text that is not JSON, or nested too deeply, has none: the parser refuses it.
 pub(crate) fn check(json: &[u8]) -> Result<(), Fault> {
     let shape = Shape::default();
     let mut json = serde_json::Deserializer::from_slice(json);

@@ -151,7 +151,7 @@ impl AdminMessagesApi {
             .await?;
         Ok(Json(AnyMessageList {
             items: page.items.into_iter().map(AnyMessage::from).collect(),
-            next: page.next.map(|place| Next(place.to_string())),
+            next: page.next.map(|cursor| Next(cursor.to_string())),
         }))
     }
 
@@ -178,11 +178,11 @@ impl AdminMessagesApi {
             Some(Ok(time)) => Ok(Some(time)),
             None => Ok(None),
         };
-        let place = |text: Cursor| match text.0.len() <= MAX_PARAMETER {
+        let checked = |text: Cursor| match text.0.len() <= MAX_PARAMETER {
             true => text.0.parse::<DeadPageToken>(),
             false => Err(InvalidPageToken),
         };
-        let after = after.map(place).transpose();
+        let after = after.map(checked).transpose();
         let after = after.map_err(|_| ApiError::invalid("after is not the next of a call."))?;
         let (from, to) = (time("from", from)?, time("to", to)?);
         let whose = user.as_ref().map_or("everyone", |user| &user.0).to_owned();
@@ -206,7 +206,7 @@ impl AdminMessagesApi {
         }
         Ok(Json(RetriedMany {
             retried: requeued.len() as u32,
-            next: next.map(|place| Next(place.to_string())),
+            next: next.map(|cursor| Next(cursor.to_string())),
         }))
     }
 

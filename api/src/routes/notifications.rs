@@ -293,16 +293,16 @@ impl NotificationsApi {
         let store = &self.store;
         let now = Timestamp::now();
         // First, so that a session that begins meanwhile finds it, and one that goes on is moved after it.
-        let place = store.skip(&user.id, &client_id, up_to, now).await?;
-        let last = match place {
-            Some(place) => place.last,
+        let cursor = store.skip(&user.id, &client_id, up_to, now).await?;
+        let last = match cursor {
+            Some(cursor) => cursor.last,
             None => store.position(&user.id).await?.last,
         };
         let up_to = up_to.min(last);
         let connections = &self.connections;
         let is_live = connections.skip(&user.id, &user.username, &client_id, up_to);
-        match place {
-            Some(place) => Ok(place.acked),
+        match cursor {
+            Some(cursor) => Ok(cursor.acked),
             // Of a session that is not kept, nothing is stored.
             None if is_live => Ok(up_to),
             None => Err(ApiError::new(

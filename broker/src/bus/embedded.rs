@@ -68,7 +68,7 @@ impl Embedded {
         Ok((relay, watching))
     }
 
-    /// Gives the router up with all that is inside, and begins to start another.
+    /// Abandons the router with everything in it, and begins to start another.
     fn replace(&mut self) {
         let State::Running {
             link,

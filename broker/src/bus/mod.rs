@@ -1,8 +1,8 @@
 //! The shared plane: who gets a message that is published to a shared topic, and what is retained.
 //!
 //! Publishers put messages into a queue. One task hands them to a [relay], takes what comes back, and delivers it by the
-//! filters that the ACL granted: to each session once, whichever of its filters match. What a message is moved by never sees
-//! anything of it, and what sessions are is not known here: see [`Subscriber`].
+//! filters that the ACL granted: to each session once, whichever of its filters match. The relay never sees what is in a
+//! message, and nothing here knows what a session is: see [`Subscriber`].
 
 mod attributes;
 mod dirty;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::message::Message;
 
-/// Keeps the order in which messages are handed over, and each comes once. Bounded. What has failed it repairs itself, while
-/// its owner waits in [`receive`](Relay::receive).
+/// Returns each message once, in the order in which they were handed over. Bounded. Repairs itself after a failure while its
+/// owner waits in [`receive`](Relay::receive).
 pub(super) trait Relay {
     /// Hands `message` over. If there is no room it is given back: there may be some after the next
     /// [`receive`](Relay::receive).

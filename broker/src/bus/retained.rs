@@ -47,7 +47,11 @@ impl Retained {
                     self.insert(Arc::new(message));
                 }
                 Ok(_) => tracing::error!(topic, "too many retained messages are kept; skipped"),
-                Err(e) => tracing::error!(topic, error = e, "a kept message is none; skipped"),
+                Err(e) => tracing::error!(
+                    topic,
+                    error = e,
+                    "a stored retained message is invalid; skipped"
+                ),
             }
         }
     }

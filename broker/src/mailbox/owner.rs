@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Mailbox {
-    /// Another session begins under this name: what the last one was to leave out is none of its business.
+    /// Another session begins with this mailbox: what the last one was to skip does not concern it.
     pub(crate) fn forget_skip(&self) {
         self.contents.lock().mail.skip = 0;
     }

@@ -53,7 +53,7 @@ impl Registry {
         let session = live::session_of(id).ok().flatten()?;
         let found = self.state.lock().find(session)?;
         let was = found.view()?;
-        // It may have ended meanwhile: then it has.
+        // No harm if it has ended meanwhile.
         found.mailbox.stop(Reason::Kicked);
         Some(was)
     }

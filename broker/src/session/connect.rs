@@ -87,8 +87,8 @@ pub(super) async fn admit(
     }
     if connect.clean {
         if let Some(will) = state.will.take() {
-            // Not waited for: a session that is handed over is never held across a wait, or a connection that gives up would
-            // take it along.
+            // Not waited for: a session that is handed over is never held across a wait, as it would be lost with a connection
+            // that ends meanwhile.
             let tasks = ctx.tasks.clone();
             let (ctx, client) = (ctx.clone(), client.clone());
             let publish = async move { will::publish(&ctx, &client, Some(will)).await };

@@ -47,7 +47,7 @@ impl Slice {
         }
     }
 
-    /// Waits for `event`. The time in which the session had nothing to do is none that it worked.
+    /// Waits for `event`. Time spent waiting does not count as work.
     pub(crate) async fn wait<E: Future>(&mut self, event: E) -> E::Output {
         let mut event = pin!(event);
         let mut waited = false;

@@ -52,7 +52,7 @@ async fn retry(store: &Store, filter: DeadFilter) -> anyhow::Result<usize> {
         let step = step.await?;
         retried += step.requeued.len();
         match step.next {
-            Some(place) => next = Some(place),
+            Some(cursor) => next = Some(cursor),
             None => return Ok(retried),
         }
     }

@@ -51,7 +51,7 @@ fn file(url: &str, data_dir: &Path) -> Result<PathBuf, ConfigError> {
     if path.contains('\0') {
         return error("a name of a file has no NUL");
     }
-    // Not within the text: the folder's own name is none of a URL.
+    // Only at the start, and not decoded: the folder's own name is not part of a URL.
     match path.strip_prefix(DATA_DIR) {
         Some(below) => Ok(data_dir.join(below.trim_start_matches('/'))),
         None => Ok(path.into_owned().into()),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, env};
 
 use figment::providers::Env;
 
-/// The names that are none of a section's key.
+/// Variables that are not keys of a section.
 const ALONE: [&str; 4] = [
     "HERALD_DATA_DIR",
     "HERALD_CONFIG",
@@ -30,7 +30,7 @@ const SECTIONS: [&str; 10] = [
 /// How many ignored variables are named.
 const NAMED: usize = 8;
 
-/// The keys that are set. A variable without `__` is none, but for `HERALD_DATA_DIR`.
+/// The keys that are set: variables with `__`, and `HERALD_DATA_DIR`.
 pub(super) fn variables() -> Env {
     Env::prefixed("HERALD_")
         .filter(|key| key == "data_dir" || key.as_str().contains("__"))

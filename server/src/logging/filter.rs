@@ -29,7 +29,7 @@ pub(super) fn parse(text: &str) -> Option<EnvFilter> {
         });
     }
     let mut text = directives.join(",");
-    // Who wants more than that wants to see it all.
+    // At more than INFO everything is shown.
     if let [only] = directives.as_slice()
         && matches!(only.as_str(), "info" | "warn")
     {

@@ -11,13 +11,13 @@ use std::{
 /// middle of a character quotes the text).
 pub(super) fn log() {
     panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(tracing::field::display);
+        let location = panic.location().map(tracing::field::display);
         let message = panic.payload().downcast_ref::<&'static str>();
         let backtrace = Backtrace::capture();
         let captured = backtrace.status() == BacktraceStatus::Captured;
         let thread = thread::current();
         tracing::error!(
-            place,
+            location,
             reason = message,
             thread = thread.name(),
             backtrace = captured.then(|| tracing::field::display(&backtrace)),
@@ -59,11 +59,11 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_a_task_is_logged_with_its_place_and_not_with_what_was_sent() {
+    fn a_panic_of_a_task_is_logged_with_its_location_and_not_with_what_was_sent() {
         if let Ok(sent) = env::var(CHILD) {
             return fail(&sent);
         }
-        let this = "a_panic_of_a_task_is_logged_with_its_place_and_not_with_what_was_sent";
+        let this = "a_panic_of_a_task_is_logged_with_its_location_and_not_with_what_was_sent";
         let child = Command::new(env::current_exe().expect("it has a name"))
             .args([this, "--nocapture", "--test-threads=1"])
             .env(CHILD, "s3cret")
@@ -77,7 +77,7 @@ mod tests {
         let panics: Vec<&str> = log.lines().filter(|l| l.contains("panicked")).collect();
         assert_eq!(panics.len(), 2, "{log}");
         for panic in &panics {
-            assert!(panic.contains("\"place\":\""), "{panic}");
+            assert!(panic.contains("\"location\":\""), "{panic}");
             assert!(panic.contains("panics.rs:"), "{panic}");
         }
         assert!(panics[1].contains("a literal of the source"), "{log}");

@@ -61,7 +61,7 @@ impl Rates {
 impl<S: Subscriber> Layer<S> for Rates {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        // Who asks for more than INFO wants to see it all; and what reports losses must not be one.
+        // More than INFO is shown whole; and reports of lost lines are never lost themselves.
         if *metadata.level() > Level::INFO
             || [module_path!(), super::queue::TARGET].contains(&metadata.target())
         {

@@ -41,7 +41,7 @@ pub(super) fn is_p521(key: &[u8]) -> bool {
     key.windows(P521.len()).any(|part| part == P521)
 }
 
-/// From when to when it is valid. `webpki` tells by refusing it for a time before and one after.
+/// From when to when it is valid: `webpki` says so when it refuses a time before and one after.
 fn validity(certificate: &EndEntityCert<'_>) -> Option<(OffsetDateTime, OffsetDateTime)> {
     let refused = |at: u64| {
         let at = UnixTime::since_unix_epoch(Duration::from_secs(at));

@@ -22,7 +22,7 @@ pub struct MessagePageToken {
 
 /// It is not where a page of a list begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is no place in a list of messages")]
+#[error("this is not a cursor of a list of messages")]
 pub struct InvalidPageToken;
 
 impl fmt::Display for MessagePageToken {

@@ -124,7 +124,7 @@ async fn if_the_commit_fails_all_are_told_and_nothing_is_written() {
     store.ping().await.unwrap();
 }
 
-/// Answers how many rows it sees itself and how many are committed.
+/// Returns how many rows it sees itself and how many are committed.
 struct Look {
     readers: AnyPool,
     key: String,

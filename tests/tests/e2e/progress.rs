@@ -108,8 +108,8 @@ async fn each_step_of_a_message_is_told_to_its_owner_alone() {
     let wild = Connect::of("alice").client_id("wild");
     let mut wild = Raw::connect_as(&herald, Version::V5, &wild).await;
     assert_eq!(wild.subscribe("users/alice/#").await, 1);
-    let mut tap = Raw::connect(&herald, Version::V5, "admin").await;
-    assert!(tap.subscribe("#").await <= 2);
+    let mut observer = Raw::connect(&herald, Version::V5, "admin").await;
+    assert!(observer.subscribe("#").await <= 2);
 
     // It fails, and is taken back between two attempts.
     let id = http.send_message("cancelled").await;
@@ -138,7 +138,7 @@ async fn each_step_of_a_message_is_told_to_its_owner_alone() {
     let begun = changed(&http, &id, "processing", 1).await;
     assert_eq!(told(&mut alice, "alice").await, begun);
     asked.answer(NEVER).await;
-    for raw in [&mut wild, &mut tap] {
+    for raw in [&mut wild, &mut observer] {
         let dead = raw.take().await;
         assert_eq!(dead.topic, inbox("alice"));
         assert!(dead.payload.contains("message.failed"), "{dead:?}");
@@ -157,7 +157,7 @@ async fn each_step_of_a_message_is_told_to_its_owner_alone() {
     asked.answer(DONE).await;
 
     // Whoever did not ask for exactly this got what it always got.
-    for raw in [&mut wild, &mut tap] {
+    for raw in [&mut wild, &mut observer] {
         let processed = raw.take().await;
         assert_eq!(processed.topic, inbox("alice"));
         assert!(processed.payload.contains("message.processed"));

@@ -102,7 +102,7 @@ async fn an_administrator_who_is_demoted_taps_no_more() {
     let admin = herald.http("admin").await;
     admin.create_user("carol", "admin").await;
     let mut carol = by_password(&herald, "carol").await;
-    assert!(carol.subscribe(&inbox("bob")).await < 0x80, "a tap");
+    assert!(carol.subscribe(&inbox("bob")).await < 0x80, "an observer");
     change(&admin, "carol", json!({"role": "user"})).await;
     assert_eq!(ended(&mut carol).await, NOT_AUTHORIZED);
 

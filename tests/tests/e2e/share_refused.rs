@@ -27,21 +27,21 @@ async fn inboxes_and_the_brokers_own_topics_are_not_shared(
     }
 }
 
-/// A tap is not shared either: `#` in a group is of shared topics.
+/// An observer's subscription is not shared either: `#` in a group is of shared topics.
 #[tokio::test]
 async fn a_group_sees_no_inbox() {
     let herald = Herald::with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
-    let mut tap = Raw::connect(&herald, Version::V5, "admin").await;
-    assert_eq!(tap.subscribe("users/#").await, 1);
+    let mut observer = Raw::connect(&herald, Version::V5, "admin").await;
+    assert_eq!(observer.subscribe("users/#").await, 1);
     let in_group = Connect::of("admin").client_id("in a group");
     let mut in_group = Raw::connect_as(&herald, Version::V5, &in_group).await;
     for filter in ["$share/g/#", "$share/g/+/alice/notifications"] {
         assert!(in_group.subscribe(filter).await <= 2, "{filter}");
     }
     alice.send_message("secret").await;
-    assert_eq!(tap.take().await.topic, "users/alice/notifications");
-    announce(&mut tap, "broadcast/x", 1, &["for all"]).await;
+    assert_eq!(observer.take().await.topic, "users/alice/notifications");
+    announce(&mut observer, "broadcast/x", 1, &["for all"]).await;
     assert_eq!(in_group.take().await.payload, "for all");
 }
 

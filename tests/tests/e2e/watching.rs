@@ -1,4 +1,4 @@
-//! What administrators see of the broker and of others: `$SYS/herald/#` and taps.
+//! What administrators see of the broker and of others: `$SYS/herald/#` and observers.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -213,9 +213,9 @@ async fn a_tap_that_does_not_read_slows_nobody() {
     let admin = herald.http("admin").await;
     admin.set_delay(json!({"mode": "fixed", "ms": 0})).await;
     admin.create_user("alice", "user").await;
-    let tap = Connect::of("admin").client_id("tap");
-    let mut tap = Raw::connect_as(&herald, Version::V311, &tap).await;
-    assert!(tap.subscribe_at("#", 0).await <= 2);
+    let observer = Connect::of("admin").client_id("observer");
+    let mut observer = Raw::connect_as(&herald, Version::V311, &observer).await;
+    assert!(observer.subscribe_at("#", 0).await <= 2);
 
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
     assert_eq!(alice.subscribe(&inbox("alice")).await, 1);

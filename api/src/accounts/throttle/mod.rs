@@ -1,9 +1,9 @@
 //! Slows down guessing of passwords: counts failed sign-ins in memory.
 //!
 //! What counts is an address on an account. Failures of an address on many accounts, and on an account from many addresses,
-//! leave fewer tries to each pair of them, and cost the address time; but whoever was right at an account from an address of
-//! late does not count among those who guess there, and nobody is locked out by what others do to other accounts. A browser
-//! that signed in to the account before has a count of its own: see [`crate::accounts::known_browsers`].
+//! leave fewer tries to each pair of them, and cost the address time. A pair that signed in lately is exempt from that, and
+//! nobody is locked out by what others do to other accounts. A browser that signed in to the account before has a count of its
+//! own: see [`crate::accounts::known_browsers`].
 
 mod attempt;
 #[cfg(test)]

@@ -105,7 +105,7 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Notes an answer. Answers the identifier of what is to be acknowledged.
+    /// Notes an answer. Returns the identifier of what is to be acknowledged.
     fn note(&mut self, answer: &Answer) -> Option<u16> {
         match answer {
             Answer::Puback(id, code) => self.pubacks.push((*id, *code)),

@@ -100,7 +100,7 @@ async fn every_caller_gets_the_answer_to_its_own_write() {
     assert_eq!(rows(&store).await.len(), 600 - 20);
 }
 
-/// Answers how much the commit that it is part of is synchronised: 1 is NORMAL, 2 is FULL.
+/// Returns how much the commit that it is part of is synchronised: 1 is NORMAL, 2 is FULL.
 struct Level<const DURABLE: bool>;
 
 impl<const D: bool> Operation for Level<D> {
