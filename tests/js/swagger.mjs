@@ -42,7 +42,7 @@ try {
     await block.locator('.try-out__btn').click();
   }
 
-  /** Presses Execute, and answers the status and the body of what comes. */
+  /** Presses Execute. Returns the status and the body of the response. */
   async function execute(block) {
     const answered = page.waitForResponse((response) => response.url().includes('/api/v1/')
       && !response.url().endsWith('/auth/session'));

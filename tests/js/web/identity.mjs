@@ -18,7 +18,7 @@ async function signOut(page) {
 
 const isOf = (page, name) => page.locator('.user .name', { hasText: name }).first().waitFor({ state: 'attached' });
 
-/** Signs in as the page of the API does: no tab of the app is told. */
+/** Signs in as the page of the API does, which notifies no tab of the app. */
 async function signInElsewhere(context, name) {
   const page = await context.newPage();
   await page.goto(`${url}/docs`);

@@ -100,7 +100,7 @@ async function meter(page) {
   };
 }
 
-/** Turns a quick wheel up and down the list, beginning at its end, and answers the work for one step. */
+/** Turns a quick wheel up and down the list, beginning at its end. Returns the work for one step. */
 async function scrolled(page) {
   const work = await meter(page);
   const before = await work();
@@ -119,7 +119,7 @@ async function scrolled(page) {
   return ((await work()) - before) / STEPS;
 }
 
-/** Types, and answers for each key how long it took to the next frame, in ms. */
+/** Types. Returns for each key how long it took to the next frame, in ms. */
 async function typed(page, text) {
   await page.evaluate(() => {
     globalThis.waits = [];

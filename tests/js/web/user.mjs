@@ -298,7 +298,7 @@ const flows = {
     await page.getByText('By hand').waitFor();
   },
 
-  /** The browser tells a reader who is elsewhere. */
+  /** The browser notifies a user who is elsewhere. */
   async notified({ open }) {
     const context = await open();
     await context.addInitScript(() => {

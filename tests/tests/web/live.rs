@@ -36,7 +36,7 @@ async fn what_is_deleted_in_one_tab_is_gone_in_all() {
 }
 
 #[tokio::test]
-async fn what_happens_before_a_message_ends_is_told_and_not_asked_for() {
+async fn what_happens_before_a_message_ends_is_published_and_not_asked_for() {
     let slowly = ("HERALD_WORKER__BACKOFF_MS", "30000");
     let mut world = World::with_service(0, &[slowly]).await;
     run("live", "progress", &mut world).await;

@@ -13,7 +13,7 @@ async fn an_account_is_deleted_by_who_types_its_name() {
 }
 
 #[tokio::test]
-async fn the_last_administrator_stays_one_and_is_told_why() {
+async fn the_last_administrator_stays_one_and_the_page_says_why() {
     run("oversee", "lastAdministrator", &mut World::start(0).await).await;
 }
 
@@ -33,7 +33,7 @@ async fn the_tester_says_what_is_allowed_and_by_which_rule() {
 }
 
 #[tokio::test]
-async fn the_audit_tells_what_was_done_and_no_secrets() {
+async fn the_audit_says_what_was_done_and_no_secrets() {
     run("oversee", "audit", &mut World::start(0).await).await;
 }
 
@@ -49,7 +49,7 @@ async fn who_is_no_administrator_finds_nothing_and_hears_nothing() {
 }
 
 #[tokio::test]
-async fn who_is_no_longer_an_administrator_is_told_and_sees_nothing_more() {
+async fn who_is_no_longer_an_administrator_is_notified_and_sees_nothing_more() {
     run("oversee", "demoted", &mut World::start(0).await).await;
 }
 

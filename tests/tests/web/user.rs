@@ -41,7 +41,7 @@ async fn who_may_registers() {
 }
 
 #[tokio::test]
-async fn who_may_not_register_is_told() {
+async fn a_closed_registration_says_so() {
     run("user", "closed", &mut World::start(0).await).await;
 }
 
@@ -51,6 +51,6 @@ async fn all_can_be_done_by_keyboard() {
 }
 
 #[tokio::test]
-async fn the_browser_tells_who_is_elsewhere() {
+async fn the_browser_notifies_who_is_elsewhere() {
     run("user", "notified", &mut World::start(0).await).await;
 }

@@ -9,7 +9,7 @@ export interface PollOptions<T> {
   everyMs: number;
   onAnswer: (answer: T) => void;
   onError: (error: unknown) => void;
-  /** Where to see whether somebody looks. */
+  /** Says whether the page is visible. */
   page?: Pick<Document, 'visibilityState' | 'addEventListener' | 'removeEventListener'>;
 }
 

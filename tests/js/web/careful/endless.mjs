@@ -1,7 +1,7 @@
 // A history that is longer than the app holds.
 import { assert, isLive, row, same, send, signIn } from '../browser.mjs';
 
-/** More than there is room for, from a server that is played. */
+/** More messages than the app holds, from a mocked API. */
 export async function endless({ url, open }) {
   const ALL = 24_000;
   const idOf = (n) => String(n).padStart(8, '0');

@@ -66,7 +66,7 @@ export async function demoted(world) {
   await send(alice, 'for carol again');
   await live.open.getByText('for carol again').first().waitFor();
 
-  // Where the connection is not what tells it, the refusal is.
+  // Without a connection the page learns of it when a request is refused.
   const quiet = await pageOf(world, 'carol');
   await quiet.getByRole('link', { name: 'Users' }).click();
   await account(quiet, 'alice').waitFor();

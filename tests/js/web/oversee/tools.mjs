@@ -85,7 +85,7 @@ export async function tabTo(page, locator, { back = false } = {}) {
   throw new Error(`Tab does not come to ${locator}`);
 }
 
-/** All that the server tells a page, over HTTP and WebSockets, from now on. */
+/** Collects what the server sends a page, over HTTP and WebSockets, from now on. */
 export function overhear(page) {
   const heard = [];
   const frames = (socket) => socket.on('framereceived', ({ payload }) => heard.push(payload.toString('latin1')));

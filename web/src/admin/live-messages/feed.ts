@@ -1,9 +1,9 @@
 /**
- * What comes, newest first and bounded. However much comes, it is shown once a frame; while it is paused, or nobody looks,
- * it waits, bounded too.
+ * A bounded list, newest first. Items that arrive are shown with the next frame. While the feed is paused, or the page hidden,
+ * they wait, bounded too.
  */
 export class Feed<T> {
-  /** Newest first; another array whenever it changes. */
+  /** Newest first. Each change makes a new array. */
   items: readonly T[] = [];
   /** How many came since it was paused. */
   waiting = 0;
@@ -16,7 +16,7 @@ export class Feed<T> {
   #paused = false;
   #scheduled = false;
 
-  /** `schedule` runs what it is given with the next frame. */
+  /** `schedule` runs its argument with the next frame. */
   constructor(bound: number, changed: () => void, schedule: (run: () => void) => void) {
     this.bound = bound;
     this.#changed = changed;
