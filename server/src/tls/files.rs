@@ -187,115 +187,102 @@ mod tests {
         Files::with(format!("{leaf}{middle}"), key).load().unwrap();
     }
 
+    fn der(pem: &str) -> Vec<u8> {
+        use base64::Engine as _;
+        let lines: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        base64::engine::general_purpose::STANDARD
+            .decode(lines)
+            .unwrap()
+    }
+
+    fn one_line(pem: &str) -> String {
+        pem.replace('\n', "")
+    }
+
+    /// `files` are refused with one line that begins with the setting, says `what`, and has no part of `keys`.
+    fn expect_refused(files: &Files, setting: &str, what: &str, keys: &[&str]) {
+        let error = files.refused();
+        assert!(
+            error.starts_with(&format!("{setting}: ")) && error.contains(what),
+            "{what}: {error}"
+        );
+        assert!(!error.contains('\n'), "{error}");
+        for key in keys {
+            assert!(!error.contains(&key[40..60]), "{error}");
+        }
+    }
+
     #[test]
-    fn each_fault_has_a_sentence_of_its_own_that_says_what_helps() {
+    fn each_fault_of_a_certificate_has_a_sentence_of_its_own_that_says_what_helps() {
         let (certificate, key) = own(-1, 100);
         let (leaf, middle, leaf_key) = chain();
-        let der = |pem: &str| {
-            let lines: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-            use base64::Engine as _;
-            base64::engine::general_purpose::STANDARD
-                .decode(lines)
-                .unwrap()
-        };
-        let encrypted =
-            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
-        let one_line = |pem: &str| pem.replace('\n', "");
-        let escaped = |pem: &str| pem.trim().replace('\n', "\\n");
         let (old, old_key) = own(-100, -1);
         let (early, early_key) = own(2, 100);
-        let mut cut = key.clone();
-        cut.truncate(80);
-        for (files, named, what) in [
-            (Files::with(&old, &old_key), "tls.cert: ", "has expired on"),
-            (
-                Files::with(&early, &early_key),
-                "tls.cert: ",
-                "is not valid before",
-            ),
-            (
-                Files::with(&certificate, own(-1, 100).1),
-                "tls.key: ",
-                "it is not the key of",
-            ),
-            (
-                Files::with(&certificate, encrypted),
-                "tls.key: ",
-                "openssl pkey -in",
-            ),
+        for (files, what) in [
+            (Files::with(&old, &old_key), "has expired on"),
+            (Files::with(&early, &early_key), "is not valid before"),
             (
                 Files::with(format!("{middle}{leaf}"), &leaf_key),
-                "tls.cert: ",
                 "in the wrong order",
             ),
-            (Files::with(P521.0, P521.1), "tls.cert: ", "P-521"),
-            (Files::with(&certificate, P521.1), "tls.key: ", "P-521"),
+            (Files::with(P521.0, P521.1), "P-521"),
             (
                 Files::with(der(&certificate), &key),
-                "tls.cert: ",
                 "openssl x509 -inform der",
             ),
-            (
-                Files::with(&certificate, der(&key)),
-                "tls.key: ",
-                "openssl pkey -inform der",
-            ),
-            (Files::with(b"\xff\xfeM", &key), "tls.cert: ", "UTF-16"),
+            (Files::with(b"\xff\xfeM", &key), "UTF-16"),
             (
                 Files::with(one_line(&certificate), &key),
-                "tls.cert: ",
                 "line breaks are lost",
             ),
-            (
-                Files::with(&certificate, one_line(&key)),
-                "tls.key: ",
-                "line breaks are lost",
-            ),
-            (
-                Files::with(&certificate, escaped(&key)),
-                "tls.key: ",
-                "line breaks are lost",
-            ),
-            (Files::with(&certificate, &cut), "tls.key: ", "is it whole?"),
-            (
-                Files::with(&certificate, key.replace("M", "!")),
-                "tls.key: ",
-                "no base64",
-            ),
-            (
-                Files::with(&key, &key),
-                "tls.cert: ",
-                "belongs into tls.key",
-            ),
-            (
-                Files::with(&certificate, &certificate),
-                "tls.key: ",
-                "belongs into tls.cert",
-            ),
-            (
-                Files::with("", &key),
-                "tls.cert: ",
-                "there is no certificate in it",
-            ),
-            (
-                Files::with(&certificate, ""),
-                "tls.key: ",
-                "there is no private key in it",
-            ),
+            (Files::with(&key, &key), "belongs into tls.key"),
+            (Files::with("", &key), "there is no certificate in it"),
         ] {
-            let error = files.refused();
-            assert!(
-                error.starts_with(named) && error.contains(what),
-                "{what}: {error}"
-            );
-            assert!(!error.contains('\n'), "{error}");
-            for secret in [&key[40..60], &leaf_key[40..60], &old_key[40..60]] {
-                assert!(!error.contains(secret), "{error}");
-            }
+            expect_refused(&files, "tls.cert", what, &[&key, &leaf_key, &old_key]);
         }
         let nowhere = load(Path::new("/nowhere/cert.pem"), Path::new("key.pem"));
         let error = nowhere.unwrap_err().to_string();
         assert!(error.contains("cannot be read"), "{error}");
+    }
+
+    #[test]
+    fn each_fault_of_a_key_has_a_sentence_of_its_own_that_says_what_helps() {
+        let (certificate, key) = own(-1, 100);
+        let encrypted =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let escaped = key.trim().replace('\n', "\\n");
+        for (files, what) in [
+            (
+                Files::with(&certificate, own(-1, 100).1),
+                "it is not the key of",
+            ),
+            (Files::with(&certificate, encrypted), "openssl pkey -in"),
+            (Files::with(&certificate, P521.1), "P-521"),
+            (
+                Files::with(&certificate, der(&key)),
+                "openssl pkey -inform der",
+            ),
+            (
+                Files::with(&certificate, one_line(&key)),
+                "line breaks are lost",
+            ),
+            (Files::with(&certificate, &escaped), "line breaks are lost"),
+            (Files::with(&certificate, &key[..80]), "is it whole?"),
+            (
+                Files::with(&certificate, key.replace("M", "!")),
+                "no base64",
+            ),
+            (
+                Files::with(&certificate, &certificate),
+                "belongs into tls.cert",
+            ),
+            (
+                Files::with(&certificate, ""),
+                "there is no private key in it",
+            ),
+        ] {
+            expect_refused(&files, "tls.key", what, &[&key]);
+        }
     }
 
     /// Of `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-521 -nodes -days 36500`.
