@@ -116,22 +116,7 @@ impl World {
                 user,
                 ms,
                 apply_to_queued,
-            } => {
-                let user = user.map(|user| &self.users[user]);
-                let delay = ms.map(|ms| Delay::Fixed { ms });
-                let moved = match user {
-                    Some(user) => {
-                        let set = self.store.set_user_delay(user, delay, apply_to_queued);
-                        set.await.unwrap().unwrap()
-                    }
-                    None => {
-                        let delay = delay.unwrap_or(Delay::Fixed { ms: 0 });
-                        self.store.set_delay(delay, apply_to_queued).await.unwrap()
-                    }
-                };
-                let (user, ms) = (user.map(UserId::as_str), ms.map(|ms| ms as i64));
-                assert_eq!(moved, self.model.delayed(user, ms, apply_to_queued));
-            }
+            } => self.delay(user, ms, apply_to_queued).await,
             Step::Claim { limit } => drop(self.take_jobs(limit).await),
             Step::Renew { claim } => {
                 let Some((number, job)) = self.claim(claim) else {
@@ -215,6 +200,23 @@ impl World {
             }
             Step::Crash { release } => self.crash(release).await,
         }
+    }
+
+    async fn delay(&mut self, user: Option<usize>, ms: Option<u64>, apply_to_queued: bool) {
+        let user = user.map(|user| &self.users[user]);
+        let delay = ms.map(|ms| Delay::Fixed { ms });
+        let moved = match user {
+            Some(user) => {
+                let set = self.store.set_user_delay(user, delay, apply_to_queued);
+                set.await.unwrap().unwrap()
+            }
+            None => {
+                let delay = delay.unwrap_or(Delay::Fixed { ms: 0 });
+                self.store.set_delay(delay, apply_to_queued).await.unwrap()
+            }
+        };
+        let (user, ms) = (user.map(UserId::as_str), ms.map(|ms| ms as i64));
+        assert_eq!(moved, self.model.delayed(user, ms, apply_to_queued));
     }
 
     async fn send(&mut self, sends: Vec<Send>) {
