@@ -1,6 +1,6 @@
 //! Where a request begins and ends, and how long its parts may be.
 
-use herald_tests::within;
+use herald_tests::{Herald, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::wire::{Wire, exchange, expect_unharmed, plain, token};
@@ -8,147 +8,100 @@ use crate::wire::{Wire, exchange, expect_unharmed, plain, token};
 #[tokio::test]
 async fn requests_that_two_servers_might_read_in_two_ways_are_refused_or_are_the_last_ones() {
     let herald = plain().await;
-    let host = "Host: localhost\r\n";
     let smuggled = "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let login = "POST /api/v1/auth/login HTTP/1.1\r\n";
-    for (request, what) in [
+    let login = "POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\n";
+    for (headers, what) in [
+        ("Content-Length: 5\r\nContent-Length: 6", "two lengths"),
+        ("Content-Length: 5, 6", "a list of lengths"),
+        ("Content-Length: +5", "a sign"),
+        ("Content-Length: -1", "a negative length"),
+        ("Content-Length: 0x5", "a hexadecimal length"),
+        ("Content-Length: 99999999999999999999", "a huge length"),
+        ("Content-Length : 5", "a space before the colon"),
+        ("Transfer-Encoding: gzip", "an unknown encoding"),
+        ("Transfer-Encoding: chunked, gzip", "chunked not last"),
+        ("Transfer-Encoding: xchunked", "no encoding"),
+        ("Transfer-Encoding:\x0bchunked", "a control character"),
+        (" Transfer-Encoding: chunked", "a folded line"),
         (
-            format!("{login}{host}Content-Length: 5\r\nContent-Length: 6\r\n\r\n{smuggled}"),
-            "two lengths",
-        ),
-        (
-            format!("{login}{host}Content-Length: 5, 6\r\n\r\n{smuggled}"),
-            "a list of lengths",
-        ),
-        (
-            format!("{login}{host}Content-Length: +5\r\n\r\n{smuggled}"),
-            "a sign",
-        ),
-        (
-            format!("{login}{host}Content-Length: -1\r\n\r\n{smuggled}"),
-            "a negative length",
-        ),
-        (
-            format!("{login}{host}Content-Length: 0x5\r\n\r\n{smuggled}"),
-            "a hexadecimal length",
-        ),
-        (
-            format!("{login}{host}Content-Length: 99999999999999999999\r\n\r\n{smuggled}"),
-            "a huge length",
-        ),
-        (
-            format!("{login}{host}Content-Length : 5\r\n\r\n{smuggled}"),
-            "a space before the colon",
-        ),
-        (
-            format!("{login}{host}Transfer-Encoding: gzip\r\n\r\n{smuggled}"),
-            "an unknown encoding",
-        ),
-        (
-            format!("{login}{host}Transfer-Encoding: chunked, gzip\r\n\r\n{smuggled}"),
-            "chunked not last",
-        ),
-        (
-            format!("{login}{host}Transfer-Encoding: xchunked\r\n\r\n{smuggled}"),
-            "no encoding",
-        ),
-        (
-            format!("{login}{host}Transfer-Encoding:\x0bchunked\r\n\r\n{smuggled}"),
-            "a control character",
-        ),
-        (
-            format!("{login}{host} Transfer-Encoding: chunked\r\n\r\n{smuggled}"),
-            "a folded line",
-        ),
-        (
-            format!("{login}{host}Transfer-Encoding: chunked\r\n\r\nzz\r\n{smuggled}"),
-            "a size that is none",
-        ),
-        (
-            format!(
-                "{login}{host}Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n{smuggled}"
-            ),
-            "a huge chunk",
-        ),
-        (
-            format!(
-                "{login}{host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n{smuggled}"
-            ),
+            "Content-Length: 3\r\nTransfer-Encoding: chunked",
             "length and chunks",
         ),
         (
-            format!(
-                "{login}{host}Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n{smuggled}"
-            ),
+            "Transfer-Encoding: chunked\r\nContent-Length: 3",
             "chunks and length",
         ),
+    ] {
+        let request = format!("{login}{headers}\r\n\r\n{smuggled}");
+        expect_nothing_served(&herald, &request, what).await;
+    }
+    for (head, what) in [
         (
-            format!(
-                "POST /api/v1/auth/login HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n{smuggled}"
-            ),
+            "POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "a size that is none",
+        ),
+        (
+            "POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+            "a huge chunk",
+        ),
+        (
+            "POST /api/v1/auth/login HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
             "chunks in HTTP/1.0",
         ),
+        ("GET /healthz HTTP/1.1\r\n\r\n", "no host"),
         (
-            format!("GET /healthz HTTP/1.1\r\n\r\n{smuggled}"),
-            "no host",
-        ),
-        (
-            format!("GET /healthz HTTP/1.1\r\n{host}{host}\r\n{smuggled}"),
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
             "two hosts",
         ),
+        ("GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n", "no host name"),
         (
-            format!("GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n{smuggled}"),
-            "no host name",
-        ),
-        (
-            format!("GET /healthz HTTP/1.1\r\nHost: a@b\r\n\r\n{smuggled}"),
+            "GET /healthz HTTP/1.1\r\nHost: a@b\r\n\r\n",
             "a user in the host",
         ),
         (
-            format!("GET /healthz HTTP/2.0\r\n{host}\r\n{smuggled}"),
+            "GET /healthz HTTP/2.0\r\nHost: localhost\r\n\r\n",
             "another version",
         ),
         (
-            format!("GET  /healthz HTTP/1.1\r\n{host}\r\n{smuggled}"),
+            "GET  /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "two spaces",
         ),
-        (format!("GET /healthz\r\n{host}\r\n{smuggled}"), "HTTP/0.9"),
+        ("GET /healthz\r\nHost: localhost\r\n\r\n", "HTTP/0.9"),
         (
-            format!("GET /he\0althz HTTP/1.1\r\n{host}\r\n{smuggled}"),
+            "GET /he\0althz HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "NUL in the target",
         ),
         (
-            format!("GET /healthz HTTP/1.1\r\n{host}A: b\0c\r\n\r\n{smuggled}"),
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nA: b\0c\r\n\r\n",
             "NUL in a header",
         ),
         (
-            format!("GET /healthz HTTP/1.1\r\n{host}A\u{e4}: b\r\n\r\n{smuggled}"),
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nA\u{e4}: b\r\n\r\n",
             "a name of a header",
         ),
         (
-            format!("GET /healthz HTTP/1.1\r\n{host}A: b\rGET / HTTP/1.1\r\n\r\n{smuggled}"),
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nA: b\rGET / HTTP/1.1\r\n\r\n",
             "a bare CR",
         ),
-        (
-            "\x16\x03\x01\x02\0\x01\0\x01\x7c\x03\x03\r\n\r\n".to_owned(),
-            "TLS",
-        ),
-        (
-            "\x10\x10\0\x04MQTT\x04\x02\0\x3c\0\x04test\r\n\r\n".to_owned(),
-            "MQTT",
-        ),
     ] {
-        let mut wire = Wire::connect(&herald).await;
-        wire.send(request.as_bytes()).await;
-        if let Some(answer) = wire.answer().await {
-            assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
-        }
-        // Nothing of what follows is taken for a request that is served.
-        while let Some(next) = wire.answer().await {
-            assert!((400..500).contains(&next.status), "{what}: {next:?}");
-        }
+        expect_nothing_served(&herald, &format!("{head}{smuggled}"), what).await;
+    }
+    for (request, what) in [
+        ("\x16\x03\x01\x02\0\x01\0\x01\x7c\x03\x03\r\n\r\n", "TLS"),
+        ("\x10\x10\0\x04MQTT\x04\x02\0\x3c\0\x04test\r\n\r\n", "MQTT"),
+    ] {
+        expect_nothing_served(&herald, request, what).await;
     }
     expect_unharmed(&herald).await;
+}
+
+/// Neither `request` nor what follows it is taken for a request that is served.
+async fn expect_nothing_served(herald: &Herald, request: &str, what: &str) {
+    let mut wire = Wire::connect(herald).await;
+    wire.send(request.as_bytes()).await;
+    while let Some(answer) = wire.answer().await {
+        assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
+    }
 }
 
 #[tokio::test]

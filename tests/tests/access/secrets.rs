@@ -108,108 +108,12 @@ async fn no_secret_is_ever_told() {
     .await;
     assert_eq!(code, 201);
 
-    // Signing in, rightly and wrongly, in all the ways that people get wrong.
     let wrong = watched.secret("wrong horse battery");
-    let as_name = watched.secret("password-typed-as-name");
-    for body in [
-        json!({"username": "alice", "password": wrong}).to_string(),
-        json!({"username": as_name, "password": "alice's name"}).to_string(),
-        json!({"username": "alice", "password": wrong, "more": 1}).to_string(),
-        json!({"username": "alice", "password": [wrong]}).to_string(),
-        format!("{{\"username\": \"alice\", \"password\": \"{wrong}"),
-        format!("username=alice&password={wrong}"),
-    ] {
-        let code = call(&mut watched, &nobody, Method::POST, "/auth/login", &body).await;
-        assert!((400..500).contains(&code), "{code}");
-    }
-    let login = nobody.api(Method::POST, "/auth/login");
-    let login = login.json(&json!({"username": "alice", "password": password}));
-    let login = nobody.send(login).await;
-    // That of the session, and that of the device.
-    let cookies: Vec<_> = login.headers.get_all("set-cookie").iter().collect();
-    assert_eq!(cookies.len(), 2);
-    for cookie in cookies {
-        let cookie = cookie.to_str().unwrap().split(['=', ';']).nth(1);
-        watched.secret(cookie.unwrap());
-    }
-    // Shown with what is refused, and altered.
-    let cookies = cookies_of(&login);
-    for cookie in [cookies.clone(), cookies.replace("device=", "device=A")] {
-        for path in ["/auth/login", "/auth/session"] {
-            let shown = nobody.api(Method::POST, path).header("cookie", &cookie);
-            let shown = shown.json(&json!({"username": "alice", "password": wrong}));
-            let answer = nobody.send(shown).await;
-            watched.saw(format!("the answer to {path}"), format!("{answer:?}"));
-        }
-    }
-    let session = login.expect(200);
-    watched
-        .kept
-        .push(session["csrf_token"].as_str().unwrap().to_owned());
-
-    // Tokens, of use and not.
+    sign_in(&mut watched, &nobody, &password, &wrong).await;
     let alice = Http::sign_in(&herald, "alice", &password).await;
-    let token = watched.secret(alice.token(&["api", "mqtt"]).await);
-    let access = alice.post("/auth/mqtt", &json!({})).await.expect(200);
-    let access = watched.secret(access["token"].as_str().unwrap());
-    let invented = watched.secret("hrld_invented-by-somebody-who-guesses-things");
-    for token in [&token, &access, &invented] {
-        let program = Http::bearer(&herald, token);
-        call(&mut watched, &program, Method::GET, "/auth/session", "").await;
-        let basic = nobody.api(Method::GET, "/auth/session");
-        let basic = basic.header("authorization", format!("Basic {token}"));
-        let answer = nobody.send(basic).await;
-        watched.saw("the answer to Basic", format!("{answer:?}"));
-    }
-    // Where an id or a topic belongs.
-    for token in [&token, &access] {
-        let forged = alice.without_csrf();
-        let path = format!("/tokens/{token}");
-        call(&mut watched, &forged, Method::DELETE, &path, "").await;
-        let path = format!("/admin/users/{token}");
-        call(&mut watched, &alice, Method::GET, &path, "").await;
-        let connect = Connect::of("alice").client_id("t").password(&password);
-        let mut mqtt = Raw::connect_as(&herald, Version::V5, &connect).await;
-        assert_eq!(mqtt.subscribe(&format!("tokens/{token}")).await, 0x87);
-    }
-    for password in [&password, &wrong, &token, &access, &invented] {
-        for version in [Version::V311, Version::V5] {
-            let connect = Connect::of("alice").client_id("c").password(password);
-            Raw::connect_code(&herald, version, &connect).await;
-        }
-    }
-
-    // Passwords that are changed, by their owner and by an administrator.
-    let new = watched.secret("new horse battery of alice");
-    let change = json!({"current": password, "new": new}).to_string();
-    let code = call(&mut watched, &alice, Method::PUT, "/auth/password", &change).await;
-    assert_eq!(code, 204);
+    use_tokens(&mut watched, &herald, &alice, [&password, &wrong]).await;
     let admin = herald.http("admin").await;
-    let set = watched.secret("horse battery set by admin");
-    let change = json!({"password": set}).to_string();
-    let code = call(
-        &mut watched,
-        &admin,
-        Method::PATCH,
-        "/admin/users/alice",
-        &change,
-    )
-    .await;
-    assert_eq!(code, 200);
-    let short = watched.secret("hrld_short-but-like-a-token");
-    let change = json!({"password": short}).to_string();
-    call(
-        &mut watched,
-        &admin,
-        Method::PATCH,
-        "/admin/users/alice",
-        &change,
-    )
-    .await;
-    let reset = watched.secret("horse battery on the command line");
-    let reset_password = herald.cli(&["admin", "reset-password", "alice"]);
-    let told = reset_password.input(&format!("{reset}\n")).succeed().await;
-    watched.saw("the command line", format!("{told:?}"));
+    let reset = change_passwords(&mut watched, &herald, [&alice, &admin], &password).await;
 
     // The webhook is tried, in vain.
     let alice = Http::sign_in(&herald, "alice", &reset).await;
@@ -239,4 +143,108 @@ async fn no_secret_is_ever_told() {
     watched.saw("standard output", herald.stdout());
     watched.check();
     watched.check_files(&herald.data_dir());
+}
+
+/// Signs alice in, rightly and wrongly, in all the ways that people get wrong.
+async fn sign_in(watched: &mut Watched, nobody: &Http, password: &str, wrong: &str) {
+    let as_name = watched.secret("password-typed-as-name");
+    for body in [
+        json!({"username": "alice", "password": wrong}).to_string(),
+        json!({"username": as_name, "password": "alice's name"}).to_string(),
+        json!({"username": "alice", "password": wrong, "more": 1}).to_string(),
+        json!({"username": "alice", "password": [wrong]}).to_string(),
+        format!("{{\"username\": \"alice\", \"password\": \"{wrong}"),
+        format!("username=alice&password={wrong}"),
+    ] {
+        let code = call(watched, nobody, Method::POST, "/auth/login", &body).await;
+        assert!((400..500).contains(&code), "{code}");
+    }
+    let login = nobody.api(Method::POST, "/auth/login");
+    let login = login.json(&json!({"username": "alice", "password": password}));
+    let login = nobody.send(login).await;
+    // That of the session, and that of the device.
+    let cookies: Vec<_> = login.headers.get_all("set-cookie").iter().collect();
+    assert_eq!(cookies.len(), 2);
+    for cookie in cookies {
+        let cookie = cookie.to_str().unwrap().split(['=', ';']).nth(1);
+        watched.secret(cookie.unwrap());
+    }
+    // Shown with what is refused, and altered.
+    let cookies = cookies_of(&login);
+    for cookie in [cookies.clone(), cookies.replace("device=", "device=A")] {
+        for path in ["/auth/login", "/auth/session"] {
+            let shown = nobody.api(Method::POST, path).header("cookie", &cookie);
+            let shown = shown.json(&json!({"username": "alice", "password": wrong}));
+            let answer = nobody.send(shown).await;
+            watched.saw(format!("the answer to {path}"), format!("{answer:?}"));
+        }
+    }
+    let session = login.expect(200);
+    watched
+        .kept
+        .push(session["csrf_token"].as_str().unwrap().to_owned());
+}
+
+/// Shows tokens, of use and not, and passwords where they belong and where they do not.
+async fn use_tokens(
+    watched: &mut Watched,
+    herald: &Herald,
+    alice: &Http,
+    [password, wrong]: [&String; 2],
+) {
+    let nobody = Http::anonymous(herald);
+    let token = watched.secret(alice.token(&["api", "mqtt"]).await);
+    let access = alice.post("/auth/mqtt", &json!({})).await.expect(200);
+    let access = watched.secret(access["token"].as_str().unwrap());
+    let invented = watched.secret("hrld_invented-by-somebody-who-guesses-things");
+    for token in [&token, &access, &invented] {
+        let program = Http::bearer(herald, token);
+        call(watched, &program, Method::GET, "/auth/session", "").await;
+        let basic = nobody.api(Method::GET, "/auth/session");
+        let basic = basic.header("authorization", format!("Basic {token}"));
+        let answer = nobody.send(basic).await;
+        watched.saw("the answer to Basic", format!("{answer:?}"));
+    }
+    // Where an id or a topic belongs.
+    for token in [&token, &access] {
+        let forged = alice.without_csrf();
+        let path = format!("/tokens/{token}");
+        call(watched, &forged, Method::DELETE, &path, "").await;
+        let path = format!("/admin/users/{token}");
+        call(watched, alice, Method::GET, &path, "").await;
+        let connect = Connect::of("alice").client_id("t").password(password);
+        let mut mqtt = Raw::connect_as(herald, Version::V5, &connect).await;
+        assert_eq!(mqtt.subscribe(&format!("tokens/{token}")).await, 0x87);
+    }
+    for password in [password, wrong, &token, &access, &invented] {
+        for version in [Version::V311, Version::V5] {
+            let connect = Connect::of("alice").client_id("c").password(password);
+            Raw::connect_code(herald, version, &connect).await;
+        }
+    }
+}
+
+/// Has alice's password changed by its owner, by an administrator and on the command line. Returns the last one.
+async fn change_passwords(
+    watched: &mut Watched,
+    herald: &Herald,
+    [alice, admin]: [&Http; 2],
+    password: &str,
+) -> String {
+    let new = watched.secret("new horse battery of alice");
+    let change = json!({"current": password, "new": new}).to_string();
+    let code = call(watched, alice, Method::PUT, "/auth/password", &change).await;
+    assert_eq!(code, 204);
+    let set = watched.secret("horse battery set by admin");
+    let change = json!({"password": set}).to_string();
+    let code = call(watched, admin, Method::PATCH, "/admin/users/alice", &change).await;
+    assert_eq!(code, 200);
+    let short = watched.secret("hrld_short-but-like-a-token");
+    let change = json!({"password": short}).to_string();
+    call(watched, admin, Method::PATCH, "/admin/users/alice", &change).await;
+    let reset = watched.secret("horse battery on the command line");
+    let reset_password = herald.cli(&["admin", "reset-password", "alice"]);
+    let told = reset_password.input(&format!("{reset}\n")).succeed().await;
+    watched.saw("the command line", format!("{told:?}"));
+    reset
 }
