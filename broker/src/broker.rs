@@ -15,7 +15,7 @@ use crate::{
     bus::Bus,
     host::{Host, HostError, Notification, Revoked},
     limits::Limits,
-    live::{LiveQuery, LiveSession, NoSessionId, Origin},
+    live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin},
     metrics::Metrics,
     progress::Progress,
     registry::Registry,

@@ -19,7 +19,7 @@ mod feed;
 mod host;
 mod ids;
 mod limits;
-mod live;
+mod live_sessions;
 mod mailbox;
 mod message;
 mod metrics;
@@ -41,6 +41,6 @@ pub use host::{
     Revoked, SendRefusal, SendRequest,
 };
 pub use limits::Limits;
-pub use live::{LiveQuery, LiveSession, NoSessionId, Origin, Protocol, Transport};
+pub use live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin, Protocol, Transport};
 pub use metrics::Metrics;
 pub use session::{Connection, Step, Wait};

@@ -17,7 +17,7 @@ use crate::{
     delivery::{Delivery, Outcome, Subscriber},
     host::Notification,
     limits::Limits,
-    live::Link,
+    live_sessions::Link,
     state::Takeover,
     user_bytes::UserBytes,
     wire::Reason,

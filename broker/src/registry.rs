@@ -1,6 +1,6 @@
 //! The live sessions: who is connected, under which client id, and which of them observe others.
 
-mod live;
+mod listing;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},

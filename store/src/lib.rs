@@ -62,7 +62,7 @@ pub use reads::failed_attempts::FailedAttempt;
 pub use reads::inbox::Position;
 pub use reads::listing::{InvalidPageToken, MessagePage, MessagePageToken};
 pub use reads::queue::StatusCounts;
-pub use reads::rights::{Changed, RightsChange};
+pub use reads::rights_changes::{Changed, RightsChange};
 pub use reads::rules::StoredRule;
 pub use reads::sessions::ListedSession;
 pub use sessions::Session;

@@ -31,14 +31,14 @@ pub(super) struct Embedded {
     table: VecDeque<Arc<Message>>,
     /// The number of the first of them; the others follow, and 0 follows 255.
     first: u8,
-    state: State,
+    state: RouterState,
     probe: Interval,
     /// The router that runs, for others to know of.
     current: watch::Sender<Option<Router>>,
     metrics: Arc<Metrics>,
 }
 
-enum State {
+enum RouterState {
     Running {
         link: Box<Link>,
         since: Instant,
@@ -60,7 +60,7 @@ impl Embedded {
         let relay = Self {
             table: VecDeque::with_capacity(TABLE),
             first: 0,
-            state: State::running(link, Backoff::default()),
+            state: RouterState::running(link, Backoff::default()),
             probe,
             current,
             metrics,
@@ -70,11 +70,11 @@ impl Embedded {
 
     /// Abandons the router with everything in it, and begins to start another.
     fn replace(&mut self) {
-        let State::Running {
+        let RouterState::Running {
             link,
             since,
             mut backoff,
-        } = std::mem::replace(&mut self.state, State::nowhere())
+        } = std::mem::replace(&mut self.state, RouterState::nowhere())
         else {
             return;
         };
@@ -82,14 +82,14 @@ impl Embedded {
         tracing::error!("the router of shared topics is gone; starting another");
         link.end_router();
         backoff.ran_for(since.elapsed());
-        self.state = State::Starting(start(backoff).boxed());
+        self.state = RouterState::Starting(start(backoff).boxed());
     }
 
     /// The next router runs: it gets what the last one had.
     fn resume(&mut self, link: Link, backoff: Backoff) {
         self.metrics.router_restarts.add(1);
         self.current.send_replace(Some(link.router().clone()));
-        self.state = State::running(link, backoff);
+        self.state = RouterState::running(link, backoff);
         for at in 0..self.table.len() {
             self.send(self.number(at));
         }
@@ -97,7 +97,7 @@ impl Embedded {
 
     fn send(&mut self, number: u8) {
         // While none runs, the next one gets it.
-        if let State::Running { link, .. } = &mut self.state {
+        if let RouterState::Running { link, .. } = &mut self.state {
             link.send(number);
         }
     }
@@ -141,12 +141,12 @@ impl Relay for Embedded {
     async fn receive(&mut self) -> Arc<Message> {
         loop {
             let received = match &mut self.state {
-                State::Starting(start) => {
+                RouterState::Starting(start) => {
                     let (link, backoff) = start.await;
                     self.resume(link, backoff);
                     continue;
                 }
-                State::Running { link, .. } => tokio::select! {
+                RouterState::Running { link, .. } => tokio::select! {
                     biased;
                     number = link.receive() => number.map(Some),
                     _ = self.probe.tick() => link.probe().await.map(|()| None),
@@ -165,7 +165,7 @@ impl Relay for Embedded {
     }
 }
 
-impl State {
+impl RouterState {
     fn running(link: Link, backoff: Backoff) -> Self {
         Self::Running {
             link: Box::new(link),

@@ -168,7 +168,7 @@ fn a_caught_up_feed_needs_no_read() {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum Event {
     /// The log grows by one; the wake-up arrives.
     Finish,
     /// The log grows by one; the wake-up is lost, which sets the missed flag.
@@ -339,31 +339,31 @@ proptest! {
     fn nothing_is_lost_and_nothing_comes_twice_on_one_connection(
         start in 0_i64..5,
         steps in prop::collection::vec(prop_oneof![
-            6 => Just(Step::Finish), 1 => Just(Step::FinishMissed), 1 => Just(Step::FinishSwapped),
-            5 => Just(Step::ReadDone), 6 => (0_usize..5).prop_map(Step::Acknowledge),
-            1 => (1_i64..5).prop_map(Step::Skip), 1 => (1_usize..4).prop_map(Step::Prune),
+            6 => Just(Event::Finish), 1 => Just(Event::FinishMissed), 1 => Just(Event::FinishSwapped),
+            5 => Just(Event::ReadDone), 6 => (0_usize..5).prop_map(Event::Acknowledge),
+            1 => (1_i64..5).prop_map(Event::Skip), 1 => (1_usize..4).prop_map(Event::Prune),
             2 => (0_u8..2, any::<bool>(), 1_usize..5)
-                .prop_map(|(qos, small, window)| Step::Reconnect { qos, small, window }),
+                .prop_map(|(qos, small, window)| Event::Reconnect { qos, small, window }),
         ], 0..100),
     ) {
         let mut model = Model::new(start);
         model.pump();
         for step in steps {
             match step {
-                Step::Finish => { let seq = model.finish(); model.feed.offer(n(seq)); }
-                Step::FinishMissed => { model.finish(); model.feed.missed(); }
-                Step::FinishSwapped => {
+                Event::Finish => { let seq = model.finish(); model.feed.offer(n(seq)); }
+                Event::FinishMissed => { model.finish(); model.feed.missed(); }
+                Event::FinishSwapped => {
                     let (first, second) = (model.finish(), model.finish());
                     model.feed.offer(n(second));
                     model.feed.offer(n(first));
                 }
-                Step::ReadDone => model.read_done(),
-                Step::Acknowledge(at) => model.acknowledge(at),
-                Step::Skip(count) => model.skip(count),
-                Step::Prune(count) => for _ in 0..count {
+                Event::ReadDone => model.read_done(),
+                Event::Acknowledge(at) => model.acknowledge(at),
+                Event::Skip(count) => model.skip(count),
+                Event::Prune(count) => for _ in 0..count {
                     if model.log.len() > 1 { model.log.pop_first(); }
                 },
-                Step::Reconnect { qos, small, window } => model.reconnect(qos, small, window),
+                Event::Reconnect { qos, small, window } => model.reconnect(qos, small, window),
             }
             model.pump();
             model.check(start);

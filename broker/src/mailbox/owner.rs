@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 
 use super::{Mail, Mailbox, Orders, Presence};
 use crate::{
-    delivery::Delivery, ids::SubscriptionKey, live::Link, user_bytes::UserBytes, wire::Reason,
+    delivery::Delivery, ids::SubscriptionKey, live_sessions::Link, user_bytes::UserBytes,
+    wire::Reason,
 };
 
 impl Mailbox {

@@ -8,7 +8,7 @@ use super::context::Context;
 use crate::{
     host::{DeniedAction, Identity},
     ids::SessionId,
-    live::Link,
+    live_sessions::Link,
 };
 
 /// A client that has logged in.

@@ -22,7 +22,7 @@ use crate::{
     host::{Credential, Identity, Login, LoginRefusal},
     ids::SessionId,
     limits::{RECEIVE_MAXIMUM, USER_PROPERTIES},
-    live::{Link, Origin, Protocol},
+    live_sessions::{Link, Origin, Protocol},
     mailbox::Mailbox,
     registry::Entered,
     state::{HandedSession, SessionState},

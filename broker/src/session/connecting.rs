@@ -14,7 +14,7 @@ use super::{
     step::{Event, Events, Step, Wait},
 };
 use crate::{
-    live::Origin,
+    live_sessions::Origin,
     wire::{Incoming, Reason, Wire},
 };
 

@@ -13,7 +13,7 @@ use super::{
     slice::Slice,
     step::{Event, Events, Step},
 };
-use crate::{live::Origin, wire::Wire};
+use crate::{live_sessions::Origin, wire::Wire};
 
 /// One client from its first byte to its last, without any I/O of its own: what comes from the client is [received](Self::receive),
 /// what goes to it is [taken](Self::take_output), and between both whoever drives it follows [`step`](Self::step).

@@ -13,7 +13,7 @@ use crate::{
 
 /// What may happen.
 #[derive(Clone, Debug)]
-enum Step {
+enum Event {
     /// Somebody publishes at this level.
     Publish(u8),
     /// The client says PUBACK, PUBREC or PUBCOMP of the so-manieth identifier, or of one that never was.
@@ -22,12 +22,12 @@ enum Step {
     Reconnect(u8),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<Event>> {
     let ack = prop::sample::select(vec![0x40_u8, 0x50, 0x50, 0x70]);
     let step = prop_oneof![
-        3 => (1_u8..3).prop_map(Step::Publish),
-        6 => (ack, 0_usize..6).prop_map(|(ack, at)| Step::Acknowledge(ack, at)),
-        1 => (1_u8..5).prop_map(Step::Reconnect),
+        3 => (1_u8..3).prop_map(Event::Publish),
+        6 => (ack, 0_usize..6).prop_map(|(ack, at)| Event::Acknowledge(ack, at)),
+        1 => (1_u8..5).prop_map(Event::Reconnect),
     ];
     prop::collection::vec(step, 0..40)
 }
@@ -160,7 +160,7 @@ async fn publish_to(writer: &mut Client, qos: u8, payload: &str) {
     }
 }
 
-async fn run(broker: &Broker, version: u8, steps: &[Step]) {
+async fn run(broker: &Broker, version: u8, steps: &[Event]) {
     let mut writer = open(broker, &connect("writer", true, 0)).await;
     let mut phone = Phone {
         // A clean session of 3.1.1 would not be kept.
@@ -179,16 +179,16 @@ async fn run(broker: &Broker, version: u8, steps: &[Step]) {
     let mut count = 0;
     for step in steps {
         match step {
-            Step::Publish(qos) => {
+            Event::Publish(qos) => {
                 publish_to(&mut writer, *qos, &count.to_string()).await;
                 count += 1;
             }
-            Step::Acknowledge(first, at) => {
+            Event::Acknowledge(first, at) => {
                 let ids: Vec<u16> = phone.flows.keys().copied().collect();
                 let id = ids.get(*at).copied().unwrap_or(60_000);
                 phone.acknowledge(*first, id).await;
             }
-            Step::Reconnect(window) => phone.reconnect(broker, *window).await,
+            Event::Reconnect(window) => phone.reconnect(broker, *window).await,
         }
     }
     // A client that does all that it should, at last.

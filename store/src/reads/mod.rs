@@ -9,7 +9,7 @@ pub(crate) mod inbox;
 pub(crate) mod listing;
 mod messages;
 pub(crate) mod queue;
-pub(crate) mod rights;
+pub(crate) mod rights_changes;
 pub(crate) mod rules;
 pub(crate) mod sessions;
 mod stored_bytes;

@@ -125,12 +125,12 @@ async fn if_the_commit_fails_all_are_told_and_nothing_is_written() {
 }
 
 /// Returns how many rows it sees itself and how many are committed.
-struct Look {
+struct CountRows {
     readers: AnyPool,
     key: String,
 }
 
-impl Operation for Look {
+impl Operation for CountRows {
     type Output = (i64, i64);
 
     async fn run(&self, conn: &mut AnyConnection) -> Result<(i64, i64), StoreError> {
@@ -149,7 +149,7 @@ impl Operation for Look {
 async fn writes_that_arrive_together_share_a_transaction() {
     let (_dir, store) = store().await;
     let looks = (0..100).map(|key| {
-        store.write(Look {
+        store.write(CountRows {
             readers: store.readers().clone(),
             key: key.to_string(),
         })

@@ -16,7 +16,7 @@ mod reschedule;
 pub(crate) mod retained;
 pub(crate) mod retries;
 pub(crate) mod retry_dead;
-mod rights;
+mod rights_changes;
 pub(crate) mod rules;
 pub(crate) mod sessions;
 pub(crate) mod shrink;

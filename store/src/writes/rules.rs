@@ -3,7 +3,7 @@
 use herald_acl::{Actions, Effect, FilterTemplate, Rule, Subject};
 use sqlx::AnyConnection;
 
-use super::rights::record;
+use super::rights_changes::record;
 use crate::writer::Operation;
 use crate::{Changed, RuleId, Store, StoreError, StoredRule, Timestamp};
 

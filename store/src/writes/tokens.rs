@@ -2,7 +2,7 @@
 
 use sqlx::AnyConnection;
 
-use super::rights::forget_oldest;
+use super::rights_changes::forget_oldest;
 use crate::writer::Operation;
 use crate::{Scopes, SessionId, Store, StoreError, Timestamp, Token, TokenId, UserId, bulk};
 

@@ -3,7 +3,7 @@
 use herald_acl::Role;
 use sqlx::{AnyConnection, Row};
 
-use super::rights::record;
+use super::rights_changes::record;
 use super::sessions::end_all;
 use crate::users::user;
 use crate::writer::Operation;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::AnyConnection;
 
-use super::rights::record;
+use super::rights_changes::record;
 use super::stored_bytes;
 use super::user_changes::{find, is_last_administrator};
 use crate::adaptive_batch::AdaptiveBatch;

@@ -13,14 +13,14 @@ mod world;
 
 use proptest::prelude::*;
 
-use crate::steps::Step;
+use crate::steps::Action;
 use crate::world::World;
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_store_does_what_the_model_does(steps in prop::collection::vec(Step::any(), 1..40)) {
+    fn the_store_does_what_the_model_does(steps in prop::collection::vec(Action::any(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut world = World::new().await;

@@ -12,7 +12,7 @@ pub(crate) const LEASE_MS: i64 = 100;
 
 /// What may happen. Which of all messages or claims so far is meant, an index says.
 #[derive(Debug, Clone)]
-pub(crate) enum Step {
+pub(crate) enum Action {
     /// Sends that arrive together.
     Send(Vec<Send>),
     /// The delay of one user, or of all who have none of their own, in milliseconds; none for a user is that of all.
@@ -83,7 +83,7 @@ pub(crate) struct Ack {
     pub(crate) up_to: i64,
 }
 
-impl Step {
+impl Action {
     /// Any of them, those that move messages on more often than others.
     pub(crate) fn any() -> impl Strategy<Value = Self> {
         let user = || 0..USERS;

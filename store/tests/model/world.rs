@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use crate::model::{MAX_OPEN, MAX_STORED, Model};
-use crate::steps::{Ack, LEASE_MS, Send, Step, USERS};
+use crate::steps::{Ack, Action, LEASE_MS, Send, USERS};
 use crate::tables::{self, Tables};
 
 const LEASE: Duration = Duration::from_millis(LEASE_MS as u64);
@@ -108,24 +108,24 @@ impl World {
     }
 
     /// Takes a step, and lets the model do the same.
-    pub(crate) async fn take(&mut self, step: Step) {
+    pub(crate) async fn take(&mut self, step: Action) {
         let now = self.now();
         match step {
-            Step::Send(sends) => self.send(sends).await,
-            Step::Delay {
+            Action::Send(sends) => self.send(sends).await,
+            Action::Delay {
                 user,
                 ms,
                 apply_to_queued,
             } => self.delay(user, ms, apply_to_queued).await,
-            Step::Claim { limit } => drop(self.take_jobs(limit).await),
-            Step::Renew { claim } => {
+            Action::Claim { limit } => drop(self.take_jobs(limit).await),
+            Action::Renew { claim } => {
                 let Some((number, job)) = self.claim(claim) else {
                     return;
                 };
                 let renewed = self.store.renew(&job, LEASE, now).await.unwrap();
                 self.model.renewed(number, &job, renewed);
             }
-            Step::Finish(ends) => {
+            Action::Finish(ends) => {
                 let jobs = ends.iter().filter_map(|(claim, processed)| {
                     let (number, job) = self.claim(*claim)?;
                     Some((number, job, *processed))
@@ -133,7 +133,7 @@ impl World {
                 let jobs = jobs.collect();
                 self.finish(jobs).await;
             }
-            Step::Fail { claim, pause } => {
+            Action::Fail { claim, pause } => {
                 let Some((number, job)) = self.claim(claim) else {
                     return;
                 };
@@ -142,7 +142,7 @@ impl World {
                 let failed = failed.await.unwrap();
                 self.model.failed(number, &job, pause, "failed", failed);
             }
-            Step::Remove {
+            Action::Remove {
                 user,
                 message,
                 only,
@@ -154,19 +154,19 @@ impl World {
                 let (user, id) = (user.as_str(), id.as_str());
                 self.model.removed(user, id, only, removed.unwrap());
             }
-            Step::Retry { message } => {
+            Action::Retry { message } => {
                 let Some(id) = self.message(message) else {
                     return;
                 };
                 let moved = self.store.retry(&id, now).await.unwrap();
                 self.model.retried(id.as_str(), moved);
             }
-            Step::Pause => {
+            Action::Pause => {
                 self.store.pause().await.unwrap();
                 self.model.paused = true;
             }
-            Step::Resume => self.resume().await,
-            Step::Subscribe {
+            Action::Resume => self.resume().await,
+            Action::Subscribe {
                 user,
                 client: number,
             } => {
@@ -178,7 +178,7 @@ impl World {
                     self.model.subscribed(user.as_str(), &client)
                 );
             }
-            Step::GoTo {
+            Action::GoTo {
                 user,
                 client: number,
                 seq,
@@ -191,14 +191,14 @@ impl World {
                     self.model.went_to(user.as_str(), &client, seq)
                 );
             }
-            Step::Acknowledge(acks) => self.acknowledge(acks).await,
-            Step::Pass(ms) => self.model.now += ms,
-            Step::Prune(age) => {
+            Action::Acknowledge(acks) => self.acknowledge(acks).await,
+            Action::Pass(ms) => self.model.now += ms,
+            Action::Prune(age) => {
                 let before = self.model.now - age;
                 let pruned = self.store.prune(Timestamp::from_millis(before)).await;
                 assert_eq!(pruned.unwrap(), self.model.pruned(before));
             }
-            Step::Crash { release } => self.crash(release).await,
+            Action::Crash { release } => self.crash(release).await,
         }
     }
 

@@ -22,12 +22,12 @@ const STUCK: &str = "stuck";
 /// The service. Dropping it ends it.
 struct Service {
     address: SocketAddr,
-    state: Arc<State>,
+    state: Arc<ServiceState>,
     _serving: JoinSet<()>,
 }
 
 #[derive(Default)]
-struct State {
+struct ServiceState {
     /// Whether it answers nothing, also what is not [`STUCK`].
     all: AtomicBool,
     /// Whether it answers everything.
@@ -40,7 +40,7 @@ impl Service {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::<State>::default();
+        let state = Arc::<ServiceState>::default();
         let serving = state.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -63,7 +63,7 @@ impl Service {
 }
 
 /// Responds to the requests of one connection, or does not.
-async fn serve(mut stream: TcpStream, state: Arc<State>) {
+async fn serve(mut stream: TcpStream, state: Arc<ServiceState>) {
     let mut buffer = vec![];
     loop {
         let Some(request) = request(&mut stream, &mut buffer).await else {

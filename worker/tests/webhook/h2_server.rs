@@ -19,11 +19,11 @@ type Reply = dyn Fn(usize) -> (u16, Vec<u8>) + Send + Sync;
 /// A server on a free port of the loopback; ends when dropped.
 pub(crate) struct H2Server {
     port: u16,
-    state: Arc<State>,
+    state: Arc<H2ServerState>,
     _accepting: JoinSet<()>,
 }
 
-struct State {
+struct H2ServerState {
     reply: Box<Reply>,
     connections: AtomicUsize,
     asked: AtomicUsize,
@@ -37,7 +37,7 @@ impl H2Server {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(State {
+        let state = Arc::new(H2ServerState {
             reply: Box::new(reply),
             connections: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
@@ -72,7 +72,7 @@ impl H2Server {
     }
 }
 
-async fn serve(stream: TcpStream, tls: TlsAcceptor, state: Arc<State>) {
+async fn serve(stream: TcpStream, tls: TlsAcceptor, state: Arc<H2ServerState>) {
     let stream = tls.accept(stream).await.unwrap();
     let mut connection = h2::server::handshake(stream).await.unwrap();
     let mut answers = JoinSet::new();

@@ -70,12 +70,12 @@ pub(crate) fn ok(body: impl AsRef<[u8]>) -> Reply {
 pub(crate) struct Server {
     port: u16,
     scheme: &'static str,
-    state: Arc<State>,
+    state: Arc<ServerState>,
     requests: mpsc::Receiver<Request>,
     _accepting: JoinSet<()>,
 }
 
-struct State {
+struct ServerState {
     reply: Box<dyn Fn(usize) -> Reply + Send + Sync>,
     connections: AtomicUsize,
     asked: AtomicUsize,
@@ -108,7 +108,7 @@ impl Server {
     ) -> Self {
         let port = listener.local_addr().unwrap().port();
         let (sender, requests) = mpsc::channel(1024);
-        let state = Arc::new(State {
+        let state = Arc::new(ServerState {
             reply: Box::new(reply),
             connections: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
@@ -160,7 +160,7 @@ impl Server {
     }
 }
 
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<ServerState>) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -180,7 +180,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<Stat
 }
 
 /// Serves one connection to its end.
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: &State) -> Option<()> {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: &ServerState) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let request = read(&mut stream).await?;

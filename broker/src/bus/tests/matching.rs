@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[derive(Clone, Debug)]
-enum Step {
+enum Change {
     /// A session subscribes to a filter, with or without what is its own.
     Enter(usize, usize, bool),
     Leave(usize, usize),
@@ -35,14 +35,14 @@ fn owner(session: usize, filter: usize) -> Option<Username> {
     (!is_open).then(|| Username::parse(name).unwrap())
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Change> {
     let (session, filter) = (0..SESSIONS, 0..FILTERS.len());
     prop_oneof![
         3 => (session.clone(), filter.clone(), any::<bool>())
-            .prop_map(|(session, filter, no_local)| Step::Enter(session, filter, no_local)),
-        1 => (session.clone(), filter).prop_map(|(session, filter)| Step::Leave(session, filter)),
-        1 => session.clone().prop_map(Step::LeaveAll),
-        4 => (session, 0..TOPICS.len()).prop_map(|(session, topic)| Step::Publish(session, topic)),
+            .prop_map(|(session, filter, no_local)| Change::Enter(session, filter, no_local)),
+        1 => (session.clone(), filter).prop_map(|(session, filter)| Change::Leave(session, filter)),
+        1 => session.clone().prop_map(Change::LeaveAll),
+        4 => (session, 0..TOPICS.len()).prop_map(|(session, topic)| Change::Publish(session, topic)),
     ]
 }
 
@@ -64,7 +64,7 @@ proptest! {
         let mut model = [[None::<Held>; FILTERS.len()]; SESSIONS];
         for (seq, step) in (1..).zip(steps) {
             match step {
-                Step::Enter(s, f, no_local) => {
+                Change::Enter(s, f, no_local) => {
                     let (session, recorder) = &sessions[s];
                     let (filter, owner) = (filter(FILTERS[f]), owner(s, f));
                     let no_local = no_local && !filter.is_shared();
@@ -79,15 +79,15 @@ proptest! {
                     subscriptions.enter(&subscription, recorder.clone(), seq);
                     model[s][f] = Some(Held { key, no_local });
                 }
-                Step::Leave(s, f) => {
+                Change::Leave(s, f) => {
                     subscriptions.leave(sessions[s].0, &filter(FILTERS[f]));
                     model[s][f] = None;
                 }
-                Step::LeaveAll(s) => {
+                Change::LeaveAll(s) => {
                     subscriptions.leave_all(sessions[s].0);
                     model[s] = Default::default();
                 }
-                Step::Publish(publisher, t) => {
+                Change::Publish(publisher, t) => {
                     let message = Arc::new(Message {
                         seq,
                         origin: sessions[publisher].0,

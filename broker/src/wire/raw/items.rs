@@ -14,7 +14,7 @@ const SMALL: usize = 2 * PROPERTIES;
 
 /// What comes next in a packet.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum Expected {
     /// So many bytes that hold nothing to count.
     Skip(usize),
     /// Text or binary data, after two bytes of length.
@@ -33,7 +33,7 @@ enum Step {
 #[derive(Debug)]
 pub(in crate::wire) struct ItemCounter {
     /// What is to come, the next one last.
-    steps: Vec<Step>,
+    steps: Vec<Expected>,
     /// Bytes of the packet that are left.
     left: usize,
     /// Bytes that have been seen, behind the fixed header.
@@ -49,7 +49,7 @@ impl ItemCounter {
     /// For a packet that begins with the byte `first` and has `remaining` bytes behind its fixed header; `None` if there is
     /// nothing to count.
     pub(in crate::wire) fn new(first: u8, remaining: usize, v5: bool) -> Option<Box<Self>> {
-        use Step::{Filters, Properties, Skip, Text};
+        use Expected::{Filters, Properties, Skip, Text};
         if remaining < SMALL {
             return None;
         }
@@ -68,7 +68,7 @@ impl ItemCounter {
 
     /// Refuses a whole CONNECT of MQTT 5, given from behind its fixed header, if it has too many.
     pub(super) fn check_connect(body: &[u8], flags: u8) -> Result<(), MqttError> {
-        use Step::{Properties, Skip, Text};
+        use Expected::{Properties, Skip, Text};
         let mut steps = vec![Text, Skip(4), Properties, Text];
         if flags & 0b100 != 0 {
             steps.push(Properties);
@@ -77,7 +77,7 @@ impl ItemCounter {
         Self::with(steps, body.len()).count(body)
     }
 
-    fn with(steps: Vec<Step>, left: usize) -> Self {
+    fn with(steps: Vec<Expected>, left: usize) -> Self {
         Self {
             steps,
             left,
@@ -95,31 +95,31 @@ impl ItemCounter {
         self.left -= bytes.len();
         while let Some(step) = self.steps.pop() {
             match step {
-                Step::Skip(0) => {}
-                Step::PropertiesTo(end) if self.seen >= end => {}
+                Expected::Skip(0) => {}
+                Expected::PropertiesTo(end) if self.seen >= end => {}
                 // All others need a byte.
                 _ if bytes.is_empty() => {
                     self.steps.push(step);
                     break;
                 }
-                Step::Skip(n) => {
+                Expected::Skip(n) => {
                     let taken = n.min(bytes.len());
                     self.seen += taken;
                     bytes = &bytes[taken..];
-                    self.steps.push(Step::Skip(n - taken));
+                    self.steps.push(Expected::Skip(n - taken));
                 }
-                Step::Text => match self.length(&mut bytes) {
-                    Some(length) => self.steps.push(Step::Skip(length)),
+                Expected::Text => match self.length(&mut bytes) {
+                    Some(length) => self.steps.push(Expected::Skip(length)),
                     None => self.steps.push(step),
                 },
-                Step::Properties | Step::Integer => match self.integer(&mut bytes) {
-                    Some(length) if matches!(step, Step::Properties) => {
-                        self.steps.push(Step::PropertiesTo(self.seen + length));
+                Expected::Properties | Expected::Integer => match self.integer(&mut bytes) {
+                    Some(length) if matches!(step, Expected::Properties) => {
+                        self.steps.push(Expected::PropertiesTo(self.seen + length));
                     }
                     Some(_) => {}
                     None => self.steps.push(step),
                 },
-                Step::PropertiesTo(_) => {
+                Expected::PropertiesTo(_) => {
                     self.properties += 1;
                     if self.properties > PROPERTIES {
                         return Err(MqttError::QuotaExceeded);
@@ -130,12 +130,13 @@ impl ItemCounter {
                         None => self.steps.clear(),
                     }
                 }
-                Step::Filters(options) => {
+                Expected::Filters(options) => {
                     self.filters += 1;
                     if self.filters > FILTERS {
                         return Err(MqttError::QuotaExceeded);
                     }
-                    self.steps.extend([step, Step::Skip(options), Step::Text]);
+                    self.steps
+                        .extend([step, Expected::Skip(options), Expected::Text]);
                 }
             }
         }
@@ -173,14 +174,14 @@ impl ItemCounter {
 }
 
 /// What follows the identifier of a property (MQTT 5 section 2.2.2.2), the first last; `None` if there is no such property.
-fn value_of(identifier: u8) -> Option<&'static [Step]> {
+fn value_of(identifier: u8) -> Option<&'static [Expected]> {
     Some(match identifier {
-        0x01 | 0x17 | 0x19 | 0x24 | 0x25 | 0x28 | 0x29 | 0x2A => &[Step::Skip(1)],
-        0x13 | 0x21 | 0x22 | 0x23 => &[Step::Skip(2)],
-        0x02 | 0x11 | 0x18 | 0x27 => &[Step::Skip(4)],
-        0x0B => &[Step::Integer],
-        0x03 | 0x08 | 0x09 | 0x12 | 0x15 | 0x16 | 0x1A | 0x1C | 0x1F => &[Step::Text],
-        0x26 => &[Step::Text, Step::Text],
+        0x01 | 0x17 | 0x19 | 0x24 | 0x25 | 0x28 | 0x29 | 0x2A => &[Expected::Skip(1)],
+        0x13 | 0x21 | 0x22 | 0x23 => &[Expected::Skip(2)],
+        0x02 | 0x11 | 0x18 | 0x27 => &[Expected::Skip(4)],
+        0x0B => &[Expected::Integer],
+        0x03 | 0x08 | 0x09 | 0x12 | 0x15 | 0x16 | 0x1A | 0x1C | 0x1F => &[Expected::Text],
+        0x26 => &[Expected::Text, Expected::Text],
         _ => return None,
     })
 }

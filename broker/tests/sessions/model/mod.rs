@@ -42,7 +42,7 @@ enum Say {
 
 /// What happens next.
 #[derive(Clone, Debug)]
-enum Step {
+enum Move {
     Write(usize),
     Read(usize),
     Pass(u64),
@@ -57,7 +57,7 @@ struct Case {
     capacity: usize,
     call_ms: u64,
     says: Vec<Say>,
-    steps: Vec<Step>,
+    steps: Vec<Move>,
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -68,12 +68,12 @@ fn cases() -> impl Strategy<Value = Case> {
         1 => Just(Say::Subscribe),
     ];
     let step = prop_oneof![
-        6 => (1_usize..200).prop_map(Step::Write),
-        4 => (1_usize..200).prop_map(Step::Read),
-        3 => (1_u64..400).prop_map(Step::Pass),
-        2 => Just(Step::LetGo),
-        2 => Just(Step::Notify),
-        2 => (0_usize..8).prop_map(Step::Acknowledge),
+        6 => (1_usize..200).prop_map(Move::Write),
+        4 => (1_usize..200).prop_map(Move::Read),
+        3 => (1_u64..400).prop_map(Move::Pass),
+        2 => Just(Move::LetGo),
+        2 => Just(Move::Notify),
+        2 => (0_usize..8).prop_map(Move::Acknowledge),
     ];
     (
         any::<bool>(),
@@ -198,19 +198,19 @@ async fn run(broker: &Broker, world: &Arc<World>, case: &Case) {
     let mut unacknowledged = vec![];
     for step in &case.steps {
         match step {
-            Step::Write(count) => peer.write(*count).await,
-            Step::Read(count) => {
+            Move::Write(count) => peer.write(*count).await,
+            Move::Read(count) => {
                 for answer in peer.read(*count).await {
                     unacknowledged.extend(got.note(&answer));
                 }
             }
-            Step::Pass(ms) => tokio::time::advance(Duration::from_millis(*ms)).await,
-            Step::LetGo => world.let_go.add_permits(1),
-            Step::Notify => {
+            Move::Pass(ms) => tokio::time::advance(Duration::from_millis(*ms)).await,
+            Move::LetGo => world.let_go.add_permits(1),
+            Move::Notify => {
                 let seq = world.newest.fetch_add(1, Relaxed) + 1;
                 broker.notify("alice", &alice(), &hosts::notification(seq));
             }
-            Step::Acknowledge(at) => {
+            Move::Acknowledge(at) => {
                 if !unacknowledged.is_empty() {
                     let id = unacknowledged.remove(at % unacknowledged.len());
                     peer.queue(&ack(0x40, id));

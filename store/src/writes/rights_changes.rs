@@ -3,7 +3,7 @@
 use herald_acl::Username;
 use sqlx::AnyConnection;
 
-use crate::reads::rights::KEPT;
+use crate::reads::rights_changes::KEPT;
 use crate::{Changed, StoreError, Timestamp, TokenId};
 
 /// Writes a change down, in the transaction that makes it, and forgets the oldest.

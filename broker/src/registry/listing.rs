@@ -11,7 +11,7 @@ use super::{Entry, Registry, Sessions};
 use crate::{
     host::Credential,
     ids::SessionId,
-    live::{self, LiveQuery, LiveSession, NoSessionId},
+    live_sessions::{self, LiveQuery, LiveSession, NoSessionId},
     mailbox::Mailbox,
     wire::Reason,
 };
@@ -33,7 +33,11 @@ impl Registry {
     /// yet are left out.
     pub(crate) fn list(&self, query: LiveQuery<'_>) -> Result<Vec<LiveSession>, NoSessionId> {
         // Of another run: all that live now are behind it.
-        let mut after = query.after.map(live::session_of).transpose()?.flatten();
+        let mut after = query
+            .after
+            .map(live_sessions::session_of)
+            .transpose()?
+            .flatten();
         let mut listed = vec![];
         while listed.len() < query.limit {
             let count = PART.min(query.limit - listed.len());
@@ -50,7 +54,7 @@ impl Registry {
 
     /// Ends the session with this [id](LiveSession::id). Returns what it was.
     pub(crate) fn kick(&self, id: &str) -> Option<LiveSession> {
-        let session = live::session_of(id).ok().flatten()?;
+        let session = live_sessions::session_of(id).ok().flatten()?;
         let found = self.state.lock().find(session)?;
         let was = found.view()?;
         // No harm if it has ended meanwhile.
@@ -100,7 +104,7 @@ impl Found {
     fn view(&self) -> Option<LiveSession> {
         let view = self.mailbox.view()?;
         Some(LiveSession {
-            id: live::id_of(self.session),
+            id: live_sessions::id_of(self.session),
             username: self.username.clone(),
             client_id: self.client_id.clone(),
             credential: self.credential.clone(),
