@@ -97,6 +97,13 @@ impl UserBytes {
         Some(Held(Some(permit)))
     }
 
+    /// Holds `bytes` for a send that is not answered, if it leaves as much room to shared messages as to the inbox: what a user
+    /// sends is not to cost their other sessions what these are owed.
+    pub(crate) fn try_hold_send(&self, bytes: usize) -> Option<Held> {
+        let room = self.room().saturating_sub(self.all / RESERVE);
+        (bytes <= room).then(|| self.try_hold(bytes)).flatten()
+    }
+
     /// Holds `bytes` for what is read from the inbox, or what is left to it in any case if that is less, once they are free.
     /// First come, first served. Cancel-safe.
     pub(crate) async fn hold(&self, bytes: usize) -> Held {

@@ -6,12 +6,15 @@ CREATE TABLE message_counts (
     count  BIGINT NOT NULL
 ) WITHOUT ROWID;
 
-INSERT INTO message_counts (status, count)
-SELECT s.status, (SELECT COUNT(*) FROM messages WHERE messages.status = s.status)
-FROM (
-    SELECT 'queued' AS status UNION ALL SELECT 'processing' UNION ALL SELECT 'processed'
-    UNION ALL SELECT 'dead' UNION ALL SELECT 'cancelled'
-) AS s;
+INSERT INTO message_counts (status, count) VALUES
+    ('queued', 0), ('processing', 0), ('processed', 0), ('dead', 0), ('cancelled', 0);
+
+-- Each by its index, without reading the messages: those that have ended are those with a time of it.
+UPDATE message_counts SET count = (SELECT COUNT(*) FROM messages WHERE status = 'queued') WHERE status = 'queued';
+UPDATE message_counts SET count = (SELECT COUNT(*) FROM messages WHERE status = 'processing') WHERE status = 'processing';
+UPDATE message_counts SET count = ended.count
+FROM (SELECT status, COUNT(*) AS count FROM messages WHERE processed_at IS NOT NULL GROUP BY status) AS ended
+WHERE message_counts.status = ended.status;
 
 CREATE TRIGGER count_new_message AFTER INSERT ON messages
 BEGIN

@@ -44,7 +44,7 @@ impl<K: Clone + Eq + Hash> KeyedSemaphore<K> {
     /// `permits` for each key, for at most `max_members` at a time.
     pub(crate) fn new(permits: usize, max_members: usize) -> Arc<Self> {
         Arc::new(Self {
-            permits,
+            permits: permits.min(Semaphore::MAX_PERMITS),
             max_members,
             keys: Mutex::default(),
         })

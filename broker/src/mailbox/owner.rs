@@ -39,6 +39,12 @@ impl Mailbox {
         self.contents.lock().takeover.is_some()
     }
 
+    /// Another session begins with this mailbox: that the last one was to end does not concern it.
+    pub(crate) fn forget_stop(&self) {
+        let stop = &mut self.contents.lock().mail.stop;
+        stop.take_if(|r| matches!(r, Reason::NotAuthorized | Reason::Kicked));
+    }
+
     /// Whether the session is to end as its user lost the right to it.
     pub(crate) fn is_revoked(&self) -> bool {
         self.contents.lock().mail.stop == Some(Reason::NotAuthorized)

@@ -81,6 +81,10 @@ pub(super) async fn admit(
     check_will(ctx, &client, connect)?;
     let (mut state, guard) = enter(ctx, &client).await?;
     client.session = state.id;
+    if !state.is_present {
+        // That an earlier session had to end is over.
+        guard.mailbox.forget_stop();
+    }
     if ctx.registry.is_revoked(&client.identity, began) {
         end(state, guard).await;
         return Err((Reason::NotAuthorized, "your access has ended".into()));

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, pin::pin, time::Duration};
 
+use herald_acl::topics;
 use tokio::time::Instant;
 
 use super::{
@@ -34,6 +35,10 @@ impl Session {
         if over {
             self.guard.clear(&mut self.state);
         } else {
+            // A SUBSCRIBE may have been cut short.
+            let inbox = topics::inbox(&self.client.identity.username);
+            self.guard
+                .drop_inbox_without_position(&mut self.state, &inbox);
             self.guard.park(&mut self.state);
         }
         // A send that was received is stored, whether or not the client is still there to hear of it.

@@ -20,7 +20,12 @@ pub(super) async fn wait(
         let orders = guard.mailbox.take_orders();
         if let Some(takeover) = orders.takeover {
             match guard.hand_over(state, takeover).await {
-                Some(back) => state = back,
+                Some(back) => {
+                    state = back;
+                    if orders.recheck {
+                        guard.mailbox.recheck();
+                    }
+                }
                 None => return,
             }
             guard.go_offline(&state);

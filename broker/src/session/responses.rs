@@ -53,7 +53,7 @@ impl Responses {
         let pending = match handled {
             Handled::Done(response) if self.pending.is_none() => return Some(response),
             Handled::Done(response) => Box::pin(std::future::ready(response)),
-            Handled::Pending(pending) => match user.try_hold(bytes) {
+            Handled::Pending(pending) => match user.try_hold_send(bytes) {
                 Some(held) => pending.inspect(move |_| drop(held)).boxed(),
                 None => {
                     self.is_without_room = true;

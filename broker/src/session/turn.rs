@@ -17,8 +17,9 @@ impl Session {
     /// Handles the next packet; if there is none, sends what may be sent. With `is_new_slice`, others have had their turn since
     /// the last step: then orders do not wait for all that has been received.
     pub(super) fn step(&mut self, is_new_slice: bool) -> Result<Step, End> {
-        // Also of a client that never stops sending.
-        if self.token_expires.is_some_and(|at| at <= Instant::now()) {
+        // Also of a client that never stops sending; but what is begun is done whole.
+        let expires = self.token_expires.filter(|_| self.task.is_none());
+        if expires.is_some_and(|at| at <= Instant::now()) {
             return Err(End::Server(Reason::TokenExpired));
         }
         if let Some(task) = self.task.take() {
@@ -168,8 +169,13 @@ impl Session {
                     return Ok(());
                 };
                 self.published(handled.map_err(End::Server)?, bytes)?;
+                // Rights may have ended while it was waited for.
+                self.take_mail()?;
             }
-            Event::Position(position) => self.inbox_located(position)?,
+            Event::Position(position) => {
+                self.inbox_located(position)?;
+                self.take_mail()?;
+            }
             // Those of a connection before CONNACK are not a session's.
             Event::Sent | Event::Admitted(_) | Event::Stop => {}
         }

@@ -29,7 +29,11 @@ where
                 connection.give_way().await;
                 continue;
             }
-            Step::Wait(wait) => wait,
+            Step::Wait(wait) => {
+                // What is waited for may be there already, again and again.
+                connection.give_way().await;
+                wait
+            }
             Step::Over => return,
         };
         let Some((wire, slice, events)) = connection.split() else {

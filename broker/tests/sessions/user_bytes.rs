@@ -187,11 +187,23 @@ async fn sends_that_wait_are_bounded_for_all_sessions_of_a_user() {
         }));
     }
     // As many as fit, and one of each session.
-    until(|| broker.held_bytes("alice") > BOUND / 4 * 3 - 2 * SIZE).await;
+    until(|| broker.held_bytes("alice") > BOUND / 2 - 2 * SIZE).await;
     all_had_a_turn(&broker).await;
-    assert!(broker.held_bytes("alice") <= BOUND / 4 * 3);
+    assert!(broker.held_bytes("alice") <= BOUND / 2);
     let came = intake.came().len();
-    assert!(came * SIZE <= BOUND / 4 * 3 + SESSIONS * SIZE, "{came}");
+    assert!(came * SIZE <= BOUND / 2 + SESSIONS * SIZE, "{came}");
+    // They take nothing from what another session of the user is owed.
+    let mut other = follow(&broker, "alice", SESSIONS, "notice").await;
+    let root = Connect {
+        username: "root",
+        ..connect("root", true, 0)
+    };
+    let mut root = open(&broker, &root).await;
+    let notice = publish(V5, 2, "notice", 1, &[], &"x".repeat(SIZE));
+    assert_eq!(ask(&mut root, &notice).await, Puback(1, 0));
+    let packet = next(&mut other).await;
+    assert!(published(&packet).is_some_and(|packet| packet.ends_with(b"xxx")));
+    drop(other);
     // All are written in the end.
     for _ in 0..SESSIONS * usize::from(COUNT) {
         intake.let_go();

@@ -1,8 +1,5 @@
 //! How the queue stands.
 
-use sqlx::Row;
-use sqlx::any::AnyRow;
-
 use crate::{Status, Store, StoreError, Timestamp};
 
 /// How many messages there are of each status.
@@ -48,8 +45,10 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read.
     pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let text = "SELECT run_at FROM messages WHERE status = 'queued' ORDER BY run_at LIMIT 1";
-        let run_at = |row: &AnyRow| Ok(Timestamp::from_millis(row.try_get("run_at")?));
-        self.lists().first(text.to_owned(), &[], run_at).await
+        let due: Option<i64> = sqlx::query_scalar(text)
+            .fetch_optional(self.readers())
+            .await?;
+        Ok(due.map(Timestamp::from_millis))
     }
 
     /// How many messages there are of each status. Reads numbers that are kept, however many there are.
