@@ -1,4 +1,5 @@
 //! What others hand to a session: wake-ups, shared messages, the order to stop. Bounded, and never waited on.
+//! What is dropped where there is no room is decided in `shared`.
 
 mod mail;
 mod owner;

@@ -1,4 +1,4 @@
-//! Shared messages that wait for a session, within its bounds and its user's.
+//! Shared messages that wait for a session: decides which are dropped to keep its bounds and its user's.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Shared messages that wait for a session.
+//! The queue of shared messages that wait for a session: holds them, and finds the next one to drop.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,5 @@
-//! Ends the subscriptions of a session that its client may not have any more.
+//! Ends the subscriptions of a session that no rule allows any more. Sessions whose user or token lost the right to be here are
+//! ended by the registry.
 
 use herald_acl::TopicFilter;
 

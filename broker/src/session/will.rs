@@ -1,4 +1,4 @@
-//! Publishes wills.
+//! Publishes wills. Whether one is due is decided in `finish`, and in `offline` if it has a delay.
 
 use std::sync::Arc;
 
