@@ -77,7 +77,7 @@ described! {
 
 described! {
     /// The `next` of the page before.
-    Cursor(String, ID) {
+    PageToken(String, ID) {
         min_length: Some(1),
         max_length: Some(MAX_PARAMETER),
         pattern: Some("^[!-~]+$".to_owned()),
@@ -86,7 +86,7 @@ described! {
 
 described! {
     /// Where the next page begins; null on the last one.
-    Next(String) {
+    NextPageToken(String) {
         max_length: Some(MAX_PARAMETER),
     }
 }
@@ -113,7 +113,7 @@ described! {
     }
 }
 
-parameters!(Id, Name, Cursor, Epoch);
+parameters!(Id, Name, PageToken, Epoch);
 
 impl Id {
     /// The id as clients see it.

@@ -17,7 +17,7 @@ use crate::{
     audit::AuditAction,
     description::tags::Tag,
     error::{ApiError, Code},
-    fields::{Cursor, Id, Limit, MAX_PARAMETER, Name, Next, described::described},
+    fields::{Id, Limit, MAX_PARAMETER, Name, NextPageToken, PageToken, described::described},
     middleware::caller::Administrator,
     progress::ReportProgress,
     views::{
@@ -55,7 +55,7 @@ impl Example for AnyMessage {
 struct AnyMessageList {
     items: Vec<AnyMessage>,
     /// The `before` of the next page.
-    next: Option<Next>,
+    next: Option<NextPageToken>,
 }
 
 described! {
@@ -77,7 +77,7 @@ struct RetryFilter {
     /// Only those that died before; RFC 3339.
     to: Option<TimeText>,
     /// The `next` of a call before, of the same filter.
-    after: Option<Cursor>,
+    after: Option<PageToken>,
 }
 
 impl Example for RetryFilter {
@@ -98,7 +98,7 @@ struct RetriedMany {
     /// How many messages were retried.
     retried: u32,
     /// The `after` of the next call; `null` if that was all.
-    next: Option<Next>,
+    next: Option<NextPageToken>,
 }
 
 impl Example for RetriedMany {
@@ -132,7 +132,7 @@ impl AdminMessagesApi {
         /// Only messages of the user with this name.
         user: Query<Option<Name>>,
         /// The `next` of a page before, of the same status and user.
-        before: Query<Option<Cursor>>,
+        before: Query<Option<PageToken>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<AnyMessageList>, ApiError> {
         let store = &self.store;
@@ -143,7 +143,7 @@ impl AdminMessagesApi {
         };
         let before = before
             .0
-            .map(|Cursor(token)| token.parse::<MessagePageToken>());
+            .map(|PageToken(token)| token.parse::<MessagePageToken>());
         let before = before.transpose();
         let before = before.map_err(|_| ApiError::invalid("before is not the next of a page."))?;
         let page = store
@@ -151,7 +151,7 @@ impl AdminMessagesApi {
             .await?;
         Ok(Json(AnyMessageList {
             items: page.items.into_iter().map(AnyMessage::from).collect(),
-            next: page.next.map(|cursor| Next(cursor.to_string())),
+            next: page.next.map(|token| NextPageToken(token.to_string())),
         }))
     }
 
@@ -178,7 +178,7 @@ impl AdminMessagesApi {
             Some(Ok(time)) => Ok(Some(time)),
             None => Ok(None),
         };
-        let checked = |text: Cursor| match text.0.len() <= MAX_PARAMETER {
+        let checked = |text: PageToken| match text.0.len() <= MAX_PARAMETER {
             true => text.0.parse::<DeadPageToken>(),
             false => Err(InvalidPageToken),
         };
@@ -206,7 +206,7 @@ impl AdminMessagesApi {
         }
         Ok(Json(RetriedMany {
             retried: requeued.len() as u32,
-            next: next.map(|cursor| Next(cursor.to_string())),
+            next: next.map(|token| NextPageToken(token.to_string())),
         }))
     }
 

@@ -13,7 +13,7 @@ use crate::{
     audit::AuditAction,
     description::tags::Tag,
     error::ApiError,
-    fields::{Cursor, DateTime, Id, Limit, Name, Next},
+    fields::{DateTime, Id, Limit, Name, NextPageToken, PageToken},
     middleware::caller::Administrator,
     views::{page, user::username},
 };
@@ -70,7 +70,7 @@ struct EntryList {
     /// Newest first.
     items: Vec<EntryView>,
     /// The `before` of the next page.
-    next: Option<Next>,
+    next: Option<NextPageToken>,
 }
 
 #[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
@@ -88,7 +88,7 @@ impl AuditApi {
         /// Only what the user with this name did; the account need not exist any more.
         actor: Query<Option<Name>>,
         /// Only entries older than the one with this id.
-        before: Query<Option<Cursor>>,
+        before: Query<Option<PageToken>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<EntryList>, ApiError> {
         let actor = actor.0.as_ref().map(username).transpose()?;
@@ -96,7 +96,7 @@ impl AuditApi {
             action: action.0.map(AuditAction::word),
             actor: actor.map(|actor| actor.to_string()),
         };
-        let before = before.0.map(|Cursor(id)| AuditId::from_string(id));
+        let before = before.0.map(|PageToken(id)| AuditId::from_string(id));
         let store = &self.store;
         let entries = store.audit(&filter, before.as_ref(), limit.0.0).await?;
         let (entries, next) = page::items(entries, |entry| entry.id.to_string());

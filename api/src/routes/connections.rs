@@ -15,7 +15,7 @@ use crate::{
     audit::AuditAction,
     description::tags::Tag,
     error::{ApiError, Code},
-    fields::{Cursor, DateTime, Id, Limit, Name, Next, described::described},
+    fields::{DateTime, Id, Limit, Name, NextPageToken, PageToken, described::described},
     live_connections::{LiveConnection, LiveConnections, Protocol, Transport},
     middleware::caller::Administrator,
     views::page,
@@ -95,7 +95,7 @@ impl Example for ConnectionView {
 struct ConnectionList {
     items: Vec<ConnectionView>,
     /// The `after` of the next page.
-    next: Option<Next>,
+    next: Option<NextPageToken>,
 }
 
 #[derive(ApiResponse)]
@@ -117,12 +117,12 @@ impl ConnectionsApi {
         /// Only sessions of the user with this name. Nobody has to have it.
         user: Query<Option<Name>>,
         /// Only sessions behind this one, which may have ended.
-        after: Query<Option<Cursor>>,
+        after: Query<Option<PageToken>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<ConnectionList>, ApiError> {
         let user = user.0.map(|Name(name)| Username::parse(&name)).transpose();
         let user = user.map_err(|error| ApiError::invalid(format!("user: {error}")))?;
-        let after = after.0.as_ref().map(|Cursor(id)| id.as_str());
+        let after = after.0.as_ref().map(|PageToken(id)| id.as_str());
         let limit = limit.0.0;
         let listed = self
             .connections

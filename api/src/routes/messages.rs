@@ -16,7 +16,7 @@ use crate::{
     description::tags::Tag,
     error::{ApiError, Code},
     fields::{
-        Cursor, DateTime, Id, Limit, NO_NUL, Next,
+        DateTime, Id, Limit, NO_NUL, NextPageToken, PageToken,
         described::{described, parameters},
     },
     middleware::caller::Caller,
@@ -125,7 +125,7 @@ struct MessageList {
     /// Newest first.
     items: Vec<MessageView>,
     /// The `before` of the next page.
-    next: Option<Next>,
+    next: Option<NextPageToken>,
 }
 
 #[derive(ApiResponse)]
@@ -185,10 +185,10 @@ impl MessagesApi {
         /// Only messages with this status. For example `dead`.
         status: Query<Option<StatusName>>,
         /// Only messages older than the one with this id.
-        before: Query<Option<Cursor>>,
+        before: Query<Option<PageToken>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<MessageList>, ApiError> {
-        let before = before.0.map(|Cursor(id)| MessageId::from_string(id));
+        let before = before.0.map(|PageToken(id)| MessageId::from_string(id));
         let status = status.0.map(Status::from);
         let messages = self
             .store

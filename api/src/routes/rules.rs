@@ -11,7 +11,7 @@ use crate::{
     audit::AuditAction,
     description::tags::Tag,
     error::{ApiError, Code},
-    fields::{Cursor, Id, Limit, Next},
+    fields::{Id, Limit, NextPageToken, PageToken},
     middleware::caller::Administrator,
     routes::access_check::{Check, Checked},
     views::{
@@ -31,7 +31,7 @@ struct RuleList {
     /// By id.
     items: Vec<RuleView>,
     /// The `after` of the next page.
-    next: Option<Next>,
+    next: Option<NextPageToken>,
 }
 
 #[derive(ApiResponse)]
@@ -58,10 +58,10 @@ impl RulesApi {
         &self,
         _admin: Administrator,
         /// Only rules behind this one.
-        after: Query<Option<Cursor>>,
+        after: Query<Option<PageToken>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<RuleList>, ApiError> {
-        let after = after.0.map(|Cursor(id)| RuleId::from_string(id));
+        let after = after.0.map(|PageToken(id)| RuleId::from_string(id));
         let rules = self.store.list_rules(after.as_ref(), limit.0.0).await?;
         let (rules, next) = page::items(rules, |stored| stored.rule.id.to_string());
         Ok(Json(RuleList {

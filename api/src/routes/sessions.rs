@@ -14,7 +14,7 @@ use crate::{
     audit::AuditAction,
     description::tags::Tag,
     error::{ApiError, Code},
-    fields::{Cursor, DateTime, Id, Limit, Next},
+    fields::{DateTime, Id, Limit, NextPageToken, PageToken},
     limits::requests::Requests,
     middleware::caller::Caller,
     views::page,
@@ -65,7 +65,7 @@ struct SessionList {
     /// Newest first.
     items: Vec<SessionView>,
     /// The `before` of the next page.
-    next: Option<Next>,
+    next: Option<NextPageToken>,
 }
 
 #[derive(ApiResponse)]
@@ -85,10 +85,10 @@ impl SessionsApi {
         &self,
         caller: Caller,
         /// Only sessions that began before the one with this id.
-        before: Query<Option<Cursor>>,
+        before: Query<Option<PageToken>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<SessionList>, ApiError> {
-        let before = before.0.map(|Cursor(id)| SessionId::from_string(id));
+        let before = before.0.map(|PageToken(id)| SessionId::from_string(id));
         let sessions = self
             .store
             .list_sessions(

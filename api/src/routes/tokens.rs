@@ -15,7 +15,9 @@ use crate::{
     audit::AuditAction,
     description::tags::Tag,
     error::{ApiError, Code},
-    fields::{Cursor, DateTime, Id, Limit, NO_CONTROL, Next, Secret, described::described},
+    fields::{
+        DateTime, Id, Limit, NO_CONTROL, NextPageToken, PageToken, Secret, described::described,
+    },
     limits::requests::Requests,
     middleware::caller::{Caller, Credential},
     views::page,
@@ -146,7 +148,7 @@ struct TokenList {
     /// Newest first.
     items: Vec<TokenView>,
     /// The `before` of the next page.
-    next: Option<Next>,
+    next: Option<NextPageToken>,
 }
 
 #[derive(ApiResponse)]
@@ -174,10 +176,10 @@ impl TokensApi {
         &self,
         caller: Caller,
         /// Only tokens older than the one with this id.
-        before: Query<Option<Cursor>>,
+        before: Query<Option<PageToken>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<TokenList>, ApiError> {
-        let before = before.0.map(|Cursor(id)| TokenId::from_string(id));
+        let before = before.0.map(|PageToken(id)| TokenId::from_string(id));
         let tokens = self
             .store
             .list_tokens(&caller.user.id, before.as_ref(), limit.0.0)

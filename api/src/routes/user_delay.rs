@@ -14,7 +14,7 @@ use crate::{
     background::Background,
     description::tags::Tag,
     error::ApiError,
-    fields::{Limit, Name, Next},
+    fields::{Limit, Name, NextPageToken},
     middleware::caller::Administrator,
     progress::ReportProgress,
     views::{
@@ -58,7 +58,7 @@ struct OwnDelayList {
     /// By username.
     items: Vec<OwnDelay>,
     /// The `after` of the next page.
-    next: Option<Next>,
+    next: Option<NextPageToken>,
 }
 
 #[derive(ApiResponse)]

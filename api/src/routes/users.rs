@@ -17,7 +17,7 @@ use crate::{
     background::Background,
     description::tags::Tag,
     error::{ApiError, Code},
-    fields::{ChosenPassword, Limit, Name, Next},
+    fields::{ChosenPassword, Limit, Name, NextPageToken},
     middleware::caller::Administrator,
     options::ForgetUser,
     views::{
@@ -50,7 +50,7 @@ struct UserList {
     /// By username.
     items: Vec<Account>,
     /// The `after` of the next page.
-    next: Option<Next>,
+    next: Option<NextPageToken>,
 }
 
 #[derive(ApiResponse)]

@@ -334,18 +334,18 @@ async fn a_parameter_that_is_unknown_or_repeated_or_not_as_described_is_refused(
 }
 
 #[tokio::test]
-async fn a_cursor_that_no_page_gave_is_refused_or_a_place_like_any_other() {
+async fn a_page_token_that_no_page_gave_is_refused_or_a_place_like_any_other() {
     let herald = Herald::start().await;
     let admin = herald.admin().await;
     for (path, method, operation) in herald.document().await.operations() {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let names: Vec<_> = parameters.map(|p| p["name"].as_str().unwrap()).collect();
-        let Some(cursor) = names.iter().find(|name| ["before", "after"].contains(name)) else {
+        let Some(token) = names.iter().find(|name| ["before", "after"].contains(name)) else {
             continue;
         };
         assert!(names.contains(&"limit"), "{method} {path}");
         for place in ["xyz", "0", "~", "..", "%27%22%3B--", "zzz.zzz.zzz", "ID"] {
-            let answer = admin.get(&format!("{}?{cursor}={place}", concrete(path)));
+            let answer = admin.get(&format!("{}?{token}={place}", concrete(path)));
             let answer = answer.send().await;
             let status = answer.status.as_u16();
             assert!([200, 400, 422].contains(&status), "{}", answer.text);

@@ -99,7 +99,7 @@ async fn no_id_opens_what_is_another_users() {
 }
 
 #[tokio::test]
-async fn no_list_and_no_cursor_shows_what_is_another_users() {
+async fn no_list_and_no_page_token_shows_what_is_another_users() {
     let herald = slow_server().await;
     let (alice, bob) = (herald.http("alice").await, herald.http("bob").await);
     let things = Things::of(&alice).await;
