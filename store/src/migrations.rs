@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 16] = [
+const MIGRATIONS: [(i64, &str, &str); 17] = [
     (
         1,
         "initial",
@@ -86,6 +86,11 @@ const MIGRATIONS: [(i64, &str, &str); 16] = [
         16,
         "user_queues",
         include_str!("../../migrations/sqlite/0016_user_queues.sql"),
+    ),
+    (
+        17,
+        "inboxes",
+        include_str!("../../migrations/sqlite/0017_inboxes.sql"),
     ),
 ];
 

@@ -4,7 +4,9 @@ use sqlx::Executor as _;
 
 use super::*;
 use crate::location::Location;
-use crate::{MessageId, Seq, Status, StatusCounts, Store, StoreOptions, Timestamp, UserId};
+use crate::{
+    MessageId, Outcome, Position, Seq, Status, StatusCounts, Store, StoreOptions, Timestamp, UserId,
+};
 
 #[test]
 fn every_file_of_the_folder_is_a_migration() {
@@ -135,5 +137,55 @@ async fn whose_turn_it_is_is_kept() {
     let user = UserId::from_string("u");
     let stored = store.stored_bytes(&[&user]).await.unwrap();
     assert_eq!(stored[&user], 513);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn inboxes_and_cursors_stay_where_they_are_when_they_leave_the_account() {
+    let (_dir, store) = upgraded(
+        16,
+        "INSERT INTO users (id, username, role, password_hash, created_at, last_seq, acked_seq) VALUES
+            ('u', 'ann', 'user', 'hash', 0, 2, 1), ('v', 'bob', 'admin', '', 0, 0, 0);
+         INSERT INTO tokens (id, user_id, name, scope_api, scope_mqtt, token_hash, created_at) VALUES
+            ('t', 'u', 'phone', 1, 0, 'secret', 0);
+         INSERT INTO messages (id, user_id, body, status, created_at, run_at, processed_at) VALUES
+            ('m', 'u', 'a', 'processed', 1, 1, 2), ('next', 'u', 'b', 'queued', 1, 1, NULL);
+         INSERT INTO notifications (user_id, seq, message_id, status, attempts, created_at) VALUES
+            ('u', 1, 'gone', 'processed', 1, 2), ('u', 2, 'm', 'processed', 1, 2);
+         INSERT INTO cursors (user_id, client_id, seq, updated_at) VALUES ('u', 'phone', 1, 9);
+         INSERT INTO user_queues (user_id, open, turn_at, stored_bytes) VALUES ('u', 1, 1, 1282);
+         UPDATE inbox_epoch SET changes = 7;",
+    )
+    .await;
+    let (ann, bob) = (UserId::from_string("u"), UserId::from_string("v"));
+    let position = |acked, last| Position {
+        acked: Seq(acked),
+        last: Seq(last),
+    };
+    let now = Timestamp::from_millis(10);
+    assert_eq!(store.position(&ann).await.unwrap(), position(1, 2));
+    assert_eq!(store.position(&bob).await.unwrap(), position(0, 0));
+    let phone = store.cursor(&ann, &"phone".into(), Seq::NONE, now).await;
+    assert_eq!(phone.unwrap(), position(1, 2));
+    let (token, owner) = store.token_by_hash("secret", now).await.unwrap().unwrap();
+    assert_eq!((token.id.as_str(), owner.id.as_str()), ("t", "u"));
+    let stored = store.stored_bytes(&[&ann, &bob]).await.unwrap();
+    assert_eq!((stored[&ann], stored[&bob]), (1282, 0));
+
+    // Numbers go on, and are counted as before.
+    assert_eq!(store.inbox_progress().await.unwrap().changes, 7);
+    let jobs = store.claim(9, Duration::from_secs(30), now).await.unwrap();
+    let ended = store.finish(&jobs[0], Outcome::Processed { result: "b".into() }, now);
+    let ended = ended.await.unwrap().unwrap();
+    assert_eq!(
+        (ended.user_id, ended.notification.seq),
+        (ann.clone(), Seq(3))
+    );
+    assert_eq!(store.inbox_progress().await.unwrap().changes, 8);
+    // Also of one who had no queue.
+    store.accept(&bob, "c".into(), None, now).await.unwrap();
+    assert_eq!(store.counts().await.unwrap().queued, 1);
+    assert_eq!(store.stored_bytes(&[&bob]).await.unwrap()[&bob], 513);
+    assert_eq!(store.position(&ann).await.unwrap(), position(1, 3));
     store.close().await;
 }

@@ -87,7 +87,7 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read.
     pub async fn position(&self, user: &UserId) -> Result<Position, StoreError> {
         let row: Option<(i64, i64)> =
-            sqlx::query_as("SELECT acked_seq, last_seq FROM users WHERE id = $1")
+            sqlx::query_as("SELECT acked_seq, last_seq FROM inboxes WHERE user_id = $1")
                 .bind(user.as_str())
                 .fetch_optional(self.readers())
                 .await?;

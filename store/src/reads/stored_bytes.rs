@@ -8,7 +8,7 @@ use crate::{Store, StoreError, UserId, bulk};
 
 impl Store {
     /// How many bytes are kept of each of these users: those of texts, and a fixed number for each message, attempt that
-    /// failed and notification. Who never sent anything is left out.
+    /// failed and notification. Who does not exist is left out.
     ///
     /// # Errors
     ///

@@ -16,30 +16,31 @@ const JUST_USED: Duration = Duration::from_secs(3600);
 
 /// A client id begins where its user's cursor is, or at `$3` if that is further on. One that it has stays.
 const BEGIN: &str = "INSERT INTO cursors (user_id, client_id, seq, updated_at)
-    SELECT id, $2, CASE
+    SELECT user_id, $2, CASE
         WHEN acked_seq >= $3 THEN acked_seq
         WHEN last_seq < $3 THEN last_seq
         ELSE $3 END, $4
-    FROM users WHERE id = $1
+    FROM inboxes WHERE user_id = $1
     ON CONFLICT (user_id, client_id) DO UPDATE SET updated_at = excluded.updated_at";
 
 /// A client id goes to `$3`, wherever it was.
 const GO_TO: &str = "INSERT INTO cursors (user_id, client_id, seq, updated_at)
-    SELECT id, $2, CASE WHEN last_seq < $3 THEN last_seq WHEN $3 < 0 THEN 0 ELSE $3 END, $4
-    FROM users WHERE id = $1
+    SELECT user_id, $2, CASE WHEN last_seq < $3 THEN last_seq WHEN $3 < 0 THEN 0 ELSE $3 END, $4
+    FROM inboxes WHERE user_id = $1
     ON CONFLICT (user_id, client_id) DO UPDATE
     SET seq = excluded.seq, updated_at = excluded.updated_at";
 
 /// A client id goes on to `$3`, if it has a cursor that is not further on.
 const GO_ON_TO: &str = "UPDATE cursors SET updated_at = $4, seq = CASE
         WHEN cursors.seq >= $3 THEN cursors.seq
-        WHEN u.last_seq < $3 THEN u.last_seq
+        WHEN i.last_seq < $3 THEN i.last_seq
         ELSE $3 END
-    FROM users u
-    WHERE u.id = cursors.user_id AND cursors.user_id = $1 AND cursors.client_id = $2";
+    FROM inboxes i
+    WHERE i.user_id = cursors.user_id AND cursors.user_id = $1 AND cursors.client_id = $2";
 
 /// Where a client id is.
-const WHERE: &str = "SELECT c.seq, u.last_seq FROM cursors c JOIN users u ON u.id = c.user_id
+const WHERE: &str =
+    "SELECT c.seq, i.last_seq FROM cursors c JOIN inboxes i ON i.user_id = c.user_id
     WHERE c.user_id = $1 AND c.client_id = $2";
 
 /// Forgets all cursors of `$1` but that of `$2` and the `$3` others that were used last.
@@ -63,8 +64,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Position, StoreError> {
         let found: Option<(i64, i64, i64)> = sqlx::query_as(
-            "SELECT c.seq, u.last_seq, c.updated_at
-             FROM cursors c JOIN users u ON u.id = c.user_id
+            "SELECT c.seq, i.last_seq, c.updated_at
+             FROM cursors c JOIN inboxes i ON i.user_id = c.user_id
              WHERE c.user_id = $1 AND c.client_id = $2",
         )
         .bind(user.as_str())

@@ -182,9 +182,9 @@ async fn take_numbers(
     let mut before = BTreeMap::new();
     for chunk in bulk::padded(&wanted) {
         let text = format!(
-            "WITH wanted (user_id, how_many) AS (VALUES {})
-             UPDATE users SET last_seq = last_seq + how_many
-             FROM wanted WHERE id = user_id RETURNING id, last_seq",
+            "WITH wanted (owner, how_many) AS (VALUES {})
+             UPDATE inboxes SET last_seq = last_seq + how_many
+             FROM wanted WHERE user_id = owner RETURNING user_id, last_seq",
             bulk::rows(chunk.len(), 2, 1)
         );
         let mut query = sqlx::query(bulk::statement(text));
@@ -194,7 +194,7 @@ async fn take_numbers(
                 .bind(wanted.map(|(_, count)| **count));
         }
         for row in query.fetch_all(&mut *conn).await? {
-            let user = UserId::from_string(row.try_get::<String, _>("id")?);
+            let user = UserId::from_string(row.try_get::<String, _>("user_id")?);
             let last: i64 = row.try_get("last_seq")?;
             let count = counts.get(&user).copied().unwrap_or_default();
             before.insert(user, last - count);

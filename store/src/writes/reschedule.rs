@@ -164,7 +164,7 @@ impl RescheduleStep {
     async fn next(&self, conn: &mut AnyConnection) -> Result<Vec<Waiting>, StoreError> {
         sqlx::query(
             "SELECT m.user_id, m.id, m.run_at, m.created_at, m.attempts,
-                (SELECT delay IS NOT NULL FROM users WHERE users.id = m.user_id) AS own_delay,
+                (SELECT CASE WHEN delay IS NULL THEN 0 ELSE 1 END FROM users WHERE users.id = m.user_id) AS own_delay,
                 COALESCE(
                     (SELECT delay FROM users WHERE users.id = m.user_id),
                     (SELECT value FROM settings WHERE key = 'delay')) AS delay

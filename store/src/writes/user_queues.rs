@@ -54,16 +54,12 @@ impl UserQueueChanges {
         let changes: Vec<_> = self.0.into_iter().collect();
         for chunk in bulk::padded(&changes) {
             let text = format!(
-                "WITH changed (user_id, open, turn_at, stored_bytes) AS (VALUES {})
-                 INSERT INTO user_queues (user_id, open, turn_at, stored_bytes)
-                 SELECT user_id, open, turn_at, stored_bytes FROM changed WHERE user_id IS NOT NULL
-                 ON CONFLICT (user_id) DO UPDATE SET
-                    open = user_queues.open + excluded.open,
-                    stored_bytes = user_queues.stored_bytes + excluded.stored_bytes,
-                    turn_at = CASE
-                        WHEN excluded.turn_at IS NULL THEN user_queues.turn_at
-                        WHEN user_queues.turn_at < excluded.turn_at THEN user_queues.turn_at
-                        ELSE excluded.turn_at END",
+                "WITH changed (owner, opened, due, stored) AS (VALUES {})
+                 UPDATE user_queues SET
+                    open = open + opened,
+                    stored_bytes = stored_bytes + stored,
+                    turn_at = CASE WHEN due IS NULL OR turn_at < due THEN turn_at ELSE due END
+                 FROM changed WHERE user_id = owner",
                 bulk::rows(chunk.len(), 4, 1)
             );
             let mut query = sqlx::query(bulk::statement(text));

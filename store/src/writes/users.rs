@@ -56,12 +56,20 @@ impl Operation for Create {
         .bind(user.role.as_str())
         .bind(user.password_hash.as_str())
         .bind(user.created_at.as_millis())
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
-        Ok(match inserted.rows_affected() {
-            0 => CreateUser::Taken,
-            _ => CreateUser::Created(user.clone()),
-        })
+        if inserted.rows_affected() == 0 {
+            return Ok(CreateUser::Taken);
+        }
+        // Those who lock or change them rely on that they are there.
+        for row in [
+            "INSERT INTO user_queues (user_id, open) VALUES ($1, 0)",
+            "INSERT INTO inboxes (user_id) VALUES ($1)",
+        ] {
+            let row = sqlx::query(row).bind(user.id.as_str());
+            row.execute(&mut *conn).await?;
+        }
+        Ok(CreateUser::Created(user.clone()))
     }
 
     fn changes(output: &CreateUser) -> bool {

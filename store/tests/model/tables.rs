@@ -70,9 +70,11 @@ impl Tables {
                 "SELECT message_id, attempt, failed_at, error FROM failed_attempts",
             )
             .await,
-            inboxes: rows(conn, "SELECT id, last_seq, acked_seq FROM users", |row| {
-                (row.get("id"), inbox(row))
-            })
+            inboxes: rows(
+                conn,
+                "SELECT user_id, last_seq, acked_seq FROM inboxes",
+                |row| (row.get("user_id"), inbox(row)),
+            )
             .await,
             notifications: pairs(
                 conn,

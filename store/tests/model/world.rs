@@ -330,7 +330,7 @@ impl World {
         let queues = tables::user_queues(&mut self.conn).await;
         let mut due = self.model.lease_ends();
         for user in self.users.iter().map(UserId::as_str) {
-            let (open, turn_at, stored) = queues.get(user).copied().unwrap_or_default();
+            let (open, turn_at, stored) = queues[user];
             assert_eq!(stored, self.model.tables.stored_bytes(user) as i64);
             assert_eq!(open, self.model.open(user) as i64);
             let Some(user_due) = self.model.due(user) else {

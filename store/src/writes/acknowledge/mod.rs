@@ -213,8 +213,9 @@ mod tests {
         let users: Vec<UserId> = (0..3).map(|_| UserId::new()).collect();
         for user in &users {
             for sql in [
-                "INSERT INTO users (id, username, role, password_hash, created_at, last_seq)
-                 VALUES ($1, $1, 'user', '', 0, 2500)",
+                "INSERT INTO users (id, username, role, password_hash, created_at)
+                 VALUES ($1, $1, 'user', '', 0)",
+                "INSERT INTO inboxes (user_id, last_seq) VALUES ($1, 2500)",
                 "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
                  INSERT INTO messages (id, user_id, body, status, created_at, run_at)
                  SELECT $1 || i, $1, '', 'processed', 0, 0 FROM n",

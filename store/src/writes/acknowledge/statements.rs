@@ -10,11 +10,11 @@ pub(super) fn delivered(rows: usize) -> String {
         "WITH v (user_id, up_to) AS (VALUES {})
          UPDATE messages SET delivered_at = $1
          WHERE delivered_at IS NULL AND id IN (
-            SELECT n.message_id FROM v CROSS JOIN users u CROSS JOIN notifications n
-            WHERE u.id = v.user_id AND n.user_id = u.id
-                AND n.seq > u.acked_seq AND n.seq <= CASE
-                    WHEN v.up_to < u.acked_seq + $2 THEN v.up_to
-                    ELSE u.acked_seq + $2 END)",
+            SELECT n.message_id FROM v CROSS JOIN inboxes i CROSS JOIN notifications n
+            WHERE i.user_id = v.user_id AND n.user_id = i.user_id
+                AND n.seq > i.acked_seq AND n.seq <= CASE
+                    WHEN v.up_to < i.acked_seq + $2 THEN v.up_to
+                    ELSE i.acked_seq + $2 END)",
         bulk::rows(rows, 2, 3)
     )
 }
@@ -22,14 +22,14 @@ pub(super) fn delivered(rows: usize) -> String {
 /// Moves each user by up to `$1` numbers.
 pub(super) fn users_moved(rows: usize) -> String {
     format!(
-        "WITH v (user_id, up_to) AS (VALUES {})
-         UPDATE users
+        "WITH v (owner, up_to) AS (VALUES {})
+         UPDATE inboxes
          SET acked_seq = CASE
             WHEN acked_seq + $1 < v.up_to AND acked_seq + $1 < last_seq THEN acked_seq + $1
             WHEN last_seq < v.up_to THEN last_seq
             ELSE v.up_to END
-         FROM v WHERE users.id = v.user_id AND acked_seq < v.up_to AND acked_seq < last_seq
-         RETURNING id, acked_seq, last_seq",
+         FROM v WHERE user_id = v.owner AND acked_seq < v.up_to AND acked_seq < last_seq
+         RETURNING user_id, acked_seq, last_seq",
         bulk::rows(rows, 2, 2)
     )
 }
@@ -40,10 +40,10 @@ pub(super) fn clients_moved(rows: usize) -> String {
         "WITH v (user_id, client_id, up_to) AS (VALUES {})
          UPDATE cursors SET updated_at = $1, seq = CASE
             WHEN cursors.seq >= v.up_to THEN cursors.seq
-            WHEN u.last_seq < v.up_to THEN u.last_seq
+            WHEN i.last_seq < v.up_to THEN i.last_seq
             ELSE v.up_to END
-         FROM v CROSS JOIN users u
-         WHERE u.id = v.user_id
+         FROM v CROSS JOIN inboxes i
+         WHERE i.user_id = v.user_id
             AND cursors.user_id = v.user_id AND cursors.client_id = v.client_id",
         bulk::rows(rows, 3, 2)
     )
@@ -54,9 +54,9 @@ pub(super) fn clients_made(rows: usize) -> String {
     format!(
         "WITH v (user_id, client_id, up_to) AS (VALUES {})
          INSERT INTO cursors (user_id, client_id, seq, updated_at)
-         SELECT u.id, v.client_id,
-            CASE WHEN u.last_seq < v.up_to THEN u.last_seq ELSE v.up_to END, $1
-         FROM v CROSS JOIN users u WHERE u.id = v.user_id
+         SELECT i.user_id, v.client_id,
+            CASE WHEN i.last_seq < v.up_to THEN i.last_seq ELSE v.up_to END, $1
+         FROM v CROSS JOIN inboxes i WHERE i.user_id = v.user_id
          ON CONFLICT (user_id, client_id) DO NOTHING",
         bulk::rows(rows, 3, 2)
     )
@@ -104,7 +104,7 @@ mod tests {
                 let plan = sqlx::query(explain).fetch_all(&mut conn).await.unwrap();
                 for step in plan {
                     let step: String = step.get("detail");
-                    for table in ["users", "u", "messages", "notifications", "n", "cursors"] {
+                    for table in ["inboxes", "i", "messages", "notifications", "n", "cursors"] {
                         let scans = format!("{step} ").contains(&format!("SCAN {table} "));
                         assert!(!scans, "{step}: {sql}");
                     }
