@@ -2,6 +2,8 @@
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
+use crate::dialect::Dialect;
+
 /// Rows of one statement, at most. SQLite takes 32,766 parameters, but finds each by looking through all before it.
 const MAX_ROWS: usize = 64;
 
@@ -33,6 +35,18 @@ pub(crate) fn rows(rows: usize, columns: usize, first: usize) -> String {
         format!("({})", list(columns, start))
     };
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// A query that returns as many rows of as many parameters, numbered from `$first`.
+pub(crate) fn values(dialect: Dialect, count: usize, columns: usize, first: usize) -> String {
+    match dialect {
+        Dialect::Sqlite | Dialect::Postgres => format!("VALUES {}", rows(count, columns, first)),
+        // MariaDB and MySQL write VALUES each in a way of its own.
+        Dialect::MySql => {
+            let row = |row: usize| format!("SELECT {}", list(columns, first + row * columns));
+            (0..count).map(row).collect::<Vec<_>>().join(" UNION ALL ")
+        }
+    }
 }
 
 /// `$1, $2, $3`, numbered from `$first`.

@@ -35,6 +35,7 @@ mod owned_task;
 mod page;
 mod reads;
 mod sessions;
+mod statement;
 mod store;
 mod timestamp;
 mod tokens;

@@ -7,7 +7,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection};
 
 use crate::StoreError;
-use crate::dialect::{self, Fault, ListPool};
+use crate::dialect::{self, Dialect, Fault, ListPool};
 
 /// How long a read waits for a free connection.
 const READER_WAIT: Duration = Duration::from_secs(5);
@@ -17,13 +17,21 @@ const READER_WAIT: Duration = Duration::from_secs(5);
 pub(crate) struct Location {
     url: String,
     file: PathBuf,
+    dialect: Dialect,
 }
 
 impl Location {
     /// Checks the address of a database.
     pub(crate) fn parse(url: String) -> Result<Self, StoreError> {
         let file = dialect::file_of(&url)?;
-        Ok(Self { url, file })
+        // What has a file is SQLite.
+        let dialect = Dialect::of_url(&url).unwrap_or(Dialect::Sqlite);
+        Ok(Self { url, file, dialect })
+    }
+
+    /// Which database it is.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Its address.

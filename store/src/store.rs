@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{AnyConnection, AnyPool};
+use sqlx::AnyPool;
 use tokio::sync::Notify;
 
 use crate::epoch::{self, CurrentEpoch};
@@ -11,7 +11,8 @@ use crate::lists::Lists;
 use crate::location::Location;
 use crate::open::prepare;
 use crate::reads::token_reader::TokenReader;
-use crate::writer::{Operation, Writer};
+use crate::statement::Statement;
+use crate::writer::{Operation, Transaction, Writer};
 use crate::writes::audited::Audited;
 use crate::{AuditEntry, StoreError, StoreOptions};
 
@@ -194,12 +195,11 @@ pub(crate) struct Ping;
 impl Operation for Ping {
     type Output = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        sqlx::query(
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        tx.execute(Statement::new(
             "INSERT INTO settings (key, value) VALUES ('ping', '')
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        )
-        .execute(conn)
+        ))
         .await?;
         Ok(())
     }

@@ -186,7 +186,7 @@ impl Sends {
     ) -> Result<Accepted, StoreError> {
         let _permit = self.permits.acquire(user, Entrance::Mqtt, body.len()).await;
         let now = Timestamp::now();
-        self.store.accept_patiently(user, body, key, now).await
+        self.store.accept_or_wait(user, body, key, now).await
     }
 
     async fn accept_at_last(

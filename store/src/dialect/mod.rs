@@ -20,6 +20,30 @@ pub(crate) use fault::{Fault, fault, is_locked, reason, says_damaged};
 pub(crate) use foreign_log::{is_foreign, renew as renew_log_mark};
 pub(crate) use lists::{ListPool, Param};
 
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// SQLite.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+    /// MariaDB and MySQL.
+    MySql,
+}
+
+impl Dialect {
+    /// What the address of a database says; `None` if it is of no database that Herald knows.
+    pub(crate) fn of_url(url: &str) -> Option<Self> {
+        let (scheme, _) = url.split_once(':')?;
+        match scheme {
+            "sqlite" => Some(Self::Sqlite),
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            "mysql" | "mariadb" => Some(Self::MySql),
+            _ => None,
+        }
+    }
+}
+
 /// Starts a transaction that writes. A transaction that first reads and then wants to write fails
 /// when another process wrote in between; this one waits for the lock at its start instead.
 pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";

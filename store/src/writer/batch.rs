@@ -8,7 +8,9 @@ use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, Connection};
 use tokio::sync::oneshot;
 
+use super::locks::Locks;
 use super::operation::{Operation, WriteResult};
+use super::transaction::{Transaction, TransactionKind};
 use crate::StoreError;
 
 /// A write in the queue.
@@ -21,6 +23,8 @@ pub(super) trait Queued: Send {
 pub(super) struct Waiting<O: Operation> {
     operation: O,
     result: WriteResult<O>,
+    /// Whether nothing changes the result any more.
+    settled: bool,
     caller: oneshot::Sender<WriteResult<O>>,
 }
 
@@ -29,6 +33,7 @@ impl<O: Operation> Waiting<O> {
         Self {
             operation,
             result: Err(StoreError::Closed),
+            settled: false,
             caller,
         }
     }
@@ -80,11 +85,16 @@ impl Batch {
         self.kinds.iter().any(|kind| kind.wakes_worker())
     }
 
-    /// Runs all, until one fails; then it returns `false`, or the error if it is no fault of its own: on this
-    /// connection, others would fail, too.
-    pub(super) async fn run(&mut self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    /// Locks what they lock, then runs all until one fails; then it returns `false`, or the error if it is no fault of its
+    /// own: on this connection, others would fail, too.
+    pub(super) async fn run(&mut self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let mut locks = Locks::default();
+        for kind in &self.kinds {
+            kind.lock(&mut locks);
+        }
+        tx.lock(&locks).await?;
         for kind in &mut self.kinds {
-            match kind.run(conn).await {
+            match kind.run(tx).await {
                 Ok(()) => {}
                 Err(error) if is_broken(&error) => return Err(error),
                 Err(_) => return Ok(false),
@@ -93,18 +103,36 @@ impl Batch {
         Ok(true)
     }
 
-    /// Runs one by one. Those that fail are undone alone.
-    pub(super) async fn run_each(&mut self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        for kind in &mut self.kinds {
-            kind.run_each(conn).await?;
+    /// Runs each in a transaction of its own, until one fails that is no fault of its own.
+    pub(super) async fn run_each(
+        &mut self,
+        conn: &mut AnyConnection,
+        kind: TransactionKind,
+    ) -> Result<(), StoreError> {
+        for group in &mut self.kinds {
+            group.run_each(conn, kind).await?;
         }
         Ok(())
     }
 
-    /// Sends each caller what came of its write, or that the commit failed.
-    pub(super) fn send_results(self, failure: Option<&StoreError>) {
+    /// They are committed, with the results that they have.
+    pub(super) fn committed(&mut self) {
+        for kind in &mut self.kinds {
+            kind.settle(None);
+        }
+    }
+
+    /// Those that are not committed failed.
+    pub(super) fn fail_rest(&mut self, failure: &StoreError) {
+        for kind in &mut self.kinds {
+            kind.settle(Some(failure));
+        }
+    }
+
+    /// Sends each caller what came of its write.
+    pub(super) fn send_results(self) {
         for kind in self.kinds {
-            kind.send_results(failure);
+            kind.send_results();
         }
     }
 }
@@ -114,14 +142,18 @@ trait Group: Any + Send {
     fn len(&self) -> usize;
     fn is_durable(&self) -> bool;
     fn wakes_worker(&self) -> bool;
+    fn lock(&self, locks: &mut Locks);
     /// Runs all and remembers how that went.
-    fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Runs each under a savepoint of its own.
+    fn run<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Runs each in a transaction of its own.
     fn run_each<'a>(
         &'a mut self,
         conn: &'a mut AnyConnection,
+        kind: TransactionKind,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
-    fn send_results(self: Box<Self>, failure: Option<&StoreError>);
+    /// Settles those that are not, with the results that they have or with the failure.
+    fn settle(&mut self, failure: Option<&StoreError>);
+    fn send_results(self: Box<Self>);
 }
 
 struct Kind<O: Operation>(Vec<Waiting<O>>);
@@ -138,15 +170,20 @@ impl<O: Operation> Group for Kind<O> {
     fn wakes_worker(&self) -> bool {
         self.0.iter().any(|waiting| {
             let outcome = waiting.result.as_ref();
-            outcome.is_ok_and(|output| waiting.operation.wakes_worker(output))
+            waiting.settled && outcome.is_ok_and(|output| waiting.operation.wakes_worker(output))
         })
     }
 
-    fn run<'a>(&'a mut self, conn: &'a mut AnyConnection) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn lock(&self, locks: &mut Locks) {
+        for waiting in &self.0 {
+            waiting.operation.lock(locks);
+        }
+    }
+
+    fn run<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
             let all: Vec<_> = self.0.iter().map(|waiting| &waiting.operation).collect();
-            let run = AssertUnwindSafe(O::run_all(&all, conn)).catch_unwind();
-            match run.await.unwrap_or(Err(StoreError::Panicked)) {
+            match unless_panicked(O::run_all(&all, tx)).await {
                 Ok(outputs) => {
                     debug_assert_eq!(outputs.len(), self.0.len());
                     for (waiting, output) in self.0.iter_mut().zip(outputs) {
@@ -168,33 +205,73 @@ impl<O: Operation> Group for Kind<O> {
     fn run_each<'a>(
         &'a mut self,
         conn: &'a mut AnyConnection,
+        kind: TransactionKind,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
             for waiting in &mut self.0 {
-                let mut savepoint = conn.begin().await?;
-                let run = AssertUnwindSafe(waiting.operation.run(&mut savepoint)).catch_unwind();
-                waiting.result = run.await.unwrap_or(Err(StoreError::Panicked));
-                match &waiting.result {
-                    Ok(_) => savepoint.commit().await?,
-                    Err(error) if is_broken(error) => return Err(error.clone()),
-                    Err(_) => savepoint.rollback().await?,
+                waiting.result = run_alone(&waiting.operation, conn, kind).await;
+                if let Err(error) = &waiting.result
+                    && is_broken(error)
+                {
+                    return Err(error.clone());
                 }
+                waiting.settled = true;
             }
             Ok(())
         }
         .boxed()
     }
 
-    fn send_results(self: Box<Self>, failure: Option<&StoreError>) {
-        for waiting in self.0 {
-            let outcome = match failure {
-                Some(failure) => Err(failure.clone()),
-                None => waiting.result,
-            };
-            // A caller that has stopped waiting does not undo what was written.
-            let _ = waiting.caller.send(outcome);
+    fn settle(&mut self, failure: Option<&StoreError>) {
+        for waiting in self.0.iter_mut().filter(|waiting| !waiting.settled) {
+            waiting.settled = true;
+            if let Some(failure) = failure {
+                waiting.result = Err(failure.clone());
+            }
         }
     }
+
+    fn send_results(self: Box<Self>) {
+        for waiting in self.0 {
+            // A caller that has stopped waiting does not undo what was written.
+            let _ = waiting.caller.send(waiting.result);
+        }
+    }
+}
+
+/// Runs a write in a transaction of its own.
+async fn run_alone<O: Operation>(
+    operation: &O,
+    conn: &mut AnyConnection,
+    kind: TransactionKind,
+) -> WriteResult<O> {
+    let mut begun = conn.begin_with(kind.begin()).await?;
+    let mut tx = Transaction::new(&mut begun, kind.dialect);
+    let mut locks = Locks::default();
+    operation.lock(&mut locks);
+    let locked = tx.lock(&locks).await;
+    let result = match locked {
+        Ok(()) => unless_panicked(operation.run(&mut tx)).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(output) => {
+            begun.commit().await?;
+            Ok(output)
+        }
+        Err(error) if is_broken(&error) => Err(error),
+        Err(error) => {
+            begun.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn unless_panicked<T>(
+    run: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let run = AssertUnwindSafe(run).catch_unwind();
+    run.await.unwrap_or(Err(StoreError::Panicked))
 }
 
 /// Whether the connection may be unable to write from now on, as one is that was opened while the file was read-only.

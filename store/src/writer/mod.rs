@@ -11,14 +11,17 @@ use sqlx::{AnyConnection, Connection};
 use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 
+use crate::StoreError;
 use crate::location::Location;
 use crate::open_files::OpenFiles;
 use crate::owned_task::OwnedTask;
-use crate::{StoreError, dialect};
 use batch::{Batch, Queued, Waiting};
+pub(crate) use locks::Locks;
 use log::Log;
 pub(crate) use operation::Operation;
 use operation::WriteResult;
+pub(crate) use transaction::Transaction;
+use transaction::TransactionKind;
 
 /// How many writes wait for the writer.
 const QUEUE: usize = 1024;
@@ -150,22 +153,15 @@ impl Task {
     async fn write(&mut self, queued: &mut Vec<Box<dyn Queued>>) {
         let writes = queued.len();
         let mut batch = Batch::of(queued.drain(..));
-        // What is written to a file that is not there any more is lost.
-        let mut committed = self.files.check();
-        if committed.is_ok() {
-            committed = self.commit(&mut batch).await;
-            if committed.is_err() {
-                // Whatever state it is in, closing it undoes what was not committed.
-                self.disconnect().await;
-            }
-        }
+        let committed = self.commit(&mut batch).await;
         if let Err(error) = &committed {
+            batch.fail_rest(error);
             tracing::error!(%error, writes, "a database transaction failed");
         }
-        if committed.is_ok() && batch.wakes_worker() {
+        if batch.wakes_worker() {
             self.wake.notify_one();
         }
-        batch.send_results(committed.as_ref().err());
+        batch.send_results();
         if let Some(conn) = &mut self.conn
             && let Err(error) = self.log.keep_short(conn).await
         {
@@ -174,20 +170,45 @@ impl Task {
         }
     }
 
+    /// Writes a batch. If that fails, it is not known of all what came of it.
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
-        let conn = match self.conn.take() {
-            Some(conn) => self.conn.insert(conn),
+        // What is written to a file that is not there any more is lost.
+        self.files.check()?;
+        let kind = TransactionKind {
+            dialect: self.location.dialect(),
+            durable: batch.is_durable(),
+            marked: self.log.is_to_be_marked(),
+        };
+        let committed = self.commit_with(batch, kind).await;
+        if committed.is_err() {
+            // Whatever state it is in, closing it undoes what was not committed.
+            self.disconnect().await;
+        }
+        committed
+    }
+
+    async fn commit_with(
+        &mut self,
+        batch: &mut Batch,
+        kind: TransactionKind,
+    ) -> Result<(), StoreError> {
+        let conn = self.connected().await?;
+        if commit_together(conn, batch, kind).await? {
+            return Ok(());
+        }
+        batch.run_each(conn, kind).await
+    }
+
+    /// The connection, made again if it failed.
+    async fn connected(&mut self) -> Result<&mut AnyConnection, StoreError> {
+        match self.conn.take() {
+            Some(conn) => Ok(self.conn.insert(conn)),
             None => {
                 let conn = self.location.connect_writer().await?;
                 self.files.opened();
-                self.conn.insert(conn)
+                Ok(self.conn.insert(conn))
             }
-        };
-        let begin = dialect::begin_write(batch.is_durable(), self.log.is_to_be_marked());
-        if commit_together(conn, batch, begin).await? {
-            return Ok(());
         }
-        commit_each(conn, batch, begin).await
     }
 
     async fn disconnect(&mut self) {
@@ -204,32 +225,26 @@ impl Task {
 async fn commit_together(
     conn: &mut AnyConnection,
     batch: &mut Batch,
-    begin: &'static str,
+    kind: TransactionKind,
 ) -> Result<bool, StoreError> {
-    let mut tx = conn.begin_with(begin).await?;
-    if !batch.run(&mut tx).await? {
-        tx.rollback().await?;
+    let mut begun = conn.begin_with(kind.begin()).await?;
+    if !batch
+        .run(&mut Transaction::new(&mut begun, kind.dialect))
+        .await?
+    {
+        begun.rollback().await?;
         return Ok(batch.is_single());
     }
-    tx.commit().await?;
+    begun.commit().await?;
+    batch.committed();
     Ok(true)
 }
 
-/// Runs all in one transaction, one by one. Those that fail are undone alone.
-async fn commit_each(
-    conn: &mut AnyConnection,
-    batch: &mut Batch,
-    begin: &'static str,
-) -> Result<(), StoreError> {
-    let mut tx = conn.begin_with(begin).await?;
-    batch.run_each(&mut tx).await?;
-    tx.commit().await?;
-    Ok(())
-}
-
 mod batch;
+mod locks;
 mod log;
 mod operation;
+mod transaction;
 
 #[cfg(test)]
 mod tests;

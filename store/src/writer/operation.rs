@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
-use sqlx::AnyConnection;
-
+use super::locks::Locks;
+use super::transaction::Transaction;
 use crate::StoreError;
 
 /// A write.
@@ -15,24 +15,29 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
     /// together with all that was written after it.
     const DURABLE: bool = true;
 
-    /// Does the write, in a transaction that others share. If it fails, none of it is kept.
+    /// Adds what no other writer may change from before this reads until it is committed.
+    fn lock(&self, _locks: &mut Locks) {}
+
+    /// Does the write, in a transaction that others share: in phases, each of which is a script that reads or writes, with
+    /// what is decided between them in plain Rust. If it fails, none of it is kept.
     ///
     /// May be run more than once: only the last run is kept, the others leave no trace in the
     /// database and must leave none elsewhere.
     fn run(
         &self,
-        conn: &mut AnyConnection,
+        tx: &mut Transaction<'_>,
     ) -> impl Future<Output = Result<Self::Output, StoreError>> + Send;
 
-    /// Does several, with the same result as one after the other, and returns the output of each.
+    /// Does several, with the same result as one after the other, and returns the output of each. What joins its phases
+    /// hands over one script where each alone would hand over its own.
     fn run_all(
         all: &[&Self],
-        conn: &mut AnyConnection,
+        tx: &mut Transaction<'_>,
     ) -> impl Future<Output = Result<Vec<Self::Output>, StoreError>> + Send {
         async move {
             let mut outputs = Vec::with_capacity(all.len());
             for operation in all {
-                outputs.push(operation.run(conn).await?);
+                outputs.push(operation.run(tx).await?);
             }
             Ok(outputs)
         }

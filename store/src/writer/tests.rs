@@ -39,7 +39,8 @@ struct Insert {
 impl Operation for Insert {
     type Output = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         sqlx::query("INSERT INTO settings (key, value) VALUES ($1, '')")
             .bind(self.key.as_str())
             .execute(&mut *conn)
@@ -133,7 +134,8 @@ struct CountRows {
 impl Operation for CountRows {
     type Output = (i64, i64);
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(i64, i64), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(i64, i64), StoreError> {
+        let conn = tx.connection();
         const COUNT: &str = "SELECT COUNT(*) FROM settings";
         sqlx::query("INSERT INTO settings (key, value) VALUES ($1, '')")
             .bind(self.key.as_str())

@@ -1,9 +1,7 @@
 //! The audit: what is recorded, and what is forgotten.
 
-use sqlx::AnyConnection;
-
 use super::audited::insert;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{AuditEntry, AuditId, Store, StoreError, Timestamp};
 
 /// Entries deleted in one step.
@@ -73,7 +71,8 @@ struct Record(Vec<(AuditId, AuditEntry)>);
 impl Operation for Record {
     type Output = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         for (id, entry) in &self.0 {
             insert(conn, id, entry, entry.target.as_deref()).await?;
         }
@@ -90,7 +89,8 @@ impl Operation for Prune {
     /// Rows that a crash brings back are deleted by the next call.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<u64, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<u64, StoreError> {
+        let conn = tx.connection();
         let deleted = sqlx::query(
             "DELETE FROM audit WHERE id IN (
                 SELECT id FROM audit WHERE id < $1 ORDER BY id LIMIT $2)",

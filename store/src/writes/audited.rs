@@ -2,7 +2,7 @@
 
 use sqlx::AnyConnection;
 
-use crate::writer::Operation;
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{AuditEntry, AuditId, StoreError};
 
 /// A write that is recorded if it changes something.
@@ -26,14 +26,18 @@ impl<O> Audited<O> {
 impl<O: Operation> Operation for Audited<O> {
     type Output = O::Output;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<O::Output, StoreError> {
-        let output = self.operation.run(conn).await?;
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<O::Output, StoreError> {
+        let output = self.operation.run(tx).await?;
         if O::changes(&output) {
             let target = self.entry.target.as_deref();
             let target = target.or_else(|| self.operation.makes());
-            insert(conn, &self.id, &self.entry, target).await?;
+            insert(tx.connection(), &self.id, &self.entry, target).await?;
         }
         Ok(output)
+    }
+
+    fn lock(&self, locks: &mut Locks) {
+        self.operation.lock(locks);
     }
 
     fn wakes_worker(&self, output: &O::Output) -> bool {

@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::user_queues::{self, UserQueueChanges};
 use crate::users::parse_username;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, UserId, bulk};
 
 /// How many users a claim takes messages of, at most.
@@ -121,7 +121,8 @@ impl Operation for Claim {
     /// A claim that is lost in a crash was never made.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Vec<Job>, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Vec<Job>, StoreError> {
+        let conn = tx.connection();
         let users = self.limit.min(MAX_USERS);
         let mut due = user_queues::due(conn, users, self.now).await?;
         if !due.expired.is_empty() {
@@ -231,7 +232,8 @@ impl Operation for Renew {
     /// A start after a crash takes up what was claimed, whatever the lease.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let conn = tx.connection();
         let renewed = sqlx::query(
             "UPDATE messages SET lease_until = $1
              WHERE id = $2 AND status = 'processing' AND lease = $3",
@@ -250,7 +252,8 @@ struct ReleaseAll;
 impl Operation for ReleaseAll {
     type Output = u64;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<u64, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<u64, StoreError> {
+        let conn = tx.connection();
         let released = requeue(conn, None).await?;
         // A turn is the time of the last claim, if that was later: it counts for nothing now, and may be far ahead if the
         // clock was set back.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::AnyConnection;
 
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Position, Seq, Store, StoreError, Timestamp, UserId};
 
 /// How many cursors a user has at most. For one more, that which was not used for longest is forgotten.
@@ -152,7 +152,8 @@ struct PutCursor {
 impl Operation for PutCursor {
     type Output = Position;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Position, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Position, StoreError> {
+        let conn = tx.connection();
         sqlx::query(self.how)
             .bind(self.user.as_str())
             .bind(&*self.client_id)
@@ -185,7 +186,8 @@ struct Skip {
 impl Operation for Skip {
     type Output = Option<Position>;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Output, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Self::Output, StoreError> {
+        let conn = tx.connection();
         sqlx::query(GO_ON_TO)
             .bind(self.user.as_str())
             .bind(&*self.client_id)

@@ -1,10 +1,8 @@
 //! Delays that are set.
 
-use sqlx::AnyConnection;
-
 use super::reschedule::Reach;
 use crate::reads::delays::KEY;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Delay, Store, StoreError, UserId};
 
 impl Store {
@@ -63,7 +61,8 @@ struct SetDelay(Delay);
 impl Operation for SetDelay {
     type Output = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         sqlx::query(
             "INSERT INTO settings (key, value) VALUES ($1, $2)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -85,7 +84,8 @@ impl Operation for SetUserDelay {
     /// Whether there is such an account.
     type Output = bool;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let conn = tx.connection();
         let set = sqlx::query("UPDATE users SET delay = $1 WHERE id = $2")
             .bind(self.delay.map(Delay::setting))
             .bind(self.user.as_str())

@@ -1,8 +1,6 @@
 //! A new epoch of all inboxes.
 
-use sqlx::AnyConnection;
-
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Epoch, Store, StoreError};
 
 impl Store {
@@ -24,7 +22,8 @@ struct Begin(Epoch);
 impl Operation for Begin {
     type Output = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         sqlx::query("UPDATE inbox_epoch SET epoch = $1 WHERE id = 1")
             .bind(self.0.as_str())
             .execute(conn)

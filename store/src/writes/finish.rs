@@ -9,7 +9,7 @@ use super::retries::record_failure;
 use super::stored_bytes;
 use super::user_queues::UserQueueChanges;
 use crate::notification::NotificationContent;
-use crate::writer::Operation;
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{Epoch, Job, Notification, Outcome, Seq, Store, StoreError, Timestamp, UserId, bulk};
 
 /// A message that was finished.
@@ -71,23 +71,28 @@ impl Finish {
 impl Operation for Finish {
     type Output = Option<Finished>;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Option<Finished>, StoreError> {
-        let mut outputs = finish(conn, &[self]).await?;
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.job.user_id);
+        locks.inbox(&self.job.user_id);
+    }
+
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Option<Finished>, StoreError> {
+        let mut outputs = finish(tx.connection(), &[self]).await?;
         Ok(outputs.pop().flatten())
     }
 
     async fn run_all(
         all: &[&Self],
-        conn: &mut AnyConnection,
+        tx: &mut Transaction<'_>,
     ) -> Result<Vec<Option<Finished>>, StoreError> {
         let mut messages = HashSet::with_capacity(all.len());
         if all.iter().all(|finish| messages.insert(&finish.job.id)) {
-            return finish(conn, all).await;
+            return finish(tx.connection(), all).await;
         }
         // Two claimed the same message, or one finishes twice: which came first matters.
         let mut outputs = Vec::with_capacity(all.len());
         for one in all {
-            outputs.push(one.run(conn).await?);
+            outputs.push(one.run(tx).await?);
         }
         Ok(outputs)
     }

@@ -1,8 +1,6 @@
 //! Claims that are stopped, and go on.
 
-use sqlx::AnyConnection;
-
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Store, StoreError};
 
 impl Store {
@@ -30,7 +28,8 @@ struct SetPaused(bool);
 impl Operation for SetPaused {
     type Output = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         let statement = if self.0 {
             "INSERT INTO settings (key, value) VALUES ('paused', '') ON CONFLICT (key) DO NOTHING"
         } else {

@@ -9,7 +9,7 @@ use sqlx::AnyConnection;
 
 use super::stored_bytes;
 use crate::adaptive_batch::AdaptiveBatch;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Status, Store, StoreError, Timestamp, bulk};
 
 /// Messages that ended with this status before `$1`, the oldest first.
@@ -189,7 +189,8 @@ impl Operation for Delete {
     /// Rows that a crash brings back are deleted by the next call.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(u64, Duration), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(u64, Duration), StoreError> {
+        let conn = tx.connection();
         let started = Instant::now();
         let deleted = match &self.keys {
             // Not one that was put back into the queue since.

@@ -1,10 +1,8 @@
 //! What users do away with: messages that wait are cancelled, and those that have ended are deleted.
 
-use sqlx::AnyConnection;
-
 use super::retries::{owner, take_out};
 use super::stored_bytes;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{MessageId, Status, Store, StoreError, Timestamp, UserId};
 
 /// What came of [`Store::remove_message`].
@@ -56,7 +54,8 @@ struct Remove {
 impl Operation for Remove {
     type Output = Removed;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Removed, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Removed, StoreError> {
+        let conn = tx.connection();
         let status = match owner(conn, &self.id).await? {
             Some((owner, status)) if owner == self.user => status,
             _ => return Ok(Removed::Unknown),

@@ -15,7 +15,7 @@ use super::user_queues::UserQueueChanges;
 use crate::ids::AFTER_ALL;
 use crate::reads::delays::stored_delay;
 use crate::store::Ping;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Delay, MessageId, Store, StoreError, Timestamp, UserId, bulk};
 
 /// Messages looked at in one step.
@@ -131,7 +131,8 @@ impl Operation for RescheduleStep {
     /// What is lost in a power failure is as if the step had not been reached.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Done, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Done, StoreError> {
+        let conn = tx.connection();
         let waiting = self.next(conn).await?;
         let mut queues = UserQueueChanges::default();
         let mut moves = Vec::new();

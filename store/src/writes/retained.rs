@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Store, StoreError, Timestamp};
 
 /// The last message of a topic that was published with the retain flag (MQTT 5 section 3.3.1.3).
@@ -79,7 +79,8 @@ struct ForgetExpired {
 impl Operation for ForgetExpired {
     type Output = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         sqlx::query("DELETE FROM retained WHERE expires_at <= $1")
             .bind(self.now.as_millis())
             .execute(conn)
@@ -95,7 +96,8 @@ struct Save {
 impl Operation for Save {
     type Output = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         for change in &self.changes {
             match change {
                 RetainedChange::Set(message) => set(conn, message).await?,

@@ -4,7 +4,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::stored_bytes;
 use super::user_queues::UserQueueChanges;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Job, MessageId, Status, Store, StoreError, Timestamp, UserId};
 
 /// What came of [`Store::retry`].
@@ -84,7 +84,8 @@ struct RetryLater {
 impl Operation for RetryLater {
     type Output = bool;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let conn = tx.connection();
         let Self { job, error, .. } = self;
         let put_back = sqlx::query(
             "UPDATE messages
@@ -125,7 +126,8 @@ impl Operation for PutBack {
     /// If it is lost in a crash, the next start puts the message back.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let conn = tx.connection();
         let put_back = sqlx::query(
             "UPDATE messages
              SET status = 'queued', run_at = $1, outage = $2, attempts = attempts - 1,
@@ -180,7 +182,8 @@ struct Retry {
 impl Operation for Retry {
     type Output = Moved;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Moved, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Moved, StoreError> {
+        let conn = tx.connection();
         let Some((user, status)) = owner(conn, &self.id).await? else {
             return Ok(Moved::Unknown);
         };

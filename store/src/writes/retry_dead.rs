@@ -4,11 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use herald_acl::Username;
-use sqlx::{AnyConnection, Row as _};
+use sqlx::Row as _;
 
 use super::user_queues::UserQueueChanges;
 use crate::users::parse_username;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{InvalidPageToken, MessageId, Store, StoreError, Timestamp, UserId, bulk};
 
 /// How many dead messages a step looks at.
@@ -176,7 +176,8 @@ struct RetryDead {
 impl Operation for RetryDead {
     type Output = Vec<Requeued>;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Vec<Requeued>, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Vec<Requeued>, StoreError> {
+        let conn = tx.connection();
         let mut requeued = Vec::with_capacity(self.ids.len());
         let mut queues = UserQueueChanges::default();
         for ids in bulk::padded(&self.ids) {

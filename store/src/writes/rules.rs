@@ -1,11 +1,9 @@
 //! Access rules that are made, replaced and deleted.
 
-use herald_acl::{Actions, Effect, FilterTemplate, Rule, Subject};
-use sqlx::AnyConnection;
-
 use super::rights_changes::record;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Changed, RuleId, Store, StoreError, StoredRule, Timestamp};
+use herald_acl::{Actions, Effect, FilterTemplate, Rule, Subject};
 
 /// The most rules there can be: each is looked at for what clients do.
 pub const MAX_RULES: u32 = 1000;
@@ -124,7 +122,8 @@ struct Create {
 impl Operation for Create {
     type Output = CreateRule;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<CreateRule, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<CreateRule, StoreError> {
+        let conn = tx.connection();
         let content = &self.content;
         let (kind, subject) = subject_columns(&content.subject);
         let inserted = sqlx::query(
@@ -169,7 +168,8 @@ struct Replace {
 impl Operation for Replace {
     type Output = Option<StoredRule>;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Option<StoredRule>, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Option<StoredRule>, StoreError> {
+        let conn = tx.connection();
         let content = &self.content;
         let (kind, subject) = subject_columns(&content.subject);
         let created_at: Option<i64> = sqlx::query_scalar(
@@ -207,7 +207,8 @@ struct Delete {
 impl Operation for Delete {
     type Output = bool;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let conn = tx.connection();
         let deleted = sqlx::query("DELETE FROM acl_rules WHERE id = $1")
             .bind(self.id.as_str())
             .execute(&mut *conn)

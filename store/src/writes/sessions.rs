@@ -4,7 +4,7 @@ use sqlx::AnyConnection;
 
 use super::tokens::end_tokens;
 use crate::sessions::unused_since;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{SessionId, Store, StoreError, Timestamp, User, UserId};
 
 /// How many sessions a user has at once; another one ends that which began first.
@@ -128,7 +128,8 @@ struct Create {
 impl Operation for Create {
     type Output = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         // Their tokens ended with them: none lasts longer than the use of its session.
         sqlx::query("DELETE FROM sessions WHERE expires_at <= $1")
             .bind(self.now.as_millis())
@@ -189,7 +190,8 @@ impl Operation for Touch {
     /// The next use is noted again.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         sqlx::query("UPDATE sessions SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2")
             .bind(self.id.as_str())
             .bind(self.now.as_millis())
@@ -208,7 +210,8 @@ struct End {
 impl Operation for End {
     type Output = bool;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let conn = tx.connection();
         end(conn, &self.user, self.id.as_str(), self.now).await
     }
 

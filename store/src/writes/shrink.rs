@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{AnyConnection, Executor as _, Row as _};
+use sqlx::{Executor as _, Row as _};
 use tokio::time::sleep;
 
 use crate::adaptive_batch::AdaptiveBatch;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Store, StoreError, bulk, dialect};
 
 /// Fewer free pages than this are left for what comes next.
@@ -104,7 +104,8 @@ impl Operation for GiveBack {
     /// Pages that a crash brings back are still free.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Duration, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Duration, StoreError> {
+        let conn = tx.connection();
         let started = Instant::now();
         let text = format!("PRAGMA incremental_vacuum({})", self.0);
         conn.execute(bulk::statement(text)).await?;

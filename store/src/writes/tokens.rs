@@ -3,7 +3,7 @@
 use sqlx::AnyConnection;
 
 use super::rights_changes::forget_oldest;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Scopes, SessionId, Store, StoreError, Timestamp, Token, TokenId, UserId, bulk};
 
 /// How many tokens a user may have, those that have ended and are not forgotten yet among them.
@@ -196,7 +196,8 @@ impl Create {
 impl Operation for Create {
     type Output = CreateToken;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<CreateToken, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<CreateToken, StoreError> {
+        let conn = tx.connection();
         let token = &self.token;
         sqlx::query("DELETE FROM tokens WHERE user_id = $1 AND expires_at <= $2")
             .bind(self.user.as_str())
@@ -267,7 +268,8 @@ impl Operation for Touch {
     /// The next use is noted again.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         sqlx::query(
             "UPDATE tokens SET last_used_at = $2
              WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
@@ -289,7 +291,8 @@ struct Revoke {
 impl Operation for Revoke {
     type Output = bool;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let conn = tx.connection();
         let theirs: Option<String> =
             sqlx::query_scalar("SELECT id FROM tokens WHERE id = $1 AND user_id = $2")
                 .bind(self.token.as_str())

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Row};
 use super::rights_changes::record;
 use super::sessions::end_all;
 use crate::users::user;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Changed, Store, StoreError, Timestamp, User, UserId};
 
 /// What is to change of an account; `None` stays as it is.
@@ -152,7 +152,8 @@ struct Update {
 impl Operation for Update {
     type Output = UpdateUser;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<UpdateUser, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<UpdateUser, StoreError> {
+        let conn = tx.connection();
         let update = &self.update;
         let Some(before) = find(conn, &self.user).await? else {
             return Ok(UpdateUser::Unknown);
@@ -213,7 +214,8 @@ struct Rehash {
 impl Operation for Rehash {
     type Output = bool;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let conn = tx.connection();
         let hashed =
             sqlx::query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
                 .bind(self.user.as_str())

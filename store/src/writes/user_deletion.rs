@@ -12,7 +12,7 @@ use super::rights_changes::record;
 use super::stored_bytes;
 use super::user_changes::{find, is_last_administrator};
 use crate::adaptive_batch::AdaptiveBatch;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Changed, Store, StoreError, Timestamp, User, UserId};
 
 /// What came of [`Store::close_user`].
@@ -97,7 +97,8 @@ impl Close {
 impl Operation for Close {
     type Output = CloseUser;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<CloseUser, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<CloseUser, StoreError> {
+        let conn = tx.connection();
         let Some(user) = find(conn, &self.user).await? else {
             return Ok(CloseUser::Unknown);
         };
@@ -147,7 +148,8 @@ impl Operation for DeletionStep {
     /// Rows that a crash brings back are deleted with the account.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(u64, Duration), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(u64, Duration), StoreError> {
+        let conn = tx.connection();
         let started = Instant::now();
         let user = self.user.as_str();
         let deleted = match self.table {
@@ -182,7 +184,8 @@ struct Remove(UserId);
 impl Operation for Remove {
     type Output = ();
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let conn = tx.connection();
         // All that is left of the user goes with it: ON DELETE CASCADE.
         sqlx::query("DELETE FROM users WHERE id = $1 AND closed = 1")
             .bind(self.0.as_str())

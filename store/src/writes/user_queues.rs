@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use sqlx::AnyConnection;
 
+use crate::dialect::Dialect;
+use crate::statement::Statement;
 use crate::{MessageId, StoreError, Timestamp, UserId, bulk};
 
 /// What changes for the queue of one user.
@@ -49,28 +51,36 @@ impl UserQueueChanges {
         self.0.get_mut(user).expect("it was just put there")
     }
 
-    /// Writes the changes.
-    pub(crate) async fn write(self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        let changes: Vec<_> = self.0.into_iter().collect();
-        for chunk in bulk::padded(&changes) {
+    /// What writes the changes.
+    pub(crate) fn statements(&self, dialect: Dialect) -> Vec<Statement> {
+        let changes: Vec<_> = self.0.iter().collect();
+        let change = |chunk: Vec<Option<&(&UserId, &UserQueueChange)>>| {
             let text = format!(
-                "WITH changed (owner, opened, due, stored) AS (VALUES {})
+                "WITH changed (owner, opened, due, stored) AS ({})
                  UPDATE user_queues SET
                     open = open + opened,
                     stored_bytes = stored_bytes + stored,
                     turn_at = CASE WHEN due IS NULL OR turn_at < due THEN turn_at ELSE due END
                  FROM changed WHERE user_id = owner",
-                bulk::rows(chunk.len(), 4, 1)
+                bulk::values(dialect, chunk.len(), 4, 1)
+
             );
-            let mut query = sqlx::query(bulk::statement(text));
-            for queue in chunk {
-                query = query
+            let statement = Statement::new(bulk::statement(text));
+            chunk.into_iter().fold(statement, |statement, queue| {
+                statement
                     .bind(queue.map(|(user, _)| user.as_str()))
                     .bind(queue.map(|(_, change)| change.open))
                     .bind(queue.and_then(|(_, change)| change.due.map(Timestamp::as_millis)))
-                    .bind(queue.map(|(_, change)| change.stored));
-            }
-            query.execute(&mut *conn).await?;
+                    .bind(queue.map(|(_, change)| change.stored))
+            })
+        };
+        bulk::padded(&changes).map(change).collect()
+    }
+
+    /// Writes the changes.
+    pub(crate) async fn write(self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        for statement in self.statements(Dialect::Sqlite) {
+            statement.0.execute(&mut *conn).await?;
         }
         Ok(())
     }

@@ -1,10 +1,8 @@
 //! Accounts that are made.
 
-use herald_acl::{Role, Username};
-use sqlx::AnyConnection;
-
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Store, StoreError, Timestamp, User, UserId};
+use herald_acl::{Role, Username};
 
 /// What came of [`Store::create_user`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +43,8 @@ struct Create(User);
 impl Operation for Create {
     type Output = CreateUser;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<CreateUser, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<CreateUser, StoreError> {
+        let conn = tx.connection();
         let Self(user) = self;
         let inserted = sqlx::query(
             "INSERT INTO users (id, username, role, password_hash, created_at)

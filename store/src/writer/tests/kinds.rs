@@ -12,7 +12,8 @@ impl Operation for Grouped {
     /// The key, and how many were written with it.
     type Output = (String, usize);
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Output, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Self::Output, StoreError> {
+        let conn = tx.connection();
         sqlx::query("INSERT INTO settings (key, value) VALUES ($1, 'grouped')")
             .bind(self.key.as_str())
             .execute(conn)
@@ -25,11 +26,11 @@ impl Operation for Grouped {
 
     async fn run_all(
         all: &[&Self],
-        conn: &mut AnyConnection,
+        tx: &mut Transaction<'_>,
     ) -> Result<Vec<Self::Output>, StoreError> {
         let mut outputs = vec![];
         for one in all {
-            let (key, _) = one.run(conn).await?;
+            let (key, _) = one.run(tx).await?;
             outputs.push((key, all.len()));
         }
         Ok(outputs)
@@ -108,7 +109,8 @@ impl<const D: bool> Operation for Level<D> {
 
     const DURABLE: bool = D;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<i64, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<i64, StoreError> {
+        let conn = tx.connection();
         Ok(sqlx::query_scalar("PRAGMA synchronous")
             .fetch_one(conn)
             .await?)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sqlx::AnyConnection;
 
 use super::cursors::MAX_CURSORS;
-use crate::writer::Operation;
+use crate::writer::{Operation, Transaction};
 use crate::{Seq, Store, StoreError, Timestamp, UserId, bulk};
 use statements::{clients_made, clients_moved, delivered, oldest_forgotten, users_moved};
 
@@ -98,7 +98,8 @@ impl Operation for Acknowledge {
     /// What is lost is delivered again.
     const DURABLE: bool = false;
 
-    async fn run(&self, conn: &mut AnyConnection) -> Result<Self::Output, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Self::Output, StoreError> {
+        let conn = tx.connection();
         let mut left = vec![];
         let mut marked = 0;
         for users in bulk::chunks(&self.users) {

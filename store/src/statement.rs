@@ -1,0 +1,58 @@
+//! Statements as values, so that several can be handed to the database at once.
+
+use std::ops::Range;
+
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, Encode, SqlSafeStr, Type};
+
+/// A statement with its parameters.
+pub(crate) struct Statement(pub(crate) Query<'static, Any, AnyArguments>);
+
+impl Statement {
+    /// A statement whose parameters are `$1`, `$2`, ...
+    pub(crate) fn new(text: impl SqlSafeStr) -> Self {
+        Self(sqlx::query(text))
+    }
+
+    /// Binds the next parameter.
+    pub(crate) fn bind<'t, T: Encode<'t, Any> + Type<Any>>(self, value: T) -> Self {
+        Self(self.0.bind(value))
+    }
+}
+
+/// Statements that are run one after the other: one phase of an operation.
+#[derive(Default)]
+pub(crate) struct Script(pub(crate) Vec<Statement>);
+
+impl Script {
+    /// Adds statements whose results belong together.
+    pub(crate) fn add_all(&mut self, statements: impl IntoIterator<Item = Statement>) -> Part {
+        let start = self.0.len();
+        self.0.extend(statements);
+        Part(start..self.0.len())
+    }
+}
+
+/// Which statements of a script.
+#[derive(Debug, Clone)]
+pub(crate) struct Part(Range<usize>);
+
+/// What a script returned.
+pub(crate) struct Results(pub(crate) Vec<StatementResult>);
+
+/// What a statement returned.
+#[derive(Default)]
+pub(crate) struct StatementResult {
+    /// Its rows.
+    pub(crate) rows: Vec<AnyRow>,
+    /// How many rows it changed.
+    pub(crate) changed: u64,
+}
+
+impl Results {
+    /// The rows of a part.
+    pub(crate) fn rows(&self, part: &Part) -> impl Iterator<Item = &AnyRow> {
+        self.0[part.0.clone()].iter().flat_map(|one| &one.rows)
+    }
+}

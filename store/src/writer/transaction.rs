@@ -1,0 +1,79 @@
+//! The transaction that the operations of a batch share.
+
+use futures_util::TryStreamExt as _;
+use sqlx::{AnyConnection, Either, Executor as _};
+
+use super::locks::Locks;
+use crate::StoreError;
+use crate::dialect::{Dialect, begin_write};
+use crate::statement::{Results, Script, Statement, StatementResult};
+
+/// How a transaction begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TransactionKind {
+    pub(super) dialect: Dialect,
+    /// Whether it survives a power failure once it is committed.
+    pub(super) durable: bool,
+    /// Whether it says to which file the log belongs.
+    pub(super) marked: bool,
+}
+
+impl TransactionKind {
+    /// What begins it.
+    pub(super) fn begin(self) -> &'static str {
+        begin_write(self.durable, self.marked)
+    }
+}
+
+/// The transaction that the operations of a batch share.
+pub(crate) struct Transaction<'c> {
+    conn: &'c mut AnyConnection,
+    dialect: Dialect,
+}
+
+impl<'c> Transaction<'c> {
+    pub(super) fn new(conn: &'c mut AnyConnection, dialect: Dialect) -> Self {
+        Self { conn, dialect }
+    }
+
+    /// Whose texts it understands.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Locks what operations lock.
+    pub(super) async fn lock(&mut self, locks: &Locks) -> Result<(), StoreError> {
+        self.run(locks.script(self.dialect)).await.map(drop)
+    }
+
+    /// Runs a phase: all of its statements, in order, until one fails.
+    pub(crate) async fn run(&mut self, script: Script) -> Result<Results, StoreError> {
+        let mut results = Vec::with_capacity(script.0.len());
+        for statement in script.0 {
+            results.push(self.run_one(statement).await?);
+        }
+        Ok(Results(results))
+    }
+
+    async fn run_one(&mut self, statement: Statement) -> Result<StatementResult, StoreError> {
+        let mut result = StatementResult::default();
+        let mut stream = self.conn.fetch_many(statement.0);
+        while let Some(one) = stream.try_next().await? {
+            match one {
+                Either::Left(done) => result.changed += done.rows_affected(),
+                Either::Right(row) => result.rows.push(row),
+            }
+        }
+        Ok(result)
+    }
+
+    /// Runs one statement, and returns how many rows it changed.
+    pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
+        Ok(self.run_one(statement).await?.changed)
+    }
+
+    /// The connection, for statements that are not values yet.
+    pub(crate) fn connection(&mut self) -> &mut AnyConnection {
+        self.conn
+    }
+}

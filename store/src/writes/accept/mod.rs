@@ -1,0 +1,132 @@
+//! Messages that are accepted.
+
+mod decide;
+mod statements;
+
+use crate::writer::{Locks, Operation, Transaction};
+use crate::{Message, MessageId, Store, StoreError, Timestamp, UserId};
+use decide::decide;
+use statements::Reads;
+
+/// What came of [`Store::accept`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// The message was accepted and is durable.
+    New(Message),
+    /// The user sent this body with this idempotency key before; this is that message.
+    Existing(Message),
+    /// The user sent another body with this idempotency key before.
+    KeyConflict,
+    /// The user has as many messages that have not ended as [`StoreOptions::waiting_messages`](crate::StoreOptions)
+    /// allows.
+    TooManyWaiting,
+    /// With it, more would be kept of the user than [`StoreOptions::stored_bytes`](crate::StoreOptions) allows.
+    TooMuchStored,
+}
+
+impl Store {
+    /// Accepts a message of `user`, to be worked on after the delay that is set. Wakes the worker.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] at once if too many writes are waiting, [`StoreError::UnknownUser`] if
+    /// there is no such account, another [`StoreError`] if it cannot be written.
+    pub async fn accept(
+        &self,
+        user: &UserId,
+        body: String,
+        idempotency_key: Option<String>,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        let accept = self.new_accept(user, body, idempotency_key, now);
+        self.try_write(accept).await?.ok_or(StoreError::UnknownUser)
+    }
+
+    /// As [`accept`](Self::accept), but if too many writes are waiting, waits for room for a while before it fails with
+    /// [`StoreError::Busy`]: for senders that can be held back.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn accept_or_wait(
+        &self,
+        user: &UserId,
+        body: String,
+        idempotency_key: Option<String>,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        let accept = self.new_accept(user, body, idempotency_key, now);
+        self.write(accept).await?.ok_or(StoreError::UnknownUser)
+    }
+
+    fn new_accept(
+        &self,
+        user: &UserId,
+        body: String,
+        idempotency_key: Option<String>,
+        now: Timestamp,
+    ) -> Accept {
+        Accept {
+            id: MessageId::new(),
+            user: user.clone(),
+            body,
+            idempotency_key,
+            now,
+            max_open: i64::from(self.waiting_messages()),
+            max_stored: self
+                .stored_bytes_limit()
+                .map_or(i64::MAX, |limit| limit.try_into().unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+struct Accept {
+    /// The same however often it is run: what an earlier run wrote is found by it.
+    id: MessageId,
+    user: UserId,
+    body: String,
+    idempotency_key: Option<String>,
+    now: Timestamp,
+    max_open: i64,
+    max_stored: i64,
+}
+
+/// A user and an idempotency key.
+type Key = (UserId, String);
+
+impl Accept {
+    /// What distinguishes a repeat from another message.
+    fn key(&self) -> Option<Key> {
+        let key = self.idempotency_key.clone()?;
+        Some((self.user.clone(), key))
+    }
+}
+
+impl Operation for Accept {
+    /// `None` if there is no such account.
+    type Output = Option<Accepted>;
+
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.user);
+    }
+
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Option<Accepted>, StoreError> {
+        let mut outputs = Self::run_all(&[self], tx).await?;
+        Ok(outputs.pop().flatten())
+    }
+
+    async fn run_all(
+        all: &[&Self],
+        tx: &mut Transaction<'_>,
+    ) -> Result<Vec<Option<Accepted>>, StoreError> {
+        let (script, reads) = Reads::of(all, tx.dialect());
+        let facts = reads.facts(&tx.run(script).await?)?;
+        let decision = decide(all, facts, &mut rand::rng());
+        tx.run(decision.writes(tx.dialect())).await?;
+        Ok(decision.outputs)
+    }
+
+    fn wakes_worker(&self, accepted: &Option<Accepted>) -> bool {
+        matches!(accepted, Some(Accepted::New(_)))
+    }
+}

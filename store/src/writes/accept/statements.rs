@@ -1,0 +1,129 @@
+//! What accepting reads and writes.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::decide::{Decision, Facts, Sender};
+use super::{Accept, Key};
+use crate::dialect::Dialect;
+use crate::messages::{COLUMNS, message};
+use crate::reads::delays::stored_delay;
+use crate::statement::{Part, Results, Script, Statement};
+use crate::users::parse_username;
+use crate::{Message, StoreError, UserId, bulk};
+
+/// Where in the results of a script the facts are.
+pub(super) struct Reads {
+    senders: Part,
+    sent: Part,
+}
+
+impl Reads {
+    pub(super) fn of(all: &[&Accept], dialect: Dialect) -> (Script, Self) {
+        let mut script = Script::default();
+        let reads = Self {
+            senders: script.add_all(senders(all)),
+            sent: script.add_all(sent(all, dialect)),
+        };
+        (script, reads)
+    }
+
+    pub(super) fn facts(&self, results: &Results) -> Result<Facts, StoreError> {
+        let senders = results.rows(&self.senders).map(read_sender);
+        let sent = results.rows(&self.sent).map(read_sent);
+        Ok(Facts {
+            senders: senders.collect::<Result<_, _>>()?,
+            sent: sent.collect::<Result<HashMap<_, _>, _>>()?,
+        })
+    }
+}
+
+fn senders(all: &[&Accept]) -> Vec<Statement> {
+    let users: BTreeSet<_> = all.iter().map(|accept| accept.user.as_str()).collect();
+    let users: Vec<_> = users.into_iter().collect();
+    let read = |chunk: Vec<Option<&&str>>| {
+        let text = format!(
+            "SELECT u.id, u.username, COALESCE(l.open, 0) AS open, COALESCE(l.stored_bytes, 0) AS stored_bytes,
+                COALESCE(u.delay, (SELECT value FROM settings WHERE key = 'delay')) AS delay
+             FROM users u LEFT JOIN user_queues l ON l.user_id = u.id WHERE u.id IN ({})",
+            bulk::list(chunk.len(), 1)
+        );
+        let statement = Statement::new(bulk::statement(text));
+        let bind = |statement: Statement, user: Option<&&str>| statement.bind(user.copied());
+        chunk.into_iter().fold(statement, bind)
+    };
+    bulk::padded(&users).map(read).collect()
+}
+
+fn read_sender(row: &AnyRow) -> Result<(UserId, Sender), StoreError> {
+    let sender = Sender {
+        username: parse_username(row.try_get("username")?)?,
+        delay: stored_delay(row.try_get("delay")?)?,
+        open: row.try_get("open")?,
+        stored: row.try_get("stored_bytes")?,
+    };
+    let id: String = row.try_get("id")?;
+    Ok((UserId::from_string(id), sender))
+}
+
+/// The messages that were sent before with the keys of `all`.
+fn sent(all: &[&Accept], dialect: Dialect) -> Vec<Statement> {
+    let keys: Vec<Key> = all.iter().filter_map(|accept| accept.key()).collect();
+    let read = |chunk: Vec<Option<&Key>>| {
+        let text = format!(
+            "WITH sent (user_id, idempotency_key) AS ({})
+             SELECT {COLUMNS}, m.idempotency_key
+             FROM sent
+             JOIN messages m ON m.user_id = sent.user_id AND m.idempotency_key = sent.idempotency_key",
+            bulk::values(dialect, chunk.len(), 2, 1)
+        );
+        let statement = Statement::new(bulk::statement(text));
+        chunk.into_iter().fold(statement, |statement, sent| {
+            statement
+                .bind(sent.map(|(user, _)| user.as_str()))
+                .bind(sent.map(|(_, key)| key.as_str()))
+        })
+    };
+    bulk::padded(&keys).map(read).collect()
+}
+
+fn read_sent(row: &AnyRow) -> Result<(Key, Message), StoreError> {
+    let message = message(row)?;
+    let key = row.try_get("idempotency_key")?;
+    Ok(((message.user_id.clone(), key), message))
+}
+
+impl Decision<'_> {
+    pub(super) fn writes(&self, dialect: Dialect) -> Script {
+        let mut script = Script::default();
+        script.add_all(insert(&self.new, dialect));
+        script.add_all(self.queues.statements(dialect));
+        script
+    }
+}
+
+fn insert(new: &[(&Accept, Message)], dialect: Dialect) -> Vec<Statement> {
+    let insert = |chunk: Vec<Option<&(&Accept, Message)>>| {
+        let text = format!(
+            "INSERT INTO messages (id, user_id, body, idempotency_key, status, created_at, run_at)
+             WITH new (id, user_id, body, idempotency_key, created_at, run_at) AS ({})
+             SELECT id, user_id, body, idempotency_key, 'queued', created_at, run_at
+             FROM new WHERE id IS NOT NULL",
+            bulk::values(dialect, chunk.len(), 6, 1)
+        );
+        let statement = Statement::new(bulk::statement(text));
+        chunk.into_iter().fold(statement, |statement, new| {
+            let (accept, message) = new.map_or((None, None), |(a, m)| (Some(a), Some(m)));
+            statement
+                .bind(message.map(|message| message.id.as_str()))
+                .bind(message.map(|message| message.user_id.as_str()))
+                .bind(message.map(|message| message.body.as_str()))
+                .bind(accept.and_then(|accept| accept.idempotency_key.as_deref()))
+                .bind(message.map(|message| message.created_at.as_millis()))
+                .bind(message.map(|message| message.run_at.as_millis()))
+        })
+    };
+    bulk::padded(new).map(insert).collect()
+}
