@@ -6,10 +6,48 @@ use std::time::Duration;
 use herald_acl::Username;
 use rand::Rng;
 
-use super::{Accept, Accepted, Key};
 use crate::writes::stored_bytes;
 use crate::writes::user_queues::UserQueueChanges;
-use crate::{Delay, Message, Status, UserId};
+use crate::{Delay, Message, MessageId, Status, Timestamp, UserId};
+
+/// What came of [`Store::accept`](crate::Store::accept).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// The message was accepted and is durable.
+    New(Message),
+    /// The user sent this body with this idempotency key before; this is that message.
+    Existing(Message),
+    /// The user sent another body with this idempotency key before.
+    KeyConflict,
+    /// The user has as many messages that have not ended as [`StoreOptions::waiting_messages`](crate::StoreOptions)
+    /// allows.
+    TooManyWaiting,
+    /// With it, more would be kept of the user than [`StoreOptions::stored_bytes`](crate::StoreOptions) allows.
+    TooMuchStored,
+}
+
+/// A message that is to be accepted.
+pub(super) struct Accept {
+    /// The same however often it is run: what an earlier run wrote is found by it.
+    pub(super) id: MessageId,
+    pub(super) user: UserId,
+    pub(super) body: String,
+    pub(super) idempotency_key: Option<String>,
+    pub(super) now: Timestamp,
+    pub(super) max_open: i64,
+    pub(super) max_stored: i64,
+}
+
+/// A user and an idempotency key.
+pub(super) type Key = (UserId, String);
+
+impl Accept {
+    /// What distinguishes a repeat from another message.
+    pub(super) fn key(&self) -> Option<Key> {
+        let key = self.idempotency_key.clone()?;
+        Some((self.user.clone(), key))
+    }
+}
 
 /// What has to be known.
 #[derive(Debug, Default)]

@@ -4,25 +4,10 @@ mod decide;
 mod statements;
 
 use crate::writer::{Locks, Operation, Transaction};
-use crate::{Message, MessageId, Store, StoreError, Timestamp, UserId};
-use decide::decide;
+use crate::{MessageId, Store, StoreError, Timestamp, UserId};
+pub use decide::Accepted;
+use decide::{Accept, decide};
 use statements::Reads;
-
-/// What came of [`Store::accept`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Accepted {
-    /// The message was accepted and is durable.
-    New(Message),
-    /// The user sent this body with this idempotency key before; this is that message.
-    Existing(Message),
-    /// The user sent another body with this idempotency key before.
-    KeyConflict,
-    /// The user has as many messages that have not ended as [`StoreOptions::waiting_messages`](crate::StoreOptions)
-    /// allows.
-    TooManyWaiting,
-    /// With it, more would be kept of the user than [`StoreOptions::stored_bytes`](crate::StoreOptions) allows.
-    TooMuchStored,
-}
 
 impl Store {
     /// Accepts a message of `user`, to be worked on after the delay that is set. Wakes the worker.
@@ -77,28 +62,6 @@ impl Store {
                 .stored_bytes_limit()
                 .map_or(i64::MAX, |limit| limit.try_into().unwrap_or(i64::MAX)),
         }
-    }
-}
-
-struct Accept {
-    /// The same however often it is run: what an earlier run wrote is found by it.
-    id: MessageId,
-    user: UserId,
-    body: String,
-    idempotency_key: Option<String>,
-    now: Timestamp,
-    max_open: i64,
-    max_stored: i64,
-}
-
-/// A user and an idempotency key.
-type Key = (UserId, String);
-
-impl Accept {
-    /// What distinguishes a repeat from another message.
-    fn key(&self) -> Option<Key> {
-        let key = self.idempotency_key.clone()?;
-        Some((self.user.clone(), key))
     }
 }
 

@@ -5,8 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::decide::{Decision, Facts, Sender};
-use super::{Accept, Key};
+use super::decide::{Accept, Decision, Facts, Key, Sender};
 use crate::dialect::Dialect;
 use crate::messages::{COLUMNS, message};
 use crate::reads::delays::stored_delay;
