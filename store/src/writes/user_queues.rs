@@ -63,7 +63,6 @@ impl UserQueueChanges {
                     turn_at = CASE WHEN due IS NULL OR turn_at < due THEN turn_at ELSE due END
                  FROM changed WHERE user_id = owner",
                 bulk::values(dialect, chunk.len(), 4, 1)
-
             );
             let statement = Statement::new(bulk::statement(text));
             chunk.into_iter().fold(statement, |statement, queue| {
