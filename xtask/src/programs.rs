@@ -15,6 +15,9 @@ use crate::step::step;
 /// What Debian's packages ask before they start a service; see invoke-rc.d(8).
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
+/// Packages that bring a service of the same name.
+const SERVICES: [&str; 2] = ["mosquitto", "postgresql"];
+
 /// Lets no package start a service that it brings, until it is dropped.
 struct NoServices {
     /// Ours, not that of the machine.
@@ -71,12 +74,14 @@ pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
             .args(packages)
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )?;
-    if packages.contains(&"mosquitto") {
-        // Nor at the next start of the machine.
-        step(
-            "update-rc.d mosquitto disable",
-            Command::new("update-rc.d").args(["mosquitto", "disable"]),
-        )?;
+    for service in SERVICES {
+        if packages.contains(&service) {
+            // Nor at the next start of the machine.
+            step(
+                &format!("update-rc.d {service} disable"),
+                Command::new("update-rc.d").args([service, "disable"]),
+            )?;
+        }
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 use std::{fs, path::Path, process::Command, time::SystemTime};
 
 use anyhow::{Context as _, Result, bail};
+use herald_test_servers::ServerKind;
 
 use crate::{
+    database::Database,
     programs::{apt_install, has},
     python,
     step::{root, step},
@@ -28,9 +30,11 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("faketime", "faketime"),
 ];
 
-pub(crate) fn run() -> Result<()> {
+/// With the servers of these databases.
+pub(crate) fn run(databases: &[Database]) -> Result<()> {
     toolchain()?;
     programs()?;
+    servers(databases)?;
     npm_packages(&root().join("tests/js"))?;
     web()?;
     python::packages()
@@ -56,6 +60,20 @@ fn programs() -> Result<()> {
         .into_iter()
         .filter(|(program, _)| !has(program))
         .map(|(_, package)| package)
+        .collect();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    apt_install(&packages)
+}
+
+/// The servers of `databases`.
+pub(crate) fn servers(databases: &[Database]) -> Result<()> {
+    let mut packages: Vec<&str> = databases
+        .iter()
+        .filter_map(|database| database.server())
+        .flat_map(ServerKind::missing_packages)
         .collect();
     packages.dedup();
     if packages.is_empty() {

@@ -3,14 +3,16 @@
 use anyhow::Result;
 
 use crate::{
+    database::{self, Database, Servers},
     lint, setup,
     step::{Cargo, step},
     web,
 };
 
-/// `args` go to `cargo test`.
+/// `args` go to `cargo test`, but for `--databases LIST`.
 pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
-    setup::run()?;
+    let (databases, args) = database::chosen(args)?;
+    setup::run(&databases)?;
     lint::run(cargo)?;
     web::test()?;
     // The end-to-end tests start it.
@@ -18,5 +20,15 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
         "build",
         &mut cargo.command(["build", "--package", "herald"]),
     )?;
-    step("test", cargo.command(["test", "--workspace"]).args(args))
+    let servers = Servers::start(&databases)?;
+    let mut test = cargo.command(["test", "--workspace"]);
+    test.args(args);
+    servers.hand_to(&mut test);
+    let tested = step("test", &mut test);
+    for database in Database::ALL {
+        if !databases.contains(&database) {
+            println!("not tested: {database}, which --databases leaves out");
+        }
+    }
+    tested
 }

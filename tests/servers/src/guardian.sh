@@ -1,0 +1,37 @@
+# Makes a folder and writes its name. Once standard input ends, ends all processes that run in it, and removes it. Standard input
+# ends with the process that holds the other end, even if that was killed.
+#
+# usage: sh -c SCRIPT guardian NAME SIGNAL
+
+# Ctrl-C is for that process.
+trap '' HUP INT TERM
+folder=$(mktemp -d "${TMPDIR:-/tmp}/herald-$1-XXXXXX") || exit 1
+echo "$folder"
+exec >/dev/null
+cat
+
+processes() {
+  for process in /proc/[0-9]*; do
+    if [ "$process/cwd" -ef "$folder/data" ] || [ "$process/cwd" -ef "$folder" ]; then
+      echo "${process#/proc/}"
+    fi
+  done
+}
+
+turn=0
+while pids=$(processes) && [ -n "$pids" ]; do
+  case $turn in
+    0) kill -s "$2" $pids ;;
+    100) kill -s KILL $pids ;;
+    200) exit 1 ;;
+  esac
+  turn=$((turn + 1))
+  sleep 0.05
+done 2>/dev/null
+
+# PostgreSQL that was killed leaves a segment of shared memory, whose id is in the seventh line.
+left=$(sed -n '7s/.* //p' "$folder/data/postmaster.pid" 2>/dev/null)
+if [ -n "$left" ]; then
+  ipcrm -m "$left" 2>/dev/null
+fi
+rm -rf "$folder"
