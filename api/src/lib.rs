@@ -27,7 +27,7 @@ use poem::{
     Endpoint, EndpointExt, Response, Route, get,
     middleware::{CatchPanic, CookieJarManager, RequestId},
 };
-use poem_openapi::OpenApiService;
+use poem_openapi::{ExtraHeader, OpenApiService};
 
 pub use accounts::{AccountError, Accounts, IssuedToken, TOKEN_PREFIX, TokenRequest, TokenScope};
 pub use audit::{Audit, AuditAction, Event, failed_sign_in, without_tokens};
@@ -41,6 +41,7 @@ pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};
 
 use background::Background;
+use fields::RequestIdText;
 use limits::budget::Budget;
 use limits::list_reads::ListReads;
 use limits::requests::Requests;
@@ -91,7 +92,10 @@ pub fn routes(
         env!("CARGO_PKG_VERSION"),
     )
     .description(include_str!("../assets/description.md"))
-    .server("/api/v1");
+    .server("/api/v1")
+    .extra_response_header::<Option<RequestIdText>, _>(
+        ExtraHeader::new("X-Request-Id").description("Names the request in the server's log."),
+    );
     let description = description::of(&api, message_bytes);
     let docs = routes::docs_page::DocsPage::of(&api.swagger_ui_html());
     let (hosts, origins) = (Arc::clone(&shared.origins), Arc::clone(&shared.origins));

@@ -1,22 +1,50 @@
-//! Which problems each operation can return, for the OpenAPI document.
+//! The responses of an operation that failed: one for each status, with its codes.
 
-use crate::error::Code;
+use std::collections::BTreeMap;
 
-/// What of an operation decides how it can fail.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Kind {
-    /// Its callers are signed in.
-    pub(crate) signed_in: bool,
-    /// It is for administrators.
-    pub(crate) admin: bool,
-    /// Its method may change something (RFC 9110, section 9.2.1).
-    pub(crate) changes: bool,
-    /// It takes a body.
-    pub(crate) body: bool,
+use poem_openapi::types::{ParseFromJSON as _, ToJSON as _};
+use serde_json::{Map, Value, json};
+
+use crate::error::{ApiError, Code, PROBLEM_JSON};
+
+/// Makes the response `default`, which has the codes that an operation names, one for each status of them and of the codes
+/// that any operation of its kind can return. poem-openapi has no responses that operations share: they go to `shared`.
+pub(super) fn by_status(
+    path: &str,
+    method: &str,
+    operation: &mut Value,
+    shared: &mut Map<String, Value>,
+) {
+    let mut codes = of_kind(path, method, operation);
+    let responses = operation["responses"].as_object_mut();
+    let Some((responses, failure)) =
+        responses.and_then(|all| all.remove("default").map(|failure| (all, failure)))
+    else {
+        return;
+    };
+    let own = failure["content"][PROBLEM_JSON]["schema"]["allOf"][1]["properties"]["code"]["enum"]
+        .as_array();
+    for name in own.into_iter().flatten() {
+        codes.extend(Code::parse_from_json(Some(name.clone())));
+    }
+    let mut by_status: BTreeMap<u16, BTreeMap<String, Code>> = BTreeMap::new();
+    for code in codes {
+        let of_status = by_status.entry(code.status().as_u16()).or_default();
+        of_status.insert(code.name(), code);
+    }
+    for (status, codes) in by_status {
+        let names: Vec<_> = codes.keys().map(String::as_str).collect();
+        let name = format!("{status}.{}", names.join("."));
+        let reference = format!("#/components/responses/{name}");
+        responses.insert(status.to_string(), json!({"$ref": reference}));
+        shared
+            .entry(name)
+            .or_insert_with(|| narrowed(failure.clone(), status, &codes));
+    }
 }
 
-/// The problems that any operation of this kind can return.
-pub(crate) fn of_kind(kind: Kind) -> Vec<Code> {
+/// The codes that any operation of this kind can return.
+fn of_kind(path: &str, method: &str, operation: &Value) -> Vec<Code> {
     let mut codes = vec![
         Code::BadRequest,
         // Also for a body that no operation needs.
@@ -27,182 +55,63 @@ pub(crate) fn of_kind(kind: Kind) -> Vec<Code> {
         Code::Busy,
         Code::NotReady,
     ];
-    if kind.signed_in {
+    if operation.get("security").is_some() {
         codes.extend([Code::Unauthenticated, Code::Csrf]);
     }
-    if kind.changes {
+    // The methods that change nothing (RFC 9110, section 9.2.1).
+    if !matches!(method, "get" | "head" | "options") {
         codes.push(Code::OriginNotAllowed);
     }
-    if kind.admin {
+    if path.starts_with("/admin/") {
         codes.push(Code::Forbidden);
     }
-    if kind.body {
+    if operation.get("requestBody").is_some() {
         codes.push(Code::UnsupportedMediaType);
     }
     codes
 }
 
-/// The problems beyond those, by operation. An operation without a row fails a test.
-const SPECIFIC: &[(&str, &[Code])] = &[
-    ("login", &[Code::InvalidCredentials, Code::TooManyAttempts]),
-    ("logout", &[]),
-    ("getRegistration", &[]),
-    (
-        "register",
-        &[Code::RegistrationClosed, Code::UsernameTaken, Code::Invalid],
-    ),
-    ("session", &[]),
-    (
-        "changePassword",
-        &[
-            Code::InvalidCredentials,
-            Code::Invalid,
-            Code::TooManyAttempts,
-        ],
-    ),
-    (
-        "mqttAccess",
-        &[Code::InsufficientScope, Code::TooManyTokens],
-    ),
-    ("listSessions", &[]),
-    ("endSession", &[Code::NotFound]),
-    ("listTokens", &[]),
-    (
-        "createToken",
-        &[Code::InsufficientScope, Code::TooManyTokens, Code::Invalid],
-    ),
-    ("revokeToken", &[Code::NotFound]),
-    (
-        "sendMessage",
-        &[
-            Code::IdempotencyKeyReused,
-            Code::Invalid,
-            Code::TooManyWaiting,
-            Code::TooMuchStored,
-        ],
-    ),
-    ("listMessages", &[]),
-    ("getMessage", &[Code::NotFound]),
-    (
-        "deleteMessage",
-        &[Code::NotFound, Code::NotQueued, Code::WrongStatus],
-    ),
-    ("listNotifications", &[]),
-    ("acknowledge", &[Code::NotFound]),
-    ("getQueue", &[]),
-    ("getQueueHistory", &[]),
-    ("pauseQueue", &[]),
-    ("resumeQueue", &[]),
-    ("listAllMessages", &[Code::NotFound, Code::Invalid]),
-    ("retryDeadMessages", &[Code::NotFound, Code::Invalid]),
-    ("retryMessage", &[Code::NotFound, Code::NotDead]),
-    ("getDelay", &[]),
-    ("setDelay", &[Code::Invalid]),
-    ("listUserDelays", &[Code::Invalid]),
-    ("getUserDelay", &[Code::NotFound]),
-    ("setUserDelay", &[Code::NotFound, Code::Invalid]),
-    ("deleteUserDelay", &[Code::NotFound]),
-    ("listUsers", &[Code::Invalid]),
-    ("createUser", &[Code::UsernameTaken, Code::Invalid]),
-    ("getUser", &[Code::NotFound]),
-    (
-        "changeUser",
-        &[Code::NotFound, Code::LastAdministrator, Code::Invalid],
-    ),
-    ("deleteUser", &[Code::NotFound, Code::LastAdministrator]),
-    ("listRules", &[]),
-    ("createRule", &[Code::TooManyRules, Code::Invalid]),
-    ("getRule", &[Code::NotFound]),
-    ("replaceRule", &[Code::NotFound, Code::Invalid]),
-    ("deleteRule", &[Code::NotFound]),
-    ("checkAccess", &[Code::NotFound, Code::Invalid]),
-    ("listAudit", &[Code::Invalid]),
-    ("listConnections", &[Code::Invalid]),
-    ("endConnection", &[Code::NotFound]),
-];
-
-/// The problems of the operation with this id beyond those [`of_kind`].
-pub(crate) fn specific(operation: &str) -> &'static [Code] {
-    SPECIFIC
+/// The failure with this status.
+fn narrowed(mut failure: Value, status: u16, codes: &BTreeMap<String, Code>) -> Value {
+    match status {
+        401 => {
+            failure["headers"]["WWW-Authenticate"] = json!({
+                "description": "The scheme of access tokens.",
+                "required": true,
+                "schema": {"type": "string", "enum": ["Bearer"]},
+            });
+        }
+        429 | 503 => {
+            failure["headers"]["Retry-After"] = json!({
+                "description": "After how many seconds another try makes sense.",
+                "required": true,
+                "schema": {"type": "integer", "minimum": 1},
+            });
+        }
+        _ => {}
+    }
+    let words: Vec<_> = codes
         .iter()
-        .find(|(id, _)| *id == operation)
-        .map_or(&[], |(_, codes)| codes)
+        .map(|(name, code)| format!("`{name}`: {}", code.when()))
+        .collect();
+    // Alone, a code is a sentence; several are a list.
+    failure["description"] = match words.as_slice() {
+        [one] => one.clone().into(),
+        _ => format!("- {}", words.join("\n- ")).into(),
+    };
+    let media = &mut failure["content"][PROBLEM_JSON];
+    let properties = &mut media["schema"]["allOf"][1]["properties"];
+    properties["status"] = json!({"type": "integer", "enum": [status]});
+    properties["code"]["enum"] = codes.keys().map(String::as_str).collect();
+    properties["code"]["type"] = "string".into();
+    media["example"] = codes.values().next().map(|code| example(*code)).into();
+    failure
 }
 
-/// When a code is returned.
-pub(crate) fn when(code: Code) -> &'static str {
-    match code {
-        Code::BadRequest => {
-            "The request does not have the documented shape: a parameter or a field is missing, unknown, repeated, or \
-             of the wrong type. `detail` says which."
-        }
-        Code::Unauthenticated => {
-            "Nobody is signed in: the session or the token is missing, unknown or expired."
-        }
-        Code::InvalidCredentials => "The username or the password is wrong.",
-        Code::Forbidden => "The caller is no administrator.",
-        Code::Csrf => {
-            "The session cookie came without the session's `csrf_token` in `X-CSRF-Token`, or with another's."
-        }
-        Code::InsufficientScope => {
-            "The token lacks a scope that this needs, or that it is to give to another token."
-        }
-        Code::RegistrationClosed => "Administrators make the accounts (`auth.registration`).",
-        Code::OriginNotAllowed => "A page of a foreign origin sent the request.",
-        Code::NotFound => "There is no such thing, or it is another user's.",
-        Code::MethodNotAllowed => "The path has no such method. `Allow` names those that it has.",
-        Code::RequestTimeout => "The body took too long to arrive.",
-        Code::UsernameTaken => "Another account has the username.",
-        Code::LastAdministrator => "Nobody could administer any more.",
-        Code::TooManyRules => "There are as many access rules as there can be: 1000.",
-        Code::TooManyTokens => "The user has as many tokens as one may have: 1000.",
-        Code::IdempotencyKeyReused => "The `Idempotency-Key` was used for another body.",
-        Code::NotQueued => {
-            "A worker has the message; or it has ended, and was to be cancelled (`status=queued`)."
-        }
-        Code::WrongStatus => "The message has not the `status` with which it was to be deleted.",
-        Code::NotDead => "The message is not dead.",
-        Code::TooLarge => "The body, or the message in it, is longer than the server takes.",
-        Code::UnsupportedMediaType => "The body is not `application/json`.",
-        Code::Invalid => {
-            "The request has the right shape, and a value in it is not allowed. `detail` says which."
-        }
-        Code::TooManyAttempts => {
-            "Too many sign-ins failed: ten within five minutes of one address on one account, and fewer where very \
-             much is tried."
-        }
-        Code::RateLimited => "The caller has sent too much within a short time.",
-        Code::TooManyWaiting => {
-            "As many of the user's messages wait as may (`limits.waiting_messages`)."
-        }
-        Code::TooMuchStored => {
-            "What is kept of the user takes as much room as it may (`limits.stored_bytes`). Deleting messages that have \
-             ended makes room, and so does time (`retention.days`)."
-        }
-        Code::Internal => "The server failed. Its log says why.",
-        Code::Busy => "The server has too much to do at the moment.",
-        Code::NotReady => "The server cannot store anything at the moment. Its log says why.",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use poem_openapi::OpenApi as _;
-
-    use super::*;
-
-    #[test]
-    fn each_operation_says_how_it_fails_and_nothing_else_does() {
-        let operations: BTreeSet<_> = crate::Operations::meta()
-            .iter()
-            .flat_map(|api| &api.paths)
-            .flat_map(|path| &path.operations)
-            .map(|operation| operation.operation_id.expect("an operation id"))
-            .collect();
-        let rows: Vec<_> = SPECIFIC.iter().map(|(operation, _)| *operation).collect();
-        assert_eq!(rows.iter().copied().collect::<BTreeSet<_>>(), operations);
-        assert_eq!(rows.len(), operations.len(), "a row is repeated");
-    }
+fn example(code: Code) -> Option<Value> {
+    let words = code.when();
+    let sentence = words.split_once(": ").map_or(words, |(first, _)| first);
+    let sentence = sentence.trim_end_matches('.').replace('`', "");
+    let error = ApiError::new(code, format!("{sentence}."));
+    error.problem().to_json()
 }

@@ -10,8 +10,8 @@ use serde_json::Value;
 /// own; behind the type is an example, and in braces are fields of [`MetaSchema`]. They describe: whoever uses the value
 /// enforces them.
 macro_rules! described {
-    ($(#[doc = $doc:literal])+ $name:ident($inner:ty $(, $example:expr)?) { $($facts:tt)* }) => {
-        $(#[doc = $doc])+
+    ($(#[doc = $doc:literal])* $name:ident($inner:ty $(, $example:expr)?) { $($facts:tt)* }) => {
+        $(#[doc = $doc])*
         #[derive(Clone)]
         pub(crate) struct $name(pub(crate) $inner);
 
@@ -26,7 +26,8 @@ macro_rules! described {
 
             fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
                 $crate::fields::described::schema::<$inner>(poem_openapi::registry::MetaSchema {
-                    description: Some(concat!($($doc),+).trim()),
+                    description: Some(concat!($($doc,)* "").trim())
+                        .filter(|words| !str::is_empty(words)),
                     $(example: <$inner as poem_openapi::types::ToJSON>::to_json(&$example.into()),)?
                     $($facts)*
                     ..poem_openapi::registry::MetaSchema::ANY

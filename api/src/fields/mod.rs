@@ -107,6 +107,13 @@ described! {
 }
 
 described! {
+    // Its header has the description.
+    RequestIdText(String) {
+        max_length: Some(64),
+    }
+}
+
+described! {
     /// The text of an access token.
     Secret(String, "hrld_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA") {
         pattern: Some("^hrld_[A-Za-z0-9_-]{43}$".to_owned()),

@@ -16,7 +16,10 @@ use poem_openapi::{
 use crate::{
     audit::AuditAction,
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{
+        ApiError, Code, Failure,
+        codes::{Invalid, NotDead, NotFound},
+    },
     fields::{Id, Limit, MAX_PARAMETER, Name, NextPageToken, PageToken, described::described},
     middleware::caller::Administrator,
     progress::ReportProgress,
@@ -134,7 +137,7 @@ impl AdminMessagesApi {
         /// The `next` of a page before, of the same status and user.
         before: Query<Option<PageToken>>,
         #[oai(default)] limit: Query<Limit>,
-    ) -> Result<Json<AnyMessageList>, ApiError> {
+    ) -> Result<Json<AnyMessageList>, Failure<(NotFound, Invalid)>> {
         let store = &self.store;
         let status = status.0.map(Status::from);
         let user = match user.0 {
@@ -165,7 +168,7 @@ impl AdminMessagesApi {
         &self,
         admin: Administrator,
         filter: Json<RetryFilter>,
-    ) -> Result<Json<RetriedMany>, ApiError> {
+    ) -> Result<Json<RetriedMany>, Failure<(NotFound, Invalid)>> {
         let store = &self.store;
         let RetryFilter {
             user,
@@ -215,7 +218,11 @@ impl AdminMessagesApi {
     /// It is due at once, with all its attempts ahead of it. Its owner, who was told that it failed, is told again when it
     /// ends.
     #[oai(path = "/:id/retry", method = "post", operation_id = "retryMessage")]
-    async fn retry(&self, admin: Administrator, id: Path<Id>) -> Result<Retried, ApiError> {
+    async fn retry(
+        &self,
+        admin: Administrator,
+        id: Path<Id>,
+    ) -> Result<Retried, Failure<(NotFound, NotDead)>> {
         let unknown = || ApiError::new(Code::NotFound, "There is no such message.");
         let id = MessageId::from_string(id.0.0);
         let store = &self.store;
@@ -227,9 +234,10 @@ impl AdminMessagesApi {
                 return Err(ApiError::new(
                     Code::NotDead,
                     format!("The message is not dead; it is {}.", status.as_str()),
-                ));
+                )
+                .into());
             }
-            Moved::Unknown => return Err(unknown()),
+            Moved::Unknown => return Err(unknown().into()),
         }
         tracing::info!(by = %admin.0.user.username, message = %id, "a dead message is retried");
         let message = store.any_message(&id).await?.ok_or_else(unknown)?;

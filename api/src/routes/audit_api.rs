@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     audit::AuditAction,
     description::tags::Tag,
-    error::ApiError,
+    error::{ApiError, Failure, codes::Invalid},
     fields::{DateTime, Id, Limit, Name, NextPageToken, PageToken},
     middleware::caller::Administrator,
     views::{page, user::username},
@@ -90,7 +90,7 @@ impl AuditApi {
         /// Only entries older than the one with this id.
         before: Query<Option<PageToken>>,
         #[oai(default)] limit: Query<Limit>,
-    ) -> Result<Json<EntryList>, ApiError> {
+    ) -> Result<Json<EntryList>, Failure<Invalid>> {
         let actor = actor.0.as_ref().map(username).transpose()?;
         let filter = AuditFilter {
             action: action.0.map(AuditAction::word),

@@ -11,7 +11,10 @@ use crate::{
     accounts::{AccountError, Accounts, known_browsers::BrowserMarks},
     audit::{Audit, AuditAction, failed_sign_in},
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{
+        ApiError, Code, Failure,
+        codes::{Invalid, InvalidCredentials, TooManyAttempts},
+    },
     fields::{ChosenPassword, GivenPassword, Name, described::described},
     limits::requests::Requests,
     middleware::{caller::Caller, requester::Requester, session},
@@ -81,6 +84,34 @@ struct Usage {
 }
 
 #[derive(ApiResponse)]
+enum SignedIn {
+    /// Who is signed in.
+    #[oai(
+        status = 200,
+        header(
+            name = "Set-Cookie",
+            ty = "Option<String>",
+            description = "The session cookie `__Host-herald`: Secure, HttpOnly, SameSite=Lax."
+        )
+    )]
+    SignedIn(Json<SessionView>),
+}
+
+#[derive(ApiResponse)]
+enum SignedOut {
+    /// Done.
+    #[oai(
+        status = 204,
+        header(
+            name = "Set-Cookie",
+            ty = "Option<String>",
+            description = "Takes the session cookie back."
+        )
+    )]
+    SignedOut,
+}
+
+#[derive(ApiResponse)]
 enum Done {
     /// Done.
     #[oai(status = 204)]
@@ -100,7 +131,7 @@ impl AuthApi {
         request: &Request,
         cookies: &CookieJar,
         login: Json<Login>,
-    ) -> Result<Json<SessionView>, ApiError> {
+    ) -> Result<SignedIn, Failure<(InvalidCredentials, TooManyAttempts)>> {
         let requester = Requester::of(request);
         let (name, password) = (&login.username.0, &login.password.0);
         let marks = BrowserMarks::of(request);
@@ -119,14 +150,15 @@ impl AuthApi {
         let session = session::start(&self.store, request, &user).await?;
         cookies.add(session.cookie);
         cookies.add(marks.cookie(&user, Timestamp::now()));
-        Ok(Json(self.view(user, Some(session.csrf_token)).await?))
+        let view = self.view(user, Some(session.csrf_token)).await?;
+        Ok(SignedIn::SignedIn(Json(view)))
     }
 
     /// Sign out
     ///
     /// Ends the session of the cookie. A token stays valid; DELETE /tokens/{id} revokes it.
     #[oai(path = "/auth/logout", method = "post", operation_id = "logout")]
-    async fn logout(&self, caller: Caller, cookies: &CookieJar) -> Result<Done, ApiError> {
+    async fn logout(&self, caller: Caller, cookies: &CookieJar) -> Result<SignedOut, ApiError> {
         if let Some(session) = caller.session() {
             let event = caller.event(AuditAction::SignOut);
             let store = self.store.audited(event.entry());
@@ -134,7 +166,7 @@ impl AuthApi {
             store.end_session(&caller.user.id, &session.id, now).await?;
             cookies.add(session::forget());
         }
-        Ok(Done::Done)
+        Ok(SignedOut::SignedOut)
     }
 
     /// Who am I?
@@ -161,7 +193,7 @@ impl AuthApi {
         request: &Request,
         cookies: &CookieJar,
         passwords: Json<NewPassword>,
-    ) -> Result<Done, ApiError> {
+    ) -> Result<Done, Failure<(InvalidCredentials, Invalid, TooManyAttempts)>> {
         let address = caller.requester.address;
         let accounts = &self.accounts;
         let current = accounts.confirm(&caller.user, &passwords.current.0, address);

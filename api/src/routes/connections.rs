@@ -14,7 +14,10 @@ use poem_openapi::{
 use crate::{
     audit::AuditAction,
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{
+        ApiError, Code, Failure,
+        codes::{Invalid, NotFound},
+    },
     fields::{DateTime, Id, Limit, Name, NextPageToken, PageToken, described::described},
     live_connections::{LiveConnection, LiveConnections, Protocol, Transport},
     middleware::caller::Administrator,
@@ -119,7 +122,7 @@ impl ConnectionsApi {
         /// Only sessions behind this one, which may have ended.
         after: Query<Option<PageToken>>,
         #[oai(default)] limit: Query<Limit>,
-    ) -> Result<Json<ConnectionList>, ApiError> {
+    ) -> Result<Json<ConnectionList>, Failure<Invalid>> {
         let user = user.0.map(|Name(name)| Username::parse(&name)).transpose();
         let user = user.map_err(|error| ApiError::invalid(format!("user: {error}")))?;
         let after = after.0.as_ref().map(|PageToken(id)| id.as_str());
@@ -140,7 +143,7 @@ impl ConnectionsApi {
     /// Its connection ends within a second (MQTT 5: DISCONNECT 0x98), and what is kept for the client goes, but not its
     /// inbox. The client may connect again: to keep it out, revoke its token or lock its account.
     #[oai(path = "/:id", method = "delete", operation_id = "endConnection")]
-    async fn end(&self, admin: Administrator, id: Path<Id>) -> Result<Ended, ApiError> {
+    async fn end(&self, admin: Administrator, id: Path<Id>) -> Result<Ended, Failure<NotFound>> {
         let ended = self.connections.kick(&id.0.0);
         let ended =
             ended.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such connection."))?;

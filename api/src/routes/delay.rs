@@ -9,7 +9,7 @@ use crate::{
     audit::AuditAction,
     background::Background,
     description::tags::Tag,
-    error::ApiError,
+    error::{ApiError, Failure, codes::Invalid},
     middleware::caller::Administrator,
     progress::ReportProgress,
     views::delay::{DelayView, NewDelay, summary},
@@ -42,7 +42,7 @@ impl DelayApi {
         &self,
         admin: Administrator,
         new: Json<NewDelay>,
-    ) -> Result<Json<DelayView>, ApiError> {
+    ) -> Result<Json<DelayView>, Failure<Invalid>> {
         let delay = new.delay()?;
         let event = admin.0.event(AuditAction::DelayChanged);
         let event = event.detail(summary(delay, new.apply_to_queued));

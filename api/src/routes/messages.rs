@@ -14,7 +14,13 @@ use poem_openapi::{
 use crate::{
     background::Background,
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{
+        ApiError, Code, Failure,
+        codes::{
+            IdempotencyKeyReused, Invalid, NotFound, NotQueued, TooManyWaiting, TooMuchStored,
+            WrongStatus,
+        },
+    },
     fields::{
         DateTime, Id, Limit, NO_NUL, NextPageToken, PageToken,
         described::{described, parameters},
@@ -150,7 +156,7 @@ impl MessagesApi {
         #[oai(name = "Idempotency-Key")]
         idempotency_key: Header<Option<IdempotencyKey>>,
         message: Json<SendMessage>,
-    ) -> Result<Sent, ApiError> {
+    ) -> Result<Sent, Failure<(IdempotencyKeyReused, Invalid, TooManyWaiting, TooMuchStored)>> {
         // A header that is not ASCII is dropped before it gets here, and so is a second one; to ignore it would send
         // twice.
         let given = headers.get_all(IDEMPOTENCY_KEY).iter().count();
@@ -205,7 +211,11 @@ impl MessagesApi {
     ///
     /// With the attempts that failed.
     #[oai(path = "/messages/:id", method = "get", operation_id = "getMessage")]
-    async fn get(&self, caller: Caller, id: Path<Id>) -> Result<Json<MessageDetails>, ApiError> {
+    async fn get(
+        &self,
+        caller: Caller,
+        id: Path<Id>,
+    ) -> Result<Json<MessageDetails>, Failure<NotFound>> {
         let id = MessageId::from_string(id.0.0);
         let store = &self.store;
         let message = store.message(&caller.user.id, &id).await?;
@@ -236,7 +246,7 @@ impl MessagesApi {
         id: Path<Id>,
         /// Only if the message has this status at that moment. For example `dead`.
         status: Query<Option<StatusName>>,
-    ) -> Result<Removed, ApiError> {
+    ) -> Result<Removed, Failure<(NotFound, NotQueued, WrongStatus)>> {
         let id = MessageId::from_string(id.0.0);
         let (store, user) = (self.store.clone(), caller.user.clone());
         let progress = self.progress.clone();
@@ -256,25 +266,27 @@ impl MessagesApi {
         });
         match removed.await? {
             Gone::Cancelled | Gone::Deleted => Ok(Removed::Removed),
-            Gone::Not(status) => Err(match only {
-                None | Some(Status::Queued) => ApiError::new(
-                    Code::NotQueued,
-                    format!("The message is not queued; it is {}.", status.as_str()),
-                ),
-                Some(only) => ApiError::new(
-                    Code::WrongStatus,
-                    format!(
-                        "The message is not {}; it is {}.",
-                        only.as_str(),
-                        status.as_str()
-                    ),
-                ),
-            }),
-            Gone::Unknown => Err(unknown()),
+            Gone::Not(status) => Err(kept(only, status).into()),
+            Gone::Unknown => Err(unknown().into()),
         }
     }
 }
 
 fn unknown() -> ApiError {
     ApiError::new(Code::NotFound, "You have no such message.")
+}
+
+/// Why a message was not removed that has this status, and was to have `only` that one.
+fn kept(only: Option<Status>, status: Status) -> ApiError {
+    let is = status.as_str();
+    match only {
+        None | Some(Status::Queued) => {
+            let detail = format!("The message is not queued; it is {is}.");
+            ApiError::new(Code::NotQueued, detail)
+        }
+        Some(only) => {
+            let detail = format!("The message is not {}; it is {is}.", only.as_str());
+            ApiError::new(Code::WrongStatus, detail)
+        }
+    }
 }

@@ -10,7 +10,10 @@ use poem_openapi::{Object, OpenApi, payload::Json, types::Example};
 use crate::{
     accounts::{Accounts, TokenRequest},
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{
+        ApiError, Code, Failure,
+        codes::{InsufficientScope, TooManyTokens},
+    },
     fields::{DateTime, Epoch, Name, Secret},
     limits::requests::Requests,
     middleware::{
@@ -71,7 +74,11 @@ impl MqttAccessApi {
     /// A token that is good for connecting to the broker within an hour. Clients fetch a new one for a later
     /// connection. It ends with the session, or with the token that asked for it, which needs the scope `mqtt`.
     #[oai(path = "/auth/mqtt", method = "post", operation_id = "mqttAccess")]
-    async fn mqtt(&self, caller: Caller, request: &Request) -> Result<Json<MqttAccess>, ApiError> {
+    async fn mqtt(
+        &self,
+        caller: Caller,
+        request: &Request,
+    ) -> Result<Json<MqttAccess>, Failure<(InsufficientScope, TooManyTokens)>> {
         self.requests.count_credential(&caller.user.id)?;
         let url = mqtt_url(request, &self.origins)?;
         let (origin, not_after) = match &caller.credential {
@@ -83,7 +90,8 @@ impl MqttAccessApi {
                 return Err(ApiError::new(
                     Code::InsufficientScope,
                     "The token is not for MQTT: it lacks the scope mqtt.",
-                ));
+                )
+                .into());
             }
             Credential::Token(token) => (TokenOrigin::Token(token.id.clone()), token.expires_at),
         };

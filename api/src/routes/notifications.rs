@@ -13,7 +13,7 @@ use poem_openapi::{
 
 use crate::{
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{ApiError, Code, Failure, codes::NotFound},
     fields::{ClientId, DateTime, EPOCH_CHARS, Epoch, Id, Limit},
     live_connections::LiveConnections,
     middleware::caller::Caller,
@@ -242,13 +242,11 @@ impl NotificationsApi {
         &self,
         caller: Caller,
         ack: Json<Acknowledge>,
-    ) -> Result<Json<Acknowledged>, ApiError> {
+    ) -> Result<Json<Acknowledged>, Failure<NotFound>> {
         let wrong = |detail: String| ApiError::new(Code::BadRequest, detail);
         let its_epoch = ack.epoch.as_ref();
         if its_epoch.is_some_and(|epoch| epoch.0.chars().count() > EPOCH_CHARS) {
-            return Err(wrong(format!(
-                "epoch has at most {EPOCH_CHARS} characters."
-            )));
+            return Err(wrong(format!("epoch has at most {EPOCH_CHARS} characters.")).into());
         }
         let client_id = ack.client_id.as_ref().map(|id| parse_client_id(&id.0));
         let client_id = client_id

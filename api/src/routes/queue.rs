@@ -155,7 +155,7 @@ impl QueueApi {
     ///
     /// Minute by minute, at most 60; those before this server's start are missing.
     #[oai(path = "/history", method = "get", operation_id = "getQueueHistory")]
-    async fn history(&self, _admin: Administrator) -> Json<HistoryView> {
+    async fn history(&self, _admin: Administrator) -> Result<Json<HistoryView>, ApiError> {
         let now = Timestamp::now();
         let minutes = self.throughput.last_hour();
         let items = minutes.into_iter().map(|minute| MinuteView {
@@ -163,9 +163,9 @@ impl QueueApi {
             processed: minute.ended,
             latency: minute.latency.map(Latency::from),
         });
-        Json(HistoryView {
+        Ok(Json(HistoryView {
             items: items.collect(),
-        })
+        }))
     }
 
     /// Pause the queue

@@ -10,7 +10,10 @@ use crate::{
     accounts::Accounts,
     audit::AuditAction,
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{
+        ApiError, Code, Failure,
+        codes::{Invalid, RegistrationClosed, UsernameTaken},
+    },
     fields::{ChosenPassword, Name},
     limits::requests::Requests,
     middleware::requester::Requester,
@@ -58,8 +61,8 @@ impl RegistrationApi {
         method = "get",
         operation_id = "getRegistration"
     )]
-    async fn registration(&self) -> Json<RegistrationView> {
-        Json(RegistrationView { open: self.open })
+    async fn registration(&self) -> Result<Json<RegistrationView>, ApiError> {
+        Ok(Json(RegistrationView { open: self.open }))
     }
 
     /// Make an account for oneself
@@ -70,12 +73,13 @@ impl RegistrationApi {
         &self,
         request: &Request,
         new: Json<Registration>,
-    ) -> Result<Registered, ApiError> {
+    ) -> Result<Registered, Failure<(RegistrationClosed, UsernameTaken, Invalid)>> {
         if !self.open {
             return Err(ApiError::new(
                 Code::RegistrationClosed,
                 "An administrator makes the accounts of this server.",
-            ));
+            )
+            .into());
         }
         let name = username(&new.username)?;
         let requester = Requester::of(request);

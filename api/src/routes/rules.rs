@@ -10,7 +10,10 @@ use poem_openapi::{
 use crate::{
     audit::AuditAction,
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{
+        ApiError, Code, Failure,
+        codes::{Invalid, NotFound, TooManyRules},
+    },
     fields::{Id, Limit, NextPageToken, PageToken},
     middleware::caller::Administrator,
     routes::access_check::{Check, Checked},
@@ -74,7 +77,11 @@ impl RulesApi {
     ///
     /// It is in force within a second, also for clients that are connected.
     #[oai(path = "/rules", method = "post", operation_id = "createRule")]
-    async fn create(&self, admin: Administrator, new: Json<NewRule>) -> Result<Created, ApiError> {
+    async fn create(
+        &self,
+        admin: Administrator,
+        new: Json<NewRule>,
+    ) -> Result<Created, Failure<(TooManyRules, Invalid)>> {
         let content = new.content()?;
         let event = admin.0.event(AuditAction::RuleCreated);
         let event = event.detail(summary(&content));
@@ -90,7 +97,8 @@ impl RulesApi {
                     "There are {} access rules already.",
                     herald_store::MAX_RULES
                 ),
-            )),
+            )
+            .into()),
         }
     }
 
@@ -98,7 +106,11 @@ impl RulesApi {
     ///
     /// By its id.
     #[oai(path = "/rules/:id", method = "get", operation_id = "getRule")]
-    async fn rule(&self, _admin: Administrator, id: Path<Id>) -> Result<Json<RuleView>, ApiError> {
+    async fn rule(
+        &self,
+        _admin: Administrator,
+        id: Path<Id>,
+    ) -> Result<Json<RuleView>, Failure<NotFound>> {
         let found = self.store.rule(&RuleId::from_string(id.0.0)).await?;
         Ok(Json(found.ok_or_else(unknown)?.into()))
     }
@@ -112,7 +124,7 @@ impl RulesApi {
         admin: Administrator,
         id: Path<Id>,
         new: Json<NewRule>,
-    ) -> Result<Json<RuleView>, ApiError> {
+    ) -> Result<Json<RuleView>, Failure<(NotFound, Invalid)>> {
         let (id, content) = (RuleId::from_string(id.0.0), new.content()?);
         let event = admin.0.event(AuditAction::RuleReplaced).to(id.as_str());
         let event = event.detail(summary(&content));
@@ -127,7 +139,11 @@ impl RulesApi {
     ///
     /// The built-in rules, too. It is out of force within a second.
     #[oai(path = "/rules/:id", method = "delete", operation_id = "deleteRule")]
-    async fn delete(&self, admin: Administrator, id: Path<Id>) -> Result<Deleted, ApiError> {
+    async fn delete(
+        &self,
+        admin: Administrator,
+        id: Path<Id>,
+    ) -> Result<Deleted, Failure<NotFound>> {
         let id = RuleId::from_string(id.0.0);
         let event = admin.0.event(AuditAction::RuleDeleted).to(id.as_str());
         // Nobody can look up what it said afterwards. One that cannot be read can be deleted all the same.
@@ -137,7 +153,7 @@ impl RulesApi {
         };
         let store = self.store.audited(event.entry());
         if !store.delete_rule(&id, Timestamp::now()).await? {
-            return Err(unknown());
+            return Err(unknown().into());
         }
         tracing::info!(by = %admin.0.user.username, rule = %id, "an access rule was deleted");
         Ok(Deleted::Deleted)
@@ -153,7 +169,7 @@ impl RulesApi {
         &self,
         _admin: Administrator,
         check: Json<Check>,
-    ) -> Result<Json<Checked>, ApiError> {
+    ) -> Result<Json<Checked>, Failure<(NotFound, Invalid)>> {
         let store = &self.store;
         let user = store.user_by_name(&username(check.username())?).await?;
         let user = user.ok_or_else(no_such_account)?;

@@ -13,7 +13,7 @@ use poem_openapi::{
 use crate::{
     audit::AuditAction,
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{ApiError, Code, Failure, codes::NotFound},
     fields::{DateTime, Id, Limit, NextPageToken, PageToken},
     limits::requests::Requests,
     middleware::caller::Caller,
@@ -119,7 +119,7 @@ impl SessionsApi {
     ///
     /// Signs that browser out, and within a second ends its MQTT connection.
     #[oai(path = "/sessions/:id", method = "delete", operation_id = "endSession")]
-    async fn end(&self, caller: Caller, id: Path<Id>) -> Result<Ended, ApiError> {
+    async fn end(&self, caller: Caller, id: Path<Id>) -> Result<Ended, Failure<NotFound>> {
         self.requests.count_credential(&caller.user.id)?;
         let event = caller.event(AuditAction::SessionEnded).to(&id.0.0);
         let store = self.store.audited(event.entry());
@@ -130,7 +130,7 @@ impl SessionsApi {
         {
             Ok(Ended::Ended)
         } else {
-            Err(ApiError::new(Code::NotFound, "You have no such session."))
+            Err(ApiError::new(Code::NotFound, "You have no such session.").into())
         }
     }
 }

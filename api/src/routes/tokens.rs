@@ -14,7 +14,10 @@ use crate::{
     accounts::{Accounts, TokenRequest},
     audit::AuditAction,
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{
+        ApiError, Code, Failure,
+        codes::{InsufficientScope, Invalid, NotFound, TooManyTokens},
+    },
     fields::{
         DateTime, Id, Limit, NO_CONTROL, NextPageToken, PageToken, Secret, described::described,
     },
@@ -196,7 +199,11 @@ impl TokensApi {
     /// Its text is in this answer and nowhere else. A token that makes another can give it no more scopes than it has, and
     /// the other ends with it at the latest.
     #[oai(path = "/tokens", method = "post", operation_id = "createToken")]
-    async fn create(&self, caller: Caller, new: Json<NewToken>) -> Result<Created, ApiError> {
+    async fn create(
+        &self,
+        caller: Caller,
+        new: Json<NewToken>,
+    ) -> Result<Created, Failure<(InsufficientScope, TooManyTokens, Invalid)>> {
         self.requests.count_credential(&caller.user.id)?;
         let scopes = Scopes {
             api: new.scopes.0.contains(&ScopeName::Api),
@@ -210,7 +217,8 @@ impl TokensApi {
                 return Err(ApiError::new(
                     Code::InsufficientScope,
                     "A token can give no scope that it does not have.",
-                ));
+                )
+                .into());
             }
             Credential::Token(own) => (TokenOrigin::Token(own.id.clone()), own.expires_at),
         };
@@ -233,7 +241,7 @@ impl TokensApi {
     /// Within a second it opens nothing any more, nor do those that it made, and the MQTT sessions that were signed in with
     /// one of them end.
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
-    async fn revoke(&self, caller: Caller, id: Path<Id>) -> Result<Revoked, ApiError> {
+    async fn revoke(&self, caller: Caller, id: Path<Id>) -> Result<Revoked, Failure<NotFound>> {
         self.requests.count_credential(&caller.user.id)?;
         let event = caller.event(AuditAction::TokenRevoked).to(&id.0.0);
         let store = self.store.audited(event.entry());
@@ -242,7 +250,7 @@ impl TokensApi {
         if revoked.await? {
             Ok(Revoked::Revoked)
         } else {
-            Err(ApiError::new(Code::NotFound, "You have no such token."))
+            Err(ApiError::new(Code::NotFound, "You have no such token.").into())
         }
     }
 }

@@ -13,7 +13,10 @@ use crate::{
     audit::AuditAction,
     background::Background,
     description::tags::Tag,
-    error::ApiError,
+    error::{
+        ApiError, Failure,
+        codes::{Invalid, NotFound},
+    },
     fields::{Limit, Name, NextPageToken},
     middleware::caller::Administrator,
     progress::ReportProgress,
@@ -80,7 +83,7 @@ impl UserDelayApi {
         /// Only usernames behind this one.
         after: Query<Option<Name>>,
         #[oai(default)] limit: Query<Limit>,
-    ) -> Result<Json<OwnDelayList>, ApiError> {
+    ) -> Result<Json<OwnDelayList>, Failure<Invalid>> {
         let after = after.0.as_ref().map(username).transpose()?;
         let store = &self.store;
         let own = store.list_user_delays(after.as_ref(), limit.0.0).await?;
@@ -107,7 +110,7 @@ impl UserDelayApi {
         &self,
         _admin: Administrator,
         name: Path<Name>,
-    ) -> Result<Json<UserDelay>, ApiError> {
+    ) -> Result<Json<UserDelay>, Failure<NotFound>> {
         let user = find(&self.store, &name).await?;
         let store = &self.store;
         Ok(Json(match store.user_delay(&user.id).await? {
@@ -130,7 +133,7 @@ impl UserDelayApi {
         admin: Administrator,
         name: Path<Name>,
         new: Json<NewDelay>,
-    ) -> Result<Json<UserDelay>, ApiError> {
+    ) -> Result<Json<UserDelay>, Failure<(NotFound, Invalid)>> {
         let user = find(&self.store, &name).await?;
         let delay = new.delay()?;
         self.set(&admin, user, Some(delay), new.apply_to_queued)
@@ -153,7 +156,7 @@ impl UserDelayApi {
         /// Whether messages of the user that are queued now do so, too.
         #[oai(default)]
         apply_to_queued: Query<bool>,
-    ) -> Result<Removed, ApiError> {
+    ) -> Result<Removed, Failure<NotFound>> {
         let user = find(&self.store, &name).await?;
         self.set(&admin, user, None, apply_to_queued.0).await?;
         Ok(Removed::Removed)

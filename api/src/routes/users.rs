@@ -16,7 +16,10 @@ use crate::{
     audit::AuditAction,
     background::Background,
     description::tags::Tag,
-    error::{ApiError, Code},
+    error::{
+        ApiError, Code, Failure,
+        codes::{Invalid, LastAdministrator, NotFound, UsernameTaken},
+    },
     fields::{ChosenPassword, Limit, Name, NextPageToken},
     middleware::caller::Administrator,
     options::ForgetUser,
@@ -99,7 +102,7 @@ impl UsersApi {
         /// Only usernames behind this one.
         after: Query<Option<Name>>,
         #[oai(default)] limit: Query<Limit>,
-    ) -> Result<Json<UserList>, ApiError> {
+    ) -> Result<Json<UserList>, Failure<Invalid>> {
         let after = after.0.as_ref().map(username).transpose()?;
         let users = self.store.list_users(after.as_ref(), limit.0.0).await?;
         let (users, next) = page::items(users, |user| user.username.to_string());
@@ -117,7 +120,7 @@ impl UsersApi {
         &self,
         admin: Administrator,
         new: Json<NewUser>,
-    ) -> Result<Created, ApiError> {
+    ) -> Result<Created, Failure<(UsernameTaken, Invalid)>> {
         let role = new.role.unwrap_or(RoleName::User);
         let (name, role) = (username(&new.username)?, Role::from(role));
         let event = admin.0.event(AuditAction::UserCreated).to(&name);
@@ -136,7 +139,7 @@ impl UsersApi {
         &self,
         _admin: Administrator,
         name: Path<Name>,
-    ) -> Result<Json<Account>, ApiError> {
+    ) -> Result<Json<Account>, Failure<NotFound>> {
         let user = find(&self.store, &name).await?;
         Ok(Json(self.account(user).await?))
     }
@@ -152,7 +155,7 @@ impl UsersApi {
         admin: Administrator,
         name: Path<Name>,
         change: Json<UserChange>,
-    ) -> Result<Json<Account>, ApiError> {
+    ) -> Result<Json<Account>, Failure<(NotFound, LastAdministrator, Invalid)>> {
         let user = find(&self.store, &name).await?;
         let by = &admin.0;
         let update = AccountUpdate {
@@ -173,8 +176,8 @@ impl UsersApi {
                 );
                 Ok(Json(self.account(user).await?))
             }
-            UpdateUser::Unknown | UpdateUser::PasswordChanged => Err(no_such_account()),
-            UpdateUser::LastAdministrator => Err(last_administrator()),
+            UpdateUser::Unknown | UpdateUser::PasswordChanged => Err(no_such_account().into()),
+            UpdateUser::LastAdministrator => Err(last_administrator().into()),
         }
     }
 
@@ -188,14 +191,14 @@ impl UsersApi {
         &self,
         admin: Administrator,
         name: Path<Name>,
-    ) -> Result<Deleted, ApiError> {
+    ) -> Result<Deleted, Failure<(NotFound, LastAdministrator)>> {
         let user = find(&self.store, &name).await?;
         let event = admin.0.event(AuditAction::UserDeleted).to(&user.username);
         let store = self.store.audited(event.entry());
         match store.close_user(&user.id, Timestamp::now()).await? {
             CloseUser::Closed => {}
-            CloseUser::Unknown => return Err(no_such_account()),
-            CloseUser::LastAdministrator => return Err(last_administrator()),
+            CloseUser::Unknown => return Err(no_such_account().into()),
+            CloseUser::LastAdministrator => return Err(last_administrator().into()),
         }
         let (store, forget) = (self.store.clone(), self.forget_user.clone());
         let (id, name) = (user.id, user.username.clone());
@@ -212,7 +215,8 @@ impl UsersApi {
             return Err(ApiError::new(
                 Code::NotReady,
                 "The account is locked, and not all of it is deleted. Delete it again.",
-            ));
+            )
+            .into());
         }
         tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was deleted");
         Ok(Deleted::Deleted)

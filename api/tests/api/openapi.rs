@@ -170,7 +170,7 @@ async fn every_operation_is_explained_with_examples_that_are_as_described() {
             let response = document.json.pointer(&response_place).unwrap();
             let words = response["description"].as_str().unwrap_or_default();
             assert!(!words.is_empty(), "{what}: {status}");
-            assert!(response["headers"]["X-Request-Id"].is_object(), "{what}");
+            assert!(response["headers"]["X-REQUEST-ID"].is_object(), "{what}");
             assert_examples(document, &format!("{response_place}/content"), &what);
         }
     }

@@ -2338,7 +2338,7 @@ export interface components {
         "400.bad_request": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2365,7 +2365,7 @@ export interface components {
                 /** @description The scheme of access tokens. */
                 "WWW-Authenticate": "Bearer";
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2395,7 +2395,7 @@ export interface components {
                 /** @description The scheme of access tokens. */
                 "WWW-Authenticate": "Bearer";
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2422,7 +2422,7 @@ export interface components {
                 /** @description The scheme of access tokens. */
                 "WWW-Authenticate": "Bearer";
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2447,7 +2447,7 @@ export interface components {
         "403.csrf": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2475,7 +2475,7 @@ export interface components {
         "403.csrf.forbidden": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2504,7 +2504,7 @@ export interface components {
         "403.csrf.forbidden.origin_not_allowed": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2533,7 +2533,7 @@ export interface components {
         "403.csrf.insufficient_scope.origin_not_allowed": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2561,7 +2561,7 @@ export interface components {
         "403.csrf.origin_not_allowed": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2586,7 +2586,7 @@ export interface components {
         "403.origin_not_allowed": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2614,7 +2614,7 @@ export interface components {
         "403.origin_not_allowed.registration_closed": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2639,7 +2639,7 @@ export interface components {
         "404.not_found": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2664,7 +2664,7 @@ export interface components {
         "408.request_timeout": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2689,7 +2689,7 @@ export interface components {
         "409.idempotency_key_reused": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2714,7 +2714,7 @@ export interface components {
         "409.last_administrator": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2739,7 +2739,7 @@ export interface components {
         "409.not_dead": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2767,7 +2767,7 @@ export interface components {
         "409.not_queued.wrong_status": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2792,7 +2792,7 @@ export interface components {
         "409.too_many_rules": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2817,7 +2817,7 @@ export interface components {
         "409.too_many_tokens": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2842,7 +2842,7 @@ export interface components {
         "409.username_taken": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2867,7 +2867,7 @@ export interface components {
         "413.too_large": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2892,7 +2892,7 @@ export interface components {
         "415.unsupported_media_type": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2917,7 +2917,7 @@ export interface components {
         "422.invalid": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2944,7 +2944,7 @@ export interface components {
                 /** @description After how many seconds another try makes sense. */
                 "Retry-After": number;
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -2974,7 +2974,7 @@ export interface components {
                 /** @description After how many seconds another try makes sense. */
                 "Retry-After": number;
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -3005,7 +3005,7 @@ export interface components {
                 /** @description After how many seconds another try makes sense. */
                 "Retry-After": number;
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -3030,7 +3030,7 @@ export interface components {
         "500.internal": {
             headers: {
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -3060,7 +3060,7 @@ export interface components {
                 /** @description After how many seconds another try makes sense. */
                 "Retry-After": number;
                 /** @description Names the request in the server's log. */
-                "X-Request-Id"?: string;
+                "X-REQUEST-ID"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -3114,7 +3114,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3167,7 +3167,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3226,7 +3226,7 @@ export interface operations {
             201: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3276,7 +3276,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3337,7 +3337,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3387,7 +3387,7 @@ export interface operations {
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3425,7 +3425,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3481,7 +3481,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3540,7 +3540,7 @@ export interface operations {
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3569,7 +3569,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3616,7 +3616,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3659,7 +3659,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3713,7 +3713,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3777,7 +3777,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3822,7 +3822,7 @@ export interface operations {
             202: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3869,7 +3869,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3918,7 +3918,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3962,7 +3962,7 @@ export interface operations {
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3990,7 +3990,7 @@ export interface operations {
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4023,7 +4023,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4080,7 +4080,7 @@ export interface operations {
             201: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4129,7 +4129,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4176,7 +4176,7 @@ export interface operations {
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4221,7 +4221,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4271,7 +4271,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4326,7 +4326,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4375,7 +4375,7 @@ export interface operations {
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4413,10 +4413,10 @@ export interface operations {
             /** @description Who is signed in. */
             200: {
                 headers: {
-                    /** @description The session cookie `__Host-herald`: Secure, HttpOnly, SameSite=Lax. Signing out takes it back. */
-                    "Set-Cookie"?: string;
+                    /** @description The session cookie `__Host-herald`: Secure, HttpOnly, SameSite=Lax. */
+                    "SET-COOKIE"?: string;
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4463,10 +4463,10 @@ export interface operations {
             /** @description Done. */
             204: {
                 headers: {
-                    /** @description The session cookie `__Host-herald`: Secure, HttpOnly, SameSite=Lax. Signing out takes it back. */
-                    "Set-Cookie"?: string;
+                    /** @description Takes the session cookie back. */
+                    "SET-COOKIE"?: string;
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4494,7 +4494,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4546,7 +4546,7 @@ export interface operations {
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4586,7 +4586,7 @@ export interface operations {
             201: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4627,7 +4627,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4660,7 +4660,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4712,7 +4712,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4764,7 +4764,7 @@ export interface operations {
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4800,7 +4800,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4861,7 +4861,7 @@ export interface operations {
             202: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4908,7 +4908,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4964,7 +4964,7 @@ export interface operations {
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -5001,7 +5001,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5067,7 +5067,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5110,7 +5110,7 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5170,7 +5170,7 @@ export interface operations {
             201: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5221,7 +5221,7 @@ export interface operations {
             204: {
                 headers: {
                     /** @description Names the request in the server's log. */
-                    "X-Request-Id"?: string;
+                    "X-REQUEST-ID"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;

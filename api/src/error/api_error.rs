@@ -1,4 +1,4 @@
-//! What a client gets when a request fails: problem details (RFC 9457) with a stable code.
+//! A failed request: its code, and what is said to its client.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -8,16 +8,13 @@ use poem::{
     error::ResponseError,
     http::{HeaderValue, StatusCode, header},
 };
-use poem_openapi::{
-    ApiResponse, Enum, Object,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
-    types::{ToJSON, Type},
+use poem_openapi::types::ToJSON as _;
+
+use super::{
+    code::Code,
+    problem::{PROBLEM_JSON, Problem},
 };
-
 use crate::{accounts::AccountError, sends::SendError};
-
-/// The media type of problem details (RFC 9457, section 3).
-pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// When to try again while nothing can be stored: somebody has to look at the server first.
 const STORAGE_WAIT: Duration = Duration::from_secs(10);
@@ -27,92 +24,6 @@ const WAITING_WAIT: Duration = Duration::from_secs(10);
 
 /// When to try again while a user's messages take too much room: nothing changes by itself but once an hour.
 const ROOM_WAIT: Duration = Duration::from_secs(60);
-
-/// What went wrong. Clients may rely on these codes; they never change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "ProblemCode", rename_all = "snake_case")]
-pub(crate) enum Code {
-    BadRequest,
-    Unauthenticated,
-    InvalidCredentials,
-    Forbidden,
-    Csrf,
-    InsufficientScope,
-    RegistrationClosed,
-    OriginNotAllowed,
-    NotFound,
-    MethodNotAllowed,
-    RequestTimeout,
-    UsernameTaken,
-    LastAdministrator,
-    TooManyRules,
-    TooManyTokens,
-    IdempotencyKeyReused,
-    NotQueued,
-    WrongStatus,
-    NotDead,
-    TooLarge,
-    UnsupportedMediaType,
-    Invalid,
-    TooManyAttempts,
-    RateLimited,
-    TooManyWaiting,
-    TooMuchStored,
-    Internal,
-    Busy,
-    NotReady,
-}
-
-impl Code {
-    /// The HTTP status of the code.
-    pub(crate) fn status(self) -> StatusCode {
-        match self {
-            Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
-            Self::Forbidden
-            | Self::Csrf
-            | Self::InsufficientScope
-            | Self::RegistrationClosed
-            | Self::OriginNotAllowed => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::UsernameTaken
-            | Self::LastAdministrator
-            | Self::TooManyRules
-            | Self::TooManyTokens
-            | Self::IdempotencyKeyReused
-            | Self::NotQueued
-            | Self::WrongStatus
-            | Self::NotDead => StatusCode::CONFLICT,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts
-            | Self::RateLimited
-            | Self::TooManyWaiting
-            | Self::TooMuchStored => StatusCode::TOO_MANY_REQUESTS,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Busy | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-}
-
-/// Problem details (RFC 9457).
-#[derive(Object)]
-pub(crate) struct Problem {
-    /// Always `about:blank`: the code says more.
-    #[oai(rename = "type")]
-    kind: String,
-    /// The HTTP status in words.
-    title: String,
-    /// The HTTP status.
-    status: u16,
-    /// What is wrong with this request, for people.
-    detail: String,
-    /// What is wrong, for programs.
-    code: Code,
-}
 
 /// A failed request, as its client sees it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -301,27 +212,6 @@ impl ResponseError for ApiError {
 
     fn as_response(&self) -> Response {
         self.clone().into_response()
-    }
-}
-
-impl ApiResponse for ApiError {
-    fn meta() -> MetaResponses {
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: "The request failed.",
-                status: None,
-                status_range: None,
-                content: vec![MetaMediaType {
-                    content_type: PROBLEM_JSON,
-                    schema: Problem::schema_ref(),
-                }],
-                headers: vec![],
-            }],
-        }
-    }
-
-    fn register(registry: &mut Registry) {
-        Problem::register(registry);
     }
 }
 
