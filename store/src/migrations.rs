@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 17] = [
+const MIGRATIONS: [(i64, &str, &str); 18] = [
     (
         1,
         "initial",
@@ -91,6 +91,11 @@ const MIGRATIONS: [(i64, &str, &str); 17] = [
         17,
         "inboxes",
         include_str!("../../migrations/sqlite/0017_inboxes.sql"),
+    ),
+    (
+        19,
+        "setting_names",
+        include_str!("../../migrations/sqlite/0019_setting_names.sql"),
     ),
 ];
 

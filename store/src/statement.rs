@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, Encode, SqlSafeStr, Type};
+use sqlx::{Any, Encode, Execute, SqlSafeStr, Type};
+
+use crate::dialect::Dialect;
 
 /// A statement with its parameters.
 pub(crate) struct Statement(pub(crate) Query<'static, Any, AnyArguments>);
@@ -19,6 +21,27 @@ impl Statement {
     pub(crate) fn bind<'t, T: Encode<'t, Any> + Type<Any>>(self, value: T) -> Self {
         Self(self.0.bind(value))
     }
+
+    /// Does not keep it prepared, as its text is seldom the same.
+    pub(crate) fn once(self) -> Self {
+        Self(self.0.persistent(false))
+    }
+
+    /// What a connection to such a database runs.
+    pub(crate) fn query(
+        self,
+        dialect: Dialect,
+    ) -> Result<Query<'static, Any, AnyArguments>, sqlx::Error> {
+        let Self(mut query) = self;
+        if dialect != Dialect::MySql {
+            return Ok(query);
+        }
+        let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?;
+        let persistent = Execute::persistent(&query);
+        let text = dialect.text(query.sql());
+        let query = sqlx::query_with(text, arguments.unwrap_or_default());
+        Ok(query.persistent(persistent))
+    }
 }
 
 /// Statements that are run one after the other: one phase of an operation.
@@ -26,6 +49,11 @@ impl Statement {
 pub(crate) struct Script(pub(crate) Vec<Statement>);
 
 impl Script {
+    /// Adds a statement.
+    pub(crate) fn add(&mut self, statement: Statement) -> Part {
+        self.add_all([statement])
+    }
+
     /// Adds statements whose results belong together.
     pub(crate) fn add_all(&mut self, statements: impl IntoIterator<Item = Statement>) -> Part {
         let start = self.0.len();

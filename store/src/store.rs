@@ -14,7 +14,7 @@ use crate::reads::token_reader::TokenReader;
 use crate::statement::Statement;
 use crate::writer::{Operation, Transaction, Writer};
 use crate::writes::audited::Audited;
-use crate::{AuditEntry, StoreError, StoreOptions};
+use crate::{AuditEntry, StoreError, StoreOptions, bulk};
 
 /// An open database. A clone is the same one.
 #[derive(Debug, Clone)]
@@ -196,11 +196,9 @@ impl Operation for Ping {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        tx.execute(Statement::new(
-            "INSERT INTO settings (key, value) VALUES ('ping', '')
-             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        ))
-        .await?;
+        let again = tx.dialect().on_conflict(&["name"], &["value"]);
+        let text = format!("INSERT INTO settings (name, value) VALUES ('ping', '') {again}");
+        tx.execute(Statement::new(bulk::statement(text))).await?;
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use crate::StoreError;
 mod fault;
 mod foreign_log;
 mod lists;
+mod text;
 
 pub(crate) use fault::{Fault, fault, is_locked, reason, says_damaged};
 pub(crate) use foreign_log::{is_foreign, renew as renew_log_mark};
@@ -181,7 +182,7 @@ pub(crate) async fn find_damage_gently(
 /// Writes nothing, but fails where a write would. A file that may only be read opens without an
 /// error, and BEGIN IMMEDIATE finds nothing wrong with it.
 pub(crate) async fn try_to_write(conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    conn.execute("DELETE FROM settings WHERE key IS NULL")
+    conn.execute("DELETE FROM settings WHERE name IS NULL")
         .await
         .map(drop)
 }

@@ -5,7 +5,8 @@ use sqlx::Executor as _;
 use super::*;
 use crate::location::Location;
 use crate::{
-    MessageId, Outcome, Position, Seq, Status, StatusCounts, Store, StoreOptions, Timestamp, UserId,
+    Delay, MessageId, Outcome, Position, Seq, Status, StatusCounts, Store, StoreOptions, Timestamp,
+    UserId,
 };
 
 #[test]
@@ -187,5 +188,24 @@ async fn inboxes_and_cursors_stay_where_they_are_when_they_leave_the_account() {
     assert_eq!(store.counts().await.unwrap().queued, 1);
     assert_eq!(store.stored_bytes(&[&bob]).await.unwrap()[&bob], 513);
     assert_eq!(store.position(&ann).await.unwrap(), position(1, 3));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn settings_stay_as_they_are_when_they_get_names() {
+    let (_dir, store) = upgraded(
+        17,
+        r#"INSERT INTO settings (key, value) VALUES ('delay', '{"mode":"fixed","ms":250}'), ('paused', '')"#,
+    )
+    .await;
+    assert_eq!(store.delay().await.unwrap(), Delay::Fixed { ms: 250 });
+    assert!(store.is_paused().await.unwrap());
+    store.resume().await.unwrap();
+    store
+        .set_delay(Delay::Fixed { ms: 9 }, false)
+        .await
+        .unwrap();
+    assert_eq!(store.delay().await.unwrap(), Delay::Fixed { ms: 9 });
+    assert!(!store.is_paused().await.unwrap());
     store.close().await;
 }

@@ -9,8 +9,8 @@ use crate::page::{JsonBytes, item_bytes};
 use crate::users::parse_username;
 use crate::{Delay, Page, Store, StoreError, UserId};
 
-/// The key of the delay in the settings.
-pub(crate) const KEY: &str = "delay";
+/// The name of the delay in the settings.
+pub(crate) const NAME: &str = "delay";
 
 impl Store {
     /// The delay of the messages that are accepted from now on, of users who have none of their own.
@@ -19,10 +19,11 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn delay(&self) -> Result<Delay, StoreError> {
-        let value: Option<String> = sqlx::query_scalar("SELECT value FROM settings WHERE key = $1")
-            .bind(KEY)
-            .fetch_optional(self.readers())
-            .await?;
+        let value: Option<String> =
+            sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+                .bind(NAME)
+                .fetch_optional(self.readers())
+                .await?;
         stored_delay(value.as_deref())
     }
 

@@ -29,7 +29,7 @@ impl Store {
         let due: Option<i64> = sqlx::query_scalar(
             "SELECT MIN(due) FROM (
                 SELECT (SELECT turn_at FROM user_queues WHERE turn_at IS NOT NULL ORDER BY turn_at LIMIT 1) AS due
-                WHERE NOT EXISTS (SELECT 1 FROM settings WHERE key = 'paused')
+                WHERE NOT EXISTS (SELECT 1 FROM settings WHERE name = 'paused')
                 UNION ALL
                 SELECT MIN(lease_until) AS due FROM messages WHERE status = 'processing') AS dues",
         )
@@ -81,7 +81,7 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read.
     pub async fn is_paused(&self) -> Result<bool, StoreError> {
         let paused: Option<String> =
-            sqlx::query_scalar("SELECT value FROM settings WHERE key = 'paused'")
+            sqlx::query_scalar("SELECT value FROM settings WHERE name = 'paused'")
                 .fetch_optional(self.readers())
                 .await?;
         Ok(paused.is_some())

@@ -90,21 +90,21 @@ mod tests {
         let mut reader = location.connect_reader().await.unwrap();
         let mut log = Log::of(location.file());
         log.longest = 0;
-        conn.execute("INSERT INTO settings (key, value) VALUES ('a', '')")
+        conn.execute("INSERT INTO settings (name, value) VALUES ('a', '')")
             .await
             .unwrap();
         reader
             .execute("BEGIN; SELECT * FROM settings")
             .await
             .unwrap();
-        conn.execute("INSERT INTO settings (key, value) VALUES ('b', '')")
+        conn.execute("INSERT INTO settings (name, value) VALUES ('b', '')")
             .await
             .unwrap();
         log.look_at = Instant::now();
         log.keep_short(&mut conn).await.unwrap();
         assert!(!log.is_short(), "what is read stays");
         // Writes go on, and with the patience that they had.
-        conn.execute("INSERT INTO settings (key, value) VALUES ('c', '')")
+        conn.execute("INSERT INTO settings (name, value) VALUES ('c', '')")
             .await
             .unwrap();
         let patience: i64 = sqlx::query_scalar("PRAGMA busy_timeout")

@@ -15,7 +15,7 @@ async fn store() -> (TempDir, Store) {
 }
 
 async fn rows(store: &Store) -> Vec<String> {
-    sqlx::query_scalar("SELECT key FROM settings ORDER BY key")
+    sqlx::query_scalar("SELECT name FROM settings ORDER BY name")
         .fetch_all(store.readers())
         .await
         .unwrap()
@@ -41,7 +41,7 @@ impl Operation for Insert {
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let conn = tx.connection();
-        sqlx::query("INSERT INTO settings (key, value) VALUES ($1, '')")
+        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, '')")
             .bind(self.key.as_str())
             .execute(&mut *conn)
             .await?;
@@ -137,7 +137,7 @@ impl Operation for CountRows {
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(i64, i64), StoreError> {
         let conn = tx.connection();
         const COUNT: &str = "SELECT COUNT(*) FROM settings";
-        sqlx::query("INSERT INTO settings (key, value) VALUES ($1, '')")
+        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, '')")
             .bind(self.key.as_str())
             .execute(&mut *conn)
             .await?;

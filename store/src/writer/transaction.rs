@@ -57,7 +57,7 @@ impl<'c> Transaction<'c> {
 
     async fn run_one(&mut self, statement: Statement) -> Result<StatementResult, StoreError> {
         let mut result = StatementResult::default();
-        let mut stream = self.conn.fetch_many(statement.0);
+        let mut stream = self.conn.fetch_many(statement.query(self.dialect)?);
         while let Some(one) = stream.try_next().await? {
             match one {
                 Either::Left(done) => result.changed += done.rows_affected(),

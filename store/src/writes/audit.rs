@@ -1,6 +1,8 @@
 //! The audit: what is recorded, and what is forgotten.
 
 use super::audited::insert;
+use crate::dialect::Dialect;
+use crate::statement::{Script, Statement};
 use crate::writer::{Operation, Transaction};
 use crate::{AuditEntry, AuditId, Store, StoreError, Timestamp};
 
@@ -72,10 +74,11 @@ impl Operation for Record {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
-        for (id, entry) in &self.0 {
-            insert(conn, id, entry, entry.target.as_deref()).await?;
-        }
+        let insert =
+            |(id, entry): &(AuditId, AuditEntry)| insert(id, entry, entry.target.as_deref());
+        let mut script = Script::default();
+        script.add_all(self.0.iter().map(insert));
+        tx.run(script).await?;
         Ok(())
     }
 }
@@ -90,15 +93,14 @@ impl Operation for Prune {
     const DURABLE: bool = false;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<u64, StoreError> {
-        let conn = tx.connection();
-        let deleted = sqlx::query(
-            "DELETE FROM audit WHERE id IN (
-                SELECT id FROM audit WHERE id < $1 ORDER BY id LIMIT $2)",
-        )
-        .bind(self.0.as_str())
-        .bind(PRUNED_AT_ONCE)
-        .execute(conn)
-        .await?;
-        Ok(deleted.rows_affected())
+        let text = match tx.dialect() {
+            Dialect::Sqlite | Dialect::Postgres => {
+                "DELETE FROM audit WHERE id IN (
+                    SELECT id FROM audit WHERE id < $1 ORDER BY id LIMIT $2)"
+            }
+            Dialect::MySql => "DELETE FROM audit WHERE id < $1 ORDER BY id LIMIT $2",
+        };
+        let prune = Statement::new(text).bind(self.0.as_str().to_owned());
+        tx.execute(prune.bind(PRUNED_AT_ONCE)).await
     }
 }

@@ -1,7 +1,6 @@
 //! A write and its entry in the audit, as one.
 
-use sqlx::AnyConnection;
-
+use crate::statement::Statement;
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{AuditEntry, AuditId, StoreError};
 
@@ -31,7 +30,7 @@ impl<O: Operation> Operation for Audited<O> {
         if O::changes(&output) {
             let target = self.entry.target.as_deref();
             let target = target.or_else(|| self.operation.makes());
-            insert(tx.connection(), &self.id, &self.entry, target).await?;
+            tx.execute(insert(&self.id, &self.entry, target)).await?;
         }
         Ok(output)
     }
@@ -45,13 +44,9 @@ impl<O: Operation> Operation for Audited<O> {
     }
 }
 
-pub(crate) async fn insert(
-    conn: &mut AnyConnection,
-    id: &AuditId,
-    entry: &AuditEntry,
-    target: Option<&str>,
-) -> Result<(), StoreError> {
-    sqlx::query(
+/// What writes an entry down.
+pub(crate) fn insert(id: &AuditId, entry: &AuditEntry, target: Option<&str>) -> Statement {
+    Statement::new(
         "INSERT INTO audit (id, at, action, actor, target, address, request_id, detail, count)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
@@ -64,7 +59,4 @@ pub(crate) async fn insert(
     .bind(entry.request_id.as_deref())
     .bind(entry.detail.as_deref())
     .bind(i64::from(entry.count))
-    .execute(conn)
-    .await?;
-    Ok(())
 }

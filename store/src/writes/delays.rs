@@ -1,9 +1,10 @@
 //! Delays that are set.
 
 use super::reschedule::Reach;
-use crate::reads::delays::KEY;
+use crate::reads::delays::NAME;
+use crate::statement::Statement;
 use crate::writer::{Operation, Transaction};
-use crate::{Delay, Store, StoreError, UserId};
+use crate::{Delay, Store, StoreError, UserId, bulk};
 
 impl Store {
     /// Sets the delay of the messages that are accepted from now on, of users who have none of their own, and with
@@ -62,15 +63,10 @@ impl Operation for SetDelay {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
-        sqlx::query(
-            "INSERT INTO settings (key, value) VALUES ($1, $2)
-             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        )
-        .bind(KEY)
-        .bind(self.0.setting())
-        .execute(conn)
-        .await?;
+        let again = tx.dialect().on_conflict(&["name"], &["value"]);
+        let text = format!("INSERT INTO settings (name, value) VALUES ($1, $2) {again}");
+        let set = Statement::new(bulk::statement(text)).bind(NAME);
+        tx.execute(set.bind(self.0.setting())).await?;
         Ok(())
     }
 }
@@ -85,13 +81,10 @@ impl Operation for SetUserDelay {
     type Output = bool;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let conn = tx.connection();
-        let set = sqlx::query("UPDATE users SET delay = $1 WHERE id = $2")
+        let set = Statement::new("UPDATE users SET delay = $1 WHERE id = $2")
             .bind(self.delay.map(Delay::setting))
-            .bind(self.user.as_str())
-            .execute(conn)
-            .await?;
-        Ok(set.rows_affected() > 0)
+            .bind(self.user.as_str());
+        Ok(tx.execute(set).await? > 0)
     }
 
     fn changes(set: &bool) -> bool {

@@ -1,5 +1,6 @@
 //! A new epoch of all inboxes.
 
+use crate::statement::Statement;
 use crate::writer::{Operation, Transaction};
 use crate::{Epoch, Store, StoreError};
 
@@ -23,11 +24,8 @@ impl Operation for Begin {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
-        sqlx::query("UPDATE inbox_epoch SET epoch = $1 WHERE id = 1")
-            .bind(self.0.as_str())
-            .execute(conn)
-            .await?;
+        let begin = Statement::new("UPDATE inbox_epoch SET epoch = $1 WHERE id = 1");
+        tx.execute(begin.bind(self.0.as_str())).await?;
         Ok(())
     }
 }

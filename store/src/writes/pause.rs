@@ -1,7 +1,8 @@
 //! Claims that are stopped, and go on.
 
+use crate::statement::Statement;
 use crate::writer::{Operation, Transaction};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, bulk};
 
 impl Store {
     /// Stops claims, on all servers of this database, until [`resume`](Self::resume); what is claimed goes on.
@@ -29,13 +30,13 @@ impl Operation for SetPaused {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
-        let statement = if self.0 {
-            "INSERT INTO settings (key, value) VALUES ('paused', '') ON CONFLICT (key) DO NOTHING"
+        let text = if self.0 {
+            let again = tx.dialect().on_conflict(&["name"], &[]);
+            format!("INSERT INTO settings (name, value) VALUES ('paused', '') {again}")
         } else {
-            "DELETE FROM settings WHERE key = 'paused'"
+            "DELETE FROM settings WHERE name = 'paused'".to_owned()
         };
-        sqlx::query(statement).execute(conn).await?;
+        tx.execute(Statement::new(bulk::statement(text))).await?;
         Ok(())
     }
 

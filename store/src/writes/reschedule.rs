@@ -168,7 +168,7 @@ impl RescheduleStep {
                 (SELECT CASE WHEN delay IS NULL THEN 0 ELSE 1 END FROM users WHERE users.id = m.user_id) AS own_delay,
                 COALESCE(
                     (SELECT delay FROM users WHERE users.id = m.user_id),
-                    (SELECT value FROM settings WHERE key = 'delay')) AS delay
+                    (SELECT value FROM settings WHERE name = 'delay')) AS delay
              FROM messages m
              WHERE m.status = 'queued' AND (m.user_id, m.run_at, m.id) > ($1, $2, $3)
                 AND m.user_id <= $4

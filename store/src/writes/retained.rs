@@ -1,11 +1,13 @@
 //! Retained messages, kept through a restart.
 
 use bytes::Bytes;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 
+use crate::dialect::Dialect;
+use crate::statement::{Script, Statement};
 use crate::writer::{Operation, Transaction};
-use crate::{Store, StoreError, Timestamp};
+use crate::{Store, StoreError, Timestamp, bulk};
 
 /// The last message of a topic that was published with the retain flag (MQTT 5 section 3.3.1.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,11 +82,8 @@ impl Operation for ForgetExpired {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
-        sqlx::query("DELETE FROM retained WHERE expires_at <= $1")
-            .bind(self.now.as_millis())
-            .execute(conn)
-            .await?;
+        let forget = Statement::new("DELETE FROM retained WHERE expires_at <= $1");
+        tx.execute(forget.bind(self.now.as_millis())).await?;
         Ok(())
     }
 }
@@ -97,36 +96,30 @@ impl Operation for Save {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
-        for change in &self.changes {
-            match change {
-                RetainedChange::Set(message) => set(conn, message).await?,
-                RetainedChange::Clear { topic } => clear(conn, topic).await?,
-            }
-        }
+        let dialect = tx.dialect();
+        let change = |change: &RetainedChange| match change {
+            RetainedChange::Set(message) => set(message, dialect),
+            RetainedChange::Clear { topic } => clear(topic),
+        };
+        let mut script = Script::default();
+        script.add_all(self.changes.iter().map(change));
+        tx.run(script).await?;
         Ok(())
     }
 }
 
-async fn set(conn: &mut AnyConnection, message: &RetainedMessage) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO retained (topic, payload, attributes, expires_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (topic) DO UPDATE SET payload = excluded.payload,
-            attributes = excluded.attributes, expires_at = excluded.expires_at",
-    )
-    .bind(message.topic.as_str())
-    .bind(message.payload.as_ref())
-    .bind(message.attributes.as_str())
-    .bind(message.expires_at.map(Timestamp::as_millis))
-    .execute(conn)
-    .await?;
-    Ok(())
+fn set(message: &RetainedMessage, dialect: Dialect) -> Statement {
+    let again = dialect.on_conflict(&["topic"], &["payload", "attributes", "expires_at"]);
+    let text = format!(
+        "INSERT INTO retained (topic, payload, attributes, expires_at) VALUES ($1, $2, $3, $4) {again}"
+    );
+    Statement::new(bulk::statement(text))
+        .bind(message.topic.as_str())
+        .bind(message.payload.as_ref())
+        .bind(message.attributes.as_str())
+        .bind(message.expires_at.map(Timestamp::as_millis))
 }
 
-async fn clear(conn: &mut AnyConnection, topic: &str) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM retained WHERE topic = $1")
-        .bind(topic)
-        .execute(conn)
-        .await?;
-    Ok(())
+fn clear(topic: &str) -> Statement {
+    Statement::new("DELETE FROM retained WHERE topic = $1").bind(topic)
 }

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{Executor as _, Row as _};
+use sqlx::Row as _;
 use tokio::time::sleep;
 
 use crate::adaptive_batch::AdaptiveBatch;
+use crate::statement::Statement;
 use crate::writer::{Operation, Transaction};
 use crate::{Store, StoreError, bulk, dialect};
 
@@ -105,10 +106,10 @@ impl Operation for GiveBack {
     const DURABLE: bool = false;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Duration, StoreError> {
-        let conn = tx.connection();
         let started = Instant::now();
         let text = format!("PRAGMA incremental_vacuum({})", self.0);
-        conn.execute(bulk::statement(text)).await?;
+        tx.execute(Statement::new(bulk::statement(text)).once())
+            .await?;
         Ok(started.elapsed())
     }
 }

@@ -127,7 +127,7 @@ pub(crate) async fn due(
     let found: Vec<(String, i64)> = sqlx::query_as(
         "SELECT user_id, 0 FROM (
             SELECT user_id FROM user_queues
-            WHERE turn_at <= $1 AND NOT EXISTS (SELECT 1 FROM settings WHERE key = 'paused')
+            WHERE turn_at <= $1 AND NOT EXISTS (SELECT 1 FROM settings WHERE name = 'paused')
             ORDER BY turn_at, user_id LIMIT $2) AS waiting
          UNION ALL
          SELECT id, 1 FROM messages WHERE status = 'processing' AND lease_until <= $1",

@@ -14,7 +14,7 @@ impl Operation for Grouped {
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Self::Output, StoreError> {
         let conn = tx.connection();
-        sqlx::query("INSERT INTO settings (key, value) VALUES ($1, 'grouped')")
+        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, 'grouped')")
             .bind(self.key.as_str())
             .execute(conn)
             .await?;

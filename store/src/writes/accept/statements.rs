@@ -45,7 +45,7 @@ fn senders(all: &[&Accept]) -> Vec<Statement> {
     let read = |chunk: Vec<Option<&&str>>| {
         let text = format!(
             "SELECT u.id, u.username, COALESCE(l.open, 0) AS open, COALESCE(l.stored_bytes, 0) AS stored_bytes,
-                COALESCE(u.delay, (SELECT value FROM settings WHERE key = 'delay')) AS delay
+                COALESCE(u.delay, (SELECT value FROM settings WHERE name = 'delay')) AS delay
              FROM users u LEFT JOIN user_queues l ON l.user_id = u.id WHERE u.id IN ({})",
             bulk::list(chunk.len(), 1)
         );

@@ -1,0 +1,141 @@
+//! How each database wants the text of a statement that they otherwise share.
+
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+
+use super::Dialect;
+
+impl Dialect {
+    /// The text of a statement whose parameters are `$1`, `$2`, ..., each used once and in this order, as this database wants
+    /// it. Costs nothing where it is the same.
+    pub(crate) fn text(self, text: SqlStr) -> SqlStr {
+        match self {
+            Self::Sqlite | Self::Postgres => text,
+            Self::MySql => AssertSqlSafe(question_marks(text.as_str())).into_sql_str(),
+        }
+    }
+
+    /// What ends an INSERT of rows of which some may be there, by `keys`, the columns of a unique index: those get the new
+    /// values of `columns`. Without any they stay as they are; MySQL counts them among the changed rows nevertheless.
+    pub(crate) fn on_conflict(self, keys: &[&str], columns: &[&str]) -> String {
+        let set = |columns: &[&str]| {
+            let one = |column: &&str| match self {
+                Self::Sqlite | Self::Postgres => format!("{column} = excluded.{column}"),
+                Self::MySql => format!("{column} = VALUES({column})"),
+            };
+            columns.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        match (self, columns) {
+            (Self::Sqlite | Self::Postgres, []) => {
+                format!("ON CONFLICT ({}) DO NOTHING", keys.join(", "))
+            }
+            (Self::Sqlite | Self::Postgres, _) => {
+                let keys = keys.join(", ");
+                format!("ON CONFLICT ({keys}) DO UPDATE SET {}", set(columns))
+            }
+            // It knows no way to do nothing.
+            (Self::MySql, []) => format!("ON DUPLICATE KEY UPDATE {}", set(keys)),
+            (Self::MySql, _) => format!("ON DUPLICATE KEY UPDATE {}", set(columns)),
+        }
+    }
+}
+
+/// Replaces `$1`, `$2`, ... outside of quotes.
+fn question_marks(text: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut quote = None;
+    let mut parameters = 0;
+    let mut rest = text.char_indices().peekable();
+    while let Some((at, one)) = rest.next() {
+        match quote {
+            // Two quotes within quotes end them and begin them again.
+            Some(open) if one == open => quote = None,
+            Some(_) => {}
+            None if one == '$' => {
+                let digit = |next: &(usize, char)| next.1.is_ascii_digit();
+                let mut end = at + 1;
+                while let Some((last, _)) = rest.next_if(digit) {
+                    end = last + 1;
+                }
+                parameters += 1;
+                debug_assert_eq!(
+                    text[at + 1..end].parse(),
+                    Ok(parameters),
+                    "a parameter is used twice or out of order: {text}"
+                );
+                replaced.push('?');
+                continue;
+            }
+            None if matches!(one, '\'' | '"' | '`') => quote = Some(one),
+            None => {}
+        }
+        replaced.push(one);
+    }
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_become_question_marks_outside_of_quotes() {
+        for (text, replaced) in [
+            ("SELECT 1", "SELECT 1"),
+            (
+                "SELECT a FROM b WHERE c = $1 AND d < $2",
+                "SELECT a FROM b WHERE c = ? AND d < ?",
+            ),
+            (
+                "VALUES ($1,$2), ($3,$4), ($5,$6), ($7,$8), ($9,$10)",
+                "VALUES (?,?), (?,?), (?,?), (?,?), (?,?)",
+            ),
+            (
+                "SELECT '$1', 'it''s $2', \"$3\", `$4` FROM a WHERE b = 'ü' AND c = $1",
+                "SELECT '$1', 'it''s $2', \"$3\", `$4` FROM a WHERE b = 'ü' AND c = ?",
+            ),
+            ("SELECT '\"' || $1", "SELECT '\"' || ?"),
+        ] {
+            assert_eq!(question_marks(text), replaced);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "used twice or out of order")]
+    fn a_parameter_that_is_used_twice_is_found() {
+        question_marks("SELECT $1, $2, $1");
+    }
+
+    #[test]
+    #[should_panic(expected = "used twice or out of order")]
+    fn a_parameter_that_is_out_of_order_is_found() {
+        question_marks("SELECT $2, $1");
+    }
+
+    #[test]
+    fn only_mysql_has_texts_of_its_own() {
+        let text = || AssertSqlSafe("SELECT $1".to_owned()).into_sql_str();
+        assert_eq!(Dialect::Sqlite.text(text()).as_str(), "SELECT $1");
+        assert_eq!(Dialect::Postgres.text(text()).as_str(), "SELECT $1");
+        assert_eq!(Dialect::MySql.text(text()).as_str(), "SELECT ?");
+    }
+
+    #[test]
+    fn what_is_there_is_replaced_or_stays() {
+        let keys = ["user_id", "client_id"];
+        for (dialect, replaced, stays) in [
+            (
+                Dialect::Postgres,
+                "ON CONFLICT (user_id, client_id) DO UPDATE SET seq = excluded.seq, at = excluded.at",
+                "ON CONFLICT (user_id, client_id) DO NOTHING",
+            ),
+            (
+                Dialect::MySql,
+                "ON DUPLICATE KEY UPDATE seq = VALUES(seq), at = VALUES(at)",
+                "ON DUPLICATE KEY UPDATE user_id = VALUES(user_id), client_id = VALUES(client_id)",
+            ),
+        ] {
+            assert_eq!(dialect.on_conflict(&keys, &["seq", "at"]), replaced);
+            assert_eq!(dialect.on_conflict(&keys, &[]), stays);
+        }
+    }
+}
