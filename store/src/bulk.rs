@@ -49,6 +49,46 @@ pub(crate) fn values(dialect: Dialect, count: usize, columns: usize, first: usiz
     }
 }
 
+/// Changes rows of a table each in its own way.
+pub(crate) struct RowsUpdate {
+    pub(crate) table: &'static str,
+    /// What the rows of parameters are called, and their columns, whose names are not those of the table.
+    pub(crate) rows: (&'static str, &'static [&'static str]),
+    /// Columns of the table and what they become.
+    pub(crate) set: &'static [(&'static str, &'static str)],
+    /// Which row of parameters is for which of the table.
+    pub(crate) matches: &'static str,
+}
+
+impl RowsUpdate {
+    /// The text for `count` rows, whose parameters are numbered from `$1`.
+    pub(crate) fn text(&self, dialect: Dialect, count: usize) -> String {
+        let Self {
+            table,
+            rows: (name, columns),
+            set,
+            matches,
+        } = self;
+        let values = values(dialect, count, columns.len(), 1);
+        let columns = columns.join(", ");
+        let one = |(column, value): &(&str, &str)| match dialect {
+            Dialect::Sqlite | Dialect::Postgres => format!("{column} = {value}"),
+            Dialect::MySql => format!("{table}.{column} = {value}"),
+        };
+        let set = set.iter().map(one).collect::<Vec<_>>().join(", ");
+        match dialect {
+            Dialect::Sqlite | Dialect::Postgres => format!(
+                "WITH {name} ({columns}) AS ({values})
+                 UPDATE {table} SET {set} FROM {name} WHERE {matches}"
+            ),
+            Dialect::MySql => format!(
+                "UPDATE {table} JOIN (WITH {name} ({columns}) AS ({values}) SELECT * FROM {name}) AS {name}
+                 SET {set} WHERE {matches}"
+            ),
+        }
+    }
+}
+
 /// `$1, $2, $3`, numbered from `$first`.
 pub(crate) fn list(count: usize, first: usize) -> String {
     let one = |number| format!("${number}");

@@ -42,6 +42,14 @@ impl Statement {
         let query = sqlx::query_with(text, arguments.unwrap_or_default());
         Ok(query.persistent(persistent))
     }
+
+    /// Binds the next parameters.
+    pub(crate) fn bind_all<'t, T: Encode<'t, Any> + Type<Any>>(
+        self,
+        values: impl IntoIterator<Item = T>,
+    ) -> Self {
+        values.into_iter().fold(self, Self::bind)
+    }
 }
 
 /// Statements that are run one after the other: one phase of an operation.
@@ -82,5 +90,10 @@ impl Results {
     /// The rows of a part.
     pub(crate) fn rows(&self, part: &Part) -> impl Iterator<Item = &AnyRow> {
         self.0[part.0.clone()].iter().flat_map(|one| &one.rows)
+    }
+
+    /// How many rows a part changed.
+    pub(crate) fn changed(&self, part: &Part) -> u64 {
+        self.0[part.0.clone()].iter().map(|one| one.changed).sum()
     }
 }

@@ -1,0 +1,112 @@
+//! What the worker takes.
+
+mod decide;
+mod statements;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lease::{IsRunning, LeaseTerm};
+use super::take_back::TakeBack;
+use crate::writer::{Operation, Transaction};
+use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, UserId};
+use decide::decide;
+use statements::{Found, claimed, find, next_of_each, writes};
+
+/// How many users a claim takes messages of, at most.
+const MAX_USERS: u32 = 64;
+
+impl Store {
+    /// Claims up to `limit` messages that are due at `now`: queued ones, and those whose lease has run out. Users take
+    /// turns; of the messages of one user, those that have been due longest come first. It may claim fewer than are due:
+    /// see [`next_due`](Self::next_due). Until `now + lease`, no one else can claim them.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn claim(
+        &self,
+        limit: u32,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Job>, StoreError> {
+        self.claim_others(limit, lease, now, Arc::new(|_| false))
+            .await
+    }
+
+    /// As [`claim`](Self::claim), but what `is_running` here is not claimed again if its lease has run out: the lease is
+    /// renewed instead. A clock that is set forwards ends all leases at once.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn claim_others(
+        &self,
+        limit: u32,
+        lease: Duration,
+        now: Timestamp,
+        is_running: IsRunning,
+    ) -> Result<Vec<Job>, StoreError> {
+        let claim = |take_back: bool| Claim {
+            limit,
+            lease: Lease::new(),
+            term: LeaseTerm::new(lease, now),
+            now,
+            take_back,
+        };
+        match self.write(claim(true)).await? {
+            Claimed::Jobs(jobs) => Ok(jobs),
+            Claimed::Expired(messages) => {
+                let term = LeaseTerm::new(lease, now);
+                let take_back = TakeBack::expired(messages, now, term, is_running);
+                self.write(take_back).await?;
+                match self.write(claim(false)).await? {
+                    Claimed::Jobs(jobs) => Ok(jobs),
+                    Claimed::Expired(_) => Ok(vec![]),
+                }
+            }
+        }
+    }
+}
+
+struct Claim {
+    limit: u32,
+    lease: Lease,
+    term: LeaseTerm,
+    now: Timestamp,
+    /// Whether leases that have run out come first.
+    take_back: bool,
+}
+
+/// What a claim comes to.
+enum Claimed {
+    Jobs(Vec<Job>),
+    /// Nothing was claimed: these messages, each with its owner, are to be taken back before.
+    Expired(Vec<(MessageId, UserId)>),
+}
+
+impl Operation for Claim {
+    type Output = Claimed;
+
+    /// A claim that is lost in a crash was never made.
+    const DURABLE: bool = false;
+
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Claimed, StoreError> {
+        let (script, reads) = find(self.limit.min(MAX_USERS), self.now, tx.dialect());
+        let Found { users, expired } = reads.found(&tx.run(script).await?)?;
+        if self.take_back && !expired.is_empty() {
+            return Ok(Claimed::Expired(expired));
+        }
+        if users.is_empty() {
+            return Ok(Claimed::Jobs(vec![]));
+        }
+        let each = self.limit as usize / users.len();
+        let queued = next_of_each(tx, &users, each).await?;
+        let decision = decide(&users, queued, each, self.now);
+        let end = self.term.end();
+        let (script, reads) = writes(&decision, &self.lease, end, tx.dialect());
+        let mut jobs = claimed(&tx.run(script).await?, &reads, &self.lease)?;
+        jobs.sort_by(|a, b| (a.due, &a.id).cmp(&(b.due, &b.id)));
+        Ok(Claimed::Jobs(jobs))
+    }
+}

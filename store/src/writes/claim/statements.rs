@@ -1,0 +1,182 @@
+//! What a claim reads and writes.
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::decide::{Decision, Queued};
+use crate::bulk::{self, RowsUpdate};
+use crate::dialect::Dialect;
+use crate::statement::{Part, Results, Script, Statement};
+use crate::users::parse_username;
+use crate::writer::Transaction;
+use crate::{Job, Lease, MessageId, StoreError, Timestamp, UserId};
+
+/// How many leases that have run out are looked at.
+const EXPIRED: i64 = 256;
+
+/// Whose turn has come, those first who have waited longest. While the queue is paused, nobody's turn comes.
+const USERS: &str = "SELECT user_id FROM user_queues
+    WHERE turn_at <= $1 AND NOT EXISTS (SELECT 1 FROM settings WHERE name = 'paused')
+    ORDER BY turn_at, user_id LIMIT $2";
+
+/// Messages whose lease has run out.
+const LEASES: &str = "SELECT id, user_id FROM messages
+    WHERE status = 'processing' AND lease_until <= $1 ORDER BY lease_until LIMIT $2";
+
+const TURNS: RowsUpdate = RowsUpdate {
+    table: "user_queues",
+    rows: ("turns", &["owner", "next_turn"]),
+    set: &[("turn_at", "next_turn")],
+    matches: "user_id = owner",
+};
+
+/// What a claim finds.
+pub(super) struct Found {
+    /// Whose turn has come. Their queues are locked; those that others have locked are passed over.
+    pub(super) users: Vec<UserId>,
+    /// Messages whose lease has run out, each with its owner.
+    pub(super) expired: Vec<(MessageId, UserId)>,
+}
+
+/// Where in the results of a script it is.
+pub(super) struct Reads {
+    users: Part,
+    expired: Part,
+}
+
+pub(super) fn find(users: u32, now: Timestamp, dialect: Dialect) -> (Script, Reads) {
+    let mut script = Script::default();
+    let text = match dialect {
+        Dialect::Sqlite => USERS.to_owned(),
+        Dialect::Postgres | Dialect::MySql => format!("{USERS} FOR UPDATE SKIP LOCKED"),
+    };
+    let due = Statement::new(bulk::statement(text));
+    let reads = Reads {
+        users: script.add(due.bind(now.as_millis()).bind(i64::from(users))),
+        expired: script.add(Statement::new(LEASES).bind(now.as_millis()).bind(EXPIRED)),
+    };
+    (script, reads)
+}
+
+impl Reads {
+    pub(super) fn found(&self, results: &Results) -> Result<Found, StoreError> {
+        let users = results.rows(&self.users).map(read_user);
+        let expired = results.rows(&self.expired);
+        Ok(Found {
+            users: users.collect::<Result<_, _>>()?,
+            expired: expired
+                .map(|row| Ok((read_id(row)?, read_user(row)?)))
+                .collect::<Result<_, StoreError>>()?,
+        })
+    }
+}
+
+fn read_user(row: &AnyRow) -> Result<UserId, StoreError> {
+    Ok(UserId::from_string(row.try_get::<String, _>("user_id")?))
+}
+
+fn read_id(row: &AnyRow) -> Result<MessageId, StoreError> {
+    Ok(MessageId::from_string(row.try_get::<String, _>("id")?))
+}
+
+/// The first messages of each user, one more than `each`.
+pub(super) async fn next_of_each(
+    tx: &mut Transaction<'_>,
+    users: &[UserId],
+    each: usize,
+) -> Result<Vec<Queued>, StoreError> {
+    let mut script = Script::default();
+    let part = script.add_all(bulk::padded(users).map(|users| {
+        let of_one = |number: usize| {
+            format!(
+                "SELECT user_id, run_at, id FROM (
+                    SELECT user_id, run_at, id FROM messages
+                    WHERE user_id = ${} AND status = 'queued'
+                    ORDER BY run_at, id LIMIT ${}) AS of_{number}",
+                2 * number + 1,
+                2 * number + 2
+            )
+        };
+        let of_each: Vec<_> = (0..users.len()).map(of_one).collect();
+        let statement = Statement::new(bulk::statement(of_each.join(" UNION ALL ")));
+        users.into_iter().fold(statement, |statement, user| {
+            let user = user.map(UserId::as_str);
+            statement.bind(user).bind(each as i64 + 1)
+        })
+    }));
+    let results = tx.run(script).await?;
+    let read = |row: &AnyRow| {
+        Ok(Queued {
+            user: read_user(row)?,
+            due: Timestamp::from_millis(row.try_get("run_at")?),
+            id: read_id(row)?,
+        })
+    };
+    results.rows(&part).map(read).collect()
+}
+
+/// What takes the messages, and where in its results they are.
+pub(super) fn writes(
+    decision: &Decision,
+    lease: &Lease,
+    until: Timestamp,
+    dialect: Dialect,
+) -> (Script, Part) {
+    let mut script = Script::default();
+    script.add_all(bulk::padded(&decision.messages).map(|ids| {
+        let text = format!(
+            "UPDATE messages
+             SET status = 'processing', attempts = attempts + 1, lease = $1, lease_until = $2
+             WHERE id IN ({}) AND status = 'queued'",
+            bulk::list(ids.len(), 3)
+        );
+        Statement::new(bulk::statement(text))
+            .bind(&*lease.0)
+            .bind(until.as_millis())
+            .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
+    }));
+    let turns: Vec<_> = decision.turns.iter().collect();
+    script.add_all(bulk::padded(&turns).map(|turns| {
+        let statement = Statement::new(bulk::statement(TURNS.text(dialect, turns.len())));
+        turns.into_iter().fold(statement, |statement, turn| {
+            statement
+                .bind(turn.map(|(user, _)| user.as_str()))
+                .bind(turn.and_then(|(_, turn)| turn.map(Timestamp::as_millis)))
+        })
+    }));
+    let claimed = script.add_all(bulk::padded(&decision.messages).map(|ids| {
+        let text = format!(
+            "SELECT m.id, m.user_id, m.body, m.attempts, m.failures, m.created_at, m.run_at,
+                (SELECT username FROM users WHERE users.id = m.user_id) AS username
+             FROM messages m WHERE m.id IN ({}) AND m.lease = ${}",
+            bulk::list(ids.len(), 1),
+            ids.len() + 1
+        );
+        Statement::new(bulk::statement(text))
+            .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
+            .bind(&*lease.0)
+    }));
+    (script, claimed)
+}
+
+/// The jobs that were taken.
+pub(super) fn claimed(
+    results: &Results,
+    part: &Part,
+    lease: &Lease,
+) -> Result<Vec<Job>, StoreError> {
+    let read = |row: &AnyRow| {
+        Ok(Job {
+            id: read_id(row)?,
+            user_id: read_user(row)?,
+            username: parse_username(row.try_get("username")?)?,
+            body: row.try_get("body")?,
+            attempt: row.try_get("attempts")?,
+            failures: row.try_get("failures")?,
+            created_at: Timestamp::from_millis(row.try_get("created_at")?),
+            due: Timestamp::from_millis(row.try_get("run_at")?),
+            lease: lease.clone(),
+        })
+    };
+    results.rows(part).map(read).collect()
+}

@@ -1,0 +1,176 @@
+//! What finishing reads and writes.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::decide::{Decision, Facts, Finish};
+use crate::bulk::{self, RowsUpdate};
+use crate::dialect::Dialect;
+use crate::statement::{Part, Results, Script, Statement};
+use crate::writes::failed_attempts::insert_failures;
+use crate::{MessageId, Seq, StoreError, UserId};
+
+/// Not one that is not the claimant's any more.
+const END: RowsUpdate = RowsUpdate {
+    table: "messages",
+    rows: (
+        "done",
+        &[
+            "message_id",
+            "its_lease",
+            "its_status",
+            "its_result",
+            "done_at",
+        ],
+    ),
+    set: &[
+        ("status", "its_status"),
+        ("result", "its_result"),
+        ("processed_at", "done_at"),
+        ("lease", "NULL"),
+        ("lease_until", "NULL"),
+    ],
+    matches: "id = message_id AND status = 'processing' AND lease = its_lease",
+};
+
+const TAKE_NUMBERS: RowsUpdate = RowsUpdate {
+    table: "inboxes",
+    rows: ("taken", &["owner", "newest"]),
+    set: &[("last_seq", "newest")],
+    matches: "user_id = owner",
+};
+
+/// Where in the results of a script the facts are.
+pub(super) struct Reads {
+    leases: Part,
+    last: Part,
+}
+
+impl Reads {
+    pub(super) fn of(all: &[&Finish]) -> (Script, Self) {
+        let mut script = Script::default();
+        let reads = Self {
+            leases: script.add_all(leases(all)),
+            last: script.add_all(last(all)),
+        };
+        (script, reads)
+    }
+
+    pub(super) fn facts(&self, results: &Results) -> Result<Facts, StoreError> {
+        let leases = results.rows(&self.leases).map(read_lease);
+        let last = results.rows(&self.last).map(read_last);
+        Ok(Facts {
+            leases: leases.collect::<Result<_, _>>()?,
+            last: last.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn leases(all: &[&Finish]) -> Vec<Statement> {
+    let read = |finishes: Vec<Option<&&Finish>>| {
+        let text = format!(
+            "SELECT id, lease FROM messages WHERE status = 'processing' AND id IN ({})",
+            bulk::list(finishes.len(), 1)
+        );
+        let ids = finishes
+            .into_iter()
+            .map(|one| one.map(|one| one.job.id.as_str()));
+        Statement::new(bulk::statement(text)).bind_all(ids)
+    };
+    bulk::padded(all).map(read).collect()
+}
+
+fn read_lease(row: &AnyRow) -> Result<(MessageId, String), StoreError> {
+    let id: String = row.try_get("id")?;
+    Ok((MessageId::from_string(id), row.try_get("lease")?))
+}
+
+fn last(all: &[&Finish]) -> Vec<Statement> {
+    let users: BTreeSet<_> = all.iter().map(|finish| &finish.job.user_id).collect();
+    let users: Vec<_> = users.into_iter().collect();
+    let read = |users: Vec<Option<&&UserId>>| {
+        let text = format!(
+            "SELECT user_id, last_seq FROM inboxes WHERE user_id IN ({})",
+            bulk::list(users.len(), 1)
+        );
+        let users = users.into_iter().map(|user| user.map(|user| user.as_str()));
+        Statement::new(bulk::statement(text)).bind_all(users)
+    };
+    bulk::padded(&users).map(read).collect()
+}
+
+fn read_last(row: &AnyRow) -> Result<(UserId, i64), StoreError> {
+    let user: String = row.try_get("user_id")?;
+    Ok((UserId::from_string(user), row.try_get("last_seq")?))
+}
+
+impl Decision<'_> {
+    pub(super) fn writes(&self, dialect: Dialect) -> Script {
+        let mut script = Script::default();
+        script.add_all(end(&self.ended, dialect));
+        let last: Vec<_> = self.last.iter().collect();
+        script.add_all(take_numbers(&last, dialect));
+        script.add_all(notify(&self.ended, dialect));
+        let failures = self.ended.iter().filter_map(|(finish, _)| {
+            let error = finish.outcome.error()?;
+            Some((&finish.job, error, finish.now))
+        });
+        script.add_all(insert_failures(&failures.collect::<Vec<_>>(), dialect));
+        script.add_all(self.queues.statements(dialect));
+        script
+    }
+}
+
+fn end(ended: &[(&Finish, Seq)], dialect: Dialect) -> Vec<Statement> {
+    let end = |chunk: Vec<Option<&(&Finish, Seq)>>| {
+        let statement = Statement::new(bulk::statement(END.text(dialect, chunk.len())));
+        chunk.into_iter().fold(statement, |statement, one| {
+            let finish = one.map(|(finish, _)| finish);
+            statement
+                .bind(finish.map(|finish| finish.job.id.as_str()))
+                .bind(finish.map(|finish| &*finish.job.lease.0))
+                .bind(finish.map(|finish| finish.outcome.status().as_str()))
+                .bind(finish.and_then(|finish| finish.stored_result()))
+                .bind(finish.map(|finish| finish.now.as_millis()))
+        })
+    };
+    bulk::padded(ended).map(end).collect()
+}
+
+fn take_numbers(last: &[(&UserId, &i64)], dialect: Dialect) -> Vec<Statement> {
+    let take = |chunk: Vec<Option<&(&UserId, &i64)>>| {
+        let statement = Statement::new(bulk::statement(TAKE_NUMBERS.text(dialect, chunk.len())));
+        chunk.into_iter().fold(statement, |statement, one| {
+            statement
+                .bind(one.map(|(user, _)| user.as_str()))
+                .bind(one.map(|(_, last)| **last))
+        })
+    };
+    bulk::padded(last).map(take).collect()
+}
+
+fn notify(ended: &[(&Finish, Seq)], dialect: Dialect) -> Vec<Statement> {
+    let notify = |chunk: Vec<Option<&(&Finish, Seq)>>| {
+        let text = format!(
+            "INSERT INTO notifications (user_id, seq, message_id, status, attempts, created_at)
+             WITH new (user_id, seq, message_id, status, attempts, created_at) AS ({})
+             SELECT user_id, seq, message_id, status, attempts, created_at
+             FROM new WHERE seq IS NOT NULL",
+            bulk::values(dialect, chunk.len(), 6, 1)
+        );
+        let statement = Statement::new(bulk::statement(text));
+        chunk.into_iter().fold(statement, |statement, one| {
+            let finish = one.map(|(finish, _)| finish);
+            statement
+                .bind(finish.map(|finish| finish.job.user_id.as_str()))
+                .bind(one.map(|(_, seq)| seq.0))
+                .bind(finish.map(|finish| finish.job.id.as_str()))
+                .bind(finish.map(|finish| finish.outcome.status().as_str()))
+                .bind(finish.map(|finish| finish.job.attempt))
+                .bind(finish.map(|finish| finish.now.as_millis()))
+        })
+    };
+    bulk::padded(ended).map(notify).collect()
+}

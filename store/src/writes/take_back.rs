@@ -1,0 +1,241 @@
+//! Messages whose claim has ended, put back into the queue.
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::lease::{IsRunning, LeaseTerm};
+use super::user_queues::UserQueueChanges;
+use crate::statement::{Script, Statement};
+use crate::writer::{Locks, Operation, Transaction};
+use crate::{MessageId, Store, StoreError, Timestamp, UserId, bulk};
+
+/// How many messages are released in one step.
+const STEP: i64 = 256;
+
+/// The next messages after `$1` that are claimed.
+const CLAIMED: &str = "SELECT id, user_id FROM messages
+    WHERE status = 'processing' AND id > $1 ORDER BY id LIMIT $2";
+
+impl Store {
+    /// Puts all claimed messages back into the queue, and returns how many there were. For the
+    /// start of the only process that works on this database: whoever claimed them is gone.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn release_all(&self) -> Result<u64, StoreError> {
+        let mut released = 0;
+        let mut after = String::new();
+        loop {
+            let claimed: Vec<(String, String)> = sqlx::query_as(CLAIMED)
+                .bind(after.as_str())
+                .bind(STEP)
+                .fetch_all(self.readers())
+                .await?;
+            let Some((last, _)) = claimed.last() else {
+                break;
+            };
+            after.clone_from(last);
+            let owned = |(id, user)| (MessageId::from_string(id), UserId::from_string(user));
+            let messages = claimed.into_iter().map(owned).collect();
+            released += self.write(TakeBack::all(messages)).await?;
+        }
+        self.write(ResetTurns).await?;
+        Ok(released)
+    }
+}
+
+/// Puts messages back into the queue whose lease has run out.
+pub(super) struct TakeBack {
+    /// Each with its owner.
+    messages: Vec<(MessageId, UserId)>,
+    /// Only those whose lease ends by then.
+    until: Timestamp,
+    /// What is being worked on here is given this long instead.
+    renewed: Option<(LeaseTerm, IsRunning)>,
+}
+
+impl TakeBack {
+    /// Those of `messages` whose lease has run out at `now`, but for those that are being worked on here.
+    pub(super) fn expired(
+        messages: Vec<(MessageId, UserId)>,
+        now: Timestamp,
+        term: LeaseTerm,
+        is_running: IsRunning,
+    ) -> Self {
+        Self {
+            messages,
+            until: now,
+            renewed: Some((term, is_running)),
+        }
+    }
+
+    /// All of `messages`, whatever their lease.
+    fn all(messages: Vec<(MessageId, UserId)>) -> Self {
+        Self {
+            messages,
+            until: Timestamp::from_millis(i64::MAX),
+            renewed: None,
+        }
+    }
+}
+
+/// A message that is claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    id: MessageId,
+    user: UserId,
+    due: Timestamp,
+}
+
+/// What becomes of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Decision {
+    renewed: Vec<MessageId>,
+    requeued: Vec<MessageId>,
+    queues: UserQueueChanges,
+}
+
+fn decide(held: Vec<Held>, is_running: impl Fn(&MessageId) -> bool) -> Decision {
+    let mut decision = Decision::default();
+    for message in held {
+        if is_running(&message.id) {
+            decision.renewed.push(message.id);
+        } else {
+            decision.queues.queued(&message.user, message.due);
+            decision.requeued.push(message.id);
+        }
+    }
+    decision
+}
+
+impl Operation for TakeBack {
+    /// How many were put back.
+    type Output = u64;
+
+    /// What a crash undoes is done again.
+    const DURABLE: bool = false;
+
+    fn lock(&self, locks: &mut Locks) {
+        for (_, user) in &self.messages {
+            locks.queue(user);
+        }
+    }
+
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<u64, StoreError> {
+        let held = self.held(tx).await?;
+        let is_running = |id: &MessageId| {
+            self.renewed
+                .as_ref()
+                .is_some_and(|(_, running)| running(id))
+        };
+        let decision = decide(held, is_running);
+        let mut script = Script::default();
+        if let Some((term, _)) = &self.renewed {
+            script.add_all(renew(&decision.renewed, term.end()));
+        }
+        let requeued = script.add_all(requeue(&decision.requeued, self.until));
+        script.add_all(decision.queues.statements(tx.dialect()));
+        Ok(tx.run(script).await?.changed(&requeued))
+    }
+
+    fn wakes_worker(&self, requeued: &u64) -> bool {
+        *requeued > 0
+    }
+}
+
+impl TakeBack {
+    async fn held(&self, tx: &mut Transaction<'_>) -> Result<Vec<Held>, StoreError> {
+        let mut script = Script::default();
+        let part = script.add_all(bulk::padded(&self.messages).map(|messages| {
+            let text = format!(
+                "SELECT id, user_id, run_at FROM messages
+                 WHERE status = 'processing' AND lease_until <= $1 AND id IN ({})",
+                bulk::list(messages.len(), 2)
+            );
+            Statement::new(bulk::statement(text))
+                .bind(self.until.as_millis())
+                .bind_all(messages.iter().map(|one| one.map(|(id, _)| id.as_str())))
+        }));
+        let read = |row: &AnyRow| {
+            Ok(Held {
+                id: MessageId::from_string(row.try_get::<String, _>("id")?),
+                user: UserId::from_string(row.try_get::<String, _>("user_id")?),
+                due: Timestamp::from_millis(row.try_get("run_at")?),
+            })
+        };
+        tx.run(script).await?.rows(&part).map(read).collect()
+    }
+}
+
+fn renew(messages: &[MessageId], until: Timestamp) -> Vec<Statement> {
+    let renew = |ids: Vec<Option<&MessageId>>| {
+        let text = format!(
+            "UPDATE messages SET lease_until = $1 WHERE status = 'processing' AND id IN ({})",
+            bulk::list(ids.len(), 2)
+        );
+        Statement::new(bulk::statement(text))
+            .bind(until.as_millis())
+            .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
+    };
+    bulk::padded(messages).map(renew).collect()
+}
+
+/// Not one whose lease was renewed since it was read.
+fn requeue(messages: &[MessageId], until: Timestamp) -> Vec<Statement> {
+    let requeue = |ids: Vec<Option<&MessageId>>| {
+        let text = format!(
+            "UPDATE messages SET status = 'queued', lease = NULL, lease_until = NULL
+             WHERE status = 'processing' AND lease_until <= $1 AND id IN ({})",
+            bulk::list(ids.len(), 2)
+        );
+        Statement::new(bulk::statement(text))
+            .bind(until.as_millis())
+            .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
+    };
+    bulk::padded(messages).map(requeue).collect()
+}
+
+/// A turn is the time of the last claim, if that was later: it counts for nothing at a start, and may be far ahead if the
+/// clock was set back.
+struct ResetTurns;
+
+impl Operation for ResetTurns {
+    type Output = ();
+
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        tx.execute(Statement::new(
+            "UPDATE user_queues SET turn_at = (
+                SELECT MIN(m.run_at) FROM messages m
+                WHERE m.user_id = user_queues.user_id AND m.status = 'queued')
+             WHERE turn_at IS NOT NULL",
+        ))
+        .await?;
+        Ok(())
+    }
+
+    fn wakes_worker(&self, (): &()) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_worked_on_here_is_renewed_and_the_rest_is_queued_when_it_was_due() {
+        let held = |id: &str, due| Held {
+            id: MessageId::from_string(id.to_owned()),
+            user: UserId::from_string("ann".to_owned()),
+            due: Timestamp::from_millis(due),
+        };
+        let messages = vec![held("a", 7), held("b", 5), held("c", 6)];
+        let decision = decide(messages, |id| id.as_str() == "b");
+        assert_eq!(decision.renewed, [held("b", 5).id]);
+        assert_eq!(decision.requeued, [held("a", 7).id, held("c", 6).id]);
+        let mut queues = UserQueueChanges::default();
+        queues.queued(&held("c", 6).user, Timestamp::from_millis(6));
+        assert_eq!(decision.queues, queues);
+    }
+}
