@@ -83,7 +83,6 @@ pub fn routes(
         requests: Arc::clone(&shared.requests),
         origins: Arc::clone(&shared.origins),
         handler: options.mqtt.clone(),
-        message_bytes: options.packet_bytes,
         background: shared.background.clone(),
     };
     let api = OpenApiService::new(

@@ -63,8 +63,6 @@ impl Default for ApiLimits {
 /// How the API behaves and where its connections go.
 #[derive(Clone)]
 pub struct ApiOptions {
-    /// The longest WebSocket message or frame that is accepted, in bytes.
-    pub packet_bytes: usize,
     /// Origins (`https://app.example`) other than the own one whose pages may use the API and open `/mqtt`.
     pub allowed_origins: Vec<String>,
     /// How many requests one user may send a minute, on average; as many may come at once. 0: any number.
@@ -103,11 +101,10 @@ impl ApiOptions {
     /// [`requests_per_minute_per_address`](Self::requests_per_minute_per_address), behind which may be a whole company.
     pub const DEFAULT_REQUESTS_PER_MINUTE_PER_ADDRESS: u32 = 60_000;
 
-    /// Options with default limits (1 MiB packets), TLS, no foreign origins and no live MQTT sessions.
+    /// Options with default limits, TLS, no foreign origins and no live MQTT sessions.
     #[must_use]
     pub fn new(mqtt: MqttHandler, ready: Readiness) -> Self {
         Self {
-            packet_bytes: 1024 * 1024,
             allowed_origins: Vec::new(),
             requests_per_minute: Self::DEFAULT_REQUESTS_PER_MINUTE,
             requests_per_minute_per_address: Self::DEFAULT_REQUESTS_PER_MINUTE_PER_ADDRESS,
@@ -129,7 +126,6 @@ impl ApiOptions {
 impl fmt::Debug for ApiOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiOptions")
-            .field("packet_bytes", &self.packet_bytes)
             .field("allowed_origins", &self.allowed_origins)
             .field("tls", &self.tls)
             .finish_non_exhaustive()

@@ -20,7 +20,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::routes::gate::Gate;
+use crate::routes::{frame_splitter::PIECE, gate::Gate, split_frames::SplitFrames};
 
 /// The longest message sent, in bytes. With it the buffer below the sink is bounded too.
 pub(crate) const MAX_CHUNK: usize = 16 * 1024;
@@ -31,24 +31,24 @@ const BUFFER: usize = 1024;
 /// Reads and writes the binary messages of a WebSocket. Until something is written, which is CONNACK or the end, no more is
 /// read than [`BEFORE_ANSWER`](crate::routes::gate::BEFORE_ANSWER).
 pub(crate) struct MqttWebSocket<S> {
-    socket: WebSocketStream<Gate<S>>,
+    socket: WebSocketStream<SplitFrames<Gate<S>>>,
     /// What was received and not read yet.
     unread: Bytes,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> MqttWebSocket<S> {
-    /// The server's end of a connection that was upgraded, with messages of up to `message_bytes`.
-    pub(crate) async fn new(stream: S, message_bytes: usize) -> Self {
+    /// The server's end of a connection that was upgraded.
+    pub(crate) async fn new(stream: S) -> Self {
         let config = WebSocketConfig::default()
-            .max_message_size(Some(message_bytes))
-            .max_frame_size(Some(message_bytes))
+            .max_message_size(Some(PIECE))
+            .max_frame_size(Some(PIECE))
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER)
             // Room for one chunk with its header beyond the buffer, and for answers to pings.
             .max_write_buffer_size(BUFFER + 2 * MAX_CHUNK);
-        let gate = Gate::new(stream);
+        let frames = SplitFrames::new(Gate::new(stream), BUFFER);
         Self {
-            socket: WebSocketStream::from_raw_socket(gate, Role::Server, Some(config)).await,
+            socket: WebSocketStream::from_raw_socket(frames, Role::Server, Some(config)).await,
             unread: Bytes::new(),
         }
     }
@@ -94,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MqttWebSocket<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.socket.get_mut().open();
+        self.socket.get_mut().get_mut().open();
         ready!(self.socket.poll_ready_unpin(cx)).map_err(failed)?;
         let length = bytes.len().min(MAX_CHUNK);
         let message = Message::binary(bytes[..length].to_vec());

@@ -39,8 +39,6 @@ pub(crate) struct MqttSocket {
     pub(crate) origins: Arc<Origins>,
     /// Runs the MQTT sessions.
     pub(crate) handler: MqttHandler,
-    /// The longest WebSocket message or frame that is accepted.
-    pub(crate) message_bytes: usize,
     pub(crate) background: Background,
 }
 
@@ -69,12 +67,12 @@ pub(crate) async fn upgrade(
     let upgraded = request.take_upgrade().map_err(|_| no_handshake())?;
     let accept = derive_accept_key(key.as_bytes());
     let address = address::of(request);
-    let (handler, message_bytes) = (Arc::clone(&socket.handler), socket.message_bytes);
+    let handler = Arc::clone(&socket.handler);
     let signed = request.data::<OnSignIn>().cloned();
     // Counted from the handshake on; the handler counts the session as well.
     socket.background.spawn(async move {
         if let Ok(connection) = upgraded.await {
-            let socket = MqttWebSocket::new(connection, message_bytes).await;
+            let socket = MqttWebSocket::new(connection).await;
             signed_in(handler(Box::new(socket), address), signed).await;
         }
     });

@@ -25,9 +25,6 @@ use crate::{
 /// How long it may take until a change of rights is in force.
 const RIGHTS: Duration = Duration::from_secs(10);
 
-/// Clients join packets into WebSocket messages, which are then larger than any packet.
-const WEBSOCKET_MESSAGE: usize = 1024 * 1024;
-
 pub(super) async fn start_broker(
     config: &Config,
     policy: Policy,
@@ -113,7 +110,6 @@ pub(super) fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
         async move { ready }.boxed()
     };
     ApiOptions {
-        packet_bytes: (config.limits.packet_bytes as usize).max(WEBSOCKET_MESSAGE),
         allowed_origins: config.http.allowed_origins.clone(),
         requests_per_minute: config.limits.requests_per_minute,
         requests_per_minute_per_address: config.limits.requests_per_minute_per_address,

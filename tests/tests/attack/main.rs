@@ -22,5 +22,6 @@ mod sends;
 mod size;
 mod survive;
 mod tokens;
+mod unfinished;
 mod wire;
 mod world;

@@ -57,7 +57,7 @@ async fn packets_whose_ends_are_never_where_a_read_ends() {
 }
 
 /// A PUBACK of a packet identifier that is not in flight, with two user properties of 60,000 bytes (MQTT 5 section 3.4.2.2).
-fn large_puback() -> Vec<u8> {
+pub(crate) fn large_puback() -> Vec<u8> {
     let property = [&[0x26, 0, 1, b'x', 0xEA, 0x60][..], &[b'x'; 60_000]].concat();
     let head = [0x40, 0xD2, 0xA9, 0x07, 0, 1, 0, 0xCC, 0xA9, 0x07];
     [&head[..], &property, &property].concat()
