@@ -55,7 +55,7 @@ impl Connection {
                     return Step::Over;
                 }
             },
-            Phase::Connected(session) => session.step(is_new_slice),
+            Phase::Connected(session) => session.step(is_new_slice, Instant::now()),
             Phase::Refused(..) | Phase::Ended(..) | Phase::Finished => return Step::Over,
         };
         step.unwrap_or_else(|end| {

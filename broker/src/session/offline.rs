@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{client::Client, context::Context, guard::SessionGuard, revocation::recheck, will};
+use super::{client::Client, context::Context, guard::SessionGuard, recheck::recheck, will};
 use crate::{state::SessionState, wire::Reason};
 
 /// Keeps the session until its client comes back or `expires` has come.

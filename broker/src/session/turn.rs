@@ -15,11 +15,11 @@ use crate::{
 
 impl Session {
     /// Handles the next packet; if there is none, sends what may be sent. With `is_new_slice`, others have had their turn since
-    /// the last step: then orders do not wait for all that has been received.
-    pub(super) fn step(&mut self, is_new_slice: bool) -> Result<Step, End> {
+    /// the last step: then orders do not wait for all that has been received. All is decided as of `now`.
+    pub(super) fn step(&mut self, is_new_slice: bool, now: Instant) -> Result<Step, End> {
         // Also of a client that never stops sending; but what is begun is done whole.
         let expires = self.token_expires.filter(|_| self.task.is_none());
-        if expires.is_some_and(|at| at <= Instant::now()) {
+        if expires.is_some_and(|at| at <= now) {
             return Err(End::Server(Reason::TokenExpired));
         }
         if let Some(task) = self.task.take() {
@@ -29,7 +29,6 @@ impl Session {
             self.take_mail()?;
             self.deliver_all()?;
         }
-        let now = Instant::now();
         let pause = match self.next_packet(now)? {
             Ok(packet) => {
                 self.keep_alive.packet();

@@ -13,12 +13,13 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
 use herald_broker::{
-    Broker, DeniedAction, Host, Identity, Intake, Limits, Observe, SendRefusal, SendRequest,
+    Broker, DeniedAction, Host, Identity, Intake, Limits, Notification, Observe, SendRefusal,
+    SendRequest,
 };
 use rstest::rstest;
 use tokio::{
     io::{AsyncRead, ReadBuf},
-    task::JoinHandle,
+    task::{JoinHandle, yield_now},
     time::{Duration, Instant},
 };
 
@@ -26,6 +27,7 @@ use crate::{
     common::{
         encode::{Connect, V3, V5, packet, pingreq, props, publish, subscribe},
         hosts::{self, ORIGIN},
+        inbox::{Log, Unmoved},
     },
     setup::{SEND, ask, begin, connect, open},
     user::user,
@@ -155,6 +157,50 @@ async fn a_ping_is_answered_after_a_few_slices_of_those_who_never_pause(
             flooder.abort();
         }
     }
+}
+
+/// An inbox without end, and how often it was read.
+#[derive(Default)]
+struct Long(AtomicUsize);
+
+impl Log for Long {
+    const NEWEST: i64 = i64::MAX;
+
+    /// Takes longer than a session may work at a time.
+    fn read(&self, _: &Identity, after: i64, limit: usize) -> Vec<Notification> {
+        self.0.fetch_add(1, Relaxed);
+        let began = std::time::Instant::now();
+        while began.elapsed() < Duration::from_millis(2) {}
+        let left = (after + 1)..=Self::NEWEST;
+        left.take(limit).map(hosts::notification).collect()
+    }
+}
+
+/// What is delivered at QoS 0 waits for nothing: there is always more to send, and room for it.
+#[tokio::test]
+async fn a_session_that_only_sends_gives_way() {
+    let inbox = Arc::<Long>::default();
+    let (limits, work) = (Limits::default(), Arc::<Work>::default());
+    let inboxes = Arc::new(Unmoved(inbox.clone()));
+    let broker = hosts::broker_with(limits, Actions::Both, work, inboxes).await;
+    let mut other = open(&broker, &connect("other", true, 0)).await;
+    let follow = subscribe(V5, 1, &[], &[("users/alice/notifications", 0)]);
+    let client = Endless {
+        unread: [Connect::new(V5).bytes(), follow].concat(),
+        again: vec![],
+        left: 0,
+    };
+    let stream = tokio::io::join(client, tokio::io::sink());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let sending = tokio::spawn(broker.serve(stream, ORIGIN, deadline));
+    while inbox.0.load(Relaxed) == 0 {
+        yield_now().await;
+    }
+    assert_eq!(other.answers(0).await, Ok(vec![]));
+    // One each time; the runtime by itself would let others work after as many as this.
+    let reads = inbox.0.load(Relaxed);
+    assert!(reads < AT_A_TIME / 2, "{reads}");
+    sending.abort();
 }
 
 /// However many filters a packet has, each is answered, and only so many are looked at.

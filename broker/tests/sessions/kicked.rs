@@ -1,5 +1,6 @@
 //! Sessions that an administrator ends.
 
+use herald_broker::Revoked;
 use rstest::rstest;
 
 use crate::{
@@ -7,7 +8,10 @@ use crate::{
     common::encode::{Connect, V3, V5, Will, publish, subscribe},
     held::{HELD, TAKEN},
     live::{all, only},
-    setup::{HELD_BODY, SEND, ask, begin, connect, next_is, open, park_with_will, start, until},
+    setup::{
+        HELD_BODY, SEND, alice, all_had_a_turn, ask, begin, connect, next_is, open, park_with_will,
+        start, until,
+    },
 };
 
 #[rstest]
@@ -107,6 +111,30 @@ async fn a_kick_while_the_connection_ends_by_itself_ends_the_session_nonetheless
     until(|| broker.sessions() == 0).await;
     let mut back = begin(&broker, &connect("phone", false, 0)).await;
     assert_eq!(back.answers(1).await, Ok(vec![Connack(0)]));
+}
+
+/// The order comes to a session that is over but for its last acknowledgement, and has no effect on the one that follows.
+#[rstest]
+#[tokio::test]
+async fn an_order_to_end_is_not_for_the_next_session_of_the_client_id(
+    #[values(false, true)] is_revoked: bool,
+) {
+    let (broker, intake) = start(5).await;
+    let mut phone = open(&broker, &connect("phone", true, 0)).await;
+    phone.send(&publish(V5, 2, SEND, 1, &[], HELD)).await;
+    until(|| intake.came() == [HELD_BODY]).await;
+    drop(phone);
+    all_had_a_turn(&broker).await;
+    if is_revoked {
+        broker.revoke(&alice(), &Revoked::User);
+    } else {
+        let id = &all(&broker)[0].id;
+        assert!(broker.kick(id).is_some());
+    }
+    let mut next = begin(&broker, &connect("phone", true, 0)).await;
+    all_had_a_turn(&broker).await;
+    intake.let_go();
+    assert_eq!(next.answers(1).await, Ok(vec![Connack(0)]));
 }
 
 #[tokio::test]

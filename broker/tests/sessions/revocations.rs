@@ -2,18 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use herald_broker::Revoked;
+use herald_broker::{Revoked, Step};
 
 use crate::{
     client::Answer::{Connack, Disconnect, Suback},
     common::{
         encode::{Connect, V5, Will, publish, subscribe},
-        hosts::{BRIEF, ORIGIN},
+        hosts::{BRIEF, ORIGIN, TOKEN},
     },
+    driven::Driven,
     flood::Flood,
     held::HELD,
+    live::only,
     setup::{
-        HELD_BODY, SEND, alice, ask, begin, connect, next_is, open, park_with_will, start, until,
+        HELD_BODY, SEND, alice, ask, begin, connect, next_is, open, park_with_will, published,
+        start, until,
     },
 };
 
@@ -82,4 +85,48 @@ async fn a_token_expires_under_a_client_that_never_pauses() {
     let serving = async move { broker.serve(stream, ORIGIN, deadline).await };
     tokio::spawn(serving).await.unwrap();
     assert!(began.elapsed() < FLOOD, "served as long as it spoke");
+}
+
+/// What is begun is done whole: else the session would be kept with an inbox of which it has no position.
+#[tokio::test]
+async fn a_token_that_expires_between_two_filters_leaves_an_inbox_that_is_delivered() {
+    let (broker, _intake) = start(5).await;
+    tokio::time::pause();
+    let brief = |clean| Connect {
+        username: BRIEF,
+        ..connect("phone", clean, 60)
+    };
+    let filters = [("users/brief/notifications", 1), ("last", 1)];
+    let mut first = Driven::open(&broker, &brief(true)).await;
+    first.receive(&subscribe(V5, 1, &[], &filters));
+    // The packet, then its first filter.
+    assert_eq!([first.step(), first.step()], [Step::Again; 2]);
+    assert_eq!(only(&broker).subscriptions, 1);
+    tokio::time::advance(TOKEN).await;
+    assert_eq!(first.next().await, Some(Suback(1, vec![1, 1])));
+    assert_eq!(first.next().await, Some(Disconnect(0x87)));
+    assert_eq!(first.next().await, None);
+
+    let mut second = Driven::open(&broker, &brief(false)).await;
+    assert_eq!(only(&broker).subscriptions, 2);
+    let notification = second.next().await.unwrap();
+    let packet = published(&notification).expect("a notification");
+    assert!(packet.ends_with(br#"{"seq":1}"#), "{packet:?}");
+}
+
+/// Here the second filter is an error of protocol, a shared subscription with No Local (MQTT 5 section 3.8.3.1).
+#[tokio::test]
+async fn a_subscribe_that_is_cut_short_leaves_no_inbox_that_nothing_is_delivered_to() {
+    const NO_LOCAL: u8 = 0b100;
+    let (broker, _intake) = start(5).await;
+    let filters = [
+        ("users/alice/notifications", 1),
+        ("$share/g/last", NO_LOCAL),
+    ];
+    let mut phone = open(&broker, &connect("phone", true, 60)).await;
+    phone.send(&subscribe(V5, 1, &[], &filters)).await;
+    assert_eq!(phone.until_closed().await, Ok(vec![Disconnect(0x82)]));
+    let mut phone = open(&broker, &connect("phone", false, 60)).await;
+    assert_eq!(phone.answers(0).await, Ok(vec![]));
+    assert_eq!(only(&broker).subscriptions, 0);
 }

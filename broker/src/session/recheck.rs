@@ -1,5 +1,5 @@
-//! Ends the subscriptions of a session that no rule allows any more. Sessions whose user or token lost the right to be here are
-//! ended by the registry.
+//! Looks at the rights of a live session again, and ends the subscriptions that no rule allows any more. Sessions whose user or
+//! token lost the right to be here are ended by the registry.
 
 use herald_acl::TopicFilter;
 
