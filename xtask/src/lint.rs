@@ -1,10 +1,12 @@
 //! `cargo xtask lint`.
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::{
     setup,
-    step::{Cargo, step},
+    step::{Cargo, root, step},
     web,
 };
 
@@ -26,6 +28,20 @@ pub(crate) fn run(cargo: &Cargo) -> Result<()> {
             .command(["doc", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
+    step("fuzz target", &mut fuzz_target())?;
     setup::web()?;
     web::lint()
+}
+
+/// Checks the fuzz target, which is a workspace of its own, by its own lock file. cargo-fuzz is not needed, and libFuzzer is
+/// not built, as nothing is linked.
+fn fuzz_target() -> Command {
+    let folder = root().join("broker/fuzz");
+    let cargo = Cargo { locked: true };
+    let mut command = cargo.command(["clippy", "--all-targets", "--manifest-path"]);
+    command
+        .arg(folder.join("Cargo.toml"))
+        .args(["--", "-D", "warnings"])
+        .env("CUSTOM_LIBFUZZER_PATH", folder.join("target/libfuzzer.a"));
+    command
 }
