@@ -44,7 +44,7 @@ export interface Found {
   params: Params;
 }
 
-/** The page at `path` for somebody who is an administrator or not. */
+/** The page at `path`. `admin`: whether the reader is an administrator. */
 export function find(path: string, admin: boolean): Found | undefined {
   for (const route of routes) {
     const params = match(route.pattern, path);

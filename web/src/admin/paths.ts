@@ -1,8 +1,8 @@
 /** Where pages about a user are, for those that lead there. */
 
-/** The page Users, with this one opened. */
+/** The page Users with this user opened. */
 export const usersPath = (name: string) => `/admin/users?user=${encodeURIComponent(name)}`;
-/** What a user did. */
+/** The audit of what a user did. */
 export const auditPath = (name: string) => `/admin/audit?actor=${encodeURIComponent(name)}`;
 /** A user's MQTT sessions. */
 export const connectionsPath = (name: string) => `/admin/connections?user=${encodeURIComponent(name)}`;

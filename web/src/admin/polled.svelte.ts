@@ -1,4 +1,4 @@
-/** What a page polls, with the last failure. */
+/** Data that a page polls, and why the last poll failed. */
 import { onMount } from 'svelte';
 import { poll, type Polling } from '../lib/poll';
 import { say } from '../lib/say';

@@ -6,12 +6,12 @@ type User = Schemas['User'];
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
-/** What one typed, as names are written. */
+/** Typed text in the form of user names. */
 export function asName(typed: string): string {
   return typed.trim().toLowerCase();
 }
 
-/** The first users whose names begin so, the one of exactly that name first. */
+/** The first users whose names begin with `start`; an exact match comes first. */
 export async function findUsers(start: string, limit: number, signal: AbortSignal): Promise<string[]> {
   if (start !== '' && !NAME.test(start)) return [];
   const after = start === '' ? {} : { after: start };

@@ -1,4 +1,4 @@
-/** What a browser calls itself, in short: `Firefox on Linux`. */
+/** The name of a browser in short, by its User-Agent: `Firefox on Linux`. */
 
 const BROWSERS: [RegExp, string][] = [
   [/Edg\//, 'Edge'],
@@ -18,7 +18,7 @@ const SYSTEMS: [RegExp, string][] = [
   [/Linux/, 'Linux'],
 ];
 
-/** `undefined` if it is none that is known. */
+/** `undefined` if the browser is unknown. */
 export function browser(userAgent: string): string | undefined {
   const find = (list: [RegExp, string][]) => list.find(([pattern]) => pattern.test(userAgent))?.[1];
   const [name, system] = [find(BROWSERS), find(SYSTEMS)];

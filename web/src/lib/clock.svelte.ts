@@ -1,4 +1,4 @@
-/** The time, as state: what reads `now` is rendered four times a second, while the page is visible. */
+/** The time as state: components that read `now` are rendered four times a second while the page is visible. */
 
 const TICK_MS = 250;
 const DAY_TICK_MS = 60_000;
@@ -8,7 +8,7 @@ const NOISE_MS = 1500;
 class Clock {
   /** By this device's clock. */
   now = $state(Date.now());
-  /** The server's time, to the minute: for what changes with the day. */
+  /** The server's time to the minute, for texts that change with the day. */
   today = $state(Date.now());
   /** How far the server's clock is ahead of this device's, in milliseconds. */
   #ahead = 0;

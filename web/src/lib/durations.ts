@@ -1,4 +1,4 @@
-/** Durations as one writes them: `1.5 s`, `2 min`, `1 h 30 min`. */
+/** Durations in the form that people write: `1.5 s`, `2 min`, `1 h 30 min`. */
 import { text } from '../text';
 import { SIZES, written, type Unit } from './units';
 
@@ -10,7 +10,7 @@ export const LONGEST_MS = 30 * 86_400_000;
 
 export type Parsed = { ms: number } | { wrong: 'not a duration' | 'no unit' | 'too long' };
 
-/** What somebody wrote, in whole milliseconds. Only 0 needs no unit. */
+/** Parses a written duration, to whole milliseconds. Only 0 needs no unit. */
 export function parseDuration(written: string): Parsed {
   const left = written.trim().toLowerCase();
   if (/^\d+([.,]\d+)?$/.test(left)) return Number(left.replace(',', '.')) === 0 ? { ms: 0 } : { wrong: 'no unit' };

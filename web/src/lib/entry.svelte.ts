@@ -1,4 +1,4 @@
-/** What the pages before signing in share. */
+/** Shared by the pages before signing in. */
 import { api, call } from './api/client';
 
 class Entry {

@@ -7,7 +7,7 @@ addEventListener('beforeunload', (event) => {
   if (!mayGo && outbox.isHolding) event.preventDefault();
 });
 
-/** Reloads the page without asking: what is unsent is kept in the tab. */
+/** Reloads the page without asking: unsent messages are kept in the tab. */
 export function loadAgain(): void {
   mayGo = true;
   location.reload();

@@ -2,7 +2,7 @@
 
 export type Params = Record<string, string>;
 
-/** The values in `path`, or `undefined` if it is another one than `pattern`. */
+/** The values of the parameters in `path`; `undefined` if it does not match `pattern`. */
 export function match(pattern: string, path: string): Params | undefined {
   const wanted = parts(pattern);
   const given = parts(path);

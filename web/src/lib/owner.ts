@@ -2,7 +2,7 @@
  * The user to whom a document belongs: the first who is signed in on it, until it is left. Does not use the DOM, for tests.
  */
 
-/** What to do on hearing of a user: go on, ask the server who is signed in, or leave the page. */
+/** The reaction to news of a user: go on, ask the server who is signed in, or leave the page. */
 export type Next = 'stay' | 'ask' | 'leave';
 
 export class Owner {
@@ -19,7 +19,7 @@ export class Owner {
     return this.#id === user ? 'stay' : 'leave';
   }
 
-  /** Another tab says so: its session is another one, also if it is of the same user. */
+  /** Another tab signed in: its session is new, even if the user is the same. */
   signedIn(user: string): Next {
     return this.#id === undefined || this.#id === user ? 'ask' : 'leave';
   }

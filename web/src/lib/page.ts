@@ -1,4 +1,4 @@
-/** What a page is. */
+/** The types of pages. */
 import type { Component } from 'svelte';
 import type { Params } from './match';
 

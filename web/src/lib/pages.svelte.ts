@@ -34,7 +34,7 @@ export class Pages<T, C = string> {
     await this.#add([], undefined, signal);
   }
 
-  /** As `load`, for another list: what was read is gone at once. */
+  /** As `load`, for another list: drops the items of the old list at once. */
   restart(): void {
     this.items = [];
     this.#next = null;

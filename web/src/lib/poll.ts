@@ -14,7 +14,7 @@ export interface PollOptions<T> {
 }
 
 export interface Polling {
-  /** Polls now. The request under way is aborted, as its response may be older than what the caller knows. */
+  /** Polls now. The request under way is aborted, as its response may be outdated. */
   now: () => void;
   stop: () => void;
 }

@@ -1,4 +1,4 @@
-/** What went wrong, in words for the reader. */
+/** Describes an error in words for the reader. */
 import { text } from '../text';
 import { Problem, Unreachable } from './api/problem';
 

@@ -18,7 +18,7 @@ export type User = Schemas['User'];
  */
 type SignInState = 'loading' | 'unreachable' | 'out' | 'in';
 
-/** What a tab tells the others, as they share the cookie. */
+/** Messages between tabs, which share the cookie. */
 type TabMessage = { is: 'out' } | { is: 'in'; user: string };
 
 /** Set when a user signs out, for the page that is loaded next. */
@@ -77,7 +77,7 @@ class Session {
     this.#closing.push(close);
   }
 
-  /** Called before the page is left to another user, or to nobody: nothing of this one's may stay in the browser. */
+  /** Called before another user gets the page, or nobody: nothing of this user may stay in the browser. */
   onLeave(forget: () => void): void {
     this.#leaving.push(forget);
   }
@@ -102,7 +102,7 @@ class Session {
     }
   }
 
-  /** @throws what the server refused. */
+  /** @throws {Problem} the server's refusal. */
   async signIn(username: string, password: string): Promise<void> {
     const turn = this.#owner.turn();
     const answer = await call(api.POST('/auth/login', { body: { username, password } }));

@@ -17,7 +17,7 @@ export function duration(ms: number): string {
   return coarse(ms);
 }
 
-/** As `duration`, in whole seconds: for what is counted down. */
+/** As `duration`, but in whole seconds, for a countdown. */
 export function countdown(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / SECOND));
   return seconds < 60 ? written(seconds, 's') : coarse(seconds * SECOND);

@@ -13,7 +13,7 @@ const BAD_MS = 8000;
 
 class Toasts {
   items = $state.raw<Toast[]>([]);
-  /** Where toasts may be shown, the topmost last: a dialog hides what is below it, from screen readers too. */
+  /** Where toasts may be shown, the topmost last: a dialog hides the page below it, from screen readers too. */
   places = $state.raw<readonly symbol[]>([]);
   #next = 0;
 

@@ -1,4 +1,4 @@
-/** The app's words, in the reader's language: English is the only one yet. */
+/** The app's words in the reader's language, which for now is English. */
 import { en, type Text } from './en';
 
 export type { Text };

@@ -5,12 +5,12 @@ import { text } from './admin';
 
 const src = path.resolve(import.meta.dirname, '..');
 
-/** What the app's files say, without the words themselves and the tests. */
+/** The sources of the app, without the words themselves and the tests. */
 const sources = readdirSync(src, { recursive: true, encoding: 'utf8' })
   .filter((name) => /\.(svelte|ts)$/.test(name) && !name.endsWith('.test.ts') && !name.startsWith(`text${path.sep}`))
   .map((name) => readFileSync(path.join(src, name), 'utf8'));
 
-/** `units.ms`, `messages.end`, and so on: lists of words are one. */
+/** The paths of all words, as `units.ms`; a list of words is one word. */
 function paths(words: object, prefix: string[] = []): string[][] {
   return Object.entries(words).flatMap(([name, value]: [string, unknown]) =>
     typeof value === 'object' && value !== null && !Array.isArray(value) ? paths(value, [...prefix, name]) : [[...prefix, name]],
@@ -25,13 +25,13 @@ function named(source: string): string[] {
   const bare = source.replaceAll(/const \w+ = text\.[\w.]+;/g, '');
   for (const [name, prefix] of names) {
     for (const [, rest = ''] of bare.matchAll(new RegExp(`(?<![\\w.])${name}\\.([\\w.]+)`, 'g'))) found.push(prefix + rest);
-    // One of them all, whichever.
+    // Any word of the group, by an index.
     if (new RegExp(`(?<![\\w.])${name}\\[`).test(bare)) found.push(prefix.slice(0, -1));
   }
   return found;
 }
 
-/** What a path names: a word, as `title` in `title.length`, or a whole group that is handed on. */
+/** The word that a path names, as `title` in `title.length`, or a whole group that is passed on. */
 function word(name: string): string {
   const [parent, at] = [name.split('.').slice(0, -1).join('.'), within(name)];
   return at === undefined && typeof within(parent) !== 'object' ? parent : name;

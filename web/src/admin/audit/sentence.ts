@@ -57,7 +57,7 @@ function target({ action, target }: AuditEntry): Piece {
 const ON_RULES = new Set<AuditAction>(['rule.created', 'rule.replaced', 'rule.deleted']);
 const RULE = /^(allow|deny) (\S+) (publish|subscribe|both) (.+)$/s;
 
-/** What else there is to say. */
+/** The details of an entry, in words; `undefined` if there are none. */
 export function detail({ action, detail }: AuditEntry): string | undefined {
   if (detail == null || detail === '') return undefined;
   if (ON_RULES.has(action)) return rule(detail);
@@ -76,7 +76,7 @@ function rule(detail: string): string {
 
 /** How often, if more than once. */
 export function times({ action, count }: AuditEntry): string | undefined {
-  // Of what was lost, one is as much news as many.
+  // The number of lost entries is shown even if it is 1.
   if (action === 'audit.dropped') return text.audit.lost(count);
   return count > 1 ? text.audit.times(count) : undefined;
 }

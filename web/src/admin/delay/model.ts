@@ -32,7 +32,7 @@ export function inWords({ from, to }: Span): string {
   return from === to ? spell(from) : text.delay.random(spell(from), spell(to));
 }
 
-/** For whom one changes it from `fixed` to `uniform`: half to half as much again. */
+/** The first proposal when the mode changes from `fixed` to `uniform`: from half of the delay to one and a half times. */
 export function spread({ from }: Span): Span {
   return from === 0 ? { from: 0, to: 1000 } : { from: Math.round(from / 2), to: Math.min(from + Math.round(from / 2), 2_592_000_000) };
 }
@@ -54,7 +54,7 @@ export function ticks(longest: number, most: number): number[] {
   return Array.from({ length: count + 1 }, (_, n) => n * size);
 }
 
-/** `count` places in 0..1, spread as evenly as random ones are not, and the same each time: for a picture of chance. */
+/** `count` numbers in 0..1, evenly spread and always the same: they stand for random ones in a picture. */
 export function scattered(count: number): number[] {
   const golden = 0.618_033_988_75;
   return Array.from({ length: count }, (_, n) => (0.5 + n * golden) % 1);

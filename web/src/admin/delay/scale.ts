@@ -28,7 +28,7 @@ export function timeAt(position: number): number {
   return STOPS[Math.min(LAST, Math.max(0, Math.round(position)))] ?? 0;
 }
 
-/** The time of the next position, or of the one before. */
+/** The time of the next position, or of the previous one. */
 export function step(ms: number, by: 1 | -1): number {
   const position = positionOf(ms);
   return timeAt(by > 0 ? Math.floor(position) + 1 : Math.ceil(position) - 1);

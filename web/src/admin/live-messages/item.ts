@@ -1,4 +1,4 @@
-/** What the page of live messages shows. */
+/** The rows of the page of live messages. */
 import type { Notification } from '../../lib/live/live.svelte';
 
 /** A notification of any user. */
@@ -27,7 +27,7 @@ export function userOf(topic: string): string | undefined {
   return users === 'users' && notifications === 'notifications' && more.length === 0 ? name : undefined;
 }
 
-/** Reads what came; `undefined` if it is no notification. */
+/** Reads a payload; `undefined` if it is no notification. */
 export function read(topic: string, payload: string, key: string, at: number): ObservedNotification | undefined {
   const user = userOf(topic);
   if (user === undefined) return undefined;

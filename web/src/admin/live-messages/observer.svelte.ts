@@ -20,7 +20,7 @@ export class Observer {
   /** How many came within the last second. */
   perSecond = $state(0);
 
-  /** Numbers what comes, in the order in which it comes: inboxes of several users have no common order. */
+  /** Numbers the notifications in the order of arrival, as inboxes of several users have no common order. */
   #count = 0;
   #lostAt: number | undefined;
   #lastSecond = 0;
@@ -111,7 +111,7 @@ export class Observer {
 
   #became(state: LiveState): void {
     if (this.state === 'live' && state !== 'live') this.#lostAt = Date.now();
-    // What happened meanwhile never comes: the list says so where it is missing.
+    // Notifications from meanwhile are not sent later: the list shows a gap.
     if (state === 'live' && this.#lostAt !== undefined) {
       const at = Date.now();
       this.#feed.add({ kind: 'gap', key: `gap-${at}`, from: this.#lostAt, at });

@@ -11,13 +11,13 @@ export interface Slot {
   ago: number;
   /** When it began, in milliseconds. */
   at: number;
-  /** What is known of it; `undefined` from before the server's start. */
+  /** Its values; `undefined` for minutes before the server started. */
   processed: number | undefined;
   p50: number | undefined;
   p99: number | undefined;
 }
 
-/** A slot for each of the last minutes, oldest first, with what is known of it. */
+/** A slot with its values for each of the last minutes, oldest first. */
 export function slots(items: readonly Minute[]): Slot[] {
   const known = items.slice(-MINUTES);
   const missing = MINUTES - known.length;
@@ -63,7 +63,7 @@ function evenly(size: number, most: number, steps: number): number[] {
 /** How long the stroke is that stands for a point alone. */
 const ALONE = 5;
 
-/** A line through what is known, with gaps where nothing is: for `d` of a path. */
+/** The attribute `d` of a path through the points, with gaps where a value is missing. */
 export function line(points: readonly { x: number; y: number | undefined }[]): string {
   let path = '';
   let drawing = false;

@@ -9,7 +9,7 @@ type FilterShape = 'empty' | 'nul' | 'alone' | 'last' | 'long';
 
 const MAX_BYTES = 65_535;
 
-/** What is wrong with the filter of a rule; `undefined` if nothing is, as far as the app can tell. */
+/** Why the filter of a rule is invalid; `undefined` if the app finds no error. */
 export function filterProblem(filter: string): FilterProblem | undefined {
   const levels = filter.split('/');
   const problem = shapeProblem(filter);
@@ -22,7 +22,7 @@ export function filterProblem(filter: string): FilterProblem | undefined {
   return undefined;
 }
 
-/** `$share/group/filter` names one group, and has no placeholders. */
+/** Checks a `$share/group/filter`: it needs the name of a group, without placeholders. */
 function groupProblem([, name = '', ...rest]: string[]): FilterProblem | undefined {
   const inner = rest.join('/');
   const isWhole = name !== '' && !/[+#]/.test(name) && inner !== '' && rest[0] !== '$share';
@@ -31,7 +31,7 @@ function groupProblem([, name = '', ...rest]: string[]): FilterProblem | undefin
   return isWhole && marks.every((mark) => mark === undefined) ? undefined : 'shared';
 }
 
-/** What is wrong with a topic to publish or subscribe to; `undefined` if nothing is, as far as the app can tell. */
+/** Why a topic to publish or subscribe to is invalid; `undefined` if the app finds no error. */
 export function topicProblem(topic: string, action: Schemas['Action']): TopicProblem | undefined {
   return action === 'publish' && /[+#]/.test(topic) ? 'wild' : shapeProblem(topic);
 }
@@ -59,7 +59,7 @@ export interface FilterPart {
   isOpen: boolean;
 }
 
-/** A filter in parts: what is as it is, and what stands for something else. */
+/** Splits a filter into literal text and placeholders or wildcards. */
 export function filterParts(filter: string): FilterPart[] {
   return filter
     .split(/(%%|%[uc]|[+#])/)

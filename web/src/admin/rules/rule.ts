@@ -22,7 +22,7 @@ export function parseSubject(subject: string): Subject {
   return { kind: 'everyone', name: '' };
 }
 
-/** Writes what `parseSubject` reads. */
+/** The inverse of `parseSubject`. */
 export function formatSubject({ kind, name }: Subject): string {
   if (kind === 'everyone') return kind;
   return kind === 'name' ? `user:${name}` : `role:${kind}`;

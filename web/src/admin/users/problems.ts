@@ -1,4 +1,4 @@
-/** What can go wrong with an account, and where to say so. */
+/** Errors in the forms of an account, and the fields at which they are shown. */
 import { Problem } from '../../lib/api/problem';
 import { say } from '../../lib/say';
 import { text } from '../../text/admin';
@@ -8,12 +8,12 @@ const USERNAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 /** Of a password, in characters. */
 const SHORTEST = 8;
 
-/** What is wrong with a user name; `undefined` if nothing is. */
+/** Why a user name is invalid; `undefined` if it is not. */
 export function usernameProblem(name: string): string | undefined {
   return USERNAME.test(name) ? undefined : text.users.badName;
 }
 
-/** What is wrong with a password, as far as one sees here. */
+/** Why a password is refused, as far as the app can tell without the server. */
 export function passwordProblem(password: string): string | undefined {
   // Characters as people count them, as the server does.
   return [...password].length < SHORTEST ? text.users.passwordShort : undefined;

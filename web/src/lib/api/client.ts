@@ -93,7 +93,7 @@ interface Answer<T> {
 /**
  * Returns the data of a response.
  *
- * @throws {Problem} what the server refused, with its code.
+ * @throws {Problem} the server's refusal, with its code.
  * @throws {Unreachable} if there was no response.
  */
 export async function call<T>(answer: Promise<Answer<T>>): Promise<T> {

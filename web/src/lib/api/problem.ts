@@ -1,4 +1,4 @@
-/** What can go wrong with a request. */
+/** The errors of a request. */
 import type { components } from './schema';
 
 type Body = components['schemas']['Problem'];

@@ -12,7 +12,7 @@ afterEach(() => {
 class World {
   online = true;
   firstCursor = vi.fn(() => Promise.resolve({ epoch: 'e', seq: 40 }));
-  /** What `open` does next; succeeds unless it refuses. */
+  /** The error with which `open` fails; without one it succeeds. */
   refuses: Error | undefined;
   /** Behind which number each connection began. */
   opened: number[] = [];

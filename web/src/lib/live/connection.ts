@@ -1,6 +1,6 @@
 /**
  * A lasting connection to an inbox: resumes after the last number seen, and reconnects with pauses that grow. Before the
- * server ends a link, another one is opened that takes over without a gap.
+ * server ends a link, another link is opened that takes over without a gap.
  *
  * It knows neither MQTT nor the DOM: both are passed in, so that tests can stand in for them.
  */
@@ -10,12 +10,12 @@ import { backoff } from './backoff';
  * - `idle`: not started.
  * - `connecting`: an attempt is under attempt.
  * - `live`: notifications come as they happen.
- * - `waiting`: the last attempt failed; the next one is at `nextTryAt`.
+ * - `waiting`: the last attempt failed; the next is at `nextTryAt`.
  * - `offline`: as `waiting`, and the device says that it has no network.
  */
 export type LiveState = 'idle' | 'connecting' | 'live' | 'waiting' | 'offline';
 
-/** One connection. */
+/** A connection to the server. */
 export interface Link {
   /** When the server ends the link, by `Date.now()`. Undefined: no other link is to be opened before that. */
   readonly until?: number | undefined;
@@ -34,14 +34,14 @@ export interface InboxCursor {
 }
 
 export interface LinkEvents<T> {
-  /** Subscribed: what comes next is live. */
+  /** Subscribed: notifications from now on are live. */
   live(): void;
   received(cursor: InboxCursor, item: T): void;
   /** The link ended, or could not be opened. `why`: if the server refused it. */
   closed(why?: unknown): void;
 }
 
-/** What a connection needs of its surroundings. */
+/** The functions that a connection calls. */
 export interface ConnectionHost<T> {
   /** The cursor after which to begin: asked for once, before the first connection. */
   firstCursor(): Promise<InboxCursor>;
@@ -80,7 +80,7 @@ export class Connection<T> {
   state: LiveState = 'idle';
   /** By `Date.now()`; while `waiting`. */
   nextTryAt: number | undefined;
-  /** Why the last attempt failed, until one succeeds. */
+  /** Why the last attempt failed, until an attempt succeeds. */
   why: unknown;
 
   readonly #host: ConnectionHost<T>;
@@ -178,7 +178,7 @@ export class Connection<T> {
       },
       received: (cursor, item) => {
         if (this.#isOver(attempt)) return;
-        // What was seen of another epoch is forgotten.
+        // Numbers of another epoch do not count.
         if (cursor.epoch === this.#seen?.epoch && cursor.seq <= this.#seen.seq) return;
         this.#seen = cursor;
         this.#received(item, cursor.seq);

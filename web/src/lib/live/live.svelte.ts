@@ -8,7 +8,7 @@ import { pauseAfter, reason } from './reason';
 
 export type Notification = Schemas['Notification'];
 
-/** What the broker publishes beside the inbox: a message changed, one was deleted, or a new delay has moved all that are queued. */
+/** Progress that the broker publishes beside the inbox: a message changed or was deleted, or a new delay moved all queued messages. */
 export type Progress =
   | { type: 'message.changed'; message: MessageProgress }
   | { type: 'message.deleted'; message: { id: string } }
@@ -116,7 +116,7 @@ class Live {
     this.#listeners.push(listener);
   }
 
-  /** Calls `watcher` with what happens before a message ends, while connected. */
+  /** Calls `watcher` with the progress of messages, while connected. */
   onProgress(watcher: (progress: Progress) => void): void {
     this.#watchers.push(watcher);
   }

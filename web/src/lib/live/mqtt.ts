@@ -5,7 +5,7 @@ import type { Link, LinkEvents, InboxCursor } from './connection';
 import { Refused } from './refused';
 
 const CONNECT_MS = 15_000;
-/** Seconds. Browsers slow timers of hidden tabs down to one a minute: no shorter. */
+/** In seconds. Not shorter, as in hidden tabs browsers let timers run once a minute only. */
 const KEEP_ALIVE = 60;
 const ANSWER_MS = 5000;
 
@@ -21,7 +21,7 @@ export interface Subscription {
   beside?: string;
 }
 
-/** What came, with the topic it came on. */
+/** A received payload with its topic. */
 export interface Received {
   topic: string;
   payload: Uint8Array;

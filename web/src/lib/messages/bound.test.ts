@@ -39,7 +39,7 @@ test('the oldest go, and the list says that it goes on without room for more', (
   const now = bounded(held, 'all', most);
   expect(ids(now.all)).toEqual([5, 4, 3]);
   expect(now.readings.all).toEqual({ floor: '0003', next: '0003', full: true });
-  // A list that was not read so far is what it was.
+  // A list that was not read that far is unchanged.
   const other = bounded({ ...held, readings: { dead: { floor: '0004', next: '0004' } } }, undefined, most);
   expect(other.readings.dead).toEqual({ floor: '0004', next: '0004' });
 });

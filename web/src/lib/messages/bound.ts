@@ -29,7 +29,7 @@ function size(message: Message): number {
   return message.body.length + (message.result?.length ?? 0) + (message.error?.length ?? 0);
 }
 
-/** How many of the newest messages there is room for: at least one. */
+/** How many of the newest messages may be kept: at least 1. */
 export function room(all: readonly Message[], most: Most = MOST): number {
   let left = most.size;
   for (const [index, message] of all.entries()) {

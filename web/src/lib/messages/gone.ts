@@ -1,7 +1,7 @@
-/** Ids of messages that were deleted: what comes late of one does not bring it back. */
+/** Ids of deleted messages: late news of a message does not bring it back. */
 import { SvelteSet } from 'svelte/reactivity';
 
-/** An answer that is older than the deletion is not older than so many deletions. */
+/** How many ids are kept: a response that still lists a message was requested fewer deletions ago. */
 const MOST = 10_000;
 
 export class Gone {

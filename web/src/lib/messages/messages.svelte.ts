@@ -1,4 +1,4 @@
-/** The messages of whoever is signed in: pages of the history, and what happens to them, live. */
+/** The messages of whoever is signed in: pages of the history, kept up to date live. */
 import { api, call, whenDated, type Schemas } from '../api/client';
 import { Problem } from '../api/problem';
 import { clock } from '../clock.svelte';
@@ -34,7 +34,7 @@ const EARLY = 200;
 const PAGES_AGAIN = 5;
 const ONE_BY_ONE = 20;
 
-/** What a tab sends the others: a message that was accepted. */
+/** A tab tells the others of a message that was accepted. */
 interface Shared {
   user: string;
   message: Message;
@@ -70,7 +70,7 @@ class Messages {
     });
     this.#channel.addEventListener('message', ({ data }: MessageEvent<Shared>) => {
       if (data.user !== session.user?.id) return;
-      // Older than anything else that is known of the message.
+      // As old as can be: anything else known of the message replaces it.
       this.#learn({ ...data.message, learnedAt: 0 });
     });
     live.onProgress((progress) => {
@@ -139,7 +139,7 @@ class Messages {
     await this.#read(filter, reading?.next);
   }
 
-  /** Reads the newest page again, which brings what other clients have sent. */
+  /** Reads the newest page again, with messages that other clients sent. */
   async refresh(filter: Filter): Promise<void> {
     if (!this.loading) await this.#read(filter, undefined);
   }
@@ -148,7 +148,7 @@ class Messages {
     this.loading = true;
     this.problem = undefined;
     try {
-      // Notifications begin at this cursor: a list that is older could miss what ended before it.
+      // Notifications begin at this cursor. An older list could lack messages that ended before it.
       await live.firstCursor();
       const asked = performance.now();
       const query = { limit: PAGE, ...(filter !== 'all' && { status: filter }), ...(before !== undefined && { before }) };
@@ -158,7 +158,7 @@ class Messages {
       const last = page.items.at(-1)?.id ?? '';
       const next = page.next ?? null;
       const known = this.readings[filter];
-      // The newest page again, which overlaps with what was read before: that stays.
+      // The newest page again. It overlaps with the older pages, which stay.
       const isKnown = before === undefined && known?.next !== undefined && last >= known.floor && next !== null;
       if (!isKnown) this.readings = { ...this.readings, [filter]: { floor: next === null ? '' : last, next } };
       this.#trim(filter);
@@ -179,7 +179,7 @@ class Messages {
     return message;
   }
 
-  /** Everything about one message. */
+  /** All details of a message. */
   async details(id: string): Promise<Schemas['MessageDetails']> {
     const asked = performance.now();
     try {
@@ -192,7 +192,7 @@ class Messages {
     }
   }
 
-  /** @throws what the server refused: `not_queued` if it is too late. */
+  /** @throws {Problem} `not_queued` if it is too late. */
   async cancel(id: string): Promise<void> {
     // With `status`, as a message that has ended meanwhile would be deleted.
     await call(api.DELETE('/messages/{id}', { params: { path: { id }, query: { status: 'queued' } } }));
@@ -204,7 +204,7 @@ class Messages {
   /**
    * Deletes a message that has ended.
    *
-   * @param status what the reader sees of it. @throws what the server refused: `wrong_status` if it has another by now.
+   * @param status the status that the reader sees. @throws {Problem} `wrong_status` if it has another by now.
    */
   async delete(id: string, status: Status): Promise<void> {
     try {
@@ -239,7 +239,7 @@ class Messages {
     }
     const message = ofNotification(notification, clock.serverNow(), performance.now(), known);
     if (notification.message.omitted === undefined) this.#ended(message);
-    // One after the other: many may come at once.
+    // In turn, as many may come at once.
     else this.#completing = this.#completing.then(() => this.#complete(message));
   }
 
@@ -309,7 +309,7 @@ class Messages {
     this.readings = kept.readings;
   }
 
-  /** A message that is new here, with the progress that came before it. */
+  /** A new message, brought up to date by progress that came before it. */
   #afterEarly(message: Message): Message {
     const early = this.#early.get(message.id);
     this.#early.delete(message.id);

@@ -29,7 +29,7 @@ export interface Message {
   readonly learnedAt: number;
 }
 
-/** What a reader sees. `due`: its time has come, and nobody has taken it up yet. */
+/** The phase that a reader sees. `due`: its time has come, but the worker has not taken it yet. */
 export type Phase = 'queued' | 'due' | 'processing' | 'processed' | 'delivered' | 'dead' | 'cancelled';
 
 /** Which messages a list shows. */
@@ -54,7 +54,7 @@ export function ofApi(message: Schemas['Message'], learnedAt: number): Message {
 }
 
 /**
- * Reads the message of a notification: it has ended, and is delivered now. `known`: what is known of it already, for the text
+ * Reads the message of a notification: it has ended, and is delivered now. `known`: the message as known so far, for the text
  * if the notification leaves that out.
  */
 export function ofNotification(
@@ -99,7 +99,7 @@ export function ofAccepted(accepted: Schemas['AcceptedMessage'], body: string, k
   };
 }
 
-/** Returns what is known after `news`: the same object if nothing changed. */
+/** Updates `known` by `news`. Returns the same object if nothing changed. */
 export function merged(known: Message | undefined, news: Message): Message {
   if (known === undefined) return news;
   // Requested before `known` was learned, so it may be out of date.
@@ -114,8 +114,8 @@ export function merged(known: Message | undefined, news: Message): Message {
 }
 
 /**
- * Returns what is known after `progress`; `undefined` if the message had ended already, so that only the server knows: progress
- * and notifications come on different topics, in no order.
+ * Updates `known` by `progress`. Returns `undefined` if the message had ended already: progress and notifications come on
+ * different topics in no order, so only the server knows its state.
  */
 export function progressed(known: Message, { status, run_at, attempts }: Progress, learnedAt: number): Message | undefined {
   if (!isOpen(known)) return undefined;
@@ -125,7 +125,7 @@ export function progressed(known: Message, { status, run_at, attempts }: Progres
   return { ...known, status, runAt: Date.parse(run_at), attempts, learnedAt };
 }
 
-/** Takes from an outdated response only what does not change: which row it belongs to, and when it was due. */
+/** Takes from an outdated response only what cannot have changed: the row that it belongs to, and when it was due. */
 function named(known: Message, news: Message): Message {
   const key = known.key === known.id ? news.key : known.key;
   const runAt = known.runAt === known.createdAt ? news.runAt : known.runAt;

@@ -21,7 +21,7 @@ class Announcements {
   constructor() {
     const tally = new Tally<News>((counts) => {
       const sentence = [...counts].map(([news, n]) => text.messages.news(words[news], n)).join(' ');
-      // A sentence that is the same as the last is only read out if it differs in something.
+      // Screen readers do not repeat an unchanged sentence: a space makes it differ from the last.
       this.sentence = sentence !== '' && sentence === this.sentence ? `${sentence}\u00a0` : sentence;
     });
     messages.onEnd(({ status }) => {

@@ -14,7 +14,7 @@ import { messages } from './messages.svelte';
 /**
  * - `sending`: on its way, or next.
  * - `waiting`: an attempt failed for a reason that passes; the next is at `retryAt`, or with the next connection.
- * - `failed`: refused; the user decides what to do with it.
+ * - `failed`: refused; the user decides whether to send it again.
  */
 type UnsentState = 'sending' | 'waiting' | 'failed';
 
@@ -29,14 +29,14 @@ export interface Unsent {
   readonly retryAt?: number;
 }
 
-/** What is in the session storage. */
+/** The outbox in the session storage. */
 interface StoredOutbox {
   user: string;
   items: { key: string; body: string; createdAt: number }[];
   draft?: string;
 }
 
-/** In the session storage: a page that is reloaded goes on sending. */
+/** The key in the session storage: a page that is reloaded goes on sending. */
 const STORAGE = 'herald-outbox';
 
 class Outbox {
@@ -73,7 +73,7 @@ class Outbox {
     );
   }
 
-  /** What is being written. It is kept when the user goes to another page of the app. */
+  /** The message that the user is writing. It stays when they go to another page of the app. */
   get draft(): string {
     return this.#draft;
   }
@@ -88,12 +88,12 @@ class Outbox {
     return this.items.length > 0 || this.draft.trim() !== '';
   }
 
-  /** Called for each message that is accepted, that has to wait, or that is refused. */
+  /** Called for each message that is accepted, has to wait, or is refused. */
   onNews(listener: (news: 'queued' | 'waiting' | 'unsent') => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Sends a new message. `key`: that of an earlier one, which this repeats. */
+  /** Sends a new message. `key`: the idempotency key of an earlier message, if this repeats it. */
   send(body: string, key: string = crypto.randomUUID()): void {
     // Sent already.
     const isKnown = this.items.some((item) => item.key === key) || messages.all.some((message) => message.key === key);
@@ -124,7 +124,7 @@ class Outbox {
     messages.release();
   }
 
-  /** Sends what waits now, as the server can be reached again. */
+  /** Sends waiting messages now, as the server can be reached again. */
   flush(): void {
     clearTimeout(this.#timer);
     for (const item of this.items) if (item.state === 'waiting') this.#set(item.key, { state: 'sending' });
@@ -164,7 +164,7 @@ class Outbox {
       this.#notify('queued');
       return true;
     } catch (error) {
-      // Without a session they wait for the next one.
+      // Without a session they wait for the next session.
       const isOut = error instanceof Problem && (error.status === 401 || error.code === 'csrf');
       if (error instanceof Unreachable || isOut || (error instanceof Problem && error.passing)) {
         this.#wait(error);
@@ -177,7 +177,7 @@ class Outbox {
     }
   }
 
-  /** Lets all messages wait: what stopped one would stop the others. */
+  /** Lets all messages wait, as the others would fail for the same reason. */
   #wait(error: unknown): void {
     const asked = error instanceof Problem ? error.retryAfterMs : undefined;
     const pause = asked ?? backoff(this.#failures++);

@@ -1,6 +1,6 @@
-/** Counts events, so that a screen reader announces many in one sentence. */
+/** Counts events, so that a screen reader announces them together in a sentence. */
 
-/** From one sentence to the next. */
+/** The time between two sentences. */
 export const PACE_MS = 1000;
 
 export class Tally<K> {

@@ -10,7 +10,7 @@ export const en = {
   app: 'Herald',
   locale,
   number,
-  /** How durations are written: the first of each is the one that is shown. */
+  /** The names of units of time. All are read; the first of each is shown. */
   units: {
     ms: ['ms', 'msec', 'millisecond', 'milliseconds'],
     s: ['s', 'sec', 'second', 'seconds'],
@@ -279,7 +279,7 @@ export const en = {
     tooMany: (seconds: number) => `That was too often. Try again in ${counted(seconds, 'second', 'seconds')}.`,
     internal: 'The server has a problem. Try again in a moment.',
     unexpected: 'Something unexpected happened. Loading the page again may help.',
-    /** Refusals that one meets here, by the code of the API. Where the server's words say more (which value is wrong, what is not there), they are shown. */
+    /** Refusals by the code of the API. Where the server's own words say more, such as which value is wrong, those are shown. */
     codes: {
       unauthenticated: 'Your session has ended. Sign in again.',
       forbidden: 'Only administrators may do this.',

@@ -5,9 +5,9 @@ import { counted, number } from './numbers';
 type AuditAction = Schemas['AuditAction'];
 
 interface AuditWords {
-  /** What the filter calls it. */
+  /** Its name in the filter. */
   name: string;
-  /** A sentence. `{actor}` and `{target}` stand for what the entry says. */
+  /** A sentence, with `{actor}` and `{target}` of the entry. */
   sentence: string;
   /** The sentence if the entry has no target. */
   untargeted?: string;
@@ -241,7 +241,7 @@ export const oversee = {
         sentence: 'More happened at once than the audit could take: entries were lost',
       },
     } satisfies Record<AuditAction, AuditWords> as Record<AuditAction, AuditWords>,
-    /** What the server says in short, in words. What is not here is shown as it is. */
+    /** Words for the details from the server. Others are shown unchanged. */
     details: {
       'role user': 'role User',
       'role admin': 'role Administrator',
