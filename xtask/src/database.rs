@@ -1,7 +1,9 @@
 //! The databases that Herald is tested on, and their servers.
 
 use std::{
+    env,
     fmt::{self, Display},
+    path::{Path, PathBuf},
     process::Command,
     thread,
 };
@@ -78,6 +80,26 @@ pub(crate) fn chosen(args: &[String]) -> Result<(Vec<Database>, Vec<String>)> {
     Ok((databases, others))
 }
 
+/// Where files are in memory.
+const MEMORY: &str = "/dev/shm";
+
+/// What the servers may need there, in bytes.
+const NEEDED: u64 = 4 << 30;
+
+/// Where the files of servers are when it is the tests that count and not how long a commit takes: in memory, if there is enough
+/// and `TMPDIR` does not say otherwise. Their commits are as durable there as a kill can show.
+pub(crate) fn fast_folder() -> PathBuf {
+    let is_enough = || {
+        let found = rustix::fs::statvfs(MEMORY);
+        found.is_ok_and(|found| found.f_bavail.saturating_mul(found.f_frsize) >= NEEDED)
+    };
+    if env::var_os("TMPDIR").is_none() && is_enough() {
+        MEMORY.into()
+    } else {
+        env::temp_dir()
+    }
+}
+
 /// Servers that run until this is dropped, or the process ends.
 pub(crate) struct Servers {
     chosen: String,
@@ -85,11 +107,14 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Starts those of `databases`, all at the same time.
-    pub(crate) fn start(databases: &[Database]) -> Result<Self> {
+    /// Starts those of `databases`, all at the same time, with their files in `folder`.
+    pub(crate) fn start(databases: &[Database], folder: &Path) -> Result<Self> {
         let kinds = databases.iter().filter_map(|database| database.server());
         let starts: Vec<_> = kinds
-            .map(|kind| thread::spawn(move || PrivateServer::start(kind)))
+            .map(|kind| {
+                let folder = folder.to_owned();
+                thread::spawn(move || PrivateServer::start_in(kind, &folder))
+            })
             .collect();
         let started = starts.into_iter().map(|start| match start.join() {
             Ok(started) => started,

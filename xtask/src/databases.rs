@@ -1,6 +1,6 @@
 //! `cargo xtask databases`.
 
-use std::{process::Command, thread};
+use std::{env, process::Command, thread};
 
 use anyhow::{Result, bail};
 use herald_test_servers::CHOSEN;
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         _ => bail!("usage: cargo xtask databases [postgres,mariadb] [-- COMMAND...]"),
     };
     setup::servers(&list)?;
-    let servers = Servers::start(&list)?;
+    let servers = Servers::start(&list, &env::temp_dir())?;
     if let Some([program, args @ ..]) = command {
         let mut command = Command::new(program);
         command.args(args);

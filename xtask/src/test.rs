@@ -20,7 +20,7 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
         "build",
         &mut cargo.command(["build", "--package", "herald"]),
     )?;
-    let servers = Servers::start(&databases)?;
+    let servers = Servers::start(&databases, &database::fast_folder())?;
     let mut test = cargo.command(["test", "--workspace"]);
     test.args(args);
     servers.hand_to(&mut test);

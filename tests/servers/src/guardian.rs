@@ -20,10 +20,12 @@ pub(crate) struct Guardian {
 }
 
 impl Guardian {
-    /// Makes a folder with `name` in its own. `signal` is what ends a process there at once.
-    pub(crate) fn start(name: &str, signal: &str) -> Result<Self> {
+    /// Makes a folder in `parent`, with `name` in its own. `signal` is what ends a process there at once.
+    pub(crate) fn start(parent: &Path, name: &str, signal: &str) -> Result<Self> {
         let mut command = Command::new("sh");
-        command.args(["-c", SCRIPT, "guardian", name, signal]);
+        command.args(["-c", SCRIPT, "guardian"]);
+        let folder = parent.join(format!("herald-{name}-XXXXXX"));
+        command.arg(folder).arg(signal);
         // Not in the group that Ctrl-C ends.
         command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -1,11 +1,11 @@
 # Makes a folder and writes its name. Once standard input ends, ends all processes that run in it, and removes it. Standard input
 # ends with the process that holds the other end, even if that was killed.
 #
-# usage: sh -c SCRIPT guardian NAME SIGNAL
+# usage: sh -c SCRIPT guardian FOLDER SIGNAL, where FOLDER ends with XXXXXX
 
 # Ctrl-C is for that process.
 trap '' HUP INT TERM
-folder=$(mktemp -d "${TMPDIR:-/tmp}/herald-$1-XXXXXX") || exit 1
+folder=$(mktemp -d "$1") || exit 1
 echo "$folder"
 exec >/dev/null
 cat

@@ -14,6 +14,13 @@ use crate::{mariadb, postgres};
 /// servers are named.
 pub const CHOSEN: &str = "HERALD_TEST_DATABASES";
 
+/// Whether the database of this name is among those that were chosen; `None` if none were.
+#[must_use]
+pub fn is_listed(name: &str) -> Option<bool> {
+    let chosen = env::var(CHOSEN).ok()?;
+    Some(chosen.split(',').any(|of| of == name))
+}
+
 /// A server that can be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerKind {
@@ -53,10 +60,8 @@ impl ServerKind {
     #[must_use]
     pub fn shared_url(self) -> Option<String> {
         let name = self.name();
-        let chosen = env::var(CHOSEN).ok();
-        let is_chosen = chosen.map(|chosen| chosen.split(',').any(|of| of == name));
         let url = env::var(self.variable()).ok();
-        match (is_chosen, url) {
+        match (is_listed(name), url) {
             (Some(false), _) | (None, None) => None,
             (_, Some(url)) => Some(url),
             (Some(true), None) => panic!("{CHOSEN} has {name}, but {} is not set", self.variable()),

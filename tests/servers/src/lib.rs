@@ -16,5 +16,5 @@ mod programs;
 mod secret;
 mod server;
 
-pub use kind::{CHOSEN, ServerKind};
+pub use kind::{CHOSEN, ServerKind, is_listed};
 pub use server::PrivateServer;

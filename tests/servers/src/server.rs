@@ -1,9 +1,11 @@
 //! A server that belongs to whoever started it.
 
 use std::{
+    env,
     fmt::{self, Debug},
     fs::{self, File},
     os::unix::process::CommandExt as _,
+    path::Path,
     process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
@@ -48,11 +50,20 @@ impl PrivateServer {
     ///
     /// If its programs are missing, or what the server says when it does not start.
     pub fn start(kind: ServerKind) -> Result<Self> {
+        Self::start_in(kind, &env::temp_dir())
+    }
+
+    /// As [`start`](Self::start), with its files in this folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_in(kind: ServerKind, folder: &Path) -> Result<Self> {
         let (account, end) = match kind {
             ServerKind::Postgres => (postgres::account()?, postgres::END),
             ServerKind::MariaDb => (mariadb::account()?, mariadb::END),
         };
-        let guardian = Guardian::start(kind.name(), end)?;
+        let guardian = Guardian::start(folder, kind.name(), end)?;
         let folder = guardian.folder().to_owned();
         account.own(&folder)?;
         let mut server = Self {
