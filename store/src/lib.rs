@@ -33,6 +33,7 @@ mod options;
 mod outcome;
 mod owned_task;
 mod page;
+mod readers;
 mod reads;
 mod sessions;
 mod statement;

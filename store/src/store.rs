@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sqlx::AnyPool;
 use tokio::sync::Notify;
 
 use crate::epoch::{self, CurrentEpoch};
@@ -10,6 +9,7 @@ use crate::integrity::Check;
 use crate::lists::Lists;
 use crate::location::Location;
 use crate::open::prepare;
+use crate::readers::Readers;
 use crate::reads::token_reader::TokenReader;
 use crate::statement::Statement;
 use crate::writer::{Operation, Transaction, Writer};
@@ -28,7 +28,7 @@ pub struct Store {
 struct Inner {
     check: Check,
     writer: Writer,
-    readers: AnyPool,
+    readers: Readers,
     lists: Lists,
     tokens: TokenReader,
     waiting_messages: u32,
@@ -57,6 +57,7 @@ impl Store {
         let (mut conn, check) = prepare(&location).await?;
         let epoch = CurrentEpoch::new(epoch::read(&mut conn).await?);
         let readers = location.connect_readers(options.readers).await?;
+        let readers = Readers::new(readers, location.dialect());
         let lists = Lists(location.connect_lists(options.list_readers).await?);
         let queued = Arc::new(Notify::new());
         let tokens = TokenReader::start(location.clone());
@@ -109,7 +110,7 @@ impl Store {
         }
         // First: it says best why nothing works, as when the file is gone.
         self.write(Ping).await?;
-        sqlx::query("SELECT 1").execute(self.readers()).await?;
+        self.readers().fetch_one(Statement::new("SELECT 1")).await?;
         Ok(())
     }
 
@@ -148,7 +149,7 @@ impl Store {
 
     /// The connections for what the service itself needs to go on: the worker, rights, sign-ins, inboxes over MQTT. Each
     /// read is a few rows by their key.
-    pub(crate) fn readers(&self) -> &AnyPool {
+    pub(crate) fn readers(&self) -> &Readers {
         &self.inner.readers
     }
 

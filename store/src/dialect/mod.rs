@@ -100,10 +100,6 @@ const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON
 const STEPS_BEFORE_REST: i32 = 5_000;
 const LONGEST_REST: Duration = Duration::from_millis(50);
 
-/// When the message that was accepted last was accepted, whatever the clock showed then.
-pub(crate) const NEWEST_MESSAGE: &str =
-    "SELECT created_at FROM messages ORDER BY rowid DESC LIMIT 1";
-
 /// The file that the address of a database names.
 pub(crate) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
     let wrong = |reason: String| StoreError::Url { reason };
@@ -242,7 +238,7 @@ mod tests {
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
         let store = Store::open(options).await.unwrap();
         let deleted = sqlx::query("DELETE FROM users")
-            .execute(store.readers())
+            .execute(store.readers().pool())
             .await;
         assert!(deleted.is_err());
     }

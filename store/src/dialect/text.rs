@@ -14,6 +14,58 @@ impl Dialect {
         }
     }
 
+    /// What reads when the message was accepted that was accepted last, whatever the clock showed then. Other databases than
+    /// SQLite know that by its id only, which is from a clock, too.
+    pub(crate) fn newest_message(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT created_at FROM messages ORDER BY rowid DESC LIMIT 1",
+            Self::Postgres | Self::MySql => {
+                "SELECT created_at FROM messages ORDER BY id DESC LIMIT 1"
+            }
+        }
+    }
+
+    /// The condition that the row of `columns` comes before (`<`) or behind (`>`) one of parameters, numbered from `$first`, and
+    /// for which column each parameter is. MariaDB walks through an index where others seek a row.
+    pub(crate) fn compare_rows(
+        self,
+        columns: &[&str],
+        comparison: char,
+        first: usize,
+    ) -> (String, Vec<usize>) {
+        if self != Self::MySql && columns.len() > 1 {
+            let parameters = (0..columns.len()).map(|column| format!("${}", first + column));
+            let parameters = parameters.collect::<Vec<_>>().join(", ");
+            let columns_text = columns.join(", ");
+            let text = format!("({columns_text}) {comparison} ({parameters})");
+            return (text, (0..columns.len()).collect());
+        }
+        let mut text = String::new();
+        let mut values = vec![];
+        for (column, name) in columns.iter().enumerate() {
+            let number = first + values.len();
+            if column + 1 == columns.len() {
+                text += &format!("{name} {comparison} ${number}");
+                values.push(column);
+            } else {
+                let next = number + 1;
+                text +=
+                    &format!("{name} {comparison}= ${number} AND ({name} {comparison} ${next} OR ");
+                values.extend([column, column]);
+            }
+        }
+        text += &")".repeat(columns.len().saturating_sub(1));
+        (text, values)
+    }
+
+    /// What ends a SELECT whose rows no other writer may change until this one has committed. SQLite has one writer.
+    pub(crate) fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres | Self::MySql => " FOR UPDATE",
+        }
+    }
+
     /// What ends an INSERT of rows of which some may be there, by `keys`, the columns of a unique index: those get the new
     /// values of `columns`. Without any they stay as they are; MySQL counts them among the changed rows nevertheless.
     pub(crate) fn on_conflict(self, keys: &[&str], columns: &[&str]) -> String {
@@ -117,6 +169,23 @@ mod tests {
         assert_eq!(Dialect::Sqlite.text(text()).as_str(), "SELECT $1");
         assert_eq!(Dialect::Postgres.text(text()).as_str(), "SELECT $1");
         assert_eq!(Dialect::MySql.text(text()).as_str(), "SELECT ?");
+    }
+
+    #[test]
+    fn rows_are_compared_column_by_column_where_rows_are_not() {
+        let columns = ["a", "b", "c"];
+        let (text, values) = Dialect::Sqlite.compare_rows(&columns, '<', 2);
+        assert_eq!(
+            (text.as_str(), values),
+            ("(a, b, c) < ($2, $3, $4)", vec![0, 1, 2])
+        );
+        let (text, values) = Dialect::MySql.compare_rows(&columns, '>', 2);
+        let nested = "a >= $2 AND (a > $3 OR b >= $4 AND (b > $5 OR c > $6))";
+        assert_eq!((text.as_str(), values), (nested, vec![0, 0, 1, 1, 2]));
+        for dialect in [Dialect::Postgres, Dialect::MySql] {
+            let (text, values) = dialect.compare_rows(&["a"], '<', 1);
+            assert_eq!((text.as_str(), values), ("a < $1", vec![0]));
+        }
     }
 
     #[test]

@@ -39,22 +39,20 @@ impl Store {
         limit: u32,
     ) -> Result<Page<StoredAuditEntry>, StoreError> {
         // A statement for each set of conditions, so that each has its index.
-        let conditions = match (&filter.action, &filter.actor) {
-            (None, None) => "",
-            (Some(_), None) => "AND action = $3",
-            (None, Some(_)) => "AND actor = $3",
-            (Some(_), Some(_)) => "AND action = $3 AND actor = $4",
+        let (conditions, last) = match (&filter.action, &filter.actor) {
+            (None, None) => ("", 2),
+            (Some(_), None) => ("AND action = $2", 3),
+            (None, Some(_)) => ("AND actor = $2", 3),
+            (Some(_), Some(_)) => ("AND action = $2 AND actor = $3", 4),
         };
         let text = format!(
             "SELECT id, at, action, actor, target, address, request_id, detail, count
-             FROM audit WHERE id < $1 {conditions} ORDER BY id DESC LIMIT $2"
+             FROM audit WHERE id < $1 {conditions} ORDER BY id DESC LIMIT ${last}"
         );
-        let mut params = vec![
-            Param::Text(before.map_or(AFTER_ALL, AuditId::as_str)),
-            Param::Int(i64::from(limit) + 1),
-        ];
+        let mut params = vec![Param::Text(before.map_or(AFTER_ALL, AuditId::as_str))];
         let conditions = [&filter.action, &filter.actor].into_iter().flatten();
         params.extend(conditions.map(|condition| Param::Text(condition)));
+        params.push(Param::Int(i64::from(limit) + 1));
         self.lists().page(text, &params, limit, stored).await
     }
 }

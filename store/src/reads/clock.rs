@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::Row as _;
 
-use crate::dialect::NEWEST_MESSAGE;
+use crate::statement::Statement;
 use crate::{Store, StoreError, Timestamp};
 
 /// How far the newest message may be ahead of the clock: clocks are not exact.
@@ -31,19 +31,19 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read.
     pub async fn ahead_of_clock(&self, now: Timestamp) -> Result<Option<AheadOfClock>, StoreError> {
         let latest = (now + TOLERANCE).as_millis();
-        let newest: Option<i64> = sqlx::query_scalar(NEWEST_MESSAGE)
-            .fetch_optional(self.readers())
-            .await?;
-        if newest.is_none_or(|created_at| created_at <= latest) {
+        let newest = Statement::new(self.readers().dialect().newest_message());
+        let Some(newest) = self.readers().fetch_optional(newest).await? else {
+            return Ok(None);
+        };
+        if newest.try_get::<i64, _>("created_at")? <= latest {
             return Ok(None);
         }
-        let row = sqlx::query(
+        let ahead = Statement::new(
             "SELECT COUNT(*) AS messages, MAX(run_at) AS last_due FROM messages
              WHERE status = 'queued' AND created_at > $1",
         )
-        .bind(latest)
-        .fetch_one(self.readers())
-        .await?;
+        .bind(latest);
+        let row = self.readers().fetch_one(ahead).await?;
         let messages: i64 = row.try_get("messages")?;
         let last_due: Option<i64> = row.try_get("last_due")?;
         Ok(last_due.map(|last_due| AheadOfClock {

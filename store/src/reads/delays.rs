@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 
 use crate::dialect::Param;
 use crate::page::{JsonBytes, item_bytes};
+use crate::statement::Statement;
 use crate::users::parse_username;
 use crate::{Delay, Page, Store, StoreError, UserId};
 
@@ -19,12 +20,10 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn delay(&self) -> Result<Delay, StoreError> {
-        let value: Option<String> =
-            sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
-                .bind(NAME)
-                .fetch_optional(self.readers())
-                .await?;
-        stored_delay(value.as_deref())
+        let setting = Statement::new("SELECT value FROM settings WHERE name = $1").bind(NAME);
+        let row = self.readers().fetch_optional(setting).await?;
+        let value: Option<&str> = row.as_ref().map(|row| row.try_get("value")).transpose()?;
+        stored_delay(value)
     }
 
     /// The delay that `user` alone has; `None` if it is that of all others, or if there is no such account.
@@ -33,13 +32,11 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn user_delay(&self, user: &UserId) -> Result<Option<Delay>, StoreError> {
-        let value: Option<Option<String>> =
-            sqlx::query_scalar("SELECT delay FROM users WHERE id = $1")
-                .bind(user.as_str())
-                .fetch_optional(self.readers())
-                .await?;
-        let own = value.flatten();
-        own.map(|own| stored_delay(Some(&own))).transpose()
+        let own = Statement::new("SELECT delay FROM users WHERE id = $1").bind(user.as_str());
+        let row = self.readers().fetch_optional(own).await?;
+        let own: Option<Option<&str>> = row.as_ref().map(|row| row.try_get("delay")).transpose()?;
+        let own = own.flatten();
+        own.map(|own| stored_delay(Some(own))).transpose()
     }
 
     /// Up to `limit` users who have a delay of their own, by name, those after `after`, each with it.

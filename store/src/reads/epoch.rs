@@ -1,6 +1,9 @@
 //! How far the inboxes have come.
 
+use sqlx::Row as _;
+
 use crate::epoch::READ;
+use crate::statement::Statement;
 use crate::{Epoch, InboxProgress, Store, StoreError};
 
 impl Store {
@@ -16,9 +19,10 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn inbox_progress(&self) -> Result<InboxProgress, StoreError> {
-        let (epoch, changes): (String, i64) =
-            sqlx::query_as(READ).fetch_one(self.readers()).await?;
-        let epoch = Epoch::of(epoch);
-        Ok(InboxProgress { epoch, changes })
+        let row = self.readers().fetch_one(Statement::new(READ)).await?;
+        Ok(InboxProgress {
+            epoch: Epoch::of(row.try_get("epoch")?),
+            changes: row.try_get("changes")?,
+        })
     }
 }

@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use crate::dialect::Param;
 use crate::notification::{NotificationContent, Text};
 use crate::page::{JsonBytes, cut};
+use crate::statement::Statement;
 use crate::{Epoch, Notification, Page, Seq, Status, Store, StoreError, Timestamp, UserId};
 
 /// The notifications of the user `$1` after the number `$2`, with what is there of the messages. A message that died may
@@ -42,11 +43,11 @@ impl Store {
         limit: u32,
         max_bytes: usize,
     ) -> Result<Page<Notification>, StoreError> {
-        let rows = sqlx::query(INBOX)
+        let inbox = Statement::new(INBOX)
             .bind(user.as_str())
             .bind(after.0)
-            .bind(i64::from(limit) + 1)
-            .fetch(self.readers());
+            .bind(i64::from(limit) + 1);
+        let rows = self.readers().fetch(inbox);
         let (epoch, most) = (self.epoch(), self.notification_bytes());
         cut(rows, limit, max_bytes, |row| {
             notification(row, &epoch, most)
@@ -86,15 +87,17 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn position(&self, user: &UserId) -> Result<Position, StoreError> {
-        let row: Option<(i64, i64)> =
-            sqlx::query_as("SELECT acked_seq, last_seq FROM inboxes WHERE user_id = $1")
-                .bind(user.as_str())
-                .fetch_optional(self.readers())
-                .await?;
-        let (acked, last) = row.unwrap_or_default();
+        let inbox = Statement::new("SELECT acked_seq, last_seq FROM inboxes WHERE user_id = $1");
+        let inbox = inbox.bind(user.as_str());
+        let Some(row) = self.readers().fetch_optional(inbox).await? else {
+            return Ok(Position {
+                acked: Seq::NONE,
+                last: Seq::NONE,
+            });
+        };
         Ok(Position {
-            acked: Seq(acked),
-            last: Seq(last),
+            acked: Seq(row.try_get("acked_seq")?),
+            last: Seq(row.try_get("last_seq")?),
         })
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use crate::dialect::Param;
+use crate::dialect::{Dialect, Param};
 use crate::ids::AFTER_ALL;
 use crate::messages::{COLUMNS, message};
 use crate::page::JsonBytes;
@@ -58,17 +58,12 @@ pub struct MessagePage {
     pub next: Option<MessagePageToken>,
 }
 
-/// How a list is read.
-struct Reading {
+/// How a page is read.
+struct Reading<'a> {
     statement: String,
+    params: Vec<Param<'a>>,
     /// Where the page behind a message begins, from its row.
     token: fn(&AnyRow) -> Result<MessagePageToken, sqlx::Error>,
-}
-
-/// The statement over messages `m` that satisfy `condition`, in this order. Its parameters are where the page begins (`$1`
-/// id, `$2` time, `$3` user), `$4` the user or an empty text, `$5` the status or an empty text, and `$6` how many.
-fn select(condition: &str, order: &str) -> String {
-    format!("SELECT {COLUMNS} FROM messages m WHERE {condition} ORDER BY {order} LIMIT $6")
 }
 
 fn by_id(row: &AnyRow) -> Result<MessagePageToken, sqlx::Error> {
@@ -96,42 +91,111 @@ fn by_due(row: &AnyRow) -> Result<MessagePageToken, sqlx::Error> {
     })
 }
 
-impl Reading {
-    fn of(status: Option<Status>, user: Option<&UserId>) -> Self {
-        let (statement, token): (_, fn(&AnyRow) -> _) = match (status, user) {
-            (None, None) => (select("m.id < $1", "m.id DESC"), by_id),
-            (None, Some(_)) => {
-                let condition = "m.user_id = $4 AND m.id < $1";
-                (select(condition, "m.id DESC"), by_id)
+/// A condition on messages `m`, and its parameters from `$1` on.
+struct Condition<'a> {
+    text: String,
+    params: Vec<Param<'a>>,
+}
+
+impl<'a> Condition<'a> {
+    fn new(text: &str, params: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            text: text.to_owned(),
+            params: params.into_iter().map(Param::Text).collect(),
+        }
+    }
+
+    /// Those of them that have less in these columns.
+    fn before(mut self, dialect: Dialect, row: &[(&str, Param<'a>)]) -> Self {
+        let columns: Vec<_> = row.iter().map(|(column, _)| *column).collect();
+        let (text, values) = dialect.compare_rows(&columns, '<', self.params.len() + 1);
+        if !self.text.is_empty() {
+            self.text += " AND ";
+        }
+        self.text += &text;
+        self.params
+            .extend(values.into_iter().map(|value| row[value].1));
+        self
+    }
+
+    fn statement(mut self, order: &str, limit: u32) -> (String, Vec<Param<'a>>) {
+        self.params.push(Param::Int(i64::from(limit) + 1));
+        let text = format!(
+            "SELECT {COLUMNS} FROM messages m WHERE {} ORDER BY {order} LIMIT ${}",
+            self.text,
+            self.params.len()
+        );
+        (text, self.params)
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// The page of up to `limit` messages, and one more, behind `before`.
+    fn of(
+        dialect: Dialect,
+        status: Option<Status>,
+        user: Option<&'a UserId>,
+        before: Option<&'a MessagePageToken>,
+        limit: u32,
+    ) -> Self {
+        let text =
+            |part: fn(&MessagePageToken) -> &str| Param::Text(before.map_or(AFTER_ALL, part));
+        let id = |column| (column, text(|token| &token.id));
+        let time = Param::Int(before.map_or(i64::MAX, |token| token.time));
+        let ended = status.map(Status::as_str);
+        let user = user.map(UserId::as_str);
+        let (condition, order, token): (_, _, fn(&AnyRow) -> _) = match status {
+            None => {
+                let condition = user.map_or("", |_| "m.user_id = $1");
+                let condition = Condition::new(condition, user).before(dialect, &[id("m.id")]);
+                (condition, "m.id DESC", by_id)
             }
-            // There are no more than workers have claimed.
-            (Some(Status::Processing), _) => {
-                let condition = "m.status = 'processing' AND +m.id < $1 AND $4 IN ('', m.user_id)";
-                (select(condition, "m.id DESC"), by_id)
+            // There are no more than workers have claimed. Not by the index of ids, nor by that of a user.
+            Some(Status::Processing) => {
+                let condition = match user {
+                    Some(_) => "m.status = 'processing' AND COALESCE(m.user_id, '') = $1",
+                    None => "m.status = 'processing'",
+                };
+                let condition = Condition::new(condition, user);
+                let condition = condition.before(dialect, &[id("COALESCE(m.id, '')")]);
+                (condition, "m.id DESC", by_id)
             }
-            (Some(Status::Queued), None) => {
-                let condition =
-                    "m.status = 'queued' AND (m.user_id, m.run_at, m.id) < ($3, $2, $1)";
-                let order = "m.user_id DESC, m.run_at DESC, m.id DESC";
-                (select(condition, order), by_due)
+            Some(Status::Queued) if user.is_none() => {
+                let row = [
+                    ("m.user_id", text(|token| &token.user)),
+                    ("m.run_at", time),
+                    id("m.id"),
+                ];
+                let condition = Condition::new("m.status = 'queued'", None).before(dialect, &row);
+                (
+                    condition,
+                    "m.user_id DESC, m.run_at DESC, m.id DESC",
+                    by_due,
+                )
             }
-            (Some(Status::Queued), Some(_)) => {
-                let condition =
-                    "m.status = 'queued' AND m.user_id = $4 AND (m.run_at, m.id) < ($2, $1)";
-                (select(condition, "m.run_at DESC, m.id DESC"), by_due)
+            Some(Status::Queued) => {
+                let condition = Condition::new("m.status = 'queued' AND m.user_id = $1", user);
+                let condition = condition.before(dialect, &[("m.run_at", time), id("m.id")]);
+                (condition, "m.run_at DESC, m.id DESC", by_due)
             }
-            (Some(Status::Processed | Status::Dead | Status::Cancelled), None) => {
-                let condition = "m.processed_at IS NOT NULL AND m.status = $5
-                    AND (m.processed_at, m.id) < ($2, $1)";
-                (select(condition, "m.processed_at DESC, m.id DESC"), by_end)
+            Some(Status::Processed | Status::Dead | Status::Cancelled) if user.is_none() => {
+                let condition = "m.processed_at IS NOT NULL AND m.status = $1";
+                let condition = Condition::new(condition, ended);
+                let condition = condition.before(dialect, &[("m.processed_at", time), id("m.id")]);
+                (condition, "m.processed_at DESC, m.id DESC", by_end)
             }
-            (Some(Status::Processed | Status::Dead | Status::Cancelled), Some(_)) => {
-                let condition = "m.processed_at IS NOT NULL AND m.user_id = $4 AND m.status = $5
-                    AND m.id < $1";
-                (select(condition, "m.id DESC"), by_id)
+            Some(Status::Processed | Status::Dead | Status::Cancelled) => {
+                let condition = "m.processed_at IS NOT NULL AND m.user_id = $1 AND m.status = $2";
+                let condition = Condition::new(condition, user.into_iter().chain(ended));
+                (condition.before(dialect, &[id("m.id")]), "m.id DESC", by_id)
             }
         };
-        Self { statement, token }
+        let (statement, params) = condition.statement(order, limit);
+        Self {
+            statement,
+            params,
+            token,
+        }
     }
 }
 
@@ -163,15 +227,12 @@ impl Store {
         before: Option<&MessagePageToken>,
         limit: u32,
     ) -> Result<MessagePage, StoreError> {
-        let Reading { statement, token } = Reading::of(status, user);
-        let params = [
-            Param::Text(before.map_or(AFTER_ALL, |token| &token.id)),
-            Param::Int(before.map_or(i64::MAX, |token| token.time)),
-            Param::Text(before.map_or(AFTER_ALL, |token| &token.user)),
-            Param::Text(user.map_or("", UserId::as_str)),
-            Param::Text(status.map_or("", Status::as_str)),
-            Param::Int(i64::from(limit) + 1),
-        ];
+        let dialect = self.readers().dialect();
+        let Reading {
+            statement,
+            params,
+            token,
+        } = Reading::of(dialect, status, user, before, limit);
         let read = |row: &AnyRow| {
             let (message, token) = (message(row)?, token(row)?);
             Ok(ListedMessage { message, token })
@@ -201,6 +262,7 @@ impl JsonBytes for ListedMessage {
 mod tests {
     use super::*;
     use crate::StoreOptions;
+    use crate::statement::Statement;
 
     #[test]
     fn a_page_token_is_read_back_from_its_text() {
@@ -233,18 +295,17 @@ mod tests {
         let user = UserId::new();
         let all = Status::ALL.into_iter().map(Some).chain([None]);
         for (status, user) in all.flat_map(|status| [(status, None), (status, Some(&user))]) {
-            let reading = Reading::of(status, user);
+            let reading = Reading::of(Dialect::Sqlite, status, user, None, 9);
             let text = format!("EXPLAIN QUERY PLAN {}", reading.statement);
-            let rows = sqlx::query(crate::bulk::statement(text))
-                .bind(AFTER_ALL)
-                .bind(i64::MAX)
-                .bind(AFTER_ALL)
-                .bind("")
-                .bind("")
-                .bind(10_i64)
-                .fetch_all(store.readers())
-                .await
-                .unwrap();
+            let explain = Statement::new(crate::bulk::statement(text));
+            let explain = reading
+                .params
+                .into_iter()
+                .fold(explain, |explain, param| match param {
+                    Param::Text(text) => explain.bind(text),
+                    Param::Int(number) => explain.bind(number),
+                });
+            let rows = store.readers().fetch_all(explain).await.unwrap();
             let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
             if status == Some(Status::Processing) {
                 // An index that has no other messages.

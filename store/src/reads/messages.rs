@@ -34,30 +34,39 @@ impl Store {
         before: Option<&MessageId>,
         limit: u32,
     ) -> Result<Page<Message>, StoreError> {
-        let params = [
-            Param::Text(user.as_str()),
-            Param::Text(before.map_or(AFTER_ALL, MessageId::as_str)),
-            Param::Int(i64::from(limit) + 1),
-            Param::Text(status.map_or("", Status::as_str)),
-        ];
-        let lists = self.lists();
-        lists.page(own(status), &params, limit, message).await
+        let before = before.map_or(AFTER_ALL, MessageId::as_str);
+        let (text, params) = own(user.as_str(), status, before, limit);
+        self.lists().page(text, &params, limit, message).await
     }
 }
 
-/// The statement over the messages of the user `$1` that are older than `$2`, up to `$3`, with the status `$4`, if any. Each
-/// kind has an index that holds just those, in their order.
-fn own(status: Option<Status>) -> String {
+/// The statement over the messages of a user that are older than `before`, with this status, and its parameters. Each kind has
+/// an index that holds just those, in their order.
+fn own<'a>(
+    user: &'a str,
+    status: Option<Status>,
+    before: &'a str,
+    limit: u32,
+) -> (String, Vec<Param<'a>>) {
+    let mut params = vec![Param::Text(user), Param::Text(before)];
     let condition = match status {
         None => "m.user_id = $1 AND m.id < $2",
         Some(Status::Queued) => "m.status = 'queued' AND m.user_id = $1 AND m.id < $2",
-        // There are no more of all users than workers have claimed.
-        Some(Status::Processing) => "m.status = 'processing' AND +m.user_id = $1 AND +m.id < $2",
-        Some(Status::Processed | Status::Dead | Status::Cancelled) => {
-            "m.processed_at IS NOT NULL AND m.user_id = $1 AND m.status = $4 AND m.id < $2"
+        // There are no more of all users than workers have claimed: not by the indexes of users and ids.
+        Some(Status::Processing) => {
+            "m.status = 'processing' AND COALESCE(m.user_id, '') = $1 AND COALESCE(m.id, '') < $2"
+        }
+        Some(ended @ (Status::Processed | Status::Dead | Status::Cancelled)) => {
+            params.push(Param::Text(ended.as_str()));
+            "m.processed_at IS NOT NULL AND m.user_id = $1 AND m.id < $2 AND m.status = $3"
         }
     };
-    format!("SELECT {COLUMNS} FROM messages m WHERE {condition} ORDER BY m.id DESC LIMIT $3")
+    params.push(Param::Int(i64::from(limit) + 1));
+    let text = format!(
+        "SELECT {COLUMNS} FROM messages m WHERE {condition} ORDER BY m.id DESC LIMIT ${}",
+        params.len()
+    );
+    (text, params)
 }
 
 #[cfg(test)]
@@ -92,13 +101,8 @@ mod tests {
                 "messages_ended_of_user (user_id=? AND status=? AND id<?)",
             ),
         ] {
-            let text = format!("EXPLAIN QUERY PLAN {}", own(status));
-            let params = [
-                Param::Text("u"),
-                Param::Text("m"),
-                Param::Int(9),
-                Param::Text("dead"),
-            ];
+            let (text, params) = own("u", status, "m", 9);
+            let text = format!("EXPLAIN QUERY PLAN {text}");
             let detail = |row: &AnyRow| Ok(row.try_get::<String, _>("detail")?);
             let step = store
                 .lists()

@@ -1,5 +1,8 @@
 //! How the queue stands.
 
+use sqlx::Row as _;
+
+use crate::statement::Statement;
 use crate::{Status, Store, StoreError, Timestamp};
 
 /// How many messages there are of each status.
@@ -26,15 +29,15 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         // The queue is asked for with ORDER BY and LIMIT, as SQLite would look for a MIN through all of them.
-        let due: Option<i64> = sqlx::query_scalar(
-            "SELECT MIN(due) FROM (
+        let next = Statement::new(
+            "SELECT MIN(due) AS due FROM (
                 SELECT (SELECT turn_at FROM user_queues WHERE turn_at IS NOT NULL ORDER BY turn_at LIMIT 1) AS due
                 WHERE NOT EXISTS (SELECT 1 FROM settings WHERE name = 'paused')
                 UNION ALL
                 SELECT MIN(lease_until) AS due FROM messages WHERE status = 'processing') AS dues",
-        )
-        .fetch_one(self.readers())
-        .await?;
+        );
+        let row = self.readers().fetch_one(next).await?;
+        let due: Option<i64> = row.try_get("due")?;
         Ok(due.map(Timestamp::from_millis))
     }
 
@@ -45,9 +48,8 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read.
     pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let text = "SELECT run_at FROM messages WHERE status = 'queued' ORDER BY run_at LIMIT 1";
-        let due: Option<i64> = sqlx::query_scalar(text)
-            .fetch_optional(self.readers())
-            .await?;
+        let row = self.readers().fetch_optional(Statement::new(text)).await?;
+        let due: Option<i64> = row.map(|row| row.try_get("run_at")).transpose()?;
         Ok(due.map(Timestamp::from_millis))
     }
 
@@ -57,12 +59,11 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn counts(&self) -> Result<StatusCounts, StoreError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT status, count FROM message_counts")
-            .fetch_all(self.readers())
-            .await?;
+        let rows = Statement::new("SELECT status, count FROM message_counts");
         let mut counts = StatusCounts::default();
-        for (status, count) in rows {
-            let counted = match Status::from_column(&status)? {
+        for row in self.readers().fetch_all(rows).await? {
+            let count: i64 = row.try_get("count")?;
+            let counted = match Status::from_column(row.try_get("status")?)? {
                 Status::Queued => &mut counts.queued,
                 Status::Processing => &mut counts.processing,
                 Status::Processed => &mut counts.processed,
@@ -80,10 +81,8 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn is_paused(&self) -> Result<bool, StoreError> {
-        let paused: Option<String> =
-            sqlx::query_scalar("SELECT value FROM settings WHERE name = 'paused'")
-                .fetch_optional(self.readers())
-                .await?;
+        let paused = Statement::new("SELECT value FROM settings WHERE name = 'paused'");
+        let paused = self.readers().fetch_optional(paused).await?;
         Ok(paused.is_some())
     }
 }

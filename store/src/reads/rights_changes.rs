@@ -49,7 +49,7 @@ impl Store {
             "SELECT id, kind, username, token_id FROM rights_changes WHERE id > $1 ORDER BY id",
         )
         .bind(after)
-        .fetch_all(self.readers())
+        .fetch_all(self.readers().pool())
         .await?;
         // Only as many as are kept can have displaced one.
         if let Some(first) = rows.first()
@@ -68,7 +68,7 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read.
     pub async fn last_rights_change(&self) -> Result<i64, StoreError> {
         let last: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM rights_changes")
-            .fetch_one(self.readers())
+            .fetch_one(self.readers().pool())
             .await?;
         Ok(last.unwrap_or(0))
     }

@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 
 use crate::dialect::Param;
 use crate::page::{JsonBytes, item_bytes};
+use crate::statement::Statement;
 use crate::users::parse_username;
 use crate::{Page, RuleId, Store, StoreError, Timestamp};
 
@@ -44,15 +45,12 @@ impl Store {
     ///
     /// The same.
     pub async fn stored_rules(&self) -> Result<Vec<StoredRule>, StoreError> {
-        sqlx::query(
+        let rules = Statement::new(
             "SELECT id, subject_kind, subject, actions, effect, filter, description, created_at
              FROM acl_rules ORDER BY id",
-        )
-        .fetch_all(self.readers())
-        .await?
-        .iter()
-        .map(stored_rule)
-        .collect()
+        );
+        let rows = self.readers().fetch_all(rules).await?;
+        rows.iter().map(stored_rule).collect()
     }
 
     /// Up to `limit` rules by id, those after `after`.
@@ -84,15 +82,13 @@ impl Store {
     ///
     /// As [`Store::rules`].
     pub async fn rule(&self, id: &RuleId) -> Result<Option<StoredRule>, StoreError> {
-        sqlx::query(
+        let rule = Statement::new(
             "SELECT id, subject_kind, subject, actions, effect, filter, description, created_at
              FROM acl_rules WHERE id = $1",
         )
-        .bind(id.as_str())
-        .fetch_optional(self.readers())
-        .await?
-        .map(|row| stored_rule(&row))
-        .transpose()
+        .bind(id.as_str());
+        let row = self.readers().fetch_optional(rule).await?;
+        row.as_ref().map(stored_rule).transpose()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::dialect::Param;
 use crate::ids::AFTER_ALL;
 use crate::page::{JsonBytes, item_bytes};
 use crate::sessions::unused_since;
+use crate::statement::Statement;
 use crate::users::user;
 use crate::{Page, Session, SessionId, Store, StoreError, Timestamp, UserId};
 
@@ -39,7 +40,7 @@ impl Store {
         secret_hash: &str,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        let row = sqlx::query(
+        let session = Statement::new(
             "SELECT u.id, u.username, u.role, u.password_hash, u.disabled, u.created_at,
                 s.id AS session_id, s.csrf_token, s.last_used_at, s.expires_at
              FROM sessions s JOIN users u ON u.id = s.user_id
@@ -48,10 +49,8 @@ impl Store {
         )
         .bind(secret_hash)
         .bind(now.as_millis())
-        .bind(unused_since(now))
-        .fetch_optional(self.readers())
-        .await?;
-        let Some(row) = row else {
+        .bind(unused_since(now));
+        let Some(row) = self.readers().fetch_optional(session).await? else {
             return Ok(None);
         };
         Ok(Some(Session {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::Row as _;
 
+use crate::statement::Statement;
 use crate::{Store, StoreError, UserId, bulk};
 
 impl Store {
@@ -23,11 +24,11 @@ impl Store {
                 "SELECT user_id, stored_bytes FROM user_queues WHERE user_id IN ({})",
                 bulk::list(chunk.len(), 1)
             );
-            let mut query = sqlx::query(bulk::statement(text));
-            for user in chunk {
-                query = query.bind(user.map(|user| user.as_str()));
-            }
-            for row in query.fetch_all(self.readers()).await? {
+            let statement = Statement::new(bulk::statement(text));
+            let users = chunk.into_iter().fold(statement, |statement, user| {
+                statement.bind(user.map(|user| user.as_str()))
+            });
+            for row in self.readers().fetch_all(users).await? {
                 let user: String = row.try_get("user_id")?;
                 let bytes: i64 = row.try_get("stored_bytes")?;
                 found.insert(UserId::from_string(user), bytes.unsigned_abs());

@@ -12,8 +12,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection, Row};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::dialect::Dialect;
 use crate::location::Location;
 use crate::owned_task::OwnedTask;
+use crate::statement::Statement;
 use crate::tokens::token;
 use crate::users::user;
 use crate::{StoreError, Token, User, bulk};
@@ -116,7 +118,7 @@ async fn find_all(
         Some(connected) => connected,
         None => location.connect_reader().await?,
     };
-    let found = find_with(&mut connected, batch).await;
+    let found = find_with(&mut connected, location.dialect(), batch).await;
     match found {
         Ok(_) => *conn = Some(connected),
         Err(_) => close(Some(connected)).await,
@@ -124,7 +126,11 @@ async fn find_all(
     found
 }
 
-async fn find_with(conn: &mut AnyConnection, batch: &[Lookup]) -> Result<Rows, StoreError> {
+async fn find_with(
+    conn: &mut AnyConnection,
+    dialect: Dialect,
+    batch: &[Lookup],
+) -> Result<Rows, StoreError> {
     // Few different statements, as each has to be prepared.
     let parameters = batch.len().next_power_of_two();
     let text = format!(
@@ -137,11 +143,9 @@ async fn find_with(conn: &mut AnyConnection, batch: &[Lookup]) -> Result<Rows, S
     );
     let hashes = batch.iter().map(|lookup| lookup.token_hash.as_str());
     let none = std::iter::repeat_n("", parameters - batch.len());
-    let mut query = sqlx::query(bulk::statement(text));
-    for hash in hashes.chain(none) {
-        query = query.bind(hash);
-    }
-    let rows = query.fetch_all(conn).await?;
+    let statement = Statement::new(bulk::statement(text));
+    let lookup = hashes.chain(none).fold(statement, Statement::bind);
+    let rows = lookup.query(dialect)?.fetch_all(conn).await?;
     rows.iter()
         // An invalid row is an error for its own token only.
         .map(|row| Ok((row.try_get("token_hash")?, both(row))))

@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 use crate::dialect::Param;
 use crate::ids::AFTER_ALL;
 use crate::page::{JsonBytes, item_bytes};
+use crate::statement::Statement;
 use crate::tokens::token;
 use crate::users::{parse_username, user};
 use crate::{Page, Store, StoreError, Timestamp, Token, TokenId, User, UserId};
@@ -85,15 +86,13 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn token_owner(&self, token: &TokenId) -> Result<Option<User>, StoreError> {
-        sqlx::query(
+        let owner = Statement::new(
             "SELECT u.id, u.username, u.role, u.password_hash, u.disabled, u.created_at
              FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $1",
         )
-        .bind(token.as_str())
-        .fetch_optional(self.readers())
-        .await?
-        .map(|row| user(&row))
-        .transpose()
+        .bind(token.as_str());
+        let row = self.readers().fetch_optional(owner).await?;
+        row.as_ref().map(user).transpose()
     }
 }
 

@@ -1,9 +1,11 @@
 //! Accounts.
 
 use herald_acl::Username;
+use sqlx::Row as _;
 
 use crate::dialect::Param;
 use crate::page::{JsonBytes, item_bytes};
+use crate::statement::Statement;
 use crate::users::user;
 use crate::{Page, Store, StoreError, User};
 
@@ -14,15 +16,13 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn user_by_name(&self, username: &Username) -> Result<Option<User>, StoreError> {
-        sqlx::query(
+        let account = Statement::new(
             "SELECT id, username, role, password_hash, disabled, created_at
              FROM users WHERE username = $1",
         )
-        .bind(username.as_str())
-        .fetch_optional(self.readers())
-        .await?
-        .map(|row| user(&row))
-        .transpose()
+        .bind(username.as_str());
+        let row = self.readers().fetch_optional(account).await?;
+        row.as_ref().map(user).transpose()
     }
 
     /// Up to `limit` accounts by name, those after `after`.
@@ -52,9 +52,8 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn count_users(&self) -> Result<u64, StoreError> {
-        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM users")
-            .fetch_one(self.readers())
-            .await?;
+        let users = Statement::new("SELECT COUNT(*) AS users FROM users");
+        let count: i64 = self.readers().fetch_one(users).await?.try_get("users")?;
         Ok(count.unsigned_abs())
     }
 }

@@ -16,7 +16,7 @@ async fn store() -> (TempDir, Store) {
 
 async fn rows(store: &Store) -> Vec<String> {
     sqlx::query_scalar("SELECT name FROM settings ORDER BY name")
-        .fetch_all(store.readers())
+        .fetch_all(store.readers().pool())
         .await
         .unwrap()
 }
@@ -152,7 +152,7 @@ async fn writes_that_arrive_together_share_a_transaction() {
     let (_dir, store) = store().await;
     let looks = (0..100).map(|key| {
         store.write(CountRows {
-            readers: store.readers().clone(),
+            readers: store.readers().pool().clone(),
             key: key.to_string(),
         })
     });

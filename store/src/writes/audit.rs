@@ -1,5 +1,7 @@
 //! The audit: what is recorded, and what is forgotten.
 
+use sqlx::Row as _;
+
 use super::audited::insert;
 use crate::dialect::Dialect;
 use crate::statement::{Script, Statement};
@@ -44,14 +46,12 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read or written. What was not deleted is deleted by the next call.
     pub async fn cut_audit(&self, entries: u64) -> Result<u64, StoreError> {
         // A walk through an index.
-        let oldest_kept: Option<String> =
-            sqlx::query_scalar("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1")
-                .bind(i64::try_from(entries.saturating_sub(1)).unwrap_or(i64::MAX))
-                .fetch_optional(self.readers())
-                .await?;
-        let Some(oldest_kept) = oldest_kept else {
+        let oldest_kept = Statement::new("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1")
+            .bind(i64::try_from(entries.saturating_sub(1)).unwrap_or(i64::MAX));
+        let Some(oldest_kept) = self.readers().fetch_optional(oldest_kept).await? else {
             return Ok(0);
         };
+        let oldest_kept: String = oldest_kept.try_get("id")?;
         self.delete_audit(AuditId::from_string(oldest_kept)).await
     }
 

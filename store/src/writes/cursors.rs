@@ -70,7 +70,7 @@ impl Store {
         )
         .bind(user.as_str())
         .bind(&**client_id)
-        .fetch_optional(self.readers())
+        .fetch_optional(self.readers().pool())
         .await?;
         match found {
             Some((seq, last, used)) if now < Timestamp::from_millis(used) + JUST_USED => {

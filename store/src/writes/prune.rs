@@ -78,7 +78,7 @@ impl Store {
                     .bind(before.as_millis())
                     .bind(status.as_str())
                     .bind(batch.rows() as i64)
-                    .fetch_all(self.readers())
+                    .fetch_all(self.readers().pool())
                     .await?;
                 if ids.is_empty() {
                     break;
@@ -101,7 +101,7 @@ impl Store {
             let users: Vec<(String, Option<i64>)> = sqlx::query_as(INBOXES)
                 .bind(after.as_str())
                 .bind(USERS)
-                .fetch_all(self.readers())
+                .fetch_all(self.readers().pool())
                 .await?;
             let Some((last, _)) = users.last() else { break };
             after.clone_from(last);
@@ -113,7 +113,7 @@ impl Store {
                     let first: Vec<(i64, i64)> = sqlx::query_as(FIRST)
                         .bind(user.as_str())
                         .bind(rows as i64)
-                        .fetch_all(self.readers())
+                        .fetch_all(self.readers().pool())
                         .await?;
                     let old = first.iter().take_while(|(_, at)| is_old(*at));
                     let old: Vec<_> = old.map(|(seq, _)| (user.clone(), *seq)).collect();
@@ -145,7 +145,7 @@ impl Store {
             let keys: Vec<(String, String)> = sqlx::query_as(UNUSED)
                 .bind(before.as_millis())
                 .bind(batch.rows() as i64)
-                .fetch_all(self.readers())
+                .fetch_all(self.readers().pool())
                 .await?;
             if keys.is_empty() {
                 return Ok(deleted);

@@ -42,12 +42,9 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read or written.
     pub async fn retained(&self, now: Timestamp) -> Result<Vec<RetainedMessage>, StoreError> {
         self.write(ForgetExpired { now }).await?;
-        sqlx::query("SELECT topic, payload, attributes, expires_at FROM retained ORDER BY topic")
-            .fetch_all(self.readers())
-            .await?
-            .iter()
-            .map(message)
-            .collect()
+        let text = "SELECT topic, payload, attributes, expires_at FROM retained ORDER BY topic";
+        let rows = self.readers().fetch_all(Statement::new(text)).await?;
+        rows.iter().map(message).collect()
     }
 
     /// Makes the changes in their order, all or none. Waits a limited time for room in the queue

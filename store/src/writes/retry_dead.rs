@@ -125,7 +125,7 @@ impl Store {
         // Also what died in the millisecond in which the walk began.
         .bind(to.min(began.saturating_add(1)))
         .bind(LOOKED_AT)
-        .fetch_all(self.readers())
+        .fetch_all(self.readers().pool())
         .await?;
         let mut ids = Vec::new();
         let mut last = None;
@@ -162,7 +162,7 @@ impl Store {
              WHERE processed_at IS NOT NULL AND status = 'dead'
              ORDER BY processed_at DESC, id DESC LIMIT 1",
         )
-        .fetch_optional(self.readers())
+        .fetch_optional(self.readers().pool())
         .await?;
         Ok(last)
     }

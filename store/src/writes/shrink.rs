@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use tokio::time::sleep;
 
 use crate::adaptive_batch::AdaptiveBatch;
+use crate::dialect::Dialect;
 use crate::statement::Statement;
 use crate::writer::{Operation, Transaction};
 use crate::{Store, StoreError, bulk, dialect};
@@ -42,14 +43,18 @@ struct Pages {
 
 impl Store {
     /// Gives free pages of the file back to the disk, if there are many. Does so in small steps with rests between them, and
-    /// only while nobody else waits to write: so it may stop early, and go on with the next call.
+    /// only while nobody else waits to write: so it may stop early, and go on with the next call. Other databases than SQLite
+    /// see to that by themselves.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] if the database cannot be read or written.
     pub async fn shrink(&self) -> Result<Shrunk, StoreError> {
-        let mut pages = self.pages().await?;
         let mut shrunk = Shrunk::default();
+        if self.readers().dialect() != Dialect::Sqlite {
+            return Ok(shrunk);
+        }
+        let mut pages = self.pages().await?;
         if pages.free < LEAST || pages.free < pages.all / PART {
             return Ok(shrunk);
         }
@@ -83,8 +88,9 @@ impl Store {
     }
 
     async fn pages(&self) -> Result<Pages, StoreError> {
-        let row = sqlx::query(dialect::PAGES)
-            .fetch_one(self.readers())
+        let row = self
+            .readers()
+            .fetch_one(Statement::new(dialect::PAGES))
             .await?;
         Ok(Pages {
             bytes: row.try_get("page_size")?,

@@ -30,7 +30,7 @@ impl Store {
             let claimed: Vec<(String, String)> = sqlx::query_as(CLAIMED)
                 .bind(after.as_str())
                 .bind(STEP)
-                .fetch_all(self.readers())
+                .fetch_all(self.readers().pool())
                 .await?;
             let Some((last, _)) = claimed.last() else {
                 break;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use herald_store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqliteConnection};
 
-use crate::workload::{rules_and_retained, signed_in, user, whole_way};
+use crate::workload::{rules_and_retained, settings, signed_in, user, whole_way};
 
 /// The tables that grow, and what statements call them.
 const LARGE: [&str; 21] = [
@@ -50,6 +50,20 @@ const READ_WHOLE: [&str; 5] = [
     "DELETE FROM retained WHERE expires_at <= $1",
 ];
 
+/// What still uses a parameter twice or out of order. This list may only get shorter.
+const OUT_OF_ORDER: [&str; 10] = [
+    "WITH v (",
+    "INSERT INTO cursors",
+    "UPDATE cursors SET",
+    "DELETE FROM cursors",
+    "WHERE status = $2 AND processed_at < $1",
+    "UPDATE acl_rules SET",
+    "INSERT INTO tokens",
+    "UPDATE tokens SET",
+    "UPDATE users SET role",
+    "UPDATE users SET password_hash",
+];
+
 async fn open(dir: &Path) -> Store {
     let options = StoreOptions::sqlite(&dir.join("herald.db"));
     Store::open(options).await.unwrap()
@@ -58,6 +72,12 @@ async fn open(dir: &Path) -> Store {
 async fn connect(dir: &Path) -> SqliteConnection {
     let url = format!("sqlite://{}", dir.join("herald.db").display());
     SqliteConnection::connect(&url).await.unwrap()
+}
+
+/// Whether each parameter is used once and in order, as MySQL has no numbers for them.
+fn is_in_order(sql: &str) -> bool {
+    let parameters = statements::parameters(sql);
+    parameters.iter().copied().eq(1..=parameters.len())
 }
 
 /// The steps of a plan that read all of a table that grows.
@@ -108,6 +128,7 @@ async fn no_statement_of_a_messages_way_reads_a_whole_table() {
     let store = open(dir.path()).await;
     user(&store, users.len()).await;
     whole_way(&store, &users).await;
+    settings(&store, &users[1]).await;
     rules_and_retained(&store).await;
     signed_in(&store, &users[0]).await;
     let statements = log.take();
@@ -135,6 +156,14 @@ async fn no_statement_of_a_messages_way_reads_a_whole_table() {
             assert!(found || never, "nothing did {verb}");
         }
     }
+    let out_of_order = statements.iter().filter(|sql| !is_in_order(sql));
+    let new = out_of_order.filter(|sql| !OUT_OF_ORDER.iter().any(|part| sql.contains(part)));
+    let new: Vec<_> = new.collect();
+    assert!(
+        new.is_empty(),
+        "a parameter is used twice or out of order: {new:#?}"
+    );
+
     let mut conn = connect(dir.path()).await;
     assert_eq!(scans(&mut conn, "SELECT body FROM messages").await.len(), 1);
     for sql in &statements {

@@ -68,6 +68,19 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
+/// The numbers of the parameters of a statement, as they follow one another.
+pub(crate) fn parameters(sql: &str) -> Vec<usize> {
+    // What is quoted is between two quotes.
+    let unquoted = sql.split('\'').step_by(2);
+    let parts = unquoted.flat_map(|part| part.split('$').skip(1));
+    let digits = |part: &str| {
+        part.chars()
+            .take_while(char::is_ascii_digit)
+            .collect::<String>()
+    };
+    parts.map(|part| digits(part).parse().unwrap()).collect()
+}
+
 /// A short one is its summary.
 #[derive(Default)]
 struct Statement {

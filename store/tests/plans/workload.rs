@@ -110,6 +110,22 @@ pub(crate) async fn whole_way(store: &Store, users: &[UserId]) {
     store.ping().await.unwrap();
 }
 
+/// Everything that happens to what an administrator sets.
+pub(crate) async fn settings(store: &Store, user: &UserId) {
+    store.delay().await.unwrap();
+    let own = Some(Delay::Fixed { ms: 1 });
+    store.set_user_delay(user, own, false).await.unwrap();
+    store.user_delay(user).await.unwrap();
+    store.pause().await.unwrap();
+    store.is_paused().await.unwrap();
+    store.resume().await.unwrap();
+    let name = "user0".parse().unwrap();
+    store.user_by_name(&name).await.unwrap();
+    store.stored_bytes(&[user]).await.unwrap();
+    store.begin_epoch().await.unwrap();
+    store.inbox_progress().await.unwrap();
+}
+
 /// Everything that happens to access rules, and to what is retained.
 pub(crate) async fn rules_and_retained(store: &Store) {
     let content = RuleContent {
