@@ -1,11 +1,14 @@
 //! Sessions of browsers that begin, are used and end.
 
-use sqlx::AnyConnection;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::tokens::end_tokens;
+use crate::dialect::Dialect;
 use crate::sessions::unused_since;
+use crate::statement::{Part, Results, Script, Statement};
 use crate::writer::{Operation, Transaction};
-use crate::{SessionId, Store, StoreError, Timestamp, User, UserId};
+use crate::{SessionId, Store, StoreError, Timestamp, User, UserId, bulk};
 
 /// How many sessions a user has at once; another one ends that which began first.
 const MAX_SESSIONS: i64 = 100;
@@ -73,49 +76,54 @@ impl Store {
 
 /// Ends the sessions of a user, except the one whose secret has the hash `except`, with the tokens that they needed.
 pub(crate) async fn end_all(
-    conn: &mut AnyConnection,
+    tx: &mut Transaction<'_>,
     user: &User,
     except: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let ids: Vec<String> =
-        sqlx::query_scalar("SELECT id FROM sessions WHERE user_id = $1 AND secret_hash <> $2")
+    let mut script = Script::default();
+    let sessions = script.add(
+        Statement::new("SELECT id FROM sessions WHERE user_id = $1 AND secret_hash <> $2")
             .bind(user.id.as_str())
-            .bind(except.unwrap_or_default())
-            .fetch_all(&mut *conn)
-            .await?;
-    for id in ids {
-        end(conn, &user.id, &id, now).await?;
+            .bind(except.unwrap_or_default()),
+    );
+    let sessions = ids(&tx.run(script).await?, &sessions)?;
+    end(tx, &sessions, now).await
+}
+
+/// Ends sessions, with the tokens that they needed. A few statements, whatever their number.
+async fn end(
+    tx: &mut Transaction<'_>,
+    sessions: &[String],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if sessions.is_empty() {
+        return Ok(());
     }
+    let mut script = Script::default();
+    let tokens = script.add_all(of_each("SELECT id FROM tokens WHERE session_id", sessions));
+    let tokens = ids(&tx.run(script).await?, &tokens)?;
+    end_tokens(tx.connection(), tokens, now).await?;
+    let mut script = Script::default();
+    script.add_all(of_each("DELETE FROM sessions WHERE id", sessions));
+    tx.run(script).await?;
     Ok(())
 }
 
-/// Ends one. Returns whether the user had it.
-async fn end(
-    conn: &mut AnyConnection,
-    user: &UserId,
-    id: &str,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let theirs: Option<i64> =
-        sqlx::query_scalar("SELECT 1 AS theirs FROM sessions WHERE id = $1 AND user_id = $2")
-            .bind(id)
-            .bind(user.as_str())
-            .fetch_optional(&mut *conn)
-            .await?;
-    if theirs.is_none() {
-        return Ok(false);
-    }
-    let tokens: Vec<String> = sqlx::query_scalar("SELECT id FROM tokens WHERE session_id = $1")
-        .bind(id)
-        .fetch_all(&mut *conn)
-        .await?;
-    end_tokens(conn, tokens, now).await?;
-    sqlx::query("DELETE FROM sessions WHERE id = $1")
-        .bind(id)
-        .execute(conn)
-        .await?;
-    Ok(true)
+/// `text`, which ends with a column, for rows that have one of these ids there.
+fn of_each(text: &str, ids: &[String]) -> impl Iterator<Item = Statement> {
+    bulk::padded(ids).map(move |ids| {
+        let text = format!("{text} IN ({})", bulk::list(ids.len(), 1));
+        let statement = Statement::new(bulk::statement(text));
+        let bind =
+            |statement: Statement, id: Option<&String>| statement.bind(id.map(String::as_str));
+        ids.into_iter().fold(statement, bind)
+    })
+}
+
+fn ids(results: &Results, part: &Part) -> Result<Vec<String>, StoreError> {
+    let id = |row: &AnyRow| row.try_get("id").map_err(StoreError::from);
+    results.rows(part).map(id).collect()
 }
 
 struct Create {
@@ -129,33 +137,65 @@ impl Operation for Create {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
-        // Their tokens ended with them: none lasts longer than the use of its session.
-        sqlx::query("DELETE FROM sessions WHERE expires_at <= $1")
-            .bind(self.now.as_millis())
-            .execute(&mut *conn)
-            .await?;
-        sqlx::query("DELETE FROM sessions WHERE last_used_at <= $1")
-            .bind(unused_since(self.now))
-            .execute(&mut *conn)
-            .await?;
-        let too_many: Vec<String> = sqlx::query_scalar(
-            "SELECT id FROM sessions WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
-        )
-        .bind(self.user.as_str())
-        .bind(MAX_SESSIONS)
-        .bind(MAX_SESSIONS - 1)
-        .fetch_all(&mut *conn)
-        .await?;
-        for id in too_many {
-            end(conn, &self.user, &id, self.now).await?;
+        let (script, reads) = self.reads(tx.dialect());
+        let results = tx.run(script).await?;
+        if results.rows(&reads.account).next().is_none() {
+            return Err(StoreError::UnknownUser);
         }
+        end(tx, &ids(&results, &reads.too_many)?, self.now).await?;
+        tx.execute(self.insert()).await?;
+        Ok(())
+    }
+
+    fn makes(&self) -> Option<&str> {
+        Some(self.id.as_str())
+    }
+}
+
+/// Where in the results of a script is what a new session has to know.
+struct Reads {
+    account: Part,
+    too_many: Part,
+}
+
+impl Create {
+    /// Forgets those that have ended, and reads what this one has to know.
+    fn reads(&self, dialect: Dialect) -> (Script, Reads) {
+        let mut script = Script::default();
+        // Locked first: a password that changes meanwhile ends this session, too, or is seen here.
+        let account = format!(
+            "SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled = 0{}",
+            dialect.for_update()
+        );
+        let account = script.add(
+            Statement::new(bulk::statement(account))
+                .bind(self.user.as_str())
+                .bind(self.session.password_hash.as_str()),
+        );
+        // Their tokens ended with them: none lasts longer than the use of its session.
+        script.add_all([
+            Statement::new("DELETE FROM sessions WHERE expires_at <= $1")
+                .bind(self.now.as_millis()),
+            Statement::new("DELETE FROM sessions WHERE last_used_at <= $1")
+                .bind(unused_since(self.now)),
+        ]);
+        let too_many = script.add(
+            Statement::new(
+                "SELECT id FROM sessions WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
+            )
+            .bind(self.user.as_str())
+            .bind(MAX_SESSIONS)
+            .bind(MAX_SESSIONS - 1),
+        );
+        (script, Reads { account, too_many })
+    }
+
+    fn insert(&self) -> Statement {
         let session = &self.session;
-        let inserted = sqlx::query(
+        Statement::new(
             "INSERT INTO sessions
                 (id, user_id, secret_hash, csrf_token, address, user_agent, created_at, last_used_at, expires_at)
-             SELECT $1, id, $3, $4, $5, $6, $7, $7, $8 FROM users
-             WHERE id = $2 AND password_hash = $9 AND disabled = 0",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(self.id.as_str())
         .bind(self.user.as_str())
@@ -164,18 +204,8 @@ impl Operation for Create {
         .bind(session.address.as_str())
         .bind(session.user_agent.as_deref())
         .bind(self.now.as_millis())
+        .bind(self.now.as_millis())
         .bind(session.expires_at.as_millis())
-        .bind(session.password_hash.as_str())
-        .execute(conn)
-        .await?;
-        match inserted.rows_affected() {
-            0 => Err(StoreError::UnknownUser),
-            _ => Ok(()),
-        }
-    }
-
-    fn makes(&self) -> Option<&str> {
-        Some(self.id.as_str())
     }
 }
 
@@ -191,12 +221,13 @@ impl Operation for Touch {
     const DURABLE: bool = false;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
-        sqlx::query("UPDATE sessions SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2")
-            .bind(self.id.as_str())
-            .bind(self.now.as_millis())
-            .execute(conn)
-            .await?;
+        let touch = Statement::new(
+            "UPDATE sessions SET last_used_at = $1 WHERE id = $2 AND last_used_at < $3",
+        )
+        .bind(self.now.as_millis())
+        .bind(self.id.as_str())
+        .bind(self.now.as_millis());
+        tx.execute(touch).await?;
         Ok(())
     }
 }
@@ -211,8 +242,15 @@ impl Operation for End {
     type Output = bool;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let conn = tx.connection();
-        end(conn, &self.user, self.id.as_str(), self.now).await
+        let mut script = Script::default();
+        let theirs = script.add(
+            Statement::new("SELECT id FROM sessions WHERE id = $1 AND user_id = $2")
+                .bind(self.id.as_str())
+                .bind(self.user.as_str()),
+        );
+        let theirs = ids(&tx.run(script).await?, &theirs)?;
+        end(tx, &theirs, self.now).await?;
+        Ok(!theirs.is_empty())
     }
 
     fn changes(ended: &bool) -> bool {

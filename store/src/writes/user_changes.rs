@@ -186,16 +186,16 @@ impl Operation for Update {
             .execute(&mut *conn)
             .await?;
         if update.password_hash.is_some() {
-            end_all(conn, &after, update.keep_session.as_deref(), self.now).await?;
+            end_all(tx, &after, update.keep_session.as_deref(), self.now).await?;
             let changed = Changed::Password(after.username.clone());
-            record(conn, &changed, self.now).await?;
+            record(tx.connection(), &changed, self.now).await?;
         }
         if after.disabled {
-            end_all(conn, &after, None, self.now).await?;
+            end_all(tx, &after, None, self.now).await?;
         }
         if after.role != before.role || after.disabled != before.disabled {
             let changed = Changed::User(after.username.clone());
-            record(conn, &changed, self.now).await?;
+            record(tx.connection(), &changed, self.now).await?;
         }
         Ok(UpdateUser::Updated(after))
     }
