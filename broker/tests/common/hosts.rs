@@ -10,11 +10,11 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::{Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject, Username};
 use herald_broker::{
     Authenticate, Broker, Credential, DeniedAction, Host, HostError, Identity, Inbox, Intake,
-    Limits, Login, LoginRefusal, Notification, Observe, Origin, Retain, RetainedChange,
-    RetainedMessage, Transport,
+    Limits, Login, LoginRefusal, Observe, Origin, Retain, RetainedChange, RetainedMessage,
+    Transport,
 };
 
-use super::inbox::{Log, Unmoved};
+use super::inbox::{Inboxes, Log};
 
 /// Everyone's password.
 pub(crate) const PASSWORD: &str = "secret";
@@ -76,20 +76,9 @@ impl Authenticate for Hosts {
     }
 }
 
-/// A notification with this number.
-pub(crate) fn notification(seq: i64) -> Notification {
-    Notification {
-        seq,
-        payload: format!(r#"{{"seq":{seq}}}"#).into(),
-    }
-}
-
 impl Log for Hosts {
-    const NEWEST: i64 = NEWEST;
-
-    fn read(&self, _: &Identity, after: i64, limit: usize) -> Vec<Notification> {
-        let left = (after + 1)..=NEWEST;
-        left.take(limit).map(notification).collect()
+    fn newest(&self) -> i64 {
+        NEWEST
     }
 }
 
@@ -136,7 +125,7 @@ pub(crate) fn allow(id: &str, subject: &Subject, actions: Actions, filter: &str)
 /// Starts a broker that keeps clients within `limits`, lets them do `shared` on shared topics, and hands what they send to
 /// `intake`.
 pub(crate) async fn broker(limits: Limits, shared: Actions, intake: Arc<dyn Intake>) -> Broker {
-    let inbox = Arc::new(Unmoved(Arc::new(Hosts)));
+    let inbox = Arc::new(Inboxes(Arc::new(Hosts)));
     broker_with(limits, shared, intake, inbox).await
 }
 
@@ -145,7 +134,7 @@ pub(crate) fn host(intake: Arc<dyn Intake>) -> Host {
     let hosts = Arc::new(Hosts);
     Host {
         authenticate: hosts.clone(),
-        inbox: Arc::new(Unmoved(hosts.clone())),
+        inbox: Arc::new(Inboxes(hosts.clone())),
         intake,
         retain: hosts.clone(),
         observe: hosts,

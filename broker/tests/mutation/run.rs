@@ -15,7 +15,10 @@ use rand::{SeedableRng as _, seq::IndexedRandom as _};
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    common::hosts::{NEWEST, ORIGIN, notification},
+    common::{
+        hosts::{NEWEST, ORIGIN},
+        inbox::notification,
+    },
     corpus::Packets,
     mutate::{Chance, cuts, mutate},
     stream::drive,

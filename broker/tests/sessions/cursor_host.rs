@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::FutureExt as _;
 use herald_acl::Actions;
-use herald_broker::{Batch, Broker, HostError, Identity, Inbox, Limits, Notification, Position};
+use herald_broker::{Broker, HostError, Limits, Position};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
@@ -16,6 +16,7 @@ use crate::{
     common::{
         encode::{ack, pingreq, subscribe},
         hosts::{self, NEWEST},
+        inbox::{Inboxes, Log, Returned},
     },
     held::Held,
     setup::{ask, next, published},
@@ -44,88 +45,65 @@ pub(crate) struct Cursors {
 }
 
 impl Cursors {
-    pub(crate) fn new(answers: usize) -> Arc<Self> {
-        Arc::new(Self {
-            begins: Mutex::new(0),
-            asked: Mutex::default(),
-            may_answer: Arc::new(Semaphore::new(answers)),
-        })
-    }
-
     /// What was asked since the last time.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut *self.asked.lock())
     }
 
-    fn answer(
-        &self,
-        asked: Asked,
-        acknowledged: i64,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
+    fn answer(&self, asked: Asked, acknowledged: i64) -> Returned<Position> {
         self.asked.lock().push(asked);
-        let may_answer = self.may_answer.clone();
+        let (may_answer, newest) = (self.may_answer.clone(), self.newest());
         async move {
             let permit = may_answer.acquire().await;
             permit.map_err(|e| HostError(e.to_string()))?.forget();
             Ok(Position {
                 acknowledged,
-                newest: NEWEST,
+                newest,
             })
         }
         .boxed()
     }
 }
 
-impl Inbox for Cursors {
-    fn position(
-        &self,
-        _: &Identity,
-        client_id: Option<&Arc<str>>,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
+impl Log for Cursors {
+    fn newest(&self) -> i64 {
+        NEWEST
+    }
+
+    fn position(&self, client_id: Option<&Arc<str>>) -> Returned<Position> {
         let begins = *self.begins.lock();
         self.answer(Where(client_id.cloned()), begins)
     }
 
-    fn set_position(
-        &self,
-        _: &Identity,
-        client_id: &Arc<str>,
-        to: i64,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
+    fn set_position(&self, client_id: &Arc<str>, to: i64) -> Returned<Position> {
         self.answer(Set(client_id.clone(), to), to)
     }
 
-    fn read(
-        &self,
-        _: &Identity,
-        after: i64,
-        limit: usize,
-    ) -> BoxFuture<'static, Result<Batch, HostError>> {
-        let left = (after + 1)..=NEWEST;
-        let notifications: Vec<Notification> = left.take(limit).map(hosts::notification).collect();
-        let batch = Batch {
-            more: notifications.last().is_some_and(|n| n.seq < NEWEST),
-            notifications,
-        };
-        async { Ok(batch) }.boxed()
-    }
-
-    fn epoch(&self) -> Arc<str> {
-        "e1".into()
-    }
-
-    fn acknowledge(&self, _: &Identity, client_id: Option<&Arc<str>>, up_to: i64) {
+    fn acknowledge(&self, client_id: Option<&Arc<str>>, up_to: i64) {
         let asked = Acknowledged(client_id.cloned(), up_to);
         self.asked.lock().push(asked);
     }
 }
 
-pub(crate) async fn start(inbox: Arc<Cursors>) -> Broker {
+/// A broker with such an inbox, in which so many positions may be answered.
+pub(crate) async fn start(answers: usize) -> (Broker, Arc<Cursors>) {
+    let cursors = Arc::new(Cursors {
+        begins: Mutex::new(0),
+        asked: Mutex::default(),
+        may_answer: Arc::new(Semaphore::new(answers)),
+    });
     let limits = Limits {
         max_session_expiry_s: 60,
         ..Limits::default()
     };
-    hosts::broker_with(limits, Actions::Both, Arc::new(Held::new()), inbox).await
+    let inbox = Arc::new(Inboxes(cursors.clone()));
+    let broker = hosts::broker_with(limits, Actions::Both, Arc::new(Held::new()), inbox);
+    (broker.await, cursors)
+}
+
+/// The client id of the sessions that have a cursor, as the inbox is asked for it.
+pub(crate) fn of_phone() -> Option<Arc<str>> {
+    Some("phone".into())
 }
 
 /// Subscribes to the inbox, in MQTT 5 behind a number if one is given.

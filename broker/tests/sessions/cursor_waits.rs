@@ -2,22 +2,29 @@
 
 use std::sync::Arc;
 
-use herald_broker::Revoked;
+use herald_broker::{Broker, Revoked};
 
 use crate::{
-    client::Answer::Disconnect,
+    client::{Answer::Disconnect, Client},
     common::encode::{V5, ack, subscribe},
-    cursor_host::{Acknowledged, Cursors, INBOX, Set, Where, follow, settled, start, take},
+    cursor_host::{
+        Acknowledged, Cursors, INBOX, Set, Where, follow, of_phone, settled, start, take,
+    },
     setup::{alice, all_had_a_turn, connect, open, until},
 };
 
-#[tokio::test]
-async fn a_subscription_is_acknowledged_only_once_it_has_its_place() {
-    let cursors = Cursors::new(0);
-    let broker = start(cursors.clone()).await;
+/// A client whose session is kept, and which waits for SUBACK until its cursor is found.
+async fn waiting() -> (Broker, Arc<Cursors>, Client) {
+    let (broker, cursors) = start(0).await;
     let mut phone = open(&broker, &connect("phone", true, 30)).await;
     phone.send(&subscribe(V5, 1, &[], &[(INBOX, 1)])).await;
     until(|| !cursors.asked().is_empty()).await;
+    (broker, cursors, phone)
+}
+
+#[tokio::test]
+async fn a_subscription_is_acknowledged_only_once_it_has_its_place() {
+    let (broker, cursors, mut phone) = waiting().await;
     all_had_a_turn(&broker).await;
     // It gets none.
     cursors.may_answer.close();
@@ -27,12 +34,8 @@ async fn a_subscription_is_acknowledged_only_once_it_has_its_place() {
 /// Where its place is a write, that may take as long as it likes.
 #[tokio::test]
 async fn a_client_whose_subscription_waits_for_its_place_is_let_in_at_once_when_it_comes_back() {
-    let cursors = Cursors::new(0);
-    let broker = start(cursors.clone()).await;
-    let of = Some(Arc::from("phone"));
-    let mut first = open(&broker, &connect("phone", true, 30)).await;
-    first.send(&subscribe(V5, 1, &[], &[(INBOX, 1)])).await;
-    until(|| !cursors.asked().is_empty()).await;
+    let (broker, cursors, mut first) = waiting().await;
+    let of = of_phone();
     let mut second = open(&broker, &connect("phone", false, 30)).await;
     assert_eq!(first.until_closed().await, Ok(vec![Disconnect(0x8E)]));
 
@@ -47,11 +50,7 @@ async fn a_client_whose_subscription_waits_for_its_place_is_let_in_at_once_when_
 
 #[tokio::test]
 async fn a_session_that_waits_for_its_place_ends_with_its_rights() {
-    let cursors = Cursors::new(0);
-    let broker = start(cursors.clone()).await;
-    let mut phone = open(&broker, &connect("phone", true, 30)).await;
-    phone.send(&subscribe(V5, 1, &[], &[(INBOX, 1)])).await;
-    until(|| !cursors.asked().is_empty()).await;
+    let (broker, _cursors, mut phone) = waiting().await;
     broker.revoke(&alice(), &Revoked::User);
     assert_eq!(phone.until_closed().await, Ok(vec![Disconnect(0x87)]));
     assert_eq!(broker.sessions(), 0);
@@ -59,9 +58,8 @@ async fn a_session_that_waits_for_its_place_ends_with_its_rights() {
 
 #[tokio::test]
 async fn a_session_that_goes_on_does_not_wait_for_the_use_of_its_cursor() {
-    let cursors = Cursors::new(1);
-    let broker = start(cursors.clone()).await;
-    let (id, of) = (Arc::from("phone"), Some(Arc::from("phone")));
+    let (broker, cursors) = start(1).await;
+    let (id, of) = (Arc::from("phone"), of_phone());
     let mut phone = open(&broker, &connect("phone", true, 30)).await;
     follow(&mut phone, V5, None).await;
     take(&mut phone).await;

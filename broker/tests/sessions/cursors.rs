@@ -10,7 +10,7 @@ use crate::{
         Client,
     },
     common::encode::{Connect, V3, V5, number, packet, props, subscribe},
-    cursor_host::{Acknowledged, Cursors, INBOX, Set, Where, follow, settled, start, take},
+    cursor_host::{Acknowledged, INBOX, Set, Where, follow, of_phone, settled, start, take},
     setup::{ask, connect, next, open, published, until},
     user::user,
 };
@@ -29,8 +29,7 @@ async fn a_session_that_is_kept_goes_by_its_client_ids_cursor_and_any_other_by_t
     #[case] expiry: u32,
     #[case] kept: bool,
 ) {
-    let cursors = Cursors::new(1);
-    let broker = start(cursors.clone()).await;
+    let (broker, cursors) = start(1).await;
     let connect = Connect {
         version,
         ..connect("phone", clean, expiry)
@@ -38,16 +37,15 @@ async fn a_session_that_is_kept_goes_by_its_client_ids_cursor_and_any_other_by_t
     let mut phone = open(&broker, &connect).await;
     follow(&mut phone, version, None).await;
     take(&mut phone).await;
-    let of = kept.then(|| Arc::from("phone"));
+    let of = of_phone().filter(|_| kept);
     let expected = [Where(of.clone()), Acknowledged(of, 1)];
     assert_eq!(cursors.asked(), expected, "{version} {clean} {expiry}");
 }
 
 #[tokio::test]
 async fn a_place_that_the_client_names_is_set_where_it_has_a_cursor() {
-    let cursors = Cursors::new(5);
-    let broker = start(cursors.clone()).await;
-    let (id, of) = (Arc::from("phone"), Some(Arc::from("phone")));
+    let (broker, cursors) = start(5).await;
+    let (id, of) = (Arc::from("phone"), of_phone());
     let mut phone = open(&broker, &connect("phone", true, 30)).await;
     for (after, seq) in [("4", 4), ("2", 2)] {
         follow(&mut phone, V5, Some(after)).await;
@@ -63,8 +61,7 @@ async fn a_place_that_the_client_names_is_set_where_it_has_a_cursor() {
 
 #[tokio::test]
 async fn a_place_that_is_named_with_another_subscription_is_not_the_inboxs() {
-    let cursors = Cursors::new(5);
-    let broker = start(cursors.clone()).await;
+    let (broker, cursors) = start(5).await;
     let mut phone = open(&broker, &connect("phone", true, 30)).await;
     for (with_inbox, after) in [(false, "4"), (false, "no number"), (true, "4")] {
         let notice = subscribe(V5, 1, &[user("after", after)], &[("notice", 1)]);
@@ -101,9 +98,8 @@ async fn ask_for(client: &mut Client, packet: &[u8]) -> Answer {
 /// A session's end does not lose what was acknowledged before.
 #[tokio::test]
 async fn a_session_that_goes_on_for_the_last_time_keeps_its_cursor_to_its_end() {
-    let cursors = Cursors::new(4);
-    let broker = start(cursors.clone()).await;
-    let of = Some(Arc::from("phone"));
+    let (broker, cursors) = start(4).await;
+    let of = of_phone();
     let mut phone = open(&broker, &connect("phone", true, 30)).await;
     follow(&mut phone, V5, None).await;
     drop(phone);
@@ -130,20 +126,19 @@ async fn a_session_that_goes_on_for_the_last_time_keeps_its_cursor_to_its_end() 
     let ending = props(&[number(0x11, &[0; 4])]);
     phone.send(&packet(0xE0, &[&[0], &ending])).await;
     until(|| broker.sessions() == 0).await;
-    let of = Some(Arc::from("phone"));
+    let of = of_phone();
     assert_eq!(cursors.asked(), [Where(of.clone()), Acknowledged(of, 1)]);
 }
 
 /// What nobody uses for long is deleted.
 #[tokio::test]
 async fn a_session_that_has_nothing_to_acknowledge_uses_its_cursor() {
-    let cursors = Cursors::new(9);
-    let broker = start(cursors.clone()).await;
+    let (broker, cursors) = start(9).await;
     let silent = |client_id, expiry| Connect {
         keep_alive: 0,
         ..connect(client_id, false, expiry)
     };
-    let of = Some(Arc::from("phone"));
+    let of = of_phone();
     let mut phone = open(&broker, &silent("phone", 30)).await;
     let mut tv = open(&broker, &silent("tv", 0)).await;
     follow(&mut phone, V5, None).await;
@@ -168,9 +163,8 @@ async fn a_session_that_has_nothing_to_acknowledge_uses_its_cursor() {
 
 #[tokio::test]
 async fn a_session_whose_cursor_was_forgotten_brings_it_back_to_where_it_is() {
-    let cursors = Cursors::new(9);
-    let broker = start(cursors.clone()).await;
-    let (id, of) = (Arc::from("phone"), Some(Arc::from("phone")));
+    let (broker, cursors) = start(9).await;
+    let (id, of) = (Arc::from("phone"), of_phone());
     let mut phone = open(&broker, &connect("phone", false, 30)).await;
     follow(&mut phone, V5, None).await;
     take(&mut phone).await;
@@ -188,14 +182,13 @@ async fn a_session_whose_cursor_was_forgotten_brings_it_back_to_where_it_is() {
 /// Such a session ends with its connection: the next one begins with a cursor.
 #[tokio::test]
 async fn a_session_without_a_cursor_is_not_gone_on_with() {
-    let cursors = Cursors::new(9);
-    let broker = start(cursors.clone()).await;
+    let (broker, cursors) = start(9).await;
     let mut old = open(&broker, &connect("phone", false, 0)).await;
     follow(&mut old, V5, None).await;
     let mut new = open(&broker, &connect("phone", false, 30)).await;
     follow(&mut new, V5, None).await;
     take(&mut new).await;
-    let of = Some(Arc::from("phone"));
+    let of = of_phone();
     let expected = [Where(None), Where(of.clone()), Acknowledged(of, 1)];
     assert_eq!(cursors.asked(), expected);
 }

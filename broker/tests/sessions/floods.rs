@@ -27,7 +27,7 @@ use crate::{
     common::{
         encode::{Connect, V3, V5, packet, pingreq, props, publish, subscribe},
         hosts::{self, ORIGIN},
-        inbox::{Log, Unmoved},
+        inbox::{Inboxes, Log, notification},
     },
     setup::{SEND, ask, begin, connect, open},
     user::user,
@@ -164,15 +164,17 @@ async fn a_ping_is_answered_after_a_few_slices_of_those_who_never_pause(
 struct Long(AtomicUsize);
 
 impl Log for Long {
-    const NEWEST: i64 = i64::MAX;
+    fn newest(&self) -> i64 {
+        i64::MAX
+    }
 
     /// Takes longer than a session may work at a time.
     fn read(&self, _: &Identity, after: i64, limit: usize) -> Vec<Notification> {
         self.0.fetch_add(1, Relaxed);
         let began = std::time::Instant::now();
         while began.elapsed() < Duration::from_millis(2) {}
-        let left = (after + 1)..=Self::NEWEST;
-        left.take(limit).map(hosts::notification).collect()
+        let left = (after + 1)..=self.newest();
+        left.take(limit).map(notification).collect()
     }
 }
 
@@ -181,7 +183,7 @@ impl Log for Long {
 async fn a_session_that_only_sends_gives_way() {
     let inbox = Arc::<Long>::default();
     let (limits, work) = (Limits::default(), Arc::<Work>::default());
-    let inboxes = Arc::new(Unmoved(inbox.clone()));
+    let inboxes = Arc::new(Inboxes(inbox.clone()));
     let broker = hosts::broker_with(limits, Actions::Both, work, inboxes).await;
     let mut other = open(&broker, &connect("other", true, 0)).await;
     let follow = subscribe(V5, 1, &[], &[("users/alice/notifications", 0)]);

@@ -23,7 +23,8 @@ use crate::{
     },
     common::{
         encode::{Connect, V5, Will, publish, subscribe},
-        hosts::{self, Hosts, notification},
+        hosts::{self, Hosts},
+        inbox::notification,
     },
     held::Held,
     live::all,

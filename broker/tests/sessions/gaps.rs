@@ -18,7 +18,7 @@ use crate::{
     common::{
         encode::{Connect, V3, V5, ack, number, pingreq, subscribe},
         hosts,
-        inbox::{self, Unmoved},
+        inbox::{self, Inboxes},
     },
     held::Held,
     setup::{connect, next, open, published, until},
@@ -48,7 +48,9 @@ impl Log {
 }
 
 impl inbox::Log for Log {
-    const NEWEST: i64 = NEWEST;
+    fn newest(&self) -> i64 {
+        NEWEST
+    }
 
     fn read(&self, _: &Identity, after: i64, limit: usize) -> Vec<Notification> {
         let read = self.reads.fetch_add(1, Relaxed);
@@ -60,7 +62,7 @@ impl inbox::Log for Log {
         left.take(limit).map(notification).collect()
     }
 
-    fn acknowledge(&self, up_to: i64) {
+    fn acknowledge(&self, _: Option<&Arc<str>>, up_to: i64) {
         self.acknowledged.lock().push(up_to);
     }
 }
@@ -72,7 +74,7 @@ pub(crate) async fn start() -> (Broker, Arc<Log>) {
         max_session_expiry_s: 60,
         ..Limits::default()
     };
-    let inbox = Arc::new(Unmoved(log.clone()));
+    let inbox = Arc::new(Inboxes(log.clone()));
     let broker = hosts::broker_with(limits, Actions::Both, Arc::new(Held::new()), inbox);
     (broker.await, log)
 }

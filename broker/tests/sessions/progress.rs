@@ -13,7 +13,8 @@ use crate::{
     },
     common::{
         encode::{Connect, V3, V5, ack, packet, publish, subscribe, unsubscribe},
-        hosts::{self, NEWEST, allow, notification, policy},
+        hosts::{self, NEWEST, allow, policy},
+        inbox::notification,
     },
     held::Held,
     live::{all, only},

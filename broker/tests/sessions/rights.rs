@@ -20,7 +20,7 @@ use crate::{
         encode::{Connect, V5, pingreq, publish, subscribe},
         hosts::{ORIGIN, allow, policy},
     },
-    cursor_host::{self, Cursors, INBOX},
+    cursor_host::{self, INBOX},
     driven::Driven,
     live::all,
     setup::{alice, all_had_a_turn, ask, connect, next, next_is, open, start, until},
@@ -115,8 +115,7 @@ async fn rules_that_change_while_a_session_is_on_its_way_to_a_connection_are_loo
 #[tokio::test]
 async fn who_loses_the_right_to_be_here_as_a_subscription_gets_its_place_is_not_listened_to_any_more()
  {
-    let cursors = Cursors::new(0);
-    let broker = cursor_host::start(cursors.clone()).await;
+    let (broker, cursors) = cursor_host::start(0).await;
     let mut phone = Driven::open(&broker, &connect("phone", true, 60)).await;
     phone.receive(&[subscribe(V5, 1, &[], &[(INBOX, 1)]), pingreq()].concat());
     assert!(!reads(phone.run()));

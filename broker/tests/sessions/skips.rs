@@ -8,7 +8,7 @@ use crate::{
     client::Answer::Suback,
     common::{
         encode::{V3, V5, ack, number, subscribe},
-        hosts::notification,
+        inbox::notification,
     },
     gaps::{INBOX, NEWEST, NONE, all, came, follow, leave, phone, seqs, start},
     setup::{alice, connect, next, next_is, open},

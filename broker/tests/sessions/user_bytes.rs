@@ -14,7 +14,7 @@ use crate::{
     common::{
         encode::{Connect, V5, ack, publish, subscribe},
         hosts,
-        inbox::{Log, Unmoved},
+        inbox::{Inboxes, Log},
     },
     held::Held,
     setup::{SEND, all_had_a_turn, ask, connect, next, open, published, until},
@@ -44,7 +44,9 @@ impl Large {
 }
 
 impl Log for Large {
-    const NEWEST: i64 = NEWEST;
+    fn newest(&self) -> i64 {
+        NEWEST
+    }
 
     fn read(&self, user: &Identity, after: i64, _: usize) -> Vec<Notification> {
         *self.0.lock().entry(user.user_id.clone()).or_default() += 1;
@@ -74,7 +76,7 @@ async fn start_with(intake: Arc<Held>) -> (Broker, Arc<Large>) {
         limits,
         Actions::Both,
         intake,
-        Arc::new(Unmoved(inbox.clone())),
+        Arc::new(Inboxes(inbox.clone())),
     );
     (broker.await, inbox)
 }

@@ -11,13 +11,16 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
 use herald_broker::{
-    Batch, Broker, DeniedAction, Host, HostError, Identity, Inbox, Intake, Limits, Observe,
-    Position, SendRefusal, SendRequest,
+    Broker, DeniedAction, Host, Identity, Intake, Limits, Notification, Observe, Position,
+    SendRefusal, SendRequest,
 };
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::common::hosts;
+use crate::common::{
+    hosts,
+    inbox::{Inboxes, Log, Returned, notification},
+};
 
 /// PUBLISHes a second.
 pub(super) const RATE: u32 = 4;
@@ -51,7 +54,7 @@ impl World {
             ..Limits::default()
         };
         let host = Host {
-            inbox: world.clone(),
+            inbox: Arc::new(Inboxes(world.clone())),
             observe: world.clone(),
             ..hosts::host(world.clone())
         };
@@ -73,14 +76,6 @@ impl World {
         let took = Duration::from_millis(self.call_ms.load(Relaxed));
         // The clock moves when this is first polled.
         let _ = tokio::time::advance(took).now_or_never();
-    }
-
-    fn position(&self) -> Position {
-        self.called();
-        Position {
-            acknowledged: self.acknowledged.load(Relaxed),
-            newest: self.newest.load(Relaxed),
-        }
     }
 }
 
@@ -107,48 +102,27 @@ impl Intake for World {
     }
 }
 
-impl Inbox for World {
-    fn position(
-        &self,
-        _: &Identity,
-        _: Option<&Arc<str>>,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
-        let position = self.position();
-        async move { Ok(position) }.boxed()
+impl Log for World {
+    fn newest(&self) -> i64 {
+        self.newest.load(Relaxed)
     }
 
-    fn set_position(
-        &self,
-        _: &Identity,
-        _: &Arc<str>,
-        _: i64,
-    ) -> BoxFuture<'static, Result<Position, HostError>> {
-        let position = self.position();
-        async move { Ok(position) }.boxed()
-    }
-
-    fn read(
-        &self,
-        _: &Identity,
-        after: i64,
-        limit: usize,
-    ) -> BoxFuture<'static, Result<Batch, HostError>> {
+    fn position(&self, _: Option<&Arc<str>>) -> Returned<Position> {
         self.called();
-        let newest = self.newest.load(Relaxed);
-        let left = (after + 1)..=newest;
-        let notifications: Vec<_> = left.take(limit).map(hosts::notification).collect();
-        let batch = Batch {
-            more: notifications.last().is_some_and(|n| n.seq < newest),
-            notifications,
+        let position = Position {
+            acknowledged: self.acknowledged.load(Relaxed),
+            newest: self.newest(),
         };
-        async { Ok(batch) }.boxed()
+        async move { Ok(position) }.boxed()
     }
 
-    fn epoch(&self) -> Arc<str> {
-        "e1".into()
+    fn read(&self, _: &Identity, after: i64, limit: usize) -> Vec<Notification> {
+        self.called();
+        let left = (after + 1)..=self.newest();
+        left.take(limit).map(notification).collect()
     }
 
-    fn acknowledge(&self, _: &Identity, _: Option<&Arc<str>>, up_to: i64) {
+    fn acknowledge(&self, _: Option<&Arc<str>>, up_to: i64) {
         self.called();
         self.acknowledged.fetch_max(up_to, Relaxed);
     }

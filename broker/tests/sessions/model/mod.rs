@@ -16,7 +16,7 @@ use crate::{
     client::Answer,
     common::{
         encode::{Connect, V3, V5, Will, ack, packet, pingreq, publish, subscribe},
-        hosts,
+        inbox::notification,
     },
     setup::{SEND, alice, published},
 };
@@ -208,7 +208,7 @@ async fn run(broker: &Broker, world: &Arc<World>, case: &Case) {
             Move::LetGo => world.let_go.add_permits(1),
             Move::Notify => {
                 let seq = world.newest.fetch_add(1, Relaxed) + 1;
-                broker.notify("alice", &alice(), &hosts::notification(seq));
+                broker.notify("alice", &alice(), &notification(seq));
             }
             Move::Acknowledge(at) => {
                 if !unacknowledged.is_empty() {
