@@ -25,9 +25,11 @@ mod kind;
 mod mysql;
 mod names;
 mod postgres;
+mod proxy;
 mod server;
 mod templates;
 
 pub use database::TestDatabase;
 pub use kind::DatabaseKind;
+pub use proxy::{Cut, CuttingProxy, Message, Moment};
 pub use server::TestServer;
