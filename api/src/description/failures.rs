@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use poem_openapi::types::{ParseFromJSON as _, ToJSON as _};
+use poem_openapi::types::ParseFromJSON as _;
 use serde_json::{Map, Value, json};
 
-use crate::error::{ApiError, Code, PROBLEM_JSON};
+use crate::error::{Code, PROBLEM_JSON, narrowed};
 
 /// Makes the response `default`, which has the codes that an operation names, one for each status of them and of the codes
 /// that any operation of its kind can return. poem-openapi has no responses that operations share: they go to `shared`.
@@ -69,49 +69,4 @@ fn of_kind(path: &str, method: &str, operation: &Value) -> Vec<Code> {
         codes.push(Code::UnsupportedMediaType);
     }
     codes
-}
-
-/// The failure with this status.
-fn narrowed(mut failure: Value, status: u16, codes: &BTreeMap<String, Code>) -> Value {
-    match status {
-        401 => {
-            failure["headers"]["WWW-Authenticate"] = json!({
-                "description": "The scheme of access tokens.",
-                "required": true,
-                "schema": {"type": "string", "enum": ["Bearer"]},
-            });
-        }
-        429 | 503 => {
-            failure["headers"]["Retry-After"] = json!({
-                "description": "After how many seconds another try makes sense.",
-                "required": true,
-                "schema": {"type": "integer", "minimum": 1},
-            });
-        }
-        _ => {}
-    }
-    let words: Vec<_> = codes
-        .iter()
-        .map(|(name, code)| format!("`{name}`: {}", code.when()))
-        .collect();
-    // Alone, a code is a sentence; several are a list.
-    failure["description"] = match words.as_slice() {
-        [one] => one.clone().into(),
-        _ => format!("- {}", words.join("\n- ")).into(),
-    };
-    let media = &mut failure["content"][PROBLEM_JSON];
-    let properties = &mut media["schema"]["allOf"][1]["properties"];
-    properties["status"] = json!({"type": "integer", "enum": [status]});
-    properties["code"]["enum"] = codes.keys().map(String::as_str).collect();
-    properties["code"]["type"] = "string".into();
-    media["example"] = codes.values().next().map(|code| example(*code)).into();
-    failure
-}
-
-fn example(code: Code) -> Option<Value> {
-    let words = code.when();
-    let sentence = words.split_once(": ").map_or(words, |(first, _)| first);
-    let sentence = sentence.trim_end_matches('.').replace('`', "");
-    let error = ApiError::new(code, format!("{sentence}."));
-    error.problem().to_json()
 }

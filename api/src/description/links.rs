@@ -1,69 +1,40 @@
-//! What to do next with what an operation has made or listed (OpenAPI 3.0.3, section 4.7.20).
+//! What to do next with what an operation has made or listed (OpenAPI 3.0.3, section 4.7.20). poem-openapi has no links.
 
 use serde_json::{Map, Value, json};
 
-struct Link {
-    /// The operation, and the status of the response that has the value.
-    from: (&'static str, &'static str),
-    /// Where the value is in the response.
-    value: &'static str,
-    /// The parameter that takes it, and the operations that have the parameter.
-    parameter: &'static str,
-    to: &'static [&'static str],
-}
-
-const LINKS: &[Link] = &[
-    Link {
-        from: ("createToken", "201"),
-        value: "/id",
-        parameter: "id",
-        to: &["revokeToken"],
-    },
-    Link {
-        from: ("sendMessage", "202"),
-        value: "/id",
-        parameter: "id",
-        to: &["getMessage", "deleteMessage"],
-    },
-    Link {
-        from: ("listAllMessages", "200"),
-        value: "/items/0/id",
-        parameter: "id",
-        to: &["retryMessage"],
-    },
-    Link {
-        from: ("createUser", "201"),
-        value: "/username",
-        parameter: "name",
-        to: &[
-            "getUser",
-            "changeUser",
-            "deleteUser",
-            "getUserDelay",
-            "setUserDelay",
-            "deleteUserDelay",
-        ],
-    },
-    Link {
-        from: ("createRule", "201"),
-        value: "/id",
-        parameter: "id",
-        to: &["getRule", "replaceRule", "deleteRule"],
-    },
-];
-
-/// Adds the links of the operation with this id.
-pub(super) fn add(id: &str, operation: &mut Value) {
-    for link in LINKS.iter().filter(|link| link.from.0 == id) {
-        let links: Map<_, _> = link
-            .to
-            .iter()
-            .map(|to| {
-                let value = format!("$response.body#{}", link.value);
-                let link = json!({"operationId": to, "parameters": {link.parameter: value}});
-                ((*to).to_owned(), link)
-            })
-            .collect();
-        operation["responses"][link.from.1]["links"] = links.into();
+/// Adds the links to all operations: from one that makes something to those that have it in their path.
+pub(super) fn add(operations: Vec<(String, String, &mut Value)>) {
+    let targets: Vec<_> = operations
+        .iter()
+        .map(|(path, _, operation)| (path.clone(), operation["operationId"].clone()))
+        .collect();
+    for (path, _, operation) in operations {
+        let has = |status| operation["responses"].get(status).is_some();
+        let (status, made) = match operation["operationId"].as_str() {
+            // Senders make the messages that administrators list.
+            Some("listAllMessages") => ("200", "/items/0"),
+            _ if has("201") => ("201", ""),
+            _ if has("202") => ("202", ""),
+            _ => continue,
+        };
+        let mut links = Map::new();
+        for (target, id) in &targets {
+            let below = target
+                .strip_prefix(&path)
+                .and_then(|rest| rest.strip_prefix("/{"));
+            let Some((parameter, _)) = below.and_then(|rest| rest.split_once('}')) else {
+                continue;
+            };
+            let field = match parameter {
+                "name" => "username",
+                other => other,
+            };
+            let value = format!("$response.body#{made}/{field}");
+            let link = json!({"operationId": id, "parameters": {parameter: value}});
+            links.insert(id.as_str().unwrap_or_default().to_owned(), link);
+        }
+        if !links.is_empty() {
+            operation["responses"][status]["links"] = links.into();
+        }
     }
 }

@@ -3,19 +3,14 @@
 //! Types describe themselves (see `fields`), and so do operations, which name the codes of their failures. What is added
 //! here holds for every operation, so that a new one is documented by being there.
 
-mod examples;
 mod failures;
 mod links;
 mod numbers;
 mod parameters;
-mod references;
 mod schemas;
-pub(crate) mod tags;
 
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 use serde_json::{Map, Value};
-
-use references::referred;
 
 /// The order in which a reader needs them.
 const TAGS: [&str; 6] = [
@@ -36,48 +31,39 @@ pub(crate) fn of<T: OpenApi, W: Webhook>(
     let text = api.spec();
     let text = text.replace("application/json; charset=utf-8", "application/json");
     let mut document: Value = serde_json::from_str(&text).expect("poem-openapi writes valid JSON");
-    schemas::complete(&mut document, message_bytes);
+    numbers::complete(&mut document);
     let mut components = document["components"].take();
+    schemas::complete(&mut components["schemas"], message_bytes);
     let mut shared = Map::new();
     for (path, method, operation) in operations(&mut document) {
-        let id = operation["operationId"].as_str().unwrap_or_default();
-        let id = id.to_owned();
         let parameters = operation
             .get_mut("parameters")
             .and_then(Value::as_array_mut);
-        for parameter in parameters.into_iter().flatten() {
-            parameters::complete(parameter);
-        }
+        parameters
+            .into_iter()
+            .flatten()
+            .for_each(parameters::complete);
         describe(&mut operation["responses"], &components["schemas"]);
         failures::by_status(&path, &method, operation, &mut shared);
-        links::add(&id, operation);
-        examples::add(operation, &components["schemas"]);
     }
+    links::add(operations(&mut document));
     components["responses"] = shared.into();
     document["components"] = components;
     if let Some(tags) = document["tags"].as_array_mut() {
-        tags.sort_by_key(|tag| {
-            let position = TAGS.iter().position(|name| tag["name"] == *name);
-            position.unwrap_or(TAGS.len())
-        });
+        tags.sort_by_key(|tag| TAGS.iter().position(|name| tag["name"] == *name));
     }
-    numbers::make_whole(&mut document);
     document
 }
 
 /// poem-openapi describes no response whose type is the body's: it gets the description of its schema.
 fn describe(responses: &mut Value, schemas: &Value) {
-    for response in responses
-        .as_object_mut()
-        .into_iter()
-        .flatten()
-        .map(|(_, r)| r)
-    {
-        let schema = referred(&response["content"]["application/json"]["schema"]);
-        if let Some(schema) = schema
+    for (_, response) in responses.as_object_mut().into_iter().flatten() {
+        let schema = response["content"]["application/json"]["schema"]["$ref"].as_str();
+        let name = schema.and_then(|schema| schema.strip_prefix("#/components/schemas/"));
+        if let Some(name) = name
             && response["description"] == ""
         {
-            response["description"] = schemas[schema]["description"].clone();
+            response["description"] = schemas[name]["description"].clone();
         }
     }
 }

@@ -2,21 +2,9 @@
 
 use serde_json::Value;
 
-/// Completes the schema of an integer: OpenAPI 3.0 knows integers of 32 and 64 bits, both signed.
-pub(super) fn complete(schema: &mut Value) {
-    let format = match schema["format"].as_str() {
-        Some("uint64") => "int64",
-        Some("uint8" | "uint16" | "uint32") => "int32",
-        _ => return,
-    };
-    schema["format"] = format.into();
-    if schema.get("minimum").is_none() {
-        schema["minimum"] = 0.into();
-    }
-}
-
-/// poem-openapi writes limits as floating-point numbers.
-pub(super) fn make_whole(value: &mut Value) {
+/// Completes the schemas of integers below `value`: OpenAPI 3.0 knows those of 32 and 64 bits, both signed. Makes numbers
+/// whole that are: poem-openapi writes limits as floating-point numbers.
+pub(super) fn complete(value: &mut Value) {
     match value {
         Value::Number(number) => {
             let whole = number
@@ -27,8 +15,19 @@ pub(super) fn make_whole(value: &mut Value) {
                 *value = Value::from(whole as i64);
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(make_whole),
-        Value::Object(map) => map.values_mut().for_each(make_whole),
+        Value::Array(items) => items.iter_mut().for_each(complete),
+        Value::Object(map) => {
+            let signed = match map.get("format").and_then(Value::as_str) {
+                Some("uint64") => Some("int64"),
+                Some("uint8" | "uint16" | "uint32") => Some("int32"),
+                _ => None,
+            };
+            if let Some(signed) = signed {
+                map.insert("format".to_owned(), signed.into());
+                map.entry("minimum").or_insert(0.into());
+            }
+            map.values_mut().for_each(complete);
+        }
         _ => {}
     }
 }
@@ -41,11 +40,11 @@ mod tests {
 
     #[test]
     fn limits_are_whole_numbers() {
-        let mut schema = json!({"minimum": 1.0, "items": [{"maximum": 0.5}]});
-        make_whole(&mut schema);
+        let mut schema = json!({"format": "uint32", "items": [{"maximum": 0.5}, {"minimum": 1.0}]});
+        complete(&mut schema);
         assert_eq!(
             schema.to_string(),
-            r#"{"items":[{"maximum":0.5}],"minimum":1}"#
+            r#"{"format":"int32","items":[{"maximum":0.5},{"minimum":1}],"minimum":0}"#
         );
     }
 }

@@ -1,29 +1,14 @@
 //! What holds for all parameters.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::numbers;
-use crate::fields::MAX_PARAMETER;
-
-/// Completes a parameter: it takes over the description and the example of its type, and in a query the limits of `strict`.
+/// Gives a parameter the description and the example of its type, which poem-openapi leaves in the schema.
 pub(super) fn complete(parameter: &mut Value) {
-    let in_query = parameter["in"] == "query";
-    let schema = &mut parameter["schema"];
-    numbers::complete(schema);
-    let Some(facts) = schema.as_object_mut() else {
+    let Some(schema) = parameter["schema"].as_object_mut() else {
         return;
     };
-    if facts.get("type") == Some(&json!("string")) && in_query {
-        for (limit, value) in [
-            ("minLength", json!(1)),
-            ("maxLength", json!(MAX_PARAMETER)),
-            ("pattern", json!("^[!-~]+$")),
-        ] {
-            facts.entry(limit).or_insert(value);
-        }
-    }
-    let has_default = facts.contains_key("default");
-    let (description, example) = (facts.remove("description"), facts.remove("example"));
+    let has_default = schema.contains_key("default");
+    let (description, example) = (schema.remove("description"), schema.remove("example"));
     if let Some(description) = description
         && parameter.get("description").is_none()
     {

@@ -1,16 +1,17 @@
 //! How the operations fail, as their signatures say.
 
-use std::marker::PhantomData;
+use std::{collections::BTreeMap, marker::PhantomData};
 
 use poem_openapi::{
     ApiResponse,
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
     types::{ToJSON as _, Type as _},
 };
+use serde_json::{Value, json};
 
 use super::{
     api_error::ApiError,
-    code::Codes,
+    code::{Code, Codes},
     problem::{PROBLEM_JSON, Problem},
 };
 
@@ -81,4 +82,49 @@ impl ApiResponse for ApiError {
     fn register(registry: &mut Registry) {
         Failure::<()>::register(registry);
     }
+}
+
+/// The description of a failure ([`Failure::meta`]) as that of one with this status and one of these codes.
+pub(crate) fn narrowed(mut failure: Value, status: u16, codes: &BTreeMap<String, Code>) -> Value {
+    match status {
+        401 => {
+            failure["headers"]["WWW-Authenticate"] = json!({
+                "description": "The scheme of access tokens.",
+                "required": true,
+                "schema": {"type": "string", "enum": ["Bearer"]},
+            });
+        }
+        429 | 503 => {
+            failure["headers"]["Retry-After"] = json!({
+                "description": "After how many seconds another try makes sense.",
+                "required": true,
+                "schema": {"type": "integer", "minimum": 1},
+            });
+        }
+        _ => {}
+    }
+    let words: Vec<_> = codes
+        .iter()
+        .map(|(name, code)| format!("`{name}`: {}", code.when()))
+        .collect();
+    // Alone, a code is a sentence; several are a list.
+    failure["description"] = match words.as_slice() {
+        [one] => one.clone().into(),
+        _ => format!("- {}", words.join("\n- ")).into(),
+    };
+    let media = &mut failure["content"][PROBLEM_JSON];
+    let properties = &mut media["schema"]["allOf"][1]["properties"];
+    properties["status"] = json!({"type": "integer", "enum": [status]});
+    properties["code"]["enum"] = codes.keys().map(String::as_str).collect();
+    properties["code"]["type"] = "string".into();
+    media["example"] = codes.values().next().map(|code| example(*code)).into();
+    failure
+}
+
+fn example(code: Code) -> Option<Value> {
+    let words = code.when();
+    let sentence = words.split_once(": ").map_or(words, |(first, _)| first);
+    let sentence = sentence.trim_end_matches('.').replace('`', "");
+    let error = ApiError::new(code, format!("{sentence}."));
+    error.problem().to_json()
 }

@@ -7,5 +7,5 @@ mod problem;
 
 pub(crate) use api_error::ApiError;
 pub(crate) use code::{Code, codes};
-pub(crate) use failure::Failure;
+pub(crate) use failure::{Failure, narrowed};
 pub(crate) use problem::PROBLEM_JSON;

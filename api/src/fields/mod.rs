@@ -4,6 +4,7 @@
 //! The limits are enforced where the values are used; a test sends what lies beyond them.
 
 pub(crate) mod described;
+pub(crate) mod example;
 
 use herald_acl::CLIENT_ID_BYTES;
 use herald_store::Timestamp;

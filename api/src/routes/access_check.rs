@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use herald_acl::{Denial, Policy, Principal, TOPIC_BYTES, TopicFilter, TopicName, parse_client_id};
 use herald_store::{StoredRule, User};
-use poem_openapi::{Enum, Object, types::Example};
+use poem_openapi::{Enum, Object};
 
 use crate::{
     error::ApiError,
-    fields::{ClientId, NO_NUL, Name, described::described},
+    fields::{ClientId, NO_NUL, Name, described::described, example::example},
     views::rule::RuleView,
 };
 
@@ -40,16 +40,12 @@ pub(crate) struct Check {
     client_id: Option<ClientId>,
 }
 
-impl Example for Check {
-    fn example() -> Self {
-        Self {
-            username: Name("alice".into()),
-            action: Action::Subscribe,
-            topic: Topic("rooms/alice/#".into()),
-            client_id: Some(ClientId("phone".into())),
-        }
-    }
-}
+example!(Check {
+    username,
+    action: Action::Subscribe,
+    topic,
+    client_id: Some(ClientId::example()),
+});
 
 /// Why something is allowed, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -87,15 +83,11 @@ pub(crate) struct Checked {
     rule: Option<RuleView>,
 }
 
-impl Example for Checked {
-    fn example() -> Self {
-        Self {
-            allowed: true,
-            reason: AccessReason::Rule,
-            rule: Some(RuleView::example()),
-        }
-    }
-}
+example!(Checked {
+    allowed: true,
+    reason: AccessReason::Rule,
+    rule: Some(RuleView::example()),
+});
 
 /// What was decided.
 pub(crate) struct Verdict {

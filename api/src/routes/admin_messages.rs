@@ -10,19 +10,21 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
-    types::Example,
 };
 
 use crate::{
     audit::AuditAction,
-    description::tags::Tag,
     error::{
         ApiError, Code, Failure,
         codes::{Invalid, NotDead, NotFound},
     },
-    fields::{Id, Limit, MAX_PARAMETER, Name, NextPageToken, PageToken, described::described},
+    fields::{
+        Id, Limit, MAX_PARAMETER, Name, NextPageToken, PageToken, described::described,
+        example::example,
+    },
     middleware::caller::Administrator,
     progress::ReportProgress,
+    routes::tags::Tag,
     views::{
         message::{MessageView, StatusName},
         user::find,
@@ -44,22 +46,21 @@ struct AnyMessage {
     username: Name,
 }
 
-impl Example for AnyMessage {
-    fn example() -> Self {
-        Self {
-            message: MessageView::example(),
-            username: Name::example(),
-        }
-    }
-}
+example!(AnyMessage { message, username });
 
 /// A page of everyone's messages.
 #[derive(Object)]
+#[oai(example)]
 struct AnyMessageList {
     items: Vec<AnyMessage>,
     /// The `before` of the next page.
     next: Option<NextPageToken>,
 }
+
+example!(AnyMessageList {
+    items: vec![AnyMessage::example()],
+    next: None
+});
 
 described! {
     /// RFC 3339.
@@ -83,16 +84,12 @@ struct RetryFilter {
     after: Option<PageToken>,
 }
 
-impl Example for RetryFilter {
-    fn example() -> Self {
-        Self {
-            user: Some(Name::example()),
-            from: Some(TimeText::example()),
-            to: Some(TimeText::example()),
-            after: None,
-        }
-    }
-}
+example!(RetryFilter {
+    user: Some(Name::example()),
+    from: Some(TimeText::example()),
+    to: Some(TimeText::example()),
+    after: None,
+});
 
 /// What came of a call.
 #[derive(Object)]
@@ -104,14 +101,10 @@ struct RetriedMany {
     next: Option<NextPageToken>,
 }
 
-impl Example for RetriedMany {
-    fn example() -> Self {
-        Self {
-            retried: 12,
-            next: None,
-        }
-    }
-}
+example!(RetriedMany {
+    retried: 12,
+    next: None,
+});
 
 #[derive(ApiResponse)]
 enum Retried {

@@ -1,20 +1,15 @@
 //! The audit, for administrators.
 
 use herald_store::{AuditFilter, AuditId, Store, StoredAuditEntry};
-use poem_openapi::{
-    Object, OpenApi,
-    param::Query,
-    payload::Json,
-    types::{Example, ParseFromJSON as _},
-};
+use poem_openapi::{Object, OpenApi, param::Query, payload::Json, types::ParseFromJSON as _};
 use serde_json::Value;
 
 use crate::{
     audit::AuditAction,
-    description::tags::Tag,
     error::{ApiError, Failure, codes::Invalid},
-    fields::{DateTime, Id, Limit, Name, NextPageToken, PageToken},
+    fields::{DateTime, Id, Limit, Name, NextPageToken, PageToken, example::example},
     middleware::caller::Administrator,
+    routes::tags::Tag,
     views::{page, user::username},
 };
 
@@ -47,31 +42,32 @@ struct EntryView {
     count: u32,
 }
 
-impl Example for EntryView {
-    fn example() -> Self {
-        Self {
-            id: Id::example(),
-            at: DateTime::example(),
-            action: AuditAction::UserCreated,
-            actor: Some("admin".into()),
-            target: Some("alice".into()),
-            address: Some("192.0.2.1".into()),
-            request_id: Some("01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071".into()),
-            detail: Some("role user".into()),
-            count: 1,
-        }
-    }
-}
+example!(EntryView {
+    id,
+    at,
+    action: AuditAction::UserCreated,
+    actor: Some("admin".into()),
+    target: Some("alice".into()),
+    address: Some("192.0.2.1".into()),
+    request_id: Some("01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071".into()),
+    detail: Some("role user".into()),
+    count: 1,
+});
 
 /// A page of the audit.
 #[derive(Object)]
-#[oai(rename = "AuditEntryList")]
+#[oai(example, rename = "AuditEntryList")]
 struct EntryList {
     /// Newest first.
     items: Vec<EntryView>,
     /// The `before` of the next page.
     next: Option<NextPageToken>,
 }
+
+example!(EntryList {
+    items: vec![EntryView::example()],
+    next: None
+});
 
 #[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
 impl AuditApi {

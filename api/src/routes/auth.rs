@@ -5,19 +5,19 @@ use std::sync::Arc;
 use herald_acl::Role;
 use herald_store::{Store, Timestamp, User};
 use poem::{Request, web::cookie::CookieJar};
-use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::Example};
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
 use crate::{
     accounts::{AccountError, Accounts, known_browsers::BrowserMarks},
     audit::{Audit, AuditAction, failed_sign_in},
-    description::tags::Tag,
     error::{
         ApiError, Code, Failure,
         codes::{Invalid, InvalidCredentials, TooManyAttempts},
     },
-    fields::{ChosenPassword, GivenPassword, Name, described::described},
+    fields::{ChosenPassword, GivenPassword, Name, described::described, example::example},
     limits::requests::Requests,
     middleware::{caller::Caller, requester::Requester, session},
+    routes::tags::Tag,
     views::user::UserView,
 };
 
@@ -30,11 +30,13 @@ pub(crate) struct AuthApi {
 
 /// Who wants to sign in.
 #[derive(Object)]
-#[oai(deny_unknown_fields)]
+#[oai(example, deny_unknown_fields)]
 struct Login {
     username: Name,
     password: GivenPassword,
 }
+
+example!(Login { username, password });
 
 /// A new password, and the proof that its owner asks for it.
 #[derive(Object)]
@@ -45,14 +47,10 @@ struct NewPassword {
     new: ChosenPassword,
 }
 
-impl Example for NewPassword {
-    fn example() -> Self {
-        Self {
-            current: GivenPassword::example(),
-            new: ChosenPassword("another horse battery staple".into()),
-        }
-    }
-}
+example!(NewPassword {
+    current,
+    new: ChosenPassword("another horse battery staple".into()),
+});
 
 described! {
     /// To be sent as `X-CSRF-Token` on unsafe methods.
@@ -63,7 +61,7 @@ described! {
 
 /// Who is signed in.
 #[derive(Object)]
-#[oai(rename = "Session")]
+#[oai(example, rename = "Session")]
 struct SessionView {
     user: UserView,
     /// To be sent as `X-CSRF-Token` on unsafe methods. Null if a token authenticates the request: it needs none.
@@ -74,14 +72,27 @@ struct SessionView {
     usage: Usage,
 }
 
+example!(SessionView {
+    user,
+    csrf_token: Some(CsrfToken::example()),
+    default_password: false,
+    usage,
+});
+
 /// How much is kept of a user.
 #[derive(Object)]
+#[oai(example)]
 struct Usage {
     /// The bytes of messages, results and errors, and a fixed number for each message, notification and attempt that failed.
     stored_bytes: u64,
     /// What it may come to: sends beyond it are refused. Null if there is no limit.
     stored_bytes_limit: Option<u64>,
 }
+
+example!(Usage {
+    stored_bytes: 0,
+    stored_bytes_limit: Some(0)
+});
 
 #[derive(ApiResponse)]
 enum SignedIn {

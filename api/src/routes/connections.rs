@@ -8,19 +8,20 @@ use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
-    types::Example,
 };
 
 use crate::{
     audit::AuditAction,
-    description::tags::Tag,
     error::{
         ApiError, Code, Failure,
         codes::{Invalid, NotFound},
     },
-    fields::{DateTime, Id, Limit, Name, NextPageToken, PageToken, described::described},
+    fields::{
+        DateTime, Id, Limit, Name, NextPageToken, PageToken, described::described, example::example,
+    },
     live_connections::{LiveConnection, LiveConnections, Protocol, Transport},
     middleware::caller::Administrator,
+    routes::tags::Tag,
     views::page,
 };
 
@@ -73,33 +74,35 @@ struct ConnectionView {
     in_flight: u32,
 }
 
-impl Example for ConnectionView {
-    fn example() -> Self {
-        Self {
-            id: ConnectionId::example(),
-            username: Name::example(),
-            client_id: "phone".into(),
-            connected: true,
-            address: Some("192.0.2.1:51724".into()),
-            transport: Transport::Tls,
-            protocol: Protocol::V5,
-            connected_at: DateTime::example(),
-            keep_alive_s: 60,
-            credential: CredentialKind::Password,
-            token_id: None,
-            subscriptions: 1,
-            in_flight: 0,
-        }
-    }
-}
+example!(ConnectionView {
+    id,
+    username,
+    client_id: "phone".into(),
+    connected: true,
+    address: Some("192.0.2.1:51724".into()),
+    transport: Transport::Tls,
+    protocol: Protocol::V5,
+    connected_at,
+    keep_alive_s: 60,
+    credential: CredentialKind::Password,
+    token_id: None,
+    subscriptions: 1,
+    in_flight: 0,
+});
 
 /// A page of sessions.
 #[derive(Object)]
+#[oai(example)]
 struct ConnectionList {
     items: Vec<ConnectionView>,
     /// The `after` of the next page.
     next: Option<NextPageToken>,
 }
+
+example!(ConnectionList {
+    items: vec![ConnectionView::example()],
+    next: None
+});
 
 #[derive(ApiResponse)]
 enum Ended {

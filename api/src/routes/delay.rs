@@ -8,11 +8,14 @@ use poem_openapi::{OpenApi, payload::Json};
 use crate::{
     audit::AuditAction,
     background::Background,
-    description::tags::Tag,
     error::{ApiError, Failure, codes::Invalid},
     middleware::caller::Administrator,
     progress::ReportProgress,
-    views::delay::{DelayView, NewDelay, summary},
+    routes::tags::Tag,
+    views::{
+        by_mode::ByMode,
+        delay::{DelayView, NewDelay, summary},
+    },
 };
 
 pub(crate) struct DelayApi {
@@ -27,8 +30,8 @@ impl DelayApi {
     ///
     /// How long the messages wait of all users who have no delay of their own.
     #[oai(path = "/delay", method = "get", operation_id = "getDelay")]
-    async fn delay(&self, _admin: Administrator) -> Result<Json<DelayView>, ApiError> {
-        Ok(Json(self.store.delay().await?.into()))
+    async fn delay(&self, _admin: Administrator) -> Result<Json<ByMode<DelayView>>, ApiError> {
+        Ok(Json(ByMode(self.store.delay().await?.into())))
     }
 
     /// Change the delay
@@ -41,8 +44,8 @@ impl DelayApi {
     async fn set_delay(
         &self,
         admin: Administrator,
-        new: Json<NewDelay>,
-    ) -> Result<Json<DelayView>, Failure<Invalid>> {
+        new: Json<ByMode<NewDelay>>,
+    ) -> Result<Json<ByMode<DelayView>>, Failure<Invalid>> {
         let delay = new.delay()?;
         let event = admin.0.event(AuditAction::DelayChanged);
         let event = event.detail(summary(delay, new.apply_to_queued));
@@ -58,6 +61,6 @@ impl DelayApi {
         });
         let moved = moved.await?;
         tracing::info!(by = %admin.0.user.username, ?delay, moved, "the delay was changed");
-        Ok(Json(delay.into()))
+        Ok(Json(ByMode(delay.into())))
     }
 }

@@ -8,12 +8,10 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Header, Path, Query},
     payload::Json,
-    types::Example,
 };
 
 use crate::{
     background::Background,
-    description::tags::Tag,
     error::{
         ApiError, Code, Failure,
         codes::{
@@ -24,9 +22,11 @@ use crate::{
     fields::{
         DateTime, Id, Limit, NO_NUL, NextPageToken, PageToken,
         described::{described, parameters},
+        example::example,
     },
     middleware::caller::Caller,
     progress::ReportProgress,
+    routes::tags::Tag,
     sends::{Patience, Sends},
     views::{
         message::{FailedAttemptView, MessageView, StatusName},
@@ -68,10 +68,12 @@ parameters!(IdempotencyKey);
 
 /// The message to send.
 #[derive(Object)]
-#[oai(deny_unknown_fields)]
+#[oai(example, deny_unknown_fields)]
 struct SendMessage {
     body: MessageText,
 }
+
+example!(SendMessage { body });
 
 /// A message that the server has taken charge of.
 #[derive(Object)]
@@ -85,16 +87,12 @@ struct AcceptedMessage {
     created_at: DateTime,
 }
 
-impl Example for AcceptedMessage {
-    fn example() -> Self {
-        Self {
-            id: Id::example(),
-            status: StatusName::Queued,
-            run_at: DateTime("2026-11-22T10:00:01.000Z".into()),
-            created_at: DateTime::example(),
-        }
-    }
-}
+example!(AcceptedMessage {
+    id,
+    status: StatusName::Queued,
+    run_at: DateTime("2026-11-22T10:00:01.000Z".into()),
+    created_at,
+});
 
 /// A message and all that became of it.
 #[derive(Object)]
@@ -108,15 +106,11 @@ struct MessageDetails {
     more_failed_attempts: bool,
 }
 
-impl Example for MessageDetails {
-    fn example() -> Self {
-        Self {
-            message: MessageView::example(),
-            failed_attempts: vec![],
-            more_failed_attempts: false,
-        }
-    }
-}
+example!(MessageDetails {
+    message,
+    failed_attempts: vec![],
+    more_failed_attempts: false,
+});
 
 #[derive(ApiResponse)]
 enum Removed {
@@ -127,12 +121,18 @@ enum Removed {
 
 /// A page of messages.
 #[derive(Object)]
+#[oai(example)]
 struct MessageList {
     /// Newest first.
     items: Vec<MessageView>,
     /// The `before` of the next page.
     next: Option<NextPageToken>,
 }
+
+example!(MessageList {
+    items: vec![MessageView::example()],
+    next: None
+});
 
 #[derive(ApiResponse)]
 enum Sent {

@@ -21,6 +21,7 @@ pub(crate) mod registration;
 pub(crate) mod rules;
 pub(crate) mod sessions;
 pub(crate) mod split_frames;
+pub(crate) mod tags;
 pub(crate) mod tokens;
 pub(crate) mod user_delay;
 pub(crate) mod users;

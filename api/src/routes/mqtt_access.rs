@@ -5,21 +5,21 @@ use std::{sync::Arc, time::Duration};
 use herald_acl::topics;
 use herald_store::{Scopes, Store, TokenOrigin};
 use poem::Request;
-use poem_openapi::{Object, OpenApi, payload::Json, types::Example};
+use poem_openapi::{Object, OpenApi, payload::Json};
 
 use crate::{
     accounts::{Accounts, TokenRequest},
-    description::tags::Tag,
     error::{
         ApiError, Code, Failure,
         codes::{InsufficientScope, TooManyTokens},
     },
-    fields::{DateTime, Epoch, Name, Secret},
+    fields::{DateTime, Epoch, Name, Secret, example::example},
     limits::requests::Requests,
     middleware::{
         caller::{Caller, Credential},
         origin::{self, Origin, Origins},
     },
+    routes::tags::Tag,
 };
 
 /// How long a token for a browser's MQTT connection may be used to connect.
@@ -53,19 +53,15 @@ struct MqttAccess {
     epoch: Epoch,
 }
 
-impl Example for MqttAccess {
-    fn example() -> Self {
-        Self {
-            username: Name::example(),
-            token: Secret::example(),
-            expires_at: DateTime("2026-12-22T10:00:00.000Z".into()),
-            url: "wss://localhost:8443/mqtt".into(),
-            inbox: "users/alice/notifications".into(),
-            progress: "users/alice/progress".into(),
-            epoch: Epoch::example(),
-        }
-    }
-}
+example!(MqttAccess {
+    username,
+    token,
+    expires_at: DateTime("2026-12-22T10:00:00.000Z".into()),
+    url: "wss://localhost:8443/mqtt".into(),
+    inbox: "users/alice/notifications".into(),
+    progress: "users/alice/progress".into(),
+    epoch,
+});
 
 #[OpenApi(tag = "Tag::Auth")]
 impl MqttAccessApi {

@@ -4,19 +4,14 @@ use std::sync::Arc;
 
 use herald_acl::parse_client_id;
 use herald_store::{Notification, Seq, Store, Timestamp, User};
-use poem_openapi::{
-    Enum, Object, OpenApi,
-    param::Query,
-    payload::Json,
-    types::{Example, ParseFromJSON},
-};
+use poem_openapi::{Enum, Object, OpenApi, param::Query, payload::Json, types::ParseFromJSON};
 
 use crate::{
-    description::tags::Tag,
     error::{ApiError, Code, Failure, codes::NotFound},
-    fields::{ClientId, DateTime, EPOCH_CHARS, Epoch, Id, Limit},
+    fields::{ClientId, DateTime, EPOCH_CHARS, Epoch, Id, Limit, example::example},
     live_connections::LiveConnections,
     middleware::caller::Caller,
+    routes::tags::Tag,
     views::message::StatusName,
 };
 
@@ -69,22 +64,18 @@ struct NotifiedMessage {
     omitted: Option<Vec<OmittedText>>,
 }
 
-impl Example for NotifiedMessage {
-    fn example() -> Self {
-        Self {
-            id: Id::example(),
-            body: Some("hello".into()),
-            status: StatusName::Processed,
-            result: None,
-            error: None,
-            attempts: 1,
-            created_at: Some(DateTime::example()),
-            processed_at: Some(DateTime("2026-11-22T10:00:01.003Z".into())),
-            deleted: None,
-            omitted: Some(vec![OmittedText::Result]),
-        }
-    }
-}
+example!(NotifiedMessage {
+    id,
+    body: Some("hello".into()),
+    status: StatusName::Processed,
+    result: None,
+    error: None,
+    attempts: 1,
+    created_at: Some(DateTime::example()),
+    processed_at: Some(DateTime("2026-11-22T10:00:01.003Z".into())),
+    deleted: None,
+    omitted: Some(vec![OmittedText::Result]),
+});
 
 /// The same as is published to `users/{me}/notifications`.
 #[derive(Object)]
@@ -101,16 +92,12 @@ struct NotificationView {
     message: NotifiedMessage,
 }
 
-impl Example for NotificationView {
-    fn example() -> Self {
-        Self {
-            seq: 17,
-            epoch: Epoch::example(),
-            kind: NotificationType::Processed,
-            message: NotifiedMessage::example(),
-        }
-    }
-}
+example!(NotificationView {
+    seq: 17,
+    epoch,
+    kind: NotificationType::Processed,
+    message,
+});
 
 /// A page of the inbox.
 #[derive(Object)]
@@ -127,16 +114,12 @@ struct NotificationList {
     restarted: bool,
 }
 
-impl Example for NotificationList {
-    fn example() -> Self {
-        Self {
-            items: vec![NotificationView::example()],
-            next: None,
-            epoch: Epoch::example(),
-            restarted: false,
-        }
-    }
-}
+example!(NotificationList {
+    items: vec![NotificationView::example()],
+    next: None,
+    epoch,
+    restarted: false,
+});
 
 /// Up to where the inbox was read.
 #[derive(Object)]
@@ -154,15 +137,11 @@ struct Acknowledge {
     client_id: Option<ClientId>,
 }
 
-impl Example for Acknowledge {
-    fn example() -> Self {
-        Self {
-            up_to: 17,
-            epoch: None,
-            client_id: None,
-        }
-    }
-}
+example!(Acknowledge {
+    up_to: 17,
+    epoch: None,
+    client_id: None,
+});
 
 /// Up to where the inbox is acknowledged.
 #[derive(Object)]
@@ -175,14 +154,7 @@ struct Acknowledged {
     epoch: Epoch,
 }
 
-impl Example for Acknowledged {
-    fn example() -> Self {
-        Self {
-            acked: 17,
-            epoch: Epoch::example(),
-        }
-    }
-}
+example!(Acknowledged { acked: 17, epoch });
 
 #[OpenApi(tag = "Tag::Notifications")]
 impl NotificationsApi {
@@ -201,7 +173,7 @@ impl NotificationsApi {
         #[oai(default, validator(minimum(value = "0")))]
         after: Query<i64>,
         /// What `after` counts in: if the inbox is in another epoch by now, the page begins where the inbox does.
-        #[oai(validator(max_length = 128))]
+        #[oai(validator(min_length = 1, max_length = 128, pattern = "^[!-~]+$"))]
         epoch: Query<Option<Epoch>>,
         #[oai(default)] limit: Query<Limit>,
     ) -> Result<Json<NotificationList>, ApiError> {

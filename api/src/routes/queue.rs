@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use herald_store::{StatusCounts, Store, Timestamp};
-use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::Example};
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
 use crate::{
     audit::AuditAction,
-    description::tags::Tag,
     error::ApiError,
-    fields::DateTime,
+    fields::{DateTime, example::example},
     middleware::caller::Administrator,
     queue::{Percentiles, Throughput},
+    routes::tags::Tag,
 };
 
 pub(crate) struct QueueApi {
@@ -30,17 +30,13 @@ struct CountsView {
     cancelled: u64,
 }
 
-impl Example for CountsView {
-    fn example() -> Self {
-        Self {
-            queued: 0,
-            processing: 0,
-            processed: 1234,
-            dead: 0,
-            cancelled: 0,
-        }
-    }
-}
+example!(CountsView {
+    queued: 0,
+    processing: 0,
+    processed: 1234,
+    dead: 0,
+    cancelled: 0,
+});
 
 /// From when messages were due until they ended.
 #[derive(Object)]
@@ -52,14 +48,10 @@ struct Latency {
     p99_ms: u64,
 }
 
-impl Example for Latency {
-    fn example() -> Self {
-        Self {
-            p50_ms: 3,
-            p99_ms: 24,
-        }
-    }
-}
+example!(Latency {
+    p50_ms: 3,
+    p99_ms: 24,
+});
 
 /// How the queue goes.
 #[derive(Object)]
@@ -79,18 +71,14 @@ struct QueueView {
     latency: Option<Latency>,
 }
 
-impl Example for QueueView {
-    fn example() -> Self {
-        Self {
-            paused: false,
-            counts: CountsView::example(),
-            oldest_due: None,
-            counted_at: DateTime::example(),
-            processed_per_s: 12.5,
-            latency: Some(Latency::example()),
-        }
-    }
-}
+example!(QueueView {
+    paused: false,
+    counts,
+    oldest_due: None,
+    counted_at,
+    processed_per_s: 12.5,
+    latency: Some(Latency::example()),
+});
 
 /// What one minute was like.
 #[derive(Object)]
@@ -104,23 +92,23 @@ struct MinuteView {
     latency: Option<Latency>,
 }
 
-impl Example for MinuteView {
-    fn example() -> Self {
-        Self {
-            at: DateTime::example(),
-            processed: 1234,
-            latency: Some(Latency::example()),
-        }
-    }
-}
+example!(MinuteView {
+    at,
+    processed: 1234,
+    latency: Some(Latency::example()),
+});
 
 /// How the queue went.
 #[derive(Object)]
-#[oai(rename = "QueueHistory")]
+#[oai(example, rename = "QueueHistory")]
 struct HistoryView {
     /// Oldest first; the last one is the minute of now, which is not over.
     items: Vec<MinuteView>,
 }
+
+example!(HistoryView {
+    items: vec![MinuteView::example()]
+});
 
 #[derive(ApiResponse)]
 enum Done {

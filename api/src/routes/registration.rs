@@ -9,14 +9,14 @@ use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 use crate::{
     accounts::Accounts,
     audit::AuditAction,
-    description::tags::Tag,
     error::{
         ApiError, Code, Failure,
         codes::{Invalid, RegistrationClosed, UsernameTaken},
     },
-    fields::{ChosenPassword, Name},
+    fields::{ChosenPassword, Name, example::example},
     limits::requests::Requests,
     middleware::requester::Requester,
+    routes::tags::Tag,
     views::user::{UserView, username},
 };
 
@@ -29,20 +29,24 @@ pub(crate) struct RegistrationApi {
 
 /// The account to make for oneself.
 #[derive(Object)]
-#[oai(deny_unknown_fields)]
+#[oai(example, deny_unknown_fields)]
 struct Registration {
     /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
     username: Name,
     password: ChosenPassword,
 }
 
+example!(Registration { username, password });
+
 /// Whether accounts are made by those who want one.
 #[derive(Object)]
-#[oai(rename = "RegistrationState")]
+#[oai(example, rename = "RegistrationState")]
 struct RegistrationView {
     /// Whether anybody may make an account for themselves, by POST /auth/register.
     open: bool,
 }
+
+example!(RegistrationView { open: false });
 
 #[derive(ApiResponse)]
 enum Registered {

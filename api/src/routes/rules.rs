@@ -9,14 +9,16 @@ use poem_openapi::{
 
 use crate::{
     audit::AuditAction,
-    description::tags::Tag,
     error::{
         ApiError, Code, Failure,
         codes::{Invalid, NotFound, TooManyRules},
     },
-    fields::{Id, Limit, NextPageToken, PageToken},
+    fields::{Id, Limit, NextPageToken, PageToken, example::example},
     middleware::caller::Administrator,
-    routes::access_check::{Check, Checked},
+    routes::{
+        access_check::{Check, Checked},
+        tags::Tag,
+    },
     views::{
         page,
         rule::{NewRule, RuleView, summary, summary_of},
@@ -30,12 +32,18 @@ pub(crate) struct RulesApi {
 
 /// A page of access rules.
 #[derive(Object)]
+#[oai(example)]
 struct RuleList {
     /// By id.
     items: Vec<RuleView>,
     /// The `after` of the next page.
     next: Option<NextPageToken>,
 }
+
+example!(RuleList {
+    items: vec![RuleView::example()],
+    next: None
+});
 
 #[derive(ApiResponse)]
 enum Created {

@@ -7,16 +7,15 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
-    types::Example,
 };
 
 use crate::{
     audit::AuditAction,
-    description::tags::Tag,
     error::{ApiError, Code, Failure, codes::NotFound},
-    fields::{DateTime, Id, Limit, NextPageToken, PageToken},
+    fields::{DateTime, Id, Limit, NextPageToken, PageToken, example::example},
     limits::requests::Requests,
     middleware::caller::Caller,
+    routes::tags::Tag,
     views::page,
 };
 
@@ -44,29 +43,30 @@ struct SessionView {
     expires_at: DateTime,
 }
 
-impl Example for SessionView {
-    fn example() -> Self {
-        Self {
-            id: Id::example(),
-            current: true,
-            address: "192.0.2.1".into(),
-            user_agent: Some("Mozilla/5.0".into()),
-            created_at: DateTime::example(),
-            last_used_at: DateTime::example(),
-            expires_at: DateTime("2026-12-22T10:00:00.000Z".into()),
-        }
-    }
-}
+example!(SessionView {
+    id,
+    current: true,
+    address: "192.0.2.1".into(),
+    user_agent: Some("Mozilla/5.0".into()),
+    created_at,
+    last_used_at,
+    expires_at: DateTime("2026-12-22T10:00:00.000Z".into()),
+});
 
 /// A page of sessions.
 #[derive(Object)]
-#[oai(rename = "BrowserSessionList")]
+#[oai(example, rename = "BrowserSessionList")]
 struct SessionList {
     /// Newest first.
     items: Vec<SessionView>,
     /// The `before` of the next page.
     next: Option<NextPageToken>,
 }
+
+example!(SessionList {
+    items: vec![SessionView::example()],
+    next: None
+});
 
 #[derive(ApiResponse)]
 enum Ended {

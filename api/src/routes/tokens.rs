@@ -7,22 +7,22 @@ use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
-    types::Example,
 };
 
 use crate::{
     accounts::{Accounts, TokenRequest},
     audit::AuditAction,
-    description::tags::Tag,
     error::{
         ApiError, Code, Failure,
         codes::{InsufficientScope, Invalid, NotFound, TooManyTokens},
     },
     fields::{
         DateTime, Id, Limit, NO_CONTROL, NextPageToken, PageToken, Secret, described::described,
+        example::example,
     },
     limits::requests::Requests,
     middleware::caller::{Caller, Credential},
+    routes::tags::Tag,
     views::page,
 };
 
@@ -71,15 +71,11 @@ struct NewToken {
     expires_in_s: Option<u64>,
 }
 
-impl Example for NewToken {
-    fn example() -> Self {
-        Self {
-            name: TokenName::example(),
-            scopes: ScopeNames::example(),
-            expires_in_s: Some(2_592_000),
-        }
-    }
-}
+example!(NewToken {
+    name,
+    scopes,
+    expires_in_s: Some(2_592_000),
+});
 
 /// A token, without its text.
 #[derive(Object)]
@@ -97,18 +93,14 @@ struct TokenView {
     last_used_at: Option<DateTime>,
 }
 
-impl Example for TokenView {
-    fn example() -> Self {
-        Self {
-            id: Id::example(),
-            name: TokenName::example(),
-            scopes: ScopeNames::example(),
-            created_at: DateTime::example(),
-            expires_at: Some(DateTime("2026-12-22T10:00:00.000Z".into())),
-            last_used_at: Some(DateTime::example()),
-        }
-    }
-}
+example!(TokenView {
+    id,
+    name,
+    scopes,
+    created_at,
+    expires_at: Some(DateTime("2026-12-22T10:00:00.000Z".into())),
+    last_used_at: Some(DateTime::example()),
+});
 
 /// A new token. Its text is shown this once.
 #[derive(Object)]
@@ -126,11 +118,14 @@ struct CreatedToken {
     expires_at: Option<DateTime>,
 }
 
-impl Example for CreatedToken {
-    fn example() -> Self {
-        Self::new(TokenView::example(), Secret::example().0)
-    }
-}
+example!(CreatedToken {
+    id,
+    token,
+    name,
+    scopes,
+    created_at,
+    expires_at: Some(DateTime("2026-12-22T10:00:00.000Z".into())),
+});
 
 impl CreatedToken {
     fn new(token: TokenView, secret: String) -> Self {
@@ -147,12 +142,18 @@ impl CreatedToken {
 
 /// A page of tokens.
 #[derive(Object)]
+#[oai(example)]
 struct TokenList {
     /// Newest first.
     items: Vec<TokenView>,
     /// The `before` of the next page.
     next: Option<NextPageToken>,
 }
+
+example!(TokenList {
+    items: vec![TokenView::example()],
+    next: None
+});
 
 #[derive(ApiResponse)]
 enum Created {

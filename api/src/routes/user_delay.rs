@@ -12,16 +12,17 @@ use poem_openapi::{
 use crate::{
     audit::AuditAction,
     background::Background,
-    description::tags::Tag,
     error::{
         ApiError, Failure,
         codes::{Invalid, NotFound},
     },
-    fields::{Limit, Name, NextPageToken},
+    fields::{Limit, Name, NextPageToken, example::example},
     middleware::caller::Administrator,
     progress::ReportProgress,
+    routes::tags::Tag,
     views::{
-        delay::{self, DelayMode, DelayView, Milliseconds, NewDelay, summary},
+        by_mode::ByMode,
+        delay::{DelayFields, DelayView, NewDelay, summary},
         page,
         user::{find, no_such_account, username},
     },
@@ -35,34 +36,43 @@ pub(crate) struct UserDelayApi {
 
 /// How long the messages of one user wait before they are processed.
 #[derive(Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(example)]
 struct UserDelay {
-    mode: DelayMode,
-    /// With `fixed`: milliseconds.
-    ms: Option<Milliseconds>,
-    /// With `uniform`: milliseconds.
-    min_ms: Option<Milliseconds>,
-    /// With `uniform`: milliseconds.
-    max_ms: Option<Milliseconds>,
+    #[oai(flatten)]
+    delay: DelayFields,
     /// Whether it is the user's own; otherwise it is that of all who have none.
     overridden: bool,
 }
 
+example!(UserDelay {
+    delay,
+    overridden: false
+});
+
 /// A user who has a delay of their own.
 #[derive(Object)]
+#[oai(example)]
 struct OwnDelay {
     username: Name,
-    delay: DelayView,
+    delay: ByMode<DelayView>,
 }
+
+example!(OwnDelay { username, delay });
 
 /// A page of users who have a delay of their own.
 #[derive(Object)]
+#[oai(example)]
 struct OwnDelayList {
     /// By username.
     items: Vec<OwnDelay>,
     /// The `after` of the next page.
     next: Option<NextPageToken>,
 }
+
+example!(OwnDelayList {
+    items: vec![OwnDelay::example()],
+    next: None
+});
 
 #[derive(ApiResponse)]
 enum Removed {
@@ -90,7 +100,7 @@ impl UserDelayApi {
         let (own, next) = page::items(own, |(name, _)| name.to_string());
         let items = own.into_iter().map(|(name, delay)| OwnDelay {
             username: Name::of(name),
-            delay: delay.into(),
+            delay: ByMode(delay.into()),
         });
         Ok(Json(OwnDelayList {
             items: items.collect(),
@@ -110,13 +120,16 @@ impl UserDelayApi {
         &self,
         _admin: Administrator,
         name: Path<Name>,
-    ) -> Result<Json<UserDelay>, Failure<NotFound>> {
+    ) -> Result<Json<ByMode<UserDelay>>, Failure<NotFound>> {
         let user = find(&self.store, &name).await?;
         let store = &self.store;
-        Ok(Json(match store.user_delay(&user.id).await? {
-            Some(own) => UserDelay::of(own, true),
-            None => UserDelay::of(store.delay().await?, false),
-        }))
+        let own = store.user_delay(&user.id).await?;
+        let overridden = own.is_some();
+        let delay = match own {
+            Some(own) => own.into(),
+            None => store.delay().await?.into(),
+        };
+        Ok(Json(ByMode(UserDelay { delay, overridden })))
     }
 
     /// Give a user a delay of their own
@@ -132,13 +145,16 @@ impl UserDelayApi {
         &self,
         admin: Administrator,
         name: Path<Name>,
-        new: Json<NewDelay>,
-    ) -> Result<Json<UserDelay>, Failure<(NotFound, Invalid)>> {
+        new: Json<ByMode<NewDelay>>,
+    ) -> Result<Json<ByMode<UserDelay>>, Failure<(NotFound, Invalid)>> {
         let user = find(&self.store, &name).await?;
         let delay = new.delay()?;
         self.set(&admin, user, Some(delay), new.apply_to_queued)
             .await?;
-        Ok(Json(UserDelay::of(delay, true)))
+        Ok(Json(ByMode(UserDelay {
+            delay: delay.into(),
+            overridden: true,
+        })))
     }
 
     /// Take a user's own delay away
@@ -191,18 +207,5 @@ impl UserDelayApi {
         let moved = moved.await?.ok_or_else(no_such_account)?;
         tracing::info!(by = %admin.0.user.username, user = %username, ?delay, moved, "a user's delay was changed");
         Ok(())
-    }
-}
-
-impl UserDelay {
-    fn of(own_or_common: Delay, overridden: bool) -> Self {
-        let (mode, [ms, min_ms, max_ms]) = delay::parts(own_or_common);
-        Self {
-            mode,
-            ms,
-            min_ms,
-            max_ms,
-            overridden,
-        }
     }
 }

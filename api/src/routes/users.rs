@@ -8,21 +8,20 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
-    types::Example,
 };
 
 use crate::{
     accounts::{AccountUpdate, Accounts},
     audit::AuditAction,
     background::Background,
-    description::tags::Tag,
     error::{
         ApiError, Code, Failure,
         codes::{Invalid, LastAdministrator, NotFound, UsernameTaken},
     },
-    fields::{ChosenPassword, Limit, Name, NextPageToken},
+    fields::{ChosenPassword, Limit, Name, NextPageToken, example::example},
     middleware::caller::Administrator,
     options::ForgetUser,
+    routes::tags::Tag,
     views::{
         page,
         user::{Account, RoleName, find, no_such_account, username},
@@ -38,7 +37,7 @@ pub(crate) struct UsersApi {
 
 /// The account to create.
 #[derive(Object)]
-#[oai(deny_unknown_fields)]
+#[oai(example, deny_unknown_fields)]
 struct NewUser {
     /// `[a-z0-9][a-z0-9._-]{0,63}`; it never changes.
     username: Name,
@@ -47,14 +46,26 @@ struct NewUser {
     role: Option<RoleName>,
 }
 
+example!(NewUser {
+    username,
+    password,
+    role: Some(RoleName::User)
+});
+
 /// A page of accounts.
 #[derive(Object)]
+#[oai(example)]
 struct UserList {
     /// By username.
     items: Vec<Account>,
     /// The `after` of the next page.
     next: Option<NextPageToken>,
 }
+
+example!(UserList {
+    items: vec![Account::example()],
+    next: None
+});
 
 #[derive(ApiResponse)]
 enum Created {
@@ -73,15 +84,11 @@ struct UserChange {
     password: Option<ChosenPassword>,
 }
 
-impl Example for UserChange {
-    fn example() -> Self {
-        Self {
-            role: None,
-            disabled: Some(true),
-            password: None,
-        }
-    }
-}
+example!(UserChange {
+    role: None,
+    disabled: Some(true),
+    password: None,
+});
 
 #[derive(ApiResponse)]
 enum Deleted {

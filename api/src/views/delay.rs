@@ -1,12 +1,12 @@
 //! A delay, as clients see one and write one.
 
 use herald_store::Delay;
-use poem_openapi::{
-    Enum, Object,
-    types::{Example, MaybeUndefined},
-};
+use poem_openapi::{Enum, Object, types::MaybeUndefined};
 
-use crate::{error::ApiError, fields::described::described};
+use crate::{
+    error::ApiError,
+    fields::{described::described, example::example},
+};
 
 described! {
     /// Milliseconds.
@@ -17,8 +17,18 @@ described! {
 
 /// How long messages wait before they are processed.
 #[derive(Object)]
-#[oai(rename = "Delay", skip_serializing_if_is_none)]
+#[oai(example, rename = "Delay")]
 pub(crate) struct DelayView {
+    #[oai(flatten)]
+    delay: DelayFields,
+}
+
+example!(DelayView { delay });
+
+/// The fields of a delay.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct DelayFields {
     mode: DelayMode,
     /// With `fixed`: milliseconds.
     ms: Option<Milliseconds>,
@@ -27,6 +37,13 @@ pub(crate) struct DelayView {
     /// With `uniform`: milliseconds, at most.
     max_ms: Option<Milliseconds>,
 }
+
+example!(DelayFields {
+    mode: DelayMode::Fixed,
+    ms: Some(Milliseconds::example()),
+    min_ms: None,
+    max_ms: None,
+});
 
 /// Whether the time is always the same (`fixed`) or random (`uniform`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -54,17 +71,13 @@ pub(crate) struct NewDelay {
     pub(crate) apply_to_queued: bool,
 }
 
-impl Example for NewDelay {
-    fn example() -> Self {
-        Self {
-            mode: DelayMode::Fixed,
-            ms: MaybeUndefined::Value(Milliseconds(1000)),
-            min_ms: MaybeUndefined::Undefined,
-            max_ms: MaybeUndefined::Undefined,
-            apply_to_queued: false,
-        }
-    }
-}
+example!(NewDelay {
+    mode: DelayMode::Fixed,
+    ms: MaybeUndefined::Value(Milliseconds(1000)),
+    min_ms: MaybeUndefined::Undefined,
+    max_ms: MaybeUndefined::Undefined,
+    apply_to_queued: false,
+});
 
 impl NewDelay {
     pub(crate) fn delay(&self) -> Result<Delay, ApiError> {
@@ -100,23 +113,25 @@ pub(crate) fn summary(delay: Delay, apply_to_queued: bool) -> String {
 
 impl From<Delay> for DelayView {
     fn from(delay: Delay) -> Self {
-        let (mode, [ms, min_ms, max_ms]) = parts(delay);
         Self {
-            mode,
-            ms,
-            min_ms,
-            max_ms,
+            delay: delay.into(),
         }
     }
 }
 
-/// `mode`, `ms`, `min_ms` and `max_ms`.
-pub(crate) fn parts(delay: Delay) -> (DelayMode, [Option<Milliseconds>; 3]) {
-    let (mode, parts) = match delay {
-        Delay::Fixed { ms } => (DelayMode::Fixed, [Some(ms), None, None]),
-        Delay::Uniform { min_ms, max_ms } => {
-            (DelayMode::Uniform, [None, Some(min_ms), Some(max_ms)])
+impl From<Delay> for DelayFields {
+    fn from(delay: Delay) -> Self {
+        let (mode, [ms, min_ms, max_ms]) = match delay {
+            Delay::Fixed { ms } => (DelayMode::Fixed, [Some(ms), None, None]),
+            Delay::Uniform { min_ms, max_ms } => {
+                (DelayMode::Uniform, [None, Some(min_ms), Some(max_ms)])
+            }
+        };
+        Self {
+            mode,
+            ms: ms.map(Milliseconds),
+            min_ms: min_ms.map(Milliseconds),
+            max_ms: max_ms.map(Milliseconds),
         }
-    };
-    (mode, parts.map(|ms| ms.map(Milliseconds)))
+    }
 }

@@ -1,9 +1,9 @@
 //! A message, as clients see one.
 
 use herald_store::{FailedAttempt, Message, Status};
-use poem_openapi::{Enum, Object, types::Example};
+use poem_openapi::{Enum, Object};
 
-use crate::fields::{DateTime, Id};
+use crate::fields::{DateTime, Id, example::example};
 
 /// Where a message is on its way: it waits for an attempt (`queued`), a worker has it (`processing`), or it has ended,
 /// well (`processed`), because its attempts failed (`dead`), or because its sender took it back (`cancelled`).
@@ -42,22 +42,18 @@ pub(crate) struct MessageView {
     delivered_at: Option<DateTime>,
 }
 
-impl Example for MessageView {
-    fn example() -> Self {
-        Self {
-            id: Id::example(),
-            body: "hello".into(),
-            status: StatusName::Processed,
-            result: Some("hello".into()),
-            error: None,
-            attempts: 1,
-            created_at: DateTime::example(),
-            run_at: DateTime("2026-11-22T10:00:01.000Z".into()),
-            processed_at: Some(DateTime("2026-11-22T10:00:01.003Z".into())),
-            delivered_at: Some(DateTime("2026-11-22T10:00:01.010Z".into())),
-        }
-    }
-}
+example!(MessageView {
+    id,
+    body: "hello".into(),
+    status: StatusName::Processed,
+    result: Some("hello".into()),
+    error: None,
+    attempts: 1,
+    created_at,
+    run_at: DateTime("2026-11-22T10:00:01.000Z".into()),
+    processed_at: Some(DateTime("2026-11-22T10:00:01.003Z".into())),
+    delivered_at: Some(DateTime("2026-11-22T10:00:01.010Z".into())),
+});
 
 /// An attempt to process a message that failed.
 #[derive(Object)]
@@ -72,15 +68,11 @@ pub(crate) struct FailedAttemptView {
     failed_at: DateTime,
 }
 
-impl Example for FailedAttemptView {
-    fn example() -> Self {
-        Self {
-            attempt: 1,
-            error: "the service answered 503".into(),
-            failed_at: DateTime("2026-11-22T10:00:00.500Z".into()),
-        }
-    }
-}
+example!(FailedAttemptView {
+    attempt: 1,
+    error: "the service answered 503".into(),
+    failed_at: DateTime("2026-11-22T10:00:00.500Z".into()),
+});
 
 impl From<FailedAttempt> for FailedAttemptView {
     fn from(failed: FailedAttempt) -> Self {

@@ -1,5 +1,6 @@
 //! What several operations take and return, as clients see it.
 
+pub(crate) mod by_mode;
 pub(crate) mod delay;
 pub(crate) mod message;
 pub(crate) mod page;

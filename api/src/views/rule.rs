@@ -2,11 +2,11 @@
 
 use herald_acl::{Actions, Effect, FilterTemplate, Role, Subject, TOPIC_BYTES};
 use herald_store::{RuleContent, StoredRule};
-use poem_openapi::{Enum, Object, types::Example};
+use poem_openapi::{Enum, Object};
 
 use crate::{
     error::ApiError,
-    fields::{DateTime, Id, NO_CONTROL, NO_NUL, described::described},
+    fields::{DateTime, Id, NO_CONTROL, NO_NUL, described::described, example::example},
 };
 
 /// The longest description, in characters.
@@ -70,26 +70,15 @@ pub(crate) struct RuleView {
     created_at: DateTime,
 }
 
-impl Example for RuleView {
-    fn example() -> Self {
-        let NewRule {
-            subject,
-            action,
-            effect,
-            filter,
-            description,
-        } = NewRule::example();
-        Self {
-            id: Id::example(),
-            subject,
-            action,
-            effect,
-            filter,
-            description,
-            created_at: DateTime::example(),
-        }
-    }
-}
+example!(RuleView {
+    id,
+    subject,
+    action: RuleAction::Both,
+    effect: RuleEffect::Allow,
+    filter,
+    description: Some(RuleDescription::example()),
+    created_at,
+});
 
 /// The rule to make, or to put in the place of another.
 #[derive(Object)]
@@ -107,17 +96,13 @@ pub(crate) struct NewRule {
     description: Option<RuleDescription>,
 }
 
-impl Example for NewRule {
-    fn example() -> Self {
-        Self {
-            subject: SubjectText("role:user".into()),
-            action: RuleAction::Both,
-            effect: RuleEffect::Allow,
-            filter: FilterText("rooms/%u/#".into()),
-            description: Some(RuleDescription("Users talk in rooms of their own.".into())),
-        }
-    }
-}
+example!(NewRule {
+    subject,
+    action: RuleAction::Both,
+    effect: RuleEffect::Allow,
+    filter,
+    description: Some(RuleDescription::example()),
+});
 
 impl NewRule {
     /// The rule, or what is wrong with it.

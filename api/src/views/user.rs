@@ -6,7 +6,7 @@ use poem_openapi::{Enum, Object};
 
 use crate::{
     error::{ApiError, Code},
-    fields::{DateTime, Id, Name},
+    fields::{DateTime, Id, Name, example::example},
 };
 
 /// The username that a client has given, or what is wrong with it.
@@ -54,7 +54,7 @@ impl From<RoleName> for Role {
 
 /// An account.
 #[derive(Object)]
-#[oai(rename = "User")]
+#[oai(example, rename = "User")]
 pub(crate) struct UserView {
     id: Id,
     username: Name,
@@ -65,8 +65,17 @@ pub(crate) struct UserView {
     created_at: DateTime,
 }
 
+example!(UserView {
+    id,
+    username,
+    role: RoleName::User,
+    disabled: false,
+    created_at,
+});
+
 /// An account, and how much is kept of it.
 #[derive(Object)]
+#[oai(example)]
 pub(crate) struct Account {
     #[oai(flatten)]
     pub(crate) user: UserView,
@@ -74,6 +83,11 @@ pub(crate) struct Account {
     /// and attempt that failed. Sends beyond `limits.stored_bytes` are refused.
     pub(crate) stored_bytes: u64,
 }
+
+example!(Account {
+    user,
+    stored_bytes: 0
+});
 
 impl From<User> for UserView {
     fn from(user: User) -> Self {

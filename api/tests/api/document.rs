@@ -146,6 +146,15 @@ impl Document {
         assert!(errors.is_empty(), "{errors:?}: {what}");
     }
 
+    /// The example of a body: its own, or that of its schema.
+    pub(crate) fn example<'a>(&'a self, media: &'a Value) -> &'a Value {
+        let own = media.get("example");
+        let reference = media["schema"]["$ref"].as_str();
+        let schema = reference.and_then(|at| self.json.pointer(at.trim_start_matches('#')));
+        own.or_else(|| schema?.get("example"))
+            .unwrap_or(&Value::Null)
+    }
+
     /// Why `value` is not as the schema at this JSON pointer says.
     pub(crate) fn errors(&self, pointer: &str, value: &Value) -> Vec<String> {
         self.validator(pointer)

@@ -126,13 +126,14 @@ async fn both_ways_to_authenticate_are_described() {
 async fn only_administrators_may_do_what_is_described_as_theirs() {
     let herald = Herald::start().await;
     let alice = herald.browser("alice").await;
-    for (path, method, operation) in herald.document().await.operations() {
+    let document = herald.document().await;
+    for (path, method, operation) in document.operations() {
         // The last thing to do.
         if operation["operationId"] == "logout" || operation["security"].is_null() {
             continue;
         }
         let call = alice.call(verb(method), &concrete(path));
-        let answer = call.json(example(operation)).send().await;
+        let answer = call.json(example(document, operation)).send().await;
         let refused = answer.json["code"] == "forbidden";
         let tag = operation["tags"][0].as_str().unwrap();
         let admin = path.starts_with("/admin/");
@@ -183,8 +184,9 @@ fn assert_examples(document: &Document, content: &str, what: &str) {
     let media = document.json.pointer(content).and_then(Value::as_object);
     for (kind, media) in media.into_iter().flatten() {
         let schema = format!("{content}/{}/schema", kind.replace('/', "~1"));
-        let errors = document.errors(&schema, &media["example"]);
-        assert!(errors.is_empty(), "{what}: {} {errors:?}", media["example"]);
+        let example = document.example(media);
+        let errors = document.errors(&schema, example);
+        assert!(errors.is_empty(), "{what}: {example} {errors:?}");
     }
 }
 
@@ -218,13 +220,13 @@ async fn every_problem_code_is_described_somewhere() {
 #[tokio::test]
 async fn what_a_client_may_send_has_limits() {
     let herald = Herald::start().await;
-    let document = &herald.document().await.json;
-    for (path, method, operation) in herald.document().await.operations() {
+    let document = herald.document().await;
+    for (path, method, operation) in document.operations() {
         let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-        assert_limits(document, schema, &format!("{method} {path}"));
+        assert_limits(&document.json, schema, &format!("{method} {path}"));
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             let what = format!("{method} {path} {}", parameter["name"]);
-            assert_limits(document, &parameter["schema"], &what);
+            assert_limits(&document.json, &parameter["schema"], &what);
         }
     }
 }
@@ -256,11 +258,12 @@ fn assert_limits(document: &Value, schema: &Value, what: &str) {
 async fn an_unknown_field_is_refused_by_every_operation_with_a_body() {
     let herald = Herald::start().await;
     let admin = herald.admin().await;
-    for (path, method, operation) in herald.document().await.operations() {
+    let document = herald.document().await;
+    for (path, method, operation) in document.operations() {
         if operation.get("requestBody").is_none() {
             continue;
         }
-        let mut body = example(operation);
+        let mut body = example(document, operation);
         body["unheard_of"] = 1.into();
         let call = admin.call(verb(method), &concrete(path)).json(body);
         let answer = call.send().await.expect_problem(400, "bad_request");
@@ -273,7 +276,9 @@ async fn an_unknown_field_is_refused_by_every_operation_with_a_body() {
             "application/json; charset=latin1",
         ] {
             let call = admin.call(verb(method), &concrete(path));
-            let call = call.json(example(operation)).header("content-type", kind);
+            let call = call
+                .json(example(document, operation))
+                .header("content-type", kind);
             let answer = call.send().await;
             answer.expect_problem(415, "unsupported_media_type");
         }
@@ -284,14 +289,15 @@ async fn an_unknown_field_is_refused_by_every_operation_with_a_body() {
 async fn a_parameter_that_is_unknown_or_repeated_or_not_as_described_is_refused() {
     let herald = Herald::start().await;
     let admin = herald.admin().await;
-    for (path, method, operation) in herald.document().await.operations() {
+    let document = herald.document().await;
+    for (path, method, operation) in document.operations() {
         // It would end the session.
         if operation["operationId"] == "logout" {
             continue;
         }
         let refused = async |query: &str| {
             let call = admin.call(verb(method), &format!("{}?{query}", concrete(path)));
-            let answer = call.json(example(operation)).send().await;
+            let answer = call.json(example(document, operation)).send().await;
             assert_eq!(
                 answer.status, 400,
                 "{method} {path}?{query}: {}",
@@ -337,7 +343,8 @@ async fn a_parameter_that_is_unknown_or_repeated_or_not_as_described_is_refused(
 async fn a_page_token_that_no_page_gave_is_refused_or_a_place_like_any_other() {
     let herald = Herald::start().await;
     let admin = herald.admin().await;
-    for (path, method, operation) in herald.document().await.operations() {
+    let document = herald.document().await;
+    for (path, method, operation) in document.operations() {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let names: Vec<_> = parameters.map(|p| p["name"].as_str().unwrap()).collect();
         let Some(token) = names.iter().find(|name| ["before", "after"].contains(name)) else {
@@ -376,6 +383,7 @@ fn concrete(path: &str) -> String {
 }
 
 /// A body that the operation takes; null if it takes none.
-fn example(operation: &Value) -> Value {
-    operation["requestBody"]["content"]["application/json"]["example"].clone()
+fn example(document: &Document, operation: &Value) -> Value {
+    let media = &operation["requestBody"]["content"]["application/json"];
+    document.example(media).clone()
 }

@@ -5,7 +5,7 @@ import { text } from '../../text/admin';
 
 /** Of the API. */
 export type Delay = Schemas['Delay'] | Schemas['UserDelay'];
-export type Mode = Schemas['DelayMode'];
+export type Mode = Delay['mode'];
 
 export interface Span {
   from: number;

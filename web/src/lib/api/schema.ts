@@ -785,6 +785,14 @@ export interface components {
         /**
          * Account
          * @description An account, and how much is kept of it.
+         * @example {
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "disabled": false,
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "role": "user",
+         *       "stored_bytes": 0,
+         *       "username": "alice"
+         *     }
          */
         Account: {
             /**
@@ -931,6 +939,24 @@ export interface components {
         /**
          * AnyMessageList
          * @description A page of everyone's messages.
+         * @example {
+         *       "items": [
+         *         {
+         *           "attempts": 1,
+         *           "body": "hello",
+         *           "created_at": "2026-11-22T10:00:00.000Z",
+         *           "delivered_at": "2026-11-22T10:00:01.010Z",
+         *           "error": null,
+         *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *           "processed_at": "2026-11-22T10:00:01.003Z",
+         *           "result": "hello",
+         *           "run_at": "2026-11-22T10:00:01.000Z",
+         *           "status": "processed",
+         *           "username": "alice"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
          */
         AnyMessageList: {
             items: components["schemas"]["AnyMessage"][];
@@ -993,6 +1019,22 @@ export interface components {
         /**
          * AuditEntryList
          * @description A page of the audit.
+         * @example {
+         *       "items": [
+         *         {
+         *           "action": "user.created",
+         *           "actor": "admin",
+         *           "address": "192.0.2.1",
+         *           "at": "2026-11-22T10:00:00.000Z",
+         *           "count": 1,
+         *           "detail": "role user",
+         *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *           "request_id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *           "target": "alice"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
          */
         AuditEntryList: {
             /** @description Newest first. */
@@ -1047,6 +1089,20 @@ export interface components {
         /**
          * BrowserSessionList
          * @description A page of sessions.
+         * @example {
+         *       "items": [
+         *         {
+         *           "address": "192.0.2.1",
+         *           "created_at": "2026-11-22T10:00:00.000Z",
+         *           "current": true,
+         *           "expires_at": "2026-12-22T10:00:00.000Z",
+         *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *           "last_used_at": "2026-11-22T10:00:00.000Z",
+         *           "user_agent": "Mozilla/5.0"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
          */
         BrowserSessionList: {
             /** @description Newest first. */
@@ -1178,6 +1234,26 @@ export interface components {
         /**
          * ConnectionList
          * @description A page of sessions.
+         * @example {
+         *       "items": [
+         *         {
+         *           "address": "192.0.2.1:51724",
+         *           "client_id": "phone",
+         *           "connected": true,
+         *           "connected_at": "2026-11-22T10:00:00.000Z",
+         *           "credential": "password",
+         *           "id": "5f1c9a04-17",
+         *           "in_flight": 0,
+         *           "keep_alive_s": 60,
+         *           "protocol": "5",
+         *           "subscriptions": 1,
+         *           "token_id": null,
+         *           "transport": "tls",
+         *           "username": "alice"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
          */
         ConnectionList: {
             items: components["schemas"]["Connection"][];
@@ -1239,13 +1315,14 @@ export interface components {
          * @enum {string}
          */
         CredentialKind: "password" | "token";
-        /** @description How long messages wait before they are processed. */
-        Delay: components["schemas"]["Delay_fixed"] | components["schemas"]["Delay_uniform"];
         /**
-         * @description Whether the time is always the same (`fixed`) or random (`uniform`).
-         * @enum {string}
+         * @description How long messages wait before they are processed.
+         * @example {
+         *       "mode": "fixed",
+         *       "ms": 1000
+         *     }
          */
-        DelayMode: "fixed" | "uniform";
+        Delay: components["schemas"]["Delay_fixed"] | components["schemas"]["Delay_uniform"];
         /** @description How long messages wait before they are processed. */
         Delay_fixed: {
             /**
@@ -1327,6 +1404,10 @@ export interface components {
         /**
          * Login
          * @description Who wants to sign in.
+         * @example {
+         *       "password": "correct horse battery staple",
+         *       "username": "alice"
+         *     }
          */
         Login: {
             /**
@@ -1468,6 +1549,23 @@ export interface components {
         /**
          * MessageList
          * @description A page of messages.
+         * @example {
+         *       "items": [
+         *         {
+         *           "attempts": 1,
+         *           "body": "hello",
+         *           "created_at": "2026-11-22T10:00:00.000Z",
+         *           "delivered_at": "2026-11-22T10:00:01.010Z",
+         *           "error": null,
+         *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *           "processed_at": "2026-11-22T10:00:01.003Z",
+         *           "result": "hello",
+         *           "run_at": "2026-11-22T10:00:01.000Z",
+         *           "status": "processed"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
          */
         MessageList: {
             /** @description Newest first. */
@@ -1660,6 +1758,11 @@ export interface components {
         /**
          * NewUser
          * @description The account to create.
+         * @example {
+         *       "password": "correct horse battery staple",
+         *       "role": "user",
+         *       "username": "alice"
+         *     }
          */
         NewUser: {
             /**
@@ -1822,6 +1925,13 @@ export interface components {
         /**
          * OwnDelay
          * @description A user who has a delay of their own.
+         * @example {
+         *       "delay": {
+         *         "mode": "fixed",
+         *         "ms": 1000
+         *       },
+         *       "username": "alice"
+         *     }
          */
         OwnDelay: {
             delay: components["schemas"]["Delay"];
@@ -1834,6 +1944,18 @@ export interface components {
         /**
          * OwnDelayList
          * @description A page of users who have a delay of their own.
+         * @example {
+         *       "items": [
+         *         {
+         *           "delay": {
+         *             "mode": "fixed",
+         *             "ms": 1000
+         *           },
+         *           "username": "alice"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
          */
         OwnDelayList: {
             /** @description By username. */
@@ -1918,6 +2040,18 @@ export interface components {
         /**
          * QueueHistory
          * @description How the queue went.
+         * @example {
+         *       "items": [
+         *         {
+         *           "at": "2026-11-22T10:00:00.000Z",
+         *           "latency": {
+         *             "p50_ms": 3,
+         *             "p99_ms": 24
+         *           },
+         *           "processed": 1234
+         *         }
+         *       ]
+         *     }
          */
         QueueHistory: {
             /** @description Oldest first; the last one is the minute of now, which is not over. */
@@ -1953,6 +2087,10 @@ export interface components {
         /**
          * Registration
          * @description The account to make for oneself.
+         * @example {
+         *       "password": "correct horse battery staple",
+         *       "username": "alice"
+         *     }
          */
         Registration: {
             /**
@@ -1970,6 +2108,9 @@ export interface components {
         /**
          * RegistrationState
          * @description Whether accounts are made by those who want one.
+         * @example {
+         *       "open": false
+         *     }
          */
         RegistrationState: {
             /** @description Whether anybody may make an account for themselves, by POST /auth/register. */
@@ -2087,6 +2228,20 @@ export interface components {
         /**
          * RuleList
          * @description A page of access rules.
+         * @example {
+         *       "items": [
+         *         {
+         *           "action": "both",
+         *           "created_at": "2026-11-22T10:00:00.000Z",
+         *           "description": "Users talk in rooms of their own.",
+         *           "effect": "allow",
+         *           "filter": "rooms/%u/#",
+         *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *           "subject": "role:user"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
          */
         RuleList: {
             /** @description By id. */
@@ -2102,6 +2257,9 @@ export interface components {
         /**
          * SendMessage
          * @description The message to send.
+         * @example {
+         *       "body": "hello"
+         *     }
          */
         SendMessage: {
             /**
@@ -2113,6 +2271,21 @@ export interface components {
         /**
          * Session
          * @description Who is signed in.
+         * @example {
+         *       "csrf_token": "q0mZ4mFfQ2GdB3pH0o6V1y8n5uXk7sTa9cLwRjEiKgM",
+         *       "default_password": false,
+         *       "usage": {
+         *         "stored_bytes": 0,
+         *         "stored_bytes_limit": 0
+         *       },
+         *       "user": {
+         *         "created_at": "2026-11-22T10:00:00.000Z",
+         *         "disabled": false,
+         *         "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *         "role": "user",
+         *         "username": "alice"
+         *       }
+         *     }
          */
         Session: {
             /**
@@ -2211,6 +2384,21 @@ export interface components {
         /**
          * TokenList
          * @description A page of tokens.
+         * @example {
+         *       "items": [
+         *         {
+         *           "created_at": "2026-11-22T10:00:00.000Z",
+         *           "expires_at": "2026-12-22T10:00:00.000Z",
+         *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *           "last_used_at": "2026-11-22T10:00:00.000Z",
+         *           "name": "backup script",
+         *           "scopes": [
+         *             "api"
+         *           ]
+         *         }
+         *       ],
+         *       "next": null
+         *     }
          */
         TokenList: {
             /** @description Newest first. */
@@ -2226,6 +2414,10 @@ export interface components {
         /**
          * Usage
          * @description How much is kept of a user.
+         * @example {
+         *       "stored_bytes": 0,
+         *       "stored_bytes_limit": 0
+         *     }
          */
         Usage: {
             /**
@@ -2242,6 +2434,13 @@ export interface components {
         /**
          * User
          * @description An account.
+         * @example {
+         *       "created_at": "2026-11-22T10:00:00.000Z",
+         *       "disabled": false,
+         *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *       "role": "user",
+         *       "username": "alice"
+         *     }
          */
         User: {
             /**
@@ -2282,7 +2481,14 @@ export interface components {
             password?: string | null;
             role?: components["schemas"]["Role"] | null;
         };
-        /** @description How long the messages of one user wait before they are processed. */
+        /**
+         * @description How long the messages of one user wait before they are processed.
+         * @example {
+         *       "mode": "fixed",
+         *       "ms": 1000,
+         *       "overridden": false
+         *     }
+         */
         UserDelay: components["schemas"]["UserDelay_fixed"] | components["schemas"]["UserDelay_uniform"];
         /** @description How long the messages of one user wait before they are processed. */
         UserDelay_fixed: {
@@ -2304,13 +2510,13 @@ export interface components {
         UserDelay_uniform: {
             /**
              * Format: int64
-             * @description With `uniform`: milliseconds.
+             * @description With `uniform`: milliseconds, at most.
              * @example 1000
              */
             max_ms: number;
             /**
              * Format: int64
-             * @description With `uniform`: milliseconds.
+             * @description With `uniform`: milliseconds, at least.
              * @example 1000
              */
             min_ms: number;
@@ -2325,6 +2531,19 @@ export interface components {
         /**
          * UserList
          * @description A page of accounts.
+         * @example {
+         *       "items": [
+         *         {
+         *           "created_at": "2026-11-22T10:00:00.000Z",
+         *           "disabled": false,
+         *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
+         *           "role": "user",
+         *           "stored_bytes": 0,
+         *           "username": "alice"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
          */
         UserList: {
             /** @description By username. */
@@ -3098,14 +3317,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "action": "subscribe",
-                 *       "client_id": "phone",
-                 *       "topic": "rooms/alice/#",
-                 *       "username": "alice"
-                 *     }
-                 */
                 "application/json": components["schemas"]["Check"];
             };
         };
@@ -3118,21 +3329,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "allowed": true,
-                     *       "reason": "rule",
-                     *       "rule": {
-                     *         "action": "both",
-                     *         "created_at": "2026-11-22T10:00:00.000Z",
-                     *         "description": "Users talk in rooms of their own.",
-                     *         "effect": "allow",
-                     *         "filter": "rooms/%u/#",
-                     *         "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *         "subject": "role:user"
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["Checked"];
                 };
             };
@@ -3171,22 +3367,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "action": "both",
-                     *           "created_at": "2026-11-22T10:00:00.000Z",
-                     *           "description": "Users talk in rooms of their own.",
-                     *           "effect": "allow",
-                     *           "filter": "rooms/%u/#",
-                     *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *           "subject": "role:user"
-                     *         }
-                     *       ],
-                     *       "next": null
-                     *     }
-                     */
                     "application/json": components["schemas"]["RuleList"];
                 };
             };
@@ -3209,15 +3389,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "action": "both",
-                 *       "description": "Users talk in rooms of their own.",
-                 *       "effect": "allow",
-                 *       "filter": "rooms/%u/#",
-                 *       "subject": "role:user"
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewRule"];
             };
         };
@@ -3230,17 +3401,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "action": "both",
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "description": "Users talk in rooms of their own.",
-                     *       "effect": "allow",
-                     *       "filter": "rooms/%u/#",
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "subject": "role:user"
-                     *     }
-                     */
                     "application/json": components["schemas"]["Rule"];
                 };
             };
@@ -3280,17 +3440,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "action": "both",
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "description": "Users talk in rooms of their own.",
-                     *       "effect": "allow",
-                     *       "filter": "rooms/%u/#",
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "subject": "role:user"
-                     *     }
-                     */
                     "application/json": components["schemas"]["Rule"];
                 };
             };
@@ -3320,15 +3469,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "action": "both",
-                 *       "description": "Users talk in rooms of their own.",
-                 *       "effect": "allow",
-                 *       "filter": "rooms/%u/#",
-                 *       "subject": "role:user"
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewRule"];
             };
         };
@@ -3341,17 +3481,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "action": "both",
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "description": "Users talk in rooms of their own.",
-                     *       "effect": "allow",
-                     *       "filter": "rooms/%u/#",
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "subject": "role:user"
-                     *     }
-                     */
                     "application/json": components["schemas"]["Rule"];
                 };
             };
@@ -3429,24 +3558,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "action": "user.created",
-                     *           "actor": "admin",
-                     *           "address": "192.0.2.1",
-                     *           "at": "2026-11-22T10:00:00.000Z",
-                     *           "count": 1,
-                     *           "detail": "role user",
-                     *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *           "request_id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *           "target": "alice"
-                     *         }
-                     *       ],
-                     *       "next": null
-                     *     }
-                     */
                     "application/json": components["schemas"]["AuditEntryList"];
                 };
             };
@@ -3485,28 +3596,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "address": "192.0.2.1:51724",
-                     *           "client_id": "phone",
-                     *           "connected": true,
-                     *           "connected_at": "2026-11-22T10:00:00.000Z",
-                     *           "credential": "password",
-                     *           "id": "5f1c9a04-17",
-                     *           "in_flight": 0,
-                     *           "keep_alive_s": 60,
-                     *           "protocol": "5",
-                     *           "subscriptions": 1,
-                     *           "token_id": null,
-                     *           "transport": "tls",
-                     *           "username": "alice"
-                     *         }
-                     *       ],
-                     *       "next": null
-                     *     }
-                     */
                     "application/json": components["schemas"]["ConnectionList"];
                 };
             };
@@ -3573,12 +3662,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "mode": "fixed",
-                     *       "ms": 1000
-                     *     }
-                     */
                     "application/json": components["schemas"]["Delay"];
                 };
             };
@@ -3601,13 +3684,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "apply_to_queued": false,
-                 *       "mode": "fixed",
-                 *       "ms": 1000
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewDelay"];
             };
         };
@@ -3620,12 +3696,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "mode": "fixed",
-                     *       "ms": 1000
-                     *     }
-                     */
                     "application/json": components["schemas"]["Delay"];
                 };
             };
@@ -3663,20 +3733,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "delay": {
-                     *             "mode": "fixed",
-                     *             "ms": 1000
-                     *           },
-                     *           "username": "alice"
-                     *         }
-                     *       ],
-                     *       "next": null
-                     *     }
-                     */
                     "application/json": components["schemas"]["OwnDelayList"];
                 };
             };
@@ -3717,26 +3773,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "attempts": 1,
-                     *           "body": "hello",
-                     *           "created_at": "2026-11-22T10:00:00.000Z",
-                     *           "delivered_at": "2026-11-22T10:00:01.010Z",
-                     *           "error": null,
-                     *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *           "processed_at": "2026-11-22T10:00:01.003Z",
-                     *           "result": "hello",
-                     *           "run_at": "2026-11-22T10:00:01.000Z",
-                     *           "status": "processed",
-                     *           "username": "alice"
-                     *         }
-                     *       ],
-                     *       "next": null
-                     *     }
-                     */
                     "application/json": components["schemas"]["AnyMessageList"];
                 };
             };
@@ -3761,14 +3797,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "after": null,
-                 *       "from": "2026-11-22T10:00:00Z",
-                 *       "to": "2026-11-22T10:00:00Z",
-                 *       "user": "alice"
-                 *     }
-                 */
                 "application/json": components["schemas"]["RetryFilter"];
             };
         };
@@ -3781,12 +3809,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "next": null,
-                     *       "retried": 12
-                     *     }
-                     */
                     "application/json": components["schemas"]["RetriedMany"];
                 };
             };
@@ -3826,21 +3848,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "attempts": 1,
-                     *       "body": "hello",
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "delivered_at": "2026-11-22T10:00:01.010Z",
-                     *       "error": null,
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "processed_at": "2026-11-22T10:00:01.003Z",
-                     *       "result": "hello",
-                     *       "run_at": "2026-11-22T10:00:01.000Z",
-                     *       "status": "processed",
-                     *       "username": "alice"
-                     *     }
-                     */
                     "application/json": components["schemas"]["AnyMessage"];
                 };
             };
@@ -3873,25 +3880,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "counted_at": "2026-11-22T10:00:00.000Z",
-                     *       "counts": {
-                     *         "cancelled": 0,
-                     *         "dead": 0,
-                     *         "processed": 1234,
-                     *         "processing": 0,
-                     *         "queued": 0
-                     *       },
-                     *       "latency": {
-                     *         "p50_ms": 3,
-                     *         "p99_ms": 24
-                     *       },
-                     *       "oldest_due": null,
-                     *       "paused": false,
-                     *       "processed_per_s": 12.5
-                     *     }
-                     */
                     "application/json": components["schemas"]["Queue"];
                 };
             };
@@ -3922,20 +3910,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "at": "2026-11-22T10:00:00.000Z",
-                     *           "latency": {
-                     *             "p50_ms": 3,
-                     *             "p99_ms": 24
-                     *           },
-                     *           "processed": 1234
-                     *         }
-                     *       ]
-                     *     }
-                     */
                     "application/json": components["schemas"]["QueueHistory"];
                 };
             };
@@ -4027,21 +4001,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "created_at": "2026-11-22T10:00:00.000Z",
-                     *           "disabled": false,
-                     *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *           "role": "user",
-                     *           "stored_bytes": 0,
-                     *           "username": "alice"
-                     *         }
-                     *       ],
-                     *       "next": null
-                     *     }
-                     */
                     "application/json": components["schemas"]["UserList"];
                 };
             };
@@ -4065,13 +4024,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "password": "correct horse battery staple",
-                 *       "role": "user",
-                 *       "username": "alice"
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewUser"];
             };
         };
@@ -4084,16 +4036,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "disabled": false,
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "role": "user",
-                     *       "stored_bytes": 0,
-                     *       "username": "alice"
-                     *     }
-                     */
                     "application/json": components["schemas"]["Account"];
                 };
             };
@@ -4133,16 +4075,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "disabled": false,
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "role": "user",
-                     *       "stored_bytes": 0,
-                     *       "username": "alice"
-                     *     }
-                     */
                     "application/json": components["schemas"]["Account"];
                 };
             };
@@ -4208,11 +4140,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "disabled": true
-                 *     }
-                 */
                 "application/json": components["schemas"]["UserChange"];
             };
         };
@@ -4225,16 +4152,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "disabled": false,
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "role": "user",
-                     *       "stored_bytes": 0,
-                     *       "username": "alice"
-                     *     }
-                     */
                     "application/json": components["schemas"]["Account"];
                 };
             };
@@ -4275,13 +4192,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "mode": "fixed",
-                     *       "ms": 1000,
-                     *       "overridden": false
-                     *     }
-                     */
                     "application/json": components["schemas"]["UserDelay"];
                 };
             };
@@ -4311,13 +4221,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "apply_to_queued": false,
-                 *       "mode": "fixed",
-                 *       "ms": 1000
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewDelay"];
             };
         };
@@ -4330,13 +4233,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "mode": "fixed",
-                     *       "ms": 1000,
-                     *       "overridden": false
-                     *     }
-                     */
                     "application/json": components["schemas"]["UserDelay"];
                 };
             };
@@ -4400,12 +4296,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "password": "correct horse battery staple",
-                 *       "username": "alice"
-                 *     }
-                 */
                 "application/json": components["schemas"]["Login"];
             };
         };
@@ -4420,23 +4310,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "csrf_token": "q0mZ4mFfQ2GdB3pH0o6V1y8n5uXk7sTa9cLwRjEiKgM",
-                     *       "default_password": false,
-                     *       "usage": {
-                     *         "stored_bytes": 0,
-                     *         "stored_bytes_limit": 0
-                     *       },
-                     *       "user": {
-                     *         "created_at": "2026-11-22T10:00:00.000Z",
-                     *         "disabled": false,
-                     *         "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *         "role": "user",
-                     *         "username": "alice"
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["Session"];
                 };
             };
@@ -4498,17 +4371,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "epoch": "5f1c9a04b2d8e673",
-                     *       "expires_at": "2026-12-22T10:00:00.000Z",
-                     *       "inbox": "users/alice/notifications",
-                     *       "progress": "users/alice/progress",
-                     *       "token": "hrld_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-                     *       "url": "wss://localhost:8443/mqtt",
-                     *       "username": "alice"
-                     *     }
-                     */
                     "application/json": components["schemas"]["MqttAccess"];
                 };
             };
@@ -4532,12 +4394,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "current": "correct horse battery staple",
-                 *       "new": "another horse battery staple"
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewPassword"];
             };
         };
@@ -4572,12 +4428,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "password": "correct horse battery staple",
-                 *       "username": "alice"
-                 *     }
-                 */
                 "application/json": components["schemas"]["Registration"];
             };
         };
@@ -4590,15 +4440,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "disabled": false,
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "role": "user",
-                     *       "username": "alice"
-                     *     }
-                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -4631,11 +4472,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "open": false
-                     *     }
-                     */
                     "application/json": components["schemas"]["RegistrationState"];
                 };
             };
@@ -4664,23 +4500,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "csrf_token": "q0mZ4mFfQ2GdB3pH0o6V1y8n5uXk7sTa9cLwRjEiKgM",
-                     *       "default_password": false,
-                     *       "usage": {
-                     *         "stored_bytes": 0,
-                     *         "stored_bytes_limit": 0
-                     *       },
-                     *       "user": {
-                     *         "created_at": "2026-11-22T10:00:00.000Z",
-                     *         "disabled": false,
-                     *         "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *         "role": "user",
-                     *         "username": "alice"
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["Session"];
                 };
             };
@@ -4716,22 +4535,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "address": "192.0.2.1",
-                     *           "created_at": "2026-11-22T10:00:00.000Z",
-                     *           "current": true,
-                     *           "expires_at": "2026-12-22T10:00:00.000Z",
-                     *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *           "last_used_at": "2026-11-22T10:00:00.000Z",
-                     *           "user_agent": "Mozilla/5.0"
-                     *         }
-                     *       ],
-                     *       "next": null
-                     *     }
-                     */
                     "application/json": components["schemas"]["BrowserSessionList"];
                 };
             };
@@ -4804,25 +4607,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "attempts": 1,
-                     *           "body": "hello",
-                     *           "created_at": "2026-11-22T10:00:00.000Z",
-                     *           "delivered_at": "2026-11-22T10:00:01.010Z",
-                     *           "error": null,
-                     *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *           "processed_at": "2026-11-22T10:00:01.003Z",
-                     *           "result": "hello",
-                     *           "run_at": "2026-11-22T10:00:01.000Z",
-                     *           "status": "processed"
-                     *         }
-                     *       ],
-                     *       "next": null
-                     *     }
-                     */
                     "application/json": components["schemas"]["MessageList"];
                 };
             };
@@ -4848,11 +4632,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "body": "hello"
-                 *     }
-                 */
                 "application/json": components["schemas"]["SendMessage"];
             };
         };
@@ -4865,14 +4644,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "run_at": "2026-11-22T10:00:01.000Z",
-                     *       "status": "queued"
-                     *     }
-                     */
                     "application/json": components["schemas"]["AcceptedMessage"];
                 };
             };
@@ -4912,22 +4683,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "attempts": 1,
-                     *       "body": "hello",
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "delivered_at": "2026-11-22T10:00:01.010Z",
-                     *       "error": null,
-                     *       "failed_attempts": [],
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "more_failed_attempts": false,
-                     *       "processed_at": "2026-11-22T10:00:01.003Z",
-                     *       "result": "hello",
-                     *       "run_at": "2026-11-22T10:00:01.000Z",
-                     *       "status": "processed"
-                     *     }
-                     */
                     "application/json": components["schemas"]["MessageDetails"];
                 };
             };
@@ -5005,33 +4760,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "epoch": "5f1c9a04b2d8e673",
-                     *       "items": [
-                     *         {
-                     *           "epoch": "5f1c9a04b2d8e673",
-                     *           "message": {
-                     *             "attempts": 1,
-                     *             "body": "hello",
-                     *             "created_at": "2026-11-22T10:00:00.000Z",
-                     *             "error": null,
-                     *             "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *             "omitted": [
-                     *               "result"
-                     *             ],
-                     *             "processed_at": "2026-11-22T10:00:01.003Z",
-                     *             "result": null,
-                     *             "status": "processed"
-                     *           },
-                     *           "seq": 17,
-                     *           "type": "message.processed"
-                     *         }
-                     *       ],
-                     *       "next": null,
-                     *       "restarted": false
-                     *     }
-                     */
                     "application/json": components["schemas"]["NotificationList"];
                 };
             };
@@ -5054,11 +4782,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "up_to": 17
-                 *     }
-                 */
                 "application/json": components["schemas"]["Acknowledge"];
             };
         };
@@ -5071,12 +4794,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "acked": 17,
-                     *       "epoch": "5f1c9a04b2d8e673"
-                     *     }
-                     */
                     "application/json": components["schemas"]["Acknowledged"];
                 };
             };
@@ -5114,23 +4831,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "created_at": "2026-11-22T10:00:00.000Z",
-                     *           "expires_at": "2026-12-22T10:00:00.000Z",
-                     *           "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *           "last_used_at": "2026-11-22T10:00:00.000Z",
-                     *           "name": "backup script",
-                     *           "scopes": [
-                     *             "api"
-                     *           ]
-                     *         }
-                     *       ],
-                     *       "next": null
-                     *     }
-                     */
                     "application/json": components["schemas"]["TokenList"];
                 };
             };
@@ -5153,15 +4853,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "expires_in_s": 2592000,
-                 *       "name": "backup script",
-                 *       "scopes": [
-                 *         "api"
-                 *       ]
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewToken"];
             };
         };
@@ -5174,18 +4865,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "created_at": "2026-11-22T10:00:00.000Z",
-                     *       "expires_at": "2026-12-22T10:00:00.000Z",
-                     *       "id": "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071",
-                     *       "name": "backup script",
-                     *       "scopes": [
-                     *         "api"
-                     *       ],
-                     *       "token": "hrld_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-                     *     }
-                     */
                     "application/json": components["schemas"]["CreatedToken"];
                 };
             };
