@@ -18,6 +18,10 @@ processes() {
   done
 }
 
+# PostgreSQL that is killed, or interrupted while it makes a cluster, leaves a segment of shared memory. Its id is in the seventh
+# line.
+left=$(sed -n '7s/.* //p' "$folder/data/postmaster.pid" 2>/dev/null)
+
 turn=0
 while pids=$(processes) && [ -n "$pids" ]; do
   case $turn in
@@ -29,8 +33,6 @@ while pids=$(processes) && [ -n "$pids" ]; do
   sleep 0.05
 done 2>/dev/null
 
-# PostgreSQL that was killed leaves a segment of shared memory, whose id is in the seventh line.
-left=$(sed -n '7s/.* //p' "$folder/data/postmaster.pid" 2>/dev/null)
 if [ -n "$left" ]; then
   ipcrm -m "$left" 2>/dev/null
 fi
