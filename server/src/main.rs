@@ -87,7 +87,7 @@ async fn run(cli: Cli, config: Config, signals: io::Result<Option<Signals>>) -> 
             Some(signals) => serve::serve(config, signals).await,
             None => Ok(()),
         },
-        Command::CheckConfig => commands::check_config(&config),
+        Command::CheckConfig => commands::check_config(&config).await,
         Command::Ca => commands::ca(&config),
         Command::Admin(command) => commands::admin(&config, command).await,
         Command::Token(command) => commands::token(&config, command).await,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sqlx::{Connection as _, Executor as _};
 
-use crate::location::Location;
+use crate::location::DatabaseFile;
 use crate::{StoreError, StoreOptions, dialect};
 
 /// Writes a copy of the database `from` to the new file `to`, which only its owner can read: as it is at one moment, with
@@ -21,7 +21,7 @@ pub async fn copy_database(from: &Path, to: &Path) -> Result<(), StoreError> {
     let path = to.to_str().ok_or_else(|| StoreError::Url {
         reason: "the path of the copy is not UTF-8".into(),
     })?;
-    let source = Location::parse(StoreOptions::sqlite(from).url)?;
+    let source = DatabaseFile::parse(&StoreOptions::sqlite(from).url)?;
     source.check_log().await?;
     let mut conn = source.connect_writer().await?;
     let mut options = tokio::fs::OpenOptions::new();
@@ -51,7 +51,7 @@ pub async fn copy_database(from: &Path, to: &Path) -> Result<(), StoreError> {
 ///
 /// A [`StoreError`] if it cannot be read or written: it is damaged, perhaps.
 pub async fn settle_database(file: &Path) -> Result<(), StoreError> {
-    let location = Location::parse(StoreOptions::sqlite(file).url)?;
+    let location = DatabaseFile::parse(&StoreOptions::sqlite(file).url)?;
     location.check_log().await?;
     let mut conn = location.connect_writer().await?;
     conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::DelayError;
 use crate::dialect::{Fault, fault, reason};
+use crate::{DelayError, Refusal};
 
 /// Why the database did not do as asked. The text says what to do about it and quotes no data.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -44,10 +44,30 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The address of the database cannot be used.
-    #[error("{reason}; write it as sqlite:///absolute/path/herald.db")]
+    #[error(
+        "{reason}; write the address of the database as sqlite:///absolute/path/herald.db or \
+         postgres://USER@HOST:PORT/DATABASE"
+    )]
     Url {
         /// What is wrong with it.
         reason: String,
+    },
+    /// The server of the database cannot be reached, or takes nobody for the moment. A later try may succeed. Whether a write
+    /// was done is not known if the connection was lost while committing.
+    #[error(
+        "the database server cannot be reached: {reason}; check that it runs, and that database.url names it"
+    )]
+    Unreachable {
+        /// Which server, if that is known, and what the system or the server says.
+        reason: String,
+    },
+    /// The server of the database is there, and it or Herald refuses. Somebody has to change something.
+    #[error("the database {server} cannot be used: {refusal}")]
+    Refused {
+        /// The server and the database, without a password.
+        server: String,
+        /// What is wrong, and what to do.
+        refusal: Refusal,
     },
     /// The file cannot be created, or cannot be written.
     #[error(
@@ -99,19 +119,18 @@ pub enum StoreError {
     },
     /// A later version of Herald has changed the tables.
     #[error(
-        "the database {} was written by a newer version of Herald (migration {version}); \
-         start that version, or restore a backup",
-        path.display()
+        "the database {database} was written by a newer version of Herald (migration {version}); \
+         start that version, or restore a backup"
     )]
     Newer {
-        /// The database file.
-        path: PathBuf,
+        /// The database file, or the server and the database.
+        database: String,
         /// The first migration that this version does not know.
         version: i64,
     },
     /// The tables could not be brought to this version. They are as they were.
     #[error("cannot migrate the database: {0}")]
-    Migrate(Arc<sqlx::migrate::MigrateError>),
+    Migrate(Arc<sqlx::Error>),
     /// The account does not exist (any more).
     #[error("the account does not exist")]
     UnknownUser,
@@ -144,6 +163,17 @@ pub enum StoreError {
     Database(Arc<sqlx::Error>),
 }
 
+impl StoreError {
+    /// Whether the same may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Busy | Self::TooSlow | Self::Locked | Self::Unreachable { .. }
+        )
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
@@ -152,6 +182,9 @@ impl From<sqlx::Error> for StoreError {
             error => match fault(&error) {
                 Some(Fault::Locked) => Self::Locked,
                 Some(Fault::Stopped) => Self::TooSlow,
+                Some(Fault::Unreachable) => Self::Unreachable {
+                    reason: reason(&error),
+                },
                 Some(Fault::Unwritable) => Self::Storage {
                     reason: reason(&error),
                 },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::location::Location;
+use crate::location::DatabaseFile;
 use crate::owned_task::OwnedTask;
 use crate::{StoreError, dialect};
 
@@ -24,7 +24,7 @@ struct Shared {
 }
 
 impl Check {
-    /// Of a file that was checked before.
+    /// Of a file that was checked before, or of what a server keeps.
     pub(crate) fn done() -> Self {
         Self {
             shared: Arc::default(),
@@ -32,10 +32,10 @@ impl Check {
         }
     }
 
-    /// Starts the check of the database at `location`.
-    pub(crate) fn start(location: Location) -> Self {
+    /// Starts the check of `file`.
+    pub(crate) fn start(file: DatabaseFile) -> Self {
         let shared = Arc::<Shared>::default();
-        let task = OwnedTask::spawn(check(location, Arc::clone(&shared)));
+        let task = OwnedTask::spawn(check(file, Arc::clone(&shared)));
         Self { shared, task }
     }
 
@@ -58,9 +58,9 @@ impl Drop for Check {
     }
 }
 
-async fn check(location: Location, shared: Arc<Shared>) {
+async fn check(file: DatabaseFile, shared: Arc<Shared>) {
     let stop = Arc::clone(&shared.stop);
-    let reason = match dialect::find_damage_gently(location.url(), stop).await {
+    let reason = match dialect::find_damage_gently(file.url(), stop).await {
         Ok(Some(reason)) => reason,
         Err(error) if dialect::says_damaged(&error) => dialect::reason(&error),
         Ok(None) => return tracing::debug!("the database is whole"),
@@ -70,10 +70,10 @@ async fn check(location: Location, shared: Arc<Shared>) {
         }
     };
     tracing::error!(
-        file = %location.file().display(),
+        file = %file.path().display(),
         reason,
         "the database is damaged: stop the server, keep a copy of the file, and restore a backup; it is not \
          ready until then"
     );
-    let _ = shared.damage.set((location.file().to_owned(), reason));
+    let _ = shared.damage.set((file.path().to_owned(), reason));
 }

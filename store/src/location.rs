@@ -6,32 +6,116 @@ use std::time::Duration;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection};
 
-use crate::StoreError;
-use crate::dialect::{self, Dialect, Fault, ListPool};
+use crate::dialect::{self, Dialect, Fault, ListPool, postgres};
+use crate::server::Server;
+use crate::{DatabaseUrl, StoreError};
 
 /// How long a read waits for a free connection.
 const READER_WAIT: Duration = Duration::from_secs(5);
 
 /// Where the database is.
 #[derive(Debug, Clone)]
-pub(crate) struct Location {
+pub(crate) enum Location {
+    /// A file of SQLite.
+    File(DatabaseFile),
+    /// A server.
+    Server(Server),
+}
+
+/// A database file.
+#[derive(Debug, Clone)]
+pub(crate) struct DatabaseFile {
     url: String,
-    file: PathBuf,
-    dialect: Dialect,
+    path: PathBuf,
 }
 
 impl Location {
     /// Checks the address of a database.
-    pub(crate) fn parse(url: String) -> Result<Self, StoreError> {
-        let file = dialect::file_of(&url)?;
-        // What has a file is SQLite.
-        let dialect = Dialect::of_url(&url).unwrap_or(Dialect::Sqlite);
-        Ok(Self { url, file, dialect })
+    pub(crate) fn parse(url: DatabaseUrl) -> Result<Self, StoreError> {
+        match url.dialect() {
+            Some(Dialect::Postgres | Dialect::MySql) => Server::parse(&url).map(Self::Server),
+            Some(Dialect::Sqlite) | None => DatabaseFile::parse(&url).map(Self::File),
+        }
     }
 
     /// Which database it is.
     pub(crate) fn dialect(&self) -> Dialect {
-        self.dialect
+        match self {
+            Self::File(_) => Dialect::Sqlite,
+            Self::Server(server) => server.dialect(),
+        }
+    }
+
+    /// Its file; a server has none that we know.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(file.path()),
+            Self::Server(_) => None,
+        }
+    }
+
+    /// Connects the writer.
+    pub(crate) async fn connect_writer(&self) -> Result<AnyConnection, StoreError> {
+        match self {
+            Self::File(file) => file.connect_writer().await,
+            Self::Server(server) => server.connect_with(postgres::WRITER).await,
+        }
+    }
+
+    /// Makes a connection that reads.
+    pub(crate) async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
+        match self {
+            Self::File(file) => file.connect_reader().await,
+            Self::Server(server) => server.connect_with(postgres::READER).await,
+        }
+    }
+
+    /// Makes a pool of `count` connections that read.
+    pub(crate) async fn connect_readers(&self, count: u32) -> Result<AnyPool, StoreError> {
+        match self {
+            Self::File(file) => file.connect_readers(count).await,
+            Self::Server(server) => server.pool(count, READER_WAIT, postgres::READER).await,
+        }
+    }
+
+    /// Makes `count` connections for lists.
+    pub(crate) async fn connect_lists(&self, count: u32) -> Result<ListPool, StoreError> {
+        match self {
+            Self::File(file) => {
+                let connected = ListPool::connect_file(&file.url, count).await;
+                connected.map_err(|error| file.explain(error))
+            }
+            Self::Server(server) => {
+                let pool = server.pool(count, READER_WAIT, postgres::LISTS).await?;
+                Ok(ListPool::Server(pool))
+            }
+        }
+    }
+
+    /// What `error` means to who opens the database.
+    pub(crate) fn explain(&self, error: sqlx::Error) -> StoreError {
+        match self {
+            Self::File(file) => file.explain(error),
+            Self::Server(server) => server.explain(error),
+        }
+    }
+
+    /// What the database is called to who opens it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::File(file) => file.path.display().to_string(),
+            Self::Server(server) => server.name(),
+        }
+    }
+}
+
+impl DatabaseFile {
+    /// Checks the address of a database file.
+    pub(crate) fn parse(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        Ok(Self {
+            url: url.expose().to_owned(),
+            path: dialect::file_of(url.expose())?,
+        })
     }
 
     /// Its address.
@@ -39,15 +123,15 @@ impl Location {
         &self.url
     }
 
-    /// Its file.
-    pub(crate) fn file(&self) -> &Path {
-        &self.file
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Refuses a log that is not of this file, before SQLite takes it.
     pub(crate) async fn check_log(&self) -> Result<(), StoreError> {
-        if dialect::is_foreign(&self.file).await {
-            let path = self.file.clone();
+        if dialect::is_foreign(&self.path).await {
+            let path = self.path.clone();
             return Err(StoreError::ForeignLog { path });
         }
         Ok(())
@@ -64,8 +148,7 @@ impl Location {
         connected.await.map_err(|error| self.explain(error))
     }
 
-    /// Makes a connection that reads.
-    pub(crate) async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
+    async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
         let connected = async {
             let mut conn = AnyConnection::connect(&self.url).await?;
             dialect::set_up_reader(&mut conn).await?;
@@ -74,8 +157,7 @@ impl Location {
         connected.await.map_err(|error| self.explain(error))
     }
 
-    /// Makes a pool of `count` connections that read.
-    pub(crate) async fn connect_readers(&self, count: u32) -> Result<AnyPool, StoreError> {
+    async fn connect_readers(&self, count: u32) -> Result<AnyPool, StoreError> {
         AnyPoolOptions::new()
             .max_connections(count.max(1))
             .acquire_timeout(READER_WAIT)
@@ -88,15 +170,9 @@ impl Location {
             .map_err(|error| self.explain(error))
     }
 
-    /// Makes `count` connections for lists.
-    pub(crate) async fn connect_lists(&self, count: u32) -> Result<ListPool, StoreError> {
-        let connected = ListPool::connect(&self.url, count).await;
-        connected.map_err(|error| self.explain(error))
-    }
-
-    /// What `error` means to who opens the database.
+    /// What `error` means to who opens it.
     pub(crate) fn explain(&self, error: sqlx::Error) -> StoreError {
-        let path = self.file.clone();
+        let path = self.path.clone();
         let reason = || dialect::reason(&error);
         match dialect::fault(&error) {
             Some(Fault::Unwritable) => StoreError::Unwritable {
@@ -108,7 +184,7 @@ impl Location {
                 reason: reason(),
             },
             Some(Fault::NotADatabase) => StoreError::NotADatabase { path },
-            Some(Fault::Locked | Fault::Stopped) | None => error.into(),
+            Some(Fault::Locked | Fault::Stopped | Fault::Unreachable) | None => error.into(),
         }
     }
 }

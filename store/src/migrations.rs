@@ -3,7 +3,7 @@
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, Connection, SqlSafeStr};
 
-use crate::dialect;
+use crate::dialect::{self, Dialect, postgres};
 
 /// Version, name and text of each migration. A text never changes once it was released.
 const MIGRATIONS: [(i64, &str, &str); 18] = [
@@ -99,22 +99,38 @@ const MIGRATIONS: [(i64, &str, &str); 18] = [
     ),
 ];
 
+/// The same for PostgreSQL, whose tables began with all that those of SQLite had become.
+const POSTGRES: [(i64, &str, &str); 1] = [(
+    1,
+    "initial",
+    include_str!("../../migrations/postgres/0001_initial.sql"),
+)];
+
 /// Runs those migrations that have not run yet, all in one transaction, so that two processes that
 /// start together do not meet, and an older version is still whole if one of them fails.
-pub(crate) async fn run(conn: &mut AnyConnection) -> Result<(), MigrateError> {
-    run_some(conn, &MIGRATIONS).await
+pub(crate) async fn run(conn: &mut AnyConnection, dialect: Dialect) -> Result<(), MigrateError> {
+    match dialect {
+        Dialect::Sqlite => run_some(conn, &MIGRATIONS, dialect::BEGIN_WRITE).await,
+        Dialect::Postgres => run_some(conn, &POSTGRES, postgres::BEGIN_MIGRATIONS).await,
+        Dialect::MySql => Err(MigrateError::Execute(sqlx::Error::Configuration(
+            "there are no tables for MySQL".into(),
+        ))),
+    }
 }
 
 async fn run_some(
     conn: &mut AnyConnection,
     migrations: &[(i64, &'static str, &'static str)],
+    begin: &'static str,
 ) -> Result<(), MigrateError> {
     let migration = |&(version, name, sql): &(i64, &'static str, &'static str)| {
         let sql = sql.into_sql_str();
         Migration::new(version, name.into(), MigrationType::Simple, sql, false)
     };
-    let mut tx = conn.begin_with(dialect::BEGIN_WRITE).await?;
+    let mut tx = conn.begin_with(begin).await?;
+    // The lock of the migrator would end before the transaction does.
     Migrator::with_migrations(migrations.iter().map(migration).collect())
+        .set_locking(false)
         .run_direct(None, &mut *tx, false)
         .await?;
     tx.commit().await?;
@@ -123,3 +139,6 @@ async fn run_some(
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod schemas;

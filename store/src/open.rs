@@ -1,4 +1,4 @@
-//! Opening a database file, and saying clearly why it cannot be opened.
+//! Opening a database, and saying clearly why it cannot be opened.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,33 +6,71 @@ use std::sync::Arc;
 use sqlx::AnyConnection;
 use sqlx::migrate::MigrateError;
 
+use crate::dialect::{Dialect, postgres};
 use crate::integrity::Check;
-use crate::location::Location;
+use crate::location::{DatabaseFile, Location};
+use crate::server::Server;
 use crate::{StoreError, dialect, migrations};
 
 /// A file of up to so many bytes is checked before it is used. That takes about a tenth of a second.
 const CHECKED_FIRST: u64 = 64 * 1024 * 1024;
 
-/// Connects the writer and brings the tables to this version. A file that is not large is checked before that, a large one
-/// while it is used. It is made if it does not exist.
+/// Connects the writer and brings the tables to this version.
 pub(crate) async fn prepare(location: &Location) -> Result<(AnyConnection, Check), StoreError> {
-    create(location.file()).await?;
-    location.check_log().await?;
-    let mut conn = location.connect_writer().await?;
-    let is_large = is_large(location.file()).await;
-    if !is_large {
-        check(location, &mut conn).await?;
-    }
-    let migrated = migrations::run(&mut conn).await;
-    migrated.map_err(|error| explain_migration(location, error))?;
+    let (mut conn, check) = match location {
+        Location::File(file) => prepare_file(location, file).await?,
+        Location::Server(server) => (prepare_server(location, server).await?, Check::done()),
+    };
     let writable = dialect::try_to_write(&mut conn).await;
     writable.map_err(|error| location.explain(error))?;
+    Ok((conn, check))
+}
+
+/// A file that is not large is checked before it is changed, a large one while it is used. It is made if it does not exist.
+async fn prepare_file(
+    location: &Location,
+    file: &DatabaseFile,
+) -> Result<(AnyConnection, Check), StoreError> {
+    create(file.path()).await?;
+    file.check_log().await?;
+    let mut conn = file.connect_writer().await?;
+    let is_large = is_large(file.path()).await;
+    if !is_large {
+        check(file, &mut conn).await?;
+    }
+    let migrated = migrations::run(&mut conn, Dialect::Sqlite).await;
+    migrated.map_err(|error| explain_migration(location, error))?;
     let check = if is_large {
-        Check::start(location.clone())
+        Check::start(file.clone())
     } else {
         Check::done()
     };
     Ok((conn, check))
+}
+
+/// The server has to be one that can be used, and the database has to be there.
+async fn prepare_server(location: &Location, server: &Server) -> Result<AnyConnection, StoreError> {
+    let facts = server.examine().await?;
+    tracing::info!(
+        server = server.name(),
+        version = facts.version,
+        "the database"
+    );
+    for warning in facts.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut conn = server.connect_with(postgres::MIGRATOR).await?;
+    let migrated = migrations::run(&mut conn, Dialect::Postgres).await;
+    migrated.map_err(|error| explain_migration(location, error))?;
+    for text in [
+        postgres::WRITER,
+        postgres::FOLD_COUNTS,
+        postgres::FOLD_CHANGES,
+    ] {
+        let done = dialect::set_up(&mut conn, text).await;
+        done.map_err(|error| location.explain(error))?;
+    }
+    Ok(conn)
 }
 
 /// Whether a file is so large that it is checked while it is used. One that cannot be looked at is not.
@@ -42,12 +80,12 @@ async fn is_large(file: &Path) -> bool {
 }
 
 /// Reads all of the file.
-async fn check(location: &Location, conn: &mut AnyConnection) -> Result<(), StoreError> {
+async fn check(file: &DatabaseFile, conn: &mut AnyConnection) -> Result<(), StoreError> {
     let damage = dialect::find_damage(conn).await;
-    match damage.map_err(|error| location.explain(error))? {
+    match damage.map_err(|error| file.explain(error))? {
         None => Ok(()),
         Some(reason) => Err(StoreError::Corrupt {
-            path: location.file().to_owned(),
+            path: file.path().to_owned(),
             reason,
         }),
     }
@@ -55,16 +93,17 @@ async fn check(location: &Location, conn: &mut AnyConnection) -> Result<(), Stor
 
 fn explain_migration(location: &Location, error: MigrateError) -> StoreError {
     match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
-            if dialect::fault(&error).is_some() =>
-        {
-            location.explain(error)
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            match location.explain(error) {
+                StoreError::Database(error) => StoreError::Migrate(error),
+                explained => explained,
+            }
         }
         MigrateError::VersionMissing(version) => StoreError::Newer {
-            path: location.file().to_owned(),
+            database: location.name(),
             version,
         },
-        error => StoreError::Migrate(Arc::new(error)),
+        error => StoreError::Migrate(Arc::new(sqlx::Error::Migrate(Box::new(error)))),
     }
 }
 

@@ -27,25 +27,34 @@ fn identity(file: &Path) -> Option<Identity> {
     file.exists().then_some(())
 }
 
+/// The database and the log beside it.
+#[derive(Debug)]
+struct Paths {
+    file: PathBuf,
+    log: PathBuf,
+}
+
 /// The files that were opened.
 #[derive(Debug)]
 pub(crate) struct OpenFiles {
-    file: PathBuf,
-    log: PathBuf,
+    /// `None` on a server, which has files of its own.
+    paths: Option<Paths>,
     identity: Option<Identity>,
     /// `None` while no connection writes: the last one to be closed deletes the log, and the next makes another.
     log_identity: Option<Identity>,
 }
 
 impl OpenFiles {
-    /// Those of the database `file`, which has just been opened.
-    pub(crate) fn of(file: &Path) -> Self {
-        let log = beside(file, "-wal");
-        Self {
-            identity: identity(file),
-            log_identity: identity(&log),
+    /// Those of the database `file`, if there is one, which has just been opened.
+    pub(crate) fn of(file: Option<&Path>) -> Self {
+        let paths = file.map(|file| Paths {
             file: file.to_owned(),
-            log,
+            log: beside(file, "-wal"),
+        });
+        Self {
+            identity: file.and_then(identity),
+            log_identity: paths.as_ref().and_then(|paths| identity(&paths.log)),
+            paths,
         }
     }
 
@@ -53,14 +62,15 @@ impl OpenFiles {
     ///
     /// [`StoreError::Replaced`] if other files are there now, or none.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
-        let is_there = self.identity.is_some() && identity(&self.file) == self.identity;
-        let has_log = self.log_identity.is_none() || identity(&self.log) == self.log_identity;
+        let Some(Paths { file, log }) = &self.paths else {
+            return Ok(());
+        };
+        let is_there = self.identity.is_some() && identity(file) == self.identity;
+        let has_log = self.log_identity.is_none() || identity(log) == self.log_identity;
         if is_there && has_log {
             return Ok(());
         }
-        Err(StoreError::Replaced {
-            path: self.file.clone(),
-        })
+        Err(StoreError::Replaced { path: file.clone() })
     }
 
     /// The connection that writes is closed.
@@ -70,7 +80,7 @@ impl OpenFiles {
 
     /// There is one again.
     pub(crate) fn opened(&mut self) {
-        self.log_identity = identity(&self.log);
+        self.log_identity = self.paths.as_ref().and_then(|paths| identity(&paths.log));
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use crate::DatabaseUrl;
+
 /// Which database to open, and how.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// The address of the database: `sqlite:///absolute/path/herald.db`, in which `%`, `?` and `#`
-    /// of the path are percent-encoded.
-    pub url: String,
+    /// of the path are percent-encoded, or `postgres://USER@HOST:PORT/DATABASE`.
+    pub url: DatabaseUrl,
     /// How many connections read beside the one that writes, for all but lists; at least one.
     pub readers: u32,
     /// How many connections read lists; at least one.
@@ -45,8 +47,14 @@ impl StoreOptions {
         let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let path = path.to_string_lossy().replace('%', "%25");
         let path = path.replace('?', "%3F").replace('#', "%23");
+        Self::at(format!("sqlite://{path}").into())
+    }
+
+    /// The options for the database at `url`.
+    #[must_use]
+    pub fn at(url: DatabaseUrl) -> Self {
         Self {
-            url: format!("sqlite://{path}"),
+            url,
             readers: Self::DEFAULT_READERS,
             list_readers: Self::DEFAULT_LIST_READERS,
             waiting_messages: Self::DEFAULT_WAITING_MESSAGES,

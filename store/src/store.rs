@@ -47,13 +47,19 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Url`], [`StoreError::Unwritable`], [`StoreError::NotADatabase`],
-    /// [`StoreError::Corrupt`], [`StoreError::Newer`], or another [`StoreError`].
+    /// [`StoreError::Corrupt`], [`StoreError::Newer`]; of a server [`StoreError::Unreachable`] or [`StoreError::Refused`]; or
+    /// another [`StoreError`].
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let (waiting_messages, stored_bytes) = (options.waiting_messages, options.stored_bytes);
         let notification_bytes = options
             .notification_bytes
             .max(StoreOptions::LEAST_NOTIFICATION_BYTES);
         let location = Location::parse(options.url)?;
+        if let Location::Server(_) = location {
+            return Err(StoreError::Url {
+                reason: "PostgreSQL is not supported yet".into(),
+            });
+        }
         let (mut conn, check) = prepare(&location).await?;
         let epoch = CurrentEpoch::new(epoch::read(&mut conn).await?);
         let readers = location.connect_readers(options.readers).await?;

@@ -9,11 +9,14 @@ use anyhow::{Context as _, bail};
 use herald_store::{InboxProgress, Store, StoreOptions, copy_database, settle_database};
 
 use super::print;
-use crate::{config::Config, data_dir, inbox_mark};
+use crate::{
+    config::{Config, DatabasePlace},
+    data_dir, inbox_mark,
+};
 
 /// Writes a copy of the server's own database to the new file `file`.
 pub(crate) async fn backup(config: &Config, file: &Path) -> anyhow::Result<()> {
-    let database = config.database_file()?;
+    let database = file_of(config)?;
     exists(&database)?;
     if file.exists() {
         bail!("there is a file {} already", file.display());
@@ -29,7 +32,7 @@ pub(crate) async fn restore(config: &Config, file: &Path) -> anyhow::Result<()> 
     exists(file)?;
     data_dir::create(&config.data_dir)?;
     let _lock = data_dir::lock(&config.data_dir)?;
-    let database = config.database_file()?;
+    let database = file_of(config)?;
     let _database_lock = data_dir::lock_database(&database)?;
     let fresh = beside(&database, ".restoring");
     for ending in ["", "-wal", "-shm"] {
@@ -91,6 +94,18 @@ async fn keep(database: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     Ok(kept)
+}
+
+/// The server's own database, which has to be a file.
+fn file_of(config: &Config) -> anyhow::Result<PathBuf> {
+    match config.database_place()? {
+        DatabasePlace::File(file) => Ok(file),
+        DatabasePlace::Server(_) => {
+            bail!(
+                "the database is on a server: back it up and restore it there, as with pg_dump and pg_restore"
+            )
+        }
+    }
 }
 
 fn exists(database: &Path) -> anyhow::Result<()> {

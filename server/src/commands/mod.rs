@@ -12,9 +12,12 @@ use std::io::Write as _;
 
 use anyhow::bail;
 
-use herald_store::{Store, StoreOptions};
+use herald_store::Store;
 
-use crate::{config::Config, shown::shown_line};
+use crate::{
+    config::{Config, DatabasePlace},
+    shown::shown_line,
+};
 
 pub(crate) use admin::admin;
 pub(crate) use backup::{backup, restore};
@@ -33,12 +36,14 @@ fn print(line: impl std::fmt::Display) -> std::io::Result<()> {
 
 /// The server's own database, which there has to be. The server may be running.
 async fn store(config: &Config) -> anyhow::Result<Store> {
-    let database = config.database_file()?;
-    if !database.is_file() {
+    let database = config.database_place()?;
+    if let DatabasePlace::File(file) = &database
+        && !file.is_file()
+    {
         bail!(
             "there is no database at {}; is this the right folder, and --data-dir? `herald serve` makes it at its first start",
-            database.display()
+            file.display()
         );
     }
-    Ok(Store::open(StoreOptions::sqlite(&database)).await?)
+    Ok(Store::open(database.options()).await?)
 }

@@ -30,6 +30,7 @@ use webhook::Webhook;
 use worker::{ECHOES, Worker};
 
 pub(crate) use auth::Registration;
+pub(crate) use database::DatabasePlace;
 pub(crate) use environment::ignored;
 pub(crate) use error::ConfigError;
 pub(crate) use retention::Retention;
@@ -95,7 +96,7 @@ impl Config {
         self.mqtt.check()?;
         self.tls.check(self.http.listen)?;
         self.log.filter()?;
-        self.database_file()?;
+        self.database_place()?;
         self.worker.check()?;
         if self.worker.processor == Processor::Webhook {
             self.webhook.check(self.worker.timeout_ms)?;
@@ -124,9 +125,9 @@ impl Config {
         .find(|address| !address.ip().is_loopback())
     }
 
-    /// The SQLite file.
-    pub(crate) fn database_file(&self) -> Result<PathBuf, ConfigError> {
-        self.database.file(&self.data_dir)
+    /// Where the database is.
+    pub(crate) fn database_place(&self) -> Result<DatabasePlace, ConfigError> {
+        self.database.place(&self.data_dir)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     acks::Acks,
     banner::banner,
-    config::Config,
+    config::{Config, DatabasePlace},
     connections::Connections,
     data_dir,
     host::Host,
@@ -42,13 +42,16 @@ pub(crate) async fn serve(mut config: Config, mut signals: Signals) -> anyhow::R
     let _lock = data_dir::lock(&config.data_dir)?;
     RunFile::forget(&config.data_dir);
     let tls = tls::server_config(&config)?;
-    let database = config.database_file()?;
-    let _database_lock = data_dir::lock_database(&database)?;
+    let database = config.database_place()?;
+    let _database_lock = match &database {
+        DatabasePlace::File(file) => Some(data_dir::lock_database(file)?),
+        DatabasePlace::Server(_) => None,
+    };
     let opening = Store::open(StoreOptions {
         waiting_messages: config.limits.waiting_messages,
         notification_bytes: config.limits.largest_notification(),
         stored_bytes: config.limits.stored_bytes,
-        ..StoreOptions::sqlite(&database)
+        ..database.options()
     });
     let Some(store) = unless_stopped(&mut signals, opening).await else {
         return Ok(());

@@ -1,11 +1,14 @@
-//! What an error says about the database file.
+//! What an error says about the database.
 
-/// What an error says about the database file.
+use sqlx::postgres::PgDatabaseError;
+use sqlx::sqlite::SqliteError;
+
+/// What an error says about the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Another process has the lock.
+    /// Somebody else has the lock.
     Locked,
-    /// The file cannot be opened or written.
+    /// It cannot be opened or written.
     Unwritable,
     /// The file is not a database.
     NotADatabase,
@@ -13,11 +16,21 @@ pub(crate) enum Fault {
     Corrupt,
     /// A statement was stopped.
     Stopped,
+    /// Its server is not there, or takes nobody for the moment.
+    Unreachable,
 }
 
-/// What `error` says about the database file, if anything.
+/// What `error` says about the database, if anything.
 pub(crate) fn fault(error: &sqlx::Error) -> Option<Fault> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    if let sqlx::Error::Io(_) = error {
+        return Some(Fault::Unreachable);
+    }
+    let error = error.as_database_error()?;
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        return fault_of_postgres(error);
+    }
+    error.try_downcast_ref::<SqliteError>()?;
+    let code: i32 = error.code()?.parse().ok()?;
     // https://sqlite.org/rescode.html: the low byte is the primary result code.
     match code & 0xff {
         5 | 6 => Some(Fault::Locked),
@@ -26,6 +39,21 @@ pub(crate) fn fault(error: &sqlx::Error) -> Option<Fault> {
         3 | 8 | 10 | 13 | 14 => Some(Fault::Unwritable),
         11 => Some(Fault::Corrupt),
         26 => Some(Fault::NotADatabase),
+        _ => None,
+    }
+}
+
+/// What an error of PostgreSQL says, by its SQLSTATE (appendix A of its manual).
+fn fault_of_postgres(error: &PgDatabaseError) -> Option<Fault> {
+    match error.code() {
+        "57014" => Some(Fault::Stopped),
+        "55P03" => Some(Fault::Locked),
+        // A read-only transaction, a full disk, an error of the disk.
+        "25006" | "53100" | "58030" => Some(Fault::Unwritable),
+        "XX001" | "XX002" => Some(Fault::Corrupt),
+        // Told to end, starting up or shutting down, too many connections, idle for too long in a transaction.
+        "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03" => Some(Fault::Unreachable),
+        code if code.starts_with("08") => Some(Fault::Unreachable),
         _ => None,
     }
 }

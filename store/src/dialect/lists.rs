@@ -1,14 +1,16 @@
-//! Connections for lists. They are SQLite's own, as nothing else can stop a statement that runs.
+//! Connections for lists. Those of SQLite are its own, as nothing else can stop a statement that runs; a server stops
+//! statements by itself.
 
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::Either;
 use futures_util::{Stream, StreamExt as _};
 use sqlx::any::AnyRow;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{ConnectOptions as _, Executor as _, Sqlite, SqlitePool};
+use sqlx::{Any, AnyPool, ConnectOptions as _, Executor as _, Sqlite, SqlitePool};
 
 use super::READER_PRAGMAS;
 use crate::{StoreError, bulk};
@@ -31,11 +33,16 @@ pub(crate) enum Param<'a> {
 
 /// A few connections.
 #[derive(Debug)]
-pub(crate) struct ListPool(SqlitePool);
+pub(crate) enum ListPool {
+    /// Of a SQLite file.
+    File(SqlitePool),
+    /// Of a server; they have settings that stop statements.
+    Server(AnyPool),
+}
 
 impl ListPool {
-    /// Connects `count` to the database with the address `url`.
-    pub(crate) async fn connect(url: &str, count: u32) -> Result<Self, sqlx::Error> {
+    /// Connects `count` to the database file with the address `url`.
+    pub(crate) async fn connect_file(url: &str, count: u32) -> Result<Self, sqlx::Error> {
         let url = sqlx::any::AnyConnectOptions::from_str(url)?.database_url;
         let options = SqliteConnectOptions::from_url(&url)?.row_buffer_size(ROWS_AHEAD);
         let pool = SqlitePoolOptions::new()
@@ -49,12 +56,17 @@ impl ListPool {
             })
             .connect_with(options)
             .await?;
-        Ok(Self(pool))
+        Ok(Self::File(pool))
     }
 
-    /// Waits for a free connection. Its statements are stopped after `limit`, and when what is returned is dropped.
+    /// Waits for a free connection. Its statements are stopped after `limit`, and when what is returned is dropped. A server
+    /// stops them by a setting of the connection alone.
     pub(crate) async fn begin(&self, limit: Duration) -> Result<ListReading, StoreError> {
-        let mut conn = self.0.acquire().await?;
+        let pool = match self {
+            Self::File(pool) => pool,
+            Self::Server(pool) => return Ok(ListReading::Server(pool.acquire().await?)),
+        };
+        let mut conn = pool.acquire().await?;
         let reading = Arc::new(());
         let waits = Arc::downgrade(&reading);
         let end = Instant::now() + limit;
@@ -62,21 +74,27 @@ impl ListPool {
         conn.lock_handle()
             .await?
             .set_progress_handler(STEPS, goes_on);
-        Ok(ListReading {
+        Ok(ListReading::File {
             conn,
             _reading: reading,
         })
     }
 
     pub(crate) async fn close(&self) {
-        self.0.close().await;
+        match self {
+            Self::File(pool) => pool.close().await,
+            Self::Server(pool) => pool.close().await,
+        }
     }
 }
 
 /// A connection in use.
-pub(crate) struct ListReading {
-    conn: PoolConnection<Sqlite>,
-    _reading: Arc<()>,
+pub(crate) enum ListReading {
+    File {
+        conn: PoolConnection<Sqlite>,
+        _reading: Arc<()>,
+    },
+    Server(PoolConnection<Any>),
 }
 
 impl ListReading {
@@ -85,15 +103,29 @@ impl ListReading {
         statement: String,
         params: &[Param<'_>],
     ) -> impl Stream<Item = Result<AnyRow, sqlx::Error>> + Send + 'a {
-        let mut query = sqlx::query::<Sqlite>(bulk::statement(statement));
-        for param in params {
-            query = match *param {
-                Param::Text(text) => query.bind(text.to_owned()),
-                Param::Int(number) => query.bind(number),
-            };
+        let statement = bulk::statement(statement);
+        match self {
+            Self::File { conn, .. } => {
+                let mut query = sqlx::query::<Sqlite>(statement);
+                for param in params {
+                    query = match *param {
+                        Param::Text(text) => query.bind(text.to_owned()),
+                        Param::Int(number) => query.bind(number),
+                    };
+                }
+                let rows = query.fetch(&mut **conn);
+                Either::Left(rows.map(|row| AnyRow::try_from(&row?)))
+            }
+            Self::Server(conn) => {
+                let mut query = sqlx::query::<Any>(statement);
+                for param in params {
+                    query = match *param {
+                        Param::Text(text) => query.bind(text.to_owned()),
+                        Param::Int(number) => query.bind(number),
+                    };
+                }
+                Either::Right(query.fetch(&mut **conn))
+            }
         }
-        query
-            .fetch(&mut *self.conn)
-            .map(|row| AnyRow::try_from(&row?))
     }
 }

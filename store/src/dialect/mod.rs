@@ -1,4 +1,4 @@
-//! What differs among databases. So far, there is SQLite only.
+//! What differs among databases.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,6 +15,7 @@ use crate::StoreError;
 mod fault;
 mod foreign_log;
 mod lists;
+pub(crate) mod postgres;
 mod text;
 
 pub(crate) use fault::{Fault, fault, is_locked, reason, says_damaged};
@@ -135,6 +136,14 @@ pub(crate) async fn set_up_writer(conn: &mut AnyConnection) -> Result<(), sqlx::
     }
 }
 
+/// Prepares a new connection to a server by `settings`.
+pub(crate) async fn set_up(
+    conn: &mut AnyConnection,
+    settings: &'static str,
+) -> Result<(), sqlx::Error> {
+    conn.execute(settings).await.map(drop)
+}
+
 /// Makes a new connection one that only reads.
 pub(crate) async fn set_up_reader(conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
     conn.execute(READER_PRAGMAS).await.map(drop)
@@ -186,7 +195,7 @@ pub(crate) async fn try_to_write(conn: &mut AnyConnection) -> Result<(), sqlx::E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::location::Location;
+    use crate::location::{DatabaseFile, Location};
     use crate::open::prepare;
     use crate::{Store, StoreOptions};
 
@@ -224,7 +233,7 @@ mod tests {
     async fn a_lock_that_another_process_keeps_is_known() {
         let (dir, mut conn) = empty_database().await;
         let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
-        let location = Location::parse(options.url).unwrap();
+        let location = DatabaseFile::parse(&options.url).unwrap();
         let mut other = location.connect_writer().await.unwrap();
         conn.execute("PRAGMA busy_timeout = 0").await.unwrap();
         other.execute(BEGIN_WRITE).await.unwrap();

@@ -3,7 +3,7 @@ use std::time::Duration;
 use sqlx::Executor as _;
 
 use super::*;
-use crate::location::Location;
+use crate::location::DatabaseFile;
 use crate::{
     Delay, MessageId, Outcome, Position, Seq, Status, StatusCounts, Store, StoreOptions, Timestamp,
     UserId,
@@ -25,10 +25,12 @@ fn every_file_of_the_folder_is_a_migration() {
 async fn upgraded(count: usize, sql: &'static str) -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
-    let location = Location::parse(options.url.clone()).unwrap();
-    std::fs::write(location.file(), "").unwrap();
+    let location = DatabaseFile::parse(&options.url).unwrap();
+    std::fs::write(location.path(), "").unwrap();
     let mut conn = location.connect_writer().await.unwrap();
-    run_some(&mut conn, &MIGRATIONS[..count]).await.unwrap();
+    run_some(&mut conn, &MIGRATIONS[..count], dialect::BEGIN_WRITE)
+        .await
+        .unwrap();
     conn.execute(sql).await.unwrap();
     conn.close().await.unwrap();
     (dir, Store::open(options).await.unwrap())

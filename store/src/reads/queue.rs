@@ -59,7 +59,9 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn counts(&self) -> Result<StatusCounts, StoreError> {
-        let rows = Statement::new("SELECT status, count FROM message_counts");
+        let rows = Statement::new(
+            "SELECT status, CAST(SUM(count) AS BIGINT) AS count FROM message_counts GROUP BY status",
+        );
         let mut counts = StatusCounts::default();
         for row in self.readers().fetch_all(rows).await? {
             let count: i64 = row.try_get("count")?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AnyConnection, Executor as _};
 
 use crate::dialect;
+use crate::open_files::beside;
 
 /// How long the file may be, in bytes: more than what SQLite leaves of it.
 const LONGEST: u64 = 128 * 1024 * 1024;
@@ -23,18 +24,17 @@ const MARK: Duration = Duration::from_millis(100);
 
 /// The log of a database.
 pub(super) struct Log {
-    file: PathBuf,
+    /// `None` on a server, which keeps its log itself.
+    file: Option<PathBuf>,
     longest: u64,
     look_at: Instant,
     mark_at: Instant,
 }
 
 impl Log {
-    pub(super) fn of(database: &Path) -> Self {
-        let mut file = database.as_os_str().to_owned();
-        file.push("-wal");
+    pub(super) fn of(database: Option<&Path>) -> Self {
         Self {
-            file: file.into(),
+            file: database.map(|database| beside(database, "-wal")),
             longest: LONGEST,
             look_at: Instant::now(),
             mark_at: Instant::now(),
@@ -44,7 +44,7 @@ impl Log {
     /// Whether the transaction that begins now is to mark to which file the log belongs.
     pub(super) fn is_to_be_marked(&mut self) -> bool {
         let now = Instant::now();
-        let is_due = now >= self.mark_at;
+        let is_due = self.file.is_some() && now >= self.mark_at;
         if is_due {
             self.mark_at = now + MARK;
         }
@@ -69,8 +69,11 @@ impl Log {
     }
 
     fn is_short(&self) -> bool {
+        let Some(file) = &self.file else {
+            return true;
+        };
         // A missing log is short.
-        std::fs::metadata(&self.file).map_or(0, |log| log.len()) <= self.longest
+        std::fs::metadata(file).map_or(0, |log| log.len()) <= self.longest
     }
 }
 

@@ -119,7 +119,7 @@ async fn a_crashed_database_and_its_log_belong_together_also_once_the_file_has_a
     let states = States::new().await;
     let place = states.restore_by_hand(&states.crashed);
     let url = StoreOptions::sqlite(&place).url;
-    let mut conn = AnyConnection::connect(&url).await.unwrap();
+    let mut conn = AnyConnection::connect(url.expose()).await.unwrap();
     conn.execute("PRAGMA wal_checkpoint").await.unwrap();
     let taken_over = states.dir.path().join("taken-over.db");
     fs::copy(&place, &taken_over).unwrap();
@@ -161,7 +161,7 @@ async fn a_database_in_use_is_never_taken_for_another() {
     });
     let (url, stop) = (StoreOptions::sqlite(&file).url, Arc::clone(&done));
     let checkpoints = tokio::spawn(async move {
-        let mut conn = AnyConnection::connect(&url).await.unwrap();
+        let mut conn = AnyConnection::connect(url.expose()).await.unwrap();
         while !stop.load(Ordering::Relaxed) {
             // It may be locked.
             let _ = conn.execute("PRAGMA wal_checkpoint(RESTART)").await;

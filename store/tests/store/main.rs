@@ -24,6 +24,7 @@ mod retained;
 mod retry_dead;
 mod rights;
 mod rules;
+mod servers;
 mod sessions;
 mod shrink;
 mod stored_bytes;

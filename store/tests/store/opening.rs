@@ -87,7 +87,7 @@ async fn a_database_that_may_only_be_read_is_unwritable() {
     let db = crate::common::Db::new().await;
     db.store.close().await;
     let mut options = StoreOptions::sqlite(&db.file());
-    options.url += "?mode=ro";
+    options.url = format!("{}?mode=ro", options.url).into();
     let error = Store::open(options).await.unwrap_err();
     assert!(matches!(error, StoreError::Unwritable { .. }), "{error:?}");
 }
@@ -289,7 +289,7 @@ async fn a_newer_database_is_left_alone() {
 }
 
 #[rstest]
-#[case::other_database("postgres://localhost/herald")]
+#[case::other_database("oracle://localhost/herald")]
 #[case::memory("sqlite::memory:")]
 #[case::path("herald.db")]
 #[tokio::test]

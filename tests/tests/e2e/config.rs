@@ -132,11 +132,31 @@ async fn the_address_of_the_database_is_read_as_a_url() {
     assert!(herald.data_dir().join("my own.db").is_file());
     herald.stop().await;
     let folder = TempDir::new().unwrap();
-    for url in ["sqlite://x.db?mode=rwc", "postgres://me:s3cret@host/db"] {
+    for url in ["sqlite://x.db?mode=rwc", "postgres://me:s3cret@host"] {
         let check = Cli::new(folder.path(), &["check-config"]);
         let error = refused(check.env("HERALD_DATABASE__URL", url), "database.url").await;
         assert!(!error.contains("s3cret"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_database_server_that_is_not_there_is_told_and_its_password_is_not() {
+    let folder = TempDir::new().unwrap();
+    let password = folder.path().join("password");
+    fs::write(&password, "s3cret\n").unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = taken.local_addr().unwrap();
+    drop(taken);
+    let url = format!("postgres://me@{free}/db");
+    let ended = Cli::new(folder.path(), &["check-config"])
+        .env("HERALD_DATABASE__URL", &url)
+        .env("HERALD_DATABASE__PASSWORD_FILE", password.to_str().unwrap())
+        .run()
+        .await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.stderr.trim_end().lines().count(), 1, "{ended:?}");
+    assert!(ended.stderr.contains(&free.to_string()), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("s3cret"), "{ended:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,126 @@
+//! The tables of PostgreSQL are those of SQLite.
+
+use std::collections::BTreeSet;
+
+use herald_test_databases::{DatabaseKind, TestDatabase};
+use sqlx::{AnyConnection, Row as _};
+
+use super::*;
+use crate::StoreOptions;
+use crate::location::{DatabaseFile, Location};
+use crate::open::prepare;
+
+/// What is not the same on purpose, by the beginning of its line below: the log of a file is known by a mark; connections to a
+/// server count each for itself.
+const DIFFERENT: [&str; 7] = [
+    "counters",
+    "rights_changes",
+    "log_mark",
+    "message_counts",
+    "inbox_epoch",
+    "inbox_changes",
+    "epochs",
+];
+
+/// A column or an index, as one line.
+type Lines = BTreeSet<String>;
+
+async fn rows(conn: &mut AnyConnection, text: &'static str) -> Lines {
+    let rows = sqlx::query(text).fetch_all(conn).await.unwrap();
+    let lines = rows.iter().map(|row| row.get::<String, _>("line"));
+    lines
+        .filter(|line| !line.starts_with("_sqlx") && !line.starts_with("sqlite_"))
+        .filter(|line| !DIFFERENT.iter().any(|other| line.starts_with(other)))
+        .collect()
+}
+
+/// The columns of a SQLite database: table, name, type, whether it may be NULL, and its default.
+const SQLITE_COLUMNS: &str = "SELECT t.name || '.' || c.name || ' ' || c.type
+        || CASE WHEN c.\"notnull\" = 1 THEN ' NOT NULL' ELSE '' END || COALESCE(' DEFAULT ' || c.dflt_value, '') AS line
+    FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type IN ('table', 'view')";
+
+const POSTGRES_COLUMNS: &str = "SELECT CAST(table_name || '.' || column_name || ' '
+        || CASE data_type WHEN 'bytea' THEN 'BLOB' ELSE upper(data_type) END
+        || CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END || COALESCE(' DEFAULT ' || column_default, '') AS TEXT) AS line
+    FROM information_schema.columns WHERE table_schema = current_schema()";
+
+/// The indexes: table, columns, whether it is unique, and the condition; those that a constraint makes, too.
+const SQLITE_INDEXES: &str = "SELECT t.name || ' (' || (SELECT group_concat(c.name, ', ') FROM pragma_index_info(i.name) c) || ')'
+        || CASE WHEN i.\"unique\" = 1 THEN ' UNIQUE' ELSE '' END
+        || CASE WHEN i.origin = 'c' THEN ' ' || i.name ELSE '' END
+        || CASE WHEN i.partial = 1
+            THEN ' WHERE ' || (SELECT substr(sql, instr(sql, 'WHERE ') + 6) FROM sqlite_schema s WHERE s.name = i.name)
+            ELSE '' END AS line
+    FROM sqlite_schema t JOIN pragma_index_list(t.name) i WHERE t.type = 'table'";
+
+const POSTGRES_INDEXES: &str = "SELECT CAST(t.relname || ' (' || (
+            SELECT string_agg(a.attname, ', ' ORDER BY k.n)
+            FROM unnest(x.indkey) WITH ORDINALITY AS k (attnum, n)
+            JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum) || ')'
+        || CASE WHEN x.indisunique THEN ' UNIQUE' ELSE '' END
+        || CASE WHEN c.conname IS NULL THEN ' ' || i.relname ELSE '' END
+        || COALESCE(' WHERE ' || regexp_replace(pg_get_expr(x.indpred, x.indrelid), '^\\(|\\)$|::text', '', 'g'), '') AS TEXT) AS line
+    FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
+    LEFT JOIN pg_constraint c ON c.conindid = x.indexrelid AND c.contype IN ('p', 'u')
+    WHERE t.relnamespace = CAST(current_schema() AS regnamespace)";
+
+/// What each table refers to, and what becomes of it then.
+const SQLITE_REFERENCES: &str =
+    "SELECT t.name || '.' || f.\"from\" || ' ' || f.\"table\" || '.' || f.\"to\" || ' '
+        || f.on_delete AS line
+    FROM sqlite_schema t JOIN pragma_foreign_key_list(t.name) f WHERE t.type = 'table'";
+
+const POSTGRES_REFERENCES: &str = "SELECT CAST(t.relname || '.' || a.attname || ' ' || r.relname || '.' || b.attname || ' '
+        || CASE c.confdeltype WHEN 'c' THEN 'CASCADE' ELSE CAST(c.confdeltype AS TEXT) END AS TEXT) AS line
+    FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid JOIN pg_class r ON r.oid = c.confrelid
+    JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+    JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = c.confkey[1]
+    WHERE c.contype = 'f'";
+
+/// Each text column is compared byte by byte.
+const OTHER_COLLATIONS: &str = "SELECT CAST(table_name || '.' || column_name AS TEXT) AS line
+    FROM information_schema.columns WHERE table_schema = current_schema() AND data_type = 'text'
+    AND collation_name IS DISTINCT FROM 'C'";
+
+#[test]
+fn every_file_of_the_folder_of_postgres_is_a_migration() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/postgres");
+    let files = std::fs::read_dir(folder).unwrap();
+    let files: BTreeSet<_> = files
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let listed = POSTGRES.map(|(version, name, _)| format!("{version:04}_{name}.sql"));
+    assert_eq!(files, BTreeSet::from(listed));
+}
+
+#[tokio::test]
+async fn both_have_the_same_columns_indexes_and_references() {
+    let Some(database) = TestDatabase::empty(DatabaseKind::Postgres).await else {
+        return;
+    };
+    let location = Location::parse(database.url().into()).unwrap();
+    let (mut postgres, _) = prepare(&location).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+    let file = Location::File(DatabaseFile::parse(&options.url).unwrap());
+    let (mut sqlite, _) = prepare(&file).await.unwrap();
+    for (one, other) in [
+        (SQLITE_COLUMNS, POSTGRES_COLUMNS),
+        (SQLITE_INDEXES, POSTGRES_INDEXES),
+        (SQLITE_REFERENCES, POSTGRES_REFERENCES),
+    ] {
+        let (one, other) = (
+            rows(&mut sqlite, one).await,
+            rows(&mut postgres, other).await,
+        );
+        assert!(one.len() > 8, "{one:#?}");
+        let only_sqlite: Vec<_> = one.difference(&other).collect();
+        let only_postgres: Vec<_> = other.difference(&one).collect();
+        assert!(
+            only_sqlite.is_empty() && only_postgres.is_empty(),
+            "only SQLite has {only_sqlite:#?}, only PostgreSQL {only_postgres:#?}"
+        );
+    }
+    let other = rows(&mut postgres, OTHER_COLLATIONS).await;
+    assert!(other.is_empty(), "{other:?}");
+}

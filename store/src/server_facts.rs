@@ -1,0 +1,10 @@
+//! What a database server is.
+
+/// What was found out of a database server that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// What it is, such as `PostgreSQL 15.18`.
+    pub version: String,
+    /// Settings of it that weaken the promise, and what to do.
+    pub warnings: Vec<String>,
+}
