@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::dialect::{self, Dialect, postgres};
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 18] = [
+const MIGRATIONS: [(i64, &str, &str); 19] = [
     (
         1,
         "initial",
@@ -91,6 +91,11 @@ const MIGRATIONS: [(i64, &str, &str); 18] = [
         17,
         "inboxes",
         include_str!("../../migrations/sqlite/0017_inboxes.sql"),
+    ),
+    (
+        18,
+        "counters",
+        include_str!("../../migrations/sqlite/0018_counters.sql"),
     ),
     (
         19,

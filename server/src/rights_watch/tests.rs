@@ -260,8 +260,10 @@ async fn a_database_that_cannot_be_read_is_tried_again() {
 async fn changes_that_are_lost_end_the_task() {
     let db = Db::new().await;
     let (_, rights) = RightsWatch::load(&db.store).await.unwrap();
-    db.by_hand("INSERT INTO rights_changes (kind, username, at) VALUES ('user', 'No Name', 0)")
-        .await;
+    db.by_hand(
+        "INSERT INTO rights_changes (id, kind, username, at) VALUES (1, 'user', 'No Name', 0)",
+    )
+    .await;
     let run = rights.run(Recorder::default(), CancellationToken::new());
     let ended = timeout(LIMIT, run).await.unwrap();
     assert!(matches!(ended, Err(Lost(StoreError::Invalid { .. }))));

@@ -5,8 +5,8 @@ use sqlx::Executor as _;
 use super::*;
 use crate::location::DatabaseFile;
 use crate::{
-    Delay, MessageId, Outcome, Position, Seq, Status, StatusCounts, Store, StoreOptions, Timestamp,
-    UserId,
+    Changed, Delay, MessageId, Outcome, Position, RightsChange, RuleId, Seq, Status, StatusCounts,
+    Store, StoreOptions, Timestamp, TokenId, UserId,
 };
 
 #[test]
@@ -209,5 +209,49 @@ async fn settings_stay_as_they_are_when_they_get_names() {
         .unwrap();
     assert_eq!(store.delay().await.unwrap(), Delay::Fixed { ms: 9 });
     assert!(!store.is_paused().await.unwrap());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn changes_of_rights_and_their_numbers_go_on() {
+    let (_dir, store) = upgraded(
+        17,
+        "INSERT INTO rights_changes (kind, username, token_id, at) VALUES
+            ('policy', NULL, NULL, 1), ('user', 'ann', NULL, 2), ('token', 'ann', 't', 3), ('policy', NULL, NULL, 4);
+         DELETE FROM rights_changes WHERE id IN (1, 4)",
+    )
+    .await;
+    let ann = || "ann".parse().unwrap();
+    let change = |id, changed| RightsChange { id, changed };
+    let kept = [
+        change(2, Changed::User(ann())),
+        change(
+            3,
+            Changed::Token {
+                owner: ann(),
+                token: TokenId::from_string("t"),
+            },
+        ),
+    ];
+    assert_eq!(store.rights_changes(1).await.unwrap(), kept);
+    // That of the one which was deleted last is not used again.
+    assert_eq!(store.last_rights_change().await.unwrap(), 4);
+    let rules = store.rules().await.unwrap();
+    let gone = RuleId::from_string(&*rules[0].id);
+    let now = Timestamp::from_millis(9);
+    assert!(store.delete_rule(&gone, now).await.unwrap());
+    let new = store.rights_changes(4).await.unwrap();
+    assert_eq!(new, [change(5, Changed::Policy)]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn the_first_change_of_rights_is_number_one_after_an_upgrade_too() {
+    let (_dir, store) = upgraded(17, "SELECT 1").await;
+    assert_eq!(store.last_rights_change().await.unwrap(), 0);
+    let gone = RuleId::from_string("builtin-sys");
+    let now = Timestamp::from_millis(9);
+    assert!(store.delete_rule(&gone, now).await.unwrap());
+    assert_eq!(store.last_rights_change().await.unwrap(), 1);
     store.close().await;
 }

@@ -9,10 +9,13 @@ use crate::{Store, StoreError, TokenId};
 /// How many changes are kept. A server reads them several times a second.
 pub(crate) const KEPT: i64 = 100_000;
 
+/// The number of the newest change.
+pub(crate) const LAST: &str = "SELECT value FROM counters WHERE name = 'rights'";
+
 /// A change of rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RightsChange {
-    /// Its number: later changes have greater ones.
+    /// Its number. They are given in the order of commits, and none is left out.
     pub id: i64,
     /// What has changed.
     pub changed: Changed,
@@ -51,9 +54,7 @@ impl Store {
         .bind(after)
         .fetch_all(self.readers().pool())
         .await?;
-        // Only as many as are kept can have displaced one.
         if let Some(first) = rows.first()
-            && rows.len() as i64 >= KEPT
             && first.try_get::<i64, _>("id")? > after + 1
         {
             return Err(StoreError::RightsForgotten);
@@ -67,10 +68,10 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn last_rights_change(&self) -> Result<i64, StoreError> {
-        let last: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM rights_changes")
+        let last = sqlx::query_scalar(LAST)
             .fetch_one(self.readers().pool())
             .await?;
-        Ok(last.unwrap_or(0))
+        Ok(last)
     }
 }
 

@@ -1,39 +1,51 @@
 //! Changes of rights, for those who hold live sessions and rules.
 
-use herald_acl::Username;
 use sqlx::AnyConnection;
 
-use crate::reads::rights_changes::KEPT;
-use crate::{Changed, StoreError, Timestamp, TokenId};
+use crate::reads::rights_changes::{KEPT, LAST};
+use crate::{Changed, StoreError, Timestamp, bulk};
 
-/// Writes a change down, in the transaction that makes it, and forgets the oldest.
+/// Writes changes down, in the transaction that makes them, and forgets the oldest. Their numbers follow one another in the
+/// order of commits: the counter is this transaction's from here on until it is committed.
 pub(crate) async fn record(
     conn: &mut AnyConnection,
-    changed: &Changed,
+    changes: &[Changed],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let (kind, username, token) = match changed {
-        Changed::Policy => ("policy", None, None),
-        Changed::User(username) => ("user", Some(username), None),
-        Changed::Password(username) => ("password", Some(username), None),
-        Changed::Token { owner, token } => ("token", Some(owner), Some(token)),
-    };
-    sqlx::query(
-        "INSERT INTO rights_changes (kind, username, token_id, at) VALUES ($1, $2, $3, $4)",
-    )
-    .bind(kind)
-    .bind(username.map(Username::as_str))
-    .bind(token.map(TokenId::as_str))
-    .bind(now.as_millis())
-    .execute(&mut *conn)
-    .await?;
-    forget_oldest(conn).await
-}
-
-/// Forgets the changes that are more than are kept.
-pub(crate) async fn forget_oldest(conn: &mut AnyConnection) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM rights_changes WHERE id <= (SELECT MAX(id) FROM rights_changes) - $1")
-        .bind(KEPT)
+    if changes.is_empty() {
+        return Ok(());
+    }
+    sqlx::query("UPDATE counters SET value = value + $1 WHERE name = 'rights'")
+        .bind(changes.len() as i64)
+        .execute(&mut *conn)
+        .await?;
+    let last: i64 = sqlx::query_scalar(LAST).fetch_one(&mut *conn).await?;
+    let first = last - changes.len() as i64 + 1;
+    let numbered: Vec<_> = (first..).zip(changes).collect();
+    for chunk in bulk::chunks(&numbered) {
+        let text = format!(
+            "INSERT INTO rights_changes (id, kind, username, token_id, at) VALUES {}",
+            bulk::rows(chunk.len(), 5, 1)
+        );
+        let mut query = sqlx::query(bulk::statement(text));
+        for (id, changed) in chunk {
+            let (kind, username, token) = match changed {
+                Changed::Policy => ("policy", None, None),
+                Changed::User(username) => ("user", Some(username), None),
+                Changed::Password(username) => ("password", Some(username), None),
+                Changed::Token { owner, token } => ("token", Some(owner), Some(token)),
+            };
+            query = query
+                .bind(*id)
+                .bind(kind)
+                .bind(username.map(|username| username.as_str()))
+                .bind(token.map(|token| token.as_str()))
+                .bind(now.as_millis());
+        }
+        query.execute(&mut *conn).await?;
+    }
+    sqlx::query("DELETE FROM rights_changes WHERE id <= $1")
+        .bind(last - KEPT)
         .execute(conn)
         .await?;
     Ok(())

@@ -146,7 +146,7 @@ impl Operation for Create {
         if inserted.rows_affected() == 0 {
             return Ok(CreateRule::TooMany);
         }
-        record(conn, &Changed::Policy, self.now).await?;
+        record(conn, &[Changed::Policy], self.now).await?;
         Ok(CreateRule::Created(content.with_id(&self.id, self.now)))
     }
 
@@ -189,7 +189,7 @@ impl Operation for Replace {
         let Some(created_at) = created_at else {
             return Ok(None);
         };
-        record(conn, &Changed::Policy, self.now).await?;
+        record(conn, &[Changed::Policy], self.now).await?;
         let created_at = Timestamp::from_millis(created_at);
         Ok(Some(content.with_id(&self.id, created_at)))
     }
@@ -216,7 +216,7 @@ impl Operation for Delete {
         if deleted.rows_affected() == 0 {
             return Ok(false);
         }
-        record(conn, &Changed::Policy, self.now).await?;
+        record(conn, &[Changed::Policy], self.now).await?;
         Ok(true)
     }
 

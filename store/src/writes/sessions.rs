@@ -103,7 +103,7 @@ async fn end(
     let mut script = Script::default();
     let tokens = script.add_all(of_each("SELECT id FROM tokens WHERE session_id", sessions));
     let tokens = ids(&tx.run(script).await?, &tokens)?;
-    end_tokens(tx.connection(), tokens, now).await?;
+    end_tokens(tx.connection(), &tokens, now).await?;
     let mut script = Script::default();
     script.add_all(of_each("DELETE FROM sessions WHERE id", sessions));
     tx.run(script).await?;

@@ -1,10 +1,13 @@
 //! Access tokens that are made, used and revoked.
 
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, Row as _};
 
-use super::rights_changes::forget_oldest;
+use super::rights_changes::record;
+use crate::users::parse_username;
 use crate::writer::{Operation, Transaction};
-use crate::{Scopes, SessionId, Store, StoreError, Timestamp, Token, TokenId, UserId, bulk};
+use crate::{
+    Changed, Scopes, SessionId, Store, StoreError, Timestamp, Token, TokenId, UserId, bulk,
+};
 
 /// How many tokens a user may have, those that have ended and are not forgotten yet among them.
 const MAX_TOKENS: i64 = 1000;
@@ -105,33 +108,39 @@ impl Store {
 /// Deletes tokens and those that they made, and records it for those who hold live sessions.
 pub(crate) async fn end_tokens(
     conn: &mut AnyConnection,
-    tokens: Vec<String>,
+    tokens: &[String],
     now: Timestamp,
 ) -> Result<(), StoreError> {
     // A few statements, whatever their number: all other writes wait for these.
-    for chunk in bulk::padded(&tokens) {
-        let ended = format!(
+    for chunk in bulk::padded(tokens) {
+        let list = bulk::list(chunk.len(), 1);
+        let text = format!(
             "WITH RECURSIVE ended (id, user_id) AS (
-                SELECT id, user_id FROM tokens WHERE id IN ({})
-                UNION SELECT t.id, t.user_id FROM ended JOIN tokens t ON t.parent_id = ended.id)",
-            bulk::list(chunk.len(), 1)
+                SELECT id, user_id FROM tokens WHERE id IN ({list})
+                UNION SELECT t.id, t.user_id FROM ended JOIN tokens t ON t.parent_id = ended.id)
+             SELECT ended.id, u.username FROM ended JOIN users u ON u.id = ended.user_id"
         );
-        let recorded = bulk::statement(format!(
-            "{ended} INSERT INTO rights_changes (kind, username, token_id, at)
-             SELECT 'token', u.username, ended.id, ${} FROM ended JOIN users u ON u.id = ended.user_id",
-            chunk.len() + 1
-        ));
-        let mut recorded = sqlx::query(recorded);
-        let deleted = format!("{ended} DELETE FROM tokens WHERE id IN (SELECT id FROM ended)");
-        let mut deleted = sqlx::query(bulk::statement(deleted));
-        for token in chunk {
-            recorded = recorded.bind(token.map(String::as_str));
-            deleted = deleted.bind(token.map(String::as_str));
+        let mut query = sqlx::query(bulk::statement(text));
+        for token in &chunk {
+            query = query.bind(token.map(String::as_str));
         }
-        recorded.bind(now.as_millis()).execute(&mut *conn).await?;
-        deleted.execute(&mut *conn).await?;
+        let mut ended = vec![];
+        for row in query.fetch_all(&mut *conn).await? {
+            ended.push(Changed::Token {
+                owner: parse_username(row.try_get("username")?)?,
+                token: TokenId::from_string(row.try_get::<String, _>("id")?),
+            });
+        }
+        record(conn, &ended, now).await?;
+        // Those that they made go with them: ON DELETE CASCADE.
+        let text = format!("DELETE FROM tokens WHERE id IN ({list})");
+        let mut query = sqlx::query(bulk::statement(text));
+        for token in chunk {
+            query = query.bind(token.map(String::as_str));
+        }
+        query.execute(&mut *conn).await?;
     }
-    forget_oldest(conn).await
+    Ok(())
 }
 
 struct Create {
@@ -188,7 +197,7 @@ impl Create {
         .bind(MAX_OF_SESSION - 1)
         .fetch_all(&mut *conn)
         .await?;
-        end_tokens(conn, too_many, self.now).await?;
+        end_tokens(conn, &too_many, self.now).await?;
         Ok(true)
     }
 }
@@ -302,7 +311,7 @@ impl Operation for Revoke {
         let Some(token) = theirs else {
             return Ok(false);
         };
-        end_tokens(conn, vec![token], self.now).await?;
+        end_tokens(conn, &[token], self.now).await?;
         Ok(true)
     }
 

@@ -188,14 +188,14 @@ impl Operation for Update {
         if update.password_hash.is_some() {
             end_all(tx, &after, update.keep_session.as_deref(), self.now).await?;
             let changed = Changed::Password(after.username.clone());
-            record(tx.connection(), &changed, self.now).await?;
+            record(tx.connection(), &[changed], self.now).await?;
         }
         if after.disabled {
             end_all(tx, &after, None, self.now).await?;
         }
         if after.role != before.role || after.disabled != before.disabled {
             let changed = Changed::User(after.username.clone());
-            record(tx.connection(), &changed, self.now).await?;
+            record(tx.connection(), &[changed], self.now).await?;
         }
         Ok(UpdateUser::Updated(after))
     }

@@ -88,7 +88,7 @@ impl Close {
                 .execute(&mut *conn)
                 .await?;
         if deleted.rows_affected() > 0 {
-            record(conn, &Changed::Policy, self.now).await?;
+            record(conn, &[Changed::Policy], self.now).await?;
         }
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Operation for Close {
         }
         self.delete_rules(conn, &user).await?;
         // It ends whatever MQTT session rests on one of them.
-        record(conn, &Changed::User(user.username), self.now).await?;
+        record(conn, &[Changed::User(user.username)], self.now).await?;
         Ok(CloseUser::Closed)
     }
 

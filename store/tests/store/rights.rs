@@ -3,8 +3,8 @@
 use crate::common::{Db, at, delete, execute, make_token, name, user};
 use herald_acl::{Actions, Effect, FilterTemplate, Role, Subject};
 use herald_store::{
-    Changed, CreateRule, RightsChange, RuleContent, RuleId, Scopes, Store, StoreError, TokenId,
-    UserId, UserUpdate,
+    Changed, CreateRule, CreateToken, CreateUser, NewToken, RightsChange, RuleContent, RuleId,
+    Scopes, Store, StoreError, TokenId, TokenOrigin, UpdateUser, UserId, UserUpdate,
 };
 
 /// What has changed after `seen`, which is moved on.
@@ -138,7 +138,8 @@ async fn what_another_process_changes_is_read_too() {
 /// Makes as many changes as are kept, numbered from 1.
 const FILL: &str =
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
-    INSERT INTO rights_changes (id, kind, at) SELECT i, 'policy', 0 FROM n";
+    INSERT INTO rights_changes (id, kind, at) SELECT i, 'policy', 0 FROM n;
+    UPDATE counters SET value = 100000 WHERE name = 'rights'";
 
 #[tokio::test]
 async fn old_changes_are_forgotten_and_reading_them_says_so() {
@@ -151,6 +152,63 @@ async fn old_changes_are_forgotten_and_reading_them_says_so() {
     assert_eq!(kept.first().map(|change| change.id), Some(2));
     let missed = db.store.rights_changes(0).await;
     assert!(matches!(missed, Err(StoreError::RightsForgotten)));
+}
+
+#[tokio::test]
+async fn numbers_follow_one_another_and_what_is_refused_takes_none() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let (ann, root) = (user(&store, "ann").await, name("root"));
+    let CreateUser::Created(root) = store
+        .create_user(&root, Role::Admin, "hash", at(0))
+        .await
+        .unwrap()
+    else {
+        panic!("the name is free")
+    };
+    while let CreateRule::Created(_) = store.create_rule(rule(), at(1)).await.unwrap() {}
+    let rules = store.last_rights_change().await.unwrap();
+    let last_administrator = UserUpdate {
+        disabled: Some(true),
+        ..UserUpdate::default()
+    };
+    let refused = store.update_user(&root.id, last_administrator, at(2)).await;
+    assert_eq!(refused.unwrap(), UpdateUser::LastAdministrator);
+    let (mut chain, mut last) = (vec![], TokenOrigin::Owner);
+    for hash in ["a", "b", "c"] {
+        let token = NewToken {
+            name: "token".into(),
+            scopes: Scopes::default(),
+            token_hash: hash.into(),
+            expires_at: None,
+            origin: last.clone(),
+        };
+        let made = store.create_token(&ann.id, token, at(3)).await.unwrap();
+        let CreateToken::Created(token) = made else {
+            panic!("{made:?}")
+        };
+        last = TokenOrigin::Token(token.id.clone());
+        chain.push(token.id);
+    }
+    store.revoke_token(&ann.id, &chain[0], at(4)).await.unwrap();
+    store
+        .set_password(&ann.id, "new", None, at(5))
+        .await
+        .unwrap();
+    let changes = store.rights_changes(0).await.unwrap();
+    let numbers = changes.iter().map(|change| change.id);
+    assert!(numbers.eq(1..=rules + 4));
+}
+
+#[tokio::test]
+async fn a_change_that_is_missing_is_noticed() {
+    let db = Db::new().await;
+    for _ in 0..3 {
+        db.store.create_rule(rule(), at(1)).await.unwrap();
+    }
+    execute(&db.file(), "DELETE FROM rights_changes WHERE id = 1").await;
+    let missed = db.store.rights_changes(0).await;
+    assert!(matches!(missed, Err(StoreError::RightsForgotten)));
+    assert_eq!(db.store.rights_changes(1).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -177,8 +235,5 @@ async fn reading_what_is_new_does_not_read_what_is_old() {
     .await
     .unwrap()
     .get("detail");
-    assert!(
-        plan.contains("USING INTEGER PRIMARY KEY (rowid>?)"),
-        "{plan}"
-    );
+    assert!(plan.contains("USING PRIMARY KEY (id>?)"), "{plan}");
 }
