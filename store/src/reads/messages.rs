@@ -1,8 +1,11 @@
 //! A user's own messages.
 
+use sqlx::Row as _;
+
 use crate::dialect::Param;
 use crate::ids::AFTER_ALL;
 use crate::messages::{COLUMNS, message};
+use crate::statement::Statement;
 use crate::{Message, MessageId, Page, Status, Store, StoreError, UserId};
 
 impl Store {
@@ -38,6 +41,14 @@ impl Store {
         let (text, params) = own(user.as_str(), status, before, limit);
         self.lists().page(text, &params, limit, message).await
     }
+
+    /// Whose a message is, which never changes: so that a write can lock the owner's queue before it reads.
+    pub(crate) async fn owner(&self, id: &MessageId) -> Result<Option<UserId>, StoreError> {
+        let owner = Statement::new("SELECT user_id FROM messages WHERE id = $1").bind(id.as_str());
+        let row = self.readers().fetch_optional(owner).await?;
+        row.map(|row| Ok(UserId::from_string(row.try_get::<String, _>("user_id")?)))
+            .transpose()
+    }
 }
 
 /// The statement over the messages of a user that are older than `before`, with this status, and its parameters. Each kind has
@@ -71,7 +82,6 @@ fn own<'a>(
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row as _;
     use sqlx::any::AnyRow;
 
     use super::*;

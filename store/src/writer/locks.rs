@@ -14,6 +14,8 @@ pub(crate) struct Locks {
     queues: BTreeSet<UserId>,
     /// The numbers of inboxes.
     inboxes: BTreeSet<UserId>,
+    /// Who may do what.
+    rights: bool,
 }
 
 impl Locks {
@@ -27,6 +29,11 @@ impl Locks {
         self.inboxes.insert(user.clone());
     }
 
+    /// Locks the number of the last change of rights: with it, who administers and how many rules there are.
+    pub(crate) fn rights(&mut self) {
+        self.rights = true;
+    }
+
     /// What takes them. SQLite has one writer, which needs none.
     pub(crate) fn script(&self, dialect: Dialect) -> Script {
         let mut script = Script::default();
@@ -35,6 +42,10 @@ impl Locks {
         }
         for (table, users) in [("user_queues", &self.queues), ("inboxes", &self.inboxes)] {
             script.add_all(lock_rows(table, users));
+        }
+        if self.rights {
+            let lock = "SELECT value FROM counters WHERE name = 'rights' FOR UPDATE";
+            script.add(Statement::new(lock));
         }
         script
     }
@@ -53,4 +64,32 @@ fn lock_rows(table: &str, users: &BTreeSet<UserId>) -> Vec<Statement> {
         })
     };
     bulk::padded(&users).map(lock).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Execute as _;
+
+    use super::*;
+
+    #[test]
+    fn locks_are_taken_in_one_order_and_sqlite_needs_none() {
+        let mut locks = Locks::default();
+        locks.rights();
+        for user in ["b", "a"] {
+            locks.inbox(&UserId::from_string(user));
+            locks.queue(&UserId::from_string(user));
+        }
+        assert_eq!(locks.script(Dialect::Sqlite).0.len(), 0);
+        let script = locks.script(Dialect::Postgres).0.into_iter();
+        let texts: Vec<_> = script.map(|one| one.0.sql().as_str().to_owned()).collect();
+        assert_eq!(
+            texts,
+            [
+                "SELECT user_id FROM user_queues WHERE user_id IN ($1, $2) ORDER BY user_id FOR UPDATE",
+                "SELECT user_id FROM inboxes WHERE user_id IN ($1, $2) ORDER BY user_id FOR UPDATE",
+                "SELECT value FROM counters WHERE name = 'rights' FOR UPDATE",
+            ]
+        );
+    }
 }

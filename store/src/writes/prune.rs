@@ -5,15 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::AnyConnection;
-
-use super::stored_bytes;
+use super::stored_bytes::{self, Which};
 use crate::adaptive_batch::AdaptiveBatch;
-use crate::writer::{Operation, Transaction};
-use crate::{Status, Store, StoreError, Timestamp, bulk};
+use crate::statement::Statement;
+use crate::writer::{Locks, Operation, Transaction};
+use crate::{Status, Store, StoreError, Timestamp, UserId, bulk};
 
-/// Messages that ended with this status before `$1`, the oldest first.
-const ENDED: &str = "SELECT id FROM messages WHERE status = $2 AND processed_at < $1
+/// Messages that ended with this status before `$1`, the oldest first, each after its owner.
+const ENDED: &str = "SELECT user_id, id FROM messages WHERE status = $2 AND processed_at < $1
     ORDER BY processed_at, id LIMIT $3";
 
 /// The next users after `$1`, each with when the first notification in the inbox was made.
@@ -74,16 +73,16 @@ impl Store {
         let mut deleted = 0;
         for status in [Status::Processed, Status::Dead, Status::Cancelled] {
             loop {
-                let ids: Vec<String> = sqlx::query_scalar(ENDED)
+                let keys: Vec<(String, String)> = sqlx::query_as(ENDED)
                     .bind(before.as_millis())
                     .bind(status.as_str())
                     .bind(batch.rows() as i64)
                     .fetch_all(self.readers().pool())
                     .await?;
-                if ids.is_empty() {
+                if keys.is_empty() {
                     break;
                 }
-                deleted += self.step(Keys::Messages(ids), before, batch).await?;
+                deleted += self.step(Keys::Messages(keys), before, batch).await?;
             }
         }
         Ok(deleted)
@@ -169,8 +168,8 @@ impl Store {
 
 /// What is to be deleted.
 enum Keys {
-    /// By id.
-    Messages(Vec<String>),
+    /// By owner and id.
+    Messages(Vec<(String, String)>),
     /// By user and number.
     Notifications(Vec<(String, i64)>),
     /// By user and client id.
@@ -189,18 +188,34 @@ impl Operation for Delete {
     /// Rows that a crash brings back are deleted by the next call.
     const DURABLE: bool = false;
 
+    fn lock(&self, locks: &mut Locks) {
+        match &self.keys {
+            Keys::Messages(keys) => lock_queues(locks, keys),
+            Keys::Notifications(keys) => lock_queues(locks, keys),
+            Keys::Cursors(_) => {}
+        }
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(u64, Duration), StoreError> {
-        let conn = tx.connection();
         let started = Instant::now();
         let deleted = match &self.keys {
             // Not one that was put back into the queue since.
-            Keys::Messages(ids) => {
-                stored_bytes::delete_messages(conn, ids, Some(self.before)).await?
+            Keys::Messages(keys) => {
+                let ids: Vec<_> = keys.iter().map(|(_, id)| id).collect();
+                let which = Which::EndedBefore(self.before);
+                stored_bytes::delete_messages(tx, &ids, which).await?
             }
-            Keys::Notifications(keys) => stored_bytes::delete_notifications(conn, keys).await?,
-            Keys::Cursors(keys) => self.delete_cursors(conn, keys).await?,
+            Keys::Notifications(keys) => stored_bytes::delete_notifications(tx, keys).await?,
+            Keys::Cursors(keys) => self.delete_cursors(tx, keys).await?,
         };
         Ok((deleted, started.elapsed()))
+    }
+}
+
+/// Locks the queue of the user of each key.
+fn lock_queues<T>(locks: &mut Locks, keys: &[(String, T)]) {
+    for (user, _) in keys {
+        locks.queue(&UserId::from_string(user.as_str()));
     }
 }
 
@@ -208,20 +223,20 @@ impl Delete {
     /// Not one that was used since.
     async fn delete_cursors(
         &self,
-        conn: &mut AnyConnection,
+        tx: &mut Transaction<'_>,
         keys: &[(String, String)],
     ) -> Result<u64, StoreError> {
         let mut deleted = 0;
         for chunk in bulk::chunks(keys) {
             let text = format!(
-                "DELETE FROM cursors WHERE updated_at < $1 AND (user_id, client_id) IN (VALUES {})",
-                bulk::rows(chunk.len(), 2, 2)
+                "DELETE FROM cursors WHERE updated_at < $1 AND (user_id, client_id) IN ({})",
+                bulk::values(tx.dialect(), chunk.len(), 2, 2)
             );
-            let mut query = sqlx::query(bulk::statement(text)).bind(self.before.as_millis());
-            for (user, client_id) in chunk {
-                query = query.bind(user.as_str()).bind(client_id.as_str());
-            }
-            deleted += query.execute(&mut *conn).await?.rows_affected();
+            let statement = Statement::new(bulk::statement(text)).bind(self.before.as_millis());
+            let keys = chunk.iter().flat_map(|(user, client_id)| [user, client_id]);
+            deleted += tx
+                .execute(statement.bind_all(keys.map(String::as_str)))
+                .await?;
         }
         Ok(deleted)
     }

@@ -1,8 +1,8 @@
 //! What users do away with: messages that wait are cancelled, and those that have ended are deleted.
 
-use super::retries::{owner, take_out};
-use super::stored_bytes;
-use crate::writer::{Operation, Transaction};
+use super::retries::{status, take_out};
+use super::stored_bytes::{self, Which};
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{MessageId, Status, Store, StoreError, Timestamp, UserId};
 
 /// What came of [`Store::remove_message`].
@@ -54,25 +54,25 @@ struct Remove {
 impl Operation for Remove {
     type Output = Removed;
 
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.user);
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Removed, StoreError> {
-        let conn = tx.connection();
-        let status = match owner(conn, &self.id).await? {
-            Some((owner, status)) if owner == self.user => status,
-            _ => return Ok(Removed::Unknown),
+        let Self { user, id, .. } = self;
+        if matches!(self.only, None | Some(Status::Queued))
+            && take_out(tx, user, id, self.now).await?
+        {
+            return Ok(Removed::Cancelled);
+        }
+        let which = Which::Ended {
+            user,
+            only: self.only,
         };
-        if self.only.is_some_and(|only| only != status) {
-            return Ok(Removed::Not(status));
+        if stored_bytes::delete_messages(tx, &[id.as_str()], which).await? > 0 {
+            return Ok(Removed::Deleted);
         }
-        match status {
-            Status::Queued => {
-                take_out(conn, &self.user, &self.id, self.now).await?;
-                Ok(Removed::Cancelled)
-            }
-            Status::Processing => Ok(Removed::Not(status)),
-            Status::Processed | Status::Dead | Status::Cancelled => {
-                stored_bytes::delete_messages(conn, &[self.id.as_str()], None).await?;
-                Ok(Removed::Deleted)
-            }
-        }
+        let status = status(tx, user, id).await?;
+        Ok(status.map_or(Removed::Unknown, Removed::Not))
     }
 }

@@ -4,22 +4,39 @@
 //! the order of the index that claims use, which is sorted by the very time that changes. So a message that now waits longer
 //! is met again. Its wait is derived from its id, so that it stays where it is the second time.
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use rand::{SeedableRng as _, rngs::StdRng};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 
 use super::user_queues::UserQueueChanges;
+use crate::bulk::{self, RowsUpdate};
+use crate::dialect::Dialect;
 use crate::ids::AFTER_ALL;
 use crate::reads::delays::stored_delay;
+use crate::statement::{Script, Statement};
 use crate::store::Ping;
-use crate::writer::{Operation, Transaction};
-use crate::{Delay, MessageId, Store, StoreError, Timestamp, UserId, bulk};
+use crate::writer::{Locks, Operation, Transaction};
+use crate::{Delay, MessageId, Store, StoreError, Timestamp, UserId};
 
 /// Messages looked at in one step.
 const STEP: i64 = 256;
+
+/// Whose the next messages behind (`$1`, `$2`, `$3`) are.
+const NEXT_USERS: &str = "SELECT m.user_id FROM messages m
+    WHERE m.status = 'queued' AND (m.user_id, m.run_at, m.id) > ($1, $2, $3) AND m.user_id <= $4
+    ORDER BY m.user_id, m.run_at, m.id LIMIT $5";
+
+/// Not one that was claimed or moved since it was read.
+const MOVE: RowsUpdate = RowsUpdate {
+    table: "messages",
+    rows: ("moved", &["message_id", "was_due", "new_due"]),
+    set: &[("run_at", "new_due")],
+    matches: "id = message_id AND status = 'queued' AND run_at = was_due",
+};
 
 /// Whose messages are moved.
 #[derive(Debug, Clone)]
@@ -36,6 +53,17 @@ struct QueuePosition {
     user: String,
     due: i64,
     id: String,
+}
+
+impl QueuePosition {
+    /// Behind the last message of `user`.
+    fn behind_all_of(user: &UserId) -> Self {
+        Self {
+            user: user.to_string(),
+            due: i64::MAX,
+            id: AFTER_ALL.to_owned(),
+        }
+    }
 }
 
 impl Reach {
@@ -68,11 +96,17 @@ impl Store {
     pub(crate) async fn reschedule(&self, reach: Reach) -> Result<u64, StoreError> {
         let (seed, now) = (rand::random(), Timestamp::now());
         let mut moved = 0;
-        let mut after = Some(reach.start());
-        while let Some(position) = after {
+        let mut after = reach.start();
+        loop {
+            let users = self.next_users(&reach, &after).await?;
+            let Some(last_user) = users.last().cloned() else {
+                break;
+            };
             let step = RescheduleStep {
                 reach: reach.clone(),
-                after: position,
+                users,
+                last_user,
+                after,
                 seed,
                 now,
             };
@@ -84,10 +118,31 @@ impl Store {
         self.write(Ping).await?;
         Ok(moved)
     }
+
+    /// Whose messages come next. Read before the step, which locks their queues.
+    async fn next_users(
+        &self,
+        reach: &Reach,
+        after: &QueuePosition,
+    ) -> Result<BTreeSet<UserId>, StoreError> {
+        let next = Statement::new(NEXT_USERS)
+            .bind(after.user.as_str())
+            .bind(after.due)
+            .bind(after.id.as_str())
+            .bind(reach.last_user())
+            .bind(STEP);
+        let rows = self.readers().fetch_all(next).await?;
+        let user = |row: &AnyRow| Ok(UserId::from_string(row.try_get::<String, _>("user_id")?));
+        rows.iter().map(user).collect()
+    }
 }
 
 struct RescheduleStep {
     reach: Reach,
+    /// Those whose messages are moved. Who has joined them since has the new delay already.
+    users: BTreeSet<UserId>,
+    /// The last of them.
+    last_user: UserId,
     after: QueuePosition,
     /// The same for all steps.
     seed: u64,
@@ -96,8 +151,8 @@ struct RescheduleStep {
 
 struct Done {
     moved: u64,
-    /// Where the next step goes on; `None` if nothing is left.
-    next: Option<QueuePosition>,
+    /// Where the next step goes on.
+    next: QueuePosition,
 }
 
 /// A message that waits.
@@ -131,28 +186,41 @@ impl Operation for RescheduleStep {
     /// What is lost in a power failure is as if the step had not been reached.
     const DURABLE: bool = false;
 
+    fn lock(&self, locks: &mut Locks) {
+        for user in &self.users {
+            locks.queue(user);
+        }
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Done, StoreError> {
-        let conn = tx.connection();
-        let waiting = self.next(conn).await?;
+        let waiting = self.next(tx).await?;
         let mut queues = UserQueueChanges::default();
         let mut moves = Vec::new();
         let ahead = |m: &Waiting| m.created_at > self.now;
-        let moved = |m: &&Waiting| (m.fresh || ahead(m)) && self.covers(m);
+        let moved =
+            |m: &&Waiting| (m.fresh || ahead(m)) && self.covers(m) && self.users.contains(&m.user);
         for message in waiting.iter().filter(moved) {
             let due = message.created_at.min(self.now) + self.wait_of(message);
             if due != message.due {
                 // The turn may come too early now, if the message was the user's first and goes back.
                 queues.queued(&message.user, due);
-                moves.push((message.id.clone(), due));
+                moves.push(Move {
+                    message: message.id.clone(),
+                    from: message.due,
+                    to: due,
+                });
             }
         }
-        write(conn, &moves).await?;
-        queues.write(conn).await?;
+        let mut script = Script::default();
+        let moved = script.add_all(statements(&moves, tx.dialect()));
+        script.add_all(queues.statements(tx.dialect()));
+        let moved = tx.run(script).await?.changed(&moved);
         let last = waiting.last().filter(|_| waiting.len() as i64 == STEP);
-        Ok(Done {
-            moved: moves.len() as u64,
-            next: last.map(|last| self.behind(last)),
-        })
+        let next = last.map_or_else(
+            || QueuePosition::behind_all_of(&self.last_user),
+            |last| self.behind(last),
+        );
+        Ok(Done { moved, next })
     }
 
     fn wakes_worker(&self, done: &Done) -> bool {
@@ -162,8 +230,9 @@ impl Operation for RescheduleStep {
 
 impl RescheduleStep {
     /// The messages that come next.
-    async fn next(&self, conn: &mut AnyConnection) -> Result<Vec<Waiting>, StoreError> {
-        sqlx::query(
+    async fn next(&self, tx: &mut Transaction<'_>) -> Result<Vec<Waiting>, StoreError> {
+        let mut script = Script::default();
+        let next = Statement::new(
             "SELECT m.user_id, m.id, m.run_at, m.created_at, m.attempts,
                 (SELECT CASE WHEN delay IS NULL THEN 0 ELSE 1 END FROM users WHERE users.id = m.user_id) AS own_delay,
                 COALESCE(
@@ -177,13 +246,10 @@ impl RescheduleStep {
         .bind(self.after.user.as_str())
         .bind(self.after.due)
         .bind(self.after.id.as_str())
-        .bind(self.reach.last_user())
-        .bind(STEP)
-        .fetch_all(conn)
-        .await?
-        .iter()
-        .map(waiting)
-        .collect()
+        .bind(self.last_user.as_str())
+        .bind(STEP);
+        let part = script.add(next);
+        tx.run(script).await?.rows(&part).map(waiting).collect()
     }
 
     fn covers(&self, message: &Waiting) -> bool {
@@ -199,37 +265,79 @@ impl RescheduleStep {
 
     /// Where to go on behind `last`.
     fn behind(&self, last: &Waiting) -> QueuePosition {
-        let user = last.user.to_string();
-        if self.covers(last) {
-            let (due, id) = (last.due.as_millis(), last.id.to_string());
-            return QueuePosition { user, due, id };
+        if !self.covers(last) {
+            // None of this user's is to be moved.
+            return QueuePosition::behind_all_of(&last.user);
         }
-        // None of this user's is to be moved.
         QueuePosition {
-            user,
-            due: i64::MAX,
-            id: AFTER_ALL.to_owned(),
+            user: last.user.to_string(),
+            due: last.due.as_millis(),
+            id: last.id.to_string(),
         }
     }
 }
 
-async fn write(
-    conn: &mut AnyConnection,
-    moves: &[(MessageId, Timestamp)],
-) -> Result<(), StoreError> {
-    for chunk in bulk::padded(moves) {
-        let text = format!(
-            "WITH moved (message_id, due) AS (VALUES {})
-             UPDATE messages SET run_at = due FROM moved WHERE id = message_id",
-            bulk::rows(chunk.len(), 2, 1)
-        );
-        let mut query = sqlx::query(bulk::statement(text));
-        for moved in chunk {
-            query = query
-                .bind(moved.map(|(id, _)| id.as_str()))
-                .bind(moved.map(|(_, due)| due.as_millis()));
+/// A message that gets another time.
+struct Move {
+    message: MessageId,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+fn statements(moves: &[Move], dialect: Dialect) -> Vec<Statement> {
+    let write = |chunk: Vec<Option<&Move>>| {
+        let statement = Statement::new(bulk::statement(MOVE.text(dialect, chunk.len())));
+        chunk.into_iter().fold(statement, |statement, moved| {
+            statement
+                .bind(moved.map(|moved| moved.message.as_str()))
+                .bind(moved.map(|moved| moved.from.as_millis()))
+                .bind(moved.map(|moved| moved.to.as_millis()))
+        })
+    };
+    bulk::padded(moves).map(write).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoreOptions;
+    use crate::location::Location;
+    use crate::open::prepare;
+
+    #[tokio::test]
+    async fn a_message_that_was_claimed_or_moved_since_it_was_read_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        let location = Location::parse(options.url).unwrap();
+        let (mut conn, _) = prepare(&location).await.unwrap();
+        for sql in [
+            "INSERT INTO users (id, username, role, password_hash, created_at) VALUES ('u', 'u', 'user', '', 0)",
+            "INSERT INTO messages (id, user_id, body, status, created_at, run_at) VALUES
+                ('queued', 'u', '', 'queued', 0, 5), ('moved', 'u', '', 'queued', 0, 6),
+                ('claimed', 'u', '', 'processing', 0, 5)",
+        ] {
+            sqlx::query(sql).execute(&mut conn).await.unwrap();
         }
-        query.execute(&mut *conn).await?;
+        let moves = ["queued", "moved", "claimed"].map(|id| Move {
+            message: MessageId::from_string(id),
+            from: Timestamp::from_millis(5),
+            to: Timestamp::from_millis(9),
+        });
+        let mut moved = 0;
+        for statement in statements(&moves, Dialect::Sqlite) {
+            moved += statement
+                .0
+                .execute(&mut conn)
+                .await
+                .unwrap()
+                .rows_affected();
+        }
+        assert_eq!(moved, 1);
+        let due: Vec<(String, i64)> = sqlx::query_as("SELECT id, run_at FROM messages ORDER BY id")
+            .fetch_all(&mut conn)
+            .await
+            .unwrap();
+        let due: Vec<_> = due.iter().map(|(id, due)| (&**id, *due)).collect();
+        assert_eq!(due, [("claimed", 5), ("moved", 6), ("queued", 9)]);
     }
-    Ok(())
 }

@@ -1,10 +1,12 @@
 //! Messages that are put back into the queue or taken out of it, and attempts that failed.
 
-use sqlx::{AnyConnection, Row};
+use sqlx::Row as _;
 
+use super::failed_attempts::insert_failures;
 use super::stored_bytes;
 use super::user_queues::UserQueueChanges;
-use crate::writer::{Operation, Transaction};
+use crate::statement::{Script, Statement};
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{Job, MessageId, Status, Store, StoreError, Timestamp, UserId};
 
 /// What came of [`Store::retry`].
@@ -69,8 +71,11 @@ impl Store {
     ///
     /// A [`StoreError`] if it cannot be written.
     pub async fn retry(&self, id: &MessageId, now: Timestamp) -> Result<Moved, StoreError> {
+        let Some(user) = self.owner(id).await? else {
+            return Ok(Moved::Unknown);
+        };
         let id = id.clone();
-        self.write(Retry { id, now }).await
+        self.write(Retry { user, id, now }).await
     }
 }
 
@@ -84,10 +89,13 @@ struct RetryLater {
 impl Operation for RetryLater {
     type Output = bool;
 
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.job.user_id);
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let conn = tx.connection();
         let Self { job, error, .. } = self;
-        let put_back = sqlx::query(
+        let put_back = Statement::new(
             "UPDATE messages
              SET status = 'queued', run_at = $1, outage = NULL, failures = failures + 1,
                 lease = NULL, lease_until = NULL
@@ -95,17 +103,17 @@ impl Operation for RetryLater {
         )
         .bind(self.run_at.as_millis())
         .bind(job.id.as_str())
-        .bind(&*job.lease.0)
-        .execute(&mut *conn)
-        .await?;
-        if put_back.rows_affected() == 0 {
+        .bind(&*job.lease.0);
+        if tx.execute(put_back).await? == 0 {
             return Ok(false);
         }
-        record_failure(conn, job, error, self.now).await?;
         let mut queues = UserQueueChanges::default();
         queues.stored(&job.user_id, stored_bytes::of_failure(error));
         queues.queued(&job.user_id, self.run_at);
-        queues.write(conn).await?;
+        let mut script = Script::default();
+        script.add_all(insert_failures(&[(job, error, self.now)], tx.dialect()));
+        script.add_all(queues.statements(tx.dialect()));
+        tx.run(script).await?;
         Ok(true)
     }
 
@@ -126,9 +134,13 @@ impl Operation for PutBack {
     /// If it is lost in a crash, the next start puts the message back.
     const DURABLE: bool = false;
 
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.job.user_id);
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let conn = tx.connection();
-        let put_back = sqlx::query(
+        let job = &self.job;
+        let put_back = Statement::new(
             "UPDATE messages
              SET status = 'queued', run_at = $1, outage = $2, attempts = attempts - 1,
                 lease = NULL, lease_until = NULL
@@ -136,16 +148,14 @@ impl Operation for PutBack {
         )
         .bind(self.run_at.as_millis())
         .bind(self.error.as_str())
-        .bind(self.job.id.as_str())
-        .bind(&*self.job.lease.0)
-        .execute(&mut *conn)
-        .await?;
-        if put_back.rows_affected() == 0 {
+        .bind(job.id.as_str())
+        .bind(&*job.lease.0);
+        if tx.execute(put_back).await? == 0 {
             return Ok(false);
         }
         let mut queues = UserQueueChanges::default();
-        queues.queued(&self.job.user_id, self.run_at);
-        queues.write(conn).await?;
+        queues.queued(&job.user_id, self.run_at);
+        queues.write(tx).await?;
         Ok(true)
     }
 
@@ -154,27 +164,8 @@ impl Operation for PutBack {
     }
 }
 
-/// Remembers why the attempt of `job` failed. The caller counts it.
-pub(crate) async fn record_failure(
-    conn: &mut AnyConnection,
-    job: &Job,
-    error: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO failed_attempts (message_id, attempt, error, failed_at)
-         VALUES ($1, $2, $3, $4)",
-    )
-    .bind(job.id.as_str())
-    .bind(job.attempt)
-    .bind(error)
-    .bind(now.as_millis())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 struct Retry {
+    user: UserId,
     id: MessageId,
     now: Timestamp,
 }
@@ -182,28 +173,27 @@ struct Retry {
 impl Operation for Retry {
     type Output = Moved;
 
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.user);
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Moved, StoreError> {
-        let conn = tx.connection();
-        let Some((user, status)) = owner(conn, &self.id).await? else {
-            return Ok(Moved::Unknown);
-        };
-        if status != Status::Dead {
-            return Ok(Moved::Not(status));
-        }
-        sqlx::query(
+        let retry = Statement::new(
             "UPDATE messages
              SET status = 'queued', run_at = $1, outage = NULL, failures = 0,
                 processed_at = NULL, delivered_at = NULL
-             WHERE id = $2",
+             WHERE id = $2 AND status = 'dead'",
         )
         .bind(self.now.as_millis())
-        .bind(self.id.as_str())
-        .execute(&mut *conn)
-        .await?;
+        .bind(self.id.as_str());
+        if tx.execute(retry).await? == 0 {
+            let status = status(tx, &self.user, &self.id).await?;
+            return Ok(status.map_or(Moved::Unknown, Moved::Not));
+        }
         let mut queues = UserQueueChanges::default();
-        queues.open(&user, 1);
-        queues.queued(&user, self.now);
-        queues.write(conn).await?;
+        queues.open(&self.user, 1);
+        queues.queued(&self.user, self.now);
+        queues.write(tx).await?;
         Ok(Moved::Done)
     }
 
@@ -216,36 +206,43 @@ impl Operation for Retry {
     }
 }
 
-/// Takes a message of `user` that is queued out of the queue.
+/// Takes a message of `user` out of the queue, if it is queued. Returns whether it was.
 pub(crate) async fn take_out(
-    conn: &mut AnyConnection,
+    tx: &mut Transaction<'_>,
     user: &UserId,
     id: &MessageId,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE messages SET status = 'cancelled', processed_at = $1 WHERE id = $2")
-        .bind(now.as_millis())
-        .bind(id.as_str())
-        .execute(&mut *conn)
-        .await?;
+) -> Result<bool, StoreError> {
+    let take_out = Statement::new(
+        "UPDATE messages SET status = 'cancelled', processed_at = $1
+         WHERE id = $2 AND user_id = $3 AND status = 'queued'",
+    )
+    .bind(now.as_millis())
+    .bind(id.as_str())
+    .bind(user.as_str());
+    if tx.execute(take_out).await? == 0 {
+        return Ok(false);
+    }
     let mut queues = UserQueueChanges::default();
     queues.open(user, -1);
-    queues.write(conn).await
+    queues.write(tx).await?;
+    Ok(true)
 }
 
-/// Whose a message is, and its status.
-pub(crate) async fn owner(
-    conn: &mut AnyConnection,
+/// The status of a message of `user`: why it was not changed.
+pub(crate) async fn status(
+    tx: &mut Transaction<'_>,
+    user: &UserId,
     id: &MessageId,
-) -> Result<Option<(UserId, Status)>, StoreError> {
-    let row = sqlx::query("SELECT user_id, status FROM messages WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(conn)
-        .await?;
-    row.map(|row| {
-        let user: String = row.try_get("user_id")?;
-        let status = Status::from_column(row.try_get("status")?)?;
-        Ok((UserId::from_string(user), status))
-    })
-    .transpose()
+) -> Result<Option<Status>, StoreError> {
+    let mut script = Script::default();
+    let part = script.add(
+        Statement::new("SELECT status FROM messages WHERE id = $1 AND user_id = $2")
+            .bind(id.as_str())
+            .bind(user.as_str()),
+    );
+    let results = tx.run(script).await?;
+    let row = results.rows(&part).next();
+    row.map(|row| Status::from_column(row.try_get("status")?))
+        .transpose()
 }

@@ -7,8 +7,9 @@ use herald_acl::Username;
 use sqlx::Row as _;
 
 use super::user_queues::UserQueueChanges;
+use crate::statement::{Script, Statement};
 use crate::users::parse_username;
-use crate::writer::{Operation, Transaction};
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{InvalidPageToken, MessageId, Store, StoreError, Timestamp, UserId, bulk};
 
 /// How many dead messages a step looks at.
@@ -127,12 +128,13 @@ impl Store {
         .bind(LOOKED_AT)
         .fetch_all(self.readers().pool())
         .await?;
-        let mut ids = Vec::new();
+        let mut messages = Vec::new();
         let mut last = None;
         let mut looked_at = 0;
         for (id, user, at) in &rows {
             if filter.user.as_ref().is_none_or(|u| u.as_str() == user) {
-                ids.push(MessageId::from_string(id.clone()));
+                let id = MessageId::from_string(id.clone());
+                messages.push((id, UserId::from_string(user.clone())));
             }
             looked_at += 1;
             last = Some(DeadPageToken {
@@ -140,14 +142,14 @@ impl Store {
                 id: id.clone(),
                 began,
             });
-            if ids.len() == STEP {
+            if messages.len() == STEP {
                 break;
             }
         }
         let more = looked_at < rows.len() || rows.len() as i64 == LOOKED_AT;
-        let requeued = match ids.is_empty() {
+        let requeued = match messages.is_empty() {
             true => vec![],
-            false => self.write(RetryDead { ids, now }).await?,
+            false => self.write(RetryDead { messages, now }).await?,
         };
         Ok(RetriedDead {
             requeued,
@@ -169,45 +171,57 @@ impl Store {
 }
 
 struct RetryDead {
-    ids: Vec<MessageId>,
+    /// Each with its owner.
+    messages: Vec<(MessageId, UserId)>,
     now: Timestamp,
 }
 
 impl Operation for RetryDead {
     type Output = Vec<Requeued>;
 
+    fn lock(&self, locks: &mut Locks) {
+        for (_, user) in &self.messages {
+            locks.queue(user);
+        }
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Vec<Requeued>, StoreError> {
-        let conn = tx.connection();
-        let mut requeued = Vec::with_capacity(self.ids.len());
-        let mut queues = UserQueueChanges::default();
-        for ids in bulk::padded(&self.ids) {
-            let text = format!(
+        let (mut script, mut found) = (Script::default(), vec![]);
+        for messages in bulk::padded(&self.messages) {
+            let ids = || messages.iter().map(|one| one.map(|(id, _)| id.as_str()));
+            let read = format!(
+                "SELECT id, user_id, attempts,
+                    (SELECT username FROM users WHERE users.id = messages.user_id) AS username
+                 FROM messages WHERE status = 'dead' AND id IN ({})",
+                bulk::list(messages.len(), 1)
+            );
+            let retry = format!(
                 "UPDATE messages
                  SET status = 'queued', run_at = $1, outage = NULL, failures = 0,
                     processed_at = NULL, delivered_at = NULL
-                 WHERE id IN ({}) AND status = 'dead'
-                 RETURNING id, user_id, attempts,
-                    (SELECT username FROM users WHERE users.id = messages.user_id) AS username",
-                bulk::list(ids.len(), 2)
+                 WHERE status = 'dead' AND id IN ({})",
+                bulk::list(messages.len(), 2)
             );
-            let mut query = sqlx::query(bulk::statement(text)).bind(self.now.as_millis());
-            for id in ids {
-                query = query.bind(id.map(MessageId::as_str));
-            }
-            for row in query.fetch_all(&mut *conn).await? {
-                let user_id = UserId::from_string(row.try_get::<String, _>("user_id")?);
-                queues.open(&user_id, 1);
-                queues.queued(&user_id, self.now);
-                requeued.push(Requeued {
-                    id: MessageId::from_string(row.try_get::<String, _>("id")?),
-                    user_id,
-                    username: parse_username(row.try_get("username")?)?,
-                    attempts: row.try_get("attempts")?,
-                    run_at: self.now,
-                });
-            }
+            found.push(script.add(Statement::new(bulk::statement(read)).bind_all(ids())));
+            let retry = Statement::new(bulk::statement(retry)).bind(self.now.as_millis());
+            script.add(retry.bind_all(ids()));
         }
-        queues.write(conn).await?;
+        let results = tx.run(script).await?;
+        let mut requeued = Vec::with_capacity(self.messages.len());
+        let mut queues = UserQueueChanges::default();
+        for row in found.iter().flat_map(|part| results.rows(part)) {
+            let user_id = UserId::from_string(row.try_get::<String, _>("user_id")?);
+            queues.open(&user_id, 1);
+            queues.queued(&user_id, self.now);
+            requeued.push(Requeued {
+                id: MessageId::from_string(row.try_get::<String, _>("id")?),
+                user_id,
+                username: parse_username(row.try_get("username")?)?,
+                attempts: row.try_get("attempts")?,
+                run_at: self.now,
+            });
+        }
+        queues.write(tx).await?;
         Ok(requeued)
     }
 

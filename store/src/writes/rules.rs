@@ -1,7 +1,7 @@
 //! Access rules that are made, replaced and deleted.
 
 use super::rights_changes::record;
-use crate::writer::{Operation, Transaction};
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{Changed, RuleId, Store, StoreError, StoredRule, Timestamp};
 use herald_acl::{Actions, Effect, FilterTemplate, Rule, Subject};
 
@@ -122,6 +122,10 @@ struct Create {
 impl Operation for Create {
     type Output = CreateRule;
 
+    fn lock(&self, locks: &mut Locks) {
+        locks.rights();
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<CreateRule, StoreError> {
         let conn = tx.connection();
         let content = &self.content;
@@ -168,6 +172,10 @@ struct Replace {
 impl Operation for Replace {
     type Output = Option<StoredRule>;
 
+    fn lock(&self, locks: &mut Locks) {
+        locks.rights();
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Option<StoredRule>, StoreError> {
         let conn = tx.connection();
         let content = &self.content;
@@ -206,6 +214,10 @@ struct Delete {
 
 impl Operation for Delete {
     type Output = bool;
+
+    fn lock(&self, locks: &mut Locks) {
+        locks.rights();
+    }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
         let conn = tx.connection();

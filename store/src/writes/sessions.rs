@@ -7,7 +7,7 @@ use super::tokens::end_tokens;
 use crate::dialect::Dialect;
 use crate::sessions::unused_since;
 use crate::statement::{Part, Results, Script, Statement};
-use crate::writer::{Operation, Transaction};
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{SessionId, Store, StoreError, Timestamp, User, UserId, bulk};
 
 /// How many sessions a user has at once; another one ends that which began first.
@@ -136,6 +136,11 @@ struct Create {
 impl Operation for Create {
     type Output = ();
 
+    fn lock(&self, locks: &mut Locks) {
+        // With it, the password, and how many sessions there are.
+        locks.queue(&self.user);
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let (script, reads) = self.reads(tx.dialect());
         let results = tx.run(script).await?;
@@ -240,6 +245,10 @@ struct End {
 
 impl Operation for End {
     type Output = bool;
+
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.user);
+    }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
         let mut script = Script::default();

@@ -4,10 +4,12 @@
 //! number that stands for its other columns and its places in indexes. The count is in the user's queue, which is written
 //! whenever a message is accepted or ends. Whatever inserts or deletes what is counted changes it in the same transaction.
 
-use sqlx::{AnyConnection, Row as _};
+use sqlx::Row as _;
 
 use super::user_queues::UserQueueChanges;
-use crate::{StoreError, Timestamp, UserId, bulk};
+use crate::statement::{Script, Statement};
+use crate::writer::Transaction;
+use crate::{Status, StoreError, Timestamp, UserId, bulk};
 
 /// A message without its texts. Its row and its places in indexes take about as much.
 const MESSAGE: i64 = 512;
@@ -47,74 +49,111 @@ fn of_stored_message() -> String {
     )
 }
 
-/// Deletes messages, with the attempts at them that failed, and gives their room back. With `ended_before`, only those that
-/// have ended before it. Returns how many there were.
-pub(crate) async fn delete_messages(
-    conn: &mut AnyConnection,
-    ids: &[impl AsRef<str>],
-    ended_before: Option<Timestamp>,
-) -> Result<u64, StoreError> {
-    let condition = match ended_before {
-        Some(_) => "processed_at < $1",
-        None => "$1 IS NULL",
-    };
-    let before = ended_before.map(Timestamp::as_millis);
-    let mut deleted = 0;
-    let mut queues = UserQueueChanges::default();
-    for chunk in bulk::chunks(ids) {
-        let chosen = format!("{condition} AND id IN ({})", bulk::list(chunk.len(), 2));
-        let room = format!(
-            "SELECT user_id, SUM({}) AS bytes FROM messages m WHERE {chosen} GROUP BY user_id",
-            of_stored_message()
-        );
-        let mut query = sqlx::query(bulk::statement(room)).bind(before);
-        for id in chunk {
-            query = query.bind(id.as_ref());
-        }
-        for row in query.fetch_all(&mut *conn).await? {
-            let user: String = row.try_get("user_id")?;
-            let bytes: i64 = row.try_get("bytes")?;
-            queues.stored(&UserId::from_string(user), -bytes);
-        }
-        let delete = format!("DELETE FROM messages WHERE {chosen}");
-        let mut query = sqlx::query(bulk::statement(delete)).bind(before);
-        for id in chunk {
-            query = query.bind(id.as_ref());
-        }
-        deleted += query.execute(&mut *conn).await?.rows_affected();
-    }
-    queues.write(conn).await?;
-    Ok(deleted)
+/// Which of some messages are to be deleted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which<'a> {
+    /// All.
+    All,
+    /// Those that have ended before then.
+    EndedBefore(Timestamp),
+    /// Those of a user that have ended, and with this status if there is one.
+    Ended {
+        user: &'a UserId,
+        only: Option<Status>,
+    },
 }
 
-/// Deletes notifications, by user and number, and gives their room back. Returns how many there were.
+impl Which<'_> {
+    /// The condition for `ids`, whose parameters are the only ones.
+    fn condition(self, ids: usize) -> String {
+        let condition = match self {
+            Self::All => return format!("id IN ({})", bulk::list(ids, 1)),
+            Self::EndedBefore(_) => "processed_at < $1".to_owned(),
+            Self::Ended { only: None, .. } => "user_id = $1 AND processed_at IS NOT NULL".into(),
+            Self::Ended {
+                only: Some(only), ..
+            } => format!(
+                "user_id = $1 AND processed_at IS NOT NULL AND status = '{}'",
+                only.as_str()
+            ),
+        };
+        format!("{condition} AND id IN ({})", bulk::list(ids, 2))
+    }
+
+    fn bind(self, statement: Statement) -> Statement {
+        match self {
+            Self::All => statement,
+            Self::EndedBefore(before) => statement.bind(before.as_millis()),
+            Self::Ended { user, .. } => statement.bind(user.as_str()),
+        }
+    }
+}
+
+/// Deletes which of these messages are meant, with the attempts at them that failed, and gives their room back. Returns how
+/// many there were. The caller has locked the queues of their owners.
+pub(crate) async fn delete_messages(
+    tx: &mut Transaction<'_>,
+    ids: &[impl AsRef<str>],
+    which: Which<'_>,
+) -> Result<u64, StoreError> {
+    let mut script = Script::default();
+    let (mut rooms, mut deletions) = (vec![], vec![]);
+    for chunk in bulk::chunks(ids) {
+        let chosen = which.condition(chunk.len());
+        let statement = |text| {
+            let statement = which.bind(Statement::new(bulk::statement(text)));
+            statement.bind_all(chunk.iter().map(AsRef::as_ref))
+        };
+        rooms.push(script.add(statement(format!(
+            "SELECT user_id, SUM({}) AS bytes FROM messages m WHERE {chosen} GROUP BY user_id",
+            of_stored_message()
+        ))));
+        let delete = format!("DELETE FROM messages WHERE {chosen}");
+        deletions.push(script.add(statement(delete)));
+    }
+    let results = tx.run(script).await?;
+    let mut queues = UserQueueChanges::default();
+    for row in rooms.iter().flat_map(|room| results.rows(room)) {
+        let user: String = row.try_get("user_id")?;
+        let bytes: i64 = row.try_get("bytes")?;
+        queues.stored(&UserId::from_string(user), -bytes);
+    }
+    queues.write(tx).await?;
+    Ok(deletions.iter().map(|part| results.changed(part)).sum())
+}
+
+/// Deletes notifications, by user and number, and gives their room back. Returns how many there were. The caller has locked
+/// the queues of the users.
 pub(crate) async fn delete_notifications(
-    conn: &mut AnyConnection,
+    tx: &mut Transaction<'_>,
     keys: &[(impl AsRef<str>, i64)],
 ) -> Result<u64, StoreError> {
-    let mut deleted = 0;
-    let mut queues = UserQueueChanges::default();
+    let mut script = Script::default();
+    let (mut counts, mut deletions) = (vec![], vec![]);
     for chunk in bulk::chunks(keys) {
         let chosen = format!(
-            "notifications WHERE (user_id, seq) IN (VALUES {})",
-            bulk::rows(chunk.len(), 2, 1)
+            "notifications WHERE (user_id, seq) IN ({})",
+            bulk::values(tx.dialect(), chunk.len(), 2, 1)
         );
-        let count = format!("SELECT user_id, COUNT(*) AS count FROM {chosen} GROUP BY user_id");
-        let mut query = sqlx::query(bulk::statement(count));
-        for (user, seq) in chunk {
-            query = query.bind(user.as_ref()).bind(*seq);
-        }
-        for row in query.fetch_all(&mut *conn).await? {
-            let user: String = row.try_get("user_id")?;
-            let count: i64 = row.try_get("count")?;
-            queues.stored(&UserId::from_string(user), -count * NOTIFICATION);
-        }
-        let mut query = sqlx::query(bulk::statement(format!("DELETE FROM {chosen}")));
-        for (user, seq) in chunk {
-            query = query.bind(user.as_ref()).bind(*seq);
-        }
-        deleted += query.execute(&mut *conn).await?.rows_affected();
+        let statement = |text| {
+            let statement = Statement::new(bulk::statement(text));
+            let bind = |statement: Statement, (user, seq): &(_, i64)| {
+                statement.bind(AsRef::<str>::as_ref(user)).bind(*seq)
+            };
+            chunk.iter().fold(statement, bind)
+        };
+        counts.push(script.add(statement(format!(
+            "SELECT user_id, COUNT(*) AS count FROM {chosen} GROUP BY user_id"
+        ))));
+        deletions.push(script.add(statement(format!("DELETE FROM {chosen}"))));
     }
-    queues.write(conn).await?;
-    Ok(deleted)
+    let results = tx.run(script).await?;
+    let mut queues = UserQueueChanges::default();
+    for row in counts.iter().flat_map(|count| results.rows(count)) {
+        let user: String = row.try_get("user_id")?;
+        let count: i64 = row.try_get("count")?;
+        queues.stored(&UserId::from_string(user), -count * NOTIFICATION);
+    }
+    queues.write(tx).await?;
+    Ok(deletions.iter().map(|part| results.changed(part)).sum())
 }

@@ -132,7 +132,7 @@ impl Operation for TakeBack {
         let decision = decide(held, is_running);
         let mut script = Script::default();
         if let Some((term, _)) = &self.renewed {
-            script.add_all(renew(&decision.renewed, term.end()));
+            script.add_all(renew(&decision.renewed, self.until, term.end()));
         }
         let requeued = script.add_all(requeue(&decision.requeued, self.until));
         script.add_all(decision.queues.statements(tx.dialect()));
@@ -168,14 +168,17 @@ impl TakeBack {
     }
 }
 
-fn renew(messages: &[MessageId], until: Timestamp) -> Vec<Statement> {
+/// Not one whose lease has changed since it was read.
+fn renew(messages: &[MessageId], run_out: Timestamp, until: Timestamp) -> Vec<Statement> {
     let renew = |ids: Vec<Option<&MessageId>>| {
         let text = format!(
-            "UPDATE messages SET lease_until = $1 WHERE status = 'processing' AND id IN ({})",
-            bulk::list(ids.len(), 2)
+            "UPDATE messages SET lease_until = $1
+             WHERE status = 'processing' AND lease_until <= $2 AND id IN ({})",
+            bulk::list(ids.len(), 3)
         );
         Statement::new(bulk::statement(text))
             .bind(until.as_millis())
+            .bind(run_out.as_millis())
             .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
     };
     bulk::padded(messages).map(renew).collect()

@@ -4,7 +4,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use super::rights_changes::record;
 use crate::users::parse_username;
-use crate::writer::{Operation, Transaction};
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{
     Changed, Scopes, SessionId, Store, StoreError, Timestamp, Token, TokenId, UserId, bulk,
 };
@@ -205,6 +205,11 @@ impl Create {
 impl Operation for Create {
     type Output = CreateToken;
 
+    fn lock(&self, locks: &mut Locks) {
+        // With it, how many tokens there are.
+        locks.queue(&self.user);
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<CreateToken, StoreError> {
         let conn = tx.connection();
         let token = &self.token;
@@ -299,6 +304,10 @@ struct Revoke {
 
 impl Operation for Revoke {
     type Output = bool;
+
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.user);
+    }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
         let conn = tx.connection();

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Row};
 use super::rights_changes::record;
 use super::sessions::end_all;
 use crate::users::user;
-use crate::writer::{Operation, Transaction};
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{Changed, Store, StoreError, Timestamp, User, UserId};
 
 /// What is to change of an account; `None` stays as it is.
@@ -151,6 +151,12 @@ struct Update {
 
 impl Operation for Update {
     type Output = UpdateUser;
+
+    fn lock(&self, locks: &mut Locks) {
+        // The queue stands for the user's sessions and tokens, which may end.
+        locks.queue(&self.user);
+        locks.rights();
+    }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<UpdateUser, StoreError> {
         let conn = tx.connection();

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use sqlx::AnyConnection;
 
 use super::rights_changes::record;
-use super::stored_bytes;
+use super::stored_bytes::{self, Which};
 use super::user_changes::{find, is_last_administrator};
 use crate::adaptive_batch::AdaptiveBatch;
-use crate::writer::{Operation, Transaction};
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{Changed, Store, StoreError, Timestamp, User, UserId};
 
 /// What came of [`Store::close_user`].
@@ -97,6 +97,11 @@ impl Close {
 impl Operation for Close {
     type Output = CloseUser;
 
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.user);
+        locks.rights();
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<CloseUser, StoreError> {
         let conn = tx.connection();
         let Some(user) = find(conn, &self.user).await? else {
@@ -148,10 +153,14 @@ impl Operation for DeletionStep {
     /// Rows that a crash brings back are deleted with the account.
     const DURABLE: bool = false;
 
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.user);
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(u64, Duration), StoreError> {
-        let conn = tx.connection();
         let started = Instant::now();
         let user = self.user.as_str();
+        let conn = tx.connection();
         let deleted = match self.table {
             Table::Messages => {
                 let ids: Vec<String> = sqlx::query_scalar(
@@ -161,7 +170,7 @@ impl Operation for DeletionStep {
                 .bind(self.rows)
                 .fetch_all(&mut *conn)
                 .await?;
-                stored_bytes::delete_messages(conn, &ids, None).await?
+                stored_bytes::delete_messages(tx, &ids, Which::All).await?
             }
             Table::Notifications => {
                 let numbers: Vec<i64> = sqlx::query_scalar(
@@ -172,7 +181,7 @@ impl Operation for DeletionStep {
                 .fetch_all(&mut *conn)
                 .await?;
                 let keys: Vec<_> = numbers.into_iter().map(|seq| (user, seq)).collect();
-                stored_bytes::delete_notifications(conn, &keys).await?
+                stored_bytes::delete_notifications(tx, &keys).await?
             }
         };
         Ok((deleted, started.elapsed()))
@@ -183,6 +192,10 @@ struct Remove(UserId);
 
 impl Operation for Remove {
     type Output = ();
+
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.0);
+    }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let conn = tx.connection();

@@ -6,11 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::AnyConnection;
-
 use crate::bulk::{self, RowsUpdate};
 use crate::dialect::Dialect;
-use crate::statement::Statement;
+use crate::statement::{Script, Statement};
+use crate::writer::Transaction;
 use crate::{StoreError, Timestamp, UserId};
 
 const CHANGE: RowsUpdate = RowsUpdate {
@@ -83,10 +82,9 @@ impl UserQueueChanges {
     }
 
     /// Writes the changes.
-    pub(crate) async fn write(self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        for statement in self.statements(Dialect::Sqlite) {
-            statement.0.execute(&mut *conn).await?;
-        }
-        Ok(())
+    pub(crate) async fn write(self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let mut script = Script::default();
+        script.add_all(self.statements(tx.dialect()));
+        tx.run(script).await.map(drop)
     }
 }
