@@ -12,9 +12,7 @@ use crate::open::prepare;
 
 /// What is not the same on purpose, by the beginning of its line below: the log of a file is known by a mark; connections to a
 /// server count each for itself.
-const DIFFERENT: [&str; 7] = [
-    "counters",
-    "rights_changes",
+const DIFFERENT: [&str; 5] = [
     "log_mark",
     "message_counts",
     "inbox_epoch",
