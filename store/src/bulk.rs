@@ -49,6 +49,15 @@ pub(crate) fn values(dialect: Dialect, count: usize, columns: usize, first: usiz
     }
 }
 
+/// What stands behind IN for as many keys of as many columns, numbered from `$first`.
+pub(crate) fn keys(dialect: Dialect, count: usize, columns: usize, first: usize) -> String {
+    let rows = rows(count, columns, first);
+    match dialect {
+        Dialect::Sqlite | Dialect::Postgres => format!("VALUES {rows}"),
+        Dialect::MySql => rows,
+    }
+}
+
 /// Changes rows of a table each in its own way.
 pub(crate) struct RowsUpdate {
     pub(crate) table: &'static str,

@@ -27,17 +27,19 @@ impl Store {
         let mut released = 0;
         let mut after = String::new();
         loop {
-            let claimed: Vec<(String, String)> = sqlx::query_as(CLAIMED)
-                .bind(after.as_str())
-                .bind(STEP)
-                .fetch_all(self.readers().pool())
-                .await?;
-            let Some((last, _)) = claimed.last() else {
+            let claimed = Statement::new(CLAIMED).bind(after.as_str()).bind(STEP);
+            let claimed = self.readers().fetch_all(claimed).await?;
+            let owned = |row: &AnyRow| {
+                let id = MessageId::from_string(row.try_get::<String, _>("id")?);
+                let user = UserId::from_string(row.try_get::<String, _>("user_id")?);
+                Ok((id, user))
+            };
+            let messages = claimed.iter().map(owned);
+            let messages = messages.collect::<Result<Vec<_>, StoreError>>()?;
+            let Some((last, _)) = messages.last() else {
                 break;
             };
-            after.clone_from(last);
-            let owned = |(id, user)| (MessageId::from_string(id), UserId::from_string(user));
-            let messages = claimed.into_iter().map(owned).collect();
+            after = last.to_string();
             released += self.write(TakeBack::all(messages)).await?;
         }
         self.write(ResetTurns).await?;

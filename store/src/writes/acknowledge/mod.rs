@@ -1,30 +1,16 @@
-//! Acknowledgements of notifications, many at once: a few statements for any number of users.
+//! Acknowledged notifications: where each user and each client id is in an inbox.
 
+mod decide;
 mod statements;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
-use sqlx::AnyConnection;
-
-use super::cursors::MAX_CURSORS;
-use crate::writer::{Operation, Transaction};
-use crate::{Seq, Store, StoreError, Timestamp, UserId, bulk};
-use statements::{clients_made, clients_moved, delivered, oldest_forgotten, users_moved};
-
-/// Everything up to a number, acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acknowledged {
-    /// Whose inbox it is.
-    pub user: UserId,
-    /// Which client it was, if the inbox is to remember where it stopped.
-    pub client_id: Option<Arc<str>>,
-    /// The number. One above the newest counts as the newest; 0 and less acknowledge nothing.
-    pub up_to: Seq,
-}
-
-/// About how many messages one write marks. More take several writes, so that others have their turn between.
-const STEP: i64 = 1000;
+use super::cursors::forgotten;
+use super::cursors::rows::{Cursor, cursors_of, forget, put, read_cursor};
+use crate::statement::Script;
+use crate::writer::{Locks, Operation, Transaction};
+use crate::{Seq, Store, StoreError, Timestamp, UserId};
+pub use decide::Acknowledged;
+use decide::{Acknowledge, decide};
+use statements::Reads;
 
 impl Store {
     /// Moves the cursor of each user, and that of each client id that is given, up to the number that was acknowledged.
@@ -54,43 +40,6 @@ impl Store {
     }
 }
 
-/// Each user and each client id once, with the highest number.
-struct Acknowledge {
-    users: Vec<(UserId, Seq)>,
-    clients: Vec<Client>,
-    now: Timestamp,
-}
-
-struct Client {
-    user: UserId,
-    id: Arc<str>,
-    up_to: Seq,
-}
-
-impl Acknowledge {
-    fn new(acknowledged: &[Acknowledged], now: Timestamp) -> Self {
-        let (mut users, mut clients) = (BTreeMap::new(), BTreeMap::new());
-        for one in acknowledged.iter().filter(|one| one.up_to > Seq::NONE) {
-            let highest = users.entry(&one.user).or_insert(one.up_to);
-            *highest = one.up_to.max(*highest);
-            if let Some(id) = &one.client_id {
-                let highest = clients.entry((&one.user, id)).or_insert(one.up_to);
-                *highest = one.up_to.max(*highest);
-            }
-        }
-        let owned = |((user, id), up_to): ((&UserId, &Arc<str>), Seq)| Client {
-            user: user.clone(),
-            id: id.clone(),
-            up_to,
-        };
-        Self {
-            users: users.into_iter().map(|(u, seq)| (u.clone(), seq)).collect(),
-            clients: clients.into_iter().map(owned).collect(),
-            now,
-        }
-    }
-}
-
 impl Operation for Acknowledge {
     /// Those who are not there yet.
     type Output = Vec<(UserId, Seq)>;
@@ -98,103 +47,41 @@ impl Operation for Acknowledge {
     /// What is lost is delivered again.
     const DURABLE: bool = false;
 
+    fn lock(&self, locks: &mut Locks) {
+        for (user, _) in &self.users {
+            locks.inbox(user);
+        }
+        for client in &self.clients {
+            locks.inbox(&client.user);
+        }
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Self::Output, StoreError> {
-        let conn = tx.connection();
-        let mut left = vec![];
-        let mut marked = 0;
-        for users in bulk::chunks(&self.users) {
-            if marked >= STEP as u64 {
-                left.extend_from_slice(users);
-                continue;
-            }
-            let step = STEP / users.len() as i64;
-            // First, as it asks what was acknowledged before.
-            marked += mark_delivered(conn, users, step, self.now).await?;
-            left.extend(move_users(conn, users, step).await?);
+        let (script, reads) = Reads::of(self, tx.dialect());
+        let facts = reads.facts(&tx.run(script).await?)?;
+        let decision = decide(self, &facts);
+        tx.run(decision.writes(self.now, tx.dialect())).await?;
+        if !decision.missing.is_empty() {
+            // A cursor was deleted to make room for others although its session goes on.
+            make_again(tx, &decision.missing).await?;
         }
-        for clients in bulk::chunks(&self.clients) {
-            if move_clients(conn, clients, self.now).await? < clients.len() as u64 {
-                // A cursor was deleted to make room for others although its session goes on, or a user is gone.
-                make_again(conn, clients, self.now).await?;
-            }
-        }
-        Ok(left)
+        Ok(decision.left)
     }
 }
 
-/// Marks what each user goes over with the next `step` numbers. Returns how many messages that are.
-async fn mark_delivered(
-    conn: &mut AnyConnection,
-    users: &[(UserId, Seq)],
-    step: i64,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    let mut query = sqlx::query(bulk::statement(delivered(users.len())));
-    query = query.bind(now.as_millis()).bind(step);
-    for (user, up_to) in users {
-        query = query.bind(user.as_str()).bind(up_to.0);
-    }
-    Ok(query.execute(conn).await?.rows_affected())
-}
-
-/// Moves each user by up to `step` numbers. Returns those who are not there yet.
-async fn move_users(
-    conn: &mut AnyConnection,
-    users: &[(UserId, Seq)],
-    step: i64,
-) -> Result<Vec<(UserId, Seq)>, StoreError> {
-    let sql = bulk::statement(users_moved(users.len()));
-    let mut query = sqlx::query_as(sql).bind(step);
-    for (user, up_to) in users {
-        query = query.bind(user.as_str()).bind(up_to.0);
-    }
-    let moved: Vec<(String, i64, i64)> = query.fetch_all(conn).await?;
-    let behind = moved.into_iter().filter(|(_, acked, last)| acked < last);
-    let behind: HashMap<_, _> = behind.map(|(user, acked, _)| (user, acked)).collect();
-    let is_left = |(user, up_to): &&(UserId, Seq)| {
-        let acked = behind.get(user.as_str());
-        acked.is_some_and(|acked| *acked < up_to.0)
-    };
-    Ok(users.iter().filter(is_left).cloned().collect())
-}
-
-/// Returns how many of them have a cursor.
-async fn move_clients(
-    conn: &mut AnyConnection,
-    clients: &[Client],
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    of_clients(conn, clients_moved(clients.len()), clients, now).await
-}
-
-/// Makes the cursors that are not there, and keeps to the number that a user may have.
-async fn make_again(
-    conn: &mut AnyConnection,
-    clients: &[Client],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    of_clients(conn, clients_made(clients.len()), clients, now).await?;
-    let mut query = sqlx::query(bulk::statement(oldest_forgotten(clients.len())));
-    query = query.bind(MAX_CURSORS);
-    for client in clients {
-        query = query.bind(client.user.as_str());
-    }
-    query.execute(conn).await?;
-    Ok(())
-}
-
-async fn of_clients(
-    conn: &mut AnyConnection,
-    sql: String,
-    clients: &[Client],
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    let mut query = sqlx::query(bulk::statement(sql)).bind(now.as_millis());
-    for client in clients {
-        query = query.bind(client.user.as_str());
-        query = query.bind(&*client.id).bind(client.up_to.0);
-    }
-    Ok(query.execute(conn).await?.rows_affected())
+/// Makes cursors that are not there, and keeps to the number that a user may have.
+async fn make_again(tx: &mut Transaction<'_>, missing: &[Cursor]) -> Result<(), StoreError> {
+    let users: Vec<_> = missing.iter().map(|cursor| &cursor.user).collect();
+    let missing: Vec<_> = missing.iter().collect();
+    let mut script = Script::default();
+    let part = script.add_all(cursors_of(&users));
+    let results = tx.run(script).await?;
+    let there = results.rows(&part).map(read_cursor);
+    let there = there.collect::<Result<Vec<_>, _>>()?;
+    let mut script = Script::default();
+    script.add_all(forget(&forgotten(there, &missing), tx.dialect()));
+    script.add_all(put(&missing, tx.dialect()));
+    tx.run(script).await.map(drop)
 }
 
 #[cfg(test)]
@@ -248,7 +135,7 @@ mod tests {
         let left = store.write(first).await.unwrap();
         assert!(left.len() >= 2, "{left:?}");
         let by_one = count().await;
-        assert!((1..2 * STEP).contains(&by_one), "{by_one}");
+        assert!((1..=decide::STEP).contains(&by_one), "{by_one}");
         let phone = "phone".into();
         let phone = store.cursor(&users[1], &phone, Seq::NONE, now).await;
         assert_eq!(phone.unwrap().acked, Seq(2500), "at once");

@@ -1,79 +1,134 @@
-//! The statements of an acknowledgement, for a number of users or client ids.
+//! What acknowledging reads and writes.
 
-use crate::bulk;
+use std::collections::BTreeSet;
 
-// The CROSS JOINs make SQLite begin with the few that acknowledged, not with all there are.
+use super::decide::{Acknowledge, Decision, Facts, Move};
+use crate::bulk::{self, RowsUpdate};
+use crate::dialect::Dialect;
+use crate::statement::{Part, Results, Script, Statement};
+use crate::writes::cursors::rows::{Cursor, InboxRows, cursors, read_cursor};
+use crate::{StoreError, Timestamp};
 
-/// Marks the messages of the next `$2` notifications of each user as delivered at `$1`.
-pub(super) fn delivered(rows: usize) -> String {
-    format!(
-        "WITH v (user_id, up_to) AS (VALUES {})
-         UPDATE messages SET delivered_at = $1
-         WHERE delivered_at IS NULL AND id IN (
-            SELECT n.message_id FROM v CROSS JOIN inboxes i CROSS JOIN notifications n
-            WHERE i.user_id = v.user_id AND n.user_id = i.user_id
-                AND n.seq > i.acked_seq AND n.seq <= CASE
-                    WHEN v.up_to < i.acked_seq + $2 THEN v.up_to
-                    ELSE i.acked_seq + $2 END)",
-        bulk::rows(rows, 2, 3)
-    )
+/// Nobody goes back.
+const MOVED: RowsUpdate = RowsUpdate {
+    table: "inboxes",
+    rows: ("moved", &["owner", "up_to"]),
+    set: &[("acked_seq", "up_to")],
+    matches: "user_id = owner AND acked_seq < up_to",
+};
+
+const CLIENTS_MOVED: RowsUpdate = RowsUpdate {
+    table: "cursors",
+    rows: ("moved", &["owner", "its_client_id", "up_to", "at"]),
+    set: &[("seq", "up_to"), ("updated_at", "at")],
+    matches: "user_id = owner AND client_id = its_client_id",
+};
+
+/// Where in the results of a script the facts are.
+pub(super) struct Reads {
+    inboxes: InboxRows,
+    cursors: Part,
 }
 
-/// Moves each user by up to `$1` numbers.
-pub(super) fn users_moved(rows: usize) -> String {
-    format!(
-        "WITH v (owner, up_to) AS (VALUES {})
-         UPDATE inboxes
-         SET acked_seq = CASE
-            WHEN acked_seq + $1 < v.up_to AND acked_seq + $1 < last_seq THEN acked_seq + $1
-            WHEN last_seq < v.up_to THEN last_seq
-            ELSE v.up_to END
-         FROM v WHERE user_id = v.owner AND acked_seq < v.up_to AND acked_seq < last_seq
-         RETURNING user_id, acked_seq, last_seq",
-        bulk::rows(rows, 2, 2)
-    )
+impl Reads {
+    pub(super) fn of(acknowledge: &Acknowledge, dialect: Dialect) -> (Script, Self) {
+        let (users, clients) = (&acknowledge.users, &acknowledge.clients);
+        let all = users.iter().map(|(user, _)| user);
+        let all: BTreeSet<_> = all
+            .chain(clients.iter().map(|client| &client.user))
+            .collect();
+        let keys = clients.iter().map(|client| (&client.user, &*client.id));
+        let mut script = Script::default();
+        let reads = Self {
+            inboxes: InboxRows::add(&mut script, &all.into_iter().collect::<Vec<_>>()),
+            cursors: script.add_all(cursors(&keys.collect::<Vec<_>>(), dialect)),
+        };
+        (script, reads)
+    }
+
+    pub(super) fn facts(&self, results: &Results) -> Result<Facts, StoreError> {
+        let cursors = results.rows(&self.cursors).map(|row| {
+            let cursor = read_cursor(row)?;
+            Ok((cursor.key(), cursor.seq))
+        });
+        Ok(Facts {
+            inboxes: self.inboxes.read(results)?,
+            cursors: cursors.collect::<Result<_, StoreError>>()?,
+        })
+    }
 }
 
-/// Moves the cursors that are there.
-pub(super) fn clients_moved(rows: usize) -> String {
-    format!(
-        "WITH v (user_id, client_id, up_to) AS (VALUES {})
-         UPDATE cursors SET updated_at = $1, seq = CASE
-            WHEN cursors.seq >= v.up_to THEN cursors.seq
-            WHEN i.last_seq < v.up_to THEN i.last_seq
-            ELSE v.up_to END
-         FROM v CROSS JOIN inboxes i
-         WHERE i.user_id = v.user_id
-            AND cursors.user_id = v.user_id AND cursors.client_id = v.client_id",
-        bulk::rows(rows, 3, 2)
-    )
+impl Decision {
+    pub(super) fn writes(&self, now: Timestamp, dialect: Dialect) -> Script {
+        let mut script = Script::default();
+        script.add_all(delivered(&self.moves, now, dialect));
+        script.add_all(moved(&self.moves, dialect));
+        script.add_all(clients_moved(&self.cursors, dialect));
+        script
+    }
 }
 
-/// Makes the cursors that are not there.
-pub(super) fn clients_made(rows: usize) -> String {
-    format!(
-        "WITH v (user_id, client_id, up_to) AS (VALUES {})
-         INSERT INTO cursors (user_id, client_id, seq, updated_at)
-         SELECT i.user_id, v.client_id,
-            CASE WHEN i.last_seq < v.up_to THEN i.last_seq ELSE v.up_to END, $1
-         FROM v CROSS JOIN inboxes i WHERE i.user_id = v.user_id
-         ON CONFLICT (user_id, client_id) DO NOTHING",
-        bulk::rows(rows, 3, 2)
-    )
+fn delivered(moves: &[Move], now: Timestamp, dialect: Dialect) -> Vec<Statement> {
+    let mark = |moves: Vec<Option<&Move>>| {
+        let text = delivered_text(dialect, moves.len());
+        let statement = Statement::new(bulk::statement(text));
+        let statement = moves.into_iter().fold(statement, |statement, one| {
+            statement
+                .bind(one.map(|one| one.user.as_str()))
+                .bind(one.map(|one| one.from.0))
+                .bind(one.map(|one| one.to.0))
+        });
+        statement.bind(now.as_millis())
+    };
+    bulk::padded(moves).map(mark).collect()
 }
 
-/// Deletes all cursors of these users but the `$1` that each used last.
-pub(super) fn oldest_forgotten(rows: usize) -> String {
-    format!(
-        "WITH v (user_id) AS (VALUES {})
-         DELETE FROM cursors WHERE (user_id, client_id) IN (
-            SELECT user_id, client_id FROM (
-                SELECT user_id, client_id, ROW_NUMBER() OVER (
-                    PARTITION BY user_id ORDER BY updated_at DESC, client_id) AS recency
-                FROM cursors WHERE user_id IN (SELECT user_id FROM v)) AS ranked
-            WHERE recency > $1)",
-        bulk::rows(rows, 1, 2)
-    )
+/// Marks the messages of the notifications that each user goes over.
+fn delivered_text(dialect: Dialect, rows: usize) -> String {
+    let moved = bulk::values(dialect, rows, 3, 1);
+    // The CROSS JOIN makes SQLite begin with the few that acknowledged, not with all there are.
+    let gone_over = "SELECT n.message_id FROM moved CROSS JOIN notifications n
+        WHERE n.user_id = owner AND n.seq > after AND n.seq <= up_to";
+    let at = 3 * rows + 1;
+    match dialect {
+        Dialect::Sqlite | Dialect::Postgres => format!(
+            "WITH moved (owner, after, up_to) AS ({moved})
+             UPDATE messages SET delivered_at = ${at}
+             WHERE id IN ({gone_over}) AND delivered_at IS NULL"
+        ),
+        Dialect::MySql => format!(
+            "UPDATE messages
+             JOIN (WITH moved (owner, after, up_to) AS ({moved}) {gone_over}) AS gone ON id = gone.message_id
+             SET delivered_at = ${at} WHERE delivered_at IS NULL"
+        ),
+    }
+}
+
+fn moved(moves: &[Move], dialect: Dialect) -> Vec<Statement> {
+    let go = |moves: Vec<Option<&Move>>| {
+        let statement = Statement::new(bulk::statement(MOVED.text(dialect, moves.len())));
+        moves.into_iter().fold(statement, |statement, one| {
+            statement
+                .bind(one.map(|one| one.user.as_str()))
+                .bind(one.map(|one| one.to.0))
+        })
+    };
+    bulk::padded(moves).map(go).collect()
+}
+
+fn clients_moved(cursors: &[Cursor], dialect: Dialect) -> Vec<Statement> {
+    let go = |cursors: Vec<Option<&Cursor>>| {
+        let text = CLIENTS_MOVED.text(dialect, cursors.len());
+        let statement = Statement::new(bulk::statement(text));
+        cursors.into_iter().fold(statement, |statement, cursor| {
+            statement
+                .bind(cursor.map(|cursor| cursor.user.as_str()))
+                .bind(cursor.map(|cursor| &*cursor.client_id))
+                .bind(cursor.map(|cursor| cursor.seq.0))
+                .bind(cursor.map(|cursor| cursor.used.as_millis()))
+        })
+    };
+    bulk::padded(cursors).map(go).collect()
 }
 
 #[cfg(test)]
@@ -94,11 +149,9 @@ mod tests {
         let (mut conn, _) = prepare(&location).await.unwrap();
         for rows in [1, 64] {
             for sql in [
-                delivered(rows),
-                users_moved(rows),
-                clients_moved(rows),
-                clients_made(rows),
-                oldest_forgotten(rows),
+                delivered_text(Dialect::Sqlite, rows),
+                MOVED.text(Dialect::Sqlite, rows),
+                CLIENTS_MOVED.text(Dialect::Sqlite, rows),
             ] {
                 let explain = bulk::statement(format!("EXPLAIN QUERY PLAN {sql}"));
                 let plan = sqlx::query(explain).fetch_all(&mut conn).await.unwrap();

@@ -1,0 +1,136 @@
+//! Inboxes and cursors, as they are read and written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use crate::dialect::Dialect;
+use crate::statement::{Part, Results, Script, Statement};
+use crate::{Position, Seq, StoreError, Timestamp, UserId, bulk};
+
+/// A user and a client id.
+pub(crate) type CursorKey = (UserId, Arc<str>);
+
+/// Where a client id stopped in the inbox of its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) user: UserId,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) seq: Seq,
+    pub(crate) used: Timestamp,
+}
+
+impl Cursor {
+    pub(crate) fn key(&self) -> CursorKey {
+        (self.user.clone(), self.client_id.clone())
+    }
+}
+
+/// Where in the results of a script the inboxes are.
+pub(crate) struct InboxRows(Part);
+
+impl InboxRows {
+    /// Adds what reads the inboxes of `users`.
+    pub(crate) fn add(script: &mut Script, users: &[&UserId]) -> Self {
+        Self(script.add_all(bulk::padded(users).map(|users| {
+            let text = format!(
+                "SELECT user_id, acked_seq, last_seq FROM inboxes WHERE user_id IN ({})",
+                bulk::list(users.len(), 1)
+            );
+            let users = users.into_iter().map(|user| user.map(|user| user.as_str()));
+            Statement::new(bulk::statement(text)).bind_all(users)
+        })))
+    }
+
+    pub(crate) fn read(&self, results: &Results) -> Result<HashMap<UserId, Position>, StoreError> {
+        let read = |row: &AnyRow| {
+            let user: String = row.try_get("user_id")?;
+            let position = Position {
+                acked: Seq(row.try_get("acked_seq")?),
+                last: Seq(row.try_get("last_seq")?),
+            };
+            Ok((UserId::from_string(user), position))
+        };
+        results.rows(&self.0).map(read).collect()
+    }
+}
+
+/// What reads all cursors of `users`.
+pub(crate) fn cursors_of(users: &[&UserId]) -> Vec<Statement> {
+    let read = |users: Vec<Option<&&UserId>>| {
+        let text = format!(
+            "SELECT user_id, client_id, seq, updated_at FROM cursors WHERE user_id IN ({})",
+            bulk::list(users.len(), 1)
+        );
+        let users = users.into_iter().map(|user| user.map(|user| user.as_str()));
+        Statement::new(bulk::statement(text)).bind_all(users)
+    };
+    bulk::padded(users).map(read).collect()
+}
+
+/// What reads these cursors.
+pub(crate) fn cursors(keys: &[(&UserId, &str)], dialect: Dialect) -> Vec<Statement> {
+    let read = |keys: Vec<Option<&(&UserId, &str)>>| {
+        let text = format!(
+            "SELECT user_id, client_id, seq, updated_at FROM cursors
+             WHERE (user_id, client_id) IN ({})",
+            bulk::keys(dialect, keys.len(), 2, 1)
+        );
+        let statement = Statement::new(bulk::statement(text));
+        keys.into_iter().fold(statement, |statement, key| {
+            let (user, client_id) = (key.map(|(user, _)| user.as_str()), key.map(|(_, id)| *id));
+            statement.bind(user).bind(client_id)
+        })
+    };
+    bulk::padded(keys).map(read).collect()
+}
+
+pub(crate) fn read_cursor(row: &AnyRow) -> Result<Cursor, StoreError> {
+    Ok(Cursor {
+        user: UserId::from_string(row.try_get::<String, _>("user_id")?),
+        client_id: row.try_get::<String, _>("client_id")?.into(),
+        seq: Seq(row.try_get("seq")?),
+        used: Timestamp::from_millis(row.try_get("updated_at")?),
+    })
+}
+
+/// What puts cursors where they are to be, whether they are there or not.
+pub(crate) fn put(cursors: &[&Cursor], dialect: Dialect) -> Vec<Statement> {
+    let put = |cursors: Vec<Option<&&Cursor>>| {
+        let text = format!(
+            "INSERT INTO cursors (user_id, client_id, seq, updated_at)
+             WITH new (user_id, client_id, seq, updated_at) AS ({})
+             SELECT user_id, client_id, seq, updated_at FROM new WHERE seq IS NOT NULL
+             {}",
+            bulk::values(dialect, cursors.len(), 4, 1),
+            dialect.on_conflict(&["user_id", "client_id"], &["seq", "updated_at"])
+        );
+        let statement = Statement::new(bulk::statement(text));
+        cursors.into_iter().fold(statement, |statement, cursor| {
+            statement
+                .bind(cursor.map(|cursor| cursor.user.as_str()))
+                .bind(cursor.map(|cursor| &*cursor.client_id))
+                .bind(cursor.map(|cursor| cursor.seq.0))
+                .bind(cursor.map(|cursor| cursor.used.as_millis()))
+        })
+    };
+    bulk::padded(cursors).map(put).collect()
+}
+
+/// What forgets cursors.
+pub(crate) fn forget(keys: &[CursorKey], dialect: Dialect) -> Vec<Statement> {
+    let forget = |keys: Vec<Option<&CursorKey>>| {
+        let text = format!(
+            "DELETE FROM cursors WHERE (user_id, client_id) IN ({})",
+            bulk::keys(dialect, keys.len(), 2, 1)
+        );
+        let statement = Statement::new(bulk::statement(text));
+        keys.into_iter().fold(statement, |statement, key| {
+            let (user, id) = (key.map(|(user, _)| user.as_str()), key.map(|(_, id)| &**id));
+            statement.bind(user).bind(id)
+        })
+    };
+    bulk::padded(keys).map(forget).collect()
+}
