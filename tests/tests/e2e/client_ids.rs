@@ -1,10 +1,12 @@
 //! Client ids: given, missing, too long (MQTT 5 sections 3.1.3.1 and 3.2.2.3.7).
 
 use herald_tests::{
-    Herald, Version,
+    SharedServer, Version,
     raw::{Connack, Connect, Property, Raw},
 };
 use rstest::rstest;
+
+static SERVER: SharedServer = SharedServer::new();
 
 fn assigned(connack: &Connack) -> Option<String> {
     connack.properties.iter().find_map(|p| match p {
@@ -15,7 +17,7 @@ fn assigned(connack: &Connack) -> Option<String> {
 
 #[tokio::test]
 async fn a_client_of_3_1_1_without_an_id_has_a_clean_session_or_none() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let clean = Connect::of("alice").client_id("");
     let mut first = Raw::connect_as(&herald, Version::V311, &clean).await;
     let mut second = Raw::connect_as(&herald, Version::V311, &clean).await;
@@ -29,7 +31,8 @@ async fn a_client_of_3_1_1_without_an_id_has_a_clean_session_or_none() {
 
 #[tokio::test]
 async fn a_client_of_mqtt_5_without_an_id_is_given_one_that_it_can_come_back_with() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let topic: &str = &herald.topic("x");
     for clean in [true, false] {
         let connect = Connect {
             clean,
@@ -40,7 +43,7 @@ async fn a_client_of_mqtt_5_without_an_id_is_given_one_that_it_can_come_back_wit
         let id = assigned(&connack).unwrap();
         let (other, connack) = Raw::begin(&herald, Version::V5, &connect).await;
         assert_ne!(assigned(&connack).unwrap(), id);
-        assert_eq!(first.subscribe("broadcast/x").await, 1);
+        assert_eq!(first.subscribe(topic).await, 1);
         first.cut().await;
         let back = Connect::kept("alice").client_id(&id);
         let (mut back, connack) = Raw::begin(&herald, Version::V5, &back).await;
@@ -48,7 +51,7 @@ async fn a_client_of_mqtt_5_without_an_id_is_given_one_that_it_can_come_back_wit
         // It has one.
         assert_eq!(assigned(&connack), None);
         let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
-        assert_eq!(admin.publish("broadcast/x", "back").await, 0);
+        assert_eq!(admin.publish(topic, "back").await, 0);
         assert_eq!(back.take().await.payload, "back");
         other.disconnect().await;
     }
@@ -59,7 +62,7 @@ async fn a_client_of_mqtt_5_without_an_id_is_given_one_that_it_can_come_back_wit
 async fn a_client_id_may_be_long_and_of_any_text_but_not_longer(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     for id in ["x".repeat(256), "ü".repeat(128), "🦀 с пробелом".into()] {
         let connect = Connect::of("alice").client_id(&id);
         Raw::connect_as(&herald, version, &connect)

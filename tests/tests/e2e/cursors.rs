@@ -1,16 +1,19 @@
 //! Where each client id stopped in the inbox, through kills of the server and whatever other sessions do.
 
 use herald_tests::{
-    Herald, Version,
+    Herald, SharedServer, Version,
     raw::{Connect, Property, Raw},
 };
 use rstest::rstest;
 use serde_json::json;
 
 use crate::{
-    notified::{Notified, inbox, notified, parse, taken},
+    notified::{Notified, notified, parse, taken},
     offline::finish,
 };
+
+/// For tests that do not kill their server.
+static SERVER: SharedServer = SharedServer::new();
 
 const BODIES: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
 
@@ -34,7 +37,7 @@ async fn follow_from(
 ) -> Raw {
     let (mut raw, connack) = Raw::begin(herald, version, connect).await;
     assert!(!connack.session_present);
-    let filter = inbox(&connect.username);
+    let filter = herald.inbox(&connect.username);
     let codes = raw.subscribe_all(&[(&filter, 1)], after).await;
     assert_eq!(codes, [1]);
     raw
@@ -125,7 +128,7 @@ async fn each_of_several_client_ids_goes_on_where_it_stopped_after_a_kill() {
 async fn a_clean_session_starts_at_the_users_cursor_whatever_its_client_id_did(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let mut phone = follow(&herald, version, &kept("phone")).await;
     let ids = finish_up_to(&herald, 4).await;
     assert_eq!(taken(&mut phone, 1).await, some(1, 1));
@@ -146,7 +149,7 @@ async fn a_clean_session_starts_at_the_users_cursor_whatever_its_client_id_did(
 
 #[tokio::test]
 async fn a_cursor_outlives_a_session_that_its_client_ends() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let mut phone = follow(&herald, Version::V5, &kept("phone")).await;
     let ids = finish_up_to(&herald, 3).await;
     assert_eq!(taken(&mut phone, 1).await, some(1, 1));
@@ -169,7 +172,7 @@ async fn after_sets_the_place_of_a_kept_session_for_good() {
     let mut raw = follow(&herald, v5, &phone).await;
     assert_eq!(taken(&mut raw, 3).await, some(1, 3));
     delivered(&herald, &ids[2]).await;
-    let filter = inbox("alice");
+    let filter = herald.inbox("alice");
     let filters = [(filter.as_str(), 1)];
     // Back, and forwards.
     for after in ["1", "4", "0", "5", "2"] {
@@ -197,7 +200,7 @@ async fn after_sets_the_place_of_a_kept_session_for_good() {
 
 #[tokio::test]
 async fn after_sets_where_a_clean_session_starts_and_nothing_else() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let ids = finish_up_to(&herald, 6).await;
     let v5 = Version::V5;
     let mut raw = follow(&herald, v5, &clean("laptop")).await;
@@ -253,7 +256,7 @@ async fn the_same_client_id_of_another_user_is_another_cursor() {
 
 #[tokio::test]
 async fn no_more_notifications_are_under_way_than_the_client_takes() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     finish_up_to(&herald, 6).await;
     let connect = Connect {
         receive_maximum: Some(2),
@@ -274,7 +277,7 @@ async fn no_more_notifications_are_under_way_than_the_client_takes() {
 
 #[tokio::test]
 async fn a_message_is_delivered_once_when_the_first_session_acknowledges_it() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let mut phone = follow(&herald, Version::V5, &kept("phone")).await;
     let mut laptop = follow(&herald, Version::V5, &kept("laptop")).await;
     let ids = finish_up_to(&herald, 2).await;

@@ -13,16 +13,59 @@ static SERVER: SharedServer = SharedServer::new();
 /// A message under this packet identifier.
 const ID: u16 = 7;
 
-fn once(herald: &Herald, payload: &str) -> Message {
-    Message::new(&herald.topic("once"), payload).qos(2)
+/// An administrator who publishes, and Alice, who listens at QoS 2.
+struct Scene {
+    herald: Herald,
+    version: Version,
+    admin: Raw,
+    alice: Raw,
 }
 
-/// An administrator who publishes and one user who listens at QoS 2.
-async fn two(herald: &Herald, version: Version) -> (Raw, Raw) {
-    let admin = Raw::connect_as(herald, version, &Connect::of("admin").client_id("other")).await;
-    let mut alice = Raw::connect(herald, version, "alice").await;
-    assert_eq!(alice.subscribe_at(&herald.topic("once"), 2).await, 2);
-    (admin, alice)
+impl Scene {
+    async fn begin(version: Version) -> Self {
+        let herald = SERVER.with_users(&["alice", "admin"]).await;
+        let admin = Connect::of("admin").client_id("other");
+        let admin = Raw::connect_as(&herald, version, &admin).await;
+        let mut alice = Raw::connect(&herald, version, "alice").await;
+        assert_eq!(alice.subscribe_at(&herald.topic("once"), 2).await, 2);
+        Self {
+            herald,
+            version,
+            admin,
+            alice,
+        }
+    }
+
+    fn once(&self, payload: &str) -> Message {
+        Message::new(&self.herald.topic("once"), payload).qos(2)
+    }
+
+    /// Cuts `raw` off, and goes on with its session.
+    async fn again(&self, raw: Raw, connect: &Connect) -> Raw {
+        raw.cut().await;
+        Raw::resume(&self.herald, self.version, connect).await
+    }
+
+    /// Alice has got these, and gets nothing more.
+    async fn expect(&mut self, payloads: &[&str]) {
+        for payload in payloads {
+            assert_eq!(self.alice.take().await.payload, *payload);
+        }
+        let topic = self.herald.topic("once");
+        hears_nothing_before(&mut self.alice, &mut self.admin, &topic).await;
+    }
+}
+
+/// Sends a PUBLISH, and gets PUBREC.
+async fn publish(raw: &mut Raw, message: &Message) {
+    raw.send_as(message, ID).await;
+    assert_eq!(raw.pubrec(ID).await.0, 0);
+}
+
+/// Sends PUBREL, and gets PUBCOMP.
+async fn release(raw: &mut Raw) {
+    raw.send_pubrel(ID).await;
+    assert_eq!(raw.pubcomp(ID).await, 0);
 }
 
 #[rstest]
@@ -30,19 +73,14 @@ async fn two(herald: &Herald, version: Version) -> (Raw, Raw) {
 async fn a_publish_that_is_repeated_before_its_pubrel_is_one_message(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = SERVER.with_users(&["alice", "admin"]).await;
-    let (mut admin, mut alice) = two(&herald, version).await;
-    admin.send_as(&once(&herald, "one"), ID).await;
-    assert_eq!(admin.pubrec(ID).await.0, 0);
+    let mut scene = Scene::begin(version).await;
+    let once = scene.once("one");
+    publish(&mut scene.admin, &once).await;
     for _ in 0..3 {
-        admin.send_as(&once(&herald, "one").again(), ID).await;
-        assert_eq!(admin.pubrec(ID).await.0, 0);
+        publish(&mut scene.admin, &once.clone().again()).await;
     }
-    admin.send_pubrel(ID).await;
-    assert_eq!(admin.pubcomp(ID).await, 0);
-    assert_eq!(alice.take().await.payload, "one");
-    hears_nothing_before(&mut alice, &mut admin, &herald.topic("once")).await;
-    alice.disconnect().await;
+    release(&mut scene.admin).await;
+    scene.expect(&["one"]).await;
 }
 
 /// Without waiting for the answer to the first.
@@ -51,11 +89,12 @@ async fn a_publish_that_is_repeated_before_its_pubrel_is_one_message(
 async fn a_publish_that_is_repeated_in_a_hurry_is_one_message(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = SERVER.with_users(&["alice", "admin"]).await;
-    let (mut admin, mut alice) = two(&herald, version).await;
+    let mut scene = Scene::begin(version).await;
+    let once = scene.once("one");
     for id in 1..=10 {
-        admin.send_as(&once(&herald, "one"), id).await;
-        admin.send_as(&once(&herald, "one").again(), id).await;
+        let admin = &mut scene.admin;
+        admin.send_as(&once, id).await;
+        admin.send_as(&once.clone().again(), id).await;
         // Each PUBLISH may be answered; one answer is enough.
         admin.pubrec(id).await;
         admin.send_pubrel(id).await;
@@ -66,10 +105,8 @@ async fn a_publish_that_is_repeated_in_a_hurry_is_one_message(
                 other => panic!("PUBCOMP expected: {other:?}"),
             }
         }
-        assert_eq!(alice.take().await.payload, "one", "{version:?}");
     }
-    hears_nothing_before(&mut alice, &mut admin, &herald.topic("once")).await;
-    alice.disconnect().await;
+    scene.expect(&["one"; 10]).await;
 }
 
 #[rstest]
@@ -77,38 +114,30 @@ async fn a_publish_that_is_repeated_in_a_hurry_is_one_message(
 async fn a_publish_that_is_repeated_after_a_reconnect_is_one_message(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = SERVER.with_users(&["alice", "admin"]).await;
-    let (mut other, mut alice) = two(&herald, version).await;
+    let mut scene = Scene::begin(version).await;
+    let once = scene.once("one");
     let connect = Connect::kept("admin").client_id("publisher");
-    let mut admin = Raw::connect_as(&herald, version, &connect).await;
-    admin.send_as(&once(&herald, "one"), ID).await;
+    let mut admin = Raw::connect_as(&scene.herald, version, &connect).await;
+    admin.send_as(&once, ID).await;
     // The connection breaks before PUBREC is read, then before PUBREL is sent.
     for _ in 0..3 {
-        admin.cut().await;
-        admin = Raw::resume(&herald, version, &connect).await;
-        admin.send_as(&once(&herald, "one").again(), ID).await;
-        assert_eq!(admin.pubrec(ID).await.0, 0, "{version:?}");
+        admin = scene.again(admin, &connect).await;
+        publish(&mut admin, &once.clone().again()).await;
     }
     // Then before PUBCOMP is read: PUBREL is sent again.
     admin.send_pubrel(ID).await;
-    admin.cut().await;
-    admin = Raw::resume(&herald, version, &connect).await;
+    admin = scene.again(admin, &connect).await;
     admin.send_pubrel(ID).await;
     let code = admin.pubcomp(ID).await;
     assert!(
         code == 0 || version == Version::V5 && code == 0x92,
         "{code:#x}"
     );
-    assert_eq!(alice.take().await.payload, "one");
-    hears_nothing_before(&mut alice, &mut other, &herald.topic("once")).await;
+    scene.expect(&["one"]).await;
     // The packet identifier is free for another message.
-    admin.send_as(&once(&herald, "two"), ID).await;
-    assert_eq!(admin.pubrec(ID).await.0, 0);
-    admin.send_pubrel(ID).await;
-    assert_eq!(admin.pubcomp(ID).await, 0);
-    assert_eq!(alice.take().await.payload, "two");
-    alice.disconnect().await;
-    other.disconnect().await;
+    publish(&mut admin, &scene.once("two")).await;
+    release(&mut admin).await;
+    scene.expect(&["two"]).await;
 }
 
 /// A takeover is a reconnect, too: the older connection is still there.
@@ -117,20 +146,15 @@ async fn a_publish_that_is_repeated_after_a_reconnect_is_one_message(
 async fn a_publish_that_is_repeated_after_a_takeover_is_one_message(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = SERVER.with_users(&["alice", "admin"]).await;
-    let (mut other, mut alice) = two(&herald, version).await;
+    let mut scene = Scene::begin(version).await;
+    let once = scene.once("one");
     let connect = Connect::kept("admin").client_id("publisher");
-    let mut first = Raw::connect_as(&herald, version, &connect).await;
-    first.send_as(&once(&herald, "one"), ID).await;
-    let mut second = Raw::resume(&herald, version, &connect).await;
-    second.send_as(&once(&herald, "one").again(), ID).await;
-    assert_eq!(second.pubrec(ID).await.0, 0);
-    second.send_pubrel(ID).await;
-    assert_eq!(second.pubcomp(ID).await, 0);
-    assert_eq!(alice.take().await.payload, "one");
-    hears_nothing_before(&mut alice, &mut other, &herald.topic("once")).await;
-    alice.disconnect().await;
-    other.disconnect().await;
+    let mut first = Raw::connect_as(&scene.herald, version, &connect).await;
+    first.send_as(&once, ID).await;
+    let mut second = Raw::resume(&scene.herald, version, &connect).await;
+    publish(&mut second, &once.again()).await;
+    release(&mut second).await;
+    scene.expect(&["one"]).await;
 }
 
 #[rstest]
@@ -138,19 +162,15 @@ async fn a_publish_that_is_repeated_after_a_takeover_is_one_message(
 async fn a_session_that_begins_anew_knows_no_packet_identifier(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = SERVER.with_users(&["alice", "admin"]).await;
-    let (mut other, mut alice) = two(&herald, version).await;
+    let mut scene = Scene::begin(version).await;
+    let again = scene.once("one").again();
     let connect = Connect::of("admin").client_id("publisher");
     for _ in 0..2 {
-        let mut admin = Raw::connect_as(&herald, version, &connect).await;
-        admin.send_as(&once(&herald, "one").again(), ID).await;
-        assert_eq!(admin.pubrec(ID).await.0, 0);
+        let mut admin = Raw::connect_as(&scene.herald, version, &connect).await;
+        publish(&mut admin, &again).await;
         admin.cut().await;
-        assert_eq!(alice.take().await.payload, "one");
     }
-    hears_nothing_before(&mut alice, &mut other, &herald.topic("once")).await;
-    alice.disconnect().await;
-    other.disconnect().await;
+    scene.expect(&["one", "one"]).await;
 }
 
 #[rstest]
@@ -164,51 +184,54 @@ async fn a_pubrel_for_nothing_is_answered(#[values(Version::V311, Version::V5)] 
     admin.ping().await;
 }
 
-/// A listener whose session is kept, with one message on its way to it.
-async fn delivering(herald: &Herald, version: Version, qos: u8) -> (Raw, Raw, Connect) {
-    let topic: &str = &herald.topic("once");
-    let connect = Connect::kept("alice").client_id(&format!("{version:?} {qos}"));
-    let mut alice = Raw::connect_as(herald, version, &connect).await;
-    assert_eq!(alice.subscribe_at(topic, qos).await, qos);
-    let mut admin = Raw::connect(herald, version, "admin").await;
-    announce(&mut admin, topic, qos, &["one", "two"]).await;
-    (admin, alice, connect)
+/// A scene in which Alice's session is kept, with two messages on their way to her, and what she connects with.
+async fn delivering(version: Version, qos: u8) -> (Scene, Connect) {
+    let mut scene = Scene::begin(version).await;
+    let connect = Connect::kept("alice").client_id("kept");
+    let topic: &str = &scene.herald.topic("once");
+    scene.alice = Raw::connect_as(&scene.herald, version, &connect).await;
+    assert_eq!(scene.alice.subscribe_at(topic, qos).await, qos);
+    announce(&mut scene.admin, topic, qos, &["one", "two"]).await;
+    (scene, connect)
+}
+
+impl Scene {
+    /// Cuts Alice off, and goes on with her session.
+    async fn alice_again(self, connect: &Connect) -> Self {
+        self.alice.cut().await;
+        let alice = Raw::resume(&self.herald, self.version, connect).await;
+        Self { alice, ..self }
+    }
 }
 
 #[rstest]
 #[tokio::test]
 async fn what_was_not_acknowledged_is_sent_again_with_dup_and_the_same_packet_identifier(
     #[values(Version::V311, Version::V5)] version: Version,
+    #[values(1, 2)] qos: u8,
 ) {
-    let herald = SERVER.with_users(&["alice", "admin"]).await;
-    let topic: &str = &herald.topic("once");
-    for qos in [1, 2] {
-        let (mut admin, mut alice, connect) = delivering(&herald, version, qos).await;
-        let mut sent = vec![alice.message().await, alice.message().await];
-        assert!(sent.iter().all(|p| !p.dup && p.qos == qos));
-        for publish in &mut sent {
-            publish.dup = true;
-        }
-        // However often.
-        for _ in 0..3 {
-            alice.cut().await;
-            alice = Raw::resume(&herald, version, &connect).await;
-            for expected in &sent {
-                assert_eq!(alice.message().await, *expected, "{version:?}");
-            }
-        }
-        alice.cut().await;
-        alice = Raw::resume(&herald, version, &connect).await;
-        for expected in &sent {
-            assert_eq!(alice.take().await, *expected);
-        }
-        hears_nothing_before(&mut alice, &mut admin, topic).await;
-        // Nor is anything left of it.
-        alice.ping().await;
-        alice.cut().await;
-        alice = Raw::resume(&herald, version, &connect).await;
-        hears_nothing_before(&mut alice, &mut admin, topic).await;
+    let (mut scene, connect) = delivering(version, qos).await;
+    let mut sent = vec![scene.alice.message().await, scene.alice.message().await];
+    assert!(sent.iter().all(|p| !p.dup && p.qos == qos));
+    for publish in &mut sent {
+        publish.dup = true;
     }
+    // However often.
+    for _ in 0..3 {
+        scene = scene.alice_again(&connect).await;
+        for expected in &sent {
+            assert_eq!(scene.alice.message().await, *expected);
+        }
+    }
+    scene = scene.alice_again(&connect).await;
+    for expected in &sent {
+        assert_eq!(scene.alice.take().await, *expected);
+    }
+    scene.expect(&[]).await;
+    // Nor is anything left of it.
+    scene.alice.ping().await;
+    scene = scene.alice_again(&connect).await;
+    scene.expect(&[]).await;
 }
 
 #[rstest]
@@ -216,27 +239,23 @@ async fn what_was_not_acknowledged_is_sent_again_with_dup_and_the_same_packet_id
 async fn after_pubrec_only_pubrel_is_sent_again(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = SERVER.with_users(&["alice", "admin"]).await;
-    let topic: &str = &herald.topic("once");
-    let (mut admin, mut alice, connect) = delivering(&herald, version, 2).await;
-    let (one, two) = (alice.message().await, alice.message().await);
+    let (mut scene, connect) = delivering(version, 2).await;
+    let (one, two) = (scene.alice.message().await, scene.alice.message().await);
     let (one, two) = (one.id.unwrap(), two.id.unwrap());
     // Cut before PUBREL is read, and again before PUBCOMP is sent.
-    alice.send_pubrec(one).await;
-    alice.send_pubrec(two).await;
+    scene.alice.send_pubrec(one).await;
+    scene.alice.send_pubrec(two).await;
     for _ in 0..3 {
-        alice.cut().await;
-        alice = Raw::resume(&herald, version, &connect).await;
-        alice.pubrel(one).await;
-        alice.pubrel(two).await;
+        scene = scene.alice_again(&connect).await;
+        scene.alice.pubrel(one).await;
+        scene.alice.pubrel(two).await;
     }
-    alice.send_pubcomp(one).await;
-    alice.send_pubcomp(two).await;
-    hears_nothing_before(&mut alice, &mut admin, topic).await;
-    alice.ping().await;
-    alice.cut().await;
-    alice = Raw::resume(&herald, version, &connect).await;
-    hears_nothing_before(&mut alice, &mut admin, topic).await;
+    scene.alice.send_pubcomp(one).await;
+    scene.alice.send_pubcomp(two).await;
+    scene.expect(&[]).await;
+    scene.alice.ping().await;
+    scene = scene.alice_again(&connect).await;
+    scene.expect(&[]).await;
 }
 
 /// One half of the flow for the first message, the other for the second.
@@ -245,21 +264,19 @@ async fn after_pubrec_only_pubrel_is_sent_again(
 async fn each_message_goes_on_where_its_own_flow_was_cut(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = SERVER.with_users(&["alice", "admin"]).await;
-    let (mut admin, mut alice, connect) = delivering(&herald, version, 2).await;
-    let one = alice.message().await.id.unwrap();
-    let two = alice.message().await.id.unwrap();
-    alice.send_pubrec(one).await;
-    alice.pubrel(one).await;
-    alice.cut().await;
-    alice = Raw::resume(&herald, version, &connect).await;
-    alice.pubrel(one).await;
-    let again = alice.message().await;
+    let (mut scene, connect) = delivering(version, 2).await;
+    let one = scene.alice.message().await.id.unwrap();
+    let two = scene.alice.message().await.id.unwrap();
+    scene.alice.send_pubrec(one).await;
+    scene.alice.pubrel(one).await;
+    scene = scene.alice_again(&connect).await;
+    scene.alice.pubrel(one).await;
+    let again = scene.alice.message().await;
     assert_eq!((again.id, again.dup), (Some(two), true));
     assert_eq!(again.payload, "two");
-    alice.send_pubrec(two).await;
-    alice.pubrel(two).await;
-    alice.send_pubcomp(two).await;
-    alice.send_pubcomp(one).await;
-    hears_nothing_before(&mut alice, &mut admin, &herald.topic("once")).await;
+    scene.alice.send_pubrec(two).await;
+    scene.alice.pubrel(two).await;
+    scene.alice.send_pubcomp(two).await;
+    scene.alice.send_pubcomp(one).await;
+    scene.expect(&[]).await;
 }

@@ -1,13 +1,15 @@
 //! Bob never sees what is alice's, and cannot act for her.
 
 use herald_tests::{
-    Herald, Http, Mosquitto, MqttJs, Transport, Version, password,
+    Herald, Http, Mosquitto, MqttJs, SharedServer, Transport, Version, password,
     raw::{Connect, Raw},
 };
 use rstest::rstest;
 use serde_json::json;
 
-use crate::notified::{inbox, messages, notified, printed, taken};
+use crate::notified::{notified, printed, taken};
+
+static SERVER: SharedServer = SharedServer::new();
 
 /// Filters that would show bob something of alice's.
 const REACHING: [&str; 13] = [
@@ -26,16 +28,21 @@ const REACHING: [&str; 13] = [
     "$SYS/#",
 ];
 
+/// `text` with the name of Alice's account for `alice`.
+fn of_alice(herald: &Herald, text: &str) -> String {
+    text.replace("alice", &herald.name("alice"))
+}
+
 #[rstest]
 #[tokio::test]
 async fn bob_may_not_subscribe_to_what_reaches_alice(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let alice = herald.http("alice").await;
     let mut bob = Raw::connect(&herald, version, "bob").await;
     for filter in REACHING {
-        let code = bob.subscribe(filter).await;
+        let code = bob.subscribe(&of_alice(&herald, filter)).await;
         assert_eq!(code, version.subscribe_refused(), "{version:?}: {filter}");
         // The connection stays.
         bob.ping().await;
@@ -43,7 +50,7 @@ async fn bob_may_not_subscribe_to_what_reaches_alice(
     let id = alice.send_message("for alice alone").await;
     alice.processed(&id).await;
     // The first that bob sees is his own.
-    assert_eq!(bob.subscribe(&inbox("bob")).await, 1);
+    assert_eq!(bob.subscribe(&herald.inbox("bob")).await, 1);
     herald.http("bob").await.send_message("mine").await;
     assert_eq!(taken(&mut bob, 1).await, [notified(1, "mine")]);
 }
@@ -53,9 +60,9 @@ async fn bob_may_not_subscribe_to_what_reaches_alice(
 async fn a_refused_filter_does_not_spoil_its_neighbours(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let mut bob = Raw::connect(&herald, version, "bob").await;
-    let own = inbox("bob");
+    let own = herald.inbox("bob");
     let filters = [("#", 1), (own.as_str(), 1), ("users/+/notifications", 1)];
     let refused = version.subscribe_refused();
     let codes = bob.subscribe_all(&filters, None).await;
@@ -70,10 +77,10 @@ async fn a_refused_filter_does_not_spoil_its_neighbours(
 async fn shared_subscriptions_are_no_way_round(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let mut bob = Raw::connect(&herald, version, "bob").await;
     for filter in ["$share/g/users/alice/notifications", "$share/g/#"] {
-        let code = bob.subscribe(filter).await;
+        let code = bob.subscribe(&of_alice(&herald, filter)).await;
         assert!(code >= 0x80, "{version:?}: {filter}: {code:#04x}");
         bob.ping().await;
     }
@@ -84,15 +91,18 @@ async fn shared_subscriptions_are_no_way_round(
 async fn bob_may_not_publish_to_what_is_alices(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
-    assert_eq!(alice.subscribe("users/alice/#").await, 1);
+    assert_eq!(
+        alice.subscribe(&of_alice(&herald, "users/alice/#")).await,
+        1
+    );
     let payload = json!({"body": "not from alice"}).to_string();
     let topics = [
-        messages("alice"),
-        inbox("alice"),
-        "users/alice/x".into(),
-        "users/alice".into(),
+        herald.messages("alice"),
+        herald.inbox("alice"),
+        of_alice(&herald, "users/alice/x"),
+        of_alice(&herald, "users/alice"),
     ];
     let mut bob = Raw::connect(&herald, version, "bob").await;
     for topic in &topics {
@@ -102,10 +112,13 @@ async fn bob_may_not_publish_to_what_is_alices(
         bob.ping().await;
     }
     // Nor may he forge notifications of his own.
-    let code = bob.publish(&inbox("bob"), &payload).await;
+    let code = bob.publish(&herald.inbox("bob"), &payload).await;
     assert_eq!(code, version.puback(0x87), "{version:?}");
     let command = Mosquitto::new(&herald, Version::V5, Transport::Tls, "bob");
-    assert_eq!(command.publish(&messages("alice"), &payload).await, 0x87);
+    assert_eq!(
+        command.publish(&herald.messages("alice"), &payload).await,
+        0x87
+    );
 
     let http = herald.http("alice").await;
     let list = http.get("/messages").await.expect(200);
@@ -119,7 +132,7 @@ async fn bob_may_not_publish_to_what_is_alices(
 async fn bob_may_use_alices_client_id_and_gets_nothing_of_hers(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let connect = |user| {
         let connect = Connect::of(user).client_id("phone");
         Connect {
@@ -128,12 +141,12 @@ async fn bob_may_use_alices_client_id_and_gets_nothing_of_hers(
         }
     };
     let mut alice = Raw::connect_as(&herald, version, &connect("alice")).await;
-    assert_eq!(alice.subscribe(&inbox("alice")).await, 1);
+    assert_eq!(alice.subscribe(&herald.inbox("alice")).await, 1);
     let mut bob = Raw::connect_as(&herald, version, &connect("bob")).await;
     alice.ping().await;
     herald.http("alice").await.send_message("hers").await;
     assert_eq!(taken(&mut alice, 1).await, [notified(1, "hers")]);
-    assert_eq!(bob.subscribe(&inbox("bob")).await, 1);
+    assert_eq!(bob.subscribe(&herald.inbox("bob")).await, 1);
     herald.http("bob").await.send_message("his").await;
     assert_eq!(taken(&mut bob, 1).await, [notified(1, "his")]);
     alice.ping().await;
@@ -144,7 +157,7 @@ async fn bob_may_use_alices_client_id_and_gets_nothing_of_hers(
 async fn her_own_second_connection_takes_over(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let mut first = Raw::connect(&herald, version, "alice").await;
     let mut second = Raw::connect(&herald, version, "alice").await;
     let expected = (version == Version::V5).then_some(0x8E);
@@ -157,13 +170,13 @@ async fn her_own_second_connection_takes_over(
 async fn bob_may_not_leave_a_will_on_alices_topics(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let payload = json!({"body": "the will"}).to_string();
     for topic in [
-        messages("alice"),
-        inbox("alice"),
-        inbox("bob"),
-        "broadcast/x".into(),
+        herald.messages("alice"),
+        herald.inbox("alice"),
+        herald.inbox("bob"),
+        herald.topic("x"),
     ] {
         let connect = Connect::of("bob").will(&topic, &payload);
         let code = Raw::connect_code(&herald, version, &connect).await;
@@ -180,7 +193,7 @@ async fn bob_may_not_leave_a_will_on_alices_topics(
 
 #[tokio::test]
 async fn bob_finds_nothing_of_alices_over_http() {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let (alice, bob) = (herald.http("alice").await, herald.http("bob").await);
     let id = alice.send_message("hers").await;
     alice.processed(&id).await;
@@ -209,15 +222,16 @@ async fn bob_finds_nothing_of_alices_over_http() {
 async fn mosquitto_sub_and_mqttjs_see_only_their_own(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let alice = Mosquitto::new(&herald, version, Transport::Tls, "alice");
-    let mut alice = alice.subscribe(&[&inbox("alice")]).await;
+    let mut alice = alice.subscribe(&[&herald.inbox("alice")]).await;
     let url = format!("wss://{}/mqtt", herald.http_address());
     let mut bob = MqttJs::connected(&herald, version, &url, "bob", &password("bob")).await;
     for filter in ["users/#", "#", "users/alice/notifications"] {
-        assert_eq!(bob.subscribe(filter).await, version.subscribe_refused());
+        let code = bob.subscribe(&of_alice(&herald, filter)).await;
+        assert_eq!(code, version.subscribe_refused());
     }
-    assert_eq!(bob.subscribe(&inbox("bob")).await, 1);
+    assert_eq!(bob.subscribe(&herald.inbox("bob")).await, 1);
     let send = async |http: Http, body| {
         let id = http.send_message(body).await;
         http.processed(&id).await;
@@ -226,7 +240,7 @@ async fn mosquitto_sub_and_mqttjs_see_only_their_own(
     send(herald.http("bob").await, "his").await;
     assert_eq!(printed(&mut alice, 1).await, [notified(1, "hers")]);
     let message = bob.message().await;
-    assert_eq!(message["topic"], inbox("bob"));
+    assert_eq!(message["topic"], herald.inbox("bob"));
     assert!(
         message["payload"]
             .as_str()

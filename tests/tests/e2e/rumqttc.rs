@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use herald_tests::{Herald, password, within};
+use herald_tests::{Herald, SharedServer, password, within};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, v5};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::notified::{inbox, messages, notified, parse};
+use crate::notified::{notified, parse};
+
+static SERVER: SharedServer = SharedServer::new();
 
 fn address(herald: &Herald) -> (String, u16) {
     let (host, port) = herald.tcp_address().rsplit_once(':').unwrap();
@@ -16,10 +18,11 @@ fn address(herald: &Herald) -> (String, u16) {
 
 #[tokio::test]
 async fn rumqttc_sends_and_is_notified_in_3_1_1() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let (host, port) = address(&herald);
     let mut options = MqttOptions::new("rumqttc", host, port);
-    options.set_credentials("alice", password("alice"));
+    let name = herald.name("alice");
+    options.set_credentials(&name, password(&name));
     options.set_keep_alive(Duration::from_secs(30));
     let (client, mut events) = AsyncClient::new(options, 10);
     let (sender, mut received) = mpsc::channel(10);
@@ -31,12 +34,12 @@ async fn rumqttc_sends_and_is_notified_in_3_1_1() {
         }
     });
     client
-        .subscribe(inbox("alice"), QoS::AtLeastOnce)
+        .subscribe(herald.inbox("alice"), QoS::AtLeastOnce)
         .await
         .unwrap();
     let payload = json!({"body": "hello"}).to_string();
     client
-        .publish(messages("alice"), QoS::AtLeastOnce, false, payload)
+        .publish(herald.messages("alice"), QoS::AtLeastOnce, false, payload)
         .await
         .unwrap();
     let publish = within("a notification", async {
@@ -47,7 +50,7 @@ async fn rumqttc_sends_and_is_notified_in_3_1_1() {
         }
     })
     .await;
-    assert_eq!(publish.topic, inbox("alice"));
+    assert_eq!(publish.topic, herald.inbox("alice"));
     let payload = str::from_utf8(&publish.payload).unwrap();
     assert_eq!(parse(payload), notified(1, "hello"));
     polling.abort();
@@ -55,10 +58,11 @@ async fn rumqttc_sends_and_is_notified_in_3_1_1() {
 
 #[tokio::test]
 async fn rumqttc_sends_and_is_notified_in_5() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let (host, port) = address(&herald);
     let mut options = v5::MqttOptions::new("rumqttc", host, port);
-    options.set_credentials("alice", password("alice"));
+    let name = herald.name("alice");
+    options.set_credentials(&name, password(&name));
     options.set_keep_alive(Duration::from_secs(30));
     let (client, mut events) = v5::AsyncClient::new(options, 10);
     let (sender, mut received) = mpsc::channel(10);
@@ -70,10 +74,10 @@ async fn rumqttc_sends_and_is_notified_in_5() {
         }
     });
     let qos = v5::mqttbytes::QoS::AtLeastOnce;
-    client.subscribe(inbox("alice"), qos).await.unwrap();
+    client.subscribe(herald.inbox("alice"), qos).await.unwrap();
     let payload = json!({"body": "hello"}).to_string();
     client
-        .publish(messages("alice"), qos, false, payload)
+        .publish(herald.messages("alice"), qos, false, payload)
         .await
         .unwrap();
     let publish = within("a notification", async {
@@ -84,7 +88,7 @@ async fn rumqttc_sends_and_is_notified_in_5() {
         }
     })
     .await;
-    assert_eq!(publish.topic, inbox("alice"));
+    assert_eq!(publish.topic, herald.inbox("alice"));
     let payload = str::from_utf8(&publish.payload).unwrap();
     assert_eq!(parse(payload), notified(1, "hello"));
     let user = publish.properties.unwrap().user_properties;

@@ -1,7 +1,7 @@
 //! Notifications that a user has skipped for one client id, over HTTP.
 
 use herald_tests::{
-    Herald, Http, Version,
+    Herald, Http, SharedServer, Version,
     raw::{Connect, Publish, Raw},
     until,
 };
@@ -9,9 +9,12 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::{
-    notified::{inbox, notified, parse, taken},
+    notified::{notified, parse, taken},
     offline::{finish, three},
 };
+
+/// For tests that do not kill their server.
+static SERVER: SharedServer = SharedServer::new();
 
 /// Asks to skip up to `up_to` for `client_id`; where that is then.
 async fn skip(http: &Http, client_id: &str, up_to: i64) -> i64 {
@@ -23,7 +26,7 @@ async fn skip(http: &Http, client_id: &str, up_to: i64) -> i64 {
 /// A session that follows the inbox.
 async fn follow(herald: &Herald, version: Version, connect: &Connect) -> Raw {
     let mut raw = Raw::connect_as(herald, version, connect).await;
-    assert_eq!(raw.subscribe(&inbox(&connect.username)).await, 1);
+    assert_eq!(raw.subscribe(&herald.inbox(&connect.username)).await, 1);
     raw
 }
 
@@ -112,7 +115,7 @@ async fn a_connected_client_is_not_sent_again_what_is_skipped(
 /// A client whose packets are too small has a gap for good.
 #[tokio::test]
 async fn what_is_too_large_for_a_client_is_skipped_for_it() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     let small = Connect {
         maximum_packet_size: Some(600),
@@ -171,7 +174,7 @@ async fn the_session_of_another_user_with_the_same_client_id_skips_nothing(
 /// Nothing is stored of a session that is not kept: what it skips counts while it lasts.
 #[tokio::test]
 async fn a_session_that_is_not_kept_skips_while_it_lasts() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     let clean = Connect::of("alice").client_id("phone");
     let mut phone = follow(&herald, Version::V311, &clean).await;
