@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use crate::dialect::Dialect;
+use crate::statement::Statement;
 
 /// Rows of one statement, at most. SQLite takes 32,766 parameters, but finds each by looking through all before it.
 const MAX_ROWS: usize = 64;
@@ -96,6 +97,15 @@ impl RowsUpdate {
             ),
         }
     }
+}
+
+/// `text`, which ends with a column, for the rows that have one of these ids there.
+pub(crate) fn of_each(text: &str, ids: &[String]) -> impl Iterator<Item = Statement> {
+    padded(ids).map(move |ids| {
+        let text = format!("{text} IN ({})", list(ids.len(), 1));
+        let ids = ids.into_iter().map(|id| id.map(String::as_str));
+        Statement::new(statement(text)).bind_all(ids)
+    })
 }
 
 /// `$1, $2, $3`, numbered from `$first`.

@@ -57,7 +57,8 @@ impl Readers {
         }
     }
 
-    /// The connections, for statements that are not values yet.
+    /// The connections, for what tests do to them.
+    #[cfg(test)]
     pub(crate) fn pool(&self) -> &AnyPool {
         &self.pool
     }

@@ -4,6 +4,7 @@ use herald_acl::Username;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use crate::statement::Statement;
 use crate::{Store, StoreError, TokenId};
 
 /// How many changes are kept. A server reads them several times a second.
@@ -48,12 +49,10 @@ impl Store {
     /// [`StoreError::RightsForgotten`] if some of them are not kept any more, another
     /// [`StoreError`] if the database cannot be read.
     pub async fn rights_changes(&self, after: i64) -> Result<Vec<RightsChange>, StoreError> {
-        let rows = sqlx::query(
+        let changes = Statement::new(
             "SELECT id, kind, username, token_id FROM rights_changes WHERE id > $1 ORDER BY id",
-        )
-        .bind(after)
-        .fetch_all(self.readers().pool())
-        .await?;
+        );
+        let rows = self.readers().fetch_all(changes.bind(after)).await?;
         if let Some(first) = rows.first()
             && first.try_get::<i64, _>("id")? > after + 1
         {
@@ -68,10 +67,8 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn last_rights_change(&self) -> Result<i64, StoreError> {
-        let last = sqlx::query_scalar(LAST)
-            .fetch_one(self.readers().pool())
-            .await?;
-        Ok(last)
+        let last = self.readers().fetch_one(Statement::new(LAST)).await?;
+        Ok(last.try_get("value")?)
     }
 }
 

@@ -72,7 +72,8 @@ impl<'c> Transaction<'c> {
         Ok(self.run_one(statement).await?.changed)
     }
 
-    /// The connection, for statements that are not values yet.
+    /// The connection, for what tests do to it.
+    #[cfg(test)]
     pub(crate) fn connection(&mut self) -> &mut AnyConnection {
         self.conn
     }

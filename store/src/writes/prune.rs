@@ -5,14 +5,17 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::FromRow;
+use sqlx::any::AnyRow;
+
 use super::stored_bytes::{self, Which};
 use crate::adaptive_batch::AdaptiveBatch;
 use crate::statement::Statement;
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{Status, Store, StoreError, Timestamp, UserId, bulk};
 
-/// Messages that ended with this status before `$1`, the oldest first, each after its owner.
-const ENDED: &str = "SELECT user_id, id FROM messages WHERE status = $2 AND processed_at < $1
+/// Messages that ended with the status `$1` before `$2`, the oldest first, each after its owner.
+const ENDED: &str = "SELECT user_id, id FROM messages WHERE status = $1 AND processed_at < $2
     ORDER BY processed_at, id LIMIT $3";
 
 /// The next users after `$1`, each with when the first notification in the inbox was made.
@@ -73,12 +76,11 @@ impl Store {
         let mut deleted = 0;
         for status in [Status::Processed, Status::Dead, Status::Cancelled] {
             loop {
-                let keys: Vec<(String, String)> = sqlx::query_as(ENDED)
-                    .bind(before.as_millis())
+                let ended = Statement::new(ENDED)
                     .bind(status.as_str())
-                    .bind(batch.rows() as i64)
-                    .fetch_all(self.readers().pool())
-                    .await?;
+                    .bind(before.as_millis())
+                    .bind(batch.rows() as i64);
+                let keys: Vec<(String, String)> = self.rows(ended).await?;
                 if keys.is_empty() {
                     break;
                 }
@@ -97,11 +99,8 @@ impl Store {
         let mut keys = Vec::new();
         let mut after = String::new();
         loop {
-            let users: Vec<(String, Option<i64>)> = sqlx::query_as(INBOXES)
-                .bind(after.as_str())
-                .bind(USERS)
-                .fetch_all(self.readers().pool())
-                .await?;
+            let inboxes = Statement::new(INBOXES).bind(after.as_str()).bind(USERS);
+            let users: Vec<(String, Option<i64>)> = self.rows(inboxes).await?;
             let Some((last, _)) = users.last() else { break };
             after.clone_from(last);
             let is_old = |at: i64| at < before.as_millis();
@@ -109,11 +108,8 @@ impl Store {
                 loop {
                     // As many as make a step full, with those of the users before.
                     let rows = batch.rows().saturating_sub(keys.len()).max(1);
-                    let first: Vec<(i64, i64)> = sqlx::query_as(FIRST)
-                        .bind(user.as_str())
-                        .bind(rows as i64)
-                        .fetch_all(self.readers().pool())
-                        .await?;
+                    let first = Statement::new(FIRST).bind(user.as_str());
+                    let first: Vec<(i64, i64)> = self.rows(first.bind(rows as i64)).await?;
                     let old = first.iter().take_while(|(_, at)| is_old(*at));
                     let old: Vec<_> = old.map(|(seq, _)| (user.clone(), *seq)).collect();
                     let all = old.len() == rows;
@@ -141,16 +137,25 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let mut deleted = 0;
         loop {
-            let keys: Vec<(String, String)> = sqlx::query_as(UNUSED)
+            let unused = Statement::new(UNUSED)
                 .bind(before.as_millis())
-                .bind(batch.rows() as i64)
-                .fetch_all(self.readers().pool())
-                .await?;
+                .bind(batch.rows() as i64);
+            let keys: Vec<(String, String)> = self.rows(unused).await?;
             if keys.is_empty() {
                 return Ok(deleted);
             }
             deleted += self.step(Keys::Cursors(keys), before, batch).await?;
         }
+    }
+
+    /// What a statement returns.
+    async fn rows<R>(&self, statement: Statement) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, AnyRow>,
+    {
+        let rows = self.readers().fetch_all(statement).await?;
+        let rows = rows.iter().map(R::from_row).collect::<Result<_, _>>();
+        Ok(rows?)
     }
 
     /// Deletes, and rests.

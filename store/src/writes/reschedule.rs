@@ -25,11 +25,6 @@ use crate::{Delay, MessageId, Store, StoreError, Timestamp, UserId};
 /// Messages looked at in one step.
 const STEP: i64 = 256;
 
-/// Whose the next messages behind (`$1`, `$2`, `$3`) are.
-const NEXT_USERS: &str = "SELECT m.user_id FROM messages m
-    WHERE m.status = 'queued' AND (m.user_id, m.run_at, m.id) > ($1, $2, $3) AND m.user_id <= $4
-    ORDER BY m.user_id, m.run_at, m.id LIMIT $5";
-
 /// Not one that was claimed or moved since it was read.
 const MOVE: RowsUpdate = RowsUpdate {
     table: "messages",
@@ -125,16 +120,42 @@ impl Store {
         reach: &Reach,
         after: &QueuePosition,
     ) -> Result<BTreeSet<UserId>, StoreError> {
-        let next = Statement::new(NEXT_USERS)
-            .bind(after.user.as_str())
-            .bind(after.due)
-            .bind(after.id.as_str())
-            .bind(reach.last_user())
-            .bind(STEP);
+        let next = next_behind(
+            "SELECT m.user_id",
+            after,
+            reach.last_user(),
+            self.readers().dialect(),
+        );
         let rows = self.readers().fetch_all(next).await?;
         let user = |row: &AnyRow| Ok(UserId::from_string(row.try_get::<String, _>("user_id")?));
         rows.iter().map(user).collect()
     }
+}
+
+/// What reads, by `select`, the next messages behind `after`, up to those of `last_user`.
+fn next_behind(
+    select: &str,
+    after: &QueuePosition,
+    last_user: &str,
+    dialect: Dialect,
+) -> Statement {
+    let columns = ["m.user_id", "m.run_at", "m.id"];
+    let (behind, values) = dialect.compare_rows(&columns, '>', 1);
+    let next = values.len() + 1;
+    let text = format!(
+        "{select} FROM messages m
+         WHERE m.status = 'queued' AND {behind} AND m.user_id <= ${next}
+         ORDER BY m.user_id, m.run_at, m.id LIMIT ${}",
+        next + 1
+    );
+    let bind = |statement: Statement, column| match column {
+        0 => statement.bind(after.user.as_str()),
+        1 => statement.bind(after.due),
+        _ => statement.bind(after.id.as_str()),
+    };
+    let statement = Statement::new(bulk::statement(text));
+    let statement = values.into_iter().fold(statement, bind);
+    statement.bind(last_user).bind(STEP)
 }
 
 struct RescheduleStep {
@@ -232,22 +253,13 @@ impl RescheduleStep {
     /// The messages that come next.
     async fn next(&self, tx: &mut Transaction<'_>) -> Result<Vec<Waiting>, StoreError> {
         let mut script = Script::default();
-        let next = Statement::new(
-            "SELECT m.user_id, m.id, m.run_at, m.created_at, m.attempts,
-                (SELECT CASE WHEN delay IS NULL THEN 0 ELSE 1 END FROM users WHERE users.id = m.user_id) AS own_delay,
-                COALESCE(
-                    (SELECT delay FROM users WHERE users.id = m.user_id),
-                    (SELECT value FROM settings WHERE name = 'delay')) AS delay
-             FROM messages m
-             WHERE m.status = 'queued' AND (m.user_id, m.run_at, m.id) > ($1, $2, $3)
-                AND m.user_id <= $4
-             ORDER BY m.user_id, m.run_at, m.id LIMIT $5",
-        )
-        .bind(self.after.user.as_str())
-        .bind(self.after.due)
-        .bind(self.after.id.as_str())
-        .bind(self.last_user.as_str())
-        .bind(STEP);
+        let select = "SELECT m.user_id, m.id, m.run_at, m.created_at, m.attempts,
+            (SELECT CASE WHEN delay IS NULL THEN 0 ELSE 1 END FROM users WHERE users.id = m.user_id) AS own_delay,
+            COALESCE(
+                (SELECT delay FROM users WHERE users.id = m.user_id),
+                (SELECT value FROM settings WHERE name = 'delay')) AS delay";
+        let last_user = self.last_user.as_str();
+        let next = next_behind(select, &self.after, last_user, tx.dialect());
         let part = script.add(next);
         tx.run(script).await?.rows(&part).map(waiting).collect()
     }

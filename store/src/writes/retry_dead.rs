@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use herald_acl::Username;
-use sqlx::Row as _;
+use sqlx::{FromRow as _, Row as _};
 
 use super::user_queues::UserQueueChanges;
+use crate::dialect::Dialect;
 use crate::statement::{Script, Statement};
 use crate::users::parse_username;
 use crate::writer::{Locks, Operation, Transaction};
@@ -115,19 +116,12 @@ impl Store {
         let from = filter.from.map_or(i64::MIN, Timestamp::as_millis);
         let start = after.map_or((i64::MIN, ""), |token| (token.at, &token.id));
         let start = start.max((from, ""));
-        let rows: Vec<(String, String, i64)> = sqlx::query_as(
-            "SELECT id, user_id, processed_at FROM messages
-             WHERE processed_at IS NOT NULL AND status = 'dead'
-                AND (processed_at, id) > ($1, $2) AND processed_at < $3
-             ORDER BY processed_at, id LIMIT $4",
-        )
-        .bind(start.0)
-        .bind(start.1)
         // Also what died in the millisecond in which the walk began.
-        .bind(to.min(began.saturating_add(1)))
-        .bind(LOOKED_AT)
-        .fetch_all(self.readers().pool())
-        .await?;
+        let to = to.min(began.saturating_add(1));
+        let dead = dead_behind(start, to, self.readers().dialect());
+        let rows = self.readers().fetch_all(dead).await?;
+        let rows = rows.iter().map(<(String, String, i64)>::from_row);
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let mut messages = Vec::new();
         let mut last = None;
         let mut looked_at = 0;
@@ -159,15 +153,34 @@ impl Store {
 
     /// When a message last died: later than now, if the clock was set back since.
     async fn last_death(&self) -> Result<Option<i64>, StoreError> {
-        let last = sqlx::query_scalar(
+        let last = Statement::new(
             "SELECT processed_at FROM messages
              WHERE processed_at IS NOT NULL AND status = 'dead'
              ORDER BY processed_at DESC, id DESC LIMIT 1",
-        )
-        .fetch_optional(self.readers().pool())
-        .await?;
-        Ok(last)
+        );
+        let last = self.readers().fetch_optional(last).await?;
+        Ok(last.map(|row| row.try_get("processed_at")).transpose()?)
     }
+}
+
+/// What reads the dead messages behind one, by when it died and its id, that died before `to`.
+fn dead_behind((at, id): (i64, &str), to: i64, dialect: Dialect) -> Statement {
+    let (behind, values) = dialect.compare_rows(&["processed_at", "id"], '>', 1);
+    let next = values.len() + 1;
+    let text = format!(
+        "SELECT id, user_id, processed_at FROM messages
+         WHERE processed_at IS NOT NULL AND status = 'dead'
+            AND {behind} AND processed_at < ${next}
+         ORDER BY processed_at, id LIMIT ${}",
+        next + 1
+    );
+    let bind = |statement: Statement, column| match column {
+        0 => statement.bind(at),
+        _ => statement.bind(id),
+    };
+    let statement = Statement::new(bulk::statement(text));
+    let statement = values.into_iter().fold(statement, bind);
+    statement.bind(to).bind(LOOKED_AT)
 }
 
 struct RetryDead {

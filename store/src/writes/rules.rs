@@ -1,6 +1,9 @@
 //! Access rules that are made, replaced and deleted.
 
+use sqlx::Row as _;
+
 use super::rights_changes::record;
+use crate::statement::{Script, Statement};
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{Changed, RuleId, Store, StoreError, StoredRule, Timestamp};
 use herald_acl::{Actions, Effect, FilterTemplate, Rule, Subject};
@@ -127,14 +130,20 @@ impl Operation for Create {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<CreateRule, StoreError> {
-        let conn = tx.connection();
+        let mut script = Script::default();
+        let rules = script.add(Statement::new("SELECT COUNT(*) AS rules FROM acl_rules"));
+        let results = tx.run(script).await?;
+        let rules = results.rows(&rules).next();
+        let rules: i64 = rules.ok_or(sqlx::Error::RowNotFound)?.try_get("rules")?;
+        if rules >= i64::from(MAX_RULES) {
+            return Ok(CreateRule::TooMany);
+        }
         let content = &self.content;
         let (kind, subject) = subject_columns(&content.subject);
-        let inserted = sqlx::query(
+        let insert = Statement::new(
             "INSERT INTO acl_rules
                 (id, subject_kind, subject, actions, effect, filter, description, created_at)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8
-             WHERE (SELECT COUNT(*) FROM acl_rules) < $9",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(self.id.as_str())
         .bind(kind)
@@ -143,14 +152,9 @@ impl Operation for Create {
         .bind(effect_column(content.effect))
         .bind(content.filter.as_str())
         .bind(content.description.as_deref())
-        .bind(self.now.as_millis())
-        .bind(i64::from(MAX_RULES))
-        .execute(&mut *conn)
-        .await?;
-        if inserted.rows_affected() == 0 {
-            return Ok(CreateRule::TooMany);
-        }
-        record(conn, &[Changed::Policy], self.now).await?;
+        .bind(self.now.as_millis());
+        tx.execute(insert).await?;
+        record(tx, &[Changed::Policy], self.now).await?;
         Ok(CreateRule::Created(content.with_id(&self.id, self.now)))
     }
 
@@ -177,27 +181,30 @@ impl Operation for Replace {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Option<StoredRule>, StoreError> {
-        let conn = tx.connection();
+        let mut script = Script::default();
+        let rule = Statement::new("SELECT created_at FROM acl_rules WHERE id = $1");
+        let rule = script.add(rule.bind(self.id.as_str()));
+        let results = tx.run(script).await?;
+        let Some(rule) = results.rows(&rule).next() else {
+            return Ok(None);
+        };
+        let created_at: i64 = rule.try_get("created_at")?;
         let content = &self.content;
         let (kind, subject) = subject_columns(&content.subject);
-        let created_at: Option<i64> = sqlx::query_scalar(
-            "UPDATE acl_rules SET subject_kind = $2, subject = $3, actions = $4, effect = $5,
-                filter = $6, description = $7
-             WHERE id = $1 RETURNING created_at",
+        let replace = Statement::new(
+            "UPDATE acl_rules SET subject_kind = $1, subject = $2, actions = $3, effect = $4,
+                filter = $5, description = $6
+             WHERE id = $7",
         )
-        .bind(self.id.as_str())
         .bind(kind)
         .bind(subject)
         .bind(actions_column(content.actions))
         .bind(effect_column(content.effect))
         .bind(content.filter.as_str())
         .bind(content.description.as_deref())
-        .fetch_optional(&mut *conn)
-        .await?;
-        let Some(created_at) = created_at else {
-            return Ok(None);
-        };
-        record(conn, &[Changed::Policy], self.now).await?;
+        .bind(self.id.as_str());
+        tx.execute(replace).await?;
+        record(tx, &[Changed::Policy], self.now).await?;
         let created_at = Timestamp::from_millis(created_at);
         Ok(Some(content.with_id(&self.id, created_at)))
     }
@@ -220,15 +227,11 @@ impl Operation for Delete {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let conn = tx.connection();
-        let deleted = sqlx::query("DELETE FROM acl_rules WHERE id = $1")
-            .bind(self.id.as_str())
-            .execute(&mut *conn)
-            .await?;
-        if deleted.rows_affected() == 0 {
+        let delete = Statement::new("DELETE FROM acl_rules WHERE id = $1");
+        if tx.execute(delete.bind(self.id.as_str())).await? == 0 {
             return Ok(false);
         }
-        record(conn, &[Changed::Policy], self.now).await?;
+        record(tx, &[Changed::Policy], self.now).await?;
         Ok(true)
     }
 

@@ -101,24 +101,16 @@ async fn end(
         return Ok(());
     }
     let mut script = Script::default();
-    let tokens = script.add_all(of_each("SELECT id FROM tokens WHERE session_id", sessions));
+    let tokens = script.add_all(bulk::of_each(
+        "SELECT id FROM tokens WHERE session_id",
+        sessions,
+    ));
     let tokens = ids(&tx.run(script).await?, &tokens)?;
-    end_tokens(tx.connection(), &tokens, now).await?;
+    end_tokens(tx, &tokens, now).await?;
     let mut script = Script::default();
-    script.add_all(of_each("DELETE FROM sessions WHERE id", sessions));
+    script.add_all(bulk::of_each("DELETE FROM sessions WHERE id", sessions));
     tx.run(script).await?;
     Ok(())
-}
-
-/// `text`, which ends with a column, for rows that have one of these ids there.
-fn of_each(text: &str, ids: &[String]) -> impl Iterator<Item = Statement> {
-    bulk::padded(ids).map(move |ids| {
-        let text = format!("{text} IN ({})", bulk::list(ids.len(), 1));
-        let statement = Statement::new(bulk::statement(text));
-        let bind =
-            |statement: Statement, id: Option<&String>| statement.bind(id.map(String::as_str));
-        ids.into_iter().fold(statement, bind)
-    })
 }
 
 fn ids(results: &Results, part: &Part) -> Result<Vec<String>, StoreError> {

@@ -1,8 +1,10 @@
 //! Access tokens that are made, used and revoked.
 
-use sqlx::{AnyConnection, Row as _};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::rights_changes::record;
+use crate::statement::{Part, Results, Script, Statement};
 use crate::users::parse_username;
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{
@@ -105,42 +107,49 @@ impl Store {
     }
 }
 
-/// Deletes tokens and those that they made, and records it for those who hold live sessions.
+/// Deletes tokens and those that they made, and records it for those who hold live sessions. A few statements, whatever their
+/// number: all other writes wait for these. The caller has locked the queue of their owner.
 pub(crate) async fn end_tokens(
-    conn: &mut AnyConnection,
+    tx: &mut Transaction<'_>,
     tokens: &[String],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    // A few statements, whatever their number: all other writes wait for these.
-    for chunk in bulk::padded(tokens) {
-        let list = bulk::list(chunk.len(), 1);
+    if tokens.is_empty() {
+        return Ok(());
+    }
+    let mut script = Script::default();
+    let ended = script.add_all(with_made(tokens));
+    let results = tx.run(script).await?;
+    let ended = results.rows(&ended).map(read_ended);
+    let ended = ended.collect::<Result<Vec<_>, _>>()?;
+    record(tx, &ended, now).await?;
+    // Those that they made go with them: ON DELETE CASCADE.
+    let mut script = Script::default();
+    script.add_all(bulk::of_each("DELETE FROM tokens WHERE id", tokens));
+    tx.run(script).await?;
+    Ok(())
+}
+
+/// What reads tokens, those that they made, and whose they are.
+fn with_made(tokens: &[String]) -> impl Iterator<Item = Statement> {
+    bulk::padded(tokens).map(|tokens| {
         let text = format!(
             "WITH RECURSIVE ended (id, user_id) AS (
-                SELECT id, user_id FROM tokens WHERE id IN ({list})
+                SELECT id, user_id FROM tokens WHERE id IN ({})
                 UNION SELECT t.id, t.user_id FROM ended JOIN tokens t ON t.parent_id = ended.id)
-             SELECT ended.id, u.username FROM ended JOIN users u ON u.id = ended.user_id"
+             SELECT ended.id, u.username FROM ended JOIN users u ON u.id = ended.user_id",
+            bulk::list(tokens.len(), 1)
         );
-        let mut query = sqlx::query(bulk::statement(text));
-        for token in &chunk {
-            query = query.bind(token.map(String::as_str));
-        }
-        let mut ended = vec![];
-        for row in query.fetch_all(&mut *conn).await? {
-            ended.push(Changed::Token {
-                owner: parse_username(row.try_get("username")?)?,
-                token: TokenId::from_string(row.try_get::<String, _>("id")?),
-            });
-        }
-        record(conn, &ended, now).await?;
-        // Those that they made go with them: ON DELETE CASCADE.
-        let text = format!("DELETE FROM tokens WHERE id IN ({list})");
-        let mut query = sqlx::query(bulk::statement(text));
-        for token in chunk {
-            query = query.bind(token.map(String::as_str));
-        }
-        query.execute(&mut *conn).await?;
-    }
-    Ok(())
+        let tokens = tokens.into_iter().map(|token| token.map(String::as_str));
+        Statement::new(bulk::statement(text)).bind_all(tokens)
+    })
+}
+
+fn read_ended(row: &AnyRow) -> Result<Changed, StoreError> {
+    Ok(Changed::Token {
+        owner: parse_username(row.try_get("username")?)?,
+        token: TokenId::from_string(row.try_get::<String, _>("id")?),
+    })
 }
 
 struct Create {
@@ -150,55 +159,125 @@ struct Create {
     now: Timestamp,
 }
 
+/// Where in the results of a script is what a new token has to know.
+struct Reads {
+    account: Part,
+    origin: Option<Part>,
+    others: Part,
+}
+
+/// What has to be known of a token that is to be made.
+struct Facts {
+    /// How many tokens were made one by another up to what this one is to end with; `None` if that has ended.
+    depth: Option<i64>,
+    /// How many tokens the user has that no session needs.
+    owned: i64,
+}
+
+/// Why it is not made, if it is not.
+fn refusal(facts: &Facts) -> Option<CreateToken> {
+    match facts.depth {
+        None => Some(CreateToken::OriginEnded),
+        Some(depth) if depth >= MAX_DEPTH => Some(CreateToken::TooDeep),
+        Some(_) if facts.owned >= MAX_TOKENS => Some(CreateToken::TooMany),
+        Some(_) => None,
+    }
+}
+
 impl Create {
-    /// How many tokens were made one by another up to what this token is to end with; `None` if that has ended.
-    async fn depth(&self, conn: &mut AnyConnection) -> Result<Option<i64>, StoreError> {
-        let (statement, origin) = match &self.token.origin {
-            TokenOrigin::Owner => return Ok(Some(0)),
-            TokenOrigin::Session(id) => (
-                "SELECT MAX(depth) FROM (
-                    SELECT 0 AS depth FROM sessions WHERE id = $1 AND user_id = $2 AND $3 > 0) AS found",
-                id.as_str(),
-            ),
-            TokenOrigin::Token(id) => (
-                "WITH RECURSIVE up (parent_id, depth) AS (
-                    SELECT parent_id, 1 FROM tokens WHERE id = $1 AND user_id = $2
-                    UNION ALL SELECT t.parent_id, up.depth + 1
-                    FROM up JOIN tokens t ON t.id = up.parent_id WHERE up.depth < $3)
-                 SELECT MAX(depth) FROM up",
-                id.as_str(),
-            ),
+    /// Forgets those that have ended, and reads what this one has to know.
+    fn reads(&self) -> (Script, Reads) {
+        let (user, mut script) = (self.user.as_str(), Script::default());
+        let forget = Statement::new("DELETE FROM tokens WHERE user_id = $1 AND expires_at <= $2");
+        script.add(forget.bind(user).bind(self.now.as_millis()));
+        let account = Statement::new("SELECT id FROM users WHERE id = $1 AND closed = 0");
+        let reads = Reads {
+            account: script.add(account.bind(user)),
+            origin: self.origin().map(|origin| script.add(origin)),
+            others: script.add(self.others()),
         };
-        let depth: Option<i64> = sqlx::query_scalar(statement)
-            .bind(origin)
-            .bind(self.user.as_str())
-            .bind(MAX_DEPTH)
-            .fetch_one(conn)
-            .await?;
-        Ok(depth)
+        (script, reads)
     }
 
-    /// Whether the user may have one more. A session makes room for it.
-    async fn has_room(&self, conn: &mut AnyConnection) -> Result<bool, StoreError> {
-        let TokenOrigin::Session(session) = &self.token.origin else {
-            let count: i64 = sqlx::query_scalar(
-                "SELECT COUNT(*) FROM tokens WHERE user_id = $1 AND session_id IS NULL",
+    /// What finds out how deep it would be.
+    fn origin(&self) -> Option<Statement> {
+        let user = self.user.as_str();
+        match &self.token.origin {
+            TokenOrigin::Owner => None,
+            TokenOrigin::Session(id) => {
+                let session = "SELECT id FROM sessions WHERE id = $1 AND user_id = $2";
+                Some(Statement::new(session).bind(id.as_str()).bind(user))
+            }
+            TokenOrigin::Token(id) => {
+                let depth = Statement::new(
+                    "WITH RECURSIVE up (parent_id, depth) AS (
+                        SELECT parent_id, 1 FROM tokens WHERE id = $1 AND user_id = $2
+                        UNION ALL SELECT t.parent_id, up.depth + 1
+                        FROM up JOIN tokens t ON t.id = up.parent_id WHERE up.depth < $3)
+                     SELECT depth FROM up ORDER BY depth DESC LIMIT 1",
+                );
+                Some(depth.bind(id.as_str()).bind(user).bind(MAX_DEPTH))
+            }
+        }
+    }
+
+    /// What reads how many others the user has; of a session, those that have to make room.
+    fn others(&self) -> Statement {
+        match &self.token.origin {
+            TokenOrigin::Session(session) => Statement::new(
+                "SELECT id FROM tokens WHERE session_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
             )
-            .bind(self.user.as_str())
-            .fetch_one(conn)
-            .await?;
-            return Ok(count < MAX_TOKENS);
+            .bind(session.as_str())
+            .bind(MAX_OF_SESSION)
+            .bind(MAX_OF_SESSION - 1),
+            TokenOrigin::Owner | TokenOrigin::Token(_) => Statement::new(
+                "SELECT COUNT(*) AS owned FROM tokens WHERE user_id = $1 AND session_id IS NULL",
+            )
+            .bind(self.user.as_str()),
+        }
+    }
+
+    /// What was read, and the tokens that have to make room.
+    fn facts(&self, results: &Results, reads: &Reads) -> Result<(Facts, Vec<String>), StoreError> {
+        let origin = reads.origin.as_ref();
+        let origin = origin.and_then(|origin| results.rows(origin).next());
+        let depth = match (&self.token.origin, origin) {
+            (TokenOrigin::Owner, _) | (TokenOrigin::Session(_), Some(_)) => Some(0),
+            (TokenOrigin::Token(_), Some(row)) => Some(row.try_get("depth")?),
+            (TokenOrigin::Session(_) | TokenOrigin::Token(_), None) => None,
         };
-        let too_many: Vec<String> = sqlx::query_scalar(
-            "SELECT id FROM tokens WHERE session_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
+        let (mut owned, mut too_many) = (0, vec![]);
+        for row in results.rows(&reads.others) {
+            match &self.token.origin {
+                TokenOrigin::Session(_) => too_many.push(row.try_get("id")?),
+                TokenOrigin::Owner | TokenOrigin::Token(_) => owned = row.try_get("owned")?,
+            }
+        }
+        Ok((Facts { depth, owned }, too_many))
+    }
+
+    fn insert(&self) -> Statement {
+        let token = &self.token;
+        let (session, parent) = match &token.origin {
+            TokenOrigin::Owner => (None, None),
+            TokenOrigin::Session(id) => (Some(id.as_str()), None),
+            TokenOrigin::Token(id) => (None, Some(id.as_str())),
+        };
+        Statement::new(
+            "INSERT INTO tokens (id, user_id, name, scope_api, scope_mqtt, token_hash, created_at, expires_at,
+                session_id, parent_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
-        .bind(session.as_str())
-        .bind(MAX_OF_SESSION)
-        .bind(MAX_OF_SESSION - 1)
-        .fetch_all(&mut *conn)
-        .await?;
-        end_tokens(conn, &too_many, self.now).await?;
-        Ok(true)
+        .bind(self.id.as_str())
+        .bind(self.user.as_str())
+        .bind(token.name.as_str())
+        .bind(i64::from(token.scopes.api))
+        .bind(i64::from(token.scopes.mqtt))
+        .bind(token.token_hash.as_str())
+        .bind(self.now.as_millis())
+        .bind(token.expires_at.map(Timestamp::as_millis))
+        .bind(session)
+        .bind(parent)
     }
 }
 
@@ -211,55 +290,25 @@ impl Operation for Create {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<CreateToken, StoreError> {
-        let conn = tx.connection();
-        let token = &self.token;
-        sqlx::query("DELETE FROM tokens WHERE user_id = $1 AND expires_at <= $2")
-            .bind(self.user.as_str())
-            .bind(self.now.as_millis())
-            .execute(&mut *conn)
-            .await?;
-        match self.depth(conn).await? {
-            None => return Ok(CreateToken::OriginEnded),
-            Some(depth) if depth >= MAX_DEPTH => return Ok(CreateToken::TooDeep),
-            Some(_) => {}
+        let (script, reads) = self.reads();
+        let results = tx.run(script).await?;
+        let (facts, too_many) = self.facts(&results, &reads)?;
+        if let Some(refusal) = refusal(&facts) {
+            return Ok(refusal);
         }
-        if !self.has_room(conn).await? {
-            return Ok(CreateToken::TooMany);
+        if results.rows(&reads.account).next().is_none() {
+            return Err(StoreError::UnknownUser);
         }
-        let (session, parent) = match &token.origin {
-            TokenOrigin::Owner => (None, None),
-            TokenOrigin::Session(id) => (Some(id.as_str()), None),
-            TokenOrigin::Token(id) => (None, Some(id.as_str())),
-        };
-        let inserted = sqlx::query(
-            "INSERT INTO tokens (id, user_id, name, scope_api, scope_mqtt, token_hash, created_at, expires_at,
-                session_id, parent_id)
-             SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM users
-             WHERE id = $2 AND closed = 0",
-        )
-        .bind(self.id.as_str())
-        .bind(self.user.as_str())
-        .bind(token.name.as_str())
-        .bind(i64::from(token.scopes.api))
-        .bind(i64::from(token.scopes.mqtt))
-        .bind(token.token_hash.as_str())
-        .bind(self.now.as_millis())
-        .bind(token.expires_at.map(Timestamp::as_millis))
-        .bind(session)
-        .bind(parent)
-        .execute(conn)
-        .await?;
-        match inserted.rows_affected() {
-            0 => Err(StoreError::UnknownUser),
-            _ => Ok(CreateToken::Created(Token {
-                id: self.id.clone(),
-                name: token.name.clone(),
-                scopes: token.scopes,
-                created_at: self.now,
-                expires_at: token.expires_at,
-                last_used_at: None,
-            })),
-        }
+        end_tokens(tx, &too_many, self.now).await?;
+        tx.execute(self.insert()).await?;
+        Ok(CreateToken::Created(Token {
+            id: self.id.clone(),
+            name: self.token.name.clone(),
+            scopes: self.token.scopes,
+            created_at: self.now,
+            expires_at: self.token.expires_at,
+            last_used_at: None,
+        }))
     }
 
     fn changes(output: &CreateToken) -> bool {
@@ -283,15 +332,14 @@ impl Operation for Touch {
     const DURABLE: bool = false;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
-        sqlx::query(
-            "UPDATE tokens SET last_used_at = $2
-             WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
+        let touch = Statement::new(
+            "UPDATE tokens SET last_used_at = $1
+             WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $3)",
         )
-        .bind(self.id.as_str())
         .bind(self.now.as_millis())
-        .execute(conn)
-        .await?;
+        .bind(self.id.as_str())
+        .bind(self.now.as_millis());
+        tx.execute(touch).await?;
         Ok(())
     }
 }
@@ -310,21 +358,41 @@ impl Operation for Revoke {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let conn = tx.connection();
-        let theirs: Option<String> =
-            sqlx::query_scalar("SELECT id FROM tokens WHERE id = $1 AND user_id = $2")
-                .bind(self.token.as_str())
-                .bind(self.user.as_str())
-                .fetch_optional(&mut *conn)
-                .await?;
-        let Some(token) = theirs else {
+        let mut script = Script::default();
+        let theirs = Statement::new("SELECT id FROM tokens WHERE id = $1 AND user_id = $2");
+        let theirs = script.add(theirs.bind(self.token.as_str()).bind(self.user.as_str()));
+        if tx.run(script).await?.rows(&theirs).next().is_none() {
             return Ok(false);
-        };
-        end_tokens(conn, &[token], self.now).await?;
+        }
+        end_tokens(tx, &[self.token.to_string()], self.now).await?;
         Ok(true)
     }
 
     fn changes(revoked: &bool) -> bool {
         *revoked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_made_if_its_origin_lasts_and_neither_depth_nor_number_is_at_its_limit() {
+        let cases = [
+            (None, 0, Some(CreateToken::OriginEnded)),
+            (None, MAX_TOKENS, Some(CreateToken::OriginEnded)),
+            (Some(MAX_DEPTH), 0, Some(CreateToken::TooDeep)),
+            (Some(MAX_DEPTH - 1), MAX_TOKENS, Some(CreateToken::TooMany)),
+            (Some(MAX_DEPTH - 1), MAX_TOKENS - 1, None),
+            (Some(0), 0, None),
+        ];
+        for (depth, owned, expected) in cases {
+            assert_eq!(
+                refusal(&Facts { depth, owned }),
+                expected,
+                "{depth:?}, {owned}"
+            );
+        }
     }
 }

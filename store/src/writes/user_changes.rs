@@ -1,10 +1,11 @@
 //! Changes of accounts: password, role, disabling.
 
 use herald_acl::Role;
-use sqlx::{AnyConnection, Row};
+use sqlx::Row as _;
 
 use super::rights_changes::record;
 use super::sessions::end_all;
+use crate::statement::{Script, Statement};
 use crate::users::user;
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{Changed, Store, StoreError, Timestamp, User, UserId};
@@ -101,46 +102,89 @@ impl Store {
     }
 }
 
-pub(crate) async fn find(
-    conn: &mut AnyConnection,
-    id: &UserId,
-) -> Result<Option<User>, StoreError> {
-    sqlx::query(
-        "SELECT id, username, role, password_hash, disabled, created_at
-         FROM users WHERE id = $1",
-    )
-    .bind(id.as_str())
-    .fetch_optional(conn)
-    .await?
-    .map(|row| user(&row))
-    .transpose()
+/// What has to be known of an account that is to change.
+pub(super) struct Account {
+    pub(super) user: User,
+    /// Whether it is being deleted.
+    closed: bool,
+    /// How many others administer; not counted if it does not administer itself.
+    other_administrators: i64,
 }
 
-/// Whether the account is being deleted.
-async fn is_closed(conn: &mut AnyConnection, id: &UserId) -> Result<bool, StoreError> {
-    let closed: Option<i64> = sqlx::query_scalar("SELECT closed FROM users WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(conn)
-        .await?;
-    Ok(closed.is_some_and(|closed| closed != 0))
-}
-
-/// Whether someone else administers if `user` does not any more.
-pub(crate) async fn is_last_administrator(
-    conn: &mut AnyConnection,
-    user: &User,
-) -> Result<bool, StoreError> {
-    if user.role != Role::Admin || user.disabled {
-        return Ok(false);
+impl Account {
+    /// Whether nobody else administers if this one does not any more.
+    pub(super) fn is_last_administrator(&self) -> bool {
+        administers(&self.user) && self.other_administrators == 0
     }
-    let others = sqlx::query(
+}
+
+fn administers(user: &User) -> bool {
+    user.role == Role::Admin && !user.disabled
+}
+
+/// Reads an account; `None`: there is none. The caller has locked the rights.
+pub(super) async fn read_account(
+    tx: &mut Transaction<'_>,
+    id: &UserId,
+) -> Result<Option<Account>, StoreError> {
+    let mut script = Script::default();
+    let account = Statement::new(
+        "SELECT id, username, role, password_hash, disabled, created_at, closed
+         FROM users WHERE id = $1",
+    );
+    let account = script.add(account.bind(id.as_str()));
+    let results = tx.run(script).await?;
+    let Some(row) = results.rows(&account).next() else {
+        return Ok(None);
+    };
+    let user = user(row)?;
+    // Only for an administrator: it reads all accounts.
+    let other_administrators = match administers(&user) {
+        true => count_other_administrators(tx, id).await?,
+        false => 0,
+    };
+    Ok(Some(Account {
+        user,
+        closed: row.try_get::<i64, _>("closed")? != 0,
+        other_administrators,
+    }))
+}
+
+async fn count_other_administrators(
+    tx: &mut Transaction<'_>,
+    id: &UserId,
+) -> Result<i64, StoreError> {
+    let mut script = Script::default();
+    let others = Statement::new(
         "SELECT COUNT(*) AS others FROM users WHERE role = $1 AND disabled = 0 AND id <> $2",
-    )
-    .bind(Role::Admin.as_str())
-    .bind(user.id.as_str())
-    .fetch_one(conn)
-    .await?;
-    Ok(others.try_get::<i64, _>("others")? == 0)
+    );
+    let others = script.add(others.bind(Role::Admin.as_str()).bind(id.as_str()));
+    let results = tx.run(script).await?;
+    let others = results.rows(&others).next();
+    Ok(others.ok_or(sqlx::Error::RowNotFound)?.try_get("others")?)
+}
+
+/// What comes of a change of `before`.
+fn decide(before: &Account, update: &UserUpdate) -> UpdateUser {
+    let user = &before.user;
+    if before.closed {
+        return UpdateUser::Unknown;
+    }
+    let expected = update.expected_hash.as_ref();
+    if expected.is_some_and(|hash| *hash != user.password_hash) {
+        return UpdateUser::PasswordChanged;
+    }
+    let hash = update.password_hash.as_ref();
+    let after = User {
+        role: update.role.unwrap_or(user.role),
+        disabled: update.disabled.unwrap_or(user.disabled),
+        password_hash: hash.unwrap_or(&user.password_hash).clone(),
+        ..user.clone()
+    };
+    if !administers(&after) && before.is_last_administrator() {
+        return UpdateUser::LastAdministrator;
+    }
+    UpdateUser::Updated(after)
 }
 
 struct Update {
@@ -159,51 +203,35 @@ impl Operation for Update {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<UpdateUser, StoreError> {
-        let conn = tx.connection();
-        let update = &self.update;
-        let Some(before) = find(conn, &self.user).await? else {
+        let Some(before) = read_account(tx, &self.user).await? else {
             return Ok(UpdateUser::Unknown);
         };
-        if is_closed(conn, &self.user).await? {
-            return Ok(UpdateUser::Unknown);
-        }
-        let expected = update.expected_hash.as_ref();
-        if expected.is_some_and(|hash| *hash != before.password_hash) {
-            return Ok(UpdateUser::PasswordChanged);
-        }
-        let after = User {
-            role: update.role.unwrap_or(before.role),
-            disabled: update.disabled.unwrap_or(before.disabled),
-            password_hash: update
-                .password_hash
-                .clone()
-                .unwrap_or_else(|| before.password_hash.clone()),
-            ..before.clone()
+        let decided = decide(&before, &self.update);
+        let (UpdateUser::Updated(after), before) = (&decided, &before.user) else {
+            return Ok(decided);
         };
-        let administers = after.role == Role::Admin && !after.disabled;
-        if !administers && is_last_administrator(conn, &before).await? {
-            return Ok(UpdateUser::LastAdministrator);
+        let write = Statement::new(
+            "UPDATE users SET role = $1, disabled = $2, password_hash = $3 WHERE id = $4",
+        )
+        .bind(after.role.as_str())
+        .bind(i64::from(after.disabled))
+        .bind(after.password_hash.as_str())
+        .bind(after.id.as_str());
+        tx.execute(write).await?;
+        let new_password = self.update.password_hash.is_some();
+        if new_password || after.disabled {
+            let kept = self.update.keep_session.as_deref();
+            end_all(tx, after, kept.filter(|_| !after.disabled), self.now).await?;
         }
-        sqlx::query("UPDATE users SET role = $2, disabled = $3, password_hash = $4 WHERE id = $1")
-            .bind(after.id.as_str())
-            .bind(after.role.as_str())
-            .bind(i64::from(after.disabled))
-            .bind(after.password_hash.as_str())
-            .execute(&mut *conn)
-            .await?;
-        if update.password_hash.is_some() {
-            end_all(tx, &after, update.keep_session.as_deref(), self.now).await?;
-            let changed = Changed::Password(after.username.clone());
-            record(tx.connection(), &[changed], self.now).await?;
-        }
-        if after.disabled {
-            end_all(tx, &after, None, self.now).await?;
+        let mut changes = vec![];
+        if new_password {
+            changes.push(Changed::Password(after.username.clone()));
         }
         if after.role != before.role || after.disabled != before.disabled {
-            let changed = Changed::User(after.username.clone());
-            record(tx.connection(), &[changed], self.now).await?;
+            changes.push(Changed::User(after.username.clone()));
         }
-        Ok(UpdateUser::Updated(after))
+        record(tx, &changes, self.now).await?;
+        Ok(decided)
     }
 
     fn changes(output: &UpdateUser) -> bool {
@@ -220,15 +248,79 @@ struct Rehash {
 impl Operation for Rehash {
     type Output = bool;
 
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.user);
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let conn = tx.connection();
-        let hashed =
-            sqlx::query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
-                .bind(self.user.as_str())
-                .bind(self.old.as_str())
-                .bind(self.new.as_str())
-                .execute(conn)
-                .await?;
-        Ok(hashed.rows_affected() > 0)
+        let rehash = Statement::new(
+            "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3",
+        )
+        .bind(self.new.as_str())
+        .bind(self.user.as_str())
+        .bind(self.old.as_str());
+        Ok(tx.execute(rehash).await? > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(role: Role, disabled: bool, other_administrators: i64) -> Account {
+        Account {
+            user: User {
+                id: UserId::from_string("a"),
+                username: "ada".parse().unwrap(),
+                role,
+                password_hash: "old".into(),
+                disabled,
+                created_at: Timestamp::from_millis(0),
+            },
+            closed: false,
+            other_administrators,
+        }
+    }
+
+    #[test]
+    fn the_last_administrator_who_can_sign_in_stays_one() {
+        let demote = || UserUpdate {
+            role: Some(Role::User),
+            ..UserUpdate::default()
+        };
+        let disable = || UserUpdate {
+            disabled: Some(true),
+            ..UserUpdate::default()
+        };
+        for update in [demote(), disable()] {
+            let decided = decide(&account(Role::Admin, false, 0), &update);
+            assert_eq!(decided, UpdateUser::LastAdministrator);
+            for (role, disabled, others) in [
+                (Role::Admin, false, 1),
+                (Role::Admin, true, 0),
+                (Role::User, false, 0),
+            ] {
+                let decided = decide(&account(role, disabled, others), &update);
+                assert!(matches!(decided, UpdateUser::Updated(_)), "{decided:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_changes_of_a_closed_account_or_if_another_password_was_expected() {
+        let mut update = UserUpdate {
+            password_hash: Some("new".into()),
+            expected_hash: Some("other".into()),
+            ..UserUpdate::default()
+        };
+        let mut before = account(Role::User, false, 1);
+        assert_eq!(decide(&before, &update), UpdateUser::PasswordChanged);
+        update.expected_hash = Some("old".into());
+        let UpdateUser::Updated(after) = decide(&before, &update) else {
+            panic!("it is the expected one");
+        };
+        assert_eq!(after.password_hash, "new");
+        before.closed = true;
+        assert_eq!(decide(&before, &update), UpdateUser::Unknown);
     }
 }

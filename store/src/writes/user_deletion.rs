@@ -6,14 +6,15 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::AnyConnection;
+use sqlx::Row as _;
 
 use super::rights_changes::record;
 use super::stored_bytes::{self, Which};
-use super::user_changes::{find, is_last_administrator};
+use super::user_changes::read_account;
 use crate::adaptive_batch::AdaptiveBatch;
+use crate::statement::{Script, Statement};
 use crate::writer::{Locks, Operation, Transaction};
-use crate::{Changed, Store, StoreError, Timestamp, User, UserId};
+use crate::{Changed, Store, StoreError, Timestamp, UserId};
 
 /// What came of [`Store::close_user`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,21 +80,6 @@ struct Close {
     now: Timestamp,
 }
 
-impl Close {
-    /// Whoever gets the name next must not inherit the rights of this user.
-    async fn delete_rules(&self, conn: &mut AnyConnection, user: &User) -> Result<(), StoreError> {
-        let deleted =
-            sqlx::query("DELETE FROM acl_rules WHERE subject_kind = 'user' AND subject = $1")
-                .bind(user.username.as_str())
-                .execute(&mut *conn)
-                .await?;
-        if deleted.rows_affected() > 0 {
-            record(conn, &[Changed::Policy], self.now).await?;
-        }
-        Ok(())
-    }
-}
-
 impl Operation for Close {
     type Output = CloseUser;
 
@@ -103,29 +89,31 @@ impl Operation for Close {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<CloseUser, StoreError> {
-        let conn = tx.connection();
-        let Some(user) = find(conn, &self.user).await? else {
+        let Some(account) = read_account(tx, &self.user).await? else {
             return Ok(CloseUser::Unknown);
         };
-        if is_last_administrator(conn, &user).await? {
+        if account.is_last_administrator() {
             return Ok(CloseUser::LastAdministrator);
         }
-        sqlx::query("UPDATE users SET disabled = 1, closed = 1 WHERE id = $1")
-            .bind(user.id.as_str())
-            .execute(&mut *conn)
-            .await?;
+        let (user, mut script) = (account.user, Script::default());
         for statement in [
+            "UPDATE users SET disabled = 1, closed = 1 WHERE id = $1",
             "DELETE FROM sessions WHERE user_id = $1",
             "DELETE FROM tokens WHERE user_id = $1",
         ] {
-            sqlx::query(statement)
-                .bind(user.id.as_str())
-                .execute(&mut *conn)
-                .await?;
+            script.add(Statement::new(statement).bind(user.id.as_str()));
         }
-        self.delete_rules(conn, &user).await?;
-        // It ends whatever MQTT session rests on one of them.
-        record(conn, &[Changed::User(user.username)], self.now).await?;
+        // Whoever gets the name next must not inherit the rights of this user.
+        let rules = "DELETE FROM acl_rules WHERE subject_kind = 'user' AND subject = $1";
+        let rules = script.add(Statement::new(rules).bind(user.username.as_str()));
+        let deleted_rules = tx.run(script).await?.changed(&rules) > 0;
+        // The change of the user ends whatever MQTT session rests on a session or a token.
+        let policy = deleted_rules.then_some(Changed::Policy);
+        let changes: Vec<_> = policy
+            .into_iter()
+            .chain([Changed::User(user.username)])
+            .collect();
+        record(tx, &changes, self.now).await?;
         Ok(CloseUser::Closed)
     }
 
@@ -160,27 +148,26 @@ impl Operation for DeletionStep {
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(u64, Duration), StoreError> {
         let started = Instant::now();
         let user = self.user.as_str();
-        let conn = tx.connection();
+        let read = Statement::new(match self.table {
+            Table::Messages => "SELECT id FROM messages WHERE user_id = $1 ORDER BY id LIMIT $2",
+            Table::Notifications => {
+                "SELECT seq FROM notifications WHERE user_id = $1 ORDER BY seq LIMIT $2"
+            }
+        });
+        let mut script = Script::default();
+        let keys = script.add(read.bind(user).bind(self.rows));
+        let results = tx.run(script).await?;
         let deleted = match self.table {
             Table::Messages => {
-                let ids: Vec<String> = sqlx::query_scalar(
-                    "SELECT id FROM messages WHERE user_id = $1 ORDER BY id LIMIT $2",
-                )
-                .bind(user)
-                .bind(self.rows)
-                .fetch_all(&mut *conn)
-                .await?;
+                let ids = results.rows(&keys).map(|row| row.try_get("id"));
+                let ids = ids.collect::<Result<Vec<String>, _>>()?;
                 stored_bytes::delete_messages(tx, &ids, Which::All).await?
             }
             Table::Notifications => {
-                let numbers: Vec<i64> = sqlx::query_scalar(
-                    "SELECT seq FROM notifications WHERE user_id = $1 ORDER BY seq LIMIT $2",
-                )
-                .bind(user)
-                .bind(self.rows)
-                .fetch_all(&mut *conn)
-                .await?;
-                let keys: Vec<_> = numbers.into_iter().map(|seq| (user, seq)).collect();
+                let keys = results
+                    .rows(&keys)
+                    .map(|row| Ok((user, row.try_get("seq")?)));
+                let keys = keys.collect::<Result<Vec<_>, sqlx::Error>>()?;
                 stored_bytes::delete_notifications(tx, &keys).await?
             }
         };
@@ -198,12 +185,9 @@ impl Operation for Remove {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
         // All that is left of the user goes with it: ON DELETE CASCADE.
-        sqlx::query("DELETE FROM users WHERE id = $1 AND closed = 1")
-            .bind(self.0.as_str())
-            .execute(conn)
-            .await?;
+        let remove = Statement::new("DELETE FROM users WHERE id = $1 AND closed = 1");
+        tx.execute(remove.bind(self.0.as_str())).await?;
         Ok(())
     }
 }
