@@ -311,10 +311,30 @@ fn statements(moves: &[Move], dialect: Dialect) -> Vec<Statement> {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Execute as _;
+
     use super::*;
     use crate::StoreOptions;
     use crate::location::Location;
     use crate::open::prepare;
+
+    #[test]
+    fn the_next_messages_are_sought_with_each_parameter_once_and_in_order() {
+        let after = Reach::Others.start();
+        for (dialect, behind) in [
+            (
+                Dialect::Postgres,
+                "(m.user_id, m.run_at, m.id) > ($1, $2, $3) AND m.user_id <= $4",
+            ),
+            (
+                Dialect::MySql,
+                "m.user_id >= $1 AND (m.user_id > $2 OR m.run_at >= $3 AND (m.run_at > $4 OR m.id > $5)) AND m.user_id <= $6",
+            ),
+        ] {
+            let text = next_behind("SELECT m.id", &after, "u", dialect).0.sql();
+            assert!(text.as_str().contains(behind), "{}", text.as_str());
+        }
+    }
 
     #[tokio::test]
     async fn a_message_that_was_claimed_or_moved_since_it_was_read_stays() {

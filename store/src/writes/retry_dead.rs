@@ -249,7 +249,26 @@ impl Operation for RetryDead {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Execute as _;
+
     use super::*;
+
+    #[test]
+    fn the_next_dead_messages_are_sought_with_each_parameter_once_and_in_order() {
+        for (dialect, behind) in [
+            (
+                Dialect::Postgres,
+                "(processed_at, id) > ($1, $2) AND processed_at < $3",
+            ),
+            (
+                Dialect::MySql,
+                "processed_at >= $1 AND (processed_at > $2 OR id > $3) AND processed_at < $4",
+            ),
+        ] {
+            let text = dead_behind((1, "m"), 2, dialect).0.sql();
+            assert!(text.as_str().contains(behind), "{}", text.as_str());
+        }
+    }
 
     #[test]
     fn a_page_token_is_read_back_from_its_text() {
