@@ -55,11 +55,6 @@ impl Store {
             .notification_bytes
             .max(StoreOptions::LEAST_NOTIFICATION_BYTES);
         let location = Location::parse(options.url)?;
-        if let Location::Server(_) = location {
-            return Err(StoreError::Url {
-                reason: "PostgreSQL is not supported yet".into(),
-            });
-        }
         let (mut conn, check) = prepare(&location).await?;
         let epoch = CurrentEpoch::new(epoch::read(&mut conn).await?);
         let readers = location.connect_readers(options.readers).await?;

@@ -52,17 +52,19 @@ pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
 /// [`BEGIN_WRITE`], for a transaction that survives a power failure once it is committed if it is `durable`; otherwise a
 /// power failure may undo it, unless a durable one is committed after it. One that is `marked` says to which file the log
-/// belongs. In one text, as it costs as much to hand over one statement as several.
-pub(crate) fn begin_write(durable: bool, marked: bool) -> &'static str {
-    match (durable, marked) {
-        (true, false) => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
-        (false, false) => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
-        (true, true) => {
+/// belongs, where there is a file. In one text, as it costs as much to hand over one statement as several.
+pub(crate) fn begin_write(dialect: Dialect, durable: bool, marked: bool) -> &'static str {
+    match (dialect, durable, marked) {
+        (Dialect::Sqlite, true, false) => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+        (Dialect::Sqlite, false, false) => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        (Dialect::Sqlite, true, true) => {
             "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; UPDATE log_mark SET mark = mark + 1"
         }
-        (false, true) => {
+        (Dialect::Sqlite, false, true) => {
             "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; UPDATE log_mark SET mark = mark + 1"
         }
+        (Dialect::Postgres, false, _) => "BEGIN; SET LOCAL synchronous_commit = off",
+        (Dialect::Postgres | Dialect::MySql, ..) => "BEGIN",
     }
 }
 

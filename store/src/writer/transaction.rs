@@ -21,7 +21,7 @@ pub(super) struct TransactionKind {
 impl TransactionKind {
     /// What begins it.
     pub(super) fn begin(self) -> &'static str {
-        begin_write(self.durable, self.marked)
+        begin_write(self.dialect, self.durable, self.marked)
     }
 }
 

@@ -105,7 +105,7 @@ pub(crate) async fn delete_messages(
             statement.bind_all(chunk.iter().map(AsRef::as_ref))
         };
         rooms.push(script.add(statement(format!(
-            "SELECT user_id, SUM({}) AS bytes FROM messages m WHERE {chosen} GROUP BY user_id",
+            "SELECT user_id, CAST(SUM({}) AS BIGINT) AS bytes FROM messages m WHERE {chosen} GROUP BY user_id",
             of_stored_message()
         ))));
         let delete = format!("DELETE FROM messages WHERE {chosen}");

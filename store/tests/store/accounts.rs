@@ -130,7 +130,7 @@ async fn a_disabled_user_has_no_session_and_no_token() {
     let ann = user(&db.store, "ann").await;
     begin_session(&db.store, &ann.id, "s", at(100), at(0)).await;
     make_token(&db.store, &ann.id, "phone", BOTH, "t", None, at(0)).await;
-    crate::common::execute(&db.file(), "UPDATE users SET disabled = 1").await;
+    db.execute("UPDATE users SET disabled = 1").await;
     assert!(
         db.store
             .user_by_name(&ann.username)
@@ -146,7 +146,7 @@ async fn a_disabled_user_has_no_session_and_no_token() {
 #[tokio::test]
 async fn messages_wait_a_second_until_another_delay_is_set() {
     let db = Db::new().await;
-    crate::common::execute(&db.file(), "DELETE FROM settings").await;
+    db.execute("DELETE FROM settings").await;
     let ann = user(&db.store, "ann").await;
     assert_eq!(db.store.delay().await.unwrap(), Delay::Fixed { ms: 1000 });
     let message = send(&db.store, &ann.id, "hello", at(0)).await;

@@ -9,8 +9,11 @@ use herald_store::{
     NewSession, NewToken, Outcome, Scopes, Seq, Store, StoreOptions, Timestamp, Token, TokenOrigin,
     User, UserId,
 };
-use sqlx::{Connection, Executor, SqliteConnection};
+use herald_test_databases::{DatabaseKind, TestDatabase};
+use sqlx::{AnyConnection, Connection, Executor};
 use tempfile::TempDir;
+
+use crate::DATABASE;
 
 /// How long the leases of the tests last.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -20,19 +23,63 @@ pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_795_341_600_000 + millis)
 }
 
-/// A database in a folder that goes with it.
+/// A database that goes with it, and the folder of a test's own.
 pub(crate) struct Db {
-    pub(crate) dir: TempDir,
+    pub(crate) dir: Place,
     pub(crate) store: Store,
+}
+
+/// Where a test's database is.
+pub(crate) struct Place {
+    folder: TempDir,
+    database: TestDatabase,
+}
+
+impl Place {
+    pub(crate) async fn new() -> Self {
+        let database = TestDatabase::make(DATABASE, SCHEMA, async |url| {
+            let store = Store::open(options(url)).await.unwrap();
+            store.close().await;
+        });
+        let Some(database) = database.await else {
+            // Said by then. No test of this program has anything to do.
+            std::process::exit(0);
+        };
+        let folder = TempDir::new().unwrap();
+        Self { folder, database }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What opens the database.
+    pub(crate) fn options(&self) -> StoreOptions {
+        options(self.database.url())
+    }
+
+    /// Opens the database, once more if it is open.
+    pub(crate) async fn open(&self) -> Store {
+        Store::open(self.options()).await.unwrap()
+    }
+}
+
+/// Another one where the tables are others.
+const SCHEMA: u64 = 1;
+
+fn options(url: &str) -> StoreOptions {
+    StoreOptions {
+        url: url.into(),
+        // The path counts for nothing.
+        ..StoreOptions::sqlite(Path::new("/"))
+    }
 }
 
 impl Db {
     /// A new one, without a delay.
     pub(crate) async fn new() -> Self {
-        let dir = TempDir::new().unwrap();
-        let store = Store::open(StoreOptions::sqlite(&dir.path().join("herald.db")))
-            .await
-            .unwrap();
+        let dir = Place::new().await;
+        let store = dir.open().await;
         store
             .set_delay(Delay::Fixed { ms: 0 }, false)
             .await
@@ -41,23 +88,46 @@ impl Db {
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        self.dir.path().join("herald.db")
+        let url = self.dir.database.url();
+        url.strip_prefix("sqlite://").unwrap().into()
     }
 
     /// What a query that counts answers.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        let url = format!("sqlite://{}", self.file().display());
-        let mut conn = SqliteConnection::connect(&url).await.unwrap();
+        let mut conn = self.connect().await;
         let count = sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap();
         conn.close().await.unwrap();
         count
     }
 
-    /// Another handle on the same file, as another process would have.
-    pub(crate) async fn open_again(&self) -> Store {
-        Store::open(StoreOptions::sqlite(&self.file()))
+    /// A connection beside the store's.
+    async fn connect(&self) -> AnyConnection {
+        AnyConnection::connect(self.dir.database.url())
             .await
             .unwrap()
+    }
+
+    /// Runs a statement beside the store, as an operator with a SQL shell would.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        let mut conn = self.connect().await;
+        conn.execute(sql).await.unwrap();
+        conn.close().await.unwrap();
+    }
+
+    /// Takes the lock that a write needs first.
+    pub(crate) async fn lock(&self) -> Lock {
+        let mut conn = self.connect().await;
+        let lock = match DATABASE {
+            DatabaseKind::Sqlite => "BEGIN IMMEDIATE",
+            _ => "BEGIN; SELECT user_id FROM user_queues FOR UPDATE",
+        };
+        conn.execute(lock).await.unwrap();
+        Lock(conn)
+    }
+
+    /// Another handle on the same file, as another process would have.
+    pub(crate) async fn open_again(&self) -> Store {
+        self.dir.open().await
     }
 }
 
@@ -134,25 +204,10 @@ pub(crate) fn up_to(user: &UserId, seq: i64) -> Acknowledged {
     }
 }
 
-/// Runs a statement beside the store, as an operator with a SQL shell would.
-pub(crate) async fn execute(file: &Path, sql: &'static str) {
-    let url = format!("sqlite://{}", file.display());
-    let mut conn = SqliteConnection::connect(&url).await.unwrap();
-    conn.execute(sql).await.unwrap();
-    conn.close().await.unwrap();
-}
-
-/// The write lock, held as another process would hold it.
-pub(crate) struct Lock(SqliteConnection);
+/// The lock that a write needs first, held as another process would hold it.
+pub(crate) struct Lock(AnyConnection);
 
 impl Lock {
-    pub(crate) async fn take(file: &Path) -> Self {
-        let url = format!("sqlite://{}", file.display());
-        let mut conn = SqliteConnection::connect(&url).await.unwrap();
-        conn.execute("BEGIN IMMEDIATE").await.unwrap();
-        Self(conn)
-    }
-
     pub(crate) async fn release(mut self) {
         self.0.execute("ROLLBACK").await.unwrap();
         self.0.close().await.unwrap();

@@ -1,6 +1,6 @@
 //! How many messages there are.
 
-use crate::common::{Db, LEASE, at, claim_one, delete, execute, notify, send, send_many, user};
+use crate::common::{Db, LEASE, at, claim_one, delete, notify, send, send_many, user};
 use herald_store::{Outcome, StatusCounts};
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn messages_that_go_with_their_account_are_not_counted_any_more() {
     // What the database deletes by itself.
     notify(store, &bob.id, 2).await;
     send(store, &bob.id, "hello", at(0)).await;
-    execute(&db.file(), "PRAGMA foreign_keys = ON; DELETE FROM users").await;
+    db.execute("DELETE FROM users").await;
     assert_eq!(db.count("SELECT COUNT(*) FROM messages").await, 0);
     assert_eq!(store.counts().await.unwrap(), StatusCounts::default());
 }

@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use herald_test_databases::DatabaseKind;
+
+/// Which database the tests are run on.
+const DATABASE: DatabaseKind = DatabaseKind::Sqlite;
+
 mod accounts;
 mod acknowledge;
 mod audit;
@@ -11,6 +16,7 @@ mod counts;
 mod delays;
 mod durability;
 mod fairness;
+mod file;
 mod foreign_log;
 mod idempotency;
 mod inbox;

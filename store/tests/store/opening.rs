@@ -275,8 +275,7 @@ async fn the_error_of_a_damaged_database_names_logs_of_others() {
 async fn a_newer_database_is_left_alone() {
     let db = crate::common::Db::new().await;
     db.store.close().await;
-    crate::common::execute(
-        &db.file(),
+    db.execute(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
          VALUES (9999, 'later', 1, x'00', 0)",
     )

@@ -1,7 +1,8 @@
 //! Retained messages.
 
-use crate::common::{Db, at, execute};
+use crate::common::{Db, at};
 use herald_store::{RetainedChange, RetainedMessage, Timestamp};
+use herald_test_databases::DatabaseKind;
 
 fn message(topic: &str, payload: &[u8], expires_at: Option<Timestamp>) -> RetainedMessage {
     RetainedMessage {
@@ -74,11 +75,13 @@ async fn changes_are_made_all_or_none() {
     let db = Db::new().await;
     let kept = message("kept", b"x", None);
     db.store.save_retained(vec![set(&kept)]).await.unwrap();
-    execute(
-        &db.file(),
-        "CREATE TRIGGER refuse BEFORE INSERT ON retained WHEN NEW.topic = 'refused'
-         BEGIN SELECT RAISE(ABORT, 'refused'); END",
-    )
+    db.execute(match crate::DATABASE {
+        DatabaseKind::Sqlite => {
+            "CREATE TRIGGER refuse BEFORE INSERT ON retained WHEN NEW.topic = 'refused'
+             BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        }
+        _ => "ALTER TABLE retained ADD CONSTRAINT refuse CHECK (topic <> 'refused')",
+    })
     .await;
     let changes = vec![
         set(&message("new", b"x", None)),

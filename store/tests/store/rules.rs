@@ -1,6 +1,6 @@
 //! Access rules.
 
-use crate::common::{Db, at, execute, name};
+use crate::common::{Db, at, name};
 use herald_acl::{Actions, Effect, FilterTemplate, Policy, Role, Rule, Subject};
 use herald_store::{
     CreateRule, MAX_RULES, RuleContent, RuleId, Store, StoreError, StoredRule, Timestamp,
@@ -173,7 +173,7 @@ async fn there_are_no_more_rules_than_can_be_looked_at() {
 #[tokio::test]
 async fn a_rule_that_was_edited_into_none_is_an_error_that_names_it(#[case] edit: &'static str) {
     let db = Db::new().await;
-    execute(&db.file(), edit).await;
+    db.execute(edit).await;
     let error = db.store.rules().await.unwrap_err();
     assert!(matches!(error, StoreError::InvalidRule { .. }), "{error:?}");
     let text = error.to_string();

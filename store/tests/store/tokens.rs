@@ -187,7 +187,7 @@ async fn a_user_has_no_more_than_so_many_tokens() {
     let insert = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000)
         INSERT INTO tokens (id, user_id, name, scope_api, scope_mqtt, token_hash, created_at)
         SELECT 'id' || n, (SELECT id FROM users), 'many', 1, 0, 'hash' || n, 0 FROM n";
-    crate::common::execute(&db.file(), insert).await;
+    db.execute(insert).await;
     let new = new_token("one more", BOTH, "h", None);
     let made = db.store.create_token(&ann.id, new, at(1)).await.unwrap();
     assert_eq!(made, CreateToken::TooMany);
