@@ -18,6 +18,9 @@ pub enum StoreError {
     /// Another process has held the write lock for longer than 5 s. Nothing was written.
     #[error("another process has the database locked; try again when it is done")]
     Locked,
+    /// Writes of several servers were in each other's way, again and again. Nothing was written.
+    #[error("other servers write to the same rows; try again in a moment")]
+    Conflict,
     /// The store was closed. Whether a write that was under way was done is not known.
     #[error("the database is closed")]
     Closed,
@@ -169,7 +172,7 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Busy | Self::TooSlow | Self::Locked | Self::Unreachable { .. }
+            Self::Busy | Self::TooSlow | Self::Locked | Self::Conflict | Self::Unreachable { .. }
         )
     }
 }
@@ -181,6 +184,7 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolClosed => Self::Closed,
             error => match fault(&error) {
                 Some(Fault::Locked) => Self::Locked,
+                Some(Fault::Conflict) => Self::Conflict,
                 Some(Fault::Stopped) => Self::TooSlow,
                 Some(Fault::Unreachable) => Self::Unreachable {
                     reason: reason(&error),

@@ -184,7 +184,9 @@ impl DatabaseFile {
                 reason: reason(),
             },
             Some(Fault::NotADatabase) => StoreError::NotADatabase { path },
-            Some(Fault::Locked | Fault::Stopped | Fault::Unreachable) | None => error.into(),
+            Some(Fault::Locked | Fault::Stopped | Fault::Unreachable | Fault::Conflict) | None => {
+                error.into()
+            }
         }
     }
 }

@@ -101,12 +101,16 @@ fn chain(error: &dyn std::error::Error) -> String {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy | StoreError::Locked | StoreError::Closed | StoreError::TooSlow => {
-                Self::busy()
-            }
+            StoreError::Busy
+            | StoreError::Locked
+            | StoreError::Closed
+            | StoreError::TooSlow
+            | StoreError::Conflict
+            | StoreError::Unreachable { .. } => Self::busy(),
             StoreError::Storage { .. }
             | StoreError::Unwritable { .. }
-            | StoreError::Replaced { .. } => {
+            | StoreError::Replaced { .. }
+            | StoreError::Unreachable { .. } => {
                 tracing::error!(%error, "a request could not be served");
                 Self::new(
                     Code::NotReady,

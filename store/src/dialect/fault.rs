@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Corrupt,
     /// A statement was stopped.
     Stopped,
+    /// Another writer was in the way: the transaction was undone.
+    Conflict,
     /// Its server is not there, or takes nobody for the moment.
     Unreachable,
 }
@@ -48,6 +50,8 @@ fn fault_of_postgres(error: &PgDatabaseError) -> Option<Fault> {
     match error.code() {
         "57014" => Some(Fault::Stopped),
         "55P03" => Some(Fault::Locked),
+        // A serialization failure, a deadlock: nothing was written, and the same may be done again.
+        "40001" | "40P01" => Some(Fault::Conflict),
         // A read-only transaction, a full disk, an error of the disk.
         "25006" | "53100" | "58030" => Some(Fault::Unwritable),
         "XX001" | "XX002" => Some(Fault::Corrupt),

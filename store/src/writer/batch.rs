@@ -274,7 +274,11 @@ async fn unless_panicked<T>(
     run.await.unwrap_or(Err(StoreError::Panicked))
 }
 
-/// Whether the connection may be unable to write from now on, as one is that was opened while the file was read-only.
+/// Whether it is no fault of an operation's own: the connection may be unable to write from now on, as one is that was opened
+/// while the file was read-only, or the whole transaction was undone.
 fn is_broken(error: &StoreError) -> bool {
-    matches!(error, StoreError::Storage { .. })
+    matches!(
+        error,
+        StoreError::Storage { .. } | StoreError::Unreachable { .. } | StoreError::Conflict
+    )
 }

@@ -5,13 +5,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{AnyConnection, Connection};
 use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::StoreError;
+use crate::dialect::Dialect;
 use crate::location::Location;
 use crate::open_files::OpenFiles;
 use crate::owned_task::OwnedTask;
@@ -29,8 +30,12 @@ const QUEUE: usize = 1024;
 /// How many writes share a transaction.
 const BATCH: usize = 256;
 
-/// How long a write waits for room in the queue.
+/// How long a write waits for room in the queue, and how long a batch is repeated.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a batch waits before it is repeated: the first time, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The way to the task that writes.
 pub(crate) struct Writer {
@@ -153,7 +158,7 @@ impl Task {
     async fn write(&mut self, queued: &mut Vec<Box<dyn Queued>>) {
         let writes = queued.len();
         let mut batch = Batch::of(queued.drain(..));
-        let committed = self.commit(&mut batch).await;
+        let committed = self.commit_patiently(&mut batch).await;
         if let Err(error) = &committed {
             batch.fail_rest(error);
             tracing::error!(%error, writes, "a database transaction failed");
@@ -170,8 +175,26 @@ impl Task {
         }
     }
 
-    /// Writes a batch. If that fails, it is not known of all what came of it.
-    async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+    /// Writes a batch; again and again for a limited time, as long as it is known that nothing was written and the same may
+    /// succeed later.
+    async fn commit_patiently(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.commit(batch).await {
+                Ok(()) => return Ok(()),
+                Err(failure) if failure.undone && Instant::now() + pause < deadline => {
+                    tracing::debug!(error = %failure.error, "a database transaction is repeated");
+                    tokio::time::sleep(pause).await;
+                    pause = (2 * pause).min(LONGEST_PAUSE);
+                }
+                Err(failure) => return Err(failure.error),
+            }
+        }
+    }
+
+    /// Writes a batch. If that fails, it is not known of all what came of it, unless it was undone.
+    async fn commit(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         // What is written to a file that is not there any more is lost.
         self.files.check()?;
         let kind = TransactionKind {
@@ -191,12 +214,15 @@ impl Task {
         &mut self,
         batch: &mut Batch,
         kind: TransactionKind,
-    ) -> Result<(), StoreError> {
-        let conn = self.connected().await?;
+    ) -> Result<(), Failure> {
+        let conn = self
+            .connected()
+            .await
+            .map_err(|error| undone(error, kind))?;
         if commit_together(conn, batch, kind).await? {
             return Ok(());
         }
-        batch.run_each(conn, kind).await
+        Ok(batch.run_each(conn, kind).await?)
     }
 
     /// The connection, made again if it failed.
@@ -221,21 +247,44 @@ impl Task {
     }
 }
 
+/// Why a batch was not committed.
+struct Failure {
+    error: StoreError,
+    /// Nothing of it was written, and the same may succeed later.
+    undone: bool,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let undone = false;
+        Self { error, undone }
+    }
+}
+
+/// A failure before a transaction was to be committed. A file of SQLite has its own patience.
+fn undone(error: StoreError, kind: TransactionKind) -> Failure {
+    let passes = matches!(error, StoreError::Unreachable { .. } | StoreError::Conflict);
+    Failure {
+        undone: passes && kind.dialect != Dialect::Sqlite,
+        error,
+    }
+}
+
 /// Runs all in one transaction. If one of several fails, none is kept, and it returns `false`.
 async fn commit_together(
     conn: &mut AnyConnection,
     batch: &mut Batch,
     kind: TransactionKind,
-) -> Result<bool, StoreError> {
-    let mut begun = conn.begin_with(kind.begin()).await?;
-    if !batch
-        .run(&mut Transaction::new(&mut begun, kind.dialect))
-        .await?
-    {
-        begun.rollback().await?;
+) -> Result<bool, Failure> {
+    let begun = conn.begin_with(kind.begin()).await;
+    let mut begun = begun.map_err(|error| undone(error.into(), kind))?;
+    let mut tx = Transaction::new(&mut begun, kind.dialect);
+    let run = batch.run(&mut tx).await;
+    if !run.map_err(|error| undone(error, kind))? {
+        begun.rollback().await.map_err(StoreError::from)?;
         return Ok(batch.is_single());
     }
-    begun.commit().await?;
+    begun.commit().await.map_err(StoreError::from)?;
     batch.committed();
     Ok(true)
 }

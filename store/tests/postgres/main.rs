@@ -29,6 +29,7 @@ mod delays;
 mod durability;
 #[path = "../store/fairness.rs"]
 mod fairness;
+mod faults;
 #[path = "../store/idempotency.rs"]
 mod idempotency;
 #[path = "../store/inbox.rs"]
@@ -57,6 +58,7 @@ mod sessions;
 mod stored_bytes;
 #[path = "../store/tokens.rs"]
 mod tokens;
+mod two_writers;
 #[path = "../store/user_changes.rs"]
 mod user_changes;
 #[path = "../store/user_deletion.rs"]

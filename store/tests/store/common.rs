@@ -53,9 +53,14 @@ impl Place {
         self.folder.path()
     }
 
+    /// Its address.
+    pub(crate) fn url(&self) -> &str {
+        self.database.url()
+    }
+
     /// What opens the database.
     pub(crate) fn options(&self) -> StoreOptions {
-        options(self.database.url())
+        options(self.url())
     }
 
     /// Opens the database, once more if it is open.
@@ -88,7 +93,7 @@ impl Db {
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        let url = self.dir.database.url();
+        let url = self.dir.url();
         url.strip_prefix("sqlite://").unwrap().into()
     }
 
@@ -102,9 +107,7 @@ impl Db {
 
     /// A connection beside the store's.
     async fn connect(&self) -> AnyConnection {
-        AnyConnection::connect(self.dir.database.url())
-            .await
-            .unwrap()
+        AnyConnection::connect(self.dir.url()).await.unwrap()
     }
 
     /// Runs a statement beside the store, as an operator with a SQL shell would.

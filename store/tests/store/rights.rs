@@ -16,7 +16,7 @@ async fn changed(store: &Store, seen: &mut i64) -> Vec<Changed> {
     changes.into_iter().map(|change| change.changed).collect()
 }
 
-fn rule() -> RuleContent {
+pub(crate) fn rule() -> RuleContent {
     RuleContent {
         subject: Subject::Everyone,
         actions: Actions::Both,
