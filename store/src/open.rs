@@ -51,7 +51,7 @@ async fn prepare_file(
 /// The server has to be one that can be used, and the database has to be there.
 async fn prepare_server(location: &Location, server: &Server) -> Result<AnyConnection, StoreError> {
     let facts = server.examine().await?;
-    tracing::info!(
+    tracing::debug!(
         server = server.name(),
         version = facts.version,
         "the database"

@@ -109,8 +109,7 @@ impl From<StoreError> for ApiError {
             | StoreError::Unreachable { .. } => Self::busy(),
             StoreError::Storage { .. }
             | StoreError::Unwritable { .. }
-            | StoreError::Replaced { .. }
-            | StoreError::Unreachable { .. } => {
+            | StoreError::Replaced { .. } => {
                 tracing::error!(%error, "a request could not be served");
                 Self::new(
                     Code::NotReady,
