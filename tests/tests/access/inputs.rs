@@ -335,7 +335,17 @@ async fn no_value_of_the_configuration_is_repeated_in_an_error() {
             let ended = check.run().await;
             // Nothing is missing in the defaults, so a value that means nothing is an error.
             let free = key == "webhook.url" || key.ends_with("secret");
-            assert!(free || ended.code == 2, "{key}: {ended:?}");
+            // A server that is not there is no error of the configuration.
+            let code = if key == "database.url" && n == 6 {
+                1
+            } else {
+                2
+            };
+            assert!(free || ended.code == code, "{key}: {ended:?}");
+            if key == "database.url" {
+                // It is printed, without the password.
+                secrets.watched.saw(key, ended.stdout);
+            }
             secrets.watched.saw(key, ended.stderr);
         }
     }
