@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::dialect::Dialect;
 use crate::epoch::{self, CurrentEpoch};
 use crate::integrity::Check;
 use crate::lists::Lists;
@@ -113,6 +114,12 @@ impl Store {
         self.write(Ping).await?;
         self.readers().fetch_one(Statement::new("SELECT 1")).await?;
         Ok(())
+    }
+
+    /// Whether no other process works on this database: a file is one server's.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        self.inner.readers.dialect() == Dialect::Sqlite
     }
 
     /// Notified of every commit after which a message may be due: an accepted one, or a changed delay.

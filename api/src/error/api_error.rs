@@ -109,7 +109,8 @@ impl From<StoreError> for ApiError {
             | StoreError::Unreachable { .. } => Self::busy(),
             StoreError::Storage { .. }
             | StoreError::Unwritable { .. }
-            | StoreError::Replaced { .. } => {
+            | StoreError::Replaced { .. }
+            | StoreError::Refused { .. } => {
                 tracing::error!(%error, "a request could not be served");
                 Self::new(
                     Code::NotReady,

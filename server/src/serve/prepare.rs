@@ -41,7 +41,12 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
              run: herald admin reset-password admin"
         );
     }
-    let released = store.release_all().await?;
+    // Elsewhere another server may be at work on them; what nobody is at work on comes back when its lease ends.
+    let released = if store.is_exclusive() {
+        store.release_all().await?
+    } else {
+        0
+    };
     if released > 0 {
         tracing::info!(
             messages = released,

@@ -279,6 +279,11 @@ async fn unless_panicked<T>(
 fn is_broken(error: &StoreError) -> bool {
     matches!(
         error,
-        StoreError::Storage { .. } | StoreError::Unreachable { .. } | StoreError::Conflict
+        StoreError::Storage { .. }
+            | StoreError::Unreachable { .. }
+            | StoreError::Conflict
+            // Others would wait as long again.
+            | StoreError::Locked
+            | StoreError::TooSlow
     )
 }

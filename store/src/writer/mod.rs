@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AnyConnection, Connection};
 use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 use crate::StoreError;
 use crate::dialect::Dialect;
@@ -32,6 +33,10 @@ const BATCH: usize = 256;
 
 /// How long a write waits for room in the queue, and how long a batch is repeated.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a server may take for a batch, longer than it gives each statement, and for a goodbye.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+const LONGEST_CLOSE: Duration = Duration::from_secs(5);
 
 /// How long a batch waits before it is repeated: the first time, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -202,7 +207,13 @@ impl Task {
             durable: batch.is_durable(),
             marked: self.log.is_to_be_marked(),
         };
-        let committed = self.commit_with(batch, kind).await;
+        let committed = match kind.dialect {
+            Dialect::Sqlite => self.commit_with(batch, kind).await,
+            Dialect::Postgres | Dialect::MySql => {
+                let committed = timeout(LONGEST_SILENCE, self.commit_with(batch, kind)).await;
+                committed.unwrap_or_else(|_| Err(silence().into()))
+            }
+        };
         if committed.is_err() {
             // Whatever state it is in, closing it undoes what was not committed.
             self.disconnect().await;
@@ -239,12 +250,23 @@ impl Task {
 
     async fn disconnect(&mut self) {
         self.files.closed();
-        if let Some(conn) = self.conn.take()
-            && let Err(error) = conn.close().await
-        {
-            tracing::warn!(%error, "the database connection was not closed cleanly");
+        let Some(conn) = self.conn.take() else {
+            return;
+        };
+        match timeout(LONGEST_CLOSE, conn.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the database connection was not closed cleanly");
+            }
+            Err(_) => tracing::warn!("the database server did not say goodbye"),
         }
     }
+}
+
+/// A server that is gone without a word.
+fn silence() -> StoreError {
+    let reason = "it does not answer any more".into();
+    StoreError::Unreachable { reason }
 }
 
 /// Why a batch was not committed.
@@ -263,7 +285,14 @@ impl From<StoreError> for Failure {
 
 /// A failure before a transaction was to be committed. A file of SQLite has its own patience.
 fn undone(error: StoreError, kind: TransactionKind) -> Failure {
-    let passes = matches!(error, StoreError::Unreachable { .. } | StoreError::Conflict);
+    let passes = matches!(
+        error,
+        StoreError::Unreachable { .. }
+            | StoreError::Conflict
+            | StoreError::Locked
+            // It was another server when this one started: a name that is not found for a moment, say.
+            | StoreError::Refused { .. }
+    );
     Failure {
         undone: passes && kind.dialect != Dialect::Sqlite,
         error,

@@ -3,7 +3,7 @@
 use super::reschedule::Reach;
 use crate::reads::delays::NAME;
 use crate::statement::Statement;
-use crate::writer::{Operation, Transaction};
+use crate::writer::{Locks, Operation, Transaction};
 use crate::{Delay, Store, StoreError, UserId, bulk};
 
 impl Store {
@@ -79,6 +79,11 @@ struct SetUserDelay {
 impl Operation for SetUserDelay {
     /// Whether there is such an account.
     type Output = bool;
+
+    /// What is accepted meanwhile has the old delay before it is changed, or the new one.
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&self.user);
+    }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
         let set = Statement::new("UPDATE users SET delay = $1 WHERE id = $2")

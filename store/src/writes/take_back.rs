@@ -12,9 +12,9 @@ use crate::{MessageId, Store, StoreError, Timestamp, UserId, bulk};
 /// How many messages are released in one step.
 const STEP: i64 = 256;
 
-/// The next messages after `$1` that are claimed.
+/// Messages that are claimed, whatever their lease. What is put back is none any more, so that the next step finds others.
 const CLAIMED: &str = "SELECT id, user_id FROM messages
-    WHERE status = 'processing' AND id > $1 ORDER BY id LIMIT $2";
+    WHERE status = 'processing' AND lease_until >= $1 ORDER BY lease_until LIMIT $2";
 
 impl Store {
     /// Puts all claimed messages back into the queue, and returns how many there were. For the
@@ -25,9 +25,8 @@ impl Store {
     /// A [`StoreError`] if it cannot be written.
     pub async fn release_all(&self) -> Result<u64, StoreError> {
         let mut released = 0;
-        let mut after = String::new();
         loop {
-            let claimed = Statement::new(CLAIMED).bind(after.as_str()).bind(STEP);
+            let claimed = Statement::new(CLAIMED).bind(i64::MIN).bind(STEP);
             let claimed = self.readers().fetch_all(claimed).await?;
             let owned = |row: &AnyRow| {
                 let id = MessageId::from_string(row.try_get::<String, _>("id")?);
@@ -36,11 +35,14 @@ impl Store {
             };
             let messages = claimed.iter().map(owned);
             let messages = messages.collect::<Result<Vec<_>, StoreError>>()?;
-            let Some((last, _)) = messages.last() else {
+            if messages.is_empty() {
                 break;
-            };
-            after = last.to_string();
-            released += self.write(TakeBack::all(messages)).await?;
+            }
+            let put_back = self.write(TakeBack::all(messages)).await?;
+            if put_back == 0 {
+                break;
+            }
+            released += put_back;
         }
         self.write(ResetTurns).await?;
         Ok(released)
