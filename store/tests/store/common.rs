@@ -69,8 +69,8 @@ impl Place {
     }
 }
 
-/// Another one where the tables are others.
-const SCHEMA: u64 = 1;
+/// The number of the template with the tables of the store.
+const SCHEMA: u64 = 0x73_746f_7265;
 
 fn options(url: &str) -> StoreOptions {
     StoreOptions {
