@@ -26,10 +26,12 @@ macro_rules! id {
                 Self(Uuid::now_v7().to_string().into())
             }
 
-            /// Takes `text` as an id. Every text is one; most of them belong to nothing.
+            /// Takes `text` as an id. Every text is one; most of them belong to nothing. One with NUL, for which not every
+            /// database can be asked, is taken as the empty one, which belongs to nothing.
             #[must_use]
             pub fn from_string(text: impl Into<Arc<str>>) -> Self {
-                Self(text.into())
+                let text = text.into();
+                Self(if text.contains('\0') { "".into() } else { text })
             }
 
             /// The id as text.
@@ -125,5 +127,6 @@ mod tests {
     fn an_id_is_its_text() {
         let id = UserId::new();
         assert_eq!(UserId::from_string(id.to_string()), id);
+        assert_eq!(UserId::from_string("a\0").as_str(), "");
     }
 }

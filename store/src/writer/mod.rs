@@ -253,12 +253,15 @@ impl Task {
         let Some(conn) = self.conn.take() else {
             return;
         };
-        match timeout(LONGEST_CLOSE, conn.close()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the database connection was not closed cleanly");
+        let closed = match self.location.dialect() {
+            Dialect::Sqlite => conn.close().await.map_err(StoreError::from),
+            Dialect::Postgres | Dialect::MySql => {
+                let closed = timeout(LONGEST_CLOSE, conn.close()).await;
+                closed.map_or_else(|_| Err(silence()), |closed| Ok(closed?))
             }
-            Err(_) => tracing::warn!("the database server did not say goodbye"),
+        };
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the database connection was not closed cleanly");
         }
     }
 }

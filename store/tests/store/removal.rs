@@ -1,6 +1,6 @@
 //! What users do away with.
 
-use herald_store::{Moved, Outcome, Removed, Seq, Status};
+use herald_store::{MessageId, Moved, Outcome, Removed, Seq, Status};
 
 use crate::common::{Db, LEASE, at, claim_one, notify, send, user};
 
@@ -96,4 +96,15 @@ async fn a_deleted_message_takes_its_attempts_and_its_key_along_and_leaves_its_n
     };
     let dead = store.finish(&job, outcome, at(9)).await;
     assert_eq!(dead.unwrap().unwrap().notification.seq, Seq(3));
+}
+
+/// Not every database can be asked for it, and others' writes are in the same transaction.
+#[tokio::test]
+async fn an_id_with_nul_is_nobodys() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let ann = user(&store, "ann").await.id;
+    let nul = MessageId::from_string("a\0b");
+    let removed = store.remove_message(&ann, &nul, None, at(0)).await;
+    assert_eq!(removed.unwrap(), Removed::Unknown);
+    assert_eq!(store.message(&ann, &nul).await.unwrap(), None);
 }
