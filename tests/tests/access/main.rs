@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
 
 mod bad_input;
+mod configuration;
 mod document;
 mod endings;
 mod foreign;
