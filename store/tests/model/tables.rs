@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row as _};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, FromRow, Row as _};
 
 /// The rows of all tables that the steps change, by their keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +42,10 @@ pub(crate) struct Inbox {
     pub(crate) acked_seq: i64,
 }
 
+/// Not all columns: some have types that not every database has.
+const MESSAGES: &str = "SELECT id, user_id, body, idempotency_key, result, status, attempts, failures, created_at, run_at, \
+     lease_until, processed_at, delivered_at FROM messages";
+
 impl Tables {
     /// How many bytes are kept of a user.
     pub(crate) fn stored_bytes(&self, user: &str) -> usize {
@@ -59,12 +62,9 @@ impl Tables {
         messages.map(of_message).sum::<usize>() + 128 * self.notifications.range(inbox).count()
     }
 
-    pub(crate) async fn read(conn: &mut SqliteConnection) -> Self {
+    pub(crate) async fn read(conn: &mut AnyConnection) -> Self {
         Self {
-            messages: rows(conn, "SELECT * FROM messages", |row| {
-                (row.get("id"), message(row))
-            })
-            .await,
+            messages: rows(conn, MESSAGES, |row| (row.get("id"), message(row))).await,
             failed: pairs(
                 conn,
                 "SELECT message_id, attempt, failed_at, error FROM failed_attempts",
@@ -90,7 +90,7 @@ impl Tables {
     }
 }
 
-fn message(row: &SqliteRow) -> Message {
+fn message(row: &AnyRow) -> Message {
     Message {
         user_id: row.get("user_id"),
         body: row.get("body"),
@@ -107,7 +107,7 @@ fn message(row: &SqliteRow) -> Message {
     }
 }
 
-fn inbox(row: &SqliteRow) -> Inbox {
+fn inbox(row: &AnyRow) -> Inbox {
     Inbox {
         last_seq: row.get("last_seq"),
         acked_seq: row.get("acked_seq"),
@@ -118,7 +118,7 @@ fn inbox(row: &SqliteRow) -> Inbox {
 pub(crate) type UserQueue = (i64, Option<i64>, i64);
 
 /// All queues, by user.
-pub(crate) async fn user_queues(conn: &mut SqliteConnection) -> BTreeMap<String, UserQueue> {
+pub(crate) async fn user_queues(conn: &mut AnyConnection) -> BTreeMap<String, UserQueue> {
     let all = "SELECT user_id, open, turn_at, stored_bytes FROM user_queues";
     rows(conn, all, |row| {
         (row.get(0), (row.get(1), row.get(2), row.get(3)))
@@ -127,13 +127,10 @@ pub(crate) async fn user_queues(conn: &mut SqliteConnection) -> BTreeMap<String,
 }
 
 /// Rows of a key of two columns and two others.
-async fn pairs<A, B, C, D>(
-    conn: &mut SqliteConnection,
-    sql: &'static str,
-) -> BTreeMap<(A, B), (C, D)>
+async fn pairs<A, B, C, D>(conn: &mut AnyConnection, sql: &'static str) -> BTreeMap<(A, B), (C, D)>
 where
     (A, B): Ord,
-    (A, B, C, D): for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    (A, B, C, D): for<'r> FromRow<'r, AnyRow> + Send + Unpin,
 {
     let rows: Vec<(A, B, C, D)> = sqlx::query_as(sql).fetch_all(conn).await.unwrap();
     rows.into_iter()
@@ -142,9 +139,9 @@ where
 }
 
 async fn rows<K: Ord, V>(
-    conn: &mut SqliteConnection,
+    conn: &mut AnyConnection,
     sql: &'static str,
-    read: impl Fn(&SqliteRow) -> (K, V),
+    read: impl Fn(&AnyRow) -> (K, V),
 ) -> BTreeMap<K, V> {
     let rows = sqlx::query(sql).fetch_all(conn).await.unwrap();
     rows.iter().map(read).collect()

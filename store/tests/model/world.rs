@@ -1,20 +1,15 @@
 //! The store and the model, side by side.
 
-use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use herald_acl::Role;
-use herald_store::{
-    Acknowledged, CreateUser, Delay, Job, MessageId, Outcome, Seq, Store, StoreOptions, Timestamp,
-    UserId,
-};
+use herald_store::{Acknowledged, Delay, Job, MessageId, Outcome, Seq, Store, Timestamp, UserId};
+use herald_test_databases::DatabaseKind;
 use proptest::sample::Index;
-use sqlx::{Connection as _, SqliteConnection};
-use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use sqlx::AnyConnection;
 
-use crate::model::{MAX_OPEN, MAX_STORED, Model};
+use crate::model::Model;
+use crate::place::Place;
 use crate::steps::{Ack, Action, LEASE_MS, Send, USERS};
 use crate::tables::{self, Tables};
 
@@ -25,51 +20,11 @@ pub(crate) struct World {
     model: Model,
     store: Store,
     /// Looks at the tables beside the store.
-    conn: SqliteConnection,
-    dir: TempDir,
+    conn: AnyConnection,
+    place: Place,
     users: Vec<UserId>,
     messages: Vec<MessageId>,
     claims: Vec<Job>,
-}
-
-async fn open(dir: &Path) -> (Store, SqliteConnection) {
-    let file = dir.join("herald.db");
-    let mut options = StoreOptions::sqlite(&file);
-    options.waiting_messages = MAX_OPEN as u32;
-    options.stored_bytes = MAX_STORED as u64;
-    options.readers = 1;
-    let store = Store::open(options).await.unwrap();
-    let url = format!("sqlite://{}", file.display());
-    (store, SqliteConnection::connect(&url).await.unwrap())
-}
-
-/// A database with the users, who would take most of the time if each run made its own.
-struct Template {
-    file: Vec<u8>,
-    users: Vec<UserId>,
-}
-
-static TEMPLATE: OnceCell<Template> = OnceCell::const_new();
-
-async fn template() -> Template {
-    let dir = TempDir::new().unwrap();
-    let (store, conn) = open(dir.path()).await;
-    conn.close().await.unwrap();
-    let mut users = vec![];
-    for number in 0..USERS {
-        let name = format!("user{number}").parse().unwrap();
-        let now = Timestamp::from_millis(0);
-        let created = store.create_user(&name, Role::User, "", now).await;
-        match created.unwrap() {
-            CreateUser::Created(user) => users.push(user.id),
-            CreateUser::Taken => panic!("{name} is taken"),
-        }
-    }
-    let delay = Delay::Fixed { ms: 0 };
-    store.set_delay(delay, false).await.unwrap();
-    store.close().await;
-    let file = std::fs::read(dir.path().join("herald.db")).unwrap();
-    Template { file, users }
 }
 
 fn client(number: usize) -> String {
@@ -77,18 +32,22 @@ fn client(number: usize) -> String {
 }
 
 impl World {
-    pub(crate) async fn new() -> Self {
-        let Template { file, users } = TEMPLATE.get_or_init(template).await;
-        let dir = TempDir::new().unwrap();
-        std::fs::write(dir.path().join("herald.db"), file).unwrap();
-        let (store, conn) = open(dir.path()).await;
+    /// On a database of this kind, which was chosen.
+    pub(crate) async fn new(kind: DatabaseKind) -> Self {
+        let place = Place::new(kind).await;
+        let (store, conn) = place.open().await;
+        let mut users = vec![];
+        for number in 0..USERS {
+            let name = format!("user{number}").parse().unwrap();
+            users.push(store.user_by_name(&name).await.unwrap().unwrap().id);
+        }
         let ids: Vec<_> = users.iter().map(UserId::to_string).collect();
         Self {
             model: Model::new(&ids),
             store,
             conn,
-            dir,
-            users: users.clone(),
+            place,
+            users,
             messages: vec![],
             claims: vec![],
         }
@@ -292,20 +251,15 @@ impl World {
         self.model.paused = false;
     }
 
-    /// The files as they are go on elsewhere: what a process leaves that is killed.
+    /// What a killed process leaves is opened by another.
     async fn crash(&mut self, release: bool) {
-        let dir = TempDir::new().unwrap();
-        for file in std::fs::read_dir(self.dir.path()).unwrap() {
-            let file = file.unwrap();
-            // The one beside the log is rebuilt from it.
-            if !file.file_name().to_string_lossy().ends_with("-shm") {
-                std::fs::copy(file.path(), dir.path().join(file.file_name())).unwrap();
-            }
-        }
-        let (store, conn) = open(dir.path()).await;
+        let left = self.place.left();
+        let (store, conn) = left.as_ref().unwrap_or(&self.place).open().await;
         std::mem::replace(&mut self.store, store).close().await;
         self.conn = conn;
-        self.dir = dir;
+        if let Some(left) = left {
+            self.place = left;
+        }
         if release {
             let released = self.store.release_all().await.unwrap();
             assert_eq!(released, self.model.release(None));
