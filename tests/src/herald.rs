@@ -13,12 +13,14 @@ use std::{
     thread,
 };
 
+use herald_test_databases::TestDatabase;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Child;
 
 use crate::{
     cli::Cli,
+    database::{self, database},
     disk::{self, SmallDisk},
     names::Names,
     ports::free_ports,
@@ -50,12 +52,18 @@ const LISTENERS: [&str; 3] = [
     "HERALD_MQTT__LISTEN_TCP",
 ];
 
+/// How long a claim holds on a database server, where a start cannot know that whoever made it is gone: shorter than a test
+/// waits for anything.
+const LEASE_MS: &str = "5000";
+
 /// A server on free ports of loopback. Dropping it kills it.
 pub struct Herald {
     folder: Arc<TempDir>,
     settings: Vec<(String, String)>,
     disk: Option<SmallDisk>,
     child: Option<Child>,
+    /// Unless it is a file in the folder. It goes after the server.
+    database: Option<Arc<TestDatabase>>,
     run: Option<Run>,
     names: Names,
 }
@@ -76,13 +84,20 @@ impl Herald {
     /// A server that has yet to [`begin`](Self::begin).
     #[must_use]
     pub fn stopped(settings: &[(&str, &str)]) -> Self {
-        let free = LISTENERS.map(|name| (name, "127.0.0.1:0"));
-        let settings = free.iter().chain(settings);
+        let database = database().map(Arc::new);
+        let mut own = LISTENERS.map(|name| (name, "127.0.0.1:0")).to_vec();
+        if let Some(database) = &database {
+            own.push((database::URL, database.url()));
+            own.push(("HERALD_WORKER__LEASE_MS", LEASE_MS));
+        }
+        let settings = own.iter().chain(settings);
+        let settings = settings.map(|&(k, v)| (k.into(), v.into())).collect();
         Self {
             folder: Arc::new(TempDir::with_prefix("herald-").unwrap()),
-            settings: settings.map(|&(k, v)| (k.into(), v.into())).collect(),
+            settings,
             disk: None,
             child: None,
+            database,
             run: None,
             names: Names::default(),
         }
@@ -118,6 +133,7 @@ impl Herald {
             settings: vec![],
             disk: None,
             child: None,
+            database: self.database.clone(),
             run: self.run.clone(),
             names: Names::numbered(number),
         }
@@ -151,14 +167,18 @@ impl Herald {
         self.names.topic(name)
     }
 
-    /// `herald ARGS... --data-dir` with this server's folder.
+    /// `herald ARGS... --data-dir` with this server's folder, and its database.
     #[must_use]
     pub fn cli(&self, args: &[&str]) -> Cli {
         let data_dir = self.data_dir();
         let data_dir: &OsStr = data_dir.as_ref();
         let mut all = args.to_vec();
         all.extend(["--data-dir", data_dir.to_str().unwrap()]);
-        Cli::new(self.folder.path(), &all)
+        let cli = Cli::new(self.folder.path(), &all);
+        match &self.database {
+            Some(database) => cli.env(database::URL, database.url()),
+            None => cli,
+        }
     }
 
     /// What the server wrote into `run.json` when it was ready.

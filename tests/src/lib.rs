@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod database;
 mod disk;
 mod failing;
 mod herald;
@@ -17,6 +18,7 @@ mod mosquitto;
 mod mosquitto_bridge;
 mod mqttjs;
 mod names;
+pub mod notified;
 mod ports;
 pub mod raw;
 mod rumqttc;

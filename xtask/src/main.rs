@@ -7,6 +7,7 @@ mod lint;
 mod programs;
 mod python;
 mod setup;
+mod smoke;
 mod step;
 mod test;
 mod web;
@@ -23,6 +24,8 @@ usage: cargo xtask TASK [--locked] [ARGS]
   lint    formatting, clippy, rustdoc, and the web app's types and lints, with warnings denied
   test    setup, lint, and every test; ARGS go to `cargo test`, but for
           --databases LIST: of sqlite, postgres and mariadb, with commas between; all of them if it is missing
+  smoke   [postgres,mariadb] [ARGS]: the end-to-end tests that every database has to bear, on servers; `test` without ARGS
+          runs them, too; ARGS go to `cargo test`
   attack  what the neighbours of an attacker notice, at full size against a release build; ARGS choose attacks by name
 
   databases [postgres,mariadb] [-- COMMAND...]
@@ -57,6 +60,7 @@ fn run(mut args: Vec<String>) -> Result<()> {
         Some((task, [])) if task == "setup" => setup::run(&Database::ALL),
         Some((task, [])) if task == "lint" => lint::run(&cargo),
         Some((task, rest)) if task == "test" => test::run(&cargo, rest),
+        Some((task, rest)) if task == "smoke" => smoke::run(&cargo, rest),
         Some((task, names)) if task == "attack" => attack::run(&cargo, names),
         Some((task, rest)) if task == "databases" => databases::run(rest),
         Some((task, [])) if task == "help" || task == "--help" => {

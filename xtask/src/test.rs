@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     database::{self, Database, Servers},
-    lint, setup,
+    lint, setup, smoke,
     step::{Cargo, step},
     web,
 };
@@ -22,7 +22,7 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
     )?;
     let servers = Servers::start(&databases, &database::fast_folder())?;
     let mut test = cargo.command(["test", "--workspace"]);
-    test.args(args);
+    test.args(&args);
     servers.hand_to(&mut test);
     let tested = step("test", &mut test);
     for database in Database::ALL {
@@ -30,5 +30,11 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
             println!("not tested: {database}, which --databases leaves out");
         }
     }
-    tested
+    tested?;
+    if args.is_empty() {
+        smoke::on(cargo, &servers, &[])
+    } else {
+        println!("not run: smoke, as arguments choose the tests");
+        Ok(())
+    }
 }

@@ -24,6 +24,18 @@ impl DatabaseKind {
     /// All there are.
     pub const ALL: [Self; 4] = [Self::Sqlite, Self::Postgres, Self::MariaDb, Self::MySql];
 
+    /// The one of this name, as lists of databases have it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "sqlite" => Self::Sqlite,
+            "postgres" => Self::Postgres,
+            "mariadb" => Self::MariaDb,
+            "mysql" => Self::MySql,
+            _ => return None,
+        })
+    }
+
     /// Whether this database is tested. If not, prints so.
     ///
     /// # Panics

@@ -7,10 +7,7 @@ use herald_tests::{
 use rstest::rstest;
 use serde_json::json;
 
-use crate::{
-    notified::{Notified, notified, parse, taken},
-    offline::finish,
-};
+use crate::notified::{Notified, finish, notified, parse, taken};
 
 /// For tests that do not kill their server.
 static SERVER: SharedServer = SharedServer::new();

@@ -8,10 +8,7 @@ use herald_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    notified::{Notified, inbox, notified, taken},
-    offline::finish,
-};
+use crate::notified::{Notified, finish, inbox, notified, taken};
 
 /// The epoch of the inboxes.
 async fn epoch(herald: &Herald) -> String {

@@ -1,18 +1,18 @@
 //! The real `herald` binary, its real files, and real clients: mosquitto_sub, MQTT.js, rumqttc, and a client that shows
-//! every byte.
+//! every byte. What is tested on each database is in `smoke`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
+
+use herald_tests::notified;
 
 mod access_check;
 mod admin_connections;
 mod banner;
-mod cli;
 mod client_ids;
 mod config;
 mod connections;
 mod container;
 mod cursors;
-mod delay;
 mod denied;
 mod epochs;
 mod exactly_once;
@@ -20,16 +20,12 @@ mod failures;
 mod flow;
 mod heard;
 mod hostile;
-mod isolation;
 mod keep_alive;
-mod kill;
 mod limits;
 mod login;
 mod logs;
 mod mosquitto_bridge;
 mod mqttjs;
-mod notified;
-mod offline;
 mod omitted;
 mod progress;
 mod promise;
@@ -39,11 +35,9 @@ mod queue;
 mod queued;
 mod resumed_inbox;
 mod retained;
-mod rights;
 mod rules;
 mod rumqttc;
 mod rumqttc_shared;
-mod send;
 mod sessions;
 mod share;
 mod share_refused;
@@ -56,6 +50,5 @@ mod storage;
 mod subscriptions;
 mod swagger;
 mod watching;
-mod webhook;
 mod websocket;
 mod wills;

@@ -7,7 +7,7 @@ use herald_tests::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::{notified::inbox, offline::finish};
+use crate::notified::{finish, inbox};
 
 /// What is left out of messages of so many bytes, and of their results.
 const CASES: [(usize, Option<&[&str]>); 3] = [

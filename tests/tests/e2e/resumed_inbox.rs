@@ -6,10 +6,7 @@ use herald_tests::{
 };
 use rstest::rstest;
 
-use crate::{
-    notified::{notified, parse, taken},
-    offline::{finish, three},
-};
+use crate::notified::{finish, notified, parse, taken, three};
 
 static SERVER: SharedServer = SharedServer::new();
 

@@ -8,10 +8,7 @@ use herald_tests::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::{
-    notified::{notified, parse, taken},
-    offline::{finish, three},
-};
+use crate::notified::{finish, notified, parse, taken, three};
 
 /// For tests that do not kill their server.
 static SERVER: SharedServer = SharedServer::new();

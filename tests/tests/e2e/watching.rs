@@ -12,8 +12,7 @@ use tokio::time::timeout;
 
 use crate::{
     heard::announce,
-    notified::{inbox, messages, notified, parse, taken},
-    offline::finish,
+    notified::{finish, inbox, messages, notified, parse, taken},
 };
 
 /// All that there is below `$SYS/herald/`.

@@ -1,28 +1,14 @@
 //! Alice was away: she gets what happened meanwhile, in order, once each.
 
 use herald_tests::{
-    Http, Mosquitto, MqttJs, SharedServer, Transport, Version, password,
+    Mosquitto, MqttJs, SharedServer, Transport, Version, password,
     raw::{Connect, Raw},
 };
 use rstest::rstest;
 
-use crate::notified::{Notified, notified, parse, printed, taken};
+use crate::notified::{finish, notified, parse, printed, taken, three};
 
 static SERVER: SharedServer = SharedServer::new();
-
-/// Sends these one after the other, each processed before the next. The last one's id.
-pub(crate) async fn finish(alice: &Http, bodies: &[&str]) -> String {
-    let mut last = String::new();
-    for body in bodies {
-        last = alice.send_message(body).await;
-        alice.processed(&last).await;
-    }
-    last
-}
-
-pub(crate) fn three() -> [Notified; 3] {
-    [notified(1, "one"), notified(2, "two"), notified(3, "three")]
-}
 
 #[rstest]
 #[tokio::test]

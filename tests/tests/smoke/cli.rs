@@ -164,3 +164,23 @@ async fn names_show_as_they_are_and_change_nothing_else() {
     assert!(list.contains(r"ab\u{202e}c\u{2066}d\u{2028}e"), "{list}");
     assert_eq!(list.lines().count(), 1, "{list}");
 }
+
+#[tokio::test]
+async fn the_queue_is_paused_and_seen_and_goes_on() {
+    let herald = Herald::with_users(&["alice"]).await;
+    let queue = async |command| herald.cli(&["queue", command]).succeed().await;
+    queue("pause").await;
+    let id = herald.http("alice").await.send_message("hello").await;
+    let status = queue("status").await;
+    for line in ["queued\t1", "processed\t0", "paused\tyes"] {
+        assert!(status.lines().any(|of| of == line), "{line}: {status}");
+    }
+    queue("resume").await;
+    herald.http("alice").await.processed(&id).await;
+    let status = queue("status").await;
+    for line in ["queued\t0", "processed\t1", "paused\tno"] {
+        assert!(status.lines().any(|of| of == line), "{line}: {status}");
+    }
+    let retried = queue("retry").await;
+    assert_eq!(retried, "0 messages are queued again\n");
+}

@@ -4,10 +4,7 @@ use herald_tests::{Herald, Mosquitto, MqttJs, Transport, Version, password, raw:
 use rstest::rstest;
 use serde_json::json;
 
-use crate::{
-    notified::{inbox, messages, notified, parse, printed, taken},
-    offline::{finish, three},
-};
+use crate::notified::{finish, inbox, messages, notified, parse, printed, taken, three};
 
 #[rstest]
 #[tokio::test]

@@ -1,0 +1,42 @@
+//! The database of a server under test, if it is none of its files.
+
+use std::{env, thread};
+
+use herald_test_databases::{DatabaseKind, TestDatabase};
+use tempfile::TempDir;
+use tokio::runtime;
+
+use crate::cli::Cli;
+
+/// The variable that names the database of all servers that a test program starts. Without it each has a file.
+const CHOSEN: &str = "HERALD_E2E_DATABASE";
+
+/// The key of the configuration.
+pub(crate) const URL: &str = "HERALD_DATABASE__URL";
+
+/// The number of the template with Herald's tables.
+const TEMPLATE: u64 = 0x65_32_65;
+
+/// A database on the server that was chosen, with Herald's tables and nothing in them; `None` if files were.
+pub(crate) fn database() -> Option<TestDatabase> {
+    let name = env::var(CHOSEN).ok()?;
+    let kind = DatabaseKind::named(&name);
+    let kind = kind.unwrap_or_else(|| panic!("{CHOSEN}={name} is no database"));
+    if kind == DatabaseKind::Sqlite {
+        return None;
+    }
+    // The test's own runtime may be one that cannot wait here.
+    let made = thread::scope(|scope| scope.spawn(|| make(kind)).join().unwrap());
+    Some(made.unwrap_or_else(|| panic!("{CHOSEN} is {name}, which has no server")))
+}
+
+fn make(kind: DatabaseKind) -> Option<TestDatabase> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let made = TestDatabase::make(kind, TEMPLATE, async |url| {
+        let folder = TempDir::new().unwrap();
+        // Any command makes the tables.
+        let command = Cli::new(folder.path(), &["admin", "list"]);
+        command.env(URL, url).succeed().await;
+    });
+    runtime.unwrap().block_on(made)
+}

@@ -1,0 +1,61 @@
+//! `cargo xtask smoke`: the end-to-end tests that every database has to bear, on servers.
+
+use std::env;
+
+use anyhow::Result;
+use herald_test_servers::ServerKind;
+
+use crate::{
+    database::{Database, Servers, fast_folder, listed},
+    setup,
+    step::{Cargo, step},
+};
+
+/// The test programs.
+const PROGRAMS: [&str; 2] = ["smoke", "torture"];
+
+/// Says which database they use.
+const DATABASE: &str = "HERALD_E2E_DATABASE";
+
+/// How often the server is killed unless this says otherwise. Files are tested with more.
+const ROUNDS: &str = "HERALD_TORTURE_ROUNDS";
+const FEW_ROUNDS: &str = "10";
+
+/// The servers that Herald runs on.
+const KNOWN: [ServerKind; 1] = [ServerKind::Postgres];
+
+/// Runs them on the servers of a list, which are all without one; the other `args` go to `cargo test`.
+pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
+    let (mut databases, args) = match args {
+        [list, rest @ ..] if !list.starts_with('-') => (listed(list)?, rest),
+        rest => (Database::ALL.to_vec(), rest),
+    };
+    databases.retain(|database| database.server().is_some_and(|kind| KNOWN.contains(&kind)));
+    setup::run(&databases)?;
+    step(
+        "build",
+        &mut cargo.command(["build", "--package", "herald"]),
+    )?;
+    let servers = Servers::start(&databases, &fast_folder())?;
+    on(cargo, &servers, args)
+}
+
+/// Runs them on each of `servers`.
+pub(crate) fn on(cargo: &Cargo, servers: &Servers, args: &[String]) -> Result<()> {
+    let kinds = servers.servers.iter().map(|server| server.kind());
+    for kind in kinds.filter(|kind| KNOWN.contains(kind)) {
+        // As the other tests are built.
+        let mut test = cargo.command(["test", "--workspace"]);
+        for program in PROGRAMS {
+            test.args(["--test", program]);
+        }
+        test.args(args);
+        servers.hand_to(&mut test);
+        test.env(DATABASE, kind.name());
+        if env::var_os(ROUNDS).is_none() {
+            test.env(ROUNDS, FEW_ROUNDS);
+        }
+        step(&format!("smoke on {kind}"), &mut test)?;
+    }
+    Ok(())
+}
