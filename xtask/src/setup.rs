@@ -17,7 +17,7 @@ const LOCK: &str = "package-lock.json";
 const INSTALLED: &str = "node_modules/.herald-lock.json";
 
 /// Programs that the tests run, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("mosquitto_sub", "mosquitto-clients"),
     ("mosquitto_pub", "mosquitto-clients"),
     // For a bridge, not as a service.
@@ -28,6 +28,8 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("chattr", "e2fsprogs"),
     // It brings the library, which the tests use without it.
     ("faketime", "faketime"),
+    // Before a server, not as a service.
+    ("pgbouncer", "pgbouncer"),
 ];
 
 /// With the servers of these databases.

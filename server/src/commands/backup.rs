@@ -29,10 +29,10 @@ pub(crate) async fn backup(config: &Config, file: &Path) -> anyhow::Result<()> {
 /// Puts the database `file` into the place of the server's own. Until the last step, which is a single one, the server's own
 /// is as it was.
 pub(crate) async fn restore(config: &Config, file: &Path) -> anyhow::Result<()> {
+    let database = file_of(config)?;
     exists(file)?;
     data_dir::create(&config.data_dir)?;
     let _lock = data_dir::lock(&config.data_dir)?;
-    let database = file_of(config)?;
     let _database_lock = data_dir::lock_database(&database)?;
     let fresh = beside(&database, ".restoring");
     for ending in ["", "-wal", "-shm"] {
@@ -102,7 +102,7 @@ fn file_of(config: &Config) -> anyhow::Result<PathBuf> {
         DatabasePlace::File(file) => Ok(file),
         DatabasePlace::Server(_) => {
             bail!(
-                "the database is on a server: back it up and restore it there, as with pg_dump and pg_restore"
+                "the database is on a server: back it up and restore it there, as with pg_dump or mariadb-dump"
             )
         }
     }

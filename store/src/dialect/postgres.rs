@@ -200,8 +200,9 @@ pub(crate) fn refusal(error: &sqlx::Error, user: &str) -> Option<Refusal> {
             reason: reason(),
         }),
         "25006" => Some(Refusal::ReadOnly),
-        // A pooler knows fewer than the server.
+        // A pooler knows fewer than the server, and in statement mode has no transactions.
         "08P01" if error.message().contains("startup parameter") => Some(Refusal::Pooler),
+        "08P01" if error.message().contains("pooling mode") => Some(Refusal::Pooler),
         // What pgbouncer says of a prepared statement that another client's connection has, or lacks.
         "26000" | "42P05" => Some(Refusal::Pooler),
         _ => None,

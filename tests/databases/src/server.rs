@@ -52,6 +52,12 @@ impl TestServer {
         self.with(|server| server.restart().unwrap()).await;
     }
 
+    /// Starts PostgreSQL again as a standby, with all that it has and nobody to follow.
+    pub async fn restart_as_standby(&mut self) {
+        self.with(|server| server.restart_as_standby().unwrap())
+            .await;
+    }
+
     /// As [`TestDatabase::make`], on this server.
     pub async fn make(&self, hash: u64, migrate: impl AsyncFnOnce(&str)) -> TestDatabase {
         let kind = self.server().kind().into();

@@ -107,6 +107,21 @@ pub(crate) fn is_ready(data: &Path, process: u32) -> bool {
         return false;
     };
     let mut lines = text.lines();
-    lines.next() == Some(&process.to_string())
-        && lines.nth(6).is_some_and(|status| status.trim() == "ready")
+    let is_open = |status: &str| ["ready", "standby"].contains(&status.trim());
+    lines.next() == Some(&process.to_string()) && lines.nth(6).is_some_and(is_open)
+}
+
+/// Has it write what a standby needs to read.
+pub(crate) fn write_for_standbys(place: &Place) -> Result<()> {
+    let settings = place.data().join("postgresql.conf");
+    let before = fs::read_to_string(&settings)?;
+    fs::write(&settings, before + "wal_level = replica\n")?;
+    Ok(())
+}
+
+/// Has it start as a standby, which reads what it has written itself.
+pub(crate) fn make_standby(place: &Place) -> Result<()> {
+    let signal = place.data().join("standby.signal");
+    fs::write(&signal, "")?;
+    place.account.own(&signal)
 }

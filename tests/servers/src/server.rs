@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
     ServerKind, guardian::Guardian, mariadb, place::Place, port, postgres, processes, secret,
@@ -142,6 +142,20 @@ impl PrivateServer {
             .with_context(|| format!("cannot run {}", self.kind))?;
         self.process = Some(process);
         self.wait_until_ready()
+    }
+
+    /// Starts PostgreSQL again as a standby, with all that it has and nobody to follow.
+    ///
+    /// # Errors
+    ///
+    /// If it is another database, or as [`restart`](Self::restart).
+    pub fn restart_as_standby(&mut self) -> Result<()> {
+        ensure!(self.kind == ServerKind::Postgres, "{} has none", self.kind);
+        postgres::write_for_standbys(&self.place)?;
+        self.restart()?;
+        self.kill()?;
+        postgres::make_standby(&self.place)?;
+        self.restart()
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {

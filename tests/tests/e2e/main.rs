@@ -13,6 +13,7 @@ mod config;
 mod connections;
 mod container;
 mod cursors;
+mod databases;
 mod denied;
 mod epochs;
 mod exactly_once;

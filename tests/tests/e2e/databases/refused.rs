@@ -1,0 +1,141 @@
+//! What is wrong with an address, a user or a database.
+
+use herald_test_databases::DatabaseKind;
+use rstest::rstest;
+
+use super::{COMMANDS, Database, each_refused, herald, refused};
+
+/// The password of users that the tests make.
+const PASSWORD: &str = "s3cret-of-a-test";
+
+impl Database {
+    /// Makes a user who may do nothing but connect, and returns the address for that user.
+    async fn user(&mut self) -> String {
+        let name = format!("{}_user", self.name());
+        let statement = format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'");
+        self.execute(&statement).await;
+        let (_, place) = self.url().rsplit_once('@').unwrap();
+        format!("postgres://{name}:{PASSWORD}@{place}")
+    }
+
+    async fn forget_user(&mut self) {
+        let name = format!("{}_user", self.name());
+        self.execute(&format!("DROP OWNED BY {name}")).await;
+        self.execute(&format!("DROP ROLE {name}")).await;
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_told() {
+    let url = format!("postgres://me:{PASSWORD}@nowhere.invalid/herald");
+    refused(&url, "its host is unknown; correct it in database.url").await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_wrong_password_is_told(#[values(DatabaseKind::Postgres)] kind: DatabaseKind) {
+    let Some(mut database) = Database::new(kind).await else {
+        return;
+    };
+    let url = database.user().await;
+    let wrong = url.replace(PASSWORD, "another-s3cret");
+    let advice = "correct database.url or database.password_file";
+    refused(&wrong, advice).await;
+    database.forget_user().await;
+    // The same for a user who is not there.
+    refused(&url, advice).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_missing_database_is_told(#[values(DatabaseKind::Postgres)] kind: DatabaseKind) {
+    let Some(database) = Database::new(kind).await else {
+        return;
+    };
+    let url = format!("{}_missing", database.url());
+    refused(&url, "create it (CREATE DATABASE)").await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_user_who_may_not_create_tables_is_told(
+    #[values(DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
+    let Some(mut database) = Database::new(kind).await else {
+        return;
+    };
+    let url = database.user().await;
+    refused(&url, "make it the owner of the database").await;
+    // Which is all it takes.
+    let (name, user) = (
+        database.name().to_owned(),
+        database.name().to_owned() + "_user",
+    );
+    let statement = format!("ALTER DATABASE {name} OWNER TO {user}");
+    database.execute(&statement).await;
+    let listed = herald(&["admin", "list"], &url).await;
+    assert_eq!(listed.code, 0, "{listed:?}");
+    let statement = format!("ALTER DATABASE {name} OWNER TO CURRENT_USER");
+    database.execute(&statement).await;
+    database.forget_user().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_database_that_only_reads_is_told(#[values(DatabaseKind::Postgres)] kind: DatabaseKind) {
+    let Some(mut database) = Database::new(kind).await else {
+        return;
+    };
+    let name = database.name().to_owned();
+    let statement = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    database.execute(&statement).await;
+    refused(database.url(), "set default_transaction_read_only to off").await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn another_encoding_is_told(#[values(DatabaseKind::Postgres)] kind: DatabaseKind) {
+    let Some(mut database) = Database::new(kind).await else {
+        return;
+    };
+    let name = format!("{}_latin1", database.name());
+    let encoding = "TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'";
+    let statement = format!("CREATE DATABASE {name} {encoding}");
+    database.execute(&statement).await;
+    let url = format!("{}_latin1", database.url());
+    refused(&url, "create it with ENCODING 'UTF8'").await;
+    let statement = format!("DROP DATABASE {name} WITH (FORCE)");
+    database.execute(&statement).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_database_of_a_newer_herald_is_told(
+    #[values(DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
+    let Some(mut database) = Database::new(kind).await else {
+        return;
+    };
+    let made = herald(&["admin", "list"], database.url()).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    let columns = "version, description, success, checksum, execution_time";
+    let statement =
+        format!("INSERT INTO _sqlx_migrations ({columns}) VALUES (9999, 'later', true, '', 0)");
+    database.execute(&statement).await;
+    // Checking looks at the server alone.
+    let commands = &COMMANDS[1..];
+    each_refused(commands, database.url(), "newer").await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_server_is_backed_up_by_its_own_means(
+    #[values(DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
+    let Some(database) = Database::new(kind).await else {
+        return;
+    };
+    let commands: [&[&str]; 2] = [&["backup", "copy.db"], &["restore", "copy.db"]];
+    let advice = "restore it there, as with pg_dump or mariadb-dump";
+    each_refused(&commands, database.url(), advice).await;
+}
