@@ -2,11 +2,14 @@
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::Statement;
 
 /// Rows of one statement, at most. SQLite takes 32,766 parameters, but finds each by looking through all before it.
 const MAX_ROWS: usize = 64;
+
+/// Bytes of texts in a statement of more than one row, at most, where the database bounds it.
+const MAX_BYTES: usize = 4 << 20;
 
 /// Cuts `items` into pieces whose lengths are powers of two, so that there are few different statements and each is
 /// prepared once.
@@ -50,6 +53,19 @@ pub(crate) fn values(dialect: Dialect, count: usize, columns: usize, first: usiz
     }
 }
 
+/// The same for MariaDB and MySQL, with the names of the columns, numbered from `$1`.
+fn named_values(count: usize, columns: &[&str]) -> String {
+    let one = |(column, name): (usize, &&str)| format!("${} AS {name}", column + 1);
+    let names: Vec<_> = columns.iter().enumerate().map(one).collect();
+    let first = format!("SELECT {}", names.join(", "));
+    let rest = values(Dialect::MySql, count - 1, columns.len(), columns.len() + 1);
+    [first, rest]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" UNION ALL ")
+}
+
 /// What stands behind IN for as many keys of as many columns, numbered from `$first`.
 pub(crate) fn keys(dialect: Dialect, count: usize, columns: usize, first: usize) -> String {
     let rows = rows(count, columns, first);
@@ -66,7 +82,7 @@ pub(crate) struct RowsUpdate {
     pub(crate) rows: (&'static str, &'static [&'static str]),
     /// Columns of the table and what they become.
     pub(crate) set: &'static [(&'static str, &'static str)],
-    /// Which row of parameters is for which of the table.
+    /// Which row of parameters is for which of the table: by its primary key, and whatever else.
     pub(crate) matches: &'static str,
 }
 
@@ -79,8 +95,6 @@ impl RowsUpdate {
             set,
             matches,
         } = self;
-        let values = values(dialect, count, columns.len(), 1);
-        let columns = columns.join(", ");
         let one = |(column, value): &(&str, &str)| match dialect {
             Dialect::Sqlite | Dialect::Postgres => format!("{column} = {value}"),
             Dialect::MySql => format!("{table}.{column} = {value}"),
@@ -88,15 +102,108 @@ impl RowsUpdate {
         let set = set.iter().map(one).collect::<Vec<_>>().join(", ");
         match dialect {
             Dialect::Sqlite | Dialect::Postgres => format!(
-                "WITH {name} ({columns}) AS ({values})
-                 UPDATE {table} SET {set} FROM {name} WHERE {matches}"
+                "WITH {name} ({}) AS ({})
+                 UPDATE {table} SET {set} FROM {name} WHERE {matches}",
+                columns.join(", "),
+                values(dialect, count, columns.len(), 1)
             ),
+            // The rows of the table are looked for by their keys, and no others are locked.
             Dialect::MySql => format!(
-                "UPDATE {table} JOIN (WITH {name} ({columns}) AS ({values}) SELECT * FROM {name}) AS {name}
-                 SET {set} WHERE {matches}"
+                "UPDATE ({}) AS {name} STRAIGHT_JOIN {table}{} ON {matches} SET {set}",
+                named_values(count, columns),
+                dialect.by_index(PRIMARY)
             ),
         }
     }
+}
+
+/// Inserts rows.
+pub(crate) struct RowsInsert {
+    pub(crate) table: &'static str,
+    /// The columns that are parameters.
+    pub(crate) columns: &'static [&'static str],
+    /// One that no row leaves empty.
+    pub(crate) given: &'static str,
+    /// Another one, with the same value in all rows.
+    pub(crate) fixed: Option<(&'static str, &'static str)>,
+}
+
+impl RowsInsert {
+    /// What inserts `rows`, with the parameters that `bind` binds, and with `again` behind, which says what becomes of rows that
+    /// are there.
+    pub(crate) fn statements<T: TextBytes>(
+        &self,
+        dialect: Dialect,
+        rows: &[T],
+        again: &str,
+        bind: impl Fn(Statement, Option<&T>) -> Statement,
+    ) -> Vec<Statement> {
+        let insert = |piece: Vec<Option<&T>>| {
+            let text = format!("{} {again}", self.text(dialect, piece.len()));
+            piece
+                .into_iter()
+                .fold(Statement::new(statement(text)), &bind)
+        };
+        match dialect {
+            Dialect::Sqlite | Dialect::Postgres => padded(rows).map(insert).collect(),
+            Dialect::MySql => cut(dialect, rows)
+                .flat_map(chunks)
+                .map(|chunk| insert(chunk.iter().map(Some).collect()))
+                .collect(),
+        }
+    }
+
+    fn text(&self, dialect: Dialect, count: usize) -> String {
+        let Self { table, given, .. } = self;
+        let columns = self.columns.join(", ");
+        let (column, value) = self.fixed.map_or_else(Default::default, |(column, value)| {
+            (format!(", {column}"), format!(", {value}"))
+        });
+        match dialect {
+            // A row that is there to fill the statement up has nothing.
+            Dialect::Sqlite | Dialect::Postgres => format!(
+                "INSERT INTO {table} ({columns}{column})
+                 WITH new ({columns}) AS ({})
+                 SELECT {columns}{value} FROM new WHERE {given} IS NOT NULL",
+                values(dialect, count, self.columns.len(), 1)
+            ),
+            // From rows of another table, it would copy all texts once more.
+            Dialect::MySql => {
+                let width = self.columns.len();
+                let row = |row: usize| format!("({}{value})", list(width, row * width + 1));
+                let rows = (0..count).map(row).collect::<Vec<_>>().join(", ");
+                format!("INSERT INTO {table} ({columns}{column}) VALUES {rows}")
+            }
+        }
+    }
+}
+
+/// What is written with texts of users in it.
+pub(crate) trait TextBytes {
+    /// How many bytes those have, about.
+    fn text_bytes(&self) -> usize;
+}
+
+impl<T: TextBytes> TextBytes for &T {
+    fn text_bytes(&self) -> usize {
+        T::text_bytes(self)
+    }
+}
+
+/// Cuts rows into pieces, each of which a statement can hold: MariaDB and MySQL take no more at once than `max_allowed_packet`,
+/// of which this is a part.
+pub(crate) fn cut<T: TextBytes>(dialect: Dialect, mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let is_full = |row: &T| {
+            bytes += row.text_bytes();
+            dialect == Dialect::MySql && bytes > MAX_BYTES
+        };
+        let fitting = rows.iter().position(is_full).unwrap_or(rows.len());
+        let (piece, rest) = rows.split_at(fitting.max(1).min(rows.len()));
+        rows = rest;
+        Some(piece).filter(|piece| !piece.is_empty())
+    })
 }
 
 /// `text`, which ends with a column, for the rows that have one of these ids there.
@@ -147,6 +254,68 @@ mod tests {
             assert_eq!(cut.len(), items.len().div_ceil(MAX_ROWS));
             assert!(cut.iter().all(|piece| piece.len().is_power_of_two()));
         }
+    }
+
+    struct Text(usize);
+
+    impl TextBytes for Text {
+        fn text_bytes(&self) -> usize {
+            self.0
+        }
+    }
+
+    #[test]
+    fn rows_with_long_texts_are_cut_for_mysql_and_none_is_lost() {
+        let rows = [1, MAX_BYTES - 1, 1, MAX_BYTES + 9, 0, 7].map(Text);
+        let cut = |dialect| {
+            super::cut(dialect, &rows)
+                .map(<[Text]>::len)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(cut(Dialect::Sqlite), [6]);
+        assert_eq!(cut(Dialect::MySql), [2, 1, 1, 2]);
+        assert_eq!(super::cut(Dialect::MySql, &[] as &[Text]).count(), 0);
+    }
+
+    #[test]
+    fn rows_are_inserted_with_values_of_their_own_and_one_that_all_have() {
+        let insert = RowsInsert {
+            table: "t",
+            columns: &["a", "b"],
+            given: "a",
+            fixed: Some(("c", "'x'")),
+        };
+        let text = insert.text(Dialect::MySql, 2);
+        assert_eq!(
+            text,
+            "INSERT INTO t (a, b, c) VALUES ($1, $2, 'x'), ($3, $4, 'x')"
+        );
+        let text = insert.text(Dialect::Postgres, 2);
+        let words: Vec<_> = text.split_whitespace().collect();
+        assert_eq!(
+            words.join(" "),
+            "INSERT INTO t (a, b, c) WITH new (a, b) AS (VALUES ($1, $2), ($3, $4)) SELECT a, b, 'x' FROM new WHERE a IS NOT NULL"
+        );
+    }
+
+    #[test]
+    fn rows_are_changed_by_their_keys() {
+        let update = RowsUpdate {
+            table: "t",
+            rows: ("r", &["k", "v"]),
+            set: &[("b", "v")],
+            matches: "a = k",
+        };
+        assert_eq!(
+            update.text(Dialect::MySql, 2),
+            "UPDATE (SELECT $1 AS k, $2 AS v UNION ALL SELECT $3, $4) AS r \
+             STRAIGHT_JOIN t FORCE INDEX (PRIMARY) ON a = k SET t.b = v"
+        );
+        assert!(
+            update
+                .text(Dialect::MySql, 1)
+                .contains("(SELECT $1 AS k, $2 AS v) AS r")
+        );
     }
 
     #[test]

@@ -18,6 +18,9 @@ const HIDDEN: &str = "***";
 /// What all connections are called on the server.
 const APPLICATION: (&str, &str) = ("application_name", "herald");
 
+/// How many statements a connection to MySQL keeps prepared, each in a few lengths: preparing one is a round trip.
+const STATEMENTS: (&str, &str) = ("statement-cache-capacity", "256");
+
 /// The parameters that the address of a PostgreSQL or MySQL server may have, and whether they name a file.
 const POSTGRES: [(&str, bool); 6] = [
     ("sslmode", false),
@@ -143,10 +146,11 @@ impl DatabaseUrl {
     pub(crate) fn of_server(&self) -> Result<Self, StoreError> {
         self.check_server()?;
         let mut url = self.parse_server()?.database_url;
-        if self.dialect() == Some(Dialect::Postgres) {
-            let (name, value) = APPLICATION;
-            url.query_pairs_mut().append_pair(name, value);
-        }
+        let (name, value) = match self.dialect() {
+            Some(Dialect::MySql) => STATEMENTS,
+            _ => APPLICATION,
+        };
+        url.query_pairs_mut().append_pair(name, value);
         Ok(Self(url.into()))
     }
 

@@ -48,8 +48,8 @@ pub enum StoreError {
     },
     /// The address of the database cannot be used.
     #[error(
-        "{reason}; write the address of the database as sqlite:///absolute/path/herald.db or \
-         postgres://USER@HOST:PORT/DATABASE"
+        "{reason}; write the address of the database as sqlite:///absolute/path/herald.db, \
+         postgres://USER@HOST:PORT/DATABASE or mysql://USER@HOST:PORT/DATABASE"
     )]
     Url {
         /// What is wrong with it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection};
 
-use crate::dialect::{self, Dialect, Fault, ListPool, postgres};
+use crate::dialect::{self, Dialect, Fault, ListPool};
 use crate::server::Server;
 use crate::{DatabaseUrl, StoreError};
 
@@ -58,7 +58,7 @@ impl Location {
     pub(crate) async fn connect_writer(&self) -> Result<AnyConnection, StoreError> {
         match self {
             Self::File(file) => file.connect_writer().await,
-            Self::Server(server) => server.connect_with(postgres::WRITER).await,
+            Self::Server(server) => server.connect_with(self.dialect().writer()).await,
         }
     }
 
@@ -66,7 +66,7 @@ impl Location {
     pub(crate) async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
         match self {
             Self::File(file) => file.connect_reader().await,
-            Self::Server(server) => server.connect_with(postgres::READER).await,
+            Self::Server(server) => server.connect_with(self.dialect().reader()).await,
         }
     }
 
@@ -74,7 +74,10 @@ impl Location {
     pub(crate) async fn connect_readers(&self, count: u32) -> Result<AnyPool, StoreError> {
         match self {
             Self::File(file) => file.connect_readers(count).await,
-            Self::Server(server) => server.pool(count, READER_WAIT, postgres::READER).await,
+            Self::Server(server) => {
+                let settings = self.dialect().reader();
+                server.pool(count, READER_WAIT, settings).await
+            }
         }
     }
 
@@ -86,8 +89,9 @@ impl Location {
                 connected.map_err(|error| file.explain(error))
             }
             Self::Server(server) => {
-                let pool = server.pool(count, READER_WAIT, postgres::LISTS).await?;
-                Ok(ListPool::Server(pool))
+                let dialect = server.dialect();
+                let pool = server.pool(count, READER_WAIT, dialect.lists()).await?;
+                Ok(ListPool::Server(pool, dialect))
             }
         }
     }

@@ -1,9 +1,11 @@
 //! Brings the tables to this version.
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, Connection, SqlSafeStr};
 
-use crate::dialect::{self, Dialect, postgres};
+use crate::bulk;
+use crate::dialect::{self, Dialect, mysql, postgres};
+use crate::statement::Statement;
 
 /// Version, name and text of each migration. A text never changes once it was released.
 const MIGRATIONS: [(i64, &str, &str); 19] = [
@@ -111,15 +113,27 @@ const POSTGRES: [(i64, &str, &str); 1] = [(
     include_str!("../../migrations/postgres/0001_initial.sql"),
 )];
 
-/// Runs those migrations that have not run yet, all in one transaction, so that two processes that
+/// The same for MariaDB and MySQL. A text may be run again that was not run to its end: see there.
+const MYSQL: [(i64, &str, &str); 1] = [(
+    1,
+    "initial",
+    include_str!("../../migrations/mysql/0001_initial.sql"),
+)];
+
+/// How texts are compared, by bytes and to the last space: what the migrations have, and what MySQL calls it.
+const MARIADB_COLLATION: &str = "utf8mb4_nopad_bin";
+const MYSQL_COLLATION: &str = "utf8mb4_0900_bin";
+
+/// The table of the migrations that have run.
+const TABLE: &str = "_sqlx_migrations";
+
+/// Runs those migrations that have not run yet; but on MariaDB and MySQL all in one transaction, so that two processes that
 /// start together do not meet, and an older version is still whole if one of them fails.
 pub(crate) async fn run(conn: &mut AnyConnection, dialect: Dialect) -> Result<(), MigrateError> {
     match dialect {
         Dialect::Sqlite => run_some(conn, &MIGRATIONS, dialect::BEGIN_WRITE).await,
         Dialect::Postgres => run_some(conn, &POSTGRES, postgres::BEGIN_MIGRATIONS).await,
-        Dialect::MySql => Err(MigrateError::Execute(sqlx::Error::Configuration(
-            "there are no tables for MySQL".into(),
-        ))),
+        Dialect::MySql => run_unbound(conn).await,
     }
 }
 
@@ -139,6 +153,71 @@ async fn run_some(
         .run_direct(None, &mut *tx, false)
         .await?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// Runs those of MariaDB and MySQL, in no transaction: each statement that changes a table ends one. What began and did not end
+/// is run again.
+async fn run_unbound(conn: &mut AnyConnection) -> Result<(), MigrateError> {
+    let locked: i64 = sqlx::query_scalar(mysql::LOCK_MIGRATIONS)
+        .fetch_one(&mut *conn)
+        .await?;
+    if locked != 1 {
+        let reason = "another server migrates the database, and takes too long";
+        return Err(MigrateError::Execute(sqlx::Error::Io(std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            reason,
+        ))));
+    }
+    let version: String = sqlx::query_scalar("SELECT VERSION()")
+        .fetch_one(&mut *conn)
+        .await?;
+    let is_mysql = !version.contains("MariaDB");
+    let migration = |&(version, name, sql): &(i64, &'static str, &'static str)| {
+        let text = match is_mysql {
+            true => bulk::statement(sql.replace(MARIADB_COLLATION, MYSQL_COLLATION)),
+            false => sql.into_sql_str(),
+        };
+        Migration::new(version, name.into(), MigrationType::Simple, text, true)
+    };
+    refuse_other_tables(conn).await?;
+    conn.ensure_migrations_table(TABLE).await?;
+    let newest = MYSQL.last().map_or(0, |last| last.0);
+    let forget = "DELETE FROM _sqlx_migrations WHERE success = FALSE AND version <= $1";
+    let forget = Statement::new(forget).bind(newest);
+    forget.query(Dialect::MySql)?.execute(&mut *conn).await?;
+    Migrator::with_migrations(MYSQL.iter().map(migration).collect())
+        .set_locking(false)
+        .run_direct(None, &mut *conn, false)
+        .await?;
+    sqlx::query(mysql::UNLOCK_MIGRATIONS)
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+/// A table of somebody else would be taken for one that an earlier try made. Herald's own tables are made after that of its
+/// migrations.
+async fn refuse_other_tables(conn: &mut AnyConnection) -> Result<(), MigrateError> {
+    let tables = "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE()";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(conn).await?;
+    if tables.iter().any(|table| table == TABLE) {
+        return Ok(());
+    }
+    let made = MYSQL.iter().flat_map(|(_, _, sql)| {
+        let behind = sql.split("CREATE TABLE IF NOT EXISTS ").skip(1);
+        behind.filter_map(|text| text.split_whitespace().next())
+    });
+    for table in made {
+        if tables.iter().any(|other| other == table) {
+            let reason = format!(
+                "the database has a table {table} that is not Herald's; create a database for Herald alone"
+            );
+            return Err(MigrateError::Execute(sqlx::Error::Configuration(
+                reason.into(),
+            )));
+        }
+    }
     Ok(())
 }
 

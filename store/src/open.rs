@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::AnyConnection;
 use sqlx::migrate::MigrateError;
 
-use crate::dialect::{Dialect, postgres};
+use crate::dialect::Dialect;
 use crate::integrity::Check;
 use crate::location::{DatabaseFile, Location};
 use crate::server::Server;
@@ -59,14 +59,12 @@ async fn prepare_server(location: &Location, server: &Server) -> Result<AnyConne
     for warning in facts.warnings {
         tracing::warn!("{warning}");
     }
-    let mut conn = server.connect_with(postgres::MIGRATOR).await?;
-    let migrated = migrations::run(&mut conn, Dialect::Postgres).await;
+    let dialect = server.dialect();
+    let mut conn = server.connect_with(dialect.migrator()).await?;
+    let migrated = migrations::run(&mut conn, dialect).await;
     migrated.map_err(|error| explain_migration(location, error))?;
-    for text in [
-        postgres::WRITER,
-        postgres::FOLD_COUNTS,
-        postgres::FOLD_CHANGES,
-    ] {
+    let texts = [dialect.writer()].into_iter();
+    for text in texts.chain(dialect.folds().iter().copied()) {
         let done = dialect::set_up(&mut conn, text).await;
         done.map_err(|error| location.explain(error))?;
     }

@@ -8,7 +8,7 @@ use crate::DatabaseUrl;
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// The address of the database: `sqlite:///absolute/path/herald.db`, in which `%`, `?` and `#`
-    /// of the path are percent-encoded, or `postgres://USER@HOST:PORT/DATABASE`.
+    /// of the path are percent-encoded, `postgres://USER@HOST:PORT/DATABASE` or `mysql://USER@HOST:PORT/DATABASE`.
     pub url: DatabaseUrl,
     /// How many connections read beside the one that writes, for all but lists; at least one.
     pub readers: u32,

@@ -7,7 +7,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::time::timeout;
 
-use crate::dialect::{self, Dialect, postgres};
+use crate::dialect::{self, Dialect, mysql, postgres};
 use crate::{DatabaseUrl, Refusal, ServerFacts, StoreError};
 
 /// How long a connection may take to be made.
@@ -30,11 +30,6 @@ pub(crate) struct Server {
 impl Server {
     /// Checks the address.
     pub(crate) fn parse(url: &DatabaseUrl) -> Result<Self, StoreError> {
-        if url.dialect() == Some(Dialect::MySql) {
-            return Err(StoreError::Url {
-                reason: "MySQL and MariaDB are not supported yet".into(),
-            });
-        }
         Ok(Self {
             url: url.clone(),
             connects_to: url.of_server()?,
@@ -104,26 +99,40 @@ impl Server {
     /// Finds out whether the server can be used.
     pub(crate) async fn examine(&self) -> Result<ServerFacts, StoreError> {
         let mut conn = self.connect().await?;
-        let found = postgres::look(&mut conn).await;
-        let found = found.map_err(|error| self.explain(error))?;
         let user = self.user();
-        let facts = found
-            .judge(&user)
-            .map_err(|refusal| self.refused(refusal))?;
-        let mut other = self.connect().await?;
-        let pooled = postgres::is_pooled(&mut conn, &mut other).await;
-        if pooled.map_err(|error| self.explain(error))? {
-            return Err(self.refused(Refusal::Pooler));
+        let judged = match self.dialect() {
+            Dialect::MySql => mysql::look(&mut conn).await.map(|it| it.judge(&user)),
+            Dialect::Postgres | Dialect::Sqlite => {
+                let found = postgres::look(&mut conn).await;
+                found.map(|it| it.judge(&user))
+            }
+        };
+        let judged = judged.map_err(|error| self.explain(error))?;
+        let facts = judged.map_err(|refusal| self.refused(refusal))?;
+        if self.dialect() == Dialect::Postgres {
+            self.refuse_pooler(&mut conn).await?;
         }
-        // That they could not be ended in peace changes nothing.
-        let _ = other.close().await;
+        // That it could not be ended in peace changes nothing.
         let _ = conn.close().await;
         Ok(facts)
     }
 
+    /// Refuses what gives each transaction another connection.
+    async fn refuse_pooler(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        let mut other = self.connect().await?;
+        let pooled = postgres::is_pooled(conn, &mut other).await;
+        if pooled.map_err(|error| self.explain(error))? {
+            return Err(self.refused(Refusal::Pooler));
+        }
+        let _ = other.close().await;
+        Ok(())
+    }
+
     /// What `error` means to who connects.
     pub(crate) fn explain(&self, error: sqlx::Error) -> StoreError {
-        if let Some(refusal) = postgres::refusal(&error, &self.user()) {
+        let user = self.user();
+        let refusal = postgres::refusal(&error, &user).or_else(|| mysql::refusal(&error, &user));
+        if let Some(refusal) = refusal {
             return self.refused(refusal);
         }
         match &error {
@@ -183,6 +192,9 @@ fn tls(reason: &str) -> Refusal {
 fn is_unknown_host(error: &io::Error) -> bool {
     error.to_string().contains("failed to lookup address")
 }
+
+#[cfg(test)]
+mod mysql_tests;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! What an error says about the database.
 
+use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
 
@@ -31,6 +32,9 @@ pub(crate) fn fault(error: &sqlx::Error) -> Option<Fault> {
     if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
         return fault_of_postgres(error);
     }
+    if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        return fault_of_mysql(error);
+    }
     error.try_downcast_ref::<SqliteError>()?;
     let code: i32 = error.code()?.parse().ok()?;
     // https://sqlite.org/rescode.html: the low byte is the primary result code.
@@ -41,6 +45,24 @@ pub(crate) fn fault(error: &sqlx::Error) -> Option<Fault> {
         3 | 8 | 10 | 13 | 14 => Some(Fault::Unwritable),
         11 => Some(Fault::Corrupt),
         26 => Some(Fault::NotADatabase),
+        _ => None,
+    }
+}
+
+/// What an error of MariaDB or MySQL says, by its number.
+fn fault_of_mysql(error: &MySqlDatabaseError) -> Option<Fault> {
+    match error.number() {
+        // Also if it was killed.
+        1317 | 1969 | 3024 => Some(Fault::Stopped),
+        // What waited was undone, and not what it waited in.
+        1205 | 3572 => Some(Fault::Locked),
+        // A deadlock, or a row that has changed since: the transaction was undone as a whole.
+        1020 | 1213 => Some(Fault::Conflict),
+        // A full disk or table, an error of the disk, a server that only reads.
+        1021 | 1026 | 1114 | 1290 | 1792 | 1836 => Some(Fault::Unwritable),
+        1034 | 1194 | 1195 | 1712 => Some(Fault::Corrupt),
+        // Too many connections, of all or of this user; shutting down; killed, idle for too long; errors of the network.
+        1040 | 1203 | 1226 | 1053 | 1927 | 3169 | 4031 | 1158..=1161 => Some(Fault::Unreachable),
         _ => None,
     }
 }

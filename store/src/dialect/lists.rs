@@ -12,7 +12,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Any, AnyPool, ConnectOptions as _, Executor as _, Sqlite, SqlitePool};
 
-use super::READER_PRAGMAS;
+use super::{Dialect, READER_PRAGMAS};
 use crate::{StoreError, bulk};
 
 /// How long a list waits for a free connection.
@@ -37,7 +37,7 @@ pub(crate) enum ListPool {
     /// Of a SQLite file.
     File(SqlitePool),
     /// Of a server; they have settings that stop statements.
-    Server(AnyPool),
+    Server(AnyPool, Dialect),
 }
 
 impl ListPool {
@@ -64,7 +64,9 @@ impl ListPool {
     pub(crate) async fn begin(&self, limit: Duration) -> Result<ListReading, StoreError> {
         let pool = match self {
             Self::File(pool) => pool,
-            Self::Server(pool) => return Ok(ListReading::Server(pool.acquire().await?)),
+            Self::Server(pool, dialect) => {
+                return Ok(ListReading::Server(pool.acquire().await?, *dialect));
+            }
         };
         let mut conn = pool.acquire().await?;
         let reading = Arc::new(());
@@ -83,7 +85,7 @@ impl ListPool {
     pub(crate) async fn close(&self) {
         match self {
             Self::File(pool) => pool.close().await,
-            Self::Server(pool) => pool.close().await,
+            Self::Server(pool, _) => pool.close().await,
         }
     }
 }
@@ -94,7 +96,7 @@ pub(crate) enum ListReading {
         conn: PoolConnection<Sqlite>,
         _reading: Arc<()>,
     },
-    Server(PoolConnection<Any>),
+    Server(PoolConnection<Any>, Dialect),
 }
 
 impl ListReading {
@@ -116,8 +118,8 @@ impl ListReading {
                 let rows = query.fetch(&mut **conn);
                 Either::Left(rows.map(|row| AnyRow::try_from(&row?)))
             }
-            Self::Server(conn) => {
-                let mut query = sqlx::query::<Any>(statement);
+            Self::Server(conn, dialect) => {
+                let mut query = sqlx::query::<Any>(dialect.text(statement));
                 for param in params {
                     query = match *param {
                         Param::Text(text) => query.bind(text.to_owned()),

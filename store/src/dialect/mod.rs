@@ -15,12 +15,15 @@ use crate::StoreError;
 mod fault;
 mod foreign_log;
 mod lists;
+pub(crate) mod mysql;
 pub(crate) mod postgres;
+mod settings;
 mod text;
 
 pub(crate) use fault::{Fault, fault, is_locked, reason, says_damaged};
 pub(crate) use foreign_log::{is_foreign, renew as renew_log_mark};
 pub(crate) use lists::{ListPool, Param};
+pub(crate) use text::PRIMARY;
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

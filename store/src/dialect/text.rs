@@ -4,6 +4,9 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::Dialect;
 
+/// What MySQL calls the index of a primary key.
+pub(crate) const PRIMARY: &str = "PRIMARY";
+
 impl Dialect {
     /// The text of a statement whose parameters are `$1`, `$2`, ..., each used once and in this order, as this database wants
     /// it. Costs nothing where it is the same.
@@ -63,6 +66,31 @@ impl Dialect {
         match self {
             Self::Sqlite => "",
             Self::Postgres | Self::MySql => " FOR UPDATE",
+        }
+    }
+
+    /// The type of an integer of 8 bytes, as CAST has it.
+    pub(crate) fn integer(self) -> &'static str {
+        match self {
+            Self::Sqlite | Self::Postgres => "BIGINT",
+            Self::MySql => "SIGNED",
+        }
+    }
+
+    /// What stands behind a table whose rows are looked for in this index. Where rows are locked as they are read, MySQL must not
+    /// walk through others, and it has no indexes that hold few rows only.
+    pub(crate) fn by_index(self, index: &str) -> String {
+        match self {
+            Self::Sqlite | Self::Postgres => String::new(),
+            Self::MySql => format!(" FORCE INDEX ({index})"),
+        }
+    }
+
+    /// What begins a DELETE from a table, whose rows are looked for by their keys.
+    pub(crate) fn delete_by_key(self, table: &str) -> String {
+        match self {
+            Self::Sqlite | Self::Postgres => format!("DELETE FROM {table}"),
+            Self::MySql => format!("DELETE {table} FROM {table}{}", self.by_index(PRIMARY)),
         }
     }
 
@@ -186,6 +214,15 @@ mod tests {
             let (text, values) = dialect.compare_rows(&["a"], '<', 1);
             assert_eq!((text.as_str(), values), ("a < $1", vec![0]));
         }
+    }
+
+    #[test]
+    fn only_mysql_is_told_which_index_to_use() {
+        assert_eq!(Dialect::Postgres.by_index("a"), "");
+        assert_eq!(Dialect::Sqlite.delete_by_key("t"), "DELETE FROM t");
+        assert_eq!(Dialect::MySql.by_index("a"), " FORCE INDEX (a)");
+        let delete = "DELETE t FROM t FORCE INDEX (PRIMARY)";
+        assert_eq!(Dialect::MySql.delete_by_key("t"), delete);
     }
 
     #[test]

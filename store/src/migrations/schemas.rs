@@ -1,8 +1,9 @@
-//! The tables of PostgreSQL are those of SQLite.
+//! The tables of PostgreSQL, and those of MariaDB and MySQL, are those of SQLite.
 
 use std::collections::BTreeSet;
 
 use herald_test_databases::{DatabaseKind, TestDatabase};
+use rstest::rstest;
 use sqlx::{AnyConnection, Row as _};
 
 use super::*;
@@ -80,45 +81,139 @@ const OTHER_COLLATIONS: &str = "SELECT CAST(table_name || '.' || column_name AS 
     FROM information_schema.columns WHERE table_schema = current_schema() AND data_type = 'text'
     AND collation_name IS DISTINCT FROM 'C'";
 
-#[test]
-fn every_file_of_the_folder_of_postgres_is_a_migration() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/postgres");
+/// Texts have several types there. A column that is computed is a key for one that is too long.
+const MYSQL_COLUMNS: &str = "SELECT CAST(CONCAT(table_name, '.', column_name, ' ',
+        CASE WHEN data_type IN ('varchar', 'text', 'longtext') THEN 'TEXT' WHEN data_type = 'longblob' THEN 'BLOB'
+            ELSE UPPER(data_type) END,
+        CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END,
+        CASE WHEN COALESCE(column_default, 'NULL') = 'NULL' THEN '' ELSE CONCAT(' DEFAULT ', column_default) END) AS CHAR) AS line
+    FROM information_schema.columns WHERE table_schema = DATABASE() AND extra NOT LIKE '%GENERATED%'";
+
+const MYSQL_INDEXES: &str = "SELECT CAST(CONCAT(table_name, ' (',
+        GROUP_CONCAT(column_name ORDER BY seq_in_index SEPARATOR ', '), ')',
+        CASE MAX(non_unique) WHEN 0 THEN ' UNIQUE' ELSE '' END,
+        CASE WHEN index_name IN ('PRIMARY', MIN(column_name)) THEN '' ELSE CONCAT(' ', index_name) END) AS CHAR) AS line
+    FROM information_schema.statistics WHERE table_schema = DATABASE() GROUP BY table_name, index_name";
+
+const MYSQL_REFERENCES: &str = "SELECT CAST(CONCAT(k.table_name, '.', k.column_name, ' ',
+        k.referenced_table_name, '.', k.referenced_column_name, ' ', r.delete_rule) AS CHAR) AS line
+    FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r
+        ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name
+    WHERE k.constraint_schema = DATABASE()";
+
+const MYSQL_OTHER_COLLATIONS: &str =
+    "SELECT CAST(CONCAT(table_name, '.', column_name) AS CHAR) AS line
+    FROM information_schema.columns WHERE table_schema = DATABASE()
+    AND collation_name NOT IN ('utf8mb4_nopad_bin', 'utf8mb4_0900_bin')";
+
+/// The indexes that SQLite has and MySQL has not, and the other way round: another one does as well, or a key is too long.
+const SQLITE_ALONE: [&str; 3] = [
+    "users_with_delay",
+    "messages_queued_of_user",
+    "retained (topic) UNIQUE",
+];
+const MYSQL_ALONE: [&str; 2] = ["retained_topic_hash", "retained_topic"];
+
+/// How MySQL has an index of SQLite: without a condition, and a status in it is the first column instead.
+fn index_of_mysql(line: &str) -> String {
+    let Some((index, condition)) = line.split_once(" WHERE ") else {
+        return line.to_owned();
+    };
+    match condition.starts_with("status = ") {
+        true => index.replacen('(', "(status, ", 1),
+        false => index.to_owned(),
+    }
+}
+
+#[rstest]
+#[case::postgres("postgres", &POSTGRES)]
+#[case::mysql("mysql", &MYSQL)]
+fn every_file_of_the_folder_is_a_migration(
+    #[case] folder: &str,
+    #[case] migrations: &[(i64, &str, &str)],
+) {
+    let folder = format!("{}/../migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
     let files = std::fs::read_dir(folder).unwrap();
     let files: BTreeSet<_> = files
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let listed = POSTGRES.map(|(version, name, _)| format!("{version:04}_{name}.sql"));
-    assert_eq!(files, BTreeSet::from(listed));
+    let listed = migrations
+        .iter()
+        .map(|(version, name, _)| format!("{version:04}_{name}.sql"));
+    assert_eq!(files, listed.collect());
+}
+
+/// A new database file.
+async fn sqlite() -> (tempfile::TempDir, AnyConnection) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+    let file = Location::File(DatabaseFile::parse(&options.url).unwrap());
+    let (conn, _) = prepare(&file).await.unwrap();
+    (dir, conn)
+}
+
+fn compare(sqlite: &Lines, other: &Lines) {
+    assert!(sqlite.len() > 8, "{sqlite:#?}");
+    let only_sqlite: Vec<_> = sqlite.difference(other).collect();
+    let only_other: Vec<_> = other.difference(sqlite).collect();
+    assert!(
+        only_sqlite.is_empty() && only_other.is_empty(),
+        "only SQLite has {only_sqlite:#?}, only the other {only_other:#?}"
+    );
 }
 
 #[tokio::test]
-async fn both_have_the_same_columns_indexes_and_references() {
+async fn postgres_has_the_same_columns_indexes_and_references() {
     let Some(database) = TestDatabase::empty(DatabaseKind::Postgres).await else {
         return;
     };
     let location = Location::parse(database.url().into()).unwrap();
     let (mut postgres, _) = prepare(&location).await.unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
-    let file = Location::File(DatabaseFile::parse(&options.url).unwrap());
-    let (mut sqlite, _) = prepare(&file).await.unwrap();
+    let (_dir, mut sqlite) = sqlite().await;
     for (one, other) in [
         (SQLITE_COLUMNS, POSTGRES_COLUMNS),
         (SQLITE_INDEXES, POSTGRES_INDEXES),
         (SQLITE_REFERENCES, POSTGRES_REFERENCES),
     ] {
-        let (one, other) = (
-            rows(&mut sqlite, one).await,
-            rows(&mut postgres, other).await,
-        );
-        assert!(one.len() > 8, "{one:#?}");
-        let only_sqlite: Vec<_> = one.difference(&other).collect();
-        let only_postgres: Vec<_> = other.difference(&one).collect();
-        assert!(
-            only_sqlite.is_empty() && only_postgres.is_empty(),
-            "only SQLite has {only_sqlite:#?}, only PostgreSQL {only_postgres:#?}"
-        );
+        let one = rows(&mut sqlite, one).await;
+        compare(&one, &rows(&mut postgres, other).await);
     }
     let other = rows(&mut postgres, OTHER_COLLATIONS).await;
+    assert!(other.is_empty(), "{other:?}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn mysql_has_the_same_columns_indexes_and_references(
+    #[values(DatabaseKind::MariaDb, DatabaseKind::MySql)] kind: DatabaseKind,
+) {
+    let Some(database) = TestDatabase::empty(kind).await else {
+        return;
+    };
+    let location = Location::parse(database.url().into()).unwrap();
+    let (mut mysql, _) = prepare(&location).await.unwrap();
+    let (_dir, mut sqlite) = sqlite().await;
+    for (one, other) in [
+        (SQLITE_COLUMNS, MYSQL_COLUMNS),
+        (SQLITE_REFERENCES, MYSQL_REFERENCES),
+    ] {
+        let one = rows(&mut sqlite, one).await;
+        compare(&one, &rows(&mut mysql, other).await);
+    }
+    let without = |lines: Lines, alone: &[&str]| -> Lines {
+        let is_alone = |line: &str| alone.iter().any(|name| line.contains(name));
+        lines.into_iter().filter(|line| !is_alone(line)).collect()
+    };
+    let one = without(rows(&mut sqlite, SQLITE_INDEXES).await, &SQLITE_ALONE);
+    let one = one.iter().map(|line| index_of_mysql(line)).collect();
+    compare(
+        &one,
+        &without(rows(&mut mysql, MYSQL_INDEXES).await, &MYSQL_ALONE),
+    );
+    let other = rows(&mut mysql, MYSQL_OTHER_COLLATIONS).await;
+    let other: Vec<_> = other
+        .iter()
+        .filter(|line| !line.starts_with("_sqlx"))
+        .collect();
     assert!(other.is_empty(), "{other:?}");
 }

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 
 use crate::dialect::{Dialect, Param};
 use crate::ids::AFTER_ALL;
-use crate::messages::{COLUMNS, message};
+use crate::messages::{COLUMNS, LEASED, message};
 use crate::page::JsonBytes;
 use crate::{Message, MessageId, Status, Store, StoreError, UserId};
 
@@ -95,6 +95,8 @@ fn by_due(row: &AnyRow) -> Result<MessagePageToken, sqlx::Error> {
 struct Condition<'a> {
     text: String,
     params: Vec<Param<'a>>,
+    /// The index that has no other messages, if it has to be named.
+    index: String,
 }
 
 impl<'a> Condition<'a> {
@@ -102,7 +104,13 @@ impl<'a> Condition<'a> {
         Self {
             text: text.to_owned(),
             params: params.into_iter().map(Param::Text).collect(),
+            index: String::new(),
         }
+    }
+
+    fn by(mut self, dialect: Dialect, index: &str) -> Self {
+        self.index = dialect.by_index(index);
+        self
     }
 
     /// Those of them that have less in these columns.
@@ -121,7 +129,8 @@ impl<'a> Condition<'a> {
     fn statement(mut self, order: &str, limit: u32) -> (String, Vec<Param<'a>>) {
         self.params.push(Param::Int(i64::from(limit) + 1));
         let text = format!(
-            "SELECT {COLUMNS} FROM messages m WHERE {} ORDER BY {order} LIMIT ${}",
+            "SELECT {COLUMNS} FROM messages m{} WHERE {} ORDER BY {order} LIMIT ${}",
+            self.index,
             self.text,
             self.params.len()
         );
@@ -156,7 +165,7 @@ impl<'a> Reading<'a> {
                     Some(_) => "m.status = 'processing' AND COALESCE(m.user_id, '') = $1",
                     None => "m.status = 'processing'",
                 };
-                let condition = Condition::new(condition, user);
+                let condition = Condition::new(condition, user).by(dialect, LEASED);
                 let condition = condition.before(dialect, &[id("COALESCE(m.id, '')")]);
                 (condition, "m.id DESC", by_id)
             }

@@ -2,9 +2,9 @@
 
 use sqlx::Row as _;
 
-use crate::dialect::Param;
+use crate::dialect::{Dialect, Param};
 use crate::ids::AFTER_ALL;
-use crate::messages::{COLUMNS, message};
+use crate::messages::{COLUMNS, LEASED, message};
 use crate::statement::Statement;
 use crate::{Message, MessageId, Page, Status, Store, StoreError, UserId};
 
@@ -38,7 +38,8 @@ impl Store {
         limit: u32,
     ) -> Result<Page<Message>, StoreError> {
         let before = before.map_or(AFTER_ALL, MessageId::as_str);
-        let (text, params) = own(user.as_str(), status, before, limit);
+        let dialect = self.readers().dialect();
+        let (text, params) = own(dialect, user.as_str(), status, before, limit);
         self.lists().page(text, &params, limit, message).await
     }
 
@@ -54,6 +55,7 @@ impl Store {
 /// The statement over the messages of a user that are older than `before`, with this status, and its parameters. Each kind has
 /// an index that holds just those, in their order.
 fn own<'a>(
+    dialect: Dialect,
     user: &'a str,
     status: Option<Status>,
     before: &'a str,
@@ -73,8 +75,12 @@ fn own<'a>(
         }
     };
     params.push(Param::Int(i64::from(limit) + 1));
+    let index = match status {
+        Some(Status::Processing) => dialect.by_index(LEASED),
+        _ => String::new(),
+    };
     let text = format!(
-        "SELECT {COLUMNS} FROM messages m WHERE {condition} ORDER BY m.id DESC LIMIT ${}",
+        "SELECT {COLUMNS} FROM messages m{index} WHERE {condition} ORDER BY m.id DESC LIMIT ${}",
         params.len()
     );
     (text, params)
@@ -111,7 +117,7 @@ mod tests {
                 "messages_ended_of_user (user_id=? AND status=? AND id<?)",
             ),
         ] {
-            let (text, params) = own("u", status, "m", 9);
+            let (text, params) = own(Dialect::Sqlite, "u", status, "m", 9);
             let text = format!("EXPLAIN QUERY PLAN {text}");
             let detail = |row: &AnyRow| Ok(row.try_get::<String, _>("detail")?);
             let step = store

@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use crate::statement::Statement;
-use crate::{Status, Store, StoreError, Timestamp};
+use crate::{Status, Store, StoreError, Timestamp, bulk};
 
 /// How many messages there are of each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,9 +59,11 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn counts(&self) -> Result<StatusCounts, StoreError> {
-        let rows = Statement::new(
-            "SELECT status, CAST(SUM(count) AS BIGINT) AS count FROM message_counts GROUP BY status",
+        let text = format!(
+            "SELECT status, CAST(SUM(count) AS {}) AS count FROM message_counts GROUP BY status",
+            self.readers().dialect().integer()
         );
+        let rows = Statement::new(bulk::statement(text));
         let mut counts = StatusCounts::default();
         for row in self.readers().fetch_all(rows).await? {
             let count: i64 = row.try_get("count")?;

@@ -149,7 +149,7 @@ async fn a_list_ends_and_its_connection_goes_on() {
         return;
     };
     let pool = location.connect_lists(1).await.unwrap();
-    let ListPool::Server(connections) = &pool else {
+    let ListPool::Server(connections, _) = &pool else {
         panic!("{pool:?}");
     };
     let mut conn = connections.acquire().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::{Script, Statement};
 use crate::{UserId, bulk};
 
@@ -41,7 +41,7 @@ impl Locks {
             return script;
         }
         for (table, users) in [("user_queues", &self.queues), ("inboxes", &self.inboxes)] {
-            script.add_all(lock_rows(table, users));
+            script.add_all(lock_rows(table, users, dialect));
         }
         if self.rights {
             let lock = "SELECT value FROM counters WHERE name = 'rights' FOR UPDATE";
@@ -51,11 +51,12 @@ impl Locks {
     }
 }
 
-fn lock_rows(table: &str, users: &BTreeSet<UserId>) -> Vec<Statement> {
+fn lock_rows(table: &str, users: &BTreeSet<UserId>, dialect: Dialect) -> Vec<Statement> {
     let users: Vec<_> = users.iter().collect();
     let lock = |chunk: Vec<Option<&&UserId>>| {
         let text = format!(
-            "SELECT user_id FROM {table} WHERE user_id IN ({}) ORDER BY user_id FOR UPDATE",
+            "SELECT user_id FROM {table}{} WHERE user_id IN ({}) ORDER BY user_id FOR UPDATE",
+            dialect.by_index(PRIMARY),
             bulk::list(chunk.len(), 1)
         );
         let statement = Statement::new(bulk::statement(text));

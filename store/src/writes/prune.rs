@@ -234,8 +234,9 @@ impl Delete {
         let mut deleted = 0;
         for chunk in bulk::chunks(keys) {
             let text = format!(
-                "DELETE FROM cursors WHERE updated_at < $1 AND (user_id, client_id) IN ({})",
-                bulk::values(tx.dialect(), chunk.len(), 2, 2)
+                "{} WHERE updated_at < $1 AND (user_id, client_id) IN ({})",
+                tx.dialect().delete_by_key("cursors"),
+                bulk::keys(tx.dialect(), chunk.len(), 2, 2)
             );
             let statement = Statement::new(bulk::statement(text)).bind(self.before.as_millis());
             let keys = chunk.iter().flat_map(|(user, client_id)| [user, client_id]);

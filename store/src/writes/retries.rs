@@ -108,6 +108,7 @@ impl Operation for RetryLater {
             return Ok(false);
         }
         let mut queues = UserQueueChanges::default();
+        queues.moved(Some(Status::Processing), Some(Status::Queued), 1);
         queues.stored(&job.user_id, stored_bytes::of_failure(error));
         queues.queued(&job.user_id, self.run_at);
         let mut script = Script::default();
@@ -154,6 +155,7 @@ impl Operation for PutBack {
             return Ok(false);
         }
         let mut queues = UserQueueChanges::default();
+        queues.moved(Some(Status::Processing), Some(Status::Queued), 1);
         queues.queued(&job.user_id, self.run_at);
         queues.write(tx).await?;
         Ok(true)
@@ -191,6 +193,7 @@ impl Operation for Retry {
             return Ok(status.map_or(Moved::Unknown, Moved::Not));
         }
         let mut queues = UserQueueChanges::default();
+        queues.moved(Some(Status::Dead), Some(Status::Queued), 1);
         queues.open(&self.user, 1);
         queues.queued(&self.user, self.now);
         queues.write(tx).await?;
@@ -224,6 +227,7 @@ pub(crate) async fn take_out(
         return Ok(false);
     }
     let mut queues = UserQueueChanges::default();
+    queues.moved(Some(Status::Queued), Some(Status::Cancelled), 1);
     queues.open(user, -1);
     queues.write(tx).await?;
     Ok(true)

@@ -7,11 +7,11 @@ use herald_acl::Username;
 use sqlx::{FromRow as _, Row as _};
 
 use super::user_queues::UserQueueChanges;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::{Script, Statement};
 use crate::users::parse_username;
 use crate::writer::{Locks, Operation, Transaction};
-use crate::{InvalidPageToken, MessageId, Store, StoreError, Timestamp, UserId, bulk};
+use crate::{InvalidPageToken, MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
 
 /// How many dead messages a step looks at.
 const LOOKED_AT: i64 = 2_000;
@@ -209,10 +209,11 @@ impl Operation for RetryDead {
                 bulk::list(messages.len(), 1)
             );
             let retry = format!(
-                "UPDATE messages
+                "UPDATE messages{}
                  SET status = 'queued', run_at = $1, outage = NULL, failures = 0,
                     processed_at = NULL, delivered_at = NULL
                  WHERE status = 'dead' AND id IN ({})",
+                tx.dialect().by_index(PRIMARY),
                 bulk::list(messages.len(), 2)
             );
             found.push(script.add(Statement::new(bulk::statement(read)).bind_all(ids())));
@@ -224,6 +225,7 @@ impl Operation for RetryDead {
         let mut queues = UserQueueChanges::default();
         for row in found.iter().flat_map(|part| results.rows(part)) {
             let user_id = UserId::from_string(row.try_get::<String, _>("user_id")?);
+            queues.moved(Some(Status::Dead), Some(Status::Queued), 1);
             queues.open(&user_id, 1);
             queues.queued(&user_id, self.now);
             requeued.push(Requeued {

@@ -7,6 +7,7 @@
 use sqlx::Row as _;
 
 use super::user_queues::UserQueueChanges;
+use crate::dialect::Dialect;
 use crate::statement::{Script, Statement};
 use crate::writer::Transaction;
 use crate::{Status, StoreError, Timestamp, UserId, bulk};
@@ -97,6 +98,12 @@ pub(crate) async fn delete_messages(
     which: Which<'_>,
 ) -> Result<u64, StoreError> {
     let mut script = Script::default();
+    let dialect = tx.dialect();
+    // Elsewhere a trigger counts them.
+    let (counted, groups) = match dialect {
+        Dialect::Sqlite | Dialect::Postgres => ("", ""),
+        Dialect::MySql => ("status, COUNT(*) AS count, ", ", status"),
+    };
     let (mut rooms, mut deletions) = (vec![], vec![]);
     for chunk in bulk::chunks(ids) {
         let chosen = which.condition(chunk.len());
@@ -105,10 +112,11 @@ pub(crate) async fn delete_messages(
             statement.bind_all(chunk.iter().map(AsRef::as_ref))
         };
         rooms.push(script.add(statement(format!(
-            "SELECT user_id, CAST(SUM({}) AS BIGINT) AS bytes FROM messages m WHERE {chosen} GROUP BY user_id",
-            of_stored_message()
+            "SELECT user_id, {counted}CAST(SUM({}) AS {}) AS bytes FROM messages m WHERE {chosen} GROUP BY user_id{groups}",
+            of_stored_message(),
+            dialect.integer()
         ))));
-        let delete = format!("DELETE FROM messages WHERE {chosen}");
+        let delete = format!("{} WHERE {chosen}", dialect.delete_by_key("messages"));
         deletions.push(script.add(statement(delete)));
     }
     let results = tx.run(script).await?;
@@ -117,6 +125,10 @@ pub(crate) async fn delete_messages(
         let user: String = row.try_get("user_id")?;
         let bytes: i64 = row.try_get("bytes")?;
         queues.stored(&UserId::from_string(user), -bytes);
+        if dialect == Dialect::MySql {
+            let status = Status::from_column(row.try_get("status")?)?;
+            queues.moved(Some(status), None, row.try_get("count")?);
+        }
     }
     queues.write(tx).await?;
     Ok(deletions.iter().map(|part| results.changed(part)).sum())
@@ -131,10 +143,8 @@ pub(crate) async fn delete_notifications(
     let mut script = Script::default();
     let (mut counts, mut deletions) = (vec![], vec![]);
     for chunk in bulk::chunks(keys) {
-        let chosen = format!(
-            "notifications WHERE (user_id, seq) IN ({})",
-            bulk::values(tx.dialect(), chunk.len(), 2, 1)
-        );
+        let keys = bulk::keys(tx.dialect(), chunk.len(), 2, 1);
+        let chosen = format!("WHERE (user_id, seq) IN ({keys})");
         let statement = |text| {
             let statement = Statement::new(bulk::statement(text));
             let bind = |statement: Statement, (user, seq): &(_, i64)| {
@@ -143,9 +153,10 @@ pub(crate) async fn delete_notifications(
             chunk.iter().fold(statement, bind)
         };
         counts.push(script.add(statement(format!(
-            "SELECT user_id, COUNT(*) AS count FROM {chosen} GROUP BY user_id"
+            "SELECT user_id, COUNT(*) AS count FROM notifications {chosen} GROUP BY user_id"
         ))));
-        deletions.push(script.add(statement(format!("DELETE FROM {chosen}"))));
+        let delete = tx.dialect().delete_by_key("notifications");
+        deletions.push(script.add(statement(format!("{delete} {chosen}"))));
     }
     let results = tx.run(script).await?;
     let mut queues = UserQueueChanges::default();

@@ -5,9 +5,10 @@ use sqlx::any::AnyRow;
 
 use super::lease::{IsRunning, LeaseTerm};
 use super::user_queues::UserQueueChanges;
+use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::{Script, Statement};
 use crate::writer::{Locks, Operation, Transaction};
-use crate::{MessageId, Store, StoreError, Timestamp, UserId, bulk};
+use crate::{MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
 
 /// How many messages are released in one step.
 const STEP: i64 = 256;
@@ -107,6 +108,9 @@ fn decide(held: Vec<Held>, is_running: impl Fn(&MessageId) -> bool) -> Decision 
             decision.renewed.push(message.id);
         } else {
             decision.queues.queued(&message.user, message.due);
+            decision
+                .queues
+                .moved(Some(Status::Processing), Some(Status::Queued), 1);
             decision.requeued.push(message.id);
         }
     }
@@ -136,9 +140,10 @@ impl Operation for TakeBack {
         let decision = decide(held, is_running);
         let mut script = Script::default();
         if let Some((term, _)) = &self.renewed {
-            script.add_all(renew(&decision.renewed, self.until, term.end()));
+            let end = term.end();
+            script.add_all(renew(&decision.renewed, self.until, end, tx.dialect()));
         }
-        let requeued = script.add_all(requeue(&decision.requeued, self.until));
+        let requeued = script.add_all(requeue(&decision.requeued, self.until, tx.dialect()));
         script.add_all(decision.queues.statements(tx.dialect()));
         Ok(tx.run(script).await?.changed(&requeued))
     }
@@ -173,11 +178,17 @@ impl TakeBack {
 }
 
 /// Not one whose lease has changed since it was read.
-fn renew(messages: &[MessageId], run_out: Timestamp, until: Timestamp) -> Vec<Statement> {
+fn renew(
+    messages: &[MessageId],
+    run_out: Timestamp,
+    until: Timestamp,
+    dialect: Dialect,
+) -> Vec<Statement> {
     let renew = |ids: Vec<Option<&MessageId>>| {
         let text = format!(
-            "UPDATE messages SET lease_until = $1
+            "UPDATE messages{} SET lease_until = $1
              WHERE status = 'processing' AND lease_until <= $2 AND id IN ({})",
+            dialect.by_index(PRIMARY),
             bulk::list(ids.len(), 3)
         );
         Statement::new(bulk::statement(text))
@@ -189,11 +200,12 @@ fn renew(messages: &[MessageId], run_out: Timestamp, until: Timestamp) -> Vec<St
 }
 
 /// Not one whose lease was renewed since it was read.
-fn requeue(messages: &[MessageId], until: Timestamp) -> Vec<Statement> {
+fn requeue(messages: &[MessageId], until: Timestamp, dialect: Dialect) -> Vec<Statement> {
     let requeue = |ids: Vec<Option<&MessageId>>| {
         let text = format!(
-            "UPDATE messages SET status = 'queued', lease = NULL, lease_until = NULL
+            "UPDATE messages{} SET status = 'queued', lease = NULL, lease_until = NULL
              WHERE status = 'processing' AND lease_until <= $1 AND id IN ({})",
+            dialect.by_index(PRIMARY),
             bulk::list(ids.len(), 2)
         );
         Statement::new(bulk::statement(text))
@@ -243,6 +255,7 @@ mod tests {
         assert_eq!(decision.requeued, [held("a", 7).id, held("c", 6).id]);
         let mut queues = UserQueueChanges::default();
         queues.queued(&held("c", 6).user, Timestamp::from_millis(6));
+        queues.moved(Some(Status::Processing), Some(Status::Queued), 2);
         assert_eq!(decision.queues, queues);
     }
 }

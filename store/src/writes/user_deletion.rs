@@ -12,6 +12,7 @@ use super::rights_changes::record;
 use super::stored_bytes::{self, Which};
 use super::user_changes::read_account;
 use crate::adaptive_batch::AdaptiveBatch;
+use crate::dialect::Dialect;
 use crate::statement::{Script, Statement};
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{Changed, Store, StoreError, Timestamp, UserId};
@@ -177,6 +178,22 @@ impl Operation for DeletionStep {
 
 struct Remove(UserId);
 
+impl Remove {
+    /// Deletes what messages there are, so that they are counted: no trigger does.
+    async fn delete_messages(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let left = Statement::new(
+            "SELECT m.id FROM users u JOIN messages m ON m.user_id = u.id WHERE u.id = $1 AND u.closed = 1",
+        );
+        let mut script = Script::default();
+        let left = script.add(left.bind(self.0.as_str()));
+        let results = tx.run(script).await?;
+        let ids = results.rows(&left).map(|row| row.try_get("id"));
+        let ids = ids.collect::<Result<Vec<String>, _>>()?;
+        stored_bytes::delete_messages(tx, &ids, Which::All).await?;
+        Ok(())
+    }
+}
+
 impl Operation for Remove {
     type Output = ();
 
@@ -185,6 +202,9 @@ impl Operation for Remove {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        if tx.dialect() == Dialect::MySql {
+            self.delete_messages(tx).await?;
+        }
         // All that is left of the user goes with it: ON DELETE CASCADE.
         let remove = Statement::new("DELETE FROM users WHERE id = $1 AND closed = 1");
         tx.execute(remove.bind(self.0.as_str())).await?;

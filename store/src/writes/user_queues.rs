@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use super::status_counts::StatusCounts;
 use crate::bulk::{self, RowsUpdate};
 use crate::dialect::Dialect;
 use crate::statement::{Script, Statement};
 use crate::writer::Transaction;
-use crate::{StoreError, Timestamp, UserId};
+use crate::{Status, StoreError, Timestamp, UserId};
 
 const CHANGE: RowsUpdate = RowsUpdate {
     table: "user_queues",
@@ -37,9 +38,12 @@ pub(crate) struct UserQueueChange {
     pub(crate) stored: i64,
 }
 
-/// What changes for the queues, by user.
+/// What changes for the queues, by user, and how messages move.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct UserQueueChanges(BTreeMap<UserId, UserQueueChange>);
+pub(crate) struct UserQueueChanges {
+    queues: BTreeMap<UserId, UserQueueChange>,
+    statuses: StatusCounts,
+}
 
 impl UserQueueChanges {
     /// `count` more of the messages of `user` are open; negative for fewer.
@@ -58,16 +62,21 @@ impl UserQueueChanges {
         self.of(user).stored += bytes;
     }
 
+    /// So many messages go from one status to another; from none if they are new, to none if they are deleted.
+    pub(crate) fn moved(&mut self, from: Option<Status>, to: Option<Status>, count: i64) {
+        self.statuses.moved(from, to, count);
+    }
+
     fn of(&mut self, user: &UserId) -> &mut UserQueueChange {
-        if !self.0.contains_key(user) {
-            self.0.insert(user.clone(), UserQueueChange::default());
+        if !self.queues.contains_key(user) {
+            self.queues.insert(user.clone(), UserQueueChange::default());
         }
-        self.0.get_mut(user).expect("it was just put there")
+        self.queues.get_mut(user).expect("it was just put there")
     }
 
     /// What writes the changes.
     pub(crate) fn statements(&self, dialect: Dialect) -> Vec<Statement> {
-        let changes: Vec<_> = self.0.iter().collect();
+        let changes: Vec<_> = self.queues.iter().collect();
         let change = |chunk: Vec<Option<&(&UserId, &UserQueueChange)>>| {
             let statement = Statement::new(bulk::statement(CHANGE.text(dialect, chunk.len())));
             chunk.into_iter().fold(statement, |statement, queue| {
@@ -78,7 +87,8 @@ impl UserQueueChanges {
                     .bind(queue.and_then(|(_, change)| change.due.map(Timestamp::as_millis)))
             })
         };
-        bulk::padded(&changes).map(change).collect()
+        let changes = bulk::padded(&changes).map(change);
+        changes.chain(self.statuses.statement(dialect)).collect()
     }
 
     /// Writes the changes.

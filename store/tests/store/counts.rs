@@ -1,7 +1,9 @@
 //! How many messages there are.
 
+use crate::DATABASE;
 use crate::common::{Db, LEASE, at, claim_one, delete, notify, send, send_many, user};
 use herald_store::{Outcome, StatusCounts};
+use herald_test_databases::DatabaseKind;
 
 #[tokio::test]
 async fn messages_are_counted_by_status() {
@@ -78,6 +80,10 @@ async fn messages_that_go_with_their_account_are_not_counted_any_more() {
     delete(store, &ann.id).await;
     assert_eq!(store.counts().await.unwrap(), StatusCounts::default());
 
+    if matches!(DATABASE, DatabaseKind::MariaDb | DatabaseKind::MySql) {
+        // They run no trigger for what they delete by themselves.
+        return;
+    }
     // What the database deletes by itself.
     notify(store, &bob.id, 2).await;
     send(store, &bob.id, "hello", at(0)).await;

@@ -22,6 +22,7 @@ mod idempotency;
 mod inbox;
 mod leases;
 mod listing;
+mod mysql_servers;
 mod opening;
 mod prune;
 mod queue;

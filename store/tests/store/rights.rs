@@ -137,8 +137,9 @@ async fn what_another_process_changes_is_read_too() {
 
 /// Makes as many changes as are kept, numbered from 1.
 const FILL: &str =
-    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
-    INSERT INTO rights_changes (id, kind, at) SELECT i, 'policy', 0 FROM n;
+    "INSERT INTO rights_changes (id, kind, at)
+    WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99)
+    SELECT 1 + a.i + 100 * b.i + 10000 * c.i, 'policy', 0 FROM n a CROSS JOIN n b CROSS JOIN n c WHERE c.i < 10;
     UPDATE counters SET value = 100000 WHERE name = 'rights'";
 
 #[tokio::test]

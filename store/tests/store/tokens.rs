@@ -184,9 +184,10 @@ async fn what_a_token_made_ends_with_it() {
 async fn a_user_has_no_more_than_so_many_tokens() {
     let db = Db::new().await;
     let ann = user(&db.store, "ann").await;
-    let insert = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000)
-        INSERT INTO tokens (id, user_id, name, scope_api, scope_mqtt, token_hash, created_at)
-        SELECT 'id' || n, (SELECT id FROM users), 'many', 1, 0, 'hash' || n, 0 FROM n";
+    let insert = "INSERT INTO tokens (id, user_id, name, scope_api, scope_mqtt, token_hash, created_at)
+        WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100)
+        SELECT 'id' || a.n || '.' || b.n, (SELECT id FROM users), 'many', 1, 0, 'hash' || a.n || '.' || b.n, 0
+        FROM n a CROSS JOIN n b WHERE b.n <= 10";
     db.execute(insert).await;
     let new = new_token("one more", BOTH, "h", None);
     let made = db.store.create_token(&ann.id, new, at(1)).await.unwrap();

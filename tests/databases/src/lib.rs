@@ -30,6 +30,7 @@ mod server;
 mod templates;
 
 pub use database::TestDatabase;
+pub use herald_test_servers::ServerKind;
 pub use kind::DatabaseKind;
 pub use proxy::{Cut, CuttingProxy, Message, Moment};
 pub use server::TestServer;

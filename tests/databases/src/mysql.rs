@@ -98,7 +98,7 @@ async fn tables(connection: &mut MySqlConnection, database: &str) -> Vec<String>
     tables.fetch_all(connection).await.unwrap()
 }
 
-/// What makes the tables, rows and triggers of `database`, to which `connection` leads.
+/// What makes the tables, rows, views and triggers of `database`, to which `connection` leads.
 async fn statements(connection: &mut MySqlConnection, database: &str) -> String {
     let mut statements = String::new();
     for table in tables(connection, database).await {
@@ -117,6 +117,14 @@ async fn statements(connection: &mut MySqlConnection, database: &str) -> String 
             let rows = format!("SELECT {columns} FROM `{database}`.`{table}`");
             writeln!(statements, "INSERT INTO `{table}` ({columns}) {rows};").unwrap();
         }
+    }
+    let views = "SELECT CAST(table_name AS CHAR) FROM information_schema.views \
+         WHERE table_schema = ? ORDER BY table_name";
+    let views = sqlx::query_scalar(views).bind(database);
+    let views: Vec<String> = views.fetch_all(&mut *connection).await.unwrap();
+    for view in views {
+        let shown = show(connection, format!("SHOW CREATE VIEW `{view}`"), 1).await;
+        writeln!(statements, "{shown};").unwrap();
     }
     // After the rows, which are not to set them off.
     let triggers = "SELECT CAST(trigger_name AS CHAR) FROM information_schema.triggers \

@@ -92,6 +92,7 @@ pub(super) fn decide<'a>(all: &[&'a Accept], mut facts: Facts, rng: &mut impl Rn
             decision.queues.open(&accept.user, 1);
             decision.queues.stored(&accept.user, bytes);
             decision.queues.queued(&accept.user, message.run_at);
+            decision.queues.moved(None, Some(Status::Queued), 1);
             decision.new.push((accept, message.clone()));
         }
         decision.outputs.push(output);
@@ -215,6 +216,7 @@ mod tests {
                     queues.open(&accept.user, 1);
                     queues.stored(&accept.user, bytes);
                     queues.queued(&accept.user, message.run_at);
+                    queues.moved(None, Some(Status::Queued), 1);
                     let sender = apart.senders.get_mut(&accept.user).unwrap();
                     sender.open += 1;
                     sender.stored += bytes;

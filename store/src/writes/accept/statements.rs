@@ -6,12 +6,27 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::decide::{Accept, Decision, Facts, Key, Sender};
+use crate::bulk::{self, RowsInsert, TextBytes};
 use crate::dialect::Dialect;
 use crate::messages::{COLUMNS, message};
 use crate::reads::delays::stored_delay;
 use crate::statement::{Part, Results, Script, Statement};
 use crate::users::parse_username;
-use crate::{Message, StoreError, UserId, bulk};
+use crate::{Message, StoreError, UserId};
+
+const INSERT: RowsInsert = RowsInsert {
+    table: "messages",
+    columns: &[
+        "id",
+        "user_id",
+        "body",
+        "idempotency_key",
+        "created_at",
+        "run_at",
+    ],
+    given: "id",
+    fixed: Some(("status", "'queued'")),
+};
 
 /// Where in the results of a script the facts are.
 pub(super) struct Reads {
@@ -103,26 +118,21 @@ impl Decision<'_> {
     }
 }
 
+impl TextBytes for (&Accept, Message) {
+    fn text_bytes(&self) -> usize {
+        self.1.body.len()
+    }
+}
+
 fn insert(new: &[(&Accept, Message)], dialect: Dialect) -> Vec<Statement> {
-    let insert = |chunk: Vec<Option<&(&Accept, Message)>>| {
-        let text = format!(
-            "INSERT INTO messages (id, user_id, body, idempotency_key, status, created_at, run_at)
-             WITH new (id, user_id, body, idempotency_key, created_at, run_at) AS ({})
-             SELECT id, user_id, body, idempotency_key, 'queued', created_at, run_at
-             FROM new WHERE id IS NOT NULL",
-            bulk::values(dialect, chunk.len(), 6, 1)
-        );
-        let statement = Statement::new(bulk::statement(text));
-        chunk.into_iter().fold(statement, |statement, new| {
-            let (accept, message) = new.map_or((None, None), |(a, m)| (Some(a), Some(m)));
-            statement
-                .bind(message.map(|message| message.id.as_str()))
-                .bind(message.map(|message| message.user_id.as_str()))
-                .bind(message.map(|message| message.body.as_str()))
-                .bind(accept.and_then(|accept| accept.idempotency_key.as_deref()))
-                .bind(message.map(|message| message.created_at.as_millis()))
-                .bind(message.map(|message| message.run_at.as_millis()))
-        })
-    };
-    bulk::padded(new).map(insert).collect()
+    INSERT.statements(dialect, new, "", |statement, new| {
+        let (accept, message) = new.map_or((None, None), |(a, m)| (Some(a), Some(m)));
+        statement
+            .bind(message.map(|message| message.id.as_str()))
+            .bind(message.map(|message| message.user_id.as_str()))
+            .bind(message.map(|message| message.body.as_str()))
+            .bind(accept.and_then(|accept| accept.idempotency_key.as_deref()))
+            .bind(message.map(|message| message.created_at.as_millis()))
+            .bind(message.map(|message| message.run_at.as_millis()))
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::decide::{Acknowledge, Decision, Facts, Move};
 use crate::bulk::{self, RowsUpdate};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::{Part, Results, Script, Statement};
 use crate::writes::cursors::rows::{Cursor, InboxRows, cursors, read_cursor};
 use crate::{StoreError, Timestamp};
@@ -85,22 +85,33 @@ fn delivered(moves: &[Move], now: Timestamp, dialect: Dialect) -> Vec<Statement>
 
 /// Marks the messages of the notifications that each user goes over.
 fn delivered_text(dialect: Dialect, rows: usize) -> String {
-    let moved = bulk::values(dialect, rows, 3, 1);
-    // The CROSS JOIN makes SQLite begin with the few that acknowledged, not with all there are.
-    let gone_over = "SELECT n.message_id FROM moved CROSS JOIN notifications n
-        WHERE n.user_id = owner AND n.seq > after AND n.seq <= up_to";
     let at = 3 * rows + 1;
     match dialect {
+        // The CROSS JOIN makes SQLite begin with the few that acknowledged, not with all there are.
         Dialect::Sqlite | Dialect::Postgres => format!(
-            "WITH moved (owner, after, up_to) AS ({moved})
+            "WITH moved (owner, after, up_to) AS ({})
              UPDATE messages SET delivered_at = ${at}
-             WHERE id IN ({gone_over}) AND delivered_at IS NULL"
+             WHERE id IN (SELECT n.message_id FROM moved CROSS JOIN notifications n
+                WHERE n.user_id = owner AND n.seq > after AND n.seq <= up_to) AND delivered_at IS NULL",
+            bulk::values(dialect, rows, 3, 1)
         ),
-        Dialect::MySql => format!(
-            "UPDATE messages
-             JOIN (WITH moved (owner, after, up_to) AS ({moved}) {gone_over}) AS gone ON id = gone.message_id
-             SET delivered_at = ${at} WHERE delivered_at IS NULL"
-        ),
+        // Of a range that comes from another table, MariaDB reads the whole inbox.
+        Dialect::MySql => {
+            let of_one = |row: usize| {
+                let (owner, after, up_to) = (3 * row + 1, 3 * row + 2, 3 * row + 3);
+                format!(
+                    "SELECT message_id FROM notifications
+                     WHERE user_id = ${owner} AND seq > ${after} AND seq <= ${up_to}"
+                )
+            };
+            let of_each: Vec<_> = (0..rows).map(of_one).collect();
+            format!(
+                "UPDATE ({}) AS gone STRAIGHT_JOIN messages{} ON id = gone.message_id
+                 SET delivered_at = ${at} WHERE delivered_at IS NULL",
+                of_each.join(" UNION ALL "),
+                dialect.by_index(PRIMARY)
+            )
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::take_back::TakeBack;
 use crate::writer::{Operation, Transaction};
 use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, UserId};
 use decide::decide;
-use statements::{Found, claimed, find, next_of_each, writes};
+use statements::{Found, claimed, find, lock, next_of_each, writes};
 
 /// How many users a claim takes messages of, at most.
 const MAX_USERS: u32 = 64;
@@ -97,6 +97,7 @@ impl Operation for Claim {
         if self.take_back && !expired.is_empty() {
             return Ok(Claimed::Expired(expired));
         }
+        let users = lock(tx, users, self.now).await?;
         if users.is_empty() {
             return Ok(Claimed::Jobs(vec![]));
         }

@@ -5,11 +5,12 @@ use sqlx::any::AnyRow;
 
 use super::decide::{Decision, Queued};
 use crate::bulk::{self, RowsUpdate};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::{Part, Results, Script, Statement};
 use crate::users::parse_username;
 use crate::writer::Transaction;
-use crate::{Job, Lease, MessageId, StoreError, Timestamp, UserId};
+use crate::writes::status_counts::StatusCounts;
+use crate::{Job, Lease, MessageId, Status, StoreError, Timestamp, UserId};
 
 /// How many leases that have run out are looked at.
 const EXPIRED: i64 = 256;
@@ -32,7 +33,7 @@ const TURNS: RowsUpdate = RowsUpdate {
 
 /// What a claim finds.
 pub(super) struct Found {
-    /// Whose turn has come. Their queues are locked; those that others have locked are passed over.
+    /// Whose turn has come. What [`lock`] leaves of them is locked; those that others have locked are passed over.
     pub(super) users: Vec<UserId>,
     /// Messages whose lease has run out, each with its owner.
     pub(super) expired: Vec<(MessageId, UserId)>,
@@ -47,8 +48,8 @@ pub(super) struct Reads {
 pub(super) fn find(users: u32, now: Timestamp, dialect: Dialect) -> (Script, Reads) {
     let mut script = Script::default();
     let text = match dialect {
-        Dialect::Sqlite => USERS.to_owned(),
-        Dialect::Postgres | Dialect::MySql => format!("{USERS} FOR UPDATE SKIP LOCKED"),
+        Dialect::Sqlite | Dialect::MySql => USERS.to_owned(),
+        Dialect::Postgres => format!("{USERS} FOR UPDATE SKIP LOCKED"),
     };
     let due = Statement::new(bulk::statement(text));
     let reads = Reads {
@@ -69,6 +70,32 @@ impl Reads {
                 .collect::<Result<_, StoreError>>()?,
         })
     }
+}
+
+/// Locks the queues of those whose turn has come, if that was not done as they were found: MySQL would lock entries of the index
+/// first and then the rows, and others do it the other way round.
+pub(super) async fn lock(
+    tx: &mut Transaction<'_>,
+    users: Vec<UserId>,
+    now: Timestamp,
+) -> Result<Vec<UserId>, StoreError> {
+    if tx.dialect() != Dialect::MySql {
+        return Ok(users);
+    }
+    let mut script = Script::default();
+    let part = script.add_all(bulk::padded(&users).map(|users| {
+        let text = format!(
+            "SELECT user_id FROM user_queues FORCE INDEX (PRIMARY)
+             WHERE user_id IN ({}) AND turn_at <= ${} ORDER BY user_id FOR UPDATE SKIP LOCKED",
+            bulk::list(users.len(), 1),
+            users.len() + 1
+        );
+        Statement::new(bulk::statement(text))
+            .bind_all(users.into_iter().map(|user| user.map(UserId::as_str)))
+            .bind(now.as_millis())
+    }));
+    let results = tx.run(script).await?;
+    results.rows(&part).map(read_user).collect()
 }
 
 fn read_user(row: &AnyRow) -> Result<UserId, StoreError> {
@@ -125,9 +152,10 @@ pub(super) fn writes(
     let mut script = Script::default();
     script.add_all(bulk::padded(&decision.messages).map(|ids| {
         let text = format!(
-            "UPDATE messages
+            "UPDATE messages{}
              SET status = 'processing', attempts = attempts + 1, lease = $1, lease_until = $2
              WHERE id IN ({}) AND status = 'queued'",
+            dialect.by_index(PRIMARY),
             bulk::list(ids.len(), 3)
         );
         Statement::new(bulk::statement(text))
@@ -135,6 +163,10 @@ pub(super) fn writes(
             .bind(until.as_millis())
             .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
     }));
+    let mut statuses = StatusCounts::default();
+    let taken = decision.messages.len() as i64;
+    statuses.moved(Some(Status::Queued), Some(Status::Processing), taken);
+    script.add_all(statuses.statement(dialect));
     let turns: Vec<_> = decision.turns.iter().collect();
     script.add_all(bulk::padded(&turns).map(|turns| {
         let statement = Statement::new(bulk::statement(TURNS.text(dialect, turns.len())));

@@ -6,9 +6,17 @@ use std::sync::Arc;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use crate::bulk::{self, RowsInsert, TextBytes};
 use crate::dialect::Dialect;
 use crate::statement::{Part, Results, Script, Statement};
-use crate::{Position, Seq, StoreError, Timestamp, UserId, bulk};
+use crate::{Position, Seq, StoreError, Timestamp, UserId};
+
+const PUT: RowsInsert = RowsInsert {
+    table: "cursors",
+    columns: &["user_id", "client_id", "seq", "updated_at"],
+    given: "seq",
+    fixed: None,
+};
 
 /// A user and a client id.
 pub(crate) type CursorKey = (UserId, Arc<str>);
@@ -25,6 +33,12 @@ pub(crate) struct Cursor {
 impl Cursor {
     pub(crate) fn key(&self) -> CursorKey {
         (self.user.clone(), self.client_id.clone())
+    }
+}
+
+impl TextBytes for Cursor {
+    fn text_bytes(&self) -> usize {
+        self.client_id.len()
     }
 }
 
@@ -98,32 +112,22 @@ pub(crate) fn read_cursor(row: &AnyRow) -> Result<Cursor, StoreError> {
 
 /// What puts cursors where they are to be, whether they are there or not.
 pub(crate) fn put(cursors: &[&Cursor], dialect: Dialect) -> Vec<Statement> {
-    let put = |cursors: Vec<Option<&&Cursor>>| {
-        let text = format!(
-            "INSERT INTO cursors (user_id, client_id, seq, updated_at)
-             WITH new (user_id, client_id, seq, updated_at) AS ({})
-             SELECT user_id, client_id, seq, updated_at FROM new WHERE seq IS NOT NULL
-             {}",
-            bulk::values(dialect, cursors.len(), 4, 1),
-            dialect.on_conflict(&["user_id", "client_id"], &["seq", "updated_at"])
-        );
-        let statement = Statement::new(bulk::statement(text));
-        cursors.into_iter().fold(statement, |statement, cursor| {
-            statement
-                .bind(cursor.map(|cursor| cursor.user.as_str()))
-                .bind(cursor.map(|cursor| &*cursor.client_id))
-                .bind(cursor.map(|cursor| cursor.seq.0))
-                .bind(cursor.map(|cursor| cursor.used.as_millis()))
-        })
-    };
-    bulk::padded(cursors).map(put).collect()
+    let again = dialect.on_conflict(&["user_id", "client_id"], &["seq", "updated_at"]);
+    PUT.statements(dialect, cursors, &again, |statement, cursor| {
+        statement
+            .bind(cursor.map(|cursor| cursor.user.as_str()))
+            .bind(cursor.map(|cursor| &*cursor.client_id))
+            .bind(cursor.map(|cursor| cursor.seq.0))
+            .bind(cursor.map(|cursor| cursor.used.as_millis()))
+    })
 }
 
 /// What forgets cursors.
 pub(crate) fn forget(keys: &[CursorKey], dialect: Dialect) -> Vec<Statement> {
     let forget = |keys: Vec<Option<&CursorKey>>| {
         let text = format!(
-            "DELETE FROM cursors WHERE (user_id, client_id) IN ({})",
+            "{} WHERE (user_id, client_id) IN ({})",
+            dialect.delete_by_key("cursors"),
             bulk::keys(dialect, keys.len(), 2, 1)
         );
         let statement = Statement::new(bulk::statement(text));

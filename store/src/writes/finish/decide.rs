@@ -7,7 +7,7 @@ use herald_acl::Username;
 use crate::notification::NotificationContent;
 use crate::writes::stored_bytes;
 use crate::writes::user_queues::UserQueueChanges;
-use crate::{Epoch, Job, MessageId, Notification, Outcome, Seq, Timestamp, UserId};
+use crate::{Epoch, Job, MessageId, Notification, Outcome, Seq, Status, Timestamp, UserId};
 
 /// A message that was finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,10 @@ pub(super) fn decide<'a>(all: &[&'a Finish], mut facts: Facts) -> Decision<'a> {
             let stored = stored_bytes::of_end(finish.stored_result(), finish.outcome.error());
             decision.queues.open(user, -1);
             decision.queues.stored(user, stored);
+            let status = finish.outcome.status();
+            decision
+                .queues
+                .moved(Some(Status::Processing), Some(status), 1);
             decision.last.insert(user.clone(), seq.0);
             decision.ended.push((finish, seq));
         }

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::decide::{Decision, Facts, Finish};
-use crate::bulk::{self, RowsUpdate};
+use crate::bulk::{self, RowsInsert, RowsUpdate, TextBytes};
 use crate::dialect::Dialect;
 use crate::statement::{Part, Results, Script, Statement};
 use crate::writes::failed_attempts::insert_failures;
@@ -33,6 +33,20 @@ const END: RowsUpdate = RowsUpdate {
         ("lease_until", "NULL"),
     ],
     matches: "id = message_id AND status = 'processing' AND lease = its_lease",
+};
+
+const NOTIFY: RowsInsert = RowsInsert {
+    table: "notifications",
+    columns: &[
+        "user_id",
+        "seq",
+        "message_id",
+        "status",
+        "attempts",
+        "created_at",
+    ],
+    given: "seq",
+    fixed: None,
 };
 
 const TAKE_NUMBERS: RowsUpdate = RowsUpdate {
@@ -112,6 +126,7 @@ impl Decision<'_> {
         script.add_all(end(&self.ended, dialect));
         let last: Vec<_> = self.last.iter().collect();
         script.add_all(take_numbers(&last, dialect));
+        script.add_all(count_changes(&last, dialect));
         script.add_all(notify(&self.ended, dialect));
         let failures = self.ended.iter().filter_map(|(finish, _)| {
             let error = finish.outcome.error()?;
@@ -120,6 +135,12 @@ impl Decision<'_> {
         script.add_all(insert_failures(&failures.collect::<Vec<_>>(), dialect));
         script.add_all(self.queues.statements(dialect));
         script
+    }
+}
+
+impl TextBytes for (&Finish, Seq) {
+    fn text_bytes(&self) -> usize {
+        self.0.stored_result().map_or(0, str::len)
     }
 }
 
@@ -136,7 +157,8 @@ fn end(ended: &[(&Finish, Seq)], dialect: Dialect) -> Vec<Statement> {
                 .bind(finish.map(|finish| finish.now.as_millis()))
         })
     };
-    bulk::padded(ended).map(end).collect()
+    let pieces = bulk::cut(dialect, ended).flat_map(bulk::padded);
+    pieces.map(end).collect()
 }
 
 fn take_numbers(last: &[(&UserId, &i64)], dialect: Dialect) -> Vec<Statement> {
@@ -151,26 +173,23 @@ fn take_numbers(last: &[(&UserId, &i64)], dialect: Dialect) -> Vec<Statement> {
     bulk::padded(last).map(take).collect()
 }
 
+/// Counts that inboxes have changed. Elsewhere a trigger does.
+fn count_changes(last: &[(&UserId, &i64)], dialect: Dialect) -> Option<Statement> {
+    let count = "INSERT INTO inbox_changes (backend, changes) VALUES (CONNECTION_ID() % 256, 1)
+        ON DUPLICATE KEY UPDATE changes = changes + 1";
+    let is_counted = dialect == Dialect::MySql && !last.is_empty();
+    is_counted.then(|| Statement::new(count))
+}
+
 fn notify(ended: &[(&Finish, Seq)], dialect: Dialect) -> Vec<Statement> {
-    let notify = |chunk: Vec<Option<&(&Finish, Seq)>>| {
-        let text = format!(
-            "INSERT INTO notifications (user_id, seq, message_id, status, attempts, created_at)
-             WITH new (user_id, seq, message_id, status, attempts, created_at) AS ({})
-             SELECT user_id, seq, message_id, status, attempts, created_at
-             FROM new WHERE seq IS NOT NULL",
-            bulk::values(dialect, chunk.len(), 6, 1)
-        );
-        let statement = Statement::new(bulk::statement(text));
-        chunk.into_iter().fold(statement, |statement, one| {
-            let finish = one.map(|(finish, _)| finish);
-            statement
-                .bind(finish.map(|finish| finish.job.user_id.as_str()))
-                .bind(one.map(|(_, seq)| seq.0))
-                .bind(finish.map(|finish| finish.job.id.as_str()))
-                .bind(finish.map(|finish| finish.outcome.status().as_str()))
-                .bind(finish.map(|finish| finish.job.attempt))
-                .bind(finish.map(|finish| finish.now.as_millis()))
-        })
-    };
-    bulk::padded(ended).map(notify).collect()
+    NOTIFY.statements(dialect, ended, "", |statement, one| {
+        let finish = one.map(|(finish, _)| finish);
+        statement
+            .bind(finish.map(|finish| finish.job.user_id.as_str()))
+            .bind(one.map(|(_, seq)| seq.0))
+            .bind(finish.map(|finish| finish.job.id.as_str()))
+            .bind(finish.map(|finish| finish.outcome.status().as_str()))
+            .bind(finish.map(|finish| finish.job.attempt))
+            .bind(finish.map(|finish| finish.now.as_millis()))
+    })
 }

@@ -1,0 +1,56 @@
+// What the store is tested with on each database server: the modules of store/tests/store that are not about a file.
+
+#[path = "../store/accounts.rs"]
+mod accounts;
+#[path = "../store/acknowledge.rs"]
+mod acknowledge;
+#[path = "../store/audit.rs"]
+mod audit;
+#[path = "../store/clock.rs"]
+mod clock;
+#[path = "../store/common.rs"]
+mod common;
+#[path = "../store/counts.rs"]
+mod counts;
+#[path = "../store/delays.rs"]
+mod delays;
+#[path = "../store/durability.rs"]
+mod durability;
+#[path = "../store/fairness.rs"]
+mod fairness;
+#[path = "faults.rs"]
+mod faults;
+#[path = "../store/idempotency.rs"]
+mod idempotency;
+#[path = "../store/inbox.rs"]
+mod inbox;
+#[path = "../store/leases.rs"]
+mod leases;
+#[path = "../store/listing.rs"]
+mod listing;
+#[path = "../store/prune.rs"]
+mod prune;
+#[path = "../store/queue.rs"]
+mod queue;
+#[path = "../store/removal.rs"]
+mod removal;
+#[path = "../store/retained.rs"]
+mod retained;
+#[path = "../store/retry_dead.rs"]
+mod retry_dead;
+#[path = "../store/rights.rs"]
+mod rights;
+#[path = "../store/rules.rs"]
+mod rules;
+#[path = "../store/sessions.rs"]
+mod sessions;
+#[path = "../store/stored_bytes.rs"]
+mod stored_bytes;
+#[path = "../store/tokens.rs"]
+mod tokens;
+#[path = "two_writers.rs"]
+mod two_writers;
+#[path = "../store/user_changes.rs"]
+mod user_changes;
+#[path = "../store/user_deletion.rs"]
+mod user_deletion;
