@@ -1,5 +1,7 @@
 //! Statements over many rows at once: most of the cost of a small statement is in handing it over.
 
+use std::fmt::Write as _;
+
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use crate::dialect::{Dialect, PRIMARY};
@@ -34,11 +36,13 @@ pub(crate) fn padded<T>(items: &[T]) -> impl Iterator<Item = Vec<Option<&T>>> {
 
 /// `($1, $2), ($3, $4)`: as many rows of as many columns, numbered from `$first`.
 pub(crate) fn rows(rows: usize, columns: usize, first: usize) -> String {
-    let row = |row: usize| {
-        let start = first + row * columns;
-        format!("({})", list(columns, start))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+    let mut text = String::new();
+    for row in 0..rows {
+        text += if row == 0 { "(" } else { ", (" };
+        push_list(&mut text, columns, first + row * columns);
+        text += ")";
+    }
+    text
 }
 
 /// A query that returns as many rows of as many parameters, numbered from `$first`.
@@ -217,9 +221,16 @@ pub(crate) fn of_each(text: &str, ids: &[String]) -> impl Iterator<Item = Statem
 
 /// `$1, $2, $3`, numbered from `$first`.
 pub(crate) fn list(count: usize, first: usize) -> String {
-    let one = |number| format!("${number}");
-    let all: Vec<_> = (first..first + count).map(one).collect();
-    all.join(", ")
+    let mut text = String::new();
+    push_list(&mut text, count, first);
+    text
+}
+
+fn push_list(text: &mut String, count: usize, first: usize) {
+    for number in first..first + count {
+        text.push_str(if number == first { "$" } else { ", $" });
+        let _ = write!(text, "{number}");
+    }
 }
 
 /// A statement that was put together from the text of this crate and the functions above. Everything else is bound.

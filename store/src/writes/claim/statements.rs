@@ -24,6 +24,10 @@ const USERS: &str = "SELECT user_id FROM user_queues
 const LEASES: &str = "SELECT id, user_id FROM messages
     WHERE status = 'processing' AND lease_until <= $1 ORDER BY lease_until LIMIT $2";
 
+/// What a job is made of.
+const JOB: &str = "id, user_id, body, attempts, failures, created_at, run_at,
+    (SELECT username FROM users WHERE users.id = messages.user_id) AS username";
+
 const TURNS: RowsUpdate = RowsUpdate {
     table: "user_queues",
     rows: ("turns", &["owner", "next_turn"]),
@@ -150,22 +154,10 @@ pub(super) fn writes(
     dialect: Dialect,
 ) -> (Script, Part) {
     let mut script = Script::default();
-    script.add_all(bulk::padded(&decision.messages).map(|ids| {
-        let text = format!(
-            "UPDATE messages{}
-             SET status = 'processing', attempts = attempts + 1, lease = $1, lease_until = $2
-             WHERE id IN ({}) AND status = 'queued'",
-            dialect.by_index(PRIMARY),
-            bulk::list(ids.len(), 3)
-        );
-        Statement::new(bulk::statement(text))
-            .bind(&*lease.0)
-            .bind(until.as_millis())
-            .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
-    }));
+    let taken = script.add_all(take(decision, lease, until, dialect));
     let mut statuses = StatusCounts::default();
-    let taken = decision.messages.len() as i64;
-    statuses.moved(Some(Status::Queued), Some(Status::Processing), taken);
+    let many = decision.messages.len() as i64;
+    statuses.moved(Some(Status::Queued), Some(Status::Processing), many);
     script.add_all(statuses.statement(dialect));
     let turns: Vec<_> = decision.turns.iter().collect();
     script.add_all(bulk::padded(&turns).map(|turns| {
@@ -176,19 +168,52 @@ pub(super) fn writes(
                 .bind(turn.and_then(|(_, turn)| turn.map(Timestamp::as_millis)))
         })
     }));
-    let claimed = script.add_all(bulk::padded(&decision.messages).map(|ids| {
+    let claimed = match returning(dialect) {
+        Some(_) => taken,
+        None => script.add_all(of_lease(decision, lease)),
+    };
+    (script, claimed)
+}
+
+/// What ends an UPDATE that returns what it changed, where there is such a thing.
+fn returning(dialect: Dialect) -> Option<String> {
+    match dialect {
+        Dialect::Sqlite | Dialect::Postgres => Some(format!(" RETURNING {JOB}")),
+        Dialect::MySql => None,
+    }
+}
+
+fn take(decision: &Decision, lease: &Lease, until: Timestamp, dialect: Dialect) -> Vec<Statement> {
+    let take = |ids: Vec<Option<&MessageId>>| {
         let text = format!(
-            "SELECT m.id, m.user_id, m.body, m.attempts, m.failures, m.created_at, m.run_at,
-                (SELECT username FROM users WHERE users.id = m.user_id) AS username
-             FROM messages m WHERE m.id IN ({}) AND m.lease = ${}",
+            "UPDATE messages{}
+             SET status = 'processing', attempts = attempts + 1, lease = $1, lease_until = $2
+             WHERE id IN ({}) AND status = 'queued'{}",
+            dialect.by_index(PRIMARY),
+            bulk::list(ids.len(), 3),
+            returning(dialect).unwrap_or_default()
+        );
+        Statement::new(bulk::statement(text))
+            .bind(&*lease.0)
+            .bind(until.as_millis())
+            .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
+    };
+    bulk::padded(&decision.messages).map(take).collect()
+}
+
+/// What reads those that were taken.
+fn of_lease(decision: &Decision, lease: &Lease) -> Vec<Statement> {
+    let read = |ids: Vec<Option<&MessageId>>| {
+        let text = format!(
+            "SELECT {JOB} FROM messages WHERE id IN ({}) AND lease = ${}",
             bulk::list(ids.len(), 1),
             ids.len() + 1
         );
         Statement::new(bulk::statement(text))
             .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
             .bind(&*lease.0)
-    }));
-    (script, claimed)
+    };
+    bulk::padded(&decision.messages).map(read).collect()
 }
 
 /// The jobs that were taken.
