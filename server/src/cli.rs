@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use herald_acl::Username;
-use herald_store::Timestamp;
+use herald_store::{DatabaseUrl, Timestamp};
 
 /// Sends a user's message to the background and tells exactly that user when it is done.
 #[derive(Debug, Parser)]
@@ -50,6 +50,33 @@ pub(crate) enum Command {
     /// Put the database FILE, a backup, into the place of the server's own, which is kept beside it. The server must not be
     /// running. Inboxes begin a new epoch: clients read them from the start.
     Restore { file: PathBuf },
+    /// Copy all that a stopped server has to an empty database, as from a file to PostgreSQL, and compare the two row by row.
+    /// If it is interrupted, run it again: it begins anew.
+    #[command(after_help = MIGRATE_EXAMPLE)]
+    Migrate(MigrateArgs),
+}
+
+const MIGRATE_EXAMPLE: &str = "\
+Example, for a server that is stopped and has its database in the data directory:
+  herald migrate --data-dir /var/lib/herald \\
+    --to 'postgres://herald@db.example/herald?sslmode=verify-full' --to-password-file /etc/herald/database-password
+Then set database.url and database.password_file to the same, and start the server.";
+
+/// Between which databases `migrate` copies.
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// The database that is copied, written as in database.url; that of the configuration if left out. It is only read.
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: Option<DatabaseUrl>,
+    /// The database that is copied to; it has to be empty, and a file is made.
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: DatabaseUrl,
+    /// A file with the password for --from. For the URL of the configuration, its database.password_file serves.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_password_file: Option<PathBuf>,
+    /// The same for --to.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to_password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

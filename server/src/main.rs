@@ -94,5 +94,6 @@ async fn run(cli: Cli, config: Config, signals: io::Result<Option<Signals>>) -> 
         Command::Queue(command) => commands::queue(&config, command).await,
         Command::Backup { file } => commands::backup(&config, &file).await,
         Command::Restore { file } => commands::restore(&config, &file).await,
+        Command::Migrate(args) => commands::migrate(&config, &args).await,
     }
 }

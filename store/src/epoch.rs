@@ -83,6 +83,10 @@ impl CurrentEpoch {
 
 /// The epoch that the database is in.
 pub(crate) async fn read(conn: &mut AnyConnection) -> Result<Epoch, sqlx::Error> {
-    let (epoch, _): (String, i64) = sqlx::query_as(READ).fetch_one(conn).await?;
-    Ok(Epoch::of(epoch))
+    Ok(Epoch::of(read_progress(conn).await?.0))
+}
+
+/// The epoch that the database is in, and how often inboxes have changed.
+pub(crate) async fn read_progress(conn: &mut AnyConnection) -> Result<(String, i64), sqlx::Error> {
+    sqlx::query_as(READ).fetch_one(conn).await
 }

@@ -131,6 +131,16 @@ pub enum StoreError {
         /// The first migration that this version does not know.
         version: i64,
     },
+    /// `herald migrate` copied another database to this one, and did not come to its end.
+    #[error(
+        "the database {database} is an unfinished copy of {source_database}; run herald migrate again, which copies it anew"
+    )]
+    Unfinished {
+        /// The database file, or the server and the database.
+        database: String,
+        /// What was copied.
+        source_database: String,
+    },
     /// The tables could not be brought to this version. They are as they were.
     #[error("cannot migrate the database: {0}")]
     Migrate(Arc<sqlx::Error>),

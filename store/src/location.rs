@@ -152,6 +152,19 @@ impl DatabaseFile {
         connected.await.map_err(|error| self.explain(error))
     }
 
+    /// Connects without ever writing to the file, not even what is in its log.
+    pub(crate) async fn connect_read_only(&self) -> Result<AnyConnection, StoreError> {
+        sqlx::any::install_default_drivers();
+        let separator = if self.url.contains('?') { '&' } else { '?' };
+        let connected = async {
+            let url = format!("{}{separator}mode=ro", self.url);
+            let mut conn = AnyConnection::connect(&url).await?;
+            dialect::set_up_reader(&mut conn).await?;
+            Ok(conn)
+        };
+        connected.await.map_err(|error| self.explain(error))
+    }
+
     async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
         let connected = async {
             let mut conn = AnyConnection::connect(&self.url).await?;

@@ -124,8 +124,20 @@ const MYSQL: [(i64, &str, &str); 1] = [(
 const MARIADB_COLLATION: &str = "utf8mb4_nopad_bin";
 const MYSQL_COLLATION: &str = "utf8mb4_0900_bin";
 
-/// The table of the migrations that have run.
-const TABLE: &str = "_sqlx_migrations";
+/// What the migrations that have run are listed in, and the last of them.
+pub(crate) const TABLE: &str = "_sqlx_migrations";
+pub(crate) const NEWEST: &str =
+    "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success = TRUE";
+
+/// The last migration that there is.
+pub(crate) fn current(dialect: Dialect) -> i64 {
+    let newest = |migrations: &[(i64, &str, &str)]| migrations.last().map_or(0, |last| last.0);
+    match dialect {
+        Dialect::Sqlite => newest(&MIGRATIONS),
+        Dialect::Postgres => newest(&POSTGRES),
+        Dialect::MySql => newest(&MYSQL),
+    }
+}
 
 /// Runs those migrations that have not run yet; but on MariaDB and MySQL all in one transaction, so that two processes that
 /// start together do not meet, and an older version is still whole if one of them fails.

@@ -13,6 +13,7 @@ use crate::open::prepare;
 use crate::readers::Readers;
 use crate::reads::token_reader::TokenReader;
 use crate::statement::Statement;
+use crate::transfer::refuse_unfinished;
 use crate::writer::{Operation, Transaction, Writer};
 use crate::writes::audited::Audited;
 use crate::{AuditEntry, StoreError, StoreOptions, bulk};
@@ -48,7 +49,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Url`], [`StoreError::Unwritable`], [`StoreError::NotADatabase`],
-    /// [`StoreError::Corrupt`], [`StoreError::Newer`]; of a server [`StoreError::Unreachable`] or [`StoreError::Refused`]; or
+    /// [`StoreError::Corrupt`], [`StoreError::Newer`], [`StoreError::Unfinished`]; of a server [`StoreError::Unreachable`] or [`StoreError::Refused`]; or
     /// another [`StoreError`].
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let (waiting_messages, stored_bytes) = (options.waiting_messages, options.stored_bytes);
@@ -57,6 +58,7 @@ impl Store {
             .max(StoreOptions::LEAST_NOTIFICATION_BYTES);
         let location = Location::parse(options.url)?;
         let (mut conn, check) = prepare(&location).await?;
+        refuse_unfinished(&mut conn, location.dialect(), || location.name()).await?;
         let epoch = CurrentEpoch::new(epoch::read(&mut conn).await?);
         let readers = location.connect_readers(options.readers).await?;
         let readers = Readers::new(readers, location.dialect());

@@ -7,7 +7,10 @@ use std::{
     sync::OnceLock,
 };
 
-use tokio::{io::AsyncWriteExt as _, process::Command};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    process::Command,
+};
 
 use crate::wait::within;
 
@@ -118,6 +121,22 @@ impl Cli {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Runs it until it writes a line with `text` to standard error, and kills it as `kill -9` does.
+    pub async fn kill_at(mut self, text: &str) {
+        let mut child = self.command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        within("a line of herald", async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if line.contains(text) {
+                    return;
+                }
+            }
+            panic!("it ended before it wrote {text:?}");
+        })
+        .await;
+        child.kill().await.unwrap();
     }
 
     /// Runs it and returns what it printed; panics if it fails.

@@ -4,6 +4,7 @@ mod admin;
 mod backup;
 mod ca;
 mod check_config;
+mod migrate;
 mod password;
 mod queue;
 mod token;
@@ -23,6 +24,7 @@ pub(crate) use admin::admin;
 pub(crate) use backup::{backup, restore};
 pub(crate) use ca::ca;
 pub(crate) use check_config::check_config;
+pub(crate) use migrate::migrate;
 pub(crate) use queue::queue;
 pub(crate) use token::token;
 

@@ -14,9 +14,13 @@ mod tls;
 mod webhook;
 mod worker;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use figment::{Figment, providers::Serialized};
+use herald_store::DatabaseUrl;
 use serde::{Deserialize, Serialize};
 
 use crate::{cli::Options, logging::Log};
@@ -128,6 +132,21 @@ impl Config {
     /// Where the database is.
     pub(crate) fn database_place(&self) -> Result<DatabasePlace, ConfigError> {
         self.database.place(&self.data_dir)
+    }
+
+    /// Where another database is, whose URL and password file options of the command line give. That of the configuration has
+    /// the password file of the configuration.
+    pub(crate) fn place_of(
+        &self,
+        url: &DatabaseUrl,
+        password_file: Option<&Path>,
+    ) -> Result<DatabasePlace, ConfigError> {
+        let own = Some(&*self.database.password_file).filter(|_| *url == self.database.url);
+        let database = Database {
+            url: url.clone(),
+            password_file: password_file.or(own).unwrap_or(Path::new("")).to_owned(),
+        };
+        database.place(&self.data_dir)
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 mod settings;
 mod text;
+mod transfer;
 
 pub(crate) use fault::{Fault, fault, is_locked, reason, says_damaged};
 pub(crate) use foreign_log::{is_foreign, renew as renew_log_mark};

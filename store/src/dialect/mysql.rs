@@ -39,6 +39,13 @@ pub(crate) const MIGRATOR: &str = settings!(
     MySQL: "max_execution_time = 0"
 );
 
+/// For a connection that reads or writes all of a database, on top of what it has.
+pub(crate) const TRANSFER: &str = settings!(
+    "innodb_lock_wait_timeout = 60, lock_wait_timeout = 60",
+    MariaDB: "max_statement_time = 0, idle_transaction_timeout = 0",
+    MySQL: "max_execution_time = 0, wait_timeout = 28800"
+);
+
 /// For a connection that writes. No wait lasts longer than a caller does, and what a server that is gone has locked is free
 /// again soon: on MySQL, which does not know how long a transaction was idle, with each connection that was idle for a minute.
 pub(crate) const WRITER: &str = settings!(

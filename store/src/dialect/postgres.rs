@@ -14,6 +14,11 @@ pub(crate) const MIGRATOR: &str = "SET default_transaction_isolation = 'read com
     SET lock_timeout = '60s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = '60s';
     SET tcp_user_timeout = '10s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3";
 
+/// For a connection that reads or writes all of a database, on top of what it has. Its name tells it from a server.
+pub(crate) const TRANSFER: &str = "SET application_name = 'herald migrate';
+    SET lock_timeout = '60s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+    SET tcp_user_timeout = '60s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3";
+
 /// For a connection that writes. No wait lasts longer than a caller does, and what a server that is gone has locked is free
 /// again soon. A commit is durable, whatever the database's default is.
 pub(crate) const WRITER: &str = "SET default_transaction_isolation = 'read committed';

@@ -25,6 +25,7 @@ mod keep_alive;
 mod limits;
 mod login;
 mod logs;
+mod migrate;
 mod mosquitto_bridge;
 mod mqttjs;
 mod omitted;

@@ -1,0 +1,123 @@
+//! What copying all of a database is written in.
+
+use super::{Dialect, mysql, postgres};
+
+impl Dialect {
+    /// Settings of a connection that reads or writes all of a database; `None` if it needs none.
+    pub(crate) fn transfer_settings(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(postgres::TRANSFER),
+            Self::MySql => Some(mysql::TRANSFER),
+        }
+    }
+
+    /// Starts a transaction that only reads, and sees the database as it is now for as long as it lasts.
+    pub(crate) fn begin_snapshot(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Self::MySql => {
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+                START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+            }
+        }
+    }
+
+    /// The names of the tables of the database, but for those of an extension.
+    pub(crate) fn tables(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            }
+            Self::Postgres => {
+                "SELECT CAST(c.relname AS TEXT) FROM pg_class c
+                WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND c.relkind IN ('r', 'p')
+                AND NOT EXISTS (SELECT 1 FROM pg_depend d
+                    WHERE d.classid = CAST('pg_class' AS regclass) AND d.objid = c.oid AND d.deptype = 'e')"
+            }
+            Self::MySql => {
+                "SELECT CAST(table_name AS CHAR) FROM information_schema.tables
+                WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+            }
+        }
+    }
+
+    /// How many connections of servers the database has, as far as this user can see. A file has a lock instead.
+    pub(crate) fn other_servers(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(
+                "SELECT COUNT(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'herald' AND pid <> pg_backend_pid()",
+            ),
+            Self::MySql => Some(
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+            ),
+        }
+    }
+
+    /// Takes the right to copy to this database for as long as the connection lasts: 1, or 0 if another has it. The number is
+    /// any, for all versions of Herald.
+    pub(crate) fn try_lock_transfer(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(
+                "SELECT CAST(CAST(pg_try_advisory_lock(5216694956355245936) AS INT) AS BIGINT)",
+            ),
+            Self::MySql => Some(
+                "SELECT CAST(COALESCE(GET_LOCK(CONCAT('herald copy ', MD5(DATABASE())), 0), 0) AS SIGNED)",
+            ),
+        }
+    }
+
+    /// What leaves nothing in `tables`, of which each stands behind those that it refers to, nor in what is counted.
+    pub(crate) fn empty(self, tables: &[&str]) -> Vec<String> {
+        match self {
+            // Triggers do not run.
+            Self::Postgres => vec![format!(
+                "TRUNCATE message_counts, inbox_changes, {}",
+                tables.join(", ")
+            )],
+            Self::Sqlite | Self::MySql => {
+                let counts: &[&str] = match self {
+                    Self::Sqlite => &["UPDATE message_counts SET count = 0"],
+                    _ => &["DELETE FROM message_counts", "DELETE FROM inbox_changes"],
+                };
+                let behind = tables.iter().rev();
+                let empty = behind.map(|table| format!("DELETE FROM {table}"));
+                empty
+                    .chain(counts.iter().map(|&text| text.to_owned()))
+                    .collect()
+            }
+        }
+    }
+
+    /// What counts the messages that are there, where no trigger has.
+    pub(crate) fn count_messages(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite | Self::Postgres => None,
+            Self::MySql => Some(
+                "INSERT INTO message_counts (status, backend, count)
+                SELECT status, 0, COUNT(*) FROM messages GROUP BY status",
+            ),
+        }
+    }
+
+    /// What sets the epoch of inboxes and how often they have changed, the first by one parameter and the last by another.
+    pub(crate) fn set_inbox_progress(self) -> [String; 2] {
+        match self {
+            Self::Sqlite => [
+                "UPDATE inbox_epoch SET epoch = $1 WHERE id = 1".into(),
+                "UPDATE inbox_epoch SET changes = $1 WHERE id = 1".into(),
+            ],
+            Self::Postgres | Self::MySql => {
+                let again = self.on_conflict(&["backend"], &["changes"]);
+                [
+                    "UPDATE epochs SET epoch = $1 WHERE id = 1".into(),
+                    format!("INSERT INTO inbox_changes (backend, changes) VALUES (0, $1) {again}"),
+                ]
+            }
+        }
+    }
+}

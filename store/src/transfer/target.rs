@@ -1,0 +1,179 @@
+//! The database that is copied to.
+
+use sqlx::Connection as _;
+
+use super::database::{Database, Tables};
+use super::error::TransferError;
+use super::mark;
+use super::row::{Row, statement};
+use super::source::Found;
+use super::tables::{TABLES, Table};
+use crate::dialect::begin_write;
+use crate::location::Location;
+use crate::open::prepare;
+use crate::statement::Statement;
+use crate::{bulk, migrations};
+
+/// The database that is copied to.
+pub(super) struct Target(pub(super) Database);
+
+impl Target {
+    /// Opens it, makes its tables if there are none, and marks it as an unfinished copy of `source`. What an interrupted copy
+    /// has left there goes.
+    pub(super) async fn open(location: &Location, source: &str) -> Result<Self, TransferError> {
+        look(location).await?;
+        let (conn, _) = prepare(location).await?;
+        let mut database = Database::new(location, conn).await?;
+        if let Some(lock) = database.dialect.try_lock_transfer()
+            && database.number(Statement::new(lock)).await? == 0
+        {
+            return Err(TransferError::BeingCopied {
+                database: database.name(),
+            });
+        }
+        // Nobody copies to it any more, and no server that is to come will use it: look at what there is now.
+        refuse_others(&mut database).await?;
+        let mut target = Self(database);
+        target.empty(source).await?;
+        target.0.refuse_in_use().await?;
+        Ok(target)
+    }
+
+    /// Leaves nothing but the mark.
+    async fn empty(&mut self, source: &str) -> Result<(), TransferError> {
+        let names: Vec<_> = TABLES.iter().map(|table| table.name).collect();
+        let source = source.to_owned();
+        self.0
+            .with(async |conn, dialect| {
+                let mut tx = conn.begin_with(begin_write(dialect, true, true)).await?;
+                for text in dialect.empty(&names) {
+                    let statement = Statement::new(bulk::statement(text)).once();
+                    statement.query(dialect)?.execute(&mut *tx).await?;
+                }
+                mark::set(&source).query(dialect)?.execute(&mut *tx).await?;
+                tx.commit().await
+            })
+            .await
+    }
+
+    /// Adds rows of a table, all or none.
+    pub(super) async fn insert(
+        &mut self,
+        table: &Table,
+        rows: &[Row],
+    ) -> Result<(), TransferError> {
+        let statements = bulk::chunks(rows).map(|rows| {
+            let names = table.names();
+            let text = format!(
+                "INSERT INTO {} ({}) VALUES {}",
+                table.name,
+                names.join(", "),
+                bulk::rows(rows.len(), names.len(), 1)
+            );
+            statement(bulk::statement(text), rows.iter().flat_map(|row| &row.0))
+        });
+        self.write(statements, false).await
+    }
+
+    /// Puts in what a row refers to of its own table. `rows` have the key first.
+    pub(super) async fn refer(
+        &mut self,
+        table: &Table,
+        column: &str,
+        rows: &[Row],
+    ) -> Result<(), TransferError> {
+        let place = table.place(column).unwrap_or_default();
+        let statements = rows.iter().map(|row| {
+            let key = table.names()[0];
+            let text = format!("UPDATE {} SET {column} = $1 WHERE {key} = $2", table.name);
+            statement(bulk::statement(text), [&row.0[place], &row.0[0]])
+        });
+        self.write(statements, false).await
+    }
+
+    /// Counts messages, and sets the epoch of inboxes and how far they have come.
+    pub(super) async fn set_sums(&mut self, found: &Found) -> Result<(), TransferError> {
+        let texts = self.0.dialect.set_inbox_progress();
+        let [epoch, changes] = texts.map(bulk::statement);
+        let sums = [
+            Statement::new(epoch).bind(found.epoch.clone()),
+            Statement::new(changes).bind(found.inbox_changes),
+        ];
+        let counts = self.0.dialect.count_messages().map(Statement::new);
+        self.write(sums.into_iter().chain(counts), false).await
+    }
+
+    /// Takes the mark away: from then on it is a database as any other.
+    pub(super) async fn finish(&mut self) -> Result<(), TransferError> {
+        self.write([mark::clear()], true).await
+    }
+
+    async fn write(
+        &mut self,
+        statements: impl IntoIterator<Item = Statement>,
+        durable: bool,
+    ) -> Result<(), TransferError> {
+        self.0
+            .with(async |conn, dialect| {
+                let begin = begin_write(dialect, durable, true);
+                let mut tx = conn.begin_with(begin).await?;
+                for statement in statements {
+                    statement.query(dialect)?.execute(&mut *tx).await?;
+                }
+                tx.commit().await
+            })
+            .await
+    }
+}
+
+/// Refuses a database that is not empty, or that a server has open, before anything is changed.
+async fn look(location: &Location) -> Result<(), TransferError> {
+    let conn = match location {
+        Location::File(file) if !file.path().is_file() => return Ok(()),
+        Location::File(file) => {
+            file.check_log().await?;
+            file.connect_read_only().await?
+        }
+        Location::Server(server) => server.connect().await?,
+    };
+    let mut database = Database::new(location, conn).await?;
+    let looked = async {
+        refuse_others(&mut database).await?;
+        database.refuse_in_use().await
+    };
+    let looked = looked.await;
+    database.close().await;
+    looked
+}
+
+/// Refuses a database that has anything but what an interrupted copy or the migrations have left.
+async fn refuse_others(database: &mut Database) -> Result<(), TransferError> {
+    let current = migrations::current(database.dialect);
+    let what = match database.tables().await? {
+        Tables::None => return Ok(()),
+        Tables::Foreign(None) => "tables that are not Herald's".into(),
+        Tables::Foreign(Some(name)) => format!("a table {name}, which is not Herald's"),
+        Tables::Of(found) if found != current => "tables of another version of Herald".into(),
+        Tables::Of(_) if database.mark().await?.is_some() => return Ok(()),
+        Tables::Of(_) => match first_rows(database).await? {
+            None => return Ok(()),
+            Some(table) => format!("data in it already (in the table {table})"),
+        },
+    };
+    Err(TransferError::NotEmpty {
+        database: database.name(),
+        what,
+    })
+}
+
+/// The first table that has rows which no migration has put there.
+async fn first_rows(database: &mut Database) -> Result<Option<&'static str>, TransferError> {
+    for table in TABLES.iter().filter(|table| !table.is_seeded) {
+        let text = format!("SELECT '1' FROM {} LIMIT 1", table.name);
+        let one = Statement::new(bulk::statement(text)).once();
+        if database.text(one).await?.is_some() {
+            return Ok(Some(table.name));
+        }
+    }
+    Ok(None)
+}
