@@ -1,5 +1,7 @@
 //! What the tests share: a database in a folder of its own, and a clock that stands still.
 
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,7 +39,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) async fn new() -> Self {
-        let database = TestDatabase::make(DATABASE, SCHEMA, async |url| {
+        let database = TestDatabase::make(DATABASE, schema(), async |url| {
             let store = Store::open(options(url)).await.unwrap();
             store.close().await;
         });
@@ -69,8 +71,25 @@ impl Place {
     }
 }
 
-/// The number of the template with the tables of the store.
-const SCHEMA: u64 = 0x73_746f_7265;
+/// The number of the template with the tables of the store: another one for other tables, as a server may outlive them.
+fn schema() -> u64 {
+    let folder = match DATABASE {
+        DatabaseKind::Sqlite => "sqlite",
+        DatabaseKind::Postgres => "postgres",
+        DatabaseKind::MariaDb | DatabaseKind::MySql => "mysql",
+    };
+    let folder = format!("{}/../migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let mut files: Vec<_> = files.collect();
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        fs::read(file).unwrap().hash(&mut hasher);
+    }
+    hasher.finish()
+}
 
 fn options(url: &str) -> StoreOptions {
     StoreOptions {
