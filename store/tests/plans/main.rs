@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod mysql;
 mod statements;
 mod workload;
 
@@ -13,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use herald_store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqliteConnection};
+
+use tokio::sync::Mutex;
 
 use crate::workload::{rules_and_retained, settings, signed_in, user, whole_way};
 
@@ -49,6 +52,9 @@ const READ_WHOLE: [&str; 5] = [
     "FROM retained ORDER BY topic",
     "DELETE FROM retained WHERE expires_at <= $1",
 ];
+
+/// All statements of the process are logged, so one test runs at a time.
+static RUNNING: Mutex<()> = Mutex::const_new(());
 
 async fn open(dir: &Path) -> Store {
     let options = StoreOptions::sqlite(&dir.join("herald.db"));
@@ -100,6 +106,7 @@ async fn cost(conn: &mut SqliteConnection, sql: &str) -> u64 {
 
 #[tokio::test]
 async fn no_statement_of_a_messages_way_reads_a_whole_table() {
+    let _one = RUNNING.lock().await;
     let log = statements::log();
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -22,11 +22,15 @@ const OTHERS: [&str; 7] = [
     "CREATE",
 ];
 
-/// Starts to log, for the whole process: statements are run by threads of their own.
+/// The log of the whole process, as statements are run by threads of their own.
 pub(crate) fn log() -> Log {
-    let log = Log::default();
-    tracing::subscriber::set_global_default(log.clone()).unwrap();
-    log
+    static LOG: OnceLock<Log> = OnceLock::new();
+    let start = || {
+        let log = Log::default();
+        tracing::subscriber::set_global_default(log.clone()).unwrap();
+        log
+    };
+    LOG.get_or_init(start).clone()
 }
 
 /// What was run.
