@@ -91,6 +91,15 @@ CREATE TABLE IF NOT EXISTS settings (
     value TEXT        NOT NULL
 ) COLLATE utf8mb4_nopad_bin;
 
+-- Which transaction each connection that writes has committed last: who loses a connection while a commit is under way reads
+-- here what came of it.
+CREATE TABLE IF NOT EXISTS last_commits (
+    writer VARCHAR(64) NOT NULL PRIMARY KEY,
+    number BIGINT      NOT NULL,
+    -- A row that is old is of a connection that is gone.
+    at     BIGINT      NOT NULL
+) COLLATE utf8mb4_nopad_bin;
+
 CREATE TABLE IF NOT EXISTS messages (
     id              VARCHAR(64) NOT NULL PRIMARY KEY,
     user_id         VARCHAR(64) NOT NULL,

@@ -85,6 +85,15 @@ CREATE TABLE settings (
     value TEXT COLLATE "C" NOT NULL
 );
 
+-- Which transaction each connection that writes has committed last: who loses a connection while a commit is under way reads
+-- here what came of it.
+CREATE TABLE last_commits (
+    writer TEXT   COLLATE "C" NOT NULL PRIMARY KEY,
+    number BIGINT NOT NULL,
+    -- A row that is old is of a connection that is gone.
+    at     BIGINT NOT NULL
+);
+
 CREATE TABLE messages (
     id              TEXT   COLLATE "C" NOT NULL PRIMARY KEY,
     user_id         TEXT   COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,

@@ -55,8 +55,8 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The server of the database cannot be reached, or takes nobody for the moment. A later try may succeed. Whether a write
-    /// was done is not known if the connection was lost while committing.
+    /// The server of the database cannot be reached, says nothing, or takes nobody for the moment. A later try may succeed.
+    /// Whether a write was done is not known.
     #[error(
         "the database server cannot be reached: {reason}; check that it runs, and that database.url names it"
     )]

@@ -39,6 +39,7 @@ mod reads;
 mod refusal;
 mod server;
 mod server_facts;
+mod server_pool;
 mod sessions;
 mod statement;
 mod store;

@@ -7,11 +7,14 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
-use crate::StoreError;
-use crate::dialect::{ListPool, Param};
+use crate::dialect::{Dialect, ListPool, Param};
 use crate::page::{JsonBytes, Page, cut};
+use crate::server_pool::ServerPool;
+use crate::statement::Statement;
+use crate::{StoreError, bulk};
 
 /// How many bytes of JSON a page holds that has more than one item.
 pub const PAGE_BYTES: usize = 1024 * 1024;
@@ -19,9 +22,17 @@ pub const PAGE_BYTES: usize = 1024 * 1024;
 /// How long a read may take. Each is a short walk through an index, so it is a last resort.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long it is waited for what a server reads, which stops by itself after [`TIME_LIMIT`].
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// The connections for lists.
 #[derive(Debug)]
-pub(crate) struct Lists(pub(crate) ListPool);
+pub(crate) enum Lists {
+    /// Of a file.
+    File(ListPool),
+    /// Of a server.
+    Server(ServerPool, Dialect),
+}
 
 impl Lists {
     /// Up to `limit` items, and no more than a page holds. The statement asks for one more.
@@ -32,8 +43,20 @@ impl Lists {
         limit: u32,
         read: impl Fn(&AnyRow) -> Result<T, StoreError>,
     ) -> Result<Page<T>, StoreError> {
-        let mut reading = self.0.begin(TIME_LIMIT).await?;
-        cut(reading.rows(statement, params), limit, PAGE_BYTES, read).await
+        match self {
+            Self::File(pool) => {
+                let mut reading = pool.begin(TIME_LIMIT).await?;
+                cut(reading.rows(statement, params), limit, PAGE_BYTES, read).await
+            }
+            Self::Server(pool, dialect) => {
+                let query = on_server(statement, params).query(*dialect)?;
+                let reading = pool.begin().await?;
+                let page = async |conn: &mut AnyConnection| {
+                    cut(query.fetch(conn), limit, PAGE_BYTES, read).await
+                };
+                reading.within(PATIENCE, page).await
+            }
+        }
     }
 
     /// The first row.
@@ -43,10 +66,37 @@ impl Lists {
         params: &[Param<'_>],
         read: impl Fn(&AnyRow) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        let mut reading = self.0.begin(TIME_LIMIT).await?;
-        let row = reading.rows(statement, params).try_next().await?;
+        let row = match self {
+            Self::File(pool) => {
+                let mut reading = pool.begin(TIME_LIMIT).await?;
+                reading.rows(statement, params).try_next().await?
+            }
+            Self::Server(pool, dialect) => {
+                let query = on_server(statement, params).query(*dialect)?;
+                let reading = pool.begin().await?;
+                let row = async |conn: &mut AnyConnection| query.fetch_optional(conn).await;
+                reading.within(PATIENCE, row).await?
+            }
+        };
         row.as_ref().map(read).transpose()
     }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::File(pool) => pool.close().await,
+            Self::Server(pool, _) => pool.close().await,
+        }
+    }
+}
+
+fn on_server(statement: String, params: &[Param<'_>]) -> Statement {
+    let statement = Statement::new(bulk::statement(statement));
+    params
+        .iter()
+        .fold(statement, |statement, param| match *param {
+            Param::Text(text) => statement.bind(text.to_owned()),
+            Param::Int(number) => statement.bind(number),
+        })
 }
 
 #[cfg(test)]
@@ -66,7 +116,10 @@ mod tests {
         let store = Store::open(options.clone()).await.unwrap();
         store.close().await;
         let location = Location::parse(options.url).unwrap();
-        location.connect_lists(1).await.unwrap()
+        match location.connect_lists(1).await.unwrap() {
+            Lists::File(pool) => pool,
+            Lists::Server(..) => unreachable!("it is a file"),
+        }
     }
 
     async fn ask(pool: &ListPool, limit: Duration) -> Result<(), StoreError> {
@@ -95,7 +148,10 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let mut taken = vec![];
         for _ in 0..lists {
-            taken.push(store.lists().0.begin(hour).await.unwrap());
+            let Lists::File(pool) = store.lists() else {
+                unreachable!("it is a file");
+            };
+            taken.push(pool.begin(hour).await.unwrap());
         }
         let user = crate::UserId::new();
         let name = "ann".parse().unwrap();
@@ -126,10 +182,10 @@ mod tests {
             assert!(given_up.is_err());
         }
         // The only connection is free again, which it would not be for an hour.
-        let lists = Lists(pool);
+        let lists = Lists::File(pool);
         let one = lists.first("SELECT 1 AS one".into(), &[], |_| Ok(())).await;
         assert_eq!(one.unwrap(), Some(()));
         assert!(begun.elapsed() < hour);
-        lists.0.close().await;
+        lists.close().await;
     }
 }

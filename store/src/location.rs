@@ -7,7 +7,10 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection};
 
 use crate::dialect::{self, Dialect, Fault, ListPool};
+use crate::lists::Lists;
+use crate::readers::{ReaderPool, Readers};
 use crate::server::Server;
+use crate::server_pool::ServerPool;
 use crate::{DatabaseUrl, StoreError};
 
 /// How long a read waits for a free connection.
@@ -70,29 +73,42 @@ impl Location {
         }
     }
 
-    /// Makes a pool of `count` connections that read.
-    pub(crate) async fn connect_readers(&self, count: u32) -> Result<AnyPool, StoreError> {
-        match self {
-            Self::File(file) => file.connect_readers(count).await,
+    /// Makes `count` connections that read.
+    pub(crate) async fn connect_readers(&self, count: u32) -> Result<Readers, StoreError> {
+        let pool = match self {
+            Self::File(file) => ReaderPool::File(file.connect_readers(count).await?),
             Self::Server(server) => {
-                let settings = self.dialect().reader();
-                server.pool(count, READER_WAIT, settings).await
+                let pool = ServerPool::connect(server.clone(), count, self.dialect().reader());
+                ReaderPool::Server(pool.await?)
+            }
+        };
+        Ok(Readers::new(pool, self.dialect()))
+    }
+
+    /// Makes `count` connections for lists.
+    pub(crate) async fn connect_lists(&self, count: u32) -> Result<Lists, StoreError> {
+        match self {
+            Self::File(file) => {
+                let connected = ListPool::connect(&file.url, count).await;
+                let pool = connected.map_err(|error| file.explain(error))?;
+                Ok(Lists::File(pool))
+            }
+            Self::Server(server) => {
+                let dialect = server.dialect();
+                let pool = ServerPool::connect(server.clone(), count, dialect.lists()).await?;
+                Ok(Lists::Server(pool, dialect))
             }
         }
     }
 
-    /// Makes `count` connections for lists.
-    pub(crate) async fn connect_lists(&self, count: u32) -> Result<ListPool, StoreError> {
+    /// Waits for what the database is asked when it is opened; a server may be silent.
+    pub(crate) async fn answer<T>(
+        &self,
+        asked: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, StoreError> {
         match self {
-            Self::File(file) => {
-                let connected = ListPool::connect_file(&file.url, count).await;
-                connected.map_err(|error| file.explain(error))
-            }
-            Self::Server(server) => {
-                let dialect = server.dialect();
-                let pool = server.pool(count, READER_WAIT, dialect.lists()).await?;
-                Ok(ListPool::Server(pool, dialect))
-            }
+            Self::File(file) => asked.await.map_err(|error| file.explain(error)),
+            Self::Server(server) => server.answer(asked).await,
         }
     }
 

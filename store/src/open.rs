@@ -21,8 +21,7 @@ pub(crate) async fn prepare(location: &Location) -> Result<(AnyConnection, Check
         Location::File(file) => prepare_file(location, file).await?,
         Location::Server(server) => (prepare_server(location, server).await?, Check::done()),
     };
-    let writable = dialect::try_to_write(&mut conn).await;
-    writable.map_err(|error| location.explain(error))?;
+    location.answer(dialect::try_to_write(&mut conn)).await?;
     Ok((conn, check))
 }
 
@@ -65,8 +64,7 @@ async fn prepare_server(location: &Location, server: &Server) -> Result<AnyConne
     migrated.map_err(|error| explain_migration(location, error))?;
     let texts = [dialect.writer()].into_iter();
     for text in texts.chain(dialect.folds().iter().copied()) {
-        let done = dialect::set_up(&mut conn, text).await;
-        done.map_err(|error| location.explain(error))?;
+        server.answer(dialect::set_up(&mut conn, text)).await?;
     }
     Ok(conn)
 }

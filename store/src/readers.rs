@@ -1,22 +1,37 @@
 //! The connections that read.
 
-use futures_util::{Stream, StreamExt as _, stream};
-use sqlx::AnyPool;
+use std::time::Duration;
+
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AnyPool};
 
 use crate::StoreError;
 use crate::dialect::Dialect;
+use crate::page::{JsonBytes, Page, cut};
+use crate::server_pool::ServerPool;
 use crate::statement::Statement;
+
+/// How long it is waited for what a server reads, which stops by itself earlier.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Connections that read, and what the statements that they are handed are written in.
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
-    pool: AnyPool,
+    pool: ReaderPool,
     dialect: Dialect,
 }
 
+/// Where the connections come from.
+#[derive(Debug, Clone)]
+pub(crate) enum ReaderPool {
+    /// Those of a file.
+    File(AnyPool),
+    /// Those of a server.
+    Server(ServerPool),
+}
+
 impl Readers {
-    pub(crate) fn new(pool: AnyPool, dialect: Dialect) -> Self {
+    pub(crate) fn new(pool: ReaderPool, dialect: Dialect) -> Self {
         Self { pool, dialect }
     }
 
@@ -28,13 +43,25 @@ impl Readers {
     /// All rows that a statement returns.
     pub(crate) async fn fetch_all(&self, statement: Statement) -> Result<Vec<AnyRow>, StoreError> {
         let query = statement.query(self.dialect)?;
-        Ok(query.fetch_all(&self.pool).await?)
+        match &self.pool {
+            ReaderPool::File(pool) => Ok(query.fetch_all(pool).await?),
+            ReaderPool::Server(pool) => {
+                let rows = async |conn: &mut AnyConnection| query.fetch_all(conn).await;
+                pool.begin().await?.within(PATIENCE, rows).await
+            }
+        }
     }
 
     /// The only row that a statement returns.
     pub(crate) async fn fetch_one(&self, statement: Statement) -> Result<AnyRow, StoreError> {
         let query = statement.query(self.dialect)?;
-        Ok(query.fetch_one(&self.pool).await?)
+        match &self.pool {
+            ReaderPool::File(pool) => Ok(query.fetch_one(pool).await?),
+            ReaderPool::Server(pool) => {
+                let row = async |conn: &mut AnyConnection| query.fetch_one(conn).await;
+                pool.begin().await?.within(PATIENCE, row).await
+            }
+        }
     }
 
     /// The first row that a statement returns, if any.
@@ -43,27 +70,49 @@ impl Readers {
         statement: Statement,
     ) -> Result<Option<AnyRow>, StoreError> {
         let query = statement.query(self.dialect)?;
-        Ok(query.fetch_optional(&self.pool).await?)
+        match &self.pool {
+            ReaderPool::File(pool) => Ok(query.fetch_optional(pool).await?),
+            ReaderPool::Server(pool) => {
+                let row = async |conn: &mut AnyConnection| query.fetch_optional(conn).await;
+                pool.begin().await?.within(PATIENCE, row).await
+            }
+        }
     }
 
-    /// The rows that a statement returns, one after the other.
-    pub(crate) fn fetch(
+    /// Up to `limit` items that a statement returns, which asks for one more, and no more than `max_bytes` hold, but one at
+    /// least.
+    pub(crate) async fn page<T: JsonBytes>(
         &self,
         statement: Statement,
-    ) -> impl Stream<Item = Result<AnyRow, sqlx::Error>> + Send {
-        match statement.query(self.dialect) {
-            Ok(query) => query.fetch(&self.pool),
-            Err(error) => stream::iter([Err(error)]).boxed(),
+        limit: u32,
+        max_bytes: usize,
+        read: impl Fn(&AnyRow) -> Result<T, StoreError>,
+    ) -> Result<Page<T>, StoreError> {
+        let query = statement.query(self.dialect)?;
+        match &self.pool {
+            ReaderPool::File(pool) => cut(query.fetch(pool), limit, max_bytes, read).await,
+            ReaderPool::Server(pool) => {
+                let page = async |conn: &mut AnyConnection| {
+                    cut(query.fetch(conn), limit, max_bytes, read).await
+                };
+                pool.begin().await?.within(PATIENCE, page).await
+            }
         }
     }
 
     /// The connections, for what tests do to them.
     #[cfg(test)]
     pub(crate) fn pool(&self) -> &AnyPool {
-        &self.pool
+        match &self.pool {
+            ReaderPool::File(pool) => pool,
+            ReaderPool::Server(_) => unimplemented!("the tests use a file"),
+        }
     }
 
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        match &self.pool {
+            ReaderPool::File(pool) => pool.close().await,
+            ReaderPool::Server(pool) => pool.close().await,
+        }
     }
 }

@@ -3,8 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyConnection, AnyPool, Connection as _};
+use sqlx::{AnyConnection, Connection as _};
 use tokio::time::timeout;
 
 use crate::dialect::{self, Dialect, mysql, postgres};
@@ -13,11 +12,11 @@ use crate::{DatabaseUrl, Refusal, ServerFacts, StoreError};
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A connection that was idle for so long is asked for a sign of life before it is used.
-const IDLE: Duration = Duration::from_secs(1);
+/// How long a goodbye may take.
+const CLOSE: Duration = Duration::from_secs(5);
 
-/// How old a connection of a pool grows: what the server keeps for it goes with it.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// How long a server may take for a statement: longer than it gives itself.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// A database on a server.
 #[derive(Debug, Clone)]
@@ -50,50 +49,53 @@ impl Server {
     /// Connects.
     pub(crate) async fn connect(&self) -> Result<AnyConnection, StoreError> {
         sqlx::any::install_default_drivers();
-        let connecting = AnyConnection::connect(self.connects_to.expose());
-        match timeout(CONNECT, connecting).await {
-            Ok(connected) => connected.map_err(|error| self.explain(error)),
-            Err(_) => Err(self.unreachable(&format!("no answer within {CONNECT:?}"))),
-        }
+        self.within(CONNECT, AnyConnection::connect(self.connects_to.expose()))
+            .await
     }
 
-    /// Connects, and prepares the connection by `settings`.
+    /// Connects to what was there when Herald started, and prepares the connection by `settings`.
     pub(crate) async fn connect_with(
         &self,
         settings: &'static str,
     ) -> Result<AnyConnection, StoreError> {
-        let mut conn = self.connect().await?;
-        let set = dialect::set_up(&mut conn, settings).await;
-        set.map_err(|error| self.explain(error))?;
-        Ok(conn)
+        let connected = async {
+            let mut conn = self.connect().await?;
+            let set = dialect::set_up(&mut conn, settings).await;
+            set.map_err(|error| self.explain(error))?;
+            Ok(conn)
+        };
+        let connected = timeout(CONNECT, connected).await;
+        match connected.unwrap_or_else(|_| Err(self.silent(CONNECT))) {
+            // Its name was known then, and will be again.
+            Err(StoreError::Refused {
+                refusal: refusal @ Refusal::UnknownHost,
+                ..
+            }) => Err(self.unreachable(&refusal.to_string())),
+            connected => connected,
+        }
     }
 
-    /// Makes a pool of `count` connections, each with `settings`. A caller waits for one for `wait` at most.
-    pub(crate) async fn pool(
+    /// Waits for what the server is asked, as long as a statement may take.
+    pub(crate) async fn answer<T>(
         &self,
-        count: u32,
-        wait: Duration,
-        settings: &'static str,
-    ) -> Result<AnyPool, StoreError> {
-        sqlx::any::install_default_drivers();
-        AnyPoolOptions::new()
-            .max_connections(count.max(1))
-            .acquire_timeout(wait)
-            .idle_timeout(None)
-            .max_lifetime(LIFETIME)
-            .test_before_acquire(false)
-            .before_acquire(|conn, meta| {
-                Box::pin(async move {
-                    if meta.idle_for >= IDLE {
-                        conn.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .after_connect(move |conn, _| Box::pin(dialect::set_up(conn, settings)))
-            .connect(self.connects_to.expose())
-            .await
-            .map_err(|error| self.explain(error))
+        asked: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, StoreError> {
+        self.within(ANSWER, asked).await
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        asked: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, StoreError> {
+        match timeout(limit, asked).await {
+            Ok(answered) => answered.map_err(|error| self.explain(error)),
+            Err(_) => Err(self.silent(limit)),
+        }
+    }
+
+    fn silent(&self, limit: Duration) -> StoreError {
+        self.unreachable(&format!("no answer within {limit:?}"))
     }
 
     /// Finds out whether the server can be used.
@@ -101,30 +103,32 @@ impl Server {
         let mut conn = self.connect().await?;
         let user = self.user();
         let judged = match self.dialect() {
-            Dialect::MySql => mysql::look(&mut conn).await.map(|it| it.judge(&user)),
+            Dialect::MySql => {
+                let found = self.answer(mysql::look(&mut conn)).await?;
+                found.judge(&user)
+            }
             Dialect::Postgres | Dialect::Sqlite => {
-                let found = postgres::look(&mut conn).await;
-                found.map(|it| it.judge(&user))
+                let found = self.answer(postgres::look(&mut conn)).await?;
+                found.judge(&user)
             }
         };
-        let judged = judged.map_err(|error| self.explain(error))?;
         let facts = judged.map_err(|refusal| self.refused(refusal))?;
         if self.dialect() == Dialect::Postgres {
             self.refuse_pooler(&mut conn).await?;
         }
         // That it could not be ended in peace changes nothing.
-        let _ = conn.close().await;
+        let _ = close(conn).await;
         Ok(facts)
     }
 
     /// Refuses what gives each transaction another connection.
     async fn refuse_pooler(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
         let mut other = self.connect().await?;
-        let pooled = postgres::is_pooled(conn, &mut other).await;
-        if pooled.map_err(|error| self.explain(error))? {
+        let pooled = postgres::is_pooled(conn, &mut other);
+        if self.answer(pooled).await? {
             return Err(self.refused(Refusal::Pooler));
         }
-        let _ = other.close().await;
+        let _ = close(other).await;
         Ok(())
     }
 
@@ -168,6 +172,18 @@ impl Server {
     fn user(&self) -> String {
         self.url.user()
     }
+}
+
+/// A server that says nothing any more.
+pub(crate) fn silence() -> StoreError {
+    let reason = "it does not answer".into();
+    StoreError::Unreachable { reason }
+}
+
+/// Says goodbye, for which the server has a limited time.
+pub(crate) async fn close(conn: AnyConnection) -> Result<(), StoreError> {
+    let closed = timeout(CLOSE, conn.close()).await;
+    closed.map_or_else(|_| Err(silence()), |closed| Ok(closed?))
 }
 
 /// Connects to the database server at `url` and finds out whether it can be used. Changes nothing there.

@@ -59,10 +59,10 @@ impl Store {
         let location = Location::parse(options.url)?;
         let (mut conn, check) = prepare(&location).await?;
         refuse_unfinished(&mut conn, location.dialect(), || location.name()).await?;
-        let epoch = CurrentEpoch::new(epoch::read(&mut conn).await?);
+        let epoch = location.answer(epoch::read(&mut conn)).await?;
+        let epoch = CurrentEpoch::new(epoch);
         let readers = location.connect_readers(options.readers).await?;
-        let readers = Readers::new(readers, location.dialect());
-        let lists = Lists(location.connect_lists(options.list_readers).await?);
+        let lists = location.connect_lists(options.list_readers).await?;
         let queued = Arc::new(Notify::new());
         let tokens = TokenReader::start(location.clone());
         let writer = Writer::start(location, conn, Arc::clone(&queued));
@@ -99,7 +99,7 @@ impl Store {
         self.inner.writer.close().await;
         self.inner.tokens.close().await;
         self.inner.readers.close().await;
-        self.inner.lists.0.close().await;
+        self.inner.lists.close().await;
     }
 
     /// Checks that the database can be read and written, by doing both: whether a disk is full or may only be read shows

@@ -1,18 +1,16 @@
-//! Connections for lists. Those of SQLite are its own, as nothing else can stop a statement that runs; a server stops
-//! statements by itself.
+//! Connections for lists of a SQLite file: they are its own, as nothing else can stop a statement that runs.
 
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::Either;
 use futures_util::{Stream, StreamExt as _};
 use sqlx::any::AnyRow;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{Any, AnyPool, ConnectOptions as _, Executor as _, Sqlite, SqlitePool};
+use sqlx::{ConnectOptions as _, Executor as _, Sqlite, SqlitePool};
 
-use super::{Dialect, READER_PRAGMAS};
+use super::READER_PRAGMAS;
 use crate::{StoreError, bulk};
 
 /// How long a list waits for a free connection.
@@ -33,16 +31,11 @@ pub(crate) enum Param<'a> {
 
 /// A few connections.
 #[derive(Debug)]
-pub(crate) enum ListPool {
-    /// Of a SQLite file.
-    File(SqlitePool),
-    /// Of a server; they have settings that stop statements.
-    Server(AnyPool, Dialect),
-}
+pub(crate) struct ListPool(SqlitePool);
 
 impl ListPool {
     /// Connects `count` to the database file with the address `url`.
-    pub(crate) async fn connect_file(url: &str, count: u32) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn connect(url: &str, count: u32) -> Result<Self, sqlx::Error> {
         let url = sqlx::any::AnyConnectOptions::from_str(url)?.database_url;
         let options = SqliteConnectOptions::from_url(&url)?.row_buffer_size(ROWS_AHEAD);
         let pool = SqlitePoolOptions::new()
@@ -56,19 +49,12 @@ impl ListPool {
             })
             .connect_with(options)
             .await?;
-        Ok(Self::File(pool))
+        Ok(Self(pool))
     }
 
-    /// Waits for a free connection. Its statements are stopped after `limit`, and when what is returned is dropped. A server
-    /// stops them by a setting of the connection alone.
+    /// Waits for a free connection. Its statements are stopped after `limit`, and when what is returned is dropped.
     pub(crate) async fn begin(&self, limit: Duration) -> Result<ListReading, StoreError> {
-        let pool = match self {
-            Self::File(pool) => pool,
-            Self::Server(pool, dialect) => {
-                return Ok(ListReading::Server(pool.acquire().await?, *dialect));
-            }
-        };
-        let mut conn = pool.acquire().await?;
+        let mut conn = self.0.acquire().await?;
         let reading = Arc::new(());
         let waits = Arc::downgrade(&reading);
         let end = Instant::now() + limit;
@@ -76,27 +62,21 @@ impl ListPool {
         conn.lock_handle()
             .await?
             .set_progress_handler(STEPS, goes_on);
-        Ok(ListReading::File {
+        Ok(ListReading {
             conn,
             _reading: reading,
         })
     }
 
     pub(crate) async fn close(&self) {
-        match self {
-            Self::File(pool) => pool.close().await,
-            Self::Server(pool, _) => pool.close().await,
-        }
+        self.0.close().await;
     }
 }
 
 /// A connection in use.
-pub(crate) enum ListReading {
-    File {
-        conn: PoolConnection<Sqlite>,
-        _reading: Arc<()>,
-    },
-    Server(PoolConnection<Any>, Dialect),
+pub(crate) struct ListReading {
+    conn: PoolConnection<Sqlite>,
+    _reading: Arc<()>,
 }
 
 impl ListReading {
@@ -105,29 +85,14 @@ impl ListReading {
         statement: String,
         params: &[Param<'_>],
     ) -> impl Stream<Item = Result<AnyRow, sqlx::Error>> + Send + 'a {
-        let statement = bulk::statement(statement);
-        match self {
-            Self::File { conn, .. } => {
-                let mut query = sqlx::query::<Sqlite>(statement);
-                for param in params {
-                    query = match *param {
-                        Param::Text(text) => query.bind(text.to_owned()),
-                        Param::Int(number) => query.bind(number),
-                    };
-                }
-                let rows = query.fetch(&mut **conn);
-                Either::Left(rows.map(|row| AnyRow::try_from(&row?)))
-            }
-            Self::Server(conn, dialect) => {
-                let mut query = sqlx::query::<Any>(dialect.text(statement));
-                for param in params {
-                    query = match *param {
-                        Param::Text(text) => query.bind(text.to_owned()),
-                        Param::Int(number) => query.bind(number),
-                    };
-                }
-                Either::Right(query.fetch(&mut **conn))
-            }
+        let mut query = sqlx::query::<Sqlite>(bulk::statement(statement));
+        for param in params {
+            query = match *param {
+                Param::Text(text) => query.bind(text.to_owned()),
+                Param::Int(number) => query.bind(number),
+            };
         }
+        let rows = query.fetch(&mut *self.conn);
+        rows.map(|row| AnyRow::try_from(&row?))
     }
 }

@@ -50,7 +50,7 @@ pub(crate) const TRANSFER: &str = settings!(
 /// again soon: on MySQL, which does not know how long a transaction was idle, with each connection that was idle for a minute.
 pub(crate) const WRITER: &str = settings!(
     "innodb_lock_wait_timeout = 5, lock_wait_timeout = 5",
-    MariaDB: "max_statement_time = 10, idle_transaction_timeout = 10",
+    MariaDB: "max_statement_time = 10, idle_transaction_timeout = 3",
     MySQL: "max_execution_time = 10000, wait_timeout = 60"
 );
 

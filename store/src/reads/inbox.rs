@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 
 use crate::dialect::Param;
 use crate::notification::{NotificationContent, Text};
-use crate::page::{JsonBytes, cut};
+use crate::page::JsonBytes;
 use crate::statement::Statement;
 use crate::{Epoch, Notification, Page, Seq, Status, Store, StoreError, Timestamp, UserId};
 
@@ -47,12 +47,10 @@ impl Store {
             .bind(user.as_str())
             .bind(after.0)
             .bind(i64::from(limit) + 1);
-        let rows = self.readers().fetch(inbox);
         let (epoch, most) = (self.epoch(), self.notification_bytes());
-        cut(rows, limit, max_bytes, |row| {
-            notification(row, &epoch, most)
-        })
-        .await
+        let read = |row: &AnyRow| notification(row, &epoch, most);
+        let readers = self.readers();
+        readers.page(inbox, limit, max_bytes, read).await
     }
 
     /// A page of up to `limit` notifications of `user` after the number `after`, in order.

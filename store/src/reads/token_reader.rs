@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection, Row};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::dialect::Dialect;
 use crate::location::Location;
@@ -18,13 +20,17 @@ use crate::owned_task::OwnedTask;
 use crate::statement::Statement;
 use crate::tokens::token;
 use crate::users::user;
-use crate::{StoreError, Token, User, bulk};
+use crate::{StoreError, Token, User, bulk, server};
 
 /// How many are asked for together, at most.
 const BATCH: usize = 64;
 
 /// How many wait to be asked for. Callers wait for room.
 const QUEUE: usize = 1024;
+
+/// How long a server may take for a batch, and how long a caller waits in all.
+const PATIENCE: Duration = Duration::from_secs(6);
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// By the hash of the secret.
 type Rows = HashMap<String, Result<(Token, User), StoreError>>;
@@ -57,9 +63,16 @@ impl TokenReader {
         let (caller, found) = oneshot::channel();
         let token_hash = token_hash.to_owned();
         let lookup = Lookup { token_hash, caller };
-        let queued = self.queue.send(lookup).await;
-        queued.map_err(|_| StoreError::Closed)?;
-        found.await.unwrap_or(Err(StoreError::Closed))
+        let asked = async {
+            let queued = self.queue.send(lookup).await;
+            queued.map_err(|_| StoreError::Closed)?;
+            found.await.unwrap_or(Err(StoreError::Closed))
+        };
+        // A file is always there.
+        match timeout(LONGEST, asked).await {
+            Ok(found) => found,
+            Err(_) => Err(server::silence()),
+        }
     }
 
     /// Ends the task. What is asked for later fails with [`StoreError::Closed`]. Only the first call waits.
@@ -97,13 +110,17 @@ async fn run(location: Location, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<
             let _ = caller.send(answer);
         }
     }
-    close(conn).await;
+    if let Some(conn) = conn {
+        close(&location, conn).await;
+    }
 }
 
-async fn close(conn: Option<AnyConnection>) {
-    if let Some(conn) = conn
-        && let Err(error) = conn.close().await
-    {
+async fn close(location: &Location, conn: AnyConnection) {
+    let closed = match location {
+        Location::File(_) => conn.close().await.map_err(StoreError::from),
+        Location::Server(_) => server::close(conn).await,
+    };
+    if let Err(error) = closed {
         tracing::warn!(%error, "the database connection was not closed cleanly");
     }
 }
@@ -118,10 +135,19 @@ async fn find_all(
         Some(connected) => connected,
         None => location.connect_reader().await?,
     };
-    let found = find_with(&mut connected, location.dialect(), batch).await;
+    let found = find_with(&mut connected, location.dialect(), batch);
+    let found = match location {
+        Location::File(_) => found.await,
+        Location::Server(_) => {
+            let found = timeout(PATIENCE, found).await;
+            found.unwrap_or_else(|_| Err(server::silence()))
+        }
+    };
     match found {
         Ok(_) => *conn = Some(connected),
-        Err(_) => close(Some(connected)).await,
+        // Nobody is there to say goodbye to.
+        Err(StoreError::Unreachable { .. }) => {}
+        Err(_) => close(location, connected).await,
     }
     found
 }

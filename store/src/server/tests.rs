@@ -5,7 +5,7 @@ use herald_test_databases::{DatabaseKind, TestDatabase};
 use sqlx::{AnyConnection, Executor as _};
 
 use super::*;
-use crate::dialect::ListPool;
+use crate::lists::Lists;
 use crate::location::Location;
 use crate::open::prepare;
 
@@ -148,22 +148,23 @@ async fn a_list_ends_and_its_connection_goes_on() {
     let Some((_database, location)) = database().await else {
         return;
     };
-    let pool = location.connect_lists(1).await.unwrap();
-    let ListPool::Server(connections, _) = &pool else {
-        panic!("{pool:?}");
+    let lists = location.connect_lists(1).await.unwrap();
+    let Lists::Server(pool, _) = &lists else {
+        panic!("{lists:?}");
     };
-    let mut conn = connections.acquire().await.unwrap();
-    assert_eq!(text(&mut conn, "SHOW statement_timeout").await, "2s");
-    conn.execute("SET statement_timeout = 20").await.unwrap();
-    drop(conn);
-    let lists = crate::lists::Lists(pool);
+    let set = async |conn: &mut AnyConnection| -> Result<(), sqlx::Error> {
+        assert_eq!(text(conn, "SHOW statement_timeout").await, "2s");
+        conn.execute("SET statement_timeout = 20").await.map(drop)
+    };
+    let reading = pool.begin().await.unwrap();
+    reading.within(CONNECT, set).await.unwrap();
     // The only connection.
     let slow = "SELECT CAST(pg_sleep(600) AS TEXT)".to_owned();
     let stopped = lists.first(slow, &[], |_| Ok(())).await;
     assert!(matches!(stopped, Err(StoreError::TooSlow)), "{stopped:?}");
     let one = lists.first("SELECT 1 AS one".into(), &[], |_| Ok(())).await;
     assert_eq!(one.unwrap(), Some(()));
-    lists.0.close().await;
+    lists.close().await;
 }
 
 #[tokio::test]

@@ -1,16 +1,17 @@
 //! Writes that share a transaction, those of a kind together.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::time::Instant;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use sqlx::{AnyConnection, Connection};
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 
+use super::connection::Mark;
+use super::failure::{Doubt, is_broken};
+use super::group::{Group, Kind};
 use super::locks::Locks;
-use super::operation::{Operation, WriteResult};
-use super::transaction::{Transaction, TransactionKind};
+use super::operation::Operation;
+use super::transaction::Transaction;
+use super::waiting::{State, Waiting};
 use crate::StoreError;
 
 /// A write in the queue.
@@ -19,40 +20,28 @@ pub(super) trait Queued: Send {
     fn join(self: Box<Self>, batch: &mut Batch);
 }
 
-/// A write and who waits for it.
-pub(super) struct Waiting<O: Operation> {
-    operation: O,
-    result: WriteResult<O>,
-    /// Whether nothing changes the result any more.
-    settled: bool,
-    caller: oneshot::Sender<WriteResult<O>>,
-}
-
-impl<O: Operation> Waiting<O> {
-    pub(super) fn new(operation: O, caller: oneshot::Sender<WriteResult<O>>) -> Self {
-        Self {
-            operation,
-            result: Err(StoreError::Closed),
-            settled: false,
-            caller,
-        }
-    }
-}
-
 impl<O: Operation> Queued for Waiting<O> {
     fn join(self: Box<Self>, batch: &mut Batch) {
         batch.kind::<O>().0.push(*self);
     }
 }
 
-/// Writes that share a transaction.
+/// Writes that share a transaction, until what came of each is known.
 pub(super) struct Batch {
-    kinds: Vec<Box<dyn Group>>,
+    pub(super) kinds: Vec<Box<dyn Group>>,
+    /// Whether each is to have a transaction of its own, as one of them failed by its own fault.
+    pub(super) is_apart: bool,
+    /// Of the last commit.
+    pub(super) doubt: Option<Doubt>,
 }
 
 impl Batch {
     pub(super) fn of(queued: impl Iterator<Item = Box<dyn Queued>>) -> Self {
-        let mut batch = Self { kinds: vec![] };
+        let mut batch = Self {
+            kinds: vec![],
+            is_apart: false,
+            doubt: None,
+        };
         for waiting in queued {
             waiting.join(&mut batch);
         }
@@ -70,9 +59,14 @@ impl Batch {
         kind.downcast_mut().expect("its type was asked for")
     }
 
-    /// Whether there is one write only.
-    pub(super) fn is_single(&self) -> bool {
-        self.kinds.iter().map(|kind| kind.len()).sum::<usize>() == 1
+    /// How many writes wait.
+    pub(super) fn len(&self) -> usize {
+        self.kinds.iter().map(|kind| kind.len()).sum()
+    }
+
+    /// Whether one of them is to be written.
+    pub(super) fn is_open(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.is_open())
     }
 
     /// Whether one of them has to survive a power failure.
@@ -80,9 +74,9 @@ impl Batch {
         self.kinds.iter().any(|kind| kind.is_durable())
     }
 
-    /// Whether a message may be due now that they are committed.
-    pub(super) fn wakes_worker(&self) -> bool {
-        self.kinds.iter().any(|kind| kind.wakes_worker())
+    /// Until when the last of them is repeated, if they are.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.kinds.iter().filter_map(|kind| kind.deadline()).max()
     }
 
     /// Locks what they lock, then runs all until one fails; then it returns `false`, or the error if it is no fault of its
@@ -103,187 +97,58 @@ impl Batch {
         Ok(true)
     }
 
-    /// Runs each in a transaction of its own, until one fails that is no fault of its own.
-    pub(super) async fn run_each(
-        &mut self,
-        conn: &mut AnyConnection,
-        kind: TransactionKind,
-    ) -> Result<(), StoreError> {
-        for group in &mut self.kinds {
-            group.run_each(conn, kind).await?;
-        }
-        Ok(())
-    }
-
-    /// They are committed, with the results that they have.
-    pub(super) fn committed(&mut self) {
+    /// All are being committed, by a transaction with this mark.
+    pub(super) fn committing(&mut self, mark: Option<Mark>) {
         for kind in &mut self.kinds {
-            kind.settle(None);
+            kind.change(State::Open, State::Committing);
+        }
+        self.doubt = mark.map(Doubt::of);
+    }
+
+    /// What was being committed was, or was not.
+    pub(super) fn resolve(&mut self, committed: bool) {
+        let fault = self.doubt.take().and_then(|doubt| doubt.fault);
+        for kind in &mut self.kinds {
+            match (committed, &fault) {
+                (true, _) => kind.change(State::Committing, State::Settled),
+                (false, Some(fault)) => kind.fail(&|state, _| state == State::Committing, fault),
+                (false, None) => kind.change(State::Committing, State::Open),
+            }
         }
     }
 
-    /// Those that are not committed failed.
+    /// Those that are not settled failed.
     pub(super) fn fail_rest(&mut self, failure: &StoreError) {
         for kind in &mut self.kinds {
-            kind.settle(Some(failure));
+            kind.fail(&|state, _| state != State::Settled, failure);
         }
     }
 
-    /// Sends each caller what came of its write.
-    pub(super) fn send_results(self) {
-        for kind in self.kinds {
-            kind.send_results();
-        }
-    }
-}
-
-/// Writes of one kind.
-trait Group: Any + Send {
-    fn len(&self) -> usize;
-    fn is_durable(&self) -> bool;
-    fn wakes_worker(&self) -> bool;
-    fn lock(&self, locks: &mut Locks);
-    /// Runs all and remembers how that went.
-    fn run<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Runs each in a transaction of its own.
-    fn run_each<'a>(
-        &'a mut self,
-        conn: &'a mut AnyConnection,
-        kind: TransactionKind,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Settles those that are not, with the results that they have or with the failure.
-    fn settle(&mut self, failure: Option<&StoreError>);
-    fn send_results(self: Box<Self>);
-}
-
-struct Kind<O: Operation>(Vec<Waiting<O>>);
-
-impl<O: Operation> Group for Kind<O> {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn is_durable(&self) -> bool {
-        O::DURABLE
-    }
-
-    fn wakes_worker(&self) -> bool {
-        self.0.iter().any(|waiting| {
-            let outcome = waiting.result.as_ref();
-            waiting.settled && outcome.is_ok_and(|output| waiting.operation.wakes_worker(output))
-        })
-    }
-
-    fn lock(&self, locks: &mut Locks) {
-        for waiting in &self.0 {
-            waiting.operation.lock(locks);
+    /// Those that have waited until `now` or longer than they may failed.
+    pub(super) fn fail_late(&mut self, now: Instant, failure: &StoreError) {
+        for kind in &mut self.kinds {
+            let is_late = |state, deadline: Option<Instant>| {
+                state != State::Settled && deadline.is_some_and(|deadline| deadline <= now)
+            };
+            kind.fail(&is_late, failure);
         }
     }
 
-    fn run<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, Result<(), StoreError>> {
-        async move {
-            let all: Vec<_> = self.0.iter().map(|waiting| &waiting.operation).collect();
-            match unless_panicked(O::run_all(&all, tx)).await {
-                Ok(outputs) => {
-                    debug_assert_eq!(outputs.len(), self.0.len());
-                    for (waiting, output) in self.0.iter_mut().zip(outputs) {
-                        waiting.result = Ok(output);
-                    }
-                    Ok(())
-                }
-                Err(error) => {
-                    for waiting in &mut self.0 {
-                        waiting.result = Err(error.clone());
-                    }
-                    Err(error)
-                }
-            }
-        }
-        .boxed()
-    }
-
-    fn run_each<'a>(
-        &'a mut self,
-        conn: &'a mut AnyConnection,
-        kind: TransactionKind,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        async move {
-            for waiting in &mut self.0 {
-                waiting.result = run_alone(&waiting.operation, conn, kind).await;
-                if let Err(error) = &waiting.result
-                    && is_broken(error)
-                {
-                    return Err(error.clone());
-                }
-                waiting.settled = true;
-            }
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn settle(&mut self, failure: Option<&StoreError>) {
-        for waiting in self.0.iter_mut().filter(|waiting| !waiting.settled) {
-            waiting.settled = true;
-            if let Some(failure) = failure {
-                waiting.result = Err(failure.clone());
-            }
+    /// The results are what they are.
+    pub(super) fn settle(&mut self) {
+        for kind in &mut self.kinds {
+            kind.change(State::Open, State::Settled);
         }
     }
 
-    fn send_results(self: Box<Self>) {
-        for waiting in self.0 {
-            // A caller that has stopped waiting does not undo what was written.
-            let _ = waiting.caller.send(waiting.result);
+    /// Sends the callers of what is settled what came of it, and forgets it; notifies `wake` if a message may be due then.
+    pub(super) fn send_settled(&mut self, wake: &Notify) {
+        if self.kinds.iter().any(|kind| kind.wakes_worker()) {
+            wake.notify_one();
         }
+        for kind in &mut self.kinds {
+            kind.send_settled();
+        }
+        self.kinds.retain(|kind| kind.len() > 0);
     }
-}
-
-/// Runs a write in a transaction of its own.
-async fn run_alone<O: Operation>(
-    operation: &O,
-    conn: &mut AnyConnection,
-    kind: TransactionKind,
-) -> WriteResult<O> {
-    let mut begun = conn.begin_with(kind.begin()).await?;
-    let mut tx = Transaction::new(&mut begun, kind.dialect);
-    let mut locks = Locks::default();
-    operation.lock(&mut locks);
-    let locked = tx.lock(&locks).await;
-    let result = match locked {
-        Ok(()) => unless_panicked(operation.run(&mut tx)).await,
-        Err(error) => Err(error),
-    };
-    match result {
-        Ok(output) => {
-            begun.commit().await?;
-            Ok(output)
-        }
-        Err(error) if is_broken(&error) => Err(error),
-        Err(error) => {
-            begun.rollback().await?;
-            Err(error)
-        }
-    }
-}
-
-async fn unless_panicked<T>(
-    run: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let run = AssertUnwindSafe(run).catch_unwind();
-    run.await.unwrap_or(Err(StoreError::Panicked))
-}
-
-/// Whether it is no fault of an operation's own: the connection may be unable to write from now on, as one is that was opened
-/// while the file was read-only, or the whole transaction was undone.
-fn is_broken(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Storage { .. }
-            | StoreError::Unreachable { .. }
-            | StoreError::Conflict
-            // Others would wait as long again.
-            | StoreError::Locked
-            | StoreError::TooSlow
-    )
 }

@@ -24,6 +24,8 @@ mod faults;
 mod idempotency;
 #[path = "../store/inbox.rs"]
 mod inbox;
+#[path = "killed.rs"]
+mod killed;
 #[path = "../store/leases.rs"]
 mod leases;
 #[path = "../store/listing.rs"]

@@ -1,0 +1,142 @@
+//! The connection that writes.
+//!
+//! On a server, each transaction writes its number into a row that is the connection's own. If the connection is lost while
+//! the commit is under way, another one reads there what came of it: it waits until the lost one's transaction has ended.
+
+use sqlx::{Any, AnyConnection, Connection as _, Row as _};
+use uuid::Uuid;
+
+use super::transaction::TransactionKind;
+use crate::dialect::Dialect;
+use crate::statement::Statement;
+use crate::{StoreError, Timestamp, bulk};
+
+/// How long the row of a connection is kept, in milliseconds. Nobody asks for it later than callers wait.
+const KEPT: i64 = 24 * 3600 * 1000;
+
+/// The connection that writes.
+pub(super) struct Connection {
+    pub(super) conn: AnyConnection,
+    dialect: Dialect,
+    /// What tells it from all others, also of other processes.
+    id: Uuid,
+    /// How many transactions it has begun.
+    begun: i64,
+}
+
+/// By what it is known later whether a transaction was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    connection: Uuid,
+    number: i64,
+}
+
+impl Connection {
+    pub(super) fn new(conn: AnyConnection, dialect: Dialect) -> Self {
+        Self {
+            conn,
+            dialect,
+            id: Uuid::now_v7(),
+            begun: 0,
+        }
+    }
+
+    /// Begins a transaction. On a server, it has a mark, in the same text: that costs no round trip.
+    pub(super) async fn begin(
+        &mut self,
+        kind: TransactionKind,
+    ) -> Result<(sqlx::Transaction<'_, Any>, Option<Mark>), StoreError> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok((self.conn.begin_with(kind.begin()).await?, None));
+        }
+        if self.begun == 0 {
+            self.forget_others().await?;
+        }
+        self.begun += 1;
+        let mark = Mark {
+            connection: self.id,
+            number: self.begun,
+        };
+        let text = format!("{}; {}", kind.begin(), mark.text(self.dialect));
+        let begun = self.conn.begin_with(bulk::statement(text)).await?;
+        Ok((begun, Some(mark)))
+    }
+
+    /// Forgets connections that are long gone.
+    async fn forget_others(&mut self) -> Result<(), StoreError> {
+        let old = Statement::new("DELETE FROM last_commits WHERE at < $1");
+        let old = old.bind(Timestamp::now().as_millis() - KEPT);
+        old.query(self.dialect)?.execute(&mut self.conn).await?;
+        Ok(())
+    }
+
+    /// Whether the transaction with this mark, of a connection that is gone, was committed. Waits until it has ended, as it
+    /// has locked its row; and until what it committed is as durable as a commit is.
+    pub(super) async fn has_committed(&mut self, mark: &Mark) -> Result<bool, StoreError> {
+        let again = self.dialect.on_conflict(&["writer"], &["at"]);
+        let text =
+            format!("INSERT INTO last_commits (writer, number, at) VALUES ($1, 0, $2) {again}");
+        let wait = Statement::new(bulk::statement(text))
+            .bind(mark.connection.to_string())
+            .bind(Timestamp::now().as_millis());
+        wait.query(self.dialect)?.execute(&mut self.conn).await?;
+        let read = Statement::new("SELECT number FROM last_commits WHERE writer = $1");
+        let read = read.bind(mark.connection.to_string());
+        let row = read.query(self.dialect)?.fetch_one(&mut self.conn).await?;
+        Ok(row.try_get::<i64, _>("number")? >= mark.number)
+    }
+}
+
+impl Mark {
+    /// What writes it. Of nothing but numbers, so that it can stand beside the beginning of the transaction.
+    fn text(&self, dialect: Dialect) -> String {
+        let Self { connection, number } = self;
+        let at = Timestamp::now().as_millis();
+        let again = dialect.on_conflict(&["writer"], &["number", "at"]);
+        format!(
+            "INSERT INTO last_commits (writer, number, at) VALUES ('{connection}', {number}, {at}) {again}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use herald_test_databases::{DatabaseKind, TestDatabase};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::location::Location;
+    use crate::open::prepare;
+
+    /// Too short for what does not come.
+    const MOMENT: std::time::Duration = std::time::Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn who_asks_for_a_commit_waits_until_it_is_over() {
+        let dialect = Dialect::Postgres;
+        let Some(database) = TestDatabase::empty(DatabaseKind::Postgres).await else {
+            return;
+        };
+        let location = Location::parse(database.url().into()).unwrap();
+        prepare(&location).await.unwrap();
+        let mut lost = Connection::new(location.connect_writer().await.unwrap(), dialect);
+        let mut other = Connection::new(location.connect_writer().await.unwrap(), dialect);
+        for committed in [true, false, true, false] {
+            let kind = TransactionKind {
+                dialect,
+                durable: true,
+                marked: false,
+            };
+            let (begun, mark) = lost.begin(kind).await.unwrap();
+            let asked = other.has_committed(mark.as_ref().unwrap());
+            tokio::pin!(asked);
+            assert!(timeout(MOMENT, &mut asked).await.is_err(), "it is not over");
+            if committed {
+                begun.commit().await.unwrap();
+            } else {
+                begun.rollback().await.unwrap();
+            }
+            assert_eq!(asked.await.unwrap(), committed);
+        }
+    }
+}
