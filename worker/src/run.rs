@@ -31,6 +31,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// are processed, and their ends share the next one.
 const ENDING: usize = 256;
 
+/// After a claim of what is due that got nothing of it: another node has the queues locked, for a moment.
+const LOCKED: Duration = Duration::from_millis(20);
+
 /// After an error of the database, or a crash.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -135,13 +138,14 @@ impl Worker {
         match claimed.await {
             Ok(jobs) => {
                 let more_may_wait = jobs.len() as u32 == room;
+                let in_vain = jobs.is_empty().then_some(now);
                 for job in jobs {
                     // Nobody else takes them, so there are as many as there was room for.
                     let slot = self.slots.clone().acquire_owned().await;
                     self.start(job, slot.expect("it is never closed"));
                 }
                 if !more_may_wait {
-                    stop.run_until_cancelled(self.wait()).await;
+                    stop.run_until_cancelled(self.wait(in_vain)).await;
                 }
             }
             Err(e) => {
@@ -177,8 +181,9 @@ impl Worker {
         });
     }
 
-    /// Waits until a message is due, or one was accepted.
-    async fn wait(&self) {
+    /// Waits until a message is due, or one was accepted. What was due at the time of a claim `in_vain` is not claimed again at
+    /// once.
+    async fn wait(&self, in_vain: Option<Timestamp>) {
         let due = match self.store.next_due().await {
             Ok(due) => due,
             Err(e) => {
@@ -189,7 +194,10 @@ impl Worker {
         let millis = due.map_or(i64::MAX, |due| {
             due.as_millis().saturating_sub(Timestamp::now().as_millis())
         });
-        let until_due = Duration::from_millis(millis.max(0) as u64).min(LOOK);
+        let mut until_due = Duration::from_millis(millis.max(0) as u64).min(LOOK);
+        if due.zip(in_vain).is_some_and(|(due, then)| due <= then) {
+            until_due = LOCKED;
+        }
         tokio::select! {
             () = self.store.queued().notified() => {}
             () = sleep(until_due) => {}

@@ -22,9 +22,17 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) async fn new(delay_ms: u64) -> Self {
         let dir = TempDir::new().unwrap();
-        let store = Store::open(StoreOptions::sqlite(&dir.path().join("herald.db")))
-            .await
-            .unwrap();
+        let options = StoreOptions::sqlite(&dir.path().join("herald.db"));
+        Self::make(dir, options, delay_ms).await
+    }
+
+    /// On another database than a file.
+    pub(crate) async fn on(options: StoreOptions, delay_ms: u64) -> Self {
+        Self::make(TempDir::new().unwrap(), options, delay_ms).await
+    }
+
+    async fn make(dir: TempDir, options: StoreOptions, delay_ms: u64) -> Self {
+        let store = Store::open(options).await.unwrap();
         store
             .set_delay(Delay::Fixed { ms: delay_ms }, false)
             .await

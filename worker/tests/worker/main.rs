@@ -5,6 +5,7 @@
 mod bench;
 mod crashes;
 mod leases;
+mod locked;
 mod ready;
 mod retries;
 mod turns;
