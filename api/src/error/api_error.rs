@@ -19,6 +19,9 @@ use crate::{accounts::AccountError, sends::SendError};
 /// When to try again while nothing can be stored: somebody has to look at the server first.
 const STORAGE_WAIT: Duration = Duration::from_secs(10);
 
+/// When to try again while the server of the database is not there: it may be starting again.
+const UNREACHABLE_WAIT: Duration = Duration::from_secs(2);
+
 /// When to try again while too many of a user's messages wait: some of them have to end first.
 const WAITING_WAIT: Duration = Duration::from_secs(10);
 
@@ -105,8 +108,15 @@ impl From<StoreError> for ApiError {
             | StoreError::Locked
             | StoreError::Closed
             | StoreError::TooSlow
-            | StoreError::Conflict
-            | StoreError::Unreachable { .. } => Self::busy(),
+            | StoreError::Conflict => Self::busy(),
+            StoreError::Unreachable { .. } => {
+                tracing::error!(%error, "a request could not be served");
+                Self::new(
+                    Code::NotReady,
+                    "The database does not answer at the moment. Try again.",
+                )
+                .retry_after(UNREACHABLE_WAIT)
+            }
             StoreError::Storage { .. }
             | StoreError::Unwritable { .. }
             | StoreError::Replaced { .. }

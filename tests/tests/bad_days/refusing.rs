@@ -7,6 +7,8 @@ use herald_tests::{
 };
 use serde_json::{Value, json};
 
+const SENDS: &str = "users/alice/messages";
+
 /// What the log says an operator should look at.
 const ADVICE: &str = "check that the disk is not full";
 
@@ -46,6 +48,20 @@ impl Alice {
         format!("{number} {}", "x".repeat(length))
     }
 
+    /// Connects to send over MQTT.
+    pub(crate) async fn publisher(&self, herald: &Herald, version: Version, id: &str) -> Raw {
+        let connect = Connect::of("alice").password(&self.token).client_id(id);
+        Raw::connect_as(herald, version, &connect).await
+    }
+
+    /// Publishes, and does not wait. Returns the packet identifier. It counts as accepted: it has to be, in the end.
+    pub(crate) async fn publish_only(&mut self, publisher: &mut Raw) -> u16 {
+        let body = self.body(0);
+        let payload = json!({"body": body}).to_string();
+        self.accepted.push(body);
+        publisher.publish_only(SENDS, &payload).await
+    }
+
     /// Sends over HTTP. Whether it was accepted; if not, the answer must say that this passes.
     pub(crate) async fn post(&mut self, length: usize) -> bool {
         let body = self.body(length);
@@ -61,13 +77,11 @@ impl Alice {
 
     /// Sends over MQTT. Whether it was accepted; if not, it must not have been acknowledged as if it were.
     async fn publish(&mut self, herald: &Herald, version: Version) -> bool {
-        let connect = Connect::of("alice").password(&self.token).client_id("pub");
-        let mut raw = Raw::connect_as(herald, version, &connect).await;
+        let mut raw = self.publisher(herald, version, "pub").await;
         let body = self.body(0);
         let payload = json!({"body": body}).to_string();
-        let topic = "users/alice/messages";
         let taken = match version {
-            Version::V5 => match raw.publish(topic, &payload).await {
+            Version::V5 => match raw.publish(SENDS, &payload).await {
                 0 => true,
                 code => {
                     assert!([0x80, 0x97].contains(&code), "PUBACK {code:#x}");
@@ -75,7 +89,7 @@ impl Alice {
                 }
             },
             Version::V311 => {
-                raw.publish_only(topic, &payload).await;
+                raw.publish_only(SENDS, &payload).await;
                 raw.packet().await.is_some()
             }
         };
@@ -149,7 +163,7 @@ impl Alice {
     }
 }
 
-async fn get(herald: &Herald, path: &str) -> herald_tests::Answer {
+pub(crate) async fn get(herald: &Herald, path: &str) -> herald_tests::Answer {
     let http = Http::anonymous(herald);
     http.send(http.request(reqwest::Method::GET, path)).await
 }
