@@ -18,7 +18,7 @@ use crate::server::{self, Server};
 const WAIT: Duration = Duration::from_secs(5);
 
 /// A connection that was idle for so long is asked for a sign of life before it is used, and how long it is waited for.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_millis(100);
 const SIGN: Duration = Duration::from_secs(2);
 
 /// How old a connection grows: what the server keeps for it goes with it.

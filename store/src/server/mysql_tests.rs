@@ -6,7 +6,7 @@ use rstest::rstest;
 use sqlx::{AnyConnection, Executor as _};
 
 use super::*;
-use crate::dialect::ListPool;
+use crate::lists::Lists;
 use crate::location::Location;
 use crate::open::prepare;
 
@@ -208,21 +208,24 @@ async fn a_list_ends_and_its_connection_goes_on() {
     let Some((_database, location)) = database(DatabaseKind::MariaDb).await else {
         return;
     };
-    let pool = location.connect_lists(1).await.unwrap();
-    let ListPool::Server(connections, _) = &pool else {
-        panic!("{pool:?}");
+    let lists = location.connect_lists(1).await.unwrap();
+    let Lists::Server(pool, _) = &lists else {
+        panic!("{lists:?}");
     };
-    let mut conn = connections.acquire().await.unwrap();
-    let limit = text(&mut conn, "SELECT CAST(@@max_statement_time AS CHAR)").await;
-    assert_eq!(limit, "2.000000");
-    conn.execute("SET max_statement_time = 0.02").await.unwrap();
-    drop(conn);
-    let lists = crate::lists::Lists(pool);
+    let set = async |conn: &mut AnyConnection| -> Result<(), sqlx::Error> {
+        let limit = text(conn, "SELECT CAST(@@max_statement_time AS CHAR)").await;
+        assert_eq!(limit, "2.000000");
+        conn.execute("SET max_statement_time = 0.02")
+            .await
+            .map(drop)
+    };
+    let reading = pool.begin().await.unwrap();
+    reading.within(CONNECT, set).await.unwrap();
     // The only connection.
     let slow = "SELECT SLEEP(600)".to_owned();
     let stopped = lists.first(slow, &[], |_| Ok(())).await;
     assert!(matches!(stopped, Err(StoreError::TooSlow)), "{stopped:?}");
     let one = lists.first("SELECT 1 AS one".into(), &[], |_| Ok(())).await;
     assert_eq!(one.unwrap(), Some(()));
-    lists.0.close().await;
+    lists.close().await;
 }

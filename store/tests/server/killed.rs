@@ -87,11 +87,10 @@ impl Seen {
 
     async fn finish(&self, store: &Store, job: &herald_store::Job) {
         match store.finish(job, processed(), at(2)).await {
-            Ok(finished) => {
-                let seq = finished
-                    .expect("nobody else has the lease")
-                    .notification
-                    .seq;
+            // A claim may be undone by a crash.
+            Ok(None) => {}
+            Ok(Some(finished)) => {
+                let seq = finished.notification.seq;
                 let before = self
                     .finished
                     .lock()
