@@ -1,9 +1,10 @@
 //! The connections that read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool};
+use tokio::time::sleep;
 
 use crate::StoreError;
 use crate::dialect::Dialect;
@@ -13,6 +14,10 @@ use crate::statement::Statement;
 
 /// How long it is waited for what a server reads, which stops by itself earlier.
 const PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long a server that cannot be reached is asked again by those who can wait, and the pause between.
+const OUTAGE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Connections that read, and what the statements that they are handed are written in.
 #[derive(Debug, Clone)]
@@ -80,22 +85,36 @@ impl Readers {
     }
 
     /// Up to `limit` items that a statement returns, which asks for one more, and no more than `max_bytes` hold, but one at
-    /// least.
-    pub(crate) async fn page<T: JsonBytes>(
+    /// least. A server that cannot be reached is asked again for a while.
+    pub(crate) async fn page_patiently<T: JsonBytes>(
         &self,
-        statement: Statement,
+        statement: impl Fn() -> Statement,
         limit: u32,
         max_bytes: usize,
         read: impl Fn(&AnyRow) -> Result<T, StoreError>,
     ) -> Result<Page<T>, StoreError> {
-        let query = statement.query(self.dialect)?;
-        match &self.pool {
-            ReaderPool::File(pool) => cut(query.fetch(pool), limit, max_bytes, read).await,
-            ReaderPool::Server(pool) => {
-                let page = async |conn: &mut AnyConnection| {
-                    cut(query.fetch(conn), limit, max_bytes, read).await
-                };
-                pool.begin().await?.within(PATIENCE, page).await
+        let pool = match &self.pool {
+            ReaderPool::File(pool) => {
+                let query = statement().query(self.dialect)?;
+                return cut(query.fetch(pool), limit, max_bytes, read).await;
+            }
+            ReaderPool::Server(pool) => pool,
+        };
+        let deadline = Instant::now() + OUTAGE;
+        loop {
+            let query = statement().query(self.dialect)?;
+            let page = async |conn: &mut AnyConnection| {
+                cut(query.fetch(conn), limit, max_bytes, &read).await
+            };
+            let found = match pool.begin().await {
+                Ok(reading) => reading.within(PATIENCE, page).await,
+                Err(error) => Err(error),
+            };
+            match found {
+                Err(StoreError::Unreachable { .. }) if Instant::now() + PAUSE < deadline => {
+                    sleep(PAUSE).await;
+                }
+                found => return found,
             }
         }
     }

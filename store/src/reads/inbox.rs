@@ -31,7 +31,7 @@ pub struct Position {
 
 impl Store {
     /// The notifications of `user` after the number `after`, in order: up to `limit`, and no more than `max_bytes` hold,
-    /// but one at least. For sessions of MQTT: no list can hold this up.
+    /// but one at least. For sessions of MQTT: no list can hold this up, and it waits for a server that is not there for a while.
     ///
     /// # Errors
     ///
@@ -43,14 +43,16 @@ impl Store {
         limit: u32,
         max_bytes: usize,
     ) -> Result<Page<Notification>, StoreError> {
-        let inbox = Statement::new(INBOX)
-            .bind(user.as_str())
-            .bind(after.0)
-            .bind(i64::from(limit) + 1);
+        let inbox = || {
+            Statement::new(INBOX)
+                .bind(user.as_str())
+                .bind(after.0)
+                .bind(i64::from(limit) + 1)
+        };
         let (epoch, most) = (self.epoch(), self.notification_bytes());
         let read = |row: &AnyRow| notification(row, &epoch, most);
         let readers = self.readers();
-        readers.page(inbox, limit, max_bytes, read).await
+        readers.page_patiently(inbox, limit, max_bytes, read).await
     }
 
     /// A page of up to `limit` notifications of `user` after the number `after`, in order.

@@ -37,7 +37,7 @@ async fn begin(kind: ServerKind) -> Option<(TestServer, TestDatabase, Herald)> {
 #[rstest]
 #[tokio::test]
 async fn a_database_that_is_killed_is_told_of_and_all_goes_on_once_it_is_back(
-    #[values(ServerKind::Postgres)] kind: ServerKind,
+    #[values(ServerKind::Postgres, ServerKind::MariaDb)] kind: ServerKind,
 ) {
     let Some((mut server, _database, herald)) = begin(kind).await else {
         return;
@@ -123,7 +123,7 @@ async fn hear(listening: &mut Raw, heard: &mut HashMap<String, usize>) {
 #[rstest]
 #[tokio::test]
 async fn nothing_that_was_accepted_is_lost_or_doubled_while_the_database_is_killed(
-    #[values(ServerKind::Postgres)] kind: ServerKind,
+    #[values(ServerKind::Postgres, ServerKind::MariaDb)] kind: ServerKind,
 ) {
     let Some((mut server, _database, herald)) = begin(kind).await else {
         return;
