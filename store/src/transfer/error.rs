@@ -95,6 +95,18 @@ pub enum TransferError {
         /// Which row.
         row: String,
     },
+    /// Rows that the target does not take.
+    #[error(
+        "{database} does not take the rows of {table}: {reason}; put that right in the database that is copied"
+    )]
+    Rows {
+        /// The target.
+        database: String,
+        /// Of which table.
+        table: &'static str,
+        /// What it says.
+        reason: String,
+    },
     /// The copy is not what was copied.
     #[error(
         "the copy is wrong: {what} is not the same in both; copy it again, and if that does not help, report it as a bug"

@@ -8,11 +8,11 @@ use super::mark;
 use super::row::{Row, statement};
 use super::source::Found;
 use super::tables::{TABLES, Table};
-use crate::dialect::begin_write;
+use crate::dialect::{begin_write, reason};
 use crate::location::Location;
 use crate::open::prepare;
 use crate::statement::Statement;
-use crate::{bulk, migrations};
+use crate::{StoreError, bulk, migrations};
 
 /// The database that is copied to.
 pub(super) struct Target(pub(super) Database);
@@ -72,7 +72,15 @@ impl Target {
             );
             statement(bulk::statement(text), rows.iter().flat_map(|row| &row.0))
         });
-        self.write(statements, false).await
+        let written = self.write(statements, false).await;
+        written.map_err(|error| match error {
+            TransferError::Store(StoreError::Database(error)) => TransferError::Rows {
+                database: self.0.name(),
+                table: table.name,
+                reason: reason(&error),
+            },
+            error => error,
+        })
     }
 
     /// Puts in what a row refers to of its own table. `rows` have the key first.

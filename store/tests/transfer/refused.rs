@@ -155,3 +155,19 @@ async fn a_text_that_the_target_cannot_hold_is_named() {
     assert!(text.contains("the row 17 of audit has a NUL"), "{text}");
     copy(&from, &file().await).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_the_target_does_not_take_is_said_of_its_table() {
+    let Some(to) = empty(DatabaseKind::MariaDb).await else {
+        return;
+    };
+    // A file takes a name of any length.
+    let from =
+        file_with("INSERT INTO settings (name, value) VALUES (printf('%.300c', 'x'), '')").await;
+    let error = copy(&from, &to).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("does not take the rows of settings"),
+        "{text}"
+    );
+}

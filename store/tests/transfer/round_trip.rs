@@ -31,6 +31,27 @@ async fn all_kinds_of_rows_are_the_same_when_they_come_back(
     assert_eq!(before, after);
 }
 
+#[rstest]
+#[tokio::test]
+async fn all_kinds_of_rows_go_from_server_to_server(
+    #[values(
+        (DatabaseKind::Postgres, DatabaseKind::MariaDb),
+        (DatabaseKind::MariaDb, DatabaseKind::Postgres),
+        (DatabaseKind::Postgres, DatabaseKind::Postgres),
+        (DatabaseKind::MariaDb, DatabaseKind::MariaDb)
+    )]
+    (one, other): (DatabaseKind, DatabaseKind),
+) {
+    let (Some(one), Some(other)) = (empty(one).await, empty(other).await) else {
+        return;
+    };
+    let (before, after) = (file_with(ALL_KINDS).await, file().await);
+    copy(&before, &one).await.unwrap();
+    copy(&one, &other).await.unwrap();
+    copy(&other, &after).await.unwrap();
+    assert_eq!(dump(&before).await, dump(&after).await);
+}
+
 /// Not even what is in its log goes into the file.
 #[tokio::test]
 async fn a_file_that_is_copied_is_only_read() {

@@ -71,6 +71,8 @@ async fn nobody_notices_that_the_database_is_another_one(
     fs::remove_file(herald.data_dir().join("herald.db")).unwrap();
     herald.begin_with(&[("HERALD_DATABASE__URL", to)]).await;
 
+    // A session of a browser goes on.
+    alice.at(&herald).get("/auth/session").await.expect(200);
     let (admin, alice) = (herald.http("admin").await, herald.http("alice").await);
     let by_token = Http::bearer(&herald, &token);
     by_token.get(&format!("/messages/{last}")).await.expect(200);
