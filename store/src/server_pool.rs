@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use sqlx::{AnyConnection, Connection as _};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::StoreError;
+use crate::dialect::Dialect;
 use crate::server::{self, Server};
 
 /// How long a connection is waited for, be it a free one or a new one.
@@ -68,11 +69,12 @@ impl ServerPool {
     ///
     /// [`StoreError::Busy`] if none is free, [`StoreError::Unreachable`] if the server is not there, [`StoreError::Closed`].
     pub(crate) async fn begin(&self) -> Result<ServerReading, StoreError> {
+        let deadline = Instant::now() + WAIT;
         let permit = Arc::clone(&self.0.permits).acquire_owned();
-        let permit = timeout(WAIT, permit).await;
+        let permit = timeout_at(deadline.into(), permit).await;
         let permit = permit.map_err(|_| StoreError::Busy)?;
         let permit = permit.map_err(|_| StoreError::Closed)?;
-        let connected = timeout(WAIT, self.connection()).await;
+        let connected = timeout_at(deadline.into(), self.connection()).await;
         Ok(ServerReading {
             pooled: Some(connected.unwrap_or_else(|_| Err(server::silence()))?),
             pool: self.clone(),
@@ -92,6 +94,8 @@ impl ServerPool {
             if pooled.used.elapsed() < IDLE || pooled.is_alive().await {
                 return Ok(pooled);
             }
+            // The others were not used since: they are most likely lost, too.
+            self.idle().clear();
         }
         let conn = self.0.server.connect_with(self.0.settings).await?;
         let now = Instant::now();
@@ -165,8 +169,16 @@ impl ServerReading {
     /// Gives the connection back, unless what was read with it says that it is lost.
     fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
         let pooled = self.pooled.take();
+        // After any other error, it may be in the middle of an answer.
+        let is_whole = match &read {
+            Ok(_) => true,
+            Err(error) => matches!(
+                error,
+                StoreError::TooSlow | StoreError::Locked | StoreError::Conflict
+            ),
+        };
         if let Some(pooled) = pooled
-            && !matches!(read, Err(StoreError::Unreachable { .. }))
+            && is_whole
         {
             self.pool.keep(pooled);
         }
@@ -175,11 +187,15 @@ impl ServerReading {
 }
 
 impl Drop for ServerReading {
-    /// If nobody waited for the end of what was read, the connection is used again once the rest has come.
+    /// If nobody waited for the end of what was read, the connection is used again once the rest has come. Not to MySQL: in
+    /// the middle of a packet, its driver would take the rest of that for the next.
     fn drop(&mut self) {
         let (Some(mut pooled), Some(permit)) = (self.pooled.take(), self.permit.take()) else {
             return;
         };
+        if self.pool.0.server.dialect() == Dialect::MySql {
+            return;
+        }
         let pool = self.pool.clone();
         // It ends by itself, soon.
         if let Ok(runtime) = Handle::try_current() {

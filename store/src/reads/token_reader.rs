@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection, Row};
@@ -29,8 +29,11 @@ const BATCH: usize = 64;
 const QUEUE: usize = 1024;
 
 /// How long a server may take for a batch, and how long a caller waits in all.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(4);
 const LONGEST: Duration = Duration::from_secs(10);
+
+/// How old a connection grows: what a name stands for may change, and which server writes.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// By the hash of the secret.
 type Rows = HashMap<String, Result<(Token, User), StoreError>>;
@@ -45,6 +48,8 @@ struct Lookup {
 /// The way to the task that looks tokens up.
 pub(crate) struct TokenReader {
     queue: mpsc::Sender<Lookup>,
+    /// How long a caller waits; a file is always there.
+    limit: Option<Duration>,
     stop: Arc<Notify>,
     task: OwnedTask,
 }
@@ -54,8 +59,17 @@ impl TokenReader {
     pub(crate) fn start(location: Location) -> Self {
         let (queue, lookups) = mpsc::channel(QUEUE);
         let stop = Arc::new(Notify::new());
+        let limit = match location {
+            Location::File(_) => None,
+            Location::Server(_) => Some(LONGEST),
+        };
         let task = OwnedTask::spawn(run(location, lookups, Arc::clone(&stop)));
-        Self { queue, stop, task }
+        Self {
+            queue,
+            limit,
+            stop,
+            task,
+        }
     }
 
     /// The token whose secret has this hash and its owner, whether or not they are still valid.
@@ -68,10 +82,12 @@ impl TokenReader {
             queued.map_err(|_| StoreError::Closed)?;
             found.await.unwrap_or(Err(StoreError::Closed))
         };
-        // A file is always there.
-        match timeout(LONGEST, asked).await {
-            Ok(found) => found,
-            Err(_) => Err(server::silence()),
+        match self.limit {
+            None => asked.await,
+            Some(limit) => {
+                let found = timeout(limit, asked).await;
+                found.unwrap_or_else(|_| Err(server::silence()))
+            }
         }
     }
 
@@ -100,6 +116,7 @@ async fn run(location: Location, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<
         if received == 0 {
             break;
         }
+        batch.retain(|lookup: &Lookup| !lookup.caller.is_closed());
         let found = find_all(&location, &mut conn, &batch).await;
         for Lookup { token_hash, caller } in batch.drain(..) {
             let answer = match &found {
@@ -110,9 +127,15 @@ async fn run(location: Location, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<
             let _ = caller.send(answer);
         }
     }
-    if let Some(conn) = conn {
-        close(&location, conn).await;
+    if let Some(kept) = conn {
+        close(&location, kept.conn).await;
     }
+}
+
+/// A connection, and when it was made.
+struct Kept {
+    conn: AnyConnection,
+    made: Instant,
 }
 
 async fn close(location: &Location, conn: AnyConnection) {
@@ -125,29 +148,46 @@ async fn close(location: &Location, conn: AnyConnection) {
     }
 }
 
-/// Looks up all of `batch`. After a failure, the next call connects again.
+/// Looks up all of `batch`. One that was kept may be lost since it was used: then a new one is asked.
 async fn find_all(
     location: &Location,
-    conn: &mut Option<AnyConnection>,
+    conn: &mut Option<Kept>,
     batch: &[Lookup],
 ) -> Result<Rows, StoreError> {
-    let mut connected = match conn.take() {
-        Some(connected) => connected,
-        None => location.connect_reader().await?,
+    let was_kept = conn.is_some();
+    match find_once(location, conn, batch).await {
+        Err(StoreError::Unreachable { .. }) if was_kept => find_once(location, conn, batch).await,
+        found => found,
+    }
+}
+
+/// Looks up all of `batch`. After a failure, the next call connects again.
+async fn find_once(
+    location: &Location,
+    conn: &mut Option<Kept>,
+    batch: &[Lookup],
+) -> Result<Rows, StoreError> {
+    let is_server = matches!(location, Location::Server(_));
+    let mut kept = match conn.take() {
+        Some(kept) if !is_server || kept.made.elapsed() < LIFETIME => kept,
+        _ => Kept {
+            conn: location.connect_reader().await?,
+            made: Instant::now(),
+        },
     };
-    let found = find_with(&mut connected, location.dialect(), batch);
-    let found = match location {
-        Location::File(_) => found.await,
-        Location::Server(_) => {
+    let found = find_with(&mut kept.conn, location.dialect(), batch);
+    let found = match is_server {
+        false => found.await,
+        true => {
             let found = timeout(PATIENCE, found).await;
             found.unwrap_or_else(|_| Err(server::silence()))
         }
     };
     match found {
-        Ok(_) => *conn = Some(connected),
+        Ok(_) => *conn = Some(kept),
         // Nobody is there to say goodbye to.
         Err(StoreError::Unreachable { .. }) => {}
-        Err(_) => close(location, connected).await,
+        Err(_) => close(location, kept.conn).await,
     }
     found
 }
