@@ -7,8 +7,9 @@ use herald_store::Delay;
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
+    databases::Database,
     disk,
-    figures::{median, percentile},
+    figures::{Shown, median, percentile},
     https::{self, Connection},
     process::own_cpu,
     servers::{
@@ -68,9 +69,20 @@ struct Phase {
     /// Processor time for one answer, in microseconds: the server's, and that of this process.
     server_cpu: f64,
     own_cpu: f64,
+    /// And that of the database server.
+    database_cpu: Option<f64>,
 }
 
-pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+/// A server on one of the databases.
+struct Subject<'a> {
+    database: &'a Database,
+    installation: Installation,
+    server: Server,
+    /// Sends that were answered.
+    accepted: u64,
+}
+
+pub(crate) async fn run(options: &Options, databases: &[Database]) -> anyhow::Result<()> {
     println!(
         "{USERS} users with a token each, bodies of {BODY_BYTES} bytes, HTTP/1.1 over TLS with keep-alive, no pipelining; \
          every answer is checked\n\
@@ -80,51 +92,64 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         options.phase.as_millis()
     );
     for (delay, ms) in [("30 days", Delay::MAX_MS), ("none", 0)] {
-        measure(&options, delay, ms).await?;
+        measure(options, databases, delay, ms).await?;
     }
     Ok(())
 }
 
-async fn measure(options: &Options, delay: &str, ms: u64) -> anyhow::Result<()> {
-    let users = servers::users(USERS);
-    let installation = Installation::create(&users).await?;
-    let store = installation.store().await?;
-    store.set_delay(Delay::Fixed { ms }, false).await?;
-    store.close().await;
+async fn measure(
+    options: &Options,
+    databases: &[Database],
+    delay: &str,
+    ms: u64,
+) -> anyhow::Result<()> {
     let most = options.at_once.iter().max().copied().unwrap_or(0);
-    let server = installation.start(Listeners::Secure, most + 100)?;
+    let mut subjects = Vec::with_capacity(databases.len());
+    for database in databases {
+        subjects.push(Subject::start(database, ms, most + 100).await?);
+    }
     println!(
-        "messages wait: {delay}\n{:>8} {:>10} {:>10} {:>7} {:>8} {:>8} {:>12} {:>12} {:>12} {:>8}",
+        "messages wait: {delay}\n{:>8} {:>10} {:>10} {:>10} {:>7} {:>12} {:>8} {:>8} {:>12} {:>12} {:>12} {:>16} {:>8}",
         "at once",
+        "database",
         "healthz/s",
         "sends/s",
         "ratio",
+        "by sqlite's",
         "p50 ms",
         "p99 ms",
         "CPU us/send",
         "us/healthz",
         "load us/send",
+        "database us/send",
         "failed"
     );
-    let (mut syncs, mut accepted) = (vec![], 0);
+    let mut syncs = vec![];
     for &at_once in &options.at_once {
-        let mut senders = open(&server, at_once).await?;
-        let mut phases: [Vec<Phase>; 2] = Default::default();
-        for _ in 0..options.rounds {
-            for (kind, request) in [Request::Health, Request::Send].into_iter().enumerate() {
-                rest(&server).await?;
-                let phase = phase(&server, &mut senders, request, options.phase).await?;
-                phases[kind].push(phase);
-            }
-            rest(&server).await?;
-            syncs.extend(disk::fdatasyncs(installation.folder(), SYNCS)?);
+        let mut senders = Vec::with_capacity(subjects.len());
+        for subject in &subjects {
+            senders.push(open(&subject.server, at_once).await?);
         }
-        let [healths, sends] = &phases;
-        print(at_once, healths, sends);
-        accepted += sends.iter().map(|phase| phase.answered).sum::<u64>();
+        let mut measured: Vec<[Vec<Phase>; 2]> = subjects.iter().map(|_| <_>::default()).collect();
+        for _ in 0..options.rounds {
+            for (n, subject) in subjects.iter_mut().enumerate() {
+                for (kind, request) in [Request::Health, Request::Send].into_iter().enumerate() {
+                    rest(&subject.server).await?;
+                    let phase = subject.phase(&mut senders[n], request, options.phase);
+                    measured[n][kind].push(phase.await?);
+                }
+                rest(&subject.server).await?;
+            }
+            syncs.extend(disk::fdatasyncs(subjects[0].installation.folder(), SYNCS)?);
+        }
+        for (subject, phases) in subjects.iter().zip(&measured) {
+            print(at_once, subject.database, phases, &measured[0][1]);
+        }
     }
-    server.process.stop();
-    check(&installation, accepted).await?;
+    for subject in subjects {
+        subject.server.process.stop();
+        check(&subject.installation, subject.accepted).await?;
+    }
     println!(
         "fdatasync of {} bytes: p50 {:.2} ms, p99 {:.2} ms\n",
         disk::BYTES,
@@ -134,21 +159,30 @@ async fn measure(options: &Options, delay: &str, ms: u64) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn print(at_once: usize, healths: &[Phase], sends: &[Phase]) {
+/// `of_files` are the sends with SQLite.
+fn print(at_once: usize, database: &Database, phases: &[Vec<Phase>; 2], of_files: &[Phase]) {
+    let [healths, sends] = phases;
     let of = |phases: &[Phase], figure: fn(&Phase) -> f64| {
         median(&phases.iter().map(figure).collect::<Vec<_>>())
     };
-    let ratios = healths.iter().zip(sends).map(|(h, s)| s.rate / h.rate);
+    let ratio = |phases: &[Phase]| {
+        let ratios = phases.iter().zip(sends).map(|(h, s)| s.rate / h.rate);
+        median(&ratios.collect::<Vec<_>>())
+    };
+    let database_cpu: Vec<f64> = sends.iter().filter_map(|p| p.database_cpu).collect();
     println!(
-        "{at_once:>8} {:>10.0} {:>10.0} {:>7.2} {:>8.2} {:>8.2} {:>12.1} {:>12.1} {:>12.1} {:>8}",
+        "{at_once:>8} {:>10} {:>10.0} {:>10.0} {:>7.2} {:>12.2} {:>8.2} {:>8.2} {:>12.1} {:>12.1} {:>12.1} {:>16} {:>8}",
+        database.name,
         of(healths, |p| p.rate),
         of(sends, |p| p.rate),
-        median(&ratios.collect::<Vec<_>>()),
+        ratio(healths),
+        ratio(of_files),
         of(sends, |p| p.p50),
         of(sends, |p| p.p99),
         of(sends, |p| p.server_cpu),
         of(healths, |p| p.server_cpu),
         of(sends, |p| p.own_cpu),
+        Shown::median_of(&database_cpu, 1),
         healths.iter().chain(sends).map(|p| p.failed).sum::<u64>()
     );
 }
@@ -167,39 +201,62 @@ async fn open(server: &Server, count: usize) -> anyhow::Result<Vec<Sender>> {
     Ok(senders)
 }
 
-/// All of `senders` ask for as long as `length`, each again once it is answered.
-async fn phase(
-    server: &Server,
-    senders: &mut Vec<Sender>,
-    request: Request,
-    length: Duration,
-) -> anyhow::Result<Phase> {
-    let cpu = (server.process.cpu()?, own_cpu()?);
-    let start = Instant::now();
-    let end = start + length;
-    let mut tasks = JoinSet::new();
-    for sender in senders.drain(..) {
-        tasks.spawn(ask(sender, request, end));
+impl<'a> Subject<'a> {
+    /// Starts a server that takes so many connections, where messages wait for so long.
+    async fn start(database: &'a Database, ms: u64, connections: usize) -> anyhow::Result<Self> {
+        let users = servers::users(USERS);
+        let installation = Installation::create(database, &users).await?;
+        let store = installation.store().await?;
+        store.set_delay(Delay::Fixed { ms }, false).await?;
+        store.close().await;
+        let server = installation.start(Listeners::Secure, connections)?;
+        Ok(Self {
+            database,
+            installation,
+            server,
+            accepted: 0,
+        })
     }
-    let (mut took, mut phase) = (vec![], Phase::default());
-    while let Some(asked) = tasks.join_next().await {
-        let (sender, times, failed) = asked?;
-        took.extend(times);
-        phase.failed += failed;
-        senders.extend(sender);
+
+    /// All of `senders` ask for as long as `length`, each again once it is answered.
+    async fn phase(
+        &mut self,
+        senders: &mut Vec<Sender>,
+        request: Request,
+        length: Duration,
+    ) -> anyhow::Result<Phase> {
+        let process = &self.server.process;
+        let (cpu, database_cpu) = ((process.cpu()?, own_cpu()?), self.database.cpu()?);
+        let start = Instant::now();
+        let end = start + length;
+        let mut tasks = JoinSet::new();
+        for sender in senders.drain(..) {
+            tasks.spawn(ask(sender, request, end));
+        }
+        let (mut took, mut phase) = (vec![], Phase::default());
+        while let Some(asked) = tasks.join_next().await {
+            let (sender, times, failed) = asked?;
+            took.extend(times);
+            phase.failed += failed;
+            senders.extend(sender);
+        }
+        let elapsed = start.elapsed();
+        let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / took.len() as f64;
+        phase.answered = took.len() as u64;
+        phase.rate = took.len() as f64 / elapsed.as_secs_f64();
+        phase.server_cpu = each(process.cpu()? - cpu.0);
+        phase.own_cpu = each(own_cpu()? - cpu.1);
+        phase.database_cpu = self.database.cpu_each(database_cpu, phase.answered)?;
+        phase.p50 = percentile(&mut took, 0.5);
+        phase.p99 = percentile(&mut took, 0.99);
+        if senders.is_empty() {
+            bail!("all connections failed");
+        }
+        if matches!(request, Request::Send) {
+            self.accepted += phase.answered;
+        }
+        Ok(phase)
     }
-    let elapsed = start.elapsed();
-    let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / took.len() as f64;
-    phase.answered = took.len() as u64;
-    phase.rate = took.len() as f64 / elapsed.as_secs_f64();
-    phase.server_cpu = each(server.process.cpu()? - cpu.0);
-    phase.own_cpu = each(own_cpu()? - cpu.1);
-    phase.p50 = percentile(&mut took, 0.5);
-    phase.p99 = percentile(&mut took, 0.99);
-    if senders.is_empty() {
-        bail!("all connections failed");
-    }
-    Ok(phase)
 }
 
 /// Asks again and again until `end`; returns how long each took in milliseconds, and how many answers were wrong. The

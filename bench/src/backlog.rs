@@ -10,7 +10,8 @@ use tokio::time::sleep;
 
 use crate::{
     client::Login,
-    figures::median,
+    databases::Database,
+    figures::{Shown, median},
     https::{self, Connection},
     servers::{
         self, Server,
@@ -43,41 +44,57 @@ pub(crate) struct Options {
     pub(crate) patience: Duration,
 }
 
-pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+pub(crate) async fn run(options: &Options, databases: &[Database]) -> anyhow::Result<()> {
     println!(
-        "{} messages of {BODY_BYTES} bytes; nobody listens\n\n{:<28} {:>10} {:>12} {:>12} {:>14}",
-        options.messages,
+        "{} messages of {BODY_BYTES} bytes; nobody listens",
+        options.messages
+    );
+    let mut spread = Vec::with_capacity(databases.len());
+    println!(
+        "\n{:<28} {:>10} {:>10} {:>12} {:>12} {:>14} {:>17}",
         "waiting for 30 days",
+        "database",
         "run.json s",
         "readyz s",
         "resident MB",
-        "CPU ms in 10 s"
+        "CPU ms in 10 s",
+        "database's in 10 s"
     );
-    let empty = Queue::fill(USERS, 0).await?;
-    empty.idle("none").await?;
-    let spread = Queue::fill(USERS, options.messages).await?;
-    spread.idle(&format!("of {USERS} users")).await?;
+    for database in databases {
+        let empty = Queue::fill(database, USERS, 0).await?;
+        empty.idle("none").await?;
+        let queue = Queue::fill(database, USERS, options.messages).await?;
+        queue.idle(&format!("of {USERS} users")).await?;
+        spread.push(queue);
+    }
     println!(
-        "\n{:<28} {:>10} {:>12} {:>10} {:>8} {:>8} {:>9} {:>10} {:>10} {:>9}",
+        "\n{:<28} {:>10} {:>10} {:>12} {:>10} {:>8} {:>8} {:>9} {:>11} {:>10} {:>10} {:>9}",
         "due at the start",
+        "database",
         "run.json s",
         "readyz s",
         "done",
         "in s",
         "done/s",
         "CPU us",
+        "database us",
         "ready MB",
         "median MB",
         "peak MB"
     );
-    spread.drain(&format!("of {USERS} users"), &options).await?;
-    drop(spread);
-    let one = Queue::fill(1, options.messages).await?;
-    one.drain("all of one user", &options).await
+    for queue in spread {
+        queue.drain(&format!("of {USERS} users"), options).await?;
+    }
+    for database in databases {
+        let one = Queue::fill(database, 1, options.messages).await?;
+        one.drain("all of one user", options).await?;
+    }
+    Ok(())
 }
 
 /// An installation with messages that wait for 30 days.
-struct Queue {
+struct Queue<'a> {
+    database: &'a Database,
     installation: Installation,
     users: Vec<Login>,
     messages: usize,
@@ -91,11 +108,11 @@ struct Started {
     answered: Duration,
 }
 
-impl Queue {
+impl<'a> Queue<'a> {
     /// `messages` in the queue, of the first `owners` in turn.
-    async fn fill(owners: usize, messages: usize) -> anyhow::Result<Self> {
+    async fn fill(database: &'a Database, owners: usize, messages: usize) -> anyhow::Result<Self> {
         let users = servers::users(USERS);
-        let installation = Installation::create(&users).await?;
+        let installation = Installation::create(database, &users).await?;
         let store = installation.store().await?;
         let filled = fill(&store, &users[..owners], messages).await;
         store.close().await;
@@ -103,6 +120,7 @@ impl Queue {
         // A server makes its certificates on its first start.
         installation.start(Listeners::Secure, 100)?.process.stop();
         Ok(Self {
+            database,
             installation,
             users,
             messages,
@@ -130,15 +148,18 @@ impl Queue {
         let started = self.start().await?;
         let process = &started.server.process;
         sleep(SETTLED).await;
-        let before = process.cpu()?;
+        let (before, database_before) = (process.cpu()?, self.database.cpu()?);
         sleep(IDLE).await;
         let cpu = process.cpu()? - before;
+        let database_us = self.database.cpu_each(database_before, 1)?;
         println!(
-            "{name:<28} {:>10.2} {:>12.2} {:>12.1} {:>14.0}",
+            "{name:<28} {:>10} {:>10.2} {:>12.2} {:>12.1} {:>14.0} {:>17}",
+            self.database.name,
             started.said.as_secs_f64(),
             started.answered.as_secs_f64(),
             process.resident_kb()? / 1024.0,
-            cpu.as_secs_f64() * 1e3
+            cpu.as_secs_f64() * 1e3,
+            Shown(database_us.map(|us| us / 1e3), 0)
         );
         started.server.process.stop();
         Ok(())
@@ -160,6 +181,7 @@ impl Queue {
         let process = &started.server.process;
         let ready = process.resident_kb()?;
         let (before, cpu) = (done(store, &users).await?, process.cpu()?);
+        let database_cpu = self.database.cpu()?;
         let start = Instant::now();
         let mut memory = vec![];
         // The time of the earliest message is one look at an index, and there is none at the end.
@@ -170,14 +192,17 @@ impl Queue {
         let took = start.elapsed().as_secs_f64();
         let all = done(store, &users).await?;
         let finished = (all - before) as f64;
+        let database_cpu = self.database.cpu_each(database_cpu, finished as u64)?;
         println!(
-            "{name:<28} {:>10.2} {:>12.2} {:>10} {:>8.1} {:>8.0} {:>9.1} {:>10.1} {:>10.1} {:>9.1}",
+            "{name:<28} {:>10} {:>10.2} {:>12.2} {:>10} {:>8.1} {:>8.0} {:>9.1} {:>11} {:>10.1} {:>10.1} {:>9.1}",
+            self.database.name,
             started.said.as_secs_f64(),
             started.answered.as_secs_f64(),
             all,
             took,
             finished / took,
             (process.cpu()? - cpu).as_secs_f64() * 1e6 / finished,
+            Shown(database_cpu, 1),
             ready / 1024.0,
             median(&memory) / 1024.0,
             process.peak_kb()? / 1024.0

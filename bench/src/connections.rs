@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     client::Login,
     crowd::{connect, for_each, open, subscribe},
+    databases::Database,
     figures::Shown,
     process::raise_open_files,
     servers::{
@@ -57,7 +58,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         );
     }
     let users = servers::users(options.clients);
-    let installation = Installation::create(&users).await?;
+    let installation = Installation::create(&Database::SQLITE, &users).await?;
     // Makes the certificates.
     installation.start(Listeners::Secure, 1)?.process.stop();
     let program = mosquitto::program();

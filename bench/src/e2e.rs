@@ -17,8 +17,10 @@ use tokio::{
 use crate::{
     accept::rest,
     client::Client,
-    clock, disk,
-    figures::{median, percentile},
+    clock,
+    databases::Database,
+    disk,
+    figures::{Shown, median, percentile},
     https::{self, Connection},
     packets::{self, Packet},
     process::own_cpu,
@@ -69,24 +71,36 @@ struct Round {
     /// Processor time for one message, in microseconds: the server's, and that of this process.
     server_cpu: f64,
     own_cpu: f64,
+    /// And that of the database server.
+    database_cpu: Option<f64>,
     /// A sync of the disk, in milliseconds.
     sync: f64,
 }
 
-pub(crate) async fn run(rates: &[u64], rounds: usize) -> anyhow::Result<()> {
-    let users = servers::users(USERS);
-    let installation = Installation::create(&users).await?;
-    let store = installation.store().await?;
-    store.set_delay(Delay::Fixed { ms: 0 }, false).await?;
-    store.close().await;
-    let server = installation.start(Listeners::Secure, SENDERS + USERS + 100)?;
+/// A server on one of the databases.
+struct Subject<'a> {
+    database: &'a Database,
+    installation: Installation,
+    server: Server,
+}
+
+pub(crate) async fn run(
+    rates: &[u64],
+    rounds: usize,
+    databases: &[Database],
+) -> anyhow::Result<()> {
+    let mut subjects = Vec::with_capacity(databases.len());
+    for database in databases {
+        subjects.push(Subject::start(database).await?);
+    }
     println!(
         "{USERS} users, who send over HTTPS ({SENDERS} connections) and listen over WSS at QoS 1; no delay; timed from \
          when each send was due; medians of {rounds} rounds, max of all\n"
     );
     println!(
-        "{:>8} {:>9} {:>9} {:>9} {:>10} {:>14} {:>8} {:>8} {:>7} {:>12} {:>12} {:>13}",
+        "{:>8} {:>10} {:>9} {:>9} {:>9} {:>10} {:>14} {:>8} {:>8} {:>7} {:>12} {:>12} {:>16} {:>13}",
         "msg/s",
+        "database",
         "p50 ms",
         "p99 ms",
         "max ms",
@@ -97,26 +111,38 @@ pub(crate) async fn run(rates: &[u64], rounds: usize) -> anyhow::Result<()> {
         "again",
         "CPU us/msg",
         "load us/msg",
+        "database us/msg",
         "sent late p99"
     );
-    let mut measured: Vec<Vec<Round>> = rates.iter().map(|_| vec![]).collect();
+    let mut measured: Vec<Vec<Vec<Round>>> = rates
+        .iter()
+        .map(|_| subjects.iter().map(|_| vec![]).collect())
+        .collect();
     for _ in 0..rounds {
-        for (rate, rounds) in rates.iter().zip(&mut measured) {
-            rounds.push(round(&server, &installation, *rate).await?);
+        for (rate, measured) in rates.iter().zip(&mut measured) {
+            for (subject, rounds) in subjects.iter().zip(measured) {
+                rounds.push(subject.round(*rate).await?);
+            }
         }
     }
-    for (rate, rounds) in rates.iter().zip(&measured) {
-        print(*rate, rounds);
+    for (rate, measured) in rates.iter().zip(&measured) {
+        for (subject, rounds) in subjects.iter().zip(measured) {
+            print(*rate, subject.database, rounds);
+        }
     }
-    server.process.stop();
+    for subject in subjects {
+        subject.server.process.stop();
+    }
     Ok(())
 }
 
-fn print(rate: u64, rounds: &[Round]) {
+fn print(rate: u64, database: &Database, rounds: &[Round]) {
     let of = |figure: fn(&Round) -> f64| median(&rounds.iter().map(figure).collect::<Vec<_>>());
     let sum = |figure: fn(&Round) -> u64| rounds.iter().map(figure).sum::<u64>();
+    let database_cpu: Vec<f64> = rounds.iter().filter_map(|r| r.database_cpu).collect();
     println!(
-        "{rate:>8} {:>9.2} {:>9.2} {:>9.2} {:>10.2} {:>14.2} {:>8} {:>8} {:>7} {:>12.0} {:>12.0} {:>13.2}",
+        "{rate:>8} {:>10} {:>9.2} {:>9.2} {:>9.2} {:>10.2} {:>14.2} {:>8} {:>8} {:>7} {:>12.0} {:>12.0} {:>16} {:>13.2}",
+        database.name,
         of(|r| r.p50),
         of(|r| r.p99),
         rounds.iter().map(|r| r.max).fold(0.0, f64::max),
@@ -127,6 +153,7 @@ fn print(rate: u64, rounds: &[Round]) {
         sum(|r| r.again),
         of(|r| r.server_cpu),
         of(|r| r.own_cpu),
+        Shown::median_of(&database_cpu, 0),
         of(|r| r.late_p99),
     );
 }
@@ -146,57 +173,77 @@ impl Times {
     }
 }
 
-async fn round(server: &Server, installation: &Installation, rate: u64) -> anyhow::Result<Round> {
-    let target = server.target(Transport::SecureWebSocket)?;
-    let count = (rate * LENGTH_S).max(LEAST);
-    rest(server).await?;
-    let mut syncs = disk::fdatasyncs(installation.folder(), SYNCS)?;
-    let connections = connections(target).await?;
-    let listeners = listeners(target).await?;
-    rest(server).await?;
-    let cpu = (server.process.cpu()?, own_cpu()?);
-    let times = Arc::new(Times {
-        first_due: clock::now() + LEAD.as_nanos() as u64,
-        step: 1_000_000_000 / rate,
-        came: Mutex::new(vec![0; count as usize]),
-        again: Mutex::default(),
-    });
-    let mut listening = JoinSet::new();
-    for (user, client) in listeners.into_iter().enumerate() {
-        listening.spawn(listen(client, user as u64, times.clone()));
+impl<'a> Subject<'a> {
+    async fn start(database: &'a Database) -> anyhow::Result<Self> {
+        let users = servers::users(USERS);
+        let installation = Installation::create(database, &users).await?;
+        let store = installation.store().await?;
+        store.set_delay(Delay::Fixed { ms: 0 }, false).await?;
+        store.close().await;
+        let server = installation.start(Listeners::Secure, SENDERS + USERS + 100)?;
+        Ok(Self {
+            database,
+            installation,
+            server,
+        })
     }
-    let (mut late, failed) = send_all(connections, count, &times).await?;
-    let expected = count - failed;
-    let deadline = Instant::now() + LAST;
-    while came(&times) < expected && Instant::now() < deadline {
-        sleep(Duration::from_millis(20)).await;
+
+    /// Sends at this rate, once.
+    async fn round(&self, rate: u64) -> anyhow::Result<Round> {
+        let server = &self.server;
+        let target = server.target(Transport::SecureWebSocket)?;
+        let count = (rate * LENGTH_S).max(LEAST);
+        rest(server).await?;
+        let mut syncs = disk::fdatasyncs(self.installation.folder(), SYNCS)?;
+        let connections = connections(target).await?;
+        let listeners = listeners(target).await?;
+        rest(server).await?;
+        let (cpu, database_cpu) = ((server.process.cpu()?, own_cpu()?), self.database.cpu()?);
+        let times = Arc::new(Times {
+            first_due: clock::now() + LEAD.as_nanos() as u64,
+            step: 1_000_000_000 / rate,
+            came: Mutex::new(vec![0; count as usize]),
+            again: Mutex::default(),
+        });
+        let mut listening = JoinSet::new();
+        for (user, client) in listeners.into_iter().enumerate() {
+            listening.spawn(listen(client, user as u64, times.clone()));
+        }
+        let (mut late, failed) = send_all(connections, count, &times).await?;
+        let expected = count - failed;
+        let deadline = Instant::now() + LAST;
+        while came(&times) < expected && Instant::now() < deadline {
+            sleep(Duration::from_millis(20)).await;
+        }
+        if let Some(ended) = listening.try_join_next() {
+            ended??;
+        }
+        let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count as f64;
+        let (server_cpu, own_cpu) = (
+            each(server.process.cpu()? - cpu.0),
+            each(own_cpu()? - cpu.1),
+        );
+        let database_cpu = self.database.cpu_each(database_cpu, count)?;
+        let mut took: Vec<f64> = (0..)
+            .zip(times.came.lock().iter())
+            .filter(|(_, came)| **came > 0)
+            .map(|(number, came)| came.saturating_sub(times.due(number)) as f64 / 1e6)
+            .collect();
+        let again = *times.again.lock();
+        Ok(Round {
+            p50: percentile(&mut took, 0.5),
+            p99: percentile(&mut took, 0.99),
+            max: percentile(&mut took, 1.0),
+            late_p99: percentile(&mut late, 0.99),
+            failed,
+            missing: expected.saturating_sub(took.len() as u64),
+            again,
+            server_cpu,
+            own_cpu,
+            database_cpu,
+            sync: percentile(&mut syncs, 0.5),
+        })
     }
-    if let Some(ended) = listening.try_join_next() {
-        ended??;
-    }
-    let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count as f64;
-    let (server_cpu, own_cpu) = (
-        each(server.process.cpu()? - cpu.0),
-        each(own_cpu()? - cpu.1),
-    );
-    let mut took: Vec<f64> = (0..)
-        .zip(times.came.lock().iter())
-        .filter(|(_, came)| **came > 0)
-        .map(|(number, came)| came.saturating_sub(times.due(number)) as f64 / 1e6)
-        .collect();
-    let again = *times.again.lock();
-    Ok(Round {
-        p50: percentile(&mut took, 0.5),
-        p99: percentile(&mut took, 0.99),
-        max: percentile(&mut took, 1.0),
-        late_p99: percentile(&mut late, 0.99),
-        failed,
-        missing: expected.saturating_sub(took.len() as u64),
-        again,
-        server_cpu,
-        own_cpu,
-        sync: percentile(&mut syncs, 0.5),
-    })
 }
 
 fn came(times: &Times) -> u64 {
@@ -206,7 +253,13 @@ fn came(times: &Times) -> u64 {
 async fn connections(target: &Target) -> anyhow::Result<Vec<Connection>> {
     let mut connections = Vec::with_capacity(SENDERS);
     for _ in 0..SENDERS {
-        connections.push(Connection::open(target).await?);
+        let mut connection = Connection::open(target).await?;
+        // One that asks nothing is closed before its first turn at a low rate.
+        let status = connection.ask(&https::get("/healthz")).await?;
+        if status != 200 {
+            bail!("/healthz answered {status}");
+        }
+        connections.push(connection);
     }
     Ok(connections)
 }

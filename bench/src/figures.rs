@@ -17,6 +17,13 @@ pub(crate) fn percentile(values: &mut [f64], share: f64) -> f64 {
 /// A figure that may be missing, and its decimals.
 pub(crate) struct Shown(pub(crate) Option<f64>, pub(crate) usize);
 
+impl Shown {
+    /// The median of `values`, which is missing if there are none.
+    pub(crate) fn median_of(values: &[f64], decimals: usize) -> Self {
+        Self((!values.is_empty()).then(|| median(values)), decimals)
+    }
+}
+
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

@@ -7,6 +7,7 @@ mod client;
 mod clock;
 mod connections;
 mod crowd;
+mod databases;
 mod disk;
 mod e2e;
 mod figures;
@@ -21,7 +22,7 @@ mod servers;
 mod store;
 mod transport;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{env::temp_dir, net::SocketAddr, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum as _};
 use tokio::{
@@ -47,9 +48,15 @@ struct Cli {
 enum Command {
     /// Durable sends through the store, beside the disk's own fdatasync.
     Store {
-        /// Where the database is made and removed; it should be on the disk that matters.
+        /// Where the database is made and removed; it should be on the disk that matters. Servers that are started for this
+        /// run as another user, who has to reach it.
         #[arg(long, default_value = ".")]
         dir: std::path::PathBuf,
+        /// How often all is measured; the medians are printed.
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
+        #[command(flatten)]
+        databases: databases::Options,
     },
     /// Durable sends over HTTPS, beside /healthz on the same connections and the disk's own fdatasync.
     Accept {
@@ -62,6 +69,8 @@ enum Command {
         /// How long each is measured each time, in milliseconds.
         #[arg(long, default_value_t = 1000)]
         phase_ms: u64,
+        #[command(flatten)]
+        databases: databases::Options,
     },
     /// From a send over HTTPS to its notification over WSS, at fixed rates, beside the disk's own fdatasync.
     E2e {
@@ -71,6 +80,8 @@ enum Command {
         /// How often all is measured; the medians are printed.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
+        #[command(flatten)]
+        databases: databases::Options,
     },
     /// A start with many messages in the queue, and what they take until they are done, or while they wait.
     Backlog {
@@ -80,6 +91,8 @@ enum Command {
         /// How long they may take to be done, in seconds; the rate is of those that were by then.
         #[arg(long, default_value_t = 600)]
         patience_s: u64,
+        #[command(flatten)]
+        databases: databases::Options,
     },
     /// Memory of an idle client and connects a second, beside mosquitto.
     Connections {
@@ -155,29 +168,39 @@ async fn run(command: Command) -> anyhow::Result<()> {
 
 async fn measure(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Store { dir } => store::run(&dir).await,
+        Command::Store {
+            dir,
+            rounds,
+            databases,
+        } => store::run(&dir, rounds, &databases.start(&dir).await?).await,
         Command::Accept {
             at_once,
             rounds,
             phase_ms,
+            databases,
         } => {
-            accept::run(accept::Options {
+            let options = accept::Options {
                 at_once,
                 rounds,
                 phase: Duration::from_millis(phase_ms),
-            })
-            .await
+            };
+            accept::run(&options, &databases.start(&temp_dir()).await?).await
         }
-        Command::E2e { rates, rounds } => e2e::run(&rates, rounds).await,
+        Command::E2e {
+            rates,
+            rounds,
+            databases,
+        } => e2e::run(&rates, rounds, &databases.start(&temp_dir()).await?).await,
         Command::Backlog {
             messages,
             patience_s,
+            databases,
         } => {
-            backlog::run(backlog::Options {
+            let options = backlog::Options {
                 messages,
                 patience: Duration::from_secs(patience_s),
-            })
-            .await
+            };
+            backlog::run(&options, &databases.start(&temp_dir()).await?).await
         }
         Command::Connections {
             clients,

@@ -80,17 +80,37 @@ pub(crate) fn own_cpu() -> anyhow::Result<Duration> {
 }
 
 fn cpu(pid: u32) -> anyhow::Result<Duration> {
+    Ok(times(pid)?.own)
+}
+
+/// Processor time of a process, by all threads, in user and system mode.
+#[derive(Debug, Default)]
+pub(crate) struct Times {
+    pub(crate) own: Duration,
+    /// That of its children that have ended, and of theirs.
+    pub(crate) ended_children: Duration,
+}
+
+/// What the process with this number has taken so far.
+pub(crate) fn times(pid: u32) -> anyhow::Result<Times> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name, in parentheses, may hold anything.
     let (_, fields) = stat.rsplit_once(')').context("no name")?;
-    let ticks: u64 = fields
+    let ticks: Vec<u64> = fields
         .split_whitespace()
         .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse::<u64>().unwrap_or(0))
-        .sum();
-    let seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
-    Ok(Duration::from_secs_f64(seconds))
+        .take(4)
+        .map(|ticks| ticks.parse().unwrap_or(0))
+        .collect();
+    let sum = |ticks: &[u64]| {
+        let ticks = ticks.iter().sum::<u64>() as f64;
+        Duration::from_secs_f64(ticks / rustix::param::clock_ticks_per_second() as f64)
+    };
+    let (own, children) = ticks.split_at_checked(2).context("too few fields")?;
+    Ok(Times {
+        own: sum(own),
+        ended_children: sum(children),
+    })
 }
 
 /// Raises the number of files that this process, and those it starts, may open as far as allowed; returns how many.

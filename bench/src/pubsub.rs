@@ -5,6 +5,7 @@ mod load;
 use load::{Load, Measured, SHAPES, Shape};
 
 use crate::{
+    databases::Database,
     figures::median,
     process::raise_open_files,
     servers::{
@@ -28,7 +29,7 @@ struct Case {
 pub(crate) async fn run(repeats: usize) -> anyhow::Result<()> {
     raise_open_files();
     let users = servers::users(SHAPES.iter().map(|s| s.subscribers).max().unwrap_or(0));
-    let installation = Installation::create(&users).await?;
+    let installation = Installation::create(&Database::SQLITE, &users).await?;
     let mosquitto = mosquitto::program();
     if mosquitto.is_none() {
         println!("for mosquitto's figures: apt-get install mosquitto\n");

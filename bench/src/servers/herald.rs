@@ -20,16 +20,17 @@ use tempfile::TempDir;
 use super::{SESSIONS, Server, admins, await_start};
 use crate::{
     client::Login,
+    databases::{Database, Made},
     process::Process,
-    store::without_quota,
     transport::{Target, Transport, trust},
 };
 
 /// Accounts made at once.
 const AT_ONCE: usize = 256;
 
-/// A folder with a database of accounts, which one server after the other may use.
+/// A folder and a database of accounts, which one server after the other may use.
 pub(crate) struct Installation {
+    database: Made,
     folder: Arc<TempDir>,
     program: PathBuf,
 }
@@ -53,13 +54,14 @@ struct Run {
 }
 
 impl Installation {
-    /// Makes administrators and `users`, whose passwords become tokens. They are written as the server writes them, but
-    /// that no password is hashed.
-    pub(crate) async fn create(users: &[Login]) -> anyhow::Result<Self> {
+    /// Makes administrators and `users`, whose passwords become tokens, in a database of this kind. They are written as the
+    /// server writes them, but that no password is hashed.
+    pub(crate) async fn create(database: &Database, users: &[Login]) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("herald-bench-")?;
-        fs::create_dir(folder.path().join("data"))?;
-        let database = folder.path().join("data/herald.db");
-        let store = Store::open(without_quota(&database)).await?;
+        let data = folder.path().join("data");
+        fs::create_dir(&data)?;
+        let database = database.make(&data).await;
+        let store = database.open().await?;
         let made = async {
             for admin in admins() {
                 create(&store, &admin, Role::Admin).await?;
@@ -72,21 +74,21 @@ impl Installation {
         store.close().await;
         made?;
         Ok(Self {
+            database,
             folder: Arc::new(folder),
             // Now, as it may be built: that is no part of a start.
             program: program()?,
         })
     }
 
-    /// Where its database is, and whatever should be on the same disk.
+    /// Where its files are, and whatever should be on the same disk.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Its database, beside any server that has it open.
     pub(crate) async fn store(&self) -> anyhow::Result<Store> {
-        let database = self.folder.path().join("data/herald.db");
-        Ok(Store::open(without_quota(&database)).await?)
+        self.database.open().await
     }
 
     /// The certificate of its local authority and its server's certificate and key, once a server with TLS was started.
@@ -126,6 +128,9 @@ impl Installation {
                 .env("HERALD_MQTT__LISTEN_TLS", "")
                 .env("HERALD_TLS__MODE", "off"),
         };
+        if let Some(url) = self.database.url() {
+            command.env("HERALD_DATABASE__URL", url);
+        }
         let log = self.folder.path().join("log");
         command
             .stdin(Stdio::null())

@@ -87,8 +87,8 @@ impl TestDatabase {
         database
     }
 
-    /// As [`empty`](Self::empty), on this server.
-    pub(crate) async fn empty_on(kind: DatabaseKind, server: &str) -> Self {
+    /// As [`empty`](Self::empty), on the server at this URL, whose user may create databases.
+    pub async fn empty_on(kind: DatabaseKind, server: &str) -> Self {
         let database = Self::named(kind, server);
         match kind {
             DatabaseKind::Postgres => postgres::create(server, database.name()).await,
