@@ -3,7 +3,6 @@
 use std::env;
 
 use anyhow::Result;
-use herald_test_servers::ServerKind;
 
 use crate::{
     database::{Database, Servers, fast_folder, listed},
@@ -21,16 +20,13 @@ const DATABASE: &str = "HERALD_E2E_DATABASE";
 const ROUNDS: &str = "HERALD_TORTURE_ROUNDS";
 const FEW_ROUNDS: &str = "10";
 
-/// The servers that Herald runs on.
-const KNOWN: [ServerKind; 1] = [ServerKind::Postgres];
-
 /// Runs them on the servers of a list, which are all without one; the other `args` go to `cargo test`.
 pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
     let (mut databases, args) = match args {
         [list, rest @ ..] if !list.starts_with('-') => (listed(list)?, rest),
         rest => (Database::ALL.to_vec(), rest),
     };
-    databases.retain(|database| database.server().is_some_and(|kind| KNOWN.contains(&kind)));
+    databases.retain(|database| database.server().is_some());
     setup::run(&databases)?;
     step(
         "build",
@@ -42,8 +38,7 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
 
 /// Runs them on each of `servers`.
 pub(crate) fn on(cargo: &Cargo, servers: &Servers, args: &[String]) -> Result<()> {
-    let kinds = servers.servers.iter().map(|server| server.kind());
-    for kind in kinds.filter(|kind| KNOWN.contains(kind)) {
+    for kind in servers.servers.iter().map(|server| server.kind()) {
         // As the other tests are built.
         let mut test = cargo.command(["test", "--workspace"]);
         for program in PROGRAMS {

@@ -25,7 +25,13 @@ const SLOWER: u32 = 8;
 
 #[rstest]
 fn the_store_does_what_the_model_does(
-    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+    #[values(
+        DatabaseKind::Sqlite,
+        DatabaseKind::Postgres,
+        DatabaseKind::MariaDb,
+        DatabaseKind::MySql
+    )]
+    kind: DatabaseKind,
 ) {
     if !kind.is_chosen() {
         return;
