@@ -1,7 +1,7 @@
 //! Brings the tables to this version.
 
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, Connection, SqlSafeStr};
+use sqlx::{AnyConnection, Connection, Row as _, SqlSafeStr};
 
 use crate::bulk;
 use crate::dialect::{self, Dialect, mysql, postgres};
@@ -146,6 +146,31 @@ pub(crate) async fn run(conn: &mut AnyConnection, dialect: Dialect) -> Result<()
         Dialect::Sqlite => run_some(conn, &MIGRATIONS, dialect::BEGIN_WRITE).await,
         Dialect::Postgres => run_some(conn, &POSTGRES, postgres::BEGIN_MIGRATIONS).await,
         Dialect::MySql => run_unbound(conn).await,
+    }
+}
+
+/// The first of the migrations that have run in this database of a server, and that this version does not know.
+pub(crate) async fn first_unknown(
+    conn: &mut AnyConnection,
+    dialect: Dialect,
+) -> Result<Option<i64>, sqlx::Error> {
+    /// What PostgreSQL, and what MariaDB and MySQL say of a table that is not there.
+    const NO_TABLE: [&str; 2] = ["42P01", "42S02"];
+    let known = match dialect {
+        Dialect::MySql => &MYSQL,
+        Dialect::Postgres | Dialect::Sqlite => &POSTGRES,
+    };
+    let newest = known.last().map_or(0, |last| last.0);
+    let later = "SELECT MIN(version) FROM _sqlx_migrations WHERE version > $1";
+    let later = Statement::new(later).bind(newest).query(dialect)?;
+    match later.fetch_one(conn).await {
+        Ok(row) => row.try_get(0),
+        Err(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| NO_TABLE.contains(&&*code)) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Connection as _};
 use tokio::time::timeout;
 
 use crate::dialect::{self, Dialect, mysql, postgres};
-use crate::{DatabaseUrl, Refusal, ServerFacts, StoreError};
+use crate::{DatabaseUrl, Refusal, ServerFacts, StoreError, migrations};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -115,6 +115,11 @@ impl Server {
         let facts = judged.map_err(|refusal| self.refused(refusal))?;
         if self.dialect() == Dialect::Postgres {
             self.refuse_pooler(&mut conn).await?;
+        }
+        let unknown = migrations::first_unknown(&mut conn, self.dialect()).await;
+        if let Some(version) = unknown.map_err(|error| self.explain(error))? {
+            let database = self.name();
+            return Err(StoreError::Newer { database, version });
         }
         // That it could not be ended in peace changes nothing.
         let _ = close(conn).await;

@@ -62,8 +62,13 @@ impl Database {
         self.database.url()
     }
 
+    fn kind(&self) -> DatabaseKind {
+        self.database.kind()
+    }
+
     fn name(&self) -> &str {
-        self.url().rsplit('/').next().unwrap()
+        let path = self.url().split('?').next().unwrap();
+        path.rsplit('/').next().unwrap()
     }
 
     async fn execute(&mut self, statement: &str) {

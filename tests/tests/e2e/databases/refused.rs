@@ -3,25 +3,56 @@
 use herald_test_databases::DatabaseKind;
 use rstest::rstest;
 
-use super::{COMMANDS, Database, each_refused, herald, refused};
+use super::{Database, each_refused, herald, refused};
 
-/// The password of users that the tests make.
-const PASSWORD: &str = "s3cret-of-a-test";
+/// The password of users that the tests make. It has what a server may ask of one.
+const PASSWORD: &str = "S3cret-of-a-test";
 
 impl Database {
-    /// Makes a user who may do nothing but connect, and returns the address for that user.
+    /// A name that is short enough everywhere.
+    fn user_name(&self) -> String {
+        format!("u_{}", self.name().rsplit('_').next().unwrap())
+    }
+
+    /// Makes a user who may do nothing but connect and read, and returns the address for that user.
     async fn user(&mut self) -> String {
-        let name = format!("{}_user", self.name());
-        let statement = format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'");
-        self.execute(&statement).await;
+        let (user, name) = (self.user_name(), self.name().to_owned());
+        let (scheme, statements) = match self.kind() {
+            DatabaseKind::Postgres => (
+                "postgres",
+                format!("CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}'"),
+            ),
+            _ => (
+                "mysql",
+                format!(
+                    "CREATE USER {user} IDENTIFIED BY '{PASSWORD}'; GRANT SELECT ON {name}.* TO {user}"
+                ),
+            ),
+        };
+        self.execute(&statements).await;
         let (_, place) = self.url().rsplit_once('@').unwrap();
-        format!("postgres://{name}:{PASSWORD}@{place}")
+        format!("{scheme}://{user}:{PASSWORD}@{place}")
+    }
+
+    /// Gives the user what Herald needs, as the refusal advises.
+    async fn grant(&mut self) {
+        let (user, name) = (self.user_name(), self.name().to_owned());
+        let grant = match self.kind() {
+            DatabaseKind::Postgres => format!("ALTER DATABASE {name} OWNER TO {user}"),
+            _ => format!("GRANT ALL PRIVILEGES ON {name}.* TO {user}"),
+        };
+        self.execute(&grant).await;
     }
 
     async fn forget_user(&mut self) {
-        let name = format!("{}_user", self.name());
-        self.execute(&format!("DROP OWNED BY {name}")).await;
-        self.execute(&format!("DROP ROLE {name}")).await;
+        let (user, name) = (self.user_name(), self.name().to_owned());
+        let statements = match self.kind() {
+            DatabaseKind::Postgres => format!(
+                "ALTER DATABASE {name} OWNER TO CURRENT_USER; DROP OWNED BY {user} CASCADE; DROP ROLE {user}"
+            ),
+            _ => format!("DROP USER {user}"),
+        };
+        self.execute(&statements).await;
     }
 }
 
@@ -33,7 +64,10 @@ async fn an_unknown_host_is_told() {
 
 #[rstest]
 #[tokio::test]
-async fn a_wrong_password_is_told(#[values(DatabaseKind::Postgres)] kind: DatabaseKind) {
+async fn a_wrong_password_is_told(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb, DatabaseKind::MySql)]
+    kind: DatabaseKind,
+) {
     let Some(mut database) = Database::new(kind).await else {
         return;
     };
@@ -48,42 +82,42 @@ async fn a_wrong_password_is_told(#[values(DatabaseKind::Postgres)] kind: Databa
 
 #[rstest]
 #[tokio::test]
-async fn a_missing_database_is_told(#[values(DatabaseKind::Postgres)] kind: DatabaseKind) {
+async fn a_missing_database_is_told(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb, DatabaseKind::MySql)]
+    kind: DatabaseKind,
+) {
     let Some(database) = Database::new(kind).await else {
         return;
     };
-    let url = format!("{}_missing", database.url());
+    let url = database.url().replace(database.name(), "not_there");
     refused(&url, "create it (CREATE DATABASE)").await;
 }
 
 #[rstest]
 #[tokio::test]
 async fn a_user_who_may_not_create_tables_is_told(
-    #[values(DatabaseKind::Postgres)] kind: DatabaseKind,
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb, DatabaseKind::MySql)]
+    kind: DatabaseKind,
 ) {
     let Some(mut database) = Database::new(kind).await else {
         return;
     };
     let url = database.user().await;
-    refused(&url, "make it the owner of the database").await;
+    let advice = match kind {
+        DatabaseKind::Postgres => "make it the owner of the database",
+        _ => "grant it all of the database",
+    };
+    refused(&url, advice).await;
     // Which is all it takes.
-    let (name, user) = (
-        database.name().to_owned(),
-        database.name().to_owned() + "_user",
-    );
-    let statement = format!("ALTER DATABASE {name} OWNER TO {user}");
-    database.execute(&statement).await;
+    database.grant().await;
     let listed = herald(&["admin", "list"], &url).await;
     assert_eq!(listed.code, 0, "{listed:?}");
-    let statement = format!("ALTER DATABASE {name} OWNER TO CURRENT_USER");
-    database.execute(&statement).await;
     database.forget_user().await;
 }
 
-#[rstest]
 #[tokio::test]
-async fn a_database_that_only_reads_is_told(#[values(DatabaseKind::Postgres)] kind: DatabaseKind) {
-    let Some(mut database) = Database::new(kind).await else {
+async fn a_database_that_only_reads_is_told() {
+    let Some(mut database) = Database::new(DatabaseKind::Postgres).await else {
         return;
     };
     let name = database.name().to_owned();
@@ -92,10 +126,9 @@ async fn a_database_that_only_reads_is_told(#[values(DatabaseKind::Postgres)] ki
     refused(database.url(), "set default_transaction_read_only to off").await;
 }
 
-#[rstest]
 #[tokio::test]
-async fn another_encoding_is_told(#[values(DatabaseKind::Postgres)] kind: DatabaseKind) {
-    let Some(mut database) = Database::new(kind).await else {
+async fn another_encoding_is_told() {
+    let Some(mut database) = Database::new(DatabaseKind::Postgres).await else {
         return;
     };
     let name = format!("{}_latin1", database.name());
@@ -111,7 +144,8 @@ async fn another_encoding_is_told(#[values(DatabaseKind::Postgres)] kind: Databa
 #[rstest]
 #[tokio::test]
 async fn a_database_of_a_newer_herald_is_told(
-    #[values(DatabaseKind::Postgres)] kind: DatabaseKind,
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb, DatabaseKind::MySql)]
+    kind: DatabaseKind,
 ) {
     let Some(mut database) = Database::new(kind).await else {
         return;
@@ -122,15 +156,14 @@ async fn a_database_of_a_newer_herald_is_told(
     let statement =
         format!("INSERT INTO _sqlx_migrations ({columns}) VALUES (9999, 'later', true, '', 0)");
     database.execute(&statement).await;
-    // Checking looks at the server alone.
-    let commands = &COMMANDS[1..];
-    each_refused(commands, database.url(), "newer").await;
+    refused(database.url(), "newer").await;
 }
 
 #[rstest]
 #[tokio::test]
 async fn a_server_is_backed_up_by_its_own_means(
-    #[values(DatabaseKind::Postgres)] kind: DatabaseKind,
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb, DatabaseKind::MySql)]
+    kind: DatabaseKind,
 ) {
     let Some(database) = Database::new(kind).await else {
         return;
@@ -138,4 +171,17 @@ async fn a_server_is_backed_up_by_its_own_means(
     let commands: [&[&str]; 2] = [&["backup", "copy.db"], &["restore", "copy.db"]];
     let advice = "restore it there, as with pg_dump or mariadb-dump";
     each_refused(&commands, database.url(), advice).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn tables_with_another_collation_are_told(
+    #[values(DatabaseKind::MariaDb, DatabaseKind::MySql)] kind: DatabaseKind,
+) {
+    let Some(mut database) = Database::new(kind).await else {
+        return;
+    };
+    let table = "CREATE TABLE settings (name VARCHAR(64)) COLLATE utf8mb4_general_ci";
+    database.execute(table).await;
+    refused(database.url(), "convert its tables (ALTER TABLE").await;
 }
