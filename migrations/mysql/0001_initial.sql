@@ -188,7 +188,8 @@ CREATE TABLE IF NOT EXISTS acl_rules (
     id           VARCHAR(64) NOT NULL PRIMARY KEY,
     subject_kind VARCHAR(16) NOT NULL CHECK (subject_kind IN ('everyone', 'role', 'user')),
     -- The role or the username. Not a foreign key: the user need not exist.
-    subject      VARCHAR(64) CHECK ((subject IS NULL) = (subject_kind = 'everyone')),
+    subject      VARCHAR(64),
+    CHECK ((subject IS NULL) = (subject_kind = 'everyone')),
     actions      VARCHAR(16) NOT NULL CHECK (actions IN ('publish', 'subscribe', 'both')),
     effect       VARCHAR(16) NOT NULL CHECK (effect IN ('allow', 'deny')),
     -- A topic filter in which %u stands for the user name and %c for the client id; %% is a percent sign.
@@ -224,8 +225,10 @@ CREATE TABLE IF NOT EXISTS rights_changes (
     id       BIGINT      NOT NULL PRIMARY KEY,
     kind     VARCHAR(16) NOT NULL CHECK (kind IN ('policy', 'user', 'password', 'token')),
     -- Not foreign keys: the user or the token may be gone.
-    username VARCHAR(64) CHECK ((username IS NULL) = (kind = 'policy')),
-    token_id VARCHAR(64) CHECK ((token_id IS NULL) = (kind <> 'token')),
+    username VARCHAR(64),
+    CHECK ((username IS NULL) = (kind = 'policy')),
+    token_id VARCHAR(64),
+    CHECK ((token_id IS NULL) = (kind <> 'token')),
     at       BIGINT      NOT NULL
 ) COLLATE utf8mb4_nopad_bin;
 

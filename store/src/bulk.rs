@@ -13,6 +13,37 @@ const MAX_ROWS: usize = 64;
 /// Bytes of texts in a statement of more than one row, at most, where the database bounds it.
 const MAX_BYTES: usize = 4 << 20;
 
+/// Words that no column may be called in MySQL 8, and may in MariaDB.
+const RESERVED: &[&str] = &[
+    "cube",
+    "cume_dist",
+    "dense_rank",
+    "empty",
+    "first_value",
+    "function",
+    "generated",
+    "get",
+    "grouping",
+    "groups",
+    "json_table",
+    "lag",
+    "last_value",
+    "lateral",
+    "lead",
+    "nth_value",
+    "ntile",
+    "of",
+    "percent_rank",
+    "rank",
+    "row",
+    "row_number",
+    "rows",
+    "stored",
+    "system",
+    "virtual",
+    "window",
+];
+
 /// Cuts `items` into pieces whose lengths are powers of two, so that there are few different statements and each is
 /// prepared once.
 pub(crate) fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
@@ -59,6 +90,10 @@ pub(crate) fn values(dialect: Dialect, count: usize, columns: usize, first: usiz
 
 /// The same for MariaDB and MySQL, with the names of the columns, numbered from `$1`.
 fn named_values(count: usize, columns: &[&str]) -> String {
+    debug_assert!(
+        columns.iter().all(|column| !RESERVED.contains(column)),
+        "a word that MySQL keeps for itself: {columns:?}"
+    );
     let one = |(column, name): (usize, &&str)| format!("${} AS {name}", column + 1);
     let names: Vec<_> = columns.iter().enumerate().map(one).collect();
     let first = format!("SELECT {}", names.join(", "));

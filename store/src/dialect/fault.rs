@@ -56,13 +56,25 @@ fn fault_of_mysql(error: &MySqlDatabaseError) -> Option<Fault> {
         1317 | 1969 | 3024 => Some(Fault::Stopped),
         // What waited was undone, and not what it waited in.
         1205 | 3572 => Some(Fault::Locked),
-        // A deadlock, or a row that has changed since: the transaction was undone as a whole.
-        1020 | 1213 => Some(Fault::Conflict),
+        // A deadlock, too many locks, a row or table that has changed since: the transaction was undone as a whole.
+        1020 | 1206 | 1213 | 1412 | 1615 | 3101 => Some(Fault::Conflict),
         // A full disk or table, an error of the disk, a server that only reads.
         1021 | 1026 | 1114 | 1290 | 1792 | 1836 => Some(Fault::Unwritable),
         1034 | 1194 | 1195 | 1712 => Some(Fault::Corrupt),
         // Too many connections, of all or of this user; shutting down; killed, idle for too long; errors of the network.
-        1040 | 1203 | 1226 | 1053 | 1927 | 3169 | 4031 | 1158..=1161 => Some(Fault::Unreachable),
+        1040
+        | 1041
+        | 1053
+        | 1135
+        | 1152
+        | 1158..=1161
+        | 1184
+        | 1203
+        | 1226
+        | 1927
+        | 3032
+        | 3169
+        | 4031 => Some(Fault::Unreachable),
         _ => None,
     }
 }

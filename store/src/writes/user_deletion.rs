@@ -199,6 +199,8 @@ impl Operation for Remove {
 
     fn lock(&self, locks: &mut Locks) {
         locks.queue(&self.0);
+        // It goes with the account, as a cursor is moved that needs the account.
+        locks.inbox(&self.0);
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {

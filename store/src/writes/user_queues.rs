@@ -15,10 +15,10 @@ use crate::{Status, StoreError, Timestamp, UserId};
 
 const CHANGE: RowsUpdate = RowsUpdate {
     table: "user_queues",
-    rows: ("changed", &["owner", "opened", "stored", "due"]),
+    rows: ("changed", &["owner", "opened", "more_bytes", "due"]),
     set: &[
         ("open", "open + opened"),
-        ("stored_bytes", "stored_bytes + stored"),
+        ("stored_bytes", "stored_bytes + more_bytes"),
         (
             "turn_at",
             "CASE WHEN due IS NULL OR turn_at < due THEN turn_at ELSE due END",
