@@ -241,4 +241,26 @@ mod tests {
         let error = config.check().unwrap_err().to_string();
         assert!(error.starts_with("webhook."), "{error}");
     }
+
+    #[test]
+    fn the_database_of_the_configuration_has_its_password_file_wherever_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let [own, given] = ["own", "given"].map(|name| {
+            let file = dir.path().join(name);
+            std::fs::write(&file, name).unwrap();
+            file
+        });
+        let mut config = Config::default();
+        config.database.url = "postgres://me@host/db".into();
+        config.database.password_file = own;
+        let address = |url: &str, file: Option<&Path>| {
+            let place = config.place_of(&url.into(), file).unwrap();
+            place.options().url.expose().to_owned()
+        };
+        let here = "postgres://me@host/db";
+        assert_eq!(address(here, None), "postgres://me:own@host/db");
+        assert_eq!(address(here, Some(&given)), "postgres://me:given@host/db");
+        let there = "postgres://me@other/db";
+        assert_eq!(address(there, None), there);
+    }
 }
