@@ -179,6 +179,8 @@ CREATE TABLE IF NOT EXISTS retained (
     expires_at BIGINT,
     -- A topic may be longer than a key.
     topic_hash BINARY(32) AS (UNHEX(SHA2(topic, 256))) STORED,
+    -- What is computed can be no primary key, and a cluster asks for one.
+    row_id     BIGINT   NOT NULL AUTO_INCREMENT PRIMARY KEY,
     UNIQUE KEY retained_topic_hash (topic_hash),
     KEY retained_topic (topic(255))
 ) COLLATE utf8mb4_nopad_bin;

@@ -26,6 +26,8 @@ mod idempotency;
 mod inbox;
 #[path = "killed.rs"]
 mod killed;
+#[path = "large.rs"]
+mod large;
 #[path = "../store/leases.rs"]
 mod leases;
 #[path = "../store/listing.rs"]
