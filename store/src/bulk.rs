@@ -114,7 +114,8 @@ pub(crate) fn keys(dialect: Dialect, count: usize, columns: usize, first: usize)
     }
 }
 
-/// Changes rows of a table each in its own way.
+/// Changes rows of a table each in its own way. None of the parameters may be a long text: MariaDB cuts it short, by the bytes of
+/// its length that it has no room for, without an error.
 pub(crate) struct RowsUpdate {
     pub(crate) table: &'static str,
     /// What the rows of parameters are called, and their columns, whose names are not those of the table.

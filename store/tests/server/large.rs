@@ -1,9 +1,9 @@
 //! Texts that are more in all than a statement may hold.
 
 use futures_util::future::{join_all, try_join_all};
-use herald_store::{Accepted, Outcome};
+use herald_store::{Accepted, Acknowledged, Outcome, Seq};
 
-use crate::common::{Db, LEASE, at, user};
+use crate::common::{Db, LEASE, at, notify, user};
 
 /// Together more than MariaDB takes at once, which is 16 MiB.
 const MANY: usize = 96;
@@ -44,6 +44,56 @@ async fn many_long_texts_are_written_at_once() {
             0 => (Some(text(number, "r")), None),
             _ => (None, Some(text(number, "e"))),
         };
-        assert!(message.result == result && message.error == error);
+        let bytes = |text: &Option<String>| text.as_ref().map(String::len);
+        let (found, wanted) = ((&message.result, &message.error), (&result, &error));
+        assert_eq!(
+            (bytes(found.0), bytes(found.1)),
+            (bytes(wanted.0), bytes(wanted.1)),
+            "{number}"
+        );
+        assert!(found == wanted, "{number}");
+    }
+}
+
+/// Short ones first, and all together: a database may remember how long the first ones were.
+#[tokio::test]
+async fn keys_may_have_any_length_up_to_their_longest() {
+    let db = Db::new().await;
+    let ann = user(&db.store, "ann").await.id;
+    notify(&db.store, &ann, 3).await;
+    let lengths = [1, 2, 63, 64, 65, 127, 128, 254, 255];
+    let accept = |length: usize, body: &str| {
+        let key = Some("k".repeat(length));
+        db.store.accept(&ann, body.to_owned(), key, at(0))
+    };
+    for length in lengths {
+        let new = accept(length, "one").await.unwrap();
+        assert!(matches!(new, Accepted::New(_)), "{length}");
+        let again = accept(length, "one").await.unwrap();
+        assert!(matches!(again, Accepted::Existing(_)), "{length}");
+    }
+    let together = try_join_all(lengths.map(|length| accept(length, "two")));
+    let together = together.await.unwrap();
+    assert!(together.iter().all(|one| *one == Accepted::KeyConflict));
+
+    let ids = lengths.into_iter().chain([256]).map(|length| "c".repeat(length).into());
+    let ids: Vec<std::sync::Arc<str>> = ids.collect();
+    let acknowledged = |id: &std::sync::Arc<str>, up_to| Acknowledged {
+        user: ann.clone(),
+        client_id: Some(id.clone()),
+        up_to: Seq(up_to),
+    };
+    for id in &ids {
+        db.store.cursor(&ann, id, Seq::NONE, at(0)).await.unwrap();
+        let one = [acknowledged(id, 1)];
+        db.store.acknowledge(&one, at(1)).await.unwrap();
+    }
+    for up_to in 1..=3 {
+        let all: Vec<_> = ids.iter().map(|id| acknowledged(id, up_to)).collect();
+        db.store.acknowledge(&all, at(2)).await.unwrap();
+        for id in &ids {
+            let cursor = db.store.cursor(&ann, id, Seq::NONE, at(3)).await.unwrap();
+            assert_eq!(cursor.acked, Seq(up_to), "{}", id.len());
+        }
     }
 }

@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::decide::{Decision, Facts, Finish};
 use crate::bulk::{self, RowsInsert, RowsUpdate, TextBytes};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::{Part, Results, Script, Statement};
 use crate::writes::failed_attempts::insert_failures;
 use crate::{MessageId, Seq, StoreError, UserId};
@@ -33,6 +33,21 @@ const END: RowsUpdate = RowsUpdate {
         ("lease_until", "NULL"),
     ],
     matches: "id = message_id AND status = 'processing' AND lease = its_lease",
+};
+
+/// The same without the result, for MySQL.
+const END_WITHOUT_RESULT: RowsUpdate = RowsUpdate {
+    rows: (
+        "done",
+        &["message_id", "its_lease", "its_status", "done_at"],
+    ),
+    set: &[
+        ("status", "its_status"),
+        ("processed_at", "done_at"),
+        ("lease", "NULL"),
+        ("lease_until", "NULL"),
+    ],
+    ..END
 };
 
 const NOTIFY: RowsInsert = RowsInsert {
@@ -138,27 +153,76 @@ impl Decision<'_> {
     }
 }
 
+/// A notification has none.
 impl TextBytes for (&Finish, Seq) {
     fn text_bytes(&self) -> usize {
-        self.0.stored_result().map_or(0, str::len)
+        0
     }
 }
 
 fn end(ended: &[(&Finish, Seq)], dialect: Dialect) -> Vec<Statement> {
+    let update = match dialect {
+        Dialect::Sqlite | Dialect::Postgres => END,
+        Dialect::MySql => END_WITHOUT_RESULT,
+    };
     let end = |chunk: Vec<Option<&(&Finish, Seq)>>| {
-        let statement = Statement::new(bulk::statement(END.text(dialect, chunk.len())));
+        let statement = Statement::new(bulk::statement(update.text(dialect, chunk.len())));
         chunk.into_iter().fold(statement, |statement, one| {
             let finish = one.map(|(finish, _)| finish);
-            statement
+            let statement = statement
                 .bind(finish.map(|finish| finish.job.id.as_str()))
                 .bind(finish.map(|finish| &*finish.job.lease.0))
-                .bind(finish.map(|finish| finish.outcome.status().as_str()))
-                .bind(finish.and_then(|finish| finish.stored_result()))
-                .bind(finish.map(|finish| finish.now.as_millis()))
+                .bind(finish.map(|finish| finish.outcome.status().as_str()));
+            let statement = match dialect {
+                Dialect::Sqlite | Dialect::Postgres => {
+                    statement.bind(finish.and_then(|finish| finish.stored_result()))
+                }
+                Dialect::MySql => statement,
+            };
+            statement.bind(finish.map(|finish| finish.now.as_millis()))
         })
     };
-    let pieces = bulk::cut(dialect, ended).flat_map(bulk::padded);
-    pieces.map(end).collect()
+    let mut statements: Vec<_> = bulk::padded(ended).map(end).collect();
+    if dialect == Dialect::MySql {
+        statements.extend(results(ended));
+    }
+    statements
+}
+
+/// A result, and of which message.
+struct StoredResult<'a>(&'a MessageId, &'a str);
+
+impl TextBytes for StoredResult<'_> {
+    fn text_bytes(&self) -> usize {
+        self.1.len()
+    }
+}
+
+/// What writes the results on MySQL, where none can be in a row of parameters: see [`RowsUpdate`].
+fn results(ended: &[(&Finish, Seq)]) -> Vec<Statement> {
+    let results = ended.iter().filter_map(|(finish, _)| {
+        let result = finish.stored_result()?;
+        Some(StoredResult(&finish.job.id, result))
+    });
+    let results: Vec<_> = results.collect();
+    let write = |results: &[StoredResult<'_>]| {
+        let case = |row: usize| format!("WHEN ${} THEN ${}", 2 * row + 1, 2 * row + 2);
+        let cases: Vec<_> = (0..results.len()).map(case).collect();
+        let text = format!(
+            "UPDATE messages{} SET result = CASE id {} END WHERE id IN ({})",
+            Dialect::MySql.by_index(PRIMARY),
+            cases.join(" "),
+            bulk::list(results.len(), 2 * results.len() + 1)
+        );
+        let statement = Statement::new(bulk::statement(text));
+        let bind = |statement: Statement, one: &StoredResult<'_>| {
+            statement.bind(one.0.as_str()).bind(one.1)
+        };
+        let statement = results.iter().fold(statement, bind);
+        statement.bind_all(results.iter().map(|one| one.0.as_str()))
+    };
+    let pieces = bulk::cut(Dialect::MySql, &results).flat_map(bulk::chunks);
+    pieces.map(write).collect()
 }
 
 fn take_numbers(last: &[(&UserId, &i64)], dialect: Dialect) -> Vec<Statement> {
