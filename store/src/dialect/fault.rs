@@ -58,13 +58,14 @@ fn fault_of_mysql(error: &MySqlDatabaseError) -> Option<Fault> {
         1205 | 3572 => Some(Fault::Locked),
         // A deadlock, too many locks, a row or table that has changed since: the transaction was undone as a whole.
         1020 | 1206 | 1213 | 1412 | 1615 | 3101 => Some(Fault::Conflict),
-        // A full disk or table, an error of the disk, a server that only reads.
-        1021 | 1026 | 1114 | 1290 | 1792 | 1836 => Some(Fault::Unwritable),
+        // A full disk or table, an error of the disk, a transaction that only reads.
+        1021 | 1026 | 1114 | 1792 => Some(Fault::Unwritable),
         1034 | 1194 | 1195 | 1712 => Some(Fault::Corrupt),
-        // Too many connections, of all or of this user; shutting down; killed, idle for too long; errors of the network.
+        // Too many connections, of all or of this user, or too many that failed; shutting down; killed, idle for too long; errors of the network.
         1040
         | 1041
         | 1053
+        | 1129
         | 1135
         | 1152
         | 1158..=1161
@@ -75,6 +76,8 @@ fn fault_of_mysql(error: &MySqlDatabaseError) -> Option<Fault> {
         | 3032
         | 3169
         | 4031 => Some(Fault::Unreachable),
+        // It only reads, and did not when Herald started: it changes places with its standby.
+        1290 | 1836 => Some(Fault::Unreachable),
         _ => None,
     }
 }
@@ -86,11 +89,13 @@ fn fault_of_postgres(error: &PgDatabaseError) -> Option<Fault> {
         "55P03" => Some(Fault::Locked),
         // A serialization failure, a deadlock: nothing was written, and the same may be done again.
         "40001" | "40P01" => Some(Fault::Conflict),
-        // A read-only transaction, a full disk, an error of the disk.
-        "25006" | "53100" | "58030" => Some(Fault::Unwritable),
+        // A full disk, an error of the disk.
+        "53100" | "58030" => Some(Fault::Unwritable),
         "XX001" | "XX002" => Some(Fault::Corrupt),
         // Told to end, starting up or shutting down, too many connections, idle for too long in a transaction.
         "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03" => Some(Fault::Unreachable),
+        // It only reads, and did not when Herald started: it changes places with its standby.
+        "25006" => Some(Fault::Unreachable),
         code if code.starts_with("08") => Some(Fault::Unreachable),
         _ => None,
     }

@@ -69,6 +69,15 @@ impl Dialect {
         }
     }
 
+    /// The time of the database, in milliseconds to the second.
+    pub(crate) fn now(self) -> &'static str {
+        match self {
+            Self::Sqlite => "unixepoch() * 1000",
+            Self::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT) * 1000",
+            Self::MySql => "UNIX_TIMESTAMP() * 1000",
+        }
+    }
+
     /// The type of an integer of 8 bytes, as CAST has it.
     pub(crate) fn integer(self) -> &'static str {
         match self {

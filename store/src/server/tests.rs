@@ -110,7 +110,10 @@ async fn connections_have_what_they_need_whatever_the_database_says() {
     }
     let written = reader.execute("CREATE TABLE other (id BIGINT)").await;
     let error: StoreError = written.unwrap_err().into();
-    assert!(matches!(error, StoreError::Storage { .. }), "{error:?}");
+    assert!(
+        matches!(error, StoreError::Unreachable { .. }),
+        "as of a standby: {error:?}"
+    );
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::locks::Locks;
 use super::operation::Operation;
 use super::transaction::Transaction;
 use super::waiting::{State, Waiting};
-use crate::StoreError;
+use crate::{StoreError, server};
 
 /// A write in the queue.
 pub(super) trait Queued: Send {
@@ -66,7 +66,7 @@ impl Batch {
 
     /// Whether one of them is to be written.
     pub(super) fn is_open(&self) -> bool {
-        self.kinds.iter().any(|kind| kind.is_open())
+        self.kinds.iter().any(|kind| kind.has(State::Open))
     }
 
     /// Whether one of them has to survive a power failure.
@@ -117,20 +117,26 @@ impl Batch {
         }
     }
 
-    /// Those that are not settled failed.
+    /// Those that are not settled failed. None of them is in doubt.
     pub(super) fn fail_rest(&mut self, failure: &StoreError) {
         for kind in &mut self.kinds {
             kind.fail(&|state, _| state != State::Settled, failure);
         }
     }
 
-    /// Those that have waited until `now` or longer than they may failed.
+    /// Those that have waited until `now` or longer than they may failed; of what is in doubt nothing is known then.
     pub(super) fn fail_late(&mut self, now: Instant, failure: &StoreError) {
-        for kind in &mut self.kinds {
+        let unknown = server::silence();
+        for (of, failure) in [(State::Open, failure), (State::Committing, &unknown)] {
             let is_late = |state, deadline: Option<Instant>| {
-                state != State::Settled && deadline.is_some_and(|deadline| deadline <= now)
+                state == of && deadline.is_some_and(|deadline| deadline <= now)
             };
-            kind.fail(&is_late, failure);
+            for kind in &mut self.kinds {
+                kind.fail(&is_late, failure);
+            }
+        }
+        if !self.kinds.iter().any(|kind| kind.has(State::Committing)) {
+            self.doubt = None;
         }
     }
 
@@ -143,11 +149,8 @@ impl Batch {
 
     /// Sends the callers of what is settled what came of it, and forgets it; notifies `wake` if a message may be due then.
     pub(super) fn send_settled(&mut self, wake: &Notify) {
-        if self.kinds.iter().any(|kind| kind.wakes_worker()) {
-            wake.notify_one();
-        }
         for kind in &mut self.kinds {
-            kind.send_settled();
+            kind.send_settled(wake);
         }
         self.kinds.retain(|kind| kind.len() > 0);
     }

@@ -3,16 +3,14 @@
 //! On a server, each transaction writes its number into a row that is the connection's own. If the connection is lost while
 //! the commit is under way, another one reads there what came of it: it waits until the lost one's transaction has ended.
 
-use sqlx::{Any, AnyConnection, Connection as _, Row as _};
+use sqlx::{Any, AnyConnection, Connection as _, Executor as _, Row as _};
 use uuid::Uuid;
 
+use super::patience::answered;
 use super::transaction::TransactionKind;
 use crate::dialect::Dialect;
 use crate::statement::Statement;
-use crate::{StoreError, Timestamp, bulk};
-
-/// How long the row of a connection is kept, in milliseconds. Nobody asks for it later than callers wait.
-const KEPT: i64 = 24 * 3600 * 1000;
+use crate::{StoreError, bulk};
 
 /// The connection that writes.
 pub(super) struct Connection {
@@ -49,40 +47,36 @@ impl Connection {
         if self.dialect == Dialect::Sqlite {
             return Ok((self.conn.begin_with(kind.begin()).await?, None));
         }
-        if self.begun == 0 {
-            self.forget_others().await?;
-        }
         self.begun += 1;
         let mark = Mark {
             connection: self.id,
             number: self.begun,
         };
         let text = format!("{}; {}", kind.begin(), mark.text(self.dialect));
-        let begun = self.conn.begin_with(bulk::statement(text)).await?;
-        Ok((begun, Some(mark)))
+        let begun = self.conn.begin_with(bulk::statement(text));
+        Ok((answered(self.dialect, begun).await?, Some(mark)))
     }
 
-    /// Forgets connections that are long gone.
-    async fn forget_others(&mut self) -> Result<(), StoreError> {
-        let old = Statement::new("DELETE FROM last_commits WHERE at < $1");
-        let old = old.bind(Timestamp::now().as_millis() - KEPT);
-        old.query(self.dialect)?.execute(&mut self.conn).await?;
-        Ok(())
+    /// Undoes what was begun, also if sqlx does not know that it was: the text that begins a transaction does more.
+    pub(super) async fn undo(&mut self) -> Result<(), StoreError> {
+        let undone = self.conn.execute("ROLLBACK");
+        answered(self.dialect, undone).await.map(drop)
     }
 
     /// Whether the transaction with this mark, of a connection that is gone, was committed. Waits until it has ended, as it
     /// has locked its row; and until what it committed is as durable as a commit is.
     pub(super) async fn has_committed(&mut self, mark: &Mark) -> Result<bool, StoreError> {
+        let now = self.dialect.now();
         let again = self.dialect.on_conflict(&["writer"], &["at"]);
         let text =
-            format!("INSERT INTO last_commits (writer, number, at) VALUES ($1, 0, $2) {again}");
-        let wait = Statement::new(bulk::statement(text))
-            .bind(mark.connection.to_string())
-            .bind(Timestamp::now().as_millis());
-        wait.query(self.dialect)?.execute(&mut self.conn).await?;
+            format!("INSERT INTO last_commits (writer, number, at) VALUES ($1, 0, {now}) {again}");
+        let wait = Statement::new(bulk::statement(text)).bind(mark.connection.to_string());
+        let wait = wait.query(self.dialect)?.execute(&mut self.conn);
+        answered(self.dialect, wait).await?;
         let read = Statement::new("SELECT number FROM last_commits WHERE writer = $1");
         let read = read.bind(mark.connection.to_string());
-        let row = read.query(self.dialect)?.fetch_one(&mut self.conn).await?;
+        let read = read.query(self.dialect)?.fetch_one(&mut self.conn);
+        let row = answered(self.dialect, read).await?;
         Ok(row.try_get::<i64, _>("number")? >= mark.number)
     }
 }
@@ -91,10 +85,10 @@ impl Mark {
     /// What writes it. Of nothing but numbers, so that it can stand beside the beginning of the transaction.
     fn text(&self, dialect: Dialect) -> String {
         let Self { connection, number } = self;
-        let at = Timestamp::now().as_millis();
+        let now = dialect.now();
         let again = dialect.on_conflict(&["writer"], &["number", "at"]);
         format!(
-            "INSERT INTO last_commits (writer, number, at) VALUES ('{connection}', {number}, {at}) {again}"
+            "INSERT INTO last_commits (writer, number, at) VALUES ('{connection}', {number}, {now}) {again}"
         )
     }
 }

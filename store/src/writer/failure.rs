@@ -32,11 +32,6 @@ impl Failure {
         }
     }
 
-    /// Whether the connection is lost.
-    pub(super) fn is_of_connection(&self) -> bool {
-        matches!(self.error, StoreError::Unreachable { .. })
-    }
-
     /// Whether the same may succeed later.
     pub(super) fn passes(error: &StoreError) -> bool {
         matches!(

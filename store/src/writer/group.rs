@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 
 use super::connection::Connection;
 use super::failure::{Doubt, Failure, is_broken};
 use super::locks::Locks;
 use super::operation::Operation;
+use super::patience::answered;
 use super::transaction::{Transaction, TransactionKind};
 use super::waiting::{State, Waiting};
 use crate::StoreError;
@@ -21,28 +23,29 @@ pub(super) type Which<'a> = &'a dyn Fn(State, Option<Instant>) -> bool;
 /// Writes of one kind.
 pub(super) trait Group: Any + Send {
     fn len(&self) -> usize;
-    fn is_open(&self) -> bool;
+    /// Whether one is known to be this.
+    fn has(&self, state: State) -> bool;
     fn is_durable(&self) -> bool;
     /// Until when the last is repeated.
     fn deadline(&self) -> Option<Instant>;
-    /// Whether one that is settled wakes the worker.
-    fn wakes_worker(&self) -> bool;
     fn lock(&self, locks: &mut Locks);
     /// Runs all and remembers how that went.
     fn run<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Runs each that is open in a transaction of its own, and settles it, until one fails that is no fault of its own.
+    /// Runs each that is open in a transaction of its own, settles it and sends its caller what came of it, until one fails
+    /// that is no fault of its own.
     fn run_each<'a>(
         &'a mut self,
         conn: &'a mut Connection,
         kind: TransactionKind,
         doubt: &'a mut Option<Doubt>,
+        wake: &'a Notify,
     ) -> BoxFuture<'a, Result<(), Failure>>;
     /// Those of which the one is known are the other from now on.
     fn change(&mut self, from: State, to: State);
     /// Settles those that failed.
     fn fail(&mut self, which: Which<'_>, failure: &StoreError);
-    /// Sends the callers of what is settled what came of it, and forgets it.
-    fn send_settled(&mut self);
+    /// Sends the callers of what is settled what came of it, and forgets it; notifies `wake` if a message may be due then.
+    fn send_settled(&mut self, wake: &Notify);
 }
 
 pub(super) struct Kind<O: Operation>(pub(super) Vec<Waiting<O>>);
@@ -52,8 +55,8 @@ impl<O: Operation> Group for Kind<O> {
         self.0.len()
     }
 
-    fn is_open(&self) -> bool {
-        self.0.iter().any(|waiting| waiting.state == State::Open)
+    fn has(&self, state: State) -> bool {
+        self.0.iter().any(|waiting| waiting.state == state)
     }
 
     fn is_durable(&self) -> bool {
@@ -62,14 +65,6 @@ impl<O: Operation> Group for Kind<O> {
 
     fn deadline(&self) -> Option<Instant> {
         self.0.iter().filter_map(|waiting| waiting.deadline).max()
-    }
-
-    fn wakes_worker(&self) -> bool {
-        self.0.iter().any(|waiting| {
-            let outcome = waiting.result.as_ref();
-            waiting.state == State::Settled
-                && outcome.is_ok_and(|output| waiting.operation.wakes_worker(output))
-        })
     }
 
     fn lock(&self, locks: &mut Locks) {
@@ -105,12 +100,18 @@ impl<O: Operation> Group for Kind<O> {
         conn: &'a mut Connection,
         kind: TransactionKind,
         doubt: &'a mut Option<Doubt>,
+        wake: &'a Notify,
     ) -> BoxFuture<'a, Result<(), Failure>> {
         async move {
-            let open = self.0.iter_mut();
-            for waiting in open.filter(|waiting| waiting.state == State::Open) {
-                run_alone(waiting, conn, kind, doubt).await?;
+            let is_open = |waiting: &&mut Waiting<O>| waiting.state == State::Open;
+            while let Some(waiting) = self.0.iter_mut().find(is_open) {
+                if waiting.is_late(Instant::now()) {
+                    waiting.result = Err(StoreError::Busy);
+                } else {
+                    run_alone(waiting, conn, kind, doubt).await?;
+                }
                 waiting.state = State::Settled;
+                self.send_settled(wake);
             }
             Ok(())
         }
@@ -132,9 +133,13 @@ impl<O: Operation> Group for Kind<O> {
         }
     }
 
-    fn send_settled(&mut self) {
+    fn send_settled(&mut self, wake: &Notify) {
         let settled = |waiting: &mut Waiting<O>| waiting.state == State::Settled;
         for waiting in self.0.extract_if(.., settled) {
+            let outcome = waiting.result.as_ref();
+            if outcome.is_ok_and(|output| waiting.operation.wakes_worker(output)) {
+                wake.notify_one();
+            }
             // A caller that has stopped waiting does not undo what was written.
             let _ = waiting.caller.send(waiting.result);
         }
@@ -162,12 +167,12 @@ async fn run_alone<O: Operation>(
         if is_broken(error) {
             return Err(before_commit(error.clone()));
         }
-        let undone = begun.rollback().await.map_err(StoreError::from);
+        let undone = answered(kind.dialect, begun.rollback()).await;
         return undone.map_err(before_commit);
     }
     waiting.state = State::Committing;
     *doubt = mark.map(Doubt::of);
-    match begun.commit().await.map_err(StoreError::from) {
+    match answered(kind.dialect, begun.commit()).await {
         Ok(()) => *doubt = None,
         // Of a file, its own fault is known at once.
         Err(error) if doubt.is_none() && !is_broken(&error) => waiting.result = Err(error),

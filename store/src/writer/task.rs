@@ -11,6 +11,8 @@ use super::batch::{Batch, Queued};
 use super::connection::Connection;
 use super::failure::{Doubt, Failure};
 use super::log::Log;
+use super::old_marks::OldMarks;
+use super::patience::{ANSWER, LEAST, answered};
 use super::transaction::{Transaction, TransactionKind};
 
 use crate::StoreError;
@@ -31,6 +33,7 @@ pub(super) struct Task {
     location: Location,
     files: OpenFiles,
     log: Log,
+    marks: OldMarks,
     /// `None` after a failure, until the next batch.
     conn: Option<Connection>,
     operations: mpsc::Receiver<Box<dyn Queued>>,
@@ -49,6 +52,7 @@ impl Task {
         Self {
             files: OpenFiles::of(location.file()),
             log: Log::of(location.file()),
+            marks: OldMarks::new(location.dialect()),
             conn: Some(Connection::new(conn, location.dialect())),
             location,
             operations,
@@ -88,13 +92,19 @@ impl Task {
             tracing::warn!(%error, "the log of the database could not be cut");
             self.disconnect().await;
         }
+        if let Some(conn) = &mut self.conn
+            && let Err(error) = self.marks.forget(&mut conn.conn).await
+        {
+            tracing::debug!(%error, "old marks of the database were not forgotten");
+            self.conn = None;
+        }
     }
 
     /// Writes a batch; what may succeed later again and again, until its caller has waited long enough.
     async fn commit_patiently(&mut self, batch: &mut Batch) {
         let mut pause = FIRST_PAUSE;
-        // Their callers have gone while others were written.
-        batch.fail_late(Instant::now(), &StoreError::Busy);
+        // Too much of their time has gone while others were written.
+        batch.fail_late(Instant::now() + LEAST, &StoreError::Busy);
         batch.send_settled(&self.wake);
         while batch.len() > 0 {
             let committed = self.commit(batch).await;
@@ -103,7 +113,8 @@ impl Task {
                 return;
             };
             let before = batch.len();
-            if is_passing {
+            // What is in doubt is asked for as long as somebody waits for it, whatever the reason.
+            if is_passing || batch.doubt.is_some() {
                 batch.fail_late(Instant::now() + pause, &error);
             } else {
                 batch.fail_rest(&error);
@@ -132,23 +143,38 @@ impl Task {
         };
         let committed = match batch.deadline() {
             None => self.commit_with(batch, kind).await,
-            // Nobody waits for it longer.
+            // Nobody waits for it longer; but what has begun is not cut, unless the server is silent.
             Some(deadline) => {
+                let end = deadline.max(Instant::now() + ANSWER);
                 let committed = self.commit_with(batch, kind);
-                let committed = timeout_at(deadline.into(), committed).await;
+                let committed = timeout_at(end.into(), committed).await;
                 committed.unwrap_or_else(|_| Err(Failure::passing(server::silence())))
             }
         };
-        match &committed {
-            Ok(()) => {}
-            // Nobody is there to say goodbye to.
-            Err(failure) if kind.dialect != Dialect::Sqlite && failure.is_of_connection() => {
-                self.conn = None;
-            }
-            // Whatever state it is in, closing it undoes what was not committed.
-            Err(_) => self.disconnect().await,
+        if let Err(failure) = &committed {
+            // Before any goodbye.
+            batch.send_settled(&self.wake);
+            self.undo(&failure.error).await;
         }
         committed
+    }
+
+    /// Undoes what was not committed because of this error. The connection is kept if the server said it itself.
+    async fn undo(&mut self, error: &StoreError) {
+        let is_server = self.location.dialect() != Dialect::Sqlite;
+        match (error, &mut self.conn) {
+            (StoreError::Conflict | StoreError::Locked | StoreError::TooSlow, Some(conn))
+                if is_server =>
+            {
+                if conn.undo().await.is_err() {
+                    self.conn = None;
+                }
+            }
+            // Nobody is there to say goodbye to.
+            (StoreError::Unreachable { .. }, _) if is_server => self.conn = None,
+            // Whatever state it is in, closing it undoes all.
+            _ => self.disconnect().await,
+        }
     }
 
     async fn commit_with(
@@ -157,11 +183,13 @@ impl Task {
         kind: TransactionKind,
     ) -> Result<(), Failure> {
         let before_commit = |error| Failure::before_commit(error, kind.dialect);
+        let wake = Arc::clone(&self.wake);
         let conn = self.connected().await.map_err(before_commit)?;
         if let Some(Doubt { mark, .. }) = &batch.doubt {
             let committed = conn.has_committed(mark).await.map_err(before_commit)?;
             tracing::debug!(committed, "a commit without an answer");
             batch.resolve(committed);
+            batch.send_settled(&wake);
         }
         if !batch.is_open() {
             return Ok(());
@@ -174,7 +202,7 @@ impl Task {
         }
         let Batch { kinds, doubt, .. } = batch;
         for group in kinds {
-            group.run_each(conn, kind, doubt).await?;
+            group.run_each(conn, kind, doubt, &wake).await?;
         }
         Ok(())
     }
@@ -217,7 +245,7 @@ async fn commit_together(
     let (mut begun, mark) = conn.begin(kind).await.map_err(before_commit)?;
     let mut tx = Transaction::new(&mut begun, kind.dialect);
     if !batch.run(&mut tx).await.map_err(before_commit)? {
-        let undone = begun.rollback().await.map_err(StoreError::from);
+        let undone = answered(kind.dialect, begun.rollback()).await;
         undone.map_err(before_commit)?;
         let is_single = batch.len() == 1;
         if is_single {
@@ -226,7 +254,7 @@ async fn commit_together(
         return Ok(is_single);
     }
     batch.committing(mark);
-    let committed = begun.commit().await.map_err(StoreError::from);
+    let committed = answered(kind.dialect, begun.commit()).await;
     committed.map_err(|error| Doubt::commit_failed(&mut batch.doubt, error))?;
     batch.resolve(true);
     Ok(true)

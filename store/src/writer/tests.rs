@@ -227,4 +227,6 @@ async fn closing_finishes_what_is_queued_and_refuses_the_rest() {
     assert_eq!(rows(&again).await.len(), 500);
 }
 
+mod gate;
 mod kinds;
+mod servers;

@@ -4,6 +4,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::{AnyConnection, Either, Executor as _};
 
 use super::locks::Locks;
+use super::patience::answered;
 use crate::StoreError;
 use crate::dialect::{Dialect, begin_write};
 use crate::statement::{Results, Script, Statement, StatementResult};
@@ -56,15 +57,18 @@ impl<'c> Transaction<'c> {
     }
 
     async fn run_one(&mut self, statement: Statement) -> Result<StatementResult, StoreError> {
-        let mut result = StatementResult::default();
         let mut stream = self.conn.fetch_many(statement.query(self.dialect)?);
-        while let Some(one) = stream.try_next().await? {
-            match one {
-                Either::Left(done) => result.changed += done.rows_affected(),
-                Either::Right(row) => result.rows.push(row),
+        let result = async {
+            let mut result = StatementResult::default();
+            while let Some(one) = stream.try_next().await? {
+                match one {
+                    Either::Left(done) => result.changed += done.rows_affected(),
+                    Either::Right(row) => result.rows.push(row),
+                }
             }
-        }
-        Ok(result)
+            Ok(result)
+        };
+        answered(self.dialect, result).await
     }
 
     /// Runs one statement, and returns how many rows it changed.

@@ -42,4 +42,9 @@ impl<O: Operation> Waiting<O> {
             caller,
         }
     }
+
+    /// Whether its caller has stopped waiting by `now`.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
 }

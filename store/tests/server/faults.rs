@@ -28,15 +28,15 @@ async fn behind(proxy: &CuttingProxy, db: &Db) -> Store {
 }
 
 /// A store behind a proxy, and a user.
-struct Behind {
-    db: Db,
-    proxy: CuttingProxy,
-    store: Store,
-    ann: UserId,
+pub(crate) struct Behind {
+    pub(crate) db: Db,
+    pub(crate) proxy: CuttingProxy,
+    pub(crate) store: Store,
+    pub(crate) ann: UserId,
 }
 
 impl Behind {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let db = Db::new().await;
         let proxy = CuttingProxy::start(DATABASE, db.dir.url()).await;
         let store = behind(&proxy, &db).await;

@@ -14,6 +14,8 @@ mod common;
 mod counts;
 #[path = "../store/delays.rs"]
 mod delays;
+#[path = "doubts.rs"]
+mod doubts;
 #[path = "../store/durability.rs"]
 mod durability;
 #[path = "../store/fairness.rs"]

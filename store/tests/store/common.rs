@@ -125,7 +125,7 @@ impl Db {
     }
 
     /// A connection beside the store's.
-    async fn connect(&self) -> AnyConnection {
+    pub(crate) async fn connect(&self) -> AnyConnection {
         AnyConnection::connect(self.dir.url()).await.unwrap()
     }
 

@@ -32,5 +32,5 @@ mod templates;
 pub use database::TestDatabase;
 pub use herald_test_servers::ServerKind;
 pub use kind::DatabaseKind;
-pub use proxy::{Cut, CuttingProxy, Message, Moment};
+pub use proxy::{Cut, CuttingProxy, Message, Moment, Silence};
 pub use server::TestServer;

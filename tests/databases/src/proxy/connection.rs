@@ -29,16 +29,23 @@ use crate::DatabaseKind;
 pub(super) struct Connection {
     number: u32,
     end: CancellationToken,
+    silent: CancellationToken,
     shared: Arc<Shared>,
     answers: Mutex<Answers>,
 }
 
 impl Connection {
-    pub(super) fn new(number: u32, end: CancellationToken, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        number: u32,
+        end: CancellationToken,
+        silent: CancellationToken,
+        shared: Arc<Shared>,
+    ) -> Self {
         let answers = Mutex::new(Answers::new(shared.kind));
         Self {
             number,
             end,
+            silent,
             shared,
             answers,
         }
@@ -71,11 +78,14 @@ impl Connection {
         self.shared.kind == DatabaseKind::Postgres
     }
 
-    /// Waits while everything is held.
+    /// Waits while everything is held; on a silent connection without end.
     async fn unheld(&self) {
         let mut is_held = self.shared.is_held.subscribe();
         // The sender is there as long as we are.
         let _ = is_held.wait_for(|is_held| !is_held).await;
+        if self.silent.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn pass_messages(

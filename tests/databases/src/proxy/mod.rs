@@ -8,6 +8,7 @@ mod message;
 mod mysql;
 mod postgres;
 mod shared;
+mod silence;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -22,6 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use cut::{Cut, Moment};
 pub use message::Message;
+pub use silence::Silence;
 
 use self::{connection::Connection, cut::Cuts, shared::Shared};
 use crate::DatabaseKind;
@@ -56,6 +58,7 @@ impl CuttingProxy {
                 server: server.to_owned(),
                 cuts: Cuts::default(),
                 is_held: watch::Sender::new(false),
+                silence: Silence::default(),
                 end: Mutex::default(),
             }),
         };
@@ -108,6 +111,12 @@ impl CuttingProxy {
         self.shared.is_held.send_replace(true);
     }
 
+    /// What makes the connections that there are say nothing any more, as behind a firewall that has forgotten them.
+    #[must_use]
+    pub fn silence(&self) -> Silence {
+        self.shared.silence.clone()
+    }
+
     /// Passes on all that was held.
     pub fn release(&self) {
         self.shared.is_held.send_replace(false);
@@ -134,7 +143,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         number += 1;
         let end = shared.end.lock().unwrap().child_token();
-        let connection = Connection::new(number, end, Arc::clone(&shared));
+        let silent = shared.silence.of_new();
+        let connection = Connection::new(number, end, silent, Arc::clone(&shared));
         // It ends with the token.
         tokio::spawn(connection.run(client));
     }
