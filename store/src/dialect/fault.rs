@@ -61,7 +61,8 @@ fn fault_of_mysql(error: &MySqlDatabaseError) -> Option<Fault> {
         // A full disk or table, an error of the disk, a transaction that only reads.
         1021 | 1026 | 1114 | 1792 => Some(Fault::Unwritable),
         1034 | 1194 | 1195 | 1712 => Some(Fault::Corrupt),
-        // Too many connections, of all or of this user, or too many that failed; shutting down; killed, idle for too long; errors of the network.
+        // Too many connections, of all or of this user, or too many that failed; shutting down; killed, idle for too
+        // long; errors of the network.
         1040
         | 1041
         | 1053
