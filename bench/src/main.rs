@@ -172,7 +172,11 @@ async fn measure(command: Command) -> anyhow::Result<()> {
             dir,
             rounds,
             databases,
-        } => store::run(&dir, rounds, &databases.start(&dir).await?).await,
+        } => {
+            // A server is started elsewhere than this is.
+            let dir = dir.canonicalize()?;
+            store::run(&dir, rounds, &databases.start(&dir).await?).await
+        }
         Command::Accept {
             at_once,
             rounds,
