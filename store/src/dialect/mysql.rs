@@ -40,10 +40,12 @@ pub(crate) const MIGRATOR: &str = settings!(
 );
 
 /// For a connection that reads or writes all of a database, on top of what it has.
+/// Retained messages are read in the order of their whole topics, which no index has: it is cut at 1,024 bytes otherwise.
 pub(crate) const TRANSFER: &str = settings!(
-    "innodb_lock_wait_timeout = 60, lock_wait_timeout = 60",
+    "innodb_lock_wait_timeout = 60, lock_wait_timeout = 60, wait_timeout = 28800, net_write_timeout = 3600,
+    max_sort_length = 262144, sort_buffer_size = 8388608",
     MariaDB: "max_statement_time = 0, idle_transaction_timeout = 0",
-    MySQL: "max_execution_time = 0, wait_timeout = 28800"
+    MySQL: "max_execution_time = 0"
 );
 
 /// For a connection that writes. No wait lasts longer than a caller does, and what a server that is gone has locked is free

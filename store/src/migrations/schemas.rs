@@ -62,7 +62,7 @@ const POSTGRES_INDEXES: &str = "SELECT CAST(t.relname || ' (' || (
         || COALESCE(' WHERE ' || regexp_replace(pg_get_expr(x.indpred, x.indrelid), '^\\(|\\)$|::text', '', 'g'), '') AS TEXT) AS line
     FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
     LEFT JOIN pg_constraint c ON c.conindid = x.indexrelid AND c.contype IN ('p', 'u')
-    WHERE t.relnamespace = CAST(current_schema() AS regnamespace)";
+    WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())";
 
 /// What each table refers to, and what becomes of it then.
 const SQLITE_REFERENCES: &str =

@@ -29,7 +29,7 @@ const BATCH: usize = 64;
 const QUEUE: usize = 1024;
 
 /// How long a server may take for a batch, and how long a caller waits in all.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(6);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// How old a connection grows: what a name stands for may change, and which server writes.
@@ -117,6 +117,9 @@ async fn run(location: Location, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<
             break;
         }
         batch.retain(|lookup: &Lookup| !lookup.caller.is_closed());
+        if batch.is_empty() {
+            continue;
+        }
         let found = find_all(&location, &mut conn, &batch).await;
         for Lookup { token_hash, caller } in batch.drain(..) {
             let answer = match &found {

@@ -8,7 +8,7 @@ use super::mark;
 use super::row::{Row, statement};
 use super::source::Found;
 use super::tables::{TABLES, Table};
-use crate::dialect::{begin_write, reason};
+use crate::dialect::{Dialect, begin_write, reason};
 use crate::location::Location;
 use crate::open::prepare;
 use crate::statement::Statement;
@@ -31,12 +31,29 @@ impl Target {
                 database: database.name(),
             });
         }
-        // Nobody copies to it any more, and no server that is to come will use it: look at what there is now.
+        // Nobody copies to it any more: look at what there is now.
         refuse_others(&mut database).await?;
         let mut target = Self(database);
+        if target.0.mark().await?.is_none() {
+            target.mark(source).await?;
+        }
         target.empty(source).await?;
-        target.0.refuse_in_use().await?;
         Ok(target)
+    }
+
+    /// Marks it, so that no server that is to come will use it; takes the mark back if one uses it already.
+    async fn mark(&mut self, source: &str) -> Result<(), TransferError> {
+        self.write([mark::set(source)], true).await?;
+        let database = &mut self.0;
+        let unused = async {
+            database.refuse_in_use().await?;
+            refuse_rows(database).await
+        };
+        let unused = unused.await;
+        if unused.is_err() {
+            self.finish().await?;
+        }
+        unused
     }
 
     /// Leaves nothing but the mark.
@@ -161,12 +178,11 @@ async fn refuse_others(database: &mut Database) -> Result<(), TransferError> {
         Tables::None => return Ok(()),
         Tables::Foreign(None) => "tables that are not Herald's".into(),
         Tables::Foreign(Some(name)) => format!("a table {name}, which is not Herald's"),
+        // They make no tables together: the migrations go on there.
+        Tables::Of(0) if database.dialect == Dialect::MySql => return Ok(()),
         Tables::Of(found) if found != current => "tables of another version of Herald".into(),
         Tables::Of(_) if database.mark().await?.is_some() => return Ok(()),
-        Tables::Of(_) => match first_rows(database).await? {
-            None => return Ok(()),
-            Some(table) => format!("data in it already (in the table {table})"),
-        },
+        Tables::Of(_) => return refuse_rows(database).await,
     };
     Err(TransferError::NotEmpty {
         database: database.name(),
@@ -174,10 +190,24 @@ async fn refuse_others(database: &mut Database) -> Result<(), TransferError> {
     })
 }
 
-/// The first table that has rows which no migration has put there.
+/// Refuses a database that has rows which no migration has put there.
+async fn refuse_rows(database: &mut Database) -> Result<(), TransferError> {
+    match first_rows(database).await? {
+        None => Ok(()),
+        Some(table) => Err(TransferError::NotEmpty {
+            database: database.name(),
+            what: format!("data in it already (in the table {table})"),
+        }),
+    }
+}
+
+/// The first table that has such rows.
 async fn first_rows(database: &mut Database) -> Result<Option<&'static str>, TransferError> {
     for table in TABLES.iter().filter(|table| !table.is_seeded) {
-        let text = format!("SELECT '1' FROM {} LIMIT 1", table.name);
+        let rows = table
+            .only
+            .map_or_else(String::new, |only| format!(" WHERE {only}"));
+        let text = format!("SELECT '1' FROM {}{rows} LIMIT 1", table.name);
         let one = Statement::new(bulk::statement(text)).once();
         if database.text(one).await?.is_some() {
             return Ok(Some(table.name));
