@@ -9,6 +9,9 @@ use crate::{
     web,
 };
 
+/// What does not choose tests.
+const HOW: [&str; 4] = ["--frozen", "--locked", "--no-fail-fast", "--offline"];
+
 /// `args` go to `cargo test`, but for `--databases LIST`.
 pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
     let (databases, args) = database::chosen(args)?;
@@ -31,8 +34,8 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
         }
     }
     tested?;
-    if args.is_empty() {
-        smoke::on(cargo, &servers, &[])
+    if args.iter().all(|arg| HOW.contains(&arg.as_str())) {
+        smoke::on(cargo, &servers, &args)
     } else {
         println!("not run: smoke, as arguments choose the tests");
         Ok(())
