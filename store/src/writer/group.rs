@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::failure::{Doubt, Failure, is_broken};
 use super::locks::Locks;
 use super::operation::Operation;
-use super::patience::answered;
+use super::patience::{LEAST_ALONE, answered};
 use super::transaction::{Transaction, TransactionKind};
 use super::waiting::{State, Waiting};
 use crate::StoreError;
@@ -105,7 +105,7 @@ impl<O: Operation> Group for Kind<O> {
         async move {
             let is_open = |waiting: &&mut Waiting<O>| waiting.state == State::Open;
             while let Some(waiting) = self.0.iter_mut().find(is_open) {
-                if waiting.is_late(Instant::now()) {
+                if waiting.is_late(Instant::now() + LEAST_ALONE) {
                     waiting.result = Err(StoreError::Busy);
                 } else {
                     run_alone(waiting, conn, kind, doubt).await?;

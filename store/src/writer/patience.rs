@@ -15,6 +15,9 @@ pub(super) const ANSWER: Duration = Duration::from_secs(6);
 /// would otherwise be begun too late to end in time.
 pub(super) const LEAST: Duration = Duration::from_secs(2);
 
+/// The same for a write in a transaction of its own.
+pub(super) const LEAST_ALONE: Duration = Duration::from_millis(500);
+
 /// Waits for what a database is asked. A server that is silent has lost the connection.
 pub(super) async fn answered<T>(
     dialect: Dialect,
