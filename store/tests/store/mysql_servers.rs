@@ -5,8 +5,7 @@ use herald_test_databases::{DatabaseKind, ServerKind, TestDatabase, TestServer};
 use rstest::rstest;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection, raw_sql};
 
-/// The password of users that the tests make. It has what a server may ask of one.
-const PASSWORD: &str = "S3cret-of-a-test";
+use crate::servers::{PASSWORD, error, refusal};
 
 struct Database {
     database: TestDatabase,
@@ -56,21 +55,6 @@ impl Database {
     async fn forget_user(mut self) {
         let user = self.user_name();
         self.execute(format!("DROP USER {user}")).await;
-    }
-}
-
-async fn error(url: &str) -> StoreError {
-    let error = examine_server(&url.into()).await.unwrap_err();
-    let shown = format!("{error} {error:?}");
-    assert!(!shown.contains(PASSWORD), "{shown}");
-    assert!(!shown.contains('\n'), "{shown}");
-    error
-}
-
-async fn refusal(url: &str) -> Refusal {
-    match error(url).await {
-        StoreError::Refused { refusal, .. } => refusal,
-        error => panic!("{error:?}"),
     }
 }
 

@@ -4,8 +4,8 @@ use herald_store::{Refusal, StoreError, examine_server};
 use herald_test_databases::{DatabaseKind, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-/// The password of users that the tests make.
-const PASSWORD: &str = "s3cret-of-a-test";
+/// The password of users that the tests make. It has what a server may ask of one.
+pub(crate) const PASSWORD: &str = "S3cret-of-a-test";
 
 /// A database on a PostgreSQL server.
 struct Database {
@@ -58,7 +58,7 @@ impl Database {
     }
 }
 
-async fn error(url: &str) -> StoreError {
+pub(crate) async fn error(url: &str) -> StoreError {
     let error = examine_server(&url.into()).await.unwrap_err();
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(PASSWORD), "{shown}");
@@ -66,7 +66,7 @@ async fn error(url: &str) -> StoreError {
     error
 }
 
-async fn refusal(url: &str) -> Refusal {
+pub(crate) async fn refusal(url: &str) -> Refusal {
     match error(url).await {
         StoreError::Refused { refusal, .. } => refusal,
         error => panic!("{error:?}"),
