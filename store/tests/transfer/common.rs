@@ -40,22 +40,27 @@ pub(crate) async fn open(database: &TestDatabase) -> Result<Store, herald_store:
     Store::open(StoreOptions::at(database.url().into())).await
 }
 
-/// Runs statements, as an operator with a SQL shell would.
-pub(crate) async fn execute(database: &TestDatabase, text: &'static str) {
+/// A connection as of an operator with a SQL shell.
+pub(crate) async fn connect(database: &TestDatabase) -> AnyConnection {
     sqlx::any::install_default_drivers();
     let url = match database.kind() {
         DatabaseKind::Sqlite => format!("{}?mode=rwc", database.url()),
         _ => database.url().to_owned(),
     };
-    let mut conn = AnyConnection::connect(&url).await.unwrap();
+    AnyConnection::connect(&url).await.unwrap()
+}
+
+/// Runs statements.
+pub(crate) async fn execute(database: &TestDatabase, text: impl Into<String>) {
+    let mut conn = connect(database).await;
+    let text = sqlx::raw_sql(AssertSqlSafe(text.into()));
     conn.execute(text).await.unwrap();
     conn.close().await.unwrap();
 }
 
 /// The rows of a query, each as one text.
 pub(crate) async fn texts(database: &TestDatabase, text: String) -> Vec<String> {
-    sqlx::any::install_default_drivers();
-    let mut conn = AnyConnection::connect(database.url()).await.unwrap();
+    let mut conn = connect(database).await;
     let rows = sqlx::query(AssertSqlSafe(text));
     let rows = rows.fetch_all(&mut conn).await.unwrap();
     conn.close().await.unwrap();

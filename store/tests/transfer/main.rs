@@ -8,3 +8,5 @@ mod interrupted;
 mod many;
 mod refused;
 mod round_trip;
+mod targets;
+mod topics;
