@@ -182,7 +182,8 @@ CREATE TABLE IF NOT EXISTS retained (
     -- What is computed can be no primary key, and a cluster asks for one.
     row_id     BIGINT   NOT NULL AUTO_INCREMENT PRIMARY KEY,
     UNIQUE KEY retained_topic_hash (topic_hash),
-    KEY retained_topic (topic(255))
+    KEY retained_topic (topic(255)),
+    KEY retained_by_expiry (expires_at)
 ) COLLATE utf8mb4_nopad_bin;
 
 -- Who may publish and subscribe to what. What no rule allows is denied; a deny rule outweighs every allow rule.

@@ -97,9 +97,14 @@ impl Dialect {
 
     /// What begins a DELETE from a table, whose rows are looked for by their keys.
     pub(crate) fn delete_by_key(self, table: &str) -> String {
+        self.delete_by_index(table, PRIMARY)
+    }
+
+    /// The same for rows that are looked for in this index: MySQL waits for each row that it passes.
+    pub(crate) fn delete_by_index(self, table: &str, index: &str) -> String {
         match self {
             Self::Sqlite | Self::Postgres => format!("DELETE FROM {table}"),
-            Self::MySql => format!("DELETE {table} FROM {table}{}", self.by_index(PRIMARY)),
+            Self::MySql => format!("DELETE {table} FROM {table}{}", self.by_index(index)),
         }
     }
 
@@ -232,6 +237,8 @@ mod tests {
         assert_eq!(Dialect::MySql.by_index("a"), " FORCE INDEX (a)");
         let delete = "DELETE t FROM t FORCE INDEX (PRIMARY)";
         assert_eq!(Dialect::MySql.delete_by_key("t"), delete);
+        let delete = "DELETE t FROM t FORCE INDEX (a)";
+        assert_eq!(Dialect::MySql.delete_by_index("t", "a"), delete);
     }
 
     #[test]

@@ -232,17 +232,18 @@ impl Delete {
         keys: &[(String, String)],
     ) -> Result<u64, StoreError> {
         let mut deleted = 0;
-        for chunk in bulk::chunks(keys) {
+        for chunk in bulk::padded(keys) {
             let text = format!(
                 "{} WHERE updated_at < $1 AND (user_id, client_id) IN ({})",
                 tx.dialect().delete_by_key("cursors"),
                 bulk::keys(tx.dialect(), chunk.len(), 2, 2)
             );
             let statement = Statement::new(bulk::statement(text)).bind(self.before.as_millis());
-            let keys = chunk.iter().flat_map(|(user, client_id)| [user, client_id]);
-            deleted += tx
-                .execute(statement.bind_all(keys.map(String::as_str)))
-                .await?;
+            let keys = chunk.into_iter().flat_map(|key| {
+                let (user, client_id) = key.map(|(user, id)| (user.as_str(), id.as_str())).unzip();
+                [user, client_id]
+            });
+            deleted += tx.execute(statement.bind_all(keys)).await?;
         }
         Ok(deleted)
     }

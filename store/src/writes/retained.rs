@@ -79,8 +79,12 @@ impl Operation for ForgetExpired {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let forget = Statement::new("DELETE FROM retained WHERE expires_at <= $1");
-        tx.execute(forget.bind(self.now.as_millis())).await?;
+        let delete = tx
+            .dialect()
+            .delete_by_index("retained", "retained_by_expiry");
+        let forget = bulk::statement(format!("{delete} WHERE expires_at <= $1"));
+        tx.execute(Statement::new(forget).bind(self.now.as_millis()))
+            .await?;
         Ok(())
     }
 }
@@ -96,7 +100,7 @@ impl Operation for Save {
         let dialect = tx.dialect();
         let change = |change: &RetainedChange| match change {
             RetainedChange::Set(message) => set(message, dialect),
-            RetainedChange::Clear { topic } => clear(topic),
+            RetainedChange::Clear { topic } => clear(topic, dialect),
         };
         let mut script = Script::default();
         script.add_all(self.changes.iter().map(change));
@@ -117,6 +121,8 @@ fn set(message: &RetainedMessage, dialect: Dialect) -> Statement {
         .bind(message.expires_at.map(Timestamp::as_millis))
 }
 
-fn clear(topic: &str) -> Statement {
-    Statement::new("DELETE FROM retained WHERE topic = $1").bind(topic)
+fn clear(topic: &str, dialect: Dialect) -> Statement {
+    let delete = dialect.delete_by_index("retained", "retained_topic");
+    let clear = bulk::statement(format!("{delete} WHERE topic = $1"));
+    Statement::new(clear).bind(topic)
 }

@@ -108,7 +108,8 @@ async fn end(
     let tokens = ids(&tx.run(script).await?, &tokens)?;
     end_tokens(tx, &tokens, now).await?;
     let mut script = Script::default();
-    script.add_all(bulk::of_each("DELETE FROM sessions WHERE id", sessions));
+    let delete = format!("{} WHERE id", tx.dialect().delete_by_key("sessions"));
+    script.add_all(bulk::of_each(&delete, sessions));
     tx.run(script).await?;
     Ok(())
 }
@@ -139,7 +140,13 @@ impl Operation for Create {
         if results.rows(&reads.account).next().is_none() {
             return Err(StoreError::UnknownUser);
         }
-        end(tx, &ids(&results, &reads.too_many)?, self.now).await?;
+        let mut script = Script::default();
+        let mut ended = ids(&results, &reads.ended)?;
+        ended.sort_unstable();
+        script.add_all(self.forget(&ended, tx.dialect()));
+        let too_many = script.add(self.too_many());
+        let results = tx.run(script).await?;
+        end(tx, &ids(&results, &too_many)?, self.now).await?;
         tx.execute(self.insert()).await?;
         Ok(())
     }
@@ -152,11 +159,11 @@ impl Operation for Create {
 /// Where in the results of a script is what a new session has to know.
 struct Reads {
     account: Part,
-    too_many: Part,
+    ended: Part,
 }
 
 impl Create {
-    /// Forgets those that have ended, and reads what this one has to know.
+    /// Reads the account, and which sessions have ended.
     fn reads(&self, dialect: Dialect) -> (Script, Reads) {
         let mut script = Script::default();
         // Locked first: a password that changes meanwhile ends this session, too, or is seen here.
@@ -169,22 +176,40 @@ impl Create {
                 .bind(self.user.as_str())
                 .bind(self.session.password_hash.as_str()),
         );
-        // Their tokens ended with them: none lasts longer than the use of its session.
-        script.add_all([
-            Statement::new("DELETE FROM sessions WHERE expires_at <= $1")
+        // A DELETE that looks for them would wait for those that others begin and use.
+        let ended = script.add_all([
+            Statement::new("SELECT id FROM sessions WHERE expires_at <= $1")
                 .bind(self.now.as_millis()),
-            Statement::new("DELETE FROM sessions WHERE last_used_at <= $1")
+            Statement::new("SELECT id FROM sessions WHERE last_used_at <= $1")
                 .bind(unused_since(self.now)),
         ]);
-        let too_many = script.add(
-            Statement::new(
-                "SELECT id FROM sessions WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
-            )
-            .bind(self.user.as_str())
-            .bind(MAX_SESSIONS)
-            .bind(MAX_SESSIONS - 1),
-        );
-        (script, Reads { account, too_many })
+        (script, Reads { account, ended })
+    }
+
+    /// What forgets those that have ended, but for one that was used since. Their tokens ended with them: none lasts longer than
+    /// the use of its session.
+    fn forget(&self, ended: &[String], dialect: Dialect) -> impl Iterator<Item = Statement> {
+        let delete = dialect.delete_by_key("sessions");
+        bulk::padded(ended).map(move |ids| {
+            let text = format!(
+                "{delete} WHERE (expires_at <= $1 OR last_used_at <= $2) AND id IN ({})",
+                bulk::list(ids.len(), 3)
+            );
+            Statement::new(bulk::statement(text))
+                .bind(self.now.as_millis())
+                .bind(unused_since(self.now))
+                .bind_all(ids.into_iter().map(|id| id.map(String::as_str)))
+        })
+    }
+
+    /// What reads those that have to make room.
+    fn too_many(&self) -> Statement {
+        Statement::new(
+            "SELECT id FROM sessions WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
+        )
+        .bind(self.user.as_str())
+        .bind(MAX_SESSIONS)
+        .bind(MAX_SESSIONS - 1)
     }
 
     fn insert(&self) -> Statement {

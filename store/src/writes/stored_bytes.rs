@@ -105,11 +105,14 @@ pub(crate) async fn delete_messages(
         Dialect::MySql => ("status, COUNT(*) AS count, ", ", status"),
     };
     let (mut rooms, mut deletions) = (vec![], vec![]);
-    for chunk in bulk::chunks(ids) {
+    // In the order in which those who acknowledge them lock them, too.
+    let mut ids: Vec<_> = ids.iter().map(AsRef::as_ref).collect();
+    ids.sort_unstable();
+    for chunk in bulk::padded(&ids) {
         let chosen = which.condition(chunk.len());
         let statement = |text| {
             let statement = which.bind(Statement::new(bulk::statement(text)));
-            statement.bind_all(chunk.iter().map(AsRef::as_ref))
+            statement.bind_all(chunk.iter().map(|id| id.copied()))
         };
         rooms.push(script.add(statement(format!(
             "SELECT user_id, {counted}CAST(SUM({}) AS {}) AS bytes FROM messages m WHERE {chosen} GROUP BY user_id{groups}",
@@ -142,13 +145,14 @@ pub(crate) async fn delete_notifications(
 ) -> Result<u64, StoreError> {
     let mut script = Script::default();
     let (mut counts, mut deletions) = (vec![], vec![]);
-    for chunk in bulk::chunks(keys) {
+    for chunk in bulk::padded(keys) {
         let keys = bulk::keys(tx.dialect(), chunk.len(), 2, 1);
         let chosen = format!("WHERE (user_id, seq) IN ({keys})");
         let statement = |text| {
             let statement = Statement::new(bulk::statement(text));
-            let bind = |statement: Statement, (user, seq): &(_, i64)| {
-                statement.bind(AsRef::<str>::as_ref(user)).bind(*seq)
+            let bind = |statement: Statement, key: &Option<&(_, i64)>| {
+                let user = key.map(|(user, _)| AsRef::<str>::as_ref(user));
+                statement.bind(user).bind(key.map(|(_, seq)| *seq))
             };
             chunk.iter().fold(statement, bind)
         };

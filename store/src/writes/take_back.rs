@@ -10,12 +10,15 @@ use crate::statement::{Script, Statement};
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
 
-/// How many messages are released in one step.
+/// How many messages are released in one step, or queues given their turn.
 const STEP: i64 = 256;
 
 /// Messages that are claimed, whatever their lease. What is put back is none any more, so that the next step finds others.
 const CLAIMED: &str = "SELECT id, user_id FROM messages
     WHERE status = 'processing' AND lease_until >= $1 ORDER BY lease_until LIMIT $2";
+
+/// The next users after `$1` whose queues have a turn.
+const WAITING: &str = "SELECT user_id FROM user_queues WHERE user_id > $1 AND turn_at IS NOT NULL ORDER BY user_id LIMIT $2";
 
 impl Store {
     /// Puts all claimed messages back into the queue, and returns how many there were. For the
@@ -45,8 +48,24 @@ impl Store {
             }
             released += put_back;
         }
-        self.write(ResetTurns).await?;
+        self.reset_turns().await?;
         Ok(released)
+    }
+
+    async fn reset_turns(&self) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let waiting = Statement::new(WAITING).bind(after).bind(STEP);
+            let waiting = self.readers().fetch_all(waiting).await?;
+            let user = |row: &AnyRow| row.try_get::<String, _>("user_id");
+            let users = waiting.iter().map(user).collect::<Result<Vec<_>, _>>()?;
+            let Some(last) = users.last() else {
+                return Ok(());
+            };
+            after = last.clone();
+            let users = users.into_iter().map(UserId::from_string).collect();
+            self.write(ResetTurns { users }).await?;
+        }
     }
 }
 
@@ -217,20 +236,38 @@ fn requeue(messages: &[MessageId], until: Timestamp, dialect: Dialect) -> Vec<St
 
 /// A turn is the time of the last claim, if that was later: it counts for nothing at a start, and may be far ahead if the
 /// clock was set back.
-struct ResetTurns;
+struct ResetTurns {
+    users: Vec<UserId>,
+}
 
 impl Operation for ResetTurns {
     type Output = ();
 
+    /// What a crash undoes is done by the next start.
+    const DURABLE: bool = false;
+
+    /// What is queued meanwhile would be missed otherwise: a statement that waits for a queue knows messages from before.
+    fn lock(&self, locks: &mut Locks) {
+        for user in &self.users {
+            locks.queue(user);
+        }
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        tx.execute(Statement::new(
-            "UPDATE user_queues SET turn_at = (
-                SELECT MIN(m.run_at) FROM messages m
-                WHERE m.user_id = user_queues.user_id AND m.status = 'queued')
-             WHERE turn_at IS NOT NULL",
-        ))
-        .await?;
-        Ok(())
+        let mut script = Script::default();
+        script.add_all(bulk::padded(&self.users).map(|users| {
+            let text = format!(
+                "UPDATE user_queues{} SET turn_at = (
+                    SELECT MIN(m.run_at) FROM messages m
+                    WHERE m.user_id = user_queues.user_id AND m.status = 'queued')
+                 WHERE user_id IN ({})",
+                tx.dialect().by_index(PRIMARY),
+                bulk::list(users.len(), 1)
+            );
+            let users = users.into_iter().map(|user| user.map(UserId::as_str));
+            Statement::new(bulk::statement(text)).bind_all(users)
+        }));
+        tx.run(script).await.map(drop)
     }
 
     fn wakes_worker(&self, (): &()) -> bool {

@@ -4,6 +4,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::rights_changes::record;
+use crate::dialect::Dialect;
 use crate::statement::{Part, Results, Script, Statement};
 use crate::users::parse_username;
 use crate::writer::{Locks, Operation, Transaction};
@@ -125,7 +126,8 @@ pub(crate) async fn end_tokens(
     record(tx, &ended, now).await?;
     // Those that they made go with them: ON DELETE CASCADE.
     let mut script = Script::default();
-    script.add_all(bulk::of_each("DELETE FROM tokens WHERE id", tokens));
+    let delete = format!("{} WHERE id", tx.dialect().delete_by_key("tokens"));
+    script.add_all(bulk::of_each(&delete, tokens));
     tx.run(script).await?;
     Ok(())
 }
@@ -186,9 +188,11 @@ fn refusal(facts: &Facts) -> Option<CreateToken> {
 
 impl Create {
     /// Forgets those that have ended, and reads what this one has to know.
-    fn reads(&self) -> (Script, Reads) {
+    fn reads(&self, dialect: Dialect) -> (Script, Reads) {
         let (user, mut script) = (self.user.as_str(), Script::default());
-        let forget = Statement::new("DELETE FROM tokens WHERE user_id = $1 AND expires_at <= $2");
+        let delete = dialect.delete_by_index("tokens", "tokens_of_user");
+        let forget = format!("{delete} WHERE user_id = $1 AND expires_at <= $2");
+        let forget = Statement::new(bulk::statement(forget));
         script.add(forget.bind(user).bind(self.now.as_millis()));
         let account = Statement::new("SELECT id FROM users WHERE id = $1 AND closed = 0");
         let reads = Reads {
@@ -290,7 +294,7 @@ impl Operation for Create {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<CreateToken, StoreError> {
-        let (script, reads) = self.reads();
+        let (script, reads) = self.reads(tx.dialect());
         let results = tx.run(script).await?;
         let (facts, too_many) = self.facts(&results, &reads)?;
         if let Some(refusal) = refusal(&facts) {

@@ -15,7 +15,7 @@ use crate::adaptive_batch::AdaptiveBatch;
 use crate::dialect::Dialect;
 use crate::statement::{Script, Statement};
 use crate::writer::{Locks, Operation, Transaction};
-use crate::{Changed, Store, StoreError, Timestamp, UserId};
+use crate::{Changed, Store, StoreError, Timestamp, UserId, bulk};
 
 /// What came of [`Store::close_user`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,12 +97,15 @@ impl Operation for Close {
             return Ok(CloseUser::LastAdministrator);
         }
         let (user, mut script) = (account.user, Script::default());
-        for statement in [
-            "UPDATE users SET disabled = 1, closed = 1 WHERE id = $1",
-            "DELETE FROM sessions WHERE user_id = $1",
-            "DELETE FROM tokens WHERE user_id = $1",
+        let close = Statement::new("UPDATE users SET disabled = 1, closed = 1 WHERE id = $1");
+        script.add(close.bind(user.id.as_str()));
+        for (table, index) in [
+            ("sessions", "sessions_of_user"),
+            ("tokens", "tokens_of_user"),
         ] {
-            script.add(Statement::new(statement).bind(user.id.as_str()));
+            let delete = tx.dialect().delete_by_index(table, index);
+            let delete = bulk::statement(format!("{delete} WHERE user_id = $1"));
+            script.add(Statement::new(delete).bind(user.id.as_str()));
         }
         // Whoever gets the name next must not inherit the rights of this user.
         let rules = "DELETE FROM acl_rules WHERE subject_kind = 'user' AND subject = $1";

@@ -60,3 +60,5 @@ mod two_writers;
 mod user_changes;
 #[path = "../store/user_deletion.rs"]
 mod user_deletion;
+#[path = "waits.rs"]
+mod waits;

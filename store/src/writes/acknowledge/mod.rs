@@ -5,12 +5,13 @@ mod statements;
 
 use super::cursors::forgotten;
 use super::cursors::rows::{Cursor, cursors_of, forget, put, read_cursor};
+use crate::dialect::Dialect;
 use crate::statement::Script;
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{Seq, Store, StoreError, Timestamp, UserId};
 pub use decide::Acknowledged;
 use decide::{Acknowledge, decide};
-use statements::Reads;
+use statements::{Reads, delivered_messages};
 
 impl Store {
     /// Moves the cursor of each user, and that of each client id that is given, up to the number that was acknowledged.
@@ -60,7 +61,12 @@ impl Operation for Acknowledge {
         let (script, reads) = Reads::of(self, tx.dialect());
         let facts = reads.facts(&tx.run(script).await?)?;
         let decision = decide(self, &facts);
-        tx.run(decision.writes(self.now, tx.dialect())).await?;
+        let delivered = match tx.dialect() {
+            Dialect::Sqlite | Dialect::Postgres => vec![],
+            Dialect::MySql => delivered_messages(tx, &decision.moves).await?,
+        };
+        let script = decision.writes(&delivered, self.now, tx.dialect());
+        tx.run(script).await?;
         if !decision.missing.is_empty() {
             // A cursor was deleted to make room for others although its session goes on.
             make_again(tx, &decision.missing).await?;

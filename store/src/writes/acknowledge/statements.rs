@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use sqlx::Row as _;
+
 use super::decide::{Acknowledge, Decision, Facts, Move};
 use crate::bulk::{self, RowsUpdate};
 use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::{Part, Results, Script, Statement};
+use crate::writer::Transaction;
 use crate::writes::cursors::rows::{Cursor, InboxRows, cursors, read_cursor};
 use crate::{StoreError, Timestamp};
 
@@ -59,60 +62,91 @@ impl Reads {
 }
 
 impl Decision {
-    pub(super) fn writes(&self, now: Timestamp, dialect: Dialect) -> Script {
+    /// What writes it; `delivered` are the messages that [`delivered_messages`] has read.
+    pub(super) fn writes(&self, delivered: &[String], now: Timestamp, dialect: Dialect) -> Script {
         let mut script = Script::default();
-        script.add_all(delivered(&self.moves, now, dialect));
+        script.add_all(match dialect {
+            Dialect::Sqlite | Dialect::Postgres => mark_all(&self.moves, now, dialect),
+            Dialect::MySql => mark_each(delivered, now),
+        });
         script.add_all(moved(&self.moves, dialect));
         script.add_all(clients_moved(&self.cursors, dialect));
         script
     }
 }
 
-fn delivered(moves: &[Move], now: Timestamp, dialect: Dialect) -> Vec<Statement> {
+/// Marks the messages of the notifications that each user goes over.
+fn mark_all(moves: &[Move], now: Timestamp, dialect: Dialect) -> Vec<Statement> {
     let mark = |moves: Vec<Option<&Move>>| {
-        let text = delivered_text(dialect, moves.len());
-        let statement = Statement::new(bulk::statement(text));
-        let statement = moves.into_iter().fold(statement, |statement, one| {
-            statement
-                .bind(one.map(|one| one.user.as_str()))
-                .bind(one.map(|one| one.from.0))
-                .bind(one.map(|one| one.to.0))
-        });
+        let text = mark_all_text(dialect, moves.len());
+        let statement = bind_moves(Statement::new(bulk::statement(text)), moves);
         statement.bind(now.as_millis())
     };
     bulk::padded(moves).map(mark).collect()
 }
 
-/// Marks the messages of the notifications that each user goes over.
-fn delivered_text(dialect: Dialect, rows: usize) -> String {
-    let at = 3 * rows + 1;
-    match dialect {
-        // The CROSS JOIN makes SQLite begin with the few that acknowledged, not with all there are.
-        Dialect::Sqlite | Dialect::Postgres => format!(
-            "WITH moved (owner, after, up_to) AS ({})
-             UPDATE messages SET delivered_at = ${at}
-             WHERE id IN (SELECT n.message_id FROM moved CROSS JOIN notifications n
-                WHERE n.user_id = owner AND n.seq > after AND n.seq <= up_to) AND delivered_at IS NULL",
-            bulk::values(dialect, rows, 3, 1)
-        ),
+fn bind_moves(statement: Statement, moves: Vec<Option<&Move>>) -> Statement {
+    moves.into_iter().fold(statement, |statement, one| {
+        statement
+            .bind(one.map(|one| one.user.as_str()))
+            .bind(one.map(|one| one.from.0))
+            .bind(one.map(|one| one.to.0))
+    })
+}
+
+/// The CROSS JOIN makes SQLite begin with the few that acknowledged, not with all there are.
+fn mark_all_text(dialect: Dialect, rows: usize) -> String {
+    format!(
+        "WITH moved (owner, after, up_to) AS ({})
+         UPDATE messages SET delivered_at = ${}
+         WHERE id IN (SELECT n.message_id FROM moved CROSS JOIN notifications n
+            WHERE n.user_id = owner AND n.seq > after AND n.seq <= up_to) AND delivered_at IS NULL",
+        bulk::values(dialect, rows, 3, 1),
+        3 * rows + 1
+    )
+}
+
+/// The messages of the notifications that each user goes over, sorted, for [`mark_each`]. An UPDATE on MySQL locks also what it
+/// only reads, and others delete notifications.
+pub(super) async fn delivered_messages(
+    tx: &mut Transaction<'_>,
+    moves: &[Move],
+) -> Result<Vec<String>, StoreError> {
+    let mut script = Script::default();
+    let part = script.add_all(bulk::padded(moves).map(|moves| {
         // Of a range that comes from another table, MariaDB reads the whole inbox.
-        Dialect::MySql => {
-            let of_one = |row: usize| {
-                let (owner, after, up_to) = (3 * row + 1, 3 * row + 2, 3 * row + 3);
-                format!(
-                    "SELECT message_id FROM notifications
-                     WHERE user_id = ${owner} AND seq > ${after} AND seq <= ${up_to}"
-                )
-            };
-            let of_each: Vec<_> = (0..rows).map(of_one).collect();
+        let of_one = |row: usize| {
+            let (owner, after, up_to) = (3 * row + 1, 3 * row + 2, 3 * row + 3);
             format!(
-                "UPDATE ({}) AS gone STRAIGHT_JOIN messages{} ON id = gone.message_id
-                 SET delivered_at = ${at} WHERE delivered_at IS NULL",
-                of_each.join(" UNION ALL "),
-                dialect.by_index(PRIMARY)
+                "SELECT message_id FROM notifications
+                 WHERE user_id = ${owner} AND seq > ${after} AND seq <= ${up_to}"
             )
-        }
-    }
+        };
+        let of_each: Vec<_> = (0..moves.len()).map(of_one).collect();
+        let text = bulk::statement(of_each.join(" UNION ALL "));
+        bind_moves(Statement::new(text), moves)
+    }));
+    let results = tx.run(script).await?;
+    let ids = results.rows(&part).map(|row| row.try_get("message_id"));
+    let mut ids = ids.collect::<Result<Vec<String>, _>>()?;
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Marks these messages.
+fn mark_each(ids: &[String], now: Timestamp) -> Vec<Statement> {
+    let mark = |ids: Vec<Option<&String>>| {
+        let text = format!(
+            "UPDATE messages{} SET delivered_at = $1 WHERE delivered_at IS NULL AND id IN ({})",
+            Dialect::MySql.by_index(PRIMARY),
+            bulk::list(ids.len(), 2)
+        );
+        Statement::new(bulk::statement(text))
+            .bind(now.as_millis())
+            .bind_all(ids.into_iter().map(|id| id.map(String::as_str)))
+    };
+    bulk::padded(ids).map(mark).collect()
 }
 
 fn moved(moves: &[Move], dialect: Dialect) -> Vec<Statement> {
@@ -144,8 +178,6 @@ fn clients_moved(cursors: &[Cursor], dialect: Dialect) -> Vec<Statement> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row;
-
     use super::*;
     use crate::StoreOptions;
     use crate::location::Location;
@@ -160,7 +192,7 @@ mod tests {
         let (mut conn, _) = prepare(&location).await.unwrap();
         for rows in [1, 64] {
             for sql in [
-                delivered_text(Dialect::Sqlite, rows),
+                mark_all_text(Dialect::Sqlite, rows),
                 MOVED.text(Dialect::Sqlite, rows),
                 CLIENTS_MOVED.text(Dialect::Sqlite, rows),
             ] {

@@ -107,6 +107,8 @@ impl Operation for Claim {
         let end = self.term.end();
         let (script, reads) = writes(&decision, &self.lease, end, tx.dialect());
         let mut jobs = claimed(&tx.run(script).await?, &reads, &self.lease)?;
+        // Nobody else has changed them: their queues are locked. So they are counted right.
+        debug_assert_eq!(jobs.len(), decision.messages.len());
         jobs.sort_by(|a, b| (a.due, &a.id).cmp(&(b.due, &b.id)));
         Ok(Claimed::Jobs(jobs))
     }
