@@ -14,6 +14,7 @@ mod audit;
 mod backup;
 mod body;
 mod bulk;
+mod counts;
 mod database_url;
 mod delay;
 mod dialect;

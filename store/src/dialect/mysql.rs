@@ -32,6 +32,22 @@ macro_rules! settings {
     };
 }
 
+/// A number that a connection may count under, and what takes it: 1, or 0 if another has it.
+macro_rules! counter {
+    ($try:literal) => {
+        concat!("(CONNECTION_ID() + ", $try, ") % 256")
+    };
+}
+macro_rules! take_counter {
+    ($try:literal) => {
+        concat!(
+            "GET_LOCK(CONCAT('herald counter ', ",
+            counter!($try),
+            ", ' ', MD5(DATABASE())), 0)"
+        )
+    };
+}
+
 /// For the connection that migrates: it waits for another server that does the same.
 pub(crate) const MIGRATOR: &str = settings!(
     "innodb_lock_wait_timeout = 60, lock_wait_timeout = 60",
@@ -51,11 +67,30 @@ pub(crate) const TRANSFER: &str = settings!(
 /// For a connection that writes. No wait lasts longer than a caller does, and what a server that is gone has locked is free
 /// again soon: on MySQL, which does not know how long a transaction was idle, with each connection that was idle for as long as
 /// a caller waits. The next write makes another one.
-pub(crate) const WRITER: &str = settings!(
-    "innodb_lock_wait_timeout = 5, lock_wait_timeout = 5",
-    MariaDB: "max_statement_time = 10, idle_transaction_timeout = 3",
-    MySQL: "max_execution_time = 10000, wait_timeout = 10"
+pub(crate) const WRITER: &str = concat!(
+    settings!(
+        "innodb_lock_wait_timeout = 5, lock_wait_timeout = 5",
+        MariaDB: "max_statement_time = 10, idle_transaction_timeout = 3",
+        MySQL: "max_execution_time = 10000, wait_timeout = 10"
+    ),
+    "; SET @herald_counter = CASE 1 WHEN ",
+    take_counter!("0"),
+    " THEN ",
+    counter!("0"),
+    " WHEN ",
+    take_counter!("1"),
+    " THEN ",
+    counter!("1"),
+    " WHEN ",
+    take_counter!("2"),
+    " THEN ",
+    counter!("2"),
+    " ELSE CONNECTION_ID() END"
 );
+
+/// In which rows this connection counts: none other that lives has the same, as it holds a lock of that name. They are few, so
+/// that nothing is to be added up at a start.
+pub(crate) const COUNTER: &str = "COALESCE(@herald_counter, CONNECTION_ID())";
 
 /// For connections that read a few rows by their key.
 pub(crate) const READER: &str = concat!(

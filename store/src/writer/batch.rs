@@ -94,6 +94,7 @@ impl Batch {
                 Err(_) => return Ok(false),
             }
         }
+        tx.write_counts().await?;
         Ok(true)
     }
 

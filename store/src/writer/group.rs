@@ -160,7 +160,7 @@ async fn run_alone<O: Operation>(
     waiting.operation.lock(&mut locks);
     let locked = tx.lock(&locks).await;
     waiting.result = match locked {
-        Ok(()) => unless_panicked(waiting.operation.run(&mut tx)).await,
+        Ok(()) => unless_panicked(run_and_count(&waiting.operation, &mut tx)).await,
         Err(error) => Err(error),
     };
     if let Err(error) = &waiting.result {
@@ -179,6 +179,15 @@ async fn run_alone<O: Operation>(
         Err(error) => return Err(Doubt::commit_failed(doubt, error)),
     }
     Ok(())
+}
+
+async fn run_and_count<O: Operation>(
+    operation: &O,
+    tx: &mut Transaction<'_>,
+) -> Result<O::Output, StoreError> {
+    let output = operation.run(tx).await?;
+    tx.write_counts().await?;
+    Ok(output)
 }
 
 async fn unless_panicked<T>(

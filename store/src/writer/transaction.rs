@@ -6,6 +6,7 @@ use sqlx::{AnyConnection, Either, Executor as _};
 use super::locks::Locks;
 use super::patience::answered;
 use crate::StoreError;
+use crate::counts::Counts;
 use crate::dialect::{Dialect, begin_write};
 use crate::statement::{Results, Script, Statement, StatementResult};
 
@@ -30,11 +31,16 @@ impl TransactionKind {
 pub(crate) struct Transaction<'c> {
     conn: &'c mut AnyConnection,
     dialect: Dialect,
+    counts: Counts,
 }
 
 impl<'c> Transaction<'c> {
     pub(super) fn new(conn: &'c mut AnyConnection, dialect: Dialect) -> Self {
-        Self { conn, dialect }
+        Self {
+            conn,
+            dialect,
+            counts: Counts::default(),
+        }
     }
 
     /// Whose texts it understands.
@@ -45,6 +51,16 @@ impl<'c> Transaction<'c> {
     /// Locks what operations lock.
     pub(super) async fn lock(&mut self, locks: &Locks) -> Result<(), StoreError> {
         self.run(locks.script(self.dialect)).await.map(drop)
+    }
+
+    /// What an operation changes of what is counted.
+    pub(crate) fn count(&mut self, counts: &Counts) {
+        self.counts.add(counts);
+    }
+
+    /// Writes what all operations have counted, as the last before the commit: once, and not in the order of the operations.
+    pub(super) async fn write_counts(&mut self) -> Result<(), StoreError> {
+        self.run(self.counts.script(self.dialect)).await.map(drop)
     }
 
     /// Runs a phase: all of its statements, in order, until one fails.

@@ -22,7 +22,6 @@ mod rights_changes;
 pub(crate) mod rules;
 pub(crate) mod sessions;
 pub(crate) mod shrink;
-mod status_counts;
 mod stored_bytes;
 mod take_back;
 pub(crate) mod tokens;

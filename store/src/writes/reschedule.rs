@@ -234,7 +234,7 @@ impl Operation for RescheduleStep {
         }
         let mut script = Script::default();
         let moved = script.add_all(statements(&moves, tx.dialect()));
-        script.add_all(queues.statements(tx.dialect()));
+        script.add_all(queues.statements(tx));
         let moved = tx.run(script).await?.changed(&moved);
         let last = waiting.last().filter(|_| waiting.len() as i64 == STEP);
         let next = last.map_or_else(

@@ -113,7 +113,7 @@ impl Operation for RetryLater {
         queues.queued(&job.user_id, self.run_at);
         let mut script = Script::default();
         script.add_all(insert_failures(&[(job, error, self.now)], tx.dialect()));
-        script.add_all(queues.statements(tx.dialect()));
+        script.add_all(queues.statements(tx));
         tx.run(script).await?;
         Ok(true)
     }

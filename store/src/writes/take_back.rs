@@ -163,7 +163,7 @@ impl Operation for TakeBack {
             script.add_all(renew(&decision.renewed, self.until, end, tx.dialect()));
         }
         let requeued = script.add_all(requeue(&decision.requeued, self.until, tx.dialect()));
-        script.add_all(decision.queues.statements(tx.dialect()));
+        script.add_all(decision.queues.statements(tx));
         Ok(tx.run(script).await?.changed(&requeued))
     }
 

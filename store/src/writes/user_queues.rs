@@ -6,9 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::status_counts::StatusCounts;
 use crate::bulk::{self, RowsUpdate};
-use crate::dialect::Dialect;
+use crate::counts::Counts;
 use crate::statement::{Script, Statement};
 use crate::writer::Transaction;
 use crate::{Status, StoreError, Timestamp, UserId};
@@ -42,7 +41,7 @@ pub(crate) struct UserQueueChange {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct UserQueueChanges {
     queues: BTreeMap<UserId, UserQueueChange>,
-    statuses: StatusCounts,
+    counts: Counts,
 }
 
 impl UserQueueChanges {
@@ -64,7 +63,12 @@ impl UserQueueChanges {
 
     /// So many messages go from one status to another; from none if they are new, to none if they are deleted.
     pub(crate) fn moved(&mut self, from: Option<Status>, to: Option<Status>, count: i64) {
-        self.statuses.moved(from, to, count);
+        self.counts.moved(from, to, count);
+    }
+
+    /// A number of an inbox is given.
+    pub(crate) fn number_given(&mut self) {
+        self.counts.inboxes_change();
     }
 
     fn of(&mut self, user: &UserId) -> &mut UserQueueChange {
@@ -74,8 +78,10 @@ impl UserQueueChanges {
         self.queues.get_mut(user).expect("it was just put there")
     }
 
-    /// What writes the changes.
-    pub(crate) fn statements(&self, dialect: Dialect) -> Vec<Statement> {
+    /// What writes the changes. What is counted besides, the transaction writes at its end.
+    pub(crate) fn statements(&self, tx: &mut Transaction<'_>) -> Vec<Statement> {
+        tx.count(&self.counts);
+        let dialect = tx.dialect();
         let changes: Vec<_> = self.queues.iter().collect();
         let change = |chunk: Vec<Option<&(&UserId, &UserQueueChange)>>| {
             let statement = Statement::new(bulk::statement(CHANGE.text(dialect, chunk.len())));
@@ -87,14 +93,13 @@ impl UserQueueChanges {
                     .bind(queue.and_then(|(_, change)| change.due.map(Timestamp::as_millis)))
             })
         };
-        let changes = bulk::padded(&changes).map(change);
-        changes.chain(self.statuses.statement(dialect)).collect()
+        bulk::padded(&changes).map(change).collect()
     }
 
     /// Writes the changes.
     pub(crate) async fn write(self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let mut script = Script::default();
-        script.add_all(self.statements(tx.dialect()));
+        script.add_all(self.statements(tx));
         tx.run(script).await.map(drop)
     }
 }

@@ -85,7 +85,8 @@ impl Operation for Accept {
         let (script, reads) = Reads::of(all, tx.dialect());
         let facts = reads.facts(&tx.run(script).await?)?;
         let decision = decide(all, facts, &mut rand::rng());
-        tx.run(decision.writes(tx.dialect())).await?;
+        let script = decision.writes(tx);
+        tx.run(script).await?;
         Ok(decision.outputs)
     }
 

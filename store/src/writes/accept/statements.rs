@@ -12,6 +12,7 @@ use crate::messages::{COLUMNS, message};
 use crate::reads::delays::stored_delay;
 use crate::statement::{Part, Results, Script, Statement};
 use crate::users::parse_username;
+use crate::writer::Transaction;
 use crate::{Message, StoreError, UserId};
 
 const INSERT: RowsInsert = RowsInsert {
@@ -110,10 +111,10 @@ fn read_sent(row: &AnyRow) -> Result<(Key, Message), StoreError> {
 }
 
 impl Decision<'_> {
-    pub(super) fn writes(&self, dialect: Dialect) -> Script {
+    pub(super) fn writes(&self, tx: &mut Transaction<'_>) -> Script {
         let mut script = Script::default();
-        script.add_all(insert(&self.new, dialect));
-        script.add_all(self.queues.statements(dialect));
+        script.add_all(insert(&self.new, tx.dialect()));
+        script.add_all(self.queues.statements(tx));
         script
     }
 }

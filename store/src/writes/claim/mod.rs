@@ -105,7 +105,7 @@ impl Operation for Claim {
         let queued = next_of_each(tx, &users, each).await?;
         let decision = decide(&users, queued, each, self.now);
         let end = self.term.end();
-        let (script, reads) = writes(&decision, &self.lease, end, tx.dialect());
+        let (script, reads) = writes(&decision, &self.lease, end, tx);
         let mut jobs = claimed(&tx.run(script).await?, &reads, &self.lease)?;
         // Nobody else has changed them: their queues are locked. So they are counted right.
         debug_assert_eq!(jobs.len(), decision.messages.len());

@@ -5,11 +5,11 @@ use sqlx::any::AnyRow;
 
 use super::decide::{Decision, Queued};
 use crate::bulk::{self, RowsUpdate};
+use crate::counts::Counts;
 use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::{Part, Results, Script, Statement};
 use crate::users::parse_username;
 use crate::writer::Transaction;
-use crate::writes::status_counts::StatusCounts;
 use crate::{Job, Lease, MessageId, Status, StoreError, Timestamp, UserId};
 
 /// How many leases that have run out are looked at.
@@ -151,14 +151,14 @@ pub(super) fn writes(
     decision: &Decision,
     lease: &Lease,
     until: Timestamp,
-    dialect: Dialect,
+    tx: &mut Transaction<'_>,
 ) -> (Script, Part) {
-    let mut script = Script::default();
+    let (mut script, dialect) = (Script::default(), tx.dialect());
     let taken = script.add_all(take(decision, lease, until, dialect));
-    let mut statuses = StatusCounts::default();
+    let mut counts = Counts::default();
     let many = decision.messages.len() as i64;
-    statuses.moved(Some(Status::Queued), Some(Status::Processing), many);
-    script.add_all(statuses.statement(dialect));
+    counts.moved(Some(Status::Queued), Some(Status::Processing), many);
+    tx.count(&counts);
     let turns: Vec<_> = decision.turns.iter().collect();
     script.add_all(bulk::padded(&turns).map(|turns| {
         let statement = Statement::new(bulk::statement(TURNS.text(dialect, turns.len())));

@@ -76,6 +76,7 @@ pub(super) fn decide<'a>(all: &[&'a Finish], mut facts: Facts) -> Decision<'a> {
             decision
                 .queues
                 .moved(Some(Status::Processing), Some(status), 1);
+            decision.queues.number_given();
             decision.last.insert(user.clone(), seq.0);
             decision.ended.push((finish, seq));
         }

@@ -54,7 +54,8 @@ impl Operation for Finish {
         let (script, reads) = Reads::of(all);
         let facts = reads.facts(&tx.run(script).await?)?;
         let decision = decide(all, facts);
-        tx.run(decision.writes(tx.dialect())).await?;
+        let script = decision.writes(tx);
+        tx.run(script).await?;
         Ok(decision.outputs)
     }
 }

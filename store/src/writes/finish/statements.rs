@@ -9,6 +9,7 @@ use super::decide::{Decision, Facts, Finish};
 use crate::bulk::{self, RowsInsert, RowsUpdate, TextBytes};
 use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::{Part, Results, Script, Statement};
+use crate::writer::Transaction;
 use crate::writes::failed_attempts::insert_failures;
 use crate::{MessageId, Seq, StoreError, UserId};
 
@@ -136,19 +137,18 @@ fn read_last(row: &AnyRow) -> Result<(UserId, i64), StoreError> {
 }
 
 impl Decision<'_> {
-    pub(super) fn writes(&self, dialect: Dialect) -> Script {
-        let mut script = Script::default();
+    pub(super) fn writes(&self, tx: &mut Transaction<'_>) -> Script {
+        let (mut script, dialect) = (Script::default(), tx.dialect());
         script.add_all(end(&self.ended, dialect));
         let last: Vec<_> = self.last.iter().collect();
         script.add_all(take_numbers(&last, dialect));
-        script.add_all(count_changes(&last, dialect));
         script.add_all(notify(&self.ended, dialect));
         let failures = self.ended.iter().filter_map(|(finish, _)| {
             let error = finish.outcome.error()?;
             Some((&finish.job, error, finish.now))
         });
         script.add_all(insert_failures(&failures.collect::<Vec<_>>(), dialect));
-        script.add_all(self.queues.statements(dialect));
+        script.add_all(self.queues.statements(tx));
         script
     }
 }
@@ -235,14 +235,6 @@ fn take_numbers(last: &[(&UserId, &i64)], dialect: Dialect) -> Vec<Statement> {
         })
     };
     bulk::padded(last).map(take).collect()
-}
-
-/// Counts that inboxes have changed. Elsewhere a trigger does.
-fn count_changes(last: &[(&UserId, &i64)], dialect: Dialect) -> Option<Statement> {
-    let count = "INSERT INTO inbox_changes (backend, changes) VALUES (CONNECTION_ID() % 256, 1)
-        ON DUPLICATE KEY UPDATE changes = changes + 1";
-    let is_counted = dialect == Dialect::MySql && !last.is_empty();
-    is_counted.then(|| Statement::new(count))
 }
 
 fn notify(ended: &[(&Finish, Seq)], dialect: Dialect) -> Vec<Statement> {
