@@ -148,6 +148,8 @@ fn checked(
     let message_bytes = shared.sends.limits().message_bytes;
     let body_limit = message_bytes.saturating_mul(6).saturating_add(1024);
     let bodies = Arc::new(Bodies::new(options.limits.body_bytes));
+    // A file is not read any more once nobody waits.
+    let reads_on = (!shared.store.is_exclusive()).then(|| shared.background.clone());
     let heads = Arc::new(Heads {
         authenticator: Authenticator {
             store: shared.store.clone(),
@@ -156,7 +158,7 @@ fn checked(
             audit: Arc::clone(&options.audit),
         },
         answers: Budget::new(options.limits.answer_bytes),
-        list_reads: ListReads::new(options.limits.list_reads),
+        list_reads: ListReads::new(options.limits.list_reads, reads_on),
     });
     let described = Arc::new(described);
     let (requests, origins) = (Arc::clone(&shared.requests), Arc::clone(&shared.origins));

@@ -20,6 +20,7 @@ mod delay;
 mod dialect;
 mod epoch;
 mod error;
+mod fetch;
 mod ids;
 mod integrity;
 mod job;

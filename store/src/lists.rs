@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
-use crate::dialect::{Dialect, ListPool, Param};
-use crate::page::{JsonBytes, Page, cut};
+use crate::dialect::{ListPool, Param};
+use crate::fetch::{Cut, First};
+use crate::page::{JsonBytes, Page};
 use crate::server_pool::ServerPool;
 use crate::statement::Statement;
 use crate::{StoreError, bulk};
@@ -23,7 +23,7 @@ pub const PAGE_BYTES: usize = 1024 * 1024;
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long it is waited for what a server reads, which stops by itself after [`TIME_LIMIT`].
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The connections for lists.
 #[derive(Debug)]
@@ -31,31 +31,33 @@ pub(crate) enum Lists {
     /// Of a file.
     File(ListPool),
     /// Of a server.
-    Server(ServerPool, Dialect),
+    Server(ServerPool),
 }
 
 impl Lists {
     /// Up to `limit` items, and no more than a page holds. The statement asks for one more.
-    pub(crate) async fn page<T: JsonBytes>(
+    pub(crate) async fn page<T, R>(
         &self,
         statement: String,
         params: &[Param<'_>],
         limit: u32,
-        read: impl Fn(&AnyRow) -> Result<T, StoreError>,
-    ) -> Result<Page<T>, StoreError> {
+        read: R,
+    ) -> Result<Page<T>, StoreError>
+    where
+        T: JsonBytes + Send + 'static,
+        R: Fn(&AnyRow) -> Result<T, StoreError> + Send + 'static,
+    {
+        let page = Cut {
+            limit,
+            max_bytes: PAGE_BYTES,
+            read,
+        };
         match self {
             Self::File(pool) => {
                 let mut reading = pool.begin(TIME_LIMIT).await?;
-                cut(reading.rows(statement, params), limit, PAGE_BYTES, read).await
+                page.of(reading.rows(statement, params)).await
             }
-            Self::Server(pool, dialect) => {
-                let query = on_server(statement, params).query(*dialect)?;
-                let reading = pool.begin().await?;
-                let page = async |conn: &mut AnyConnection| {
-                    cut(query.fetch(conn), limit, PAGE_BYTES, read).await
-                };
-                reading.within(PATIENCE, page).await
-            }
+            Self::Server(pool) => pool.read(on_server(statement, params), page).await,
         }
     }
 
@@ -71,12 +73,7 @@ impl Lists {
                 let mut reading = pool.begin(TIME_LIMIT).await?;
                 reading.rows(statement, params).try_next().await?
             }
-            Self::Server(pool, dialect) => {
-                let query = on_server(statement, params).query(*dialect)?;
-                let reading = pool.begin().await?;
-                let row = async |conn: &mut AnyConnection| query.fetch_optional(conn).await;
-                reading.within(PATIENCE, row).await?
-            }
+            Self::Server(pool) => pool.read(on_server(statement, params), First).await?,
         };
         row.as_ref().map(read).transpose()
     }
@@ -84,7 +81,7 @@ impl Lists {
     pub(crate) async fn close(&self) {
         match self {
             Self::File(pool) => pool.close().await,
-            Self::Server(pool, _) => pool.close().await,
+            Self::Server(pool) => pool.close().await,
         }
     }
 }

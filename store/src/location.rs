@@ -7,8 +7,8 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection};
 
 use crate::dialect::{self, Dialect, Fault, ListPool};
-use crate::lists::Lists;
-use crate::readers::{ReaderPool, Readers};
+use crate::lists::{self, Lists};
+use crate::readers::{self, ReaderPool, Readers};
 use crate::server::Server;
 use crate::server_pool::ServerPool;
 use crate::{DatabaseUrl, StoreError};
@@ -78,7 +78,8 @@ impl Location {
         let pool = match self {
             Self::File(file) => ReaderPool::File(file.connect_readers(count).await?),
             Self::Server(server) => {
-                let pool = ServerPool::connect(server.clone(), count, self.dialect().reader());
+                let settings = self.dialect().reader();
+                let pool = ServerPool::connect(server.clone(), count, settings, readers::PATIENCE);
                 ReaderPool::Server(pool.await?)
             }
         };
@@ -94,9 +95,9 @@ impl Location {
                 Ok(Lists::File(pool))
             }
             Self::Server(server) => {
-                let dialect = server.dialect();
-                let pool = ServerPool::connect(server.clone(), count, dialect.lists()).await?;
-                Ok(Lists::Server(pool, dialect))
+                let settings = self.dialect().lists();
+                let pool = ServerPool::connect(server.clone(), count, settings, lists::PATIENCE);
+                Ok(Lists::Server(pool.await?))
             }
         }
     }

@@ -1,10 +1,5 @@
 //! Pages of lists, which are cut by the bytes that their JSON has.
 
-use futures_util::{Stream, TryStreamExt as _};
-use sqlx::any::AnyRow;
-
-use crate::StoreError;
-
 /// Some of a list, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -45,32 +40,6 @@ fn text_bytes(text: &str) -> usize {
         _ => 1,
     };
     text.bytes().map(escaped).sum()
-}
-
-/// Reads up to `limit` items, and no more than `max_bytes` hold, but one at least.
-pub(crate) async fn cut<T: JsonBytes>(
-    rows: impl Stream<Item = Result<AnyRow, sqlx::Error>>,
-    limit: u32,
-    max_bytes: usize,
-    read: impl Fn(&AnyRow) -> Result<T, StoreError>,
-) -> Result<Page<T>, StoreError> {
-    let mut rows = std::pin::pin!(rows);
-    let mut page = Page::default();
-    let mut bytes = 0;
-    while let Some(row) = rows.try_next().await? {
-        if page.items.len() == limit as usize {
-            page.more = true;
-            break;
-        }
-        let item = read(&row)?;
-        bytes += item.json_bytes();
-        if bytes > max_bytes && !page.items.is_empty() {
-            page.more = true;
-            break;
-        }
-        page.items.push(item);
-    }
-    Ok(page)
 }
 
 #[cfg(test)]

@@ -2,18 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::AnyPool;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AnyPool};
 use tokio::time::sleep;
 
 use crate::StoreError;
 use crate::dialect::Dialect;
-use crate::page::{JsonBytes, Page, cut};
+use crate::fetch::{All, Cut, Fetch, First, One};
+use crate::page::{JsonBytes, Page};
 use crate::server_pool::ServerPool;
 use crate::statement::Statement;
 
 /// How long it is waited for what a server reads, which stops by itself earlier.
-const PATIENCE: Duration = Duration::from_secs(6);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(6);
 
 /// How long a server that cannot be reached is asked again by those who can wait, and the pause between.
 const OUTAGE: Duration = Duration::from_secs(10);
@@ -47,26 +48,12 @@ impl Readers {
 
     /// All rows that a statement returns.
     pub(crate) async fn fetch_all(&self, statement: Statement) -> Result<Vec<AnyRow>, StoreError> {
-        let query = statement.query(self.dialect)?;
-        match &self.pool {
-            ReaderPool::File(pool) => Ok(query.fetch_all(pool).await?),
-            ReaderPool::Server(pool) => {
-                let rows = async |conn: &mut AnyConnection| query.fetch_all(conn).await;
-                pool.begin().await?.within(PATIENCE, rows).await
-            }
-        }
+        self.read(statement, All).await
     }
 
     /// The only row that a statement returns.
     pub(crate) async fn fetch_one(&self, statement: Statement) -> Result<AnyRow, StoreError> {
-        let query = statement.query(self.dialect)?;
-        match &self.pool {
-            ReaderPool::File(pool) => Ok(query.fetch_one(pool).await?),
-            ReaderPool::Server(pool) => {
-                let row = async |conn: &mut AnyConnection| query.fetch_one(conn).await;
-                pool.begin().await?.within(PATIENCE, row).await
-            }
-        }
+        self.read(statement, One).await
     }
 
     /// The first row that a statement returns, if any.
@@ -74,43 +61,41 @@ impl Readers {
         &self,
         statement: Statement,
     ) -> Result<Option<AnyRow>, StoreError> {
-        let query = statement.query(self.dialect)?;
+        self.read(statement, First).await
+    }
+
+    async fn read<W: Fetch>(
+        &self,
+        statement: Statement,
+        wanted: W,
+    ) -> Result<W::Output, StoreError> {
         match &self.pool {
-            ReaderPool::File(pool) => Ok(query.fetch_optional(pool).await?),
-            ReaderPool::Server(pool) => {
-                let row = async |conn: &mut AnyConnection| query.fetch_optional(conn).await;
-                pool.begin().await?.within(PATIENCE, row).await
-            }
+            ReaderPool::File(pool) => wanted.fetch(statement.query(self.dialect)?, pool).await,
+            ReaderPool::Server(pool) => pool.read(statement, wanted).await,
         }
     }
 
     /// Up to `limit` items that a statement returns, which asks for one more, and no more than `max_bytes` hold, but one at
     /// least. A server that cannot be reached is asked again for a while.
-    pub(crate) async fn page_patiently<T: JsonBytes>(
+    pub(crate) async fn page_patiently<T, R>(
         &self,
         statement: impl Fn() -> Statement,
         limit: u32,
         max_bytes: usize,
-        read: impl Fn(&AnyRow) -> Result<T, StoreError>,
-    ) -> Result<Page<T>, StoreError> {
-        let pool = match &self.pool {
-            ReaderPool::File(pool) => {
-                let query = statement().query(self.dialect)?;
-                return cut(query.fetch(pool), limit, max_bytes, read).await;
-            }
-            ReaderPool::Server(pool) => pool,
-        };
+        read: R,
+    ) -> Result<Page<T>, StoreError>
+    where
+        T: JsonBytes + Send + 'static,
+        R: Fn(&AnyRow) -> Result<T, StoreError> + Clone + Send + 'static,
+    {
         let deadline = Instant::now() + OUTAGE;
         loop {
-            let query = statement().query(self.dialect)?;
-            let page = async |conn: &mut AnyConnection| {
-                cut(query.fetch(conn), limit, max_bytes, &read).await
+            let page = Cut {
+                limit,
+                max_bytes,
+                read: read.clone(),
             };
-            let found = match pool.begin().await {
-                Ok(reading) => reading.within(PATIENCE, page).await,
-                Err(error) => Err(error),
-            };
-            match found {
+            match self.read(statement(), page).await {
                 Err(StoreError::Unreachable { .. }) if Instant::now() + PAUSE < deadline => {
                     sleep(PAUSE).await;
                 }

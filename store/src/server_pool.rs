@@ -2,18 +2,24 @@
 //!
 //! Not the pool of sqlx: it asks a connection for a sign of life after each use, for which it waits without a limit, and of a
 //! server that is gone it says only that no connection is free.
+//!
+//! A read goes on when nobody waits for it any more: a server does not notice who has gone, and works to its own limit. So
+//! who asks and goes away, again and again, has no more of its connections at work than the pool has.
 
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::{AnyConnection, Connection as _};
-use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::StoreError;
-use crate::dialect::Dialect;
+use crate::fetch::Fetch;
 use crate::server::{self, Server};
+use crate::statement::Statement;
 
 /// How long a connection is waited for, be it a free one or a new one.
 const WAIT: Duration = Duration::from_secs(5);
@@ -33,9 +39,15 @@ pub(crate) struct ServerPool(Arc<Inner>);
 struct Inner {
     server: Server,
     settings: &'static str,
+    /// How long a read may take: longer than the server gives itself.
+    patience: Duration,
     /// One for each connection that may be in use.
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Pooled>>,
+    /// The reads. Each has a permit.
+    reads: TaskTracker,
+    /// Ends them.
+    closing: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -46,42 +58,99 @@ struct Pooled {
 }
 
 impl ServerPool {
-    /// Makes one of up to `count` connections, each with `settings`, and the first connection.
+    /// Makes one of up to `count` connections, each with `settings`, and the first connection. What is read with one may
+    /// take as long as `patience`.
     pub(crate) async fn connect(
         server: Server,
         count: u32,
         settings: &'static str,
+        patience: Duration,
     ) -> Result<Self, StoreError> {
         let pool = Self(Arc::new(Inner {
             server,
             settings,
+            patience,
             permits: Arc::new(Semaphore::new(count.max(1) as usize)),
             idle: Mutex::default(),
+            reads: TaskTracker::new(),
+            closing: CancellationToken::new(),
         }));
-        let first = pool.begin().await?;
-        first.end(Ok(()))?;
+        let first = pool.0.connection().await?;
+        pool.0.keep(first);
         Ok(pool)
     }
 
-    /// Waits for a connection.
+    /// Reads what is wanted of a statement's rows.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Busy`] if none is free, [`StoreError::Unreachable`] if the server is not there, [`StoreError::Closed`].
-    pub(crate) async fn begin(&self) -> Result<ServerReading, StoreError> {
+    /// [`StoreError::Busy`] if no connection is free, [`StoreError::Unreachable`] if the server is not there,
+    /// [`StoreError::Closed`], and what comes of the statement.
+    pub(crate) async fn read<W: Fetch>(
+        &self,
+        statement: Statement,
+        wanted: W,
+    ) -> Result<W::Output, StoreError> {
+        let query = statement.query(self.0.server.dialect())?;
         let deadline = Instant::now() + WAIT;
         let permit = Arc::clone(&self.0.permits).acquire_owned();
         let permit = timeout_at(deadline.into(), permit).await;
         let permit = permit.map_err(|_| StoreError::Busy)?;
         let permit = permit.map_err(|_| StoreError::Closed)?;
-        let connected = timeout_at(deadline.into(), self.connection()).await;
-        Ok(ServerReading {
-            pooled: Some(connected.unwrap_or_else(|_| Err(server::silence()))?),
-            pool: self.clone(),
-            permit: Some(permit),
-        })
+        let pool = Arc::clone(&self.0);
+        let read = self.0.reads.spawn(async move {
+            let read = async {
+                let connected = timeout_at(deadline.into(), pool.connection()).await;
+                let mut pooled = connected.unwrap_or_else(|_| Err(server::silence()))?;
+                let fetched = timeout(pool.patience, wanted.fetch(query, &mut pooled.conn)).await;
+                let fetched = fetched.unwrap_or_else(|_| Err(server::silence()));
+                if is_whole(&fetched) {
+                    pool.keep(pooled);
+                }
+                fetched
+            };
+            let read = pool.closing.run_until_cancelled(read).await;
+            drop(permit);
+            read.unwrap_or(Err(StoreError::Closed))
+        });
+        match read.await {
+            Ok(read) => read,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            // With the runtime.
+            Err(_) => Err(StoreError::Closed),
+        }
     }
 
+    /// Ends the reads under way, for which nobody waits any more, and closes the connections.
+    pub(crate) async fn close(&self) {
+        self.0.permits.close();
+        self.0.closing.cancel();
+        self.0.reads.close();
+        self.0.reads.wait().await;
+        let idle = std::mem::take(&mut *self.0.idle());
+        for pooled in idle {
+            if let Err(error) = server::close(pooled.conn).await {
+                tracing::debug!(%error, "a database connection was not closed cleanly");
+                // The others would say nothing, either.
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a connection can be used again that returned this: after any other error, it may be in the middle of an answer.
+fn is_whole<T>(read: &Result<T, StoreError>) -> bool {
+    match read {
+        Ok(_) => true,
+        Err(error) => matches!(
+            error,
+            StoreError::TooSlow | StoreError::Locked | StoreError::Conflict
+        ),
+    }
+}
+
+impl Inner {
+    /// One that was kept, or a new one.
     async fn connection(&self) -> Result<Pooled, StoreError> {
         loop {
             let idle = self.idle().pop();
@@ -97,7 +166,7 @@ impl ServerPool {
             // The others were not used since: they are most likely lost, too.
             self.idle().clear();
         }
-        let conn = self.0.server.connect_with(self.0.settings).await?;
+        let conn = self.server.connect_with(self.settings).await?;
         let now = Instant::now();
         Ok(Pooled {
             conn,
@@ -106,29 +175,14 @@ impl ServerPool {
         })
     }
 
-    /// Closes the connections that are idle, and each other one when it is not used any more.
-    pub(crate) async fn close(&self) {
-        self.0.permits.close();
-        let idle = std::mem::take(&mut *self.idle());
-        for pooled in idle {
-            if let Err(error) = server::close(pooled.conn).await {
-                tracing::debug!(%error, "a database connection was not closed cleanly");
-                // The others would say nothing, either.
-                return;
-            }
-        }
+    /// Keeps a connection for the next who needs one.
+    fn keep(&self, mut pooled: Pooled) {
+        pooled.used = Instant::now();
+        self.idle().push(pooled);
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Pooled>> {
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps a connection for the next who needs one.
-    fn keep(&self, mut pooled: Pooled) {
-        if !self.0.permits.is_closed() {
-            pooled.used = Instant::now();
-            self.idle().push(pooled);
-        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,72 +193,5 @@ impl Pooled {
     }
 }
 
-/// A connection in use.
-#[derive(Debug)]
-pub(crate) struct ServerReading {
-    /// It is there until this is dropped.
-    pooled: Option<Pooled>,
-    pool: ServerPool,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl ServerReading {
-    /// Waits for what `read` reads with the connection, for a limited time.
-    pub(crate) async fn within<T, E>(
-        mut self,
-        limit: Duration,
-        read: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, E>,
-    ) -> Result<T, StoreError>
-    where
-        StoreError: From<E>,
-    {
-        let Some(pooled) = &mut self.pooled else {
-            return Err(StoreError::Closed);
-        };
-        let read = timeout(limit, read(&mut pooled.conn)).await;
-        let read = read.map_or_else(|_| Err(server::silence()), |read| Ok(read?));
-        self.end(read)
-    }
-
-    /// Gives the connection back, unless what was read with it says that it is lost.
-    fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        let pooled = self.pooled.take();
-        // After any other error, it may be in the middle of an answer.
-        let is_whole = match &read {
-            Ok(_) => true,
-            Err(error) => matches!(
-                error,
-                StoreError::TooSlow | StoreError::Locked | StoreError::Conflict
-            ),
-        };
-        if let Some(pooled) = pooled
-            && is_whole
-        {
-            self.pool.keep(pooled);
-        }
-        read
-    }
-}
-
-impl Drop for ServerReading {
-    /// If nobody waited for the end of what was read, the connection is used again once the rest has come. Not to MySQL: in
-    /// the middle of a packet, its driver would take the rest of that for the next.
-    fn drop(&mut self) {
-        let (Some(mut pooled), Some(permit)) = (self.pooled.take(), self.permit.take()) else {
-            return;
-        };
-        if self.pool.0.server.dialect() == Dialect::MySql {
-            return;
-        }
-        let pool = self.pool.clone();
-        // It ends by itself, soon.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move {
-                if pooled.is_alive().await {
-                    pool.keep(pooled);
-                }
-                drop(permit);
-            });
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,16 @@
 //! Permits to read lists: each user has few at once, and all together fewer than would hold up everything else.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use herald_store::UserId;
+use poem::Result;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 
 use crate::{
+    background::Background,
     error::{ApiError, Code},
     limits::{
         budget::Shares,
@@ -27,24 +29,48 @@ const MAX_MEMBERS: usize = 256;
 pub(crate) struct ListReads {
     of_user: Arc<KeyedSemaphore<UserId>>,
     all: Arc<Semaphore>,
+    /// Where reads go on that nobody waits for any more, with their permits; `None` if the database ends them.
+    reads_on: Option<Background>,
 }
 
 /// The right to read a list, until dropped.
-pub(crate) struct ReadPermit {
+struct ReadPermit {
     _all: OwnedSemaphorePermit,
     _own: KeyedPermit<UserId>,
 }
 
 impl ListReads {
-    pub(crate) fn new(shares: Shares) -> Self {
+    pub(crate) fn new(shares: Shares, reads_on: Option<Background>) -> Self {
         Self {
             of_user: KeyedSemaphore::new(shares.each, MAX_MEMBERS),
             all: Arc::new(Semaphore::new(shares.in_all.min(Semaphore::MAX_PERMITS))),
+            reads_on,
         }
     }
 
-    /// Waits for a permit of `user`.
-    pub(crate) async fn acquire(&self, user: &UserId) -> Result<ReadPermit, ApiError> {
+    /// Waits for a permit of `user`, then for what `read` reads.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        user: &UserId,
+        read: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let permit = self.acquire(user).await?;
+        let Some(background) = &self.reads_on else {
+            let _permit = permit;
+            return read.await;
+        };
+        let read = background.spawn(async move {
+            let _permit = permit;
+            read.await
+        });
+        match read.await {
+            Ok(read) => read,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(error) => Err(ApiError::internal(&error).into()),
+        }
+    }
+
+    async fn acquire(&self, user: &UserId) -> Result<ReadPermit, ApiError> {
         let deadline = Instant::now() + PATIENCE;
         let own = timeout_at(deadline, self.of_user.acquire(user.clone())).await;
         let Ok(Ok(own)) = own else {
@@ -66,13 +92,17 @@ impl ListReads {
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
+
     use futures_util::FutureExt as _;
     use poem::{error::ResponseError as _, http::StatusCode};
+    use tokio::{sync::oneshot, time::timeout};
+    use tokio_util::task::TaskTracker;
 
     use super::*;
 
     fn reads(in_all: usize, each: usize) -> ListReads {
-        ListReads::new(Shares { in_all, each })
+        ListReads::new(Shares { in_all, each }, None)
     }
 
     #[tokio::test(start_paused = true)]
@@ -115,6 +145,33 @@ mod tests {
         assert!((&mut bobs).now_or_never().is_none());
         drop(running);
         assert!(bobs.now_or_never().is_some_and(|permit| permit.is_ok()));
+    }
+
+    /// A server reads on.
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_is_given_up_counts_until_it_ends() {
+        let (background, shares) = (TaskTracker::new(), Shares { in_all: 2, each: 1 });
+        let reads = ListReads::new(shares, Some(Background::new(background.clone())));
+        let (alice, bob) = (UserId::new(), UserId::new());
+        let (end, ended) = oneshot::channel();
+        let read = reads.run(&alice, async { Ok(ended.await) });
+        timeout(Duration::from_millis(1), read).await.unwrap_err();
+        let refused = reads.run(&alice, ready(Ok(()))).await.unwrap_err();
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        reads.run(&bob, ready(Ok(()))).await.unwrap();
+        end.send(()).unwrap();
+        reads.run(&alice, ready(Ok(()))).await.unwrap();
+        background.close();
+        background.wait().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_of_a_file_that_is_given_up_has_ended() {
+        let reads = reads(1, 1);
+        let alice = UserId::new();
+        let read = reads.run(&alice, pending::<Result<()>>());
+        timeout(Duration::from_millis(1), read).await.unwrap_err();
+        reads.run(&alice, ready(Ok(()))).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

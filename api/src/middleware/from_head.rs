@@ -82,7 +82,7 @@ pub(crate) struct Heads {
 
 /// Calls `endpoint` once the caller is known, if the operation needs one, and there is room for the response. The body has
 /// not been read.
-pub(crate) async fn known<E: Endpoint>(
+pub(crate) async fn known<E: Endpoint + 'static>(
     heads: Arc<Heads>,
     endpoint: Arc<E>,
     mut request: Request,
@@ -100,12 +100,10 @@ pub(crate) async fn known<E: Endpoint>(
     let payer = Payer::User(user.clone());
     let room = heads.answers.hold(payer, plan.answer_bytes, PATIENCE).await;
     let mut room = room.map_err(refused)?;
-    let response = {
-        let _permit = match plan.reads {
-            true => Some(heads.list_reads.acquire(&user).await?),
-            false => None,
-        };
-        endpoint.call(request).await?.into_response()
+    let called = async move { Ok(endpoint.call(request).await?.into_response()) };
+    let response = match plan.reads {
+        true => heads.list_reads.run(&user, called).await?,
+        false => called.await?,
     };
     let (parts, body) = response.into_parts();
     let body = body.into_bytes().await;

@@ -50,7 +50,7 @@ impl Store {
                 .bind(i64::from(limit) + 1)
         };
         let (epoch, most) = (self.epoch(), self.notification_bytes());
-        let read = |row: &AnyRow| notification(row, &epoch, most);
+        let read = move |row: &AnyRow| notification(row, &epoch, most);
         let readers = self.readers();
         readers.page_patiently(inbox, limit, max_bytes, read).await
     }
@@ -74,7 +74,7 @@ impl Store {
         let (epoch, most) = (self.epoch(), self.notification_bytes());
         let lists = self.lists();
         lists
-            .page(INBOX.to_owned(), &params, limit, |row| {
+            .page(INBOX.to_owned(), &params, limit, move |row| {
                 notification(row, &epoch, most)
             })
             .await

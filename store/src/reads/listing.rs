@@ -242,7 +242,7 @@ impl Store {
             params,
             token,
         } = Reading::of(dialect, status, user, before, limit);
-        let read = |row: &AnyRow| {
+        let read = move |row: &AnyRow| {
             let (message, token) = (message(row)?, token(row)?);
             Ok(ListedMessage { message, token })
         };

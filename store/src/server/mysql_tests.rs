@@ -3,10 +3,9 @@
 use futures_util::future::try_join_all;
 use herald_test_databases::{DatabaseKind, TestDatabase};
 use rstest::rstest;
-use sqlx::{AnyConnection, Executor as _};
+use sqlx::{AnyConnection, Executor as _, Row as _};
 
 use super::*;
-use crate::lists::Lists;
 use crate::location::Location;
 use crate::open::prepare;
 
@@ -209,18 +208,11 @@ async fn a_list_ends_and_its_connection_goes_on() {
         return;
     };
     let lists = location.connect_lists(1).await.unwrap();
-    let Lists::Server(pool, _) = &lists else {
-        panic!("{lists:?}");
-    };
-    let set = async |conn: &mut AnyConnection| -> Result<(), sqlx::Error> {
-        let limit = text(conn, "SELECT CAST(@@max_statement_time AS CHAR)").await;
-        assert_eq!(limit, "2.000000");
-        conn.execute("SET max_statement_time = 0.02")
-            .await
-            .map(drop)
-    };
-    let reading = pool.begin().await.unwrap();
-    reading.within(CONNECT, set).await.unwrap();
+    let limit = "SELECT CAST(@@max_statement_time AS CHAR)".to_owned();
+    let limit = lists.first(limit, &[], |row| Ok(row.try_get::<String, _>(0)?));
+    assert_eq!(limit.await.unwrap().unwrap(), "2.000000");
+    let set = "SET max_statement_time = 0.02".to_owned();
+    lists.first(set, &[], |_| Ok(())).await.unwrap();
     // The only connection.
     let slow = "SELECT SLEEP(600)".to_owned();
     let stopped = lists.first(slow, &[], |_| Ok(())).await;

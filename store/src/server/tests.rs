@@ -2,10 +2,9 @@
 
 use futures_util::future::try_join_all;
 use herald_test_databases::{DatabaseKind, TestDatabase};
-use sqlx::{AnyConnection, Executor as _};
+use sqlx::{AnyConnection, Executor as _, Row as _};
 
 use super::*;
-use crate::lists::Lists;
 use crate::location::Location;
 use crate::open::prepare;
 
@@ -152,15 +151,11 @@ async fn a_list_ends_and_its_connection_goes_on() {
         return;
     };
     let lists = location.connect_lists(1).await.unwrap();
-    let Lists::Server(pool, _) = &lists else {
-        panic!("{lists:?}");
-    };
-    let set = async |conn: &mut AnyConnection| -> Result<(), sqlx::Error> {
-        assert_eq!(text(conn, "SHOW statement_timeout").await, "2s");
-        conn.execute("SET statement_timeout = 20").await.map(drop)
-    };
-    let reading = pool.begin().await.unwrap();
-    reading.within(CONNECT, set).await.unwrap();
+    let limit = "SELECT current_setting('statement_timeout')".to_owned();
+    let limit = lists.first(limit, &[], |row| Ok(row.try_get::<String, _>(0)?));
+    assert_eq!(limit.await.unwrap().unwrap(), "2s");
+    let set = "SET statement_timeout = 20".to_owned();
+    lists.first(set, &[], |_| Ok(())).await.unwrap();
     // The only connection.
     let slow = "SELECT CAST(pg_sleep(600) AS TEXT)".to_owned();
     let stopped = lists.first(slow, &[], |_| Ok(())).await;
