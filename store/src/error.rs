@@ -12,10 +12,11 @@ pub enum StoreError {
     /// More writes or reads are waiting than the database keeps up with. Nothing was written.
     #[error("the database is busy; try again in a moment")]
     Busy,
-    /// A list took longer to read than it may. Its read was stopped.
-    #[error("the list takes too long to read; try again later, or ask for less")]
+    /// A statement took longer than it may. It was stopped, and nothing was written.
+    #[error("the database took too long and was stopped; try again later, or ask for less")]
     TooSlow,
-    /// Another process has held the write lock for longer than 5 s. Nothing was written.
+    /// Another process has held a lock for too long: of a file for 5 s, of what a write changes on a server for most of the 10 s
+    /// that a write may take. Nothing was written.
     #[error("another process has the database locked; try again when it is done")]
     Locked,
     /// Writes of several servers were in each other's way, again and again. Nothing was written.
@@ -58,7 +59,7 @@ pub enum StoreError {
     /// The server of the database cannot be reached, says nothing, or takes nobody for the moment. A later try may succeed.
     /// Whether a write was done is not known.
     #[error(
-        "the database server cannot be reached: {reason}; check that it runs, and that database.url names it"
+        "the database server cannot be reached or takes no writes: {reason}; check that it runs, and that database.url names it"
     )]
     Unreachable {
         /// Which server, if that is known, and what the system or the server says.

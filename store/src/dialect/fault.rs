@@ -57,9 +57,9 @@ fn fault_of_mysql(error: &MySqlDatabaseError) -> Option<Fault> {
         // What waited was undone, and not what it waited in.
         1205 | 3572 => Some(Fault::Locked),
         // A deadlock, too many locks, a row or table that has changed since: the transaction was undone as a whole.
-        1020 | 1206 | 1213 | 1412 | 1615 | 3101 => Some(Fault::Conflict),
-        // A full disk or table, an error of the disk, a transaction that only reads.
-        1021 | 1026 | 1114 | 1792 => Some(Fault::Unwritable),
+        1020 | 1206 | 1213 | 1412 | 3101 => Some(Fault::Conflict),
+        // A full disk or table, an error of the disk.
+        1021 | 1026 | 1114 => Some(Fault::Unwritable),
         1034 | 1194 | 1195 | 1712 => Some(Fault::Corrupt),
         // Too many connections, of all or of this user, or too many that failed; shutting down; killed, idle for too
         // long; errors of the network.
@@ -78,7 +78,9 @@ fn fault_of_mysql(error: &MySqlDatabaseError) -> Option<Fault> {
         | 3169
         | 4031 => Some(Fault::Unreachable),
         // It only reads, and did not when Herald started: it changes places with its standby.
-        1290 | 1836 => Some(Fault::Unreachable),
+        1036 | 1290 | 1792 | 1836 => Some(Fault::Unreachable),
+        // What is prepared has to be prepared again, which another connection does.
+        1615 => Some(Fault::Unreachable),
         _ => None,
     }
 }

@@ -64,14 +64,14 @@ pub(crate) const TRANSFER: &str = settings!(
     MySQL: "max_execution_time = 0"
 );
 
-/// For a connection that writes. No wait lasts longer than a caller does, and what a server that is gone has locked is free
-/// again soon: on MySQL, which does not know how long a transaction was idle, with each connection that was idle for as long as
-/// a caller waits. The next write makes another one.
+/// For a connection that writes. A lock is waited for again and again, so that the rest need not wait for it; and what a server
+/// that is gone has locked is free again soon: on MySQL, which does not know how long a transaction was idle, with each
+/// connection that was idle for as long as a caller waits. The next write makes another one.
 pub(crate) const WRITER: &str = concat!(
     settings!(
-        "innodb_lock_wait_timeout = 5, lock_wait_timeout = 5",
-        MariaDB: "max_statement_time = 10, idle_transaction_timeout = 3",
-        MySQL: "max_execution_time = 10000, wait_timeout = 10"
+        "innodb_lock_wait_timeout = 2, lock_wait_timeout = 2",
+        MariaDB: "max_statement_time = 5, idle_transaction_timeout = 3",
+        MySQL: "max_execution_time = 5000, wait_timeout = 10"
     ),
     "; SET @herald_counter = CASE 1 WHEN ",
     take_counter!("0"),

@@ -19,11 +19,11 @@ pub(crate) const TRANSFER: &str = "SET application_name = 'herald migrate';
     SET lock_timeout = '60s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
     SET tcp_user_timeout = '60s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3";
 
-/// For a connection that writes. No wait lasts longer than a caller does, and what a connection that is gone has locked is free
-/// again soon. A commit is durable, whatever the database's default is. PostgreSQL on Windows cannot ask whether a connection is
-/// still there.
+/// For a connection that writes. A lock is waited for again and again, so that the rest need not wait for it; and what a
+/// connection that is gone has locked is free again soon. A commit is durable, whatever the database's default is. PostgreSQL on
+/// Windows cannot ask whether a connection is still there.
 pub(crate) const WRITER: &str = "SET default_transaction_isolation = 'read committed';
-    SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '3s';
+    SET lock_timeout = '2s'; SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '3s';
     SET tcp_user_timeout = '10s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
     SELECT set_config('client_connection_check_interval', '1s', false) WHERE version() NOT LIKE '%Visual C++%';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";

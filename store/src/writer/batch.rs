@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::connection::Mark;
-use super::failure::{Doubt, is_broken};
-use super::group::{Group, Kind};
+use super::failure::is_broken;
+use super::group::{Group, Kind, Which};
 use super::locks::Locks;
 use super::operation::Operation;
 use super::transaction::Transaction;
@@ -29,10 +28,9 @@ impl<O: Operation> Queued for Waiting<O> {
 /// Writes that share a transaction, until what came of each is known.
 pub(super) struct Batch {
     pub(super) kinds: Vec<Box<dyn Group>>,
-    /// Whether each is to have a transaction of its own, as one of them failed by its own fault.
+    /// Whether each is to have a transaction of its own, as one of them failed by its own fault or others
+    /// were in the way of one.
     pub(super) is_apart: bool,
-    /// Of the last commit.
-    pub(super) doubt: Option<Doubt>,
 }
 
 impl Batch {
@@ -40,7 +38,6 @@ impl Batch {
         let mut batch = Self {
             kinds: vec![],
             is_apart: false,
-            doubt: None,
         };
         for waiting in queued {
             waiting.join(&mut batch);
@@ -98,53 +95,54 @@ impl Batch {
         Ok(true)
     }
 
-    /// All are being committed, by a transaction with this mark.
-    pub(super) fn committing(&mut self, mark: Option<Mark>) {
-        for kind in &mut self.kinds {
-            kind.change(State::Open, State::Committing);
-        }
-        self.doubt = mark.map(Doubt::of);
+    /// All are being committed.
+    pub(super) fn committing(&mut self) {
+        self.change(State::Open, State::Committing);
     }
 
-    /// What was being committed was, or was not.
-    pub(super) fn resolve(&mut self, committed: bool) {
-        let fault = self.doubt.take().and_then(|doubt| doubt.fault);
-        for kind in &mut self.kinds {
-            match (committed, &fault) {
-                (true, _) => kind.change(State::Committing, State::Settled),
-                (false, Some(fault)) => kind.fail(&|state, _| state == State::Committing, fault),
-                (false, None) => kind.change(State::Committing, State::Open),
-            }
+    /// What was being committed was, or was not; the same would fail again with `fault`.
+    pub(super) fn resolve(&mut self, committed: bool, fault: Option<&StoreError>) {
+        match (committed, fault) {
+            (true, _) => self.change(State::Committing, State::Settled),
+            (false, Some(fault)) => self.fail_all(State::Committing, fault),
+            (false, None) => self.change(State::Committing, State::Open),
         }
     }
 
-    /// Those that are not settled failed. None of them is in doubt.
-    pub(super) fn fail_rest(&mut self, failure: &StoreError) {
+    /// What is known to be this failed.
+    pub(super) fn fail_all(&mut self, state: State, failure: &StoreError) {
         for kind in &mut self.kinds {
-            kind.fail(&|state, _| state != State::Settled, failure);
+            kind.fail(state, Which::All, failure);
         }
     }
 
-    /// Those that have waited until `now` or longer than they may failed; of what is in doubt nothing is known then.
-    pub(super) fn fail_late(&mut self, now: Instant, failure: &StoreError) {
+    /// What is to be written and would not be until `time` failed; so does what locks the same, and would come before it.
+    pub(super) fn fail_open(&mut self, time: Instant, failure: &StoreError) {
+        let mut locks = Locks::default();
+        for kind in &self.kinds {
+            kind.lock_late(time, &mut locks);
+        }
+        for kind in &mut self.kinds {
+            kind.fail(State::Open, Which::LateOr(time, &locks), failure);
+        }
+    }
+
+    /// Of what is being committed and is not settled by `time`, nothing is known.
+    pub(super) fn fail_committing(&mut self, time: Instant) {
         let unknown = server::silence();
-        for (of, failure) in [(State::Open, failure), (State::Committing, &unknown)] {
-            let is_late = |state, deadline: Option<Instant>| {
-                state == of && deadline.is_some_and(|deadline| deadline <= now)
-            };
-            for kind in &mut self.kinds {
-                kind.fail(&is_late, failure);
-            }
-        }
-        if !self.kinds.iter().any(|kind| kind.has(State::Committing)) {
-            self.doubt = None;
+        for kind in &mut self.kinds {
+            kind.fail(State::Committing, Which::Late(time), &unknown);
         }
     }
 
     /// The results are what they are.
     pub(super) fn settle(&mut self) {
+        self.change(State::Open, State::Settled);
+    }
+
+    fn change(&mut self, from: State, to: State) {
         for kind in &mut self.kinds {
-            kind.change(State::Open, State::Settled);
+            kind.change(from, to);
         }
     }
 

@@ -3,6 +3,8 @@
 //! On a server, each transaction writes its number into a row that is the connection's own. If the connection is lost while
 //! the commit is under way, another one reads there what came of it: it waits until the lost one's transaction has ended.
 
+use std::mem;
+
 use sqlx::{Any, AnyConnection, Connection as _, Executor as _, Row as _};
 use uuid::Uuid;
 
@@ -20,6 +22,8 @@ pub(super) struct Connection {
     id: Uuid,
     /// How many transactions it has begun.
     begun: i64,
+    /// Whether sqlx may not know of a transaction that has begun: the text that begins one does more.
+    is_unclear: bool,
 }
 
 /// By what it is known later whether a transaction was committed.
@@ -36,6 +40,7 @@ impl Connection {
             dialect,
             id: Uuid::now_v7(),
             begun: 0,
+            is_unclear: false,
         }
     }
 
@@ -47,20 +52,32 @@ impl Connection {
         if self.dialect == Dialect::Sqlite {
             return Ok((self.conn.begin_with(kind.begin()).await?, None));
         }
-        self.begun += 1;
+        let Self {
+            conn,
+            dialect,
+            begun,
+            is_unclear,
+            ..
+        } = self;
+        *begun += 1;
         let mark = Mark {
             connection: self.id,
-            number: self.begun,
+            number: *begun,
         };
-        let text = format!("{}; {}", kind.begin(), mark.text(self.dialect));
-        let begun = self.conn.begin_with(bulk::statement(text));
-        Ok((answered(self.dialect, begun).await?, Some(mark)))
+        let text = format!("{}; {}", kind.begin(), mark.text(*dialect));
+        *is_unclear = true;
+        let begun = answered(*dialect, conn.begin_with(bulk::statement(text))).await?;
+        *is_unclear = false;
+        Ok((begun, Some(mark)))
     }
 
-    /// Undoes what was begun, also if sqlx does not know that it was: the text that begins a transaction does more.
+    /// Undoes what was begun and not ended: sqlx does so with what is asked next.
     pub(super) async fn undo(&mut self) -> Result<(), StoreError> {
-        let undone = self.conn.execute("ROLLBACK");
-        answered(self.dialect, undone).await.map(drop)
+        if mem::take(&mut self.is_unclear) {
+            let undone = self.conn.execute("ROLLBACK");
+            answered(self.dialect, undone).await?;
+        }
+        answered(self.dialect, self.conn.ping()).await
     }
 
     /// Whether the transaction with this mark, of a connection that is gone, was committed. Waits until it has ended, as it

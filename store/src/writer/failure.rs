@@ -32,6 +32,16 @@ impl Failure {
         }
     }
 
+    /// Whether others were in the way, or it was too much, and the connection can still be used.
+    pub(super) fn is_in_the_way(&self) -> bool {
+        self.is_of_a_few() || (self.is_passing && matches!(self.error, StoreError::Conflict))
+    }
+
+    /// Whether others were in the way of a few, which the rest need not wait for. After a conflict, all may succeed at once.
+    pub(super) fn is_of_a_few(&self) -> bool {
+        self.is_passing && matches!(self.error, StoreError::Locked | StoreError::TooSlow)
+    }
+
     /// Whether the same may succeed later.
     pub(super) fn passes(error: &StoreError) -> bool {
         matches!(
@@ -39,6 +49,7 @@ impl Failure {
             StoreError::Unreachable { .. }
                 | StoreError::Conflict
                 | StoreError::Locked
+                | StoreError::TooSlow
                 // It was another server when this one started: it changes places with its standby, say.
                 | StoreError::Refused { .. }
         )

@@ -17,8 +17,26 @@ use super::transaction::{Transaction, TransactionKind};
 use super::waiting::{State, Waiting};
 use crate::StoreError;
 
-/// Which writes, by what is known of them and until when they are repeated.
-pub(super) type Which<'a> = &'a dyn Fn(State, Option<Instant>) -> bool;
+/// Writes that each have a transaction of their own.
+pub(super) struct Round<'a> {
+    pub(super) conn: &'a mut Connection,
+    pub(super) kind: TransactionKind,
+    pub(super) doubt: &'a mut Option<Doubt>,
+    pub(super) wake: &'a Notify,
+    /// What those lock that others were in the way of. What locks any of it, too, is to come after them.
+    pub(super) passed_over: Locks,
+    /// Why the first of these was passed over.
+    pub(super) failure: Option<Failure>,
+}
+
+/// Which writes: by whether they are late at a time, and by what they lock.
+#[derive(Clone, Copy)]
+pub(super) enum Which<'a> {
+    All,
+    Late(Instant),
+    /// Or lock some of it.
+    LateOr(Instant, &'a Locks),
+}
 
 /// Writes of one kind.
 pub(super) trait Group: Any + Send {
@@ -31,19 +49,15 @@ pub(super) trait Group: Any + Send {
     fn lock(&self, locks: &mut Locks);
     /// Runs all and remembers how that went.
     fn run<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Runs each that is open in a transaction of its own, settles it and sends its caller what came of it, until one fails
-    /// that is no fault of its own.
-    fn run_each<'a>(
-        &'a mut self,
-        conn: &'a mut Connection,
-        kind: TransactionKind,
-        doubt: &'a mut Option<Doubt>,
-        wake: &'a Notify,
-    ) -> BoxFuture<'a, Result<(), Failure>>;
+    /// Runs each that is open in a transaction of its own, settles it and sends its caller what came of it. Those that others
+    /// are in the way of are passed over. Ends as soon as nothing can be written any more.
+    fn run_each<'a>(&'a mut self, round: &'a mut Round<'_>) -> BoxFuture<'a, Result<(), Failure>>;
     /// Those of which the one is known are the other from now on.
     fn change(&mut self, from: State, to: State);
-    /// Settles those that failed.
-    fn fail(&mut self, which: Which<'_>, failure: &StoreError);
+    /// Adds what those lock that are open and late at `time`.
+    fn lock_late(&self, time: Instant, locks: &mut Locks);
+    /// Settles as failed those of which this is known and `which` is true.
+    fn fail(&mut self, of: State, which: Which<'_>, failure: &StoreError);
     /// Sends the callers of what is settled what came of it, and forgets it; notifies `wake` if a message may be due then.
     fn send_settled(&mut self, wake: &Notify);
 }
@@ -95,23 +109,24 @@ impl<O: Operation> Group for Kind<O> {
         .boxed()
     }
 
-    fn run_each<'a>(
-        &'a mut self,
-        conn: &'a mut Connection,
-        kind: TransactionKind,
-        doubt: &'a mut Option<Doubt>,
-        wake: &'a Notify,
-    ) -> BoxFuture<'a, Result<(), Failure>> {
+    fn run_each<'a>(&'a mut self, round: &'a mut Round<'_>) -> BoxFuture<'a, Result<(), Failure>> {
         async move {
-            let is_open = |waiting: &&mut Waiting<O>| waiting.state == State::Open;
-            while let Some(waiting) = self.0.iter_mut().find(is_open) {
+            let mut next = 0;
+            while let Some(waiting) = self.0.get_mut(next) {
+                let locks = waiting.locks();
+                if round.passed_over.overlap(&locks) {
+                    next += 1;
+                    continue;
+                }
                 if waiting.is_late(Instant::now() + LEAST_ALONE) {
                     waiting.result = Err(StoreError::Busy);
-                } else {
-                    run_alone(waiting, conn, kind, doubt).await?;
+                } else if let Err(failure) = run_alone(waiting, &locks, round).await {
+                    round.pass_over(locks, failure).await?;
+                    next += 1;
+                    continue;
                 }
                 waiting.state = State::Settled;
-                self.send_settled(wake);
+                self.send_settled(round.wake);
             }
             Ok(())
         }
@@ -124,9 +139,24 @@ impl<O: Operation> Group for Kind<O> {
         }
     }
 
-    fn fail(&mut self, which: Which<'_>, failure: &StoreError) {
-        for waiting in &mut self.0 {
-            if which(waiting.state, waiting.deadline) {
+    fn lock_late(&self, time: Instant, locks: &mut Locks) {
+        for waiting in &self.0 {
+            if waiting.state == State::Open && waiting.is_late(time) {
+                waiting.operation.lock(locks);
+            }
+        }
+    }
+
+    fn fail(&mut self, of: State, which: Which<'_>, failure: &StoreError) {
+        for waiting in self.0.iter_mut().filter(|waiting| waiting.state == of) {
+            let fails = match which {
+                Which::All => true,
+                Which::Late(time) => waiting.is_late(time),
+                Which::LateOr(time, locks) => {
+                    waiting.is_late(time) || locks.overlap(&waiting.locks())
+                }
+            };
+            if fails {
                 waiting.state = State::Settled;
                 waiting.result = Err(failure.clone());
             }
@@ -146,20 +176,31 @@ impl<O: Operation> Group for Kind<O> {
     }
 }
 
+impl Round<'_> {
+    /// Passes over a write that others were in the way of, if the connection can still be used.
+    async fn pass_over(&mut self, locks: Locks, failure: Failure) -> Result<(), Failure> {
+        if self.doubt.is_some() || !failure.is_in_the_way() {
+            return Err(failure);
+        }
+        let undone = self.conn.undo().await;
+        undone.map_err(|error| Failure::before_commit(error, self.kind.dialect))?;
+        self.passed_over.add(locks);
+        self.failure.get_or_insert(failure);
+        Ok(())
+    }
+}
+
 /// Runs a write in a transaction of its own. Fails if that is no fault of its own.
 async fn run_alone<O: Operation>(
     waiting: &mut Waiting<O>,
-    conn: &mut Connection,
-    kind: TransactionKind,
-    doubt: &mut Option<Doubt>,
+    locks: &Locks,
+    round: &mut Round<'_>,
 ) -> Result<(), Failure> {
+    let kind = round.kind;
     let before_commit = |error| Failure::before_commit(error, kind.dialect);
-    let (mut begun, mark) = conn.begin(kind).await.map_err(before_commit)?;
+    let (mut begun, mark) = round.conn.begin(kind).await.map_err(before_commit)?;
     let mut tx = Transaction::new(&mut begun, kind.dialect);
-    let mut locks = Locks::default();
-    waiting.operation.lock(&mut locks);
-    let locked = tx.lock(&locks).await;
-    waiting.result = match locked {
+    waiting.result = match tx.lock(locks).await {
         Ok(()) => unless_panicked(run_and_count(&waiting.operation, &mut tx)).await,
         Err(error) => Err(error),
     };
@@ -171,12 +212,12 @@ async fn run_alone<O: Operation>(
         return undone.map_err(before_commit);
     }
     waiting.state = State::Committing;
-    *doubt = mark.map(Doubt::of);
+    *round.doubt = mark.map(Doubt::of);
     match answered(kind.dialect, begun.commit()).await {
-        Ok(()) => *doubt = None,
+        Ok(()) => *round.doubt = None,
         // Of a file, its own fault is known at once.
-        Err(error) if doubt.is_none() && !is_broken(&error) => waiting.result = Err(error),
-        Err(error) => return Err(Doubt::commit_failed(doubt, error)),
+        Err(error) if round.doubt.is_none() && !is_broken(&error) => waiting.result = Err(error),
+        Err(error) => return Err(Doubt::commit_failed(round.doubt, error)),
     }
     Ok(())
 }

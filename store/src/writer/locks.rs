@@ -34,6 +34,20 @@ impl Locks {
         self.rights = true;
     }
 
+    /// Locks what another one locks, too.
+    pub(super) fn add(&mut self, mut other: Self) {
+        self.queues.append(&mut other.queues);
+        self.inboxes.append(&mut other.inboxes);
+        self.rights |= other.rights;
+    }
+
+    /// Whether another one locks something of this.
+    pub(super) fn overlap(&self, other: &Self) -> bool {
+        !self.queues.is_disjoint(&other.queues)
+            || !self.inboxes.is_disjoint(&other.inboxes)
+            || (self.rights && other.rights)
+    }
+
     /// What takes them. SQLite has one writer, which needs none.
     pub(crate) fn script(&self, dialect: Dialect) -> Script {
         let mut script = Script::default();

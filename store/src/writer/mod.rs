@@ -20,6 +20,7 @@ use batch::Queued;
 pub(crate) use locks::Locks;
 pub(crate) use operation::Operation;
 use operation::WriteResult;
+use patience::{GRACE, PATIENCE};
 use task::Task;
 pub(crate) use transaction::Transaction;
 use waiting::Waiting;
@@ -27,13 +28,10 @@ use waiting::Waiting;
 /// How many writes wait for the writer.
 const QUEUE: usize = 1024;
 
-/// How long a write waits for room in the queue; to a server, for all else, too.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// The way to the task that writes.
 pub(crate) struct Writer {
     queue: mpsc::Sender<Box<dyn Queued>>,
-    /// How long a write may take in all; `None`: as long as it does.
+    /// How long a write is repeated; `None`: it is not, and takes as long as it does.
     limit: Option<Duration>,
     /// Asks the task to write what is queued and to end.
     stop: Arc<Notify>,
@@ -48,7 +46,7 @@ impl Writer {
         let stop = Arc::new(Notify::new());
         let limit = match location.dialect() {
             Dialect::Sqlite => None,
-            Dialect::Postgres | Dialect::MySql => Some(PATIENCE),
+            Dialect::Postgres | Dialect::MySql => Some(PATIENCE - GRACE),
         };
         let task = Task::new(location, conn, operations, Arc::clone(&stop), wake);
         Self {
@@ -116,14 +114,14 @@ impl fmt::Debug for Writer {
     }
 }
 
-/// What came of a write. A server that says nothing is not waited for any longer than until `deadline`.
+/// What came of a write. A server that says nothing is not waited for for long after `deadline`.
 async fn outcome<O: Operation>(
     result: oneshot::Receiver<WriteResult<O>>,
     deadline: Option<Instant>,
 ) -> WriteResult<O> {
     let received = match deadline {
         None => result.await,
-        Some(deadline) => match timeout_at(deadline.into(), result).await {
+        Some(deadline) => match timeout_at((deadline + GRACE).into(), result).await {
             Ok(received) => received,
             Err(_) => return Err(server::silence()),
         },
@@ -139,6 +137,7 @@ mod locks;
 mod log;
 mod old_marks;
 mod operation;
+mod pace;
 mod patience;
 mod task;
 mod transaction;

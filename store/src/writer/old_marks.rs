@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AnyConnection, Connection as _, Row as _};
 use tokio::time::timeout;
 
-use crate::dialect::{Dialect, PRIMARY};
+use crate::dialect::{Dialect, PRIMARY, begin_write};
 use crate::statement::Statement;
 use crate::{StoreError, bulk, server};
 
@@ -14,7 +14,7 @@ const KEPT: i64 = 3600 * 1000;
 
 /// How often old ones are looked for, how many are forgotten then at most, and how long that may hold up writes.
 const LOOK: Duration = Duration::from_secs(3600);
-const MOST: usize = 1024;
+const MOST: usize = 256;
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// When old marks are forgotten.
@@ -48,7 +48,7 @@ async fn forget(conn: &mut AnyConnection, dialect: Dialect) -> Result<(), StoreE
     let text = format!("SELECT writer FROM last_commits WHERE {is_old} LIMIT {MOST}");
     let old = writers(conn, dialect, Statement::new(bulk::statement(text))).await?;
     for some in bulk::padded(&old) {
-        let mut tx = conn.begin().await?;
+        let mut tx = conn.begin_with(begin_write(dialect, false, false)).await?;
         let text = format!(
             "SELECT writer FROM last_commits{} WHERE writer IN ({}) AND {is_old} FOR UPDATE SKIP LOCKED",
             dialect.by_index(PRIMARY),

@@ -7,15 +7,20 @@ use tokio::time::timeout;
 use crate::dialect::Dialect;
 use crate::{StoreError, server};
 
-/// How long a server may take for one answer: longer than it waits for a lock. One that is slower is silent, and another
-/// connection to it may be answered at once.
-pub(super) const ANSWER: Duration = Duration::from_secs(6);
+/// How long a write to a server may take in all, from when it is queued until its caller is told what came of it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much of its time a write has to have left when it is begun. Under more writes than the server keeps up with, all
-/// would otherwise be begun too late to end in time.
-pub(super) const LEAST: Duration = Duration::from_secs(2);
+/// How long before that it is given up, so that its caller is told why.
+pub(super) const GRACE: Duration = Duration::from_millis(250);
 
-/// The same for a write in a transaction of its own.
+/// How long a server may take for one answer: longer than it gives itself for a statement. One that is slower is silent, and
+/// another connection to it may be answered at once.
+const ANSWER: Duration = Duration::from_secs(6);
+
+/// How long a transaction may take in all.
+pub(super) const TRANSACTION: Duration = Duration::from_secs(8);
+
+/// How much of its time a write has to have left when it is begun in a transaction of its own.
 pub(super) const LEAST_ALONE: Duration = Duration::from_millis(500);
 
 /// Waits for what a database is asked. A server that is silent has lost the connection.

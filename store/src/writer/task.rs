@@ -10,19 +10,20 @@ use tokio::time::{sleep, timeout_at};
 use super::batch::{Batch, Queued};
 use super::connection::Connection;
 use super::failure::{Doubt, Failure};
+use super::group::Round;
+use super::locks::Locks;
 use super::log::Log;
 use super::old_marks::OldMarks;
-use super::patience::{ANSWER, LEAST, answered};
+use super::pace::Pace;
+use super::patience::{TRANSACTION, answered};
 use super::transaction::{Transaction, TransactionKind};
+use super::waiting::State;
 
 use crate::StoreError;
 use crate::dialect::Dialect;
 use crate::location::Location;
 use crate::open_files::OpenFiles;
 use crate::server;
-
-/// How many writes share a transaction.
-const BATCH: usize = 256;
 
 /// How long a batch waits before it is repeated: the first time, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -34,6 +35,9 @@ pub(super) struct Task {
     files: OpenFiles,
     log: Log,
     marks: OldMarks,
+    pace: Pace,
+    /// Of the last commit, until it is known what came of it: nothing is written before.
+    doubt: Option<Doubt>,
     /// `None` after a failure, until the next batch.
     conn: Option<Connection>,
     operations: mpsc::Receiver<Box<dyn Queued>>,
@@ -53,6 +57,8 @@ impl Task {
             files: OpenFiles::of(location.file()),
             log: Log::of(location.file()),
             marks: OldMarks::new(location.dialect()),
+            pace: Pace::of(location.dialect()),
+            doubt: None,
             conn: Some(Connection::new(conn, location.dialect())),
             location,
             operations,
@@ -63,7 +69,7 @@ impl Task {
 
     /// Writes batch after batch until it has to stop or no one can write any more.
     pub(super) async fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = vec![];
         loop {
             let received = tokio::select! {
                 biased;
@@ -72,7 +78,7 @@ impl Task {
                     self.operations.close();
                     continue;
                 }
-                received = self.operations.recv_many(&mut batch, BATCH) => received,
+                received = self.operations.recv_many(&mut batch, self.pace.most()) => received,
             };
             if received == 0 {
                 break;
@@ -104,59 +110,46 @@ impl Task {
     async fn commit_patiently(&mut self, batch: &mut Batch) {
         let mut pause = FIRST_PAUSE;
         // Too much of their time has gone while others were written.
-        batch.fail_late(Instant::now() + LEAST, &StoreError::Busy);
+        batch.fail_open(Instant::now() + self.pace.least(), &StoreError::Busy);
         batch.send_settled(&self.wake);
         while batch.len() > 0 {
             let committed = self.commit(batch).await;
             batch.send_settled(&self.wake);
-            let Err(Failure { error, is_passing }) = committed else {
+            let Err(failure) = committed else {
                 return;
             };
-            let before = batch.len();
-            // What is in doubt is asked for as long as somebody waits for it, whatever the reason.
-            if is_passing || batch.doubt.is_some() {
-                batch.fail_late(Instant::now() + pause, &error);
-            } else {
-                batch.fail_rest(&error);
-            }
-            batch.send_settled(&self.wake);
-            let writes = before - batch.len();
-            if writes > 0 {
-                tracing::error!(%error, writes, "a database transaction failed");
-            }
+            self.give_up(batch, &failure, pause);
+            // Callers are told before any goodbye.
+            self.undo(&failure.error).await;
             if batch.len() > 0 {
-                tracing::debug!(%error, "a database transaction is repeated");
+                tracing::debug!(error = %failure.error, "a database transaction is repeated");
                 sleep(pause).await;
                 pause = (2 * pause).min(LONGEST_PAUSE);
             }
         }
     }
 
-    /// Writes a batch. If that fails, some of it may be settled.
-    async fn commit(&mut self, batch: &mut Batch) -> Result<(), Failure> {
-        // What is written to a file that is not there any more is lost.
-        self.files.check().map_err(Failure::fatal)?;
-        let kind = TransactionKind {
-            dialect: self.location.dialect(),
-            durable: batch.is_durable(),
-            marked: self.log.is_to_be_marked(),
-        };
-        let committed = match batch.deadline() {
-            None => self.commit_with(batch, kind).await,
-            // Nobody waits for it longer; but what has begun is not cut, unless the server is silent.
-            Some(deadline) => {
-                let end = deadline.max(Instant::now() + ANSWER);
-                let committed = self.commit_with(batch, kind);
-                let committed = timeout_at(end.into(), committed).await;
-                committed.unwrap_or_else(|_| Err(Failure::passing(server::silence())))
-            }
-        };
-        if let Err(failure) = &committed {
-            // Before any goodbye.
-            batch.send_settled(&self.wake);
-            self.undo(&failure.error).await;
+    /// Tells the callers of what is not repeated after a pause.
+    fn give_up(&self, batch: &mut Batch, failure: &Failure, pause: Duration) {
+        let Failure { error, is_passing } = failure;
+        let before = batch.len();
+        let next = Instant::now() + pause;
+        if *is_passing {
+            batch.fail_open(next + self.pace.least(), error);
+        } else {
+            batch.fail_all(State::Open, error);
         }
-        committed
+        if self.doubt.is_some() {
+            // It is asked for as long as somebody waits for it, whatever the reason.
+            batch.fail_committing(next);
+        } else {
+            batch.fail_all(State::Committing, error);
+        }
+        batch.send_settled(&self.wake);
+        let writes = before - batch.len();
+        if writes > 0 {
+            tracing::error!(%error, writes, "a database transaction failed");
+        }
     }
 
     /// Undoes what was not committed because of this error. The connection is kept if the server said it itself.
@@ -170,6 +163,8 @@ impl Task {
                     self.conn = None;
                 }
             }
+            // Nothing was begun, and it goes on with the same files once they are back.
+            (StoreError::Replaced { .. }, _) => {}
             // Nobody is there to say goodbye to.
             (StoreError::Unreachable { .. }, _) if is_server => self.conn = None,
             // Whatever state it is in, closing it undoes all.
@@ -177,47 +172,86 @@ impl Task {
         }
     }
 
-    async fn commit_with(
-        &mut self,
-        batch: &mut Batch,
-        kind: TransactionKind,
-    ) -> Result<(), Failure> {
-        let before_commit = |error| Failure::before_commit(error, kind.dialect);
-        let wake = Arc::clone(&self.wake);
-        let conn = self.connected().await.map_err(before_commit)?;
-        if let Some(Doubt { mark, .. }) = &batch.doubt {
-            let committed = conn.has_committed(mark).await.map_err(before_commit)?;
-            tracing::debug!(committed, "a commit without an answer");
-            batch.resolve(committed);
-            batch.send_settled(&wake);
-        }
+    /// Writes a batch. If that fails, some of it may be settled.
+    async fn commit(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+        // What is written to a file that is not there any more is lost.
+        self.files.check().map_err(Failure::fatal)?;
+        let deadline = batch.deadline();
+        // Nobody waits for it longer.
+        until(deadline, self.prepare(batch)).await?;
         if !batch.is_open() {
             return Ok(());
         }
-        if !batch.is_apart {
-            if commit_together(conn, batch, kind).await? {
-                return Ok(());
-            }
-            batch.is_apart = true;
+        // What has begun is not cut as soon as nobody waits for it: it would be begun again.
+        let deadline = deadline.map(|deadline| deadline.max(Instant::now() + TRANSACTION));
+        until(deadline, self.write_open(batch)).await
+    }
+
+    /// Connects, and asks what came of the last commit if that is not known.
+    async fn prepare(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+        let dialect = self.location.dialect();
+        let before_commit = |error| Failure::before_commit(error, dialect);
+        if self.conn.is_none() {
+            let conn = self
+                .location
+                .connect_writer()
+                .await
+                .map_err(before_commit)?;
+            self.files.opened();
+            self.conn = Some(Connection::new(conn, dialect));
         }
-        let Batch { kinds, doubt, .. } = batch;
-        for group in kinds {
-            group.run_each(conn, kind, doubt, &wake).await?;
+        if let Some(conn) = &mut self.conn
+            && let Some(Doubt { mark, .. }) = &self.doubt
+        {
+            let committed = conn.has_committed(mark).await.map_err(before_commit)?;
+            tracing::debug!(committed, "a commit without an answer");
+            let fault = self.doubt.take().and_then(|doubt| doubt.fault);
+            batch.resolve(committed, fault.as_ref());
+            batch.send_settled(&self.wake);
         }
         Ok(())
     }
 
-    /// The connection, made again if it failed.
-    async fn connected(&mut self) -> Result<&mut Connection, StoreError> {
-        match self.conn.take() {
-            Some(conn) => Ok(self.conn.insert(conn)),
-            None => {
-                let conn = self.location.connect_writer().await?;
-                self.files.opened();
-                let conn = Connection::new(conn, self.location.dialect());
-                Ok(self.conn.insert(conn))
+    /// Writes what is open, together or each in a transaction of its own.
+    async fn write_open(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+        let kind = TransactionKind {
+            dialect: self.location.dialect(),
+            durable: batch.is_durable(),
+            marked: self.log.is_to_be_marked(),
+        };
+        let Self {
+            conn: Some(conn),
+            doubt,
+            pace,
+            wake,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        if !batch.is_apart {
+            match commit_together(conn, batch, kind, doubt, pace).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => batch.is_apart = true,
+                Err(failure) => {
+                    // Some of it need not wait for the rest.
+                    batch.is_apart = failure.is_of_a_few();
+                    return Err(failure);
+                }
             }
         }
+        let mut round = Round {
+            conn,
+            kind,
+            doubt,
+            wake,
+            passed_over: Locks::default(),
+            failure: None,
+        };
+        for group in &mut batch.kinds {
+            group.run_each(&mut round).await?;
+        }
+        round.failure.map_or(Ok(()), Err)
     }
 
     async fn disconnect(&mut self) {
@@ -240,11 +274,18 @@ async fn commit_together(
     conn: &mut Connection,
     batch: &mut Batch,
     kind: TransactionKind,
+    doubt: &mut Option<Doubt>,
+    pace: &mut Pace,
 ) -> Result<bool, Failure> {
     let before_commit = |error| Failure::before_commit(error, kind.dialect);
+    let since = Instant::now();
     let (mut begun, mark) = conn.begin(kind).await.map_err(before_commit)?;
     let mut tx = Transaction::new(&mut begun, kind.dialect);
-    if !batch.run(&mut tx).await.map_err(before_commit)? {
+    let is_kept = batch.run(&mut tx).await.map_err(|error| {
+        pace.took_in_vain(since.elapsed());
+        before_commit(error)
+    })?;
+    if !is_kept {
         let undone = answered(kind.dialect, begun.rollback()).await;
         undone.map_err(before_commit)?;
         let is_single = batch.len() == 1;
@@ -253,9 +294,25 @@ async fn commit_together(
         }
         return Ok(is_single);
     }
-    batch.committing(mark);
+    let until_commit = since.elapsed();
+    batch.committing();
+    *doubt = mark.map(Doubt::of);
     let committed = answered(kind.dialect, begun.commit()).await;
-    committed.map_err(|error| Doubt::commit_failed(&mut batch.doubt, error))?;
-    batch.resolve(true);
+    committed.map_err(|error| Doubt::commit_failed(doubt, error))?;
+    *doubt = None;
+    batch.resolve(true, None);
+    pace.took(until_commit, since.elapsed());
     Ok(true)
+}
+
+/// Waits until `deadline` at the longest.
+async fn until(
+    deadline: Option<Instant>,
+    done: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let Some(deadline) = deadline else {
+        return done.await;
+    };
+    let done = timeout_at(deadline.into(), done).await;
+    done.unwrap_or_else(|_| Err(Failure::passing(server::silence())))
 }

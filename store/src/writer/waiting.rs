@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::locks::Locks;
 use super::operation::{Operation, WriteResult};
 use crate::StoreError;
 
@@ -41,6 +42,13 @@ impl<O: Operation> Waiting<O> {
             deadline,
             caller,
         }
+    }
+
+    /// What it locks.
+    pub(super) fn locks(&self) -> Locks {
+        let mut locks = Locks::default();
+        self.operation.lock(&mut locks);
+        locks
     }
 
     /// Whether its caller has stopped waiting by `now`.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::poll;
 use herald_store::{Accepted, Delay, Store, StoreError, UserId};
 use herald_test_databases::{DatabaseKind, Message, Moment};
 use rstest::rstest;
@@ -135,6 +136,36 @@ async fn what_cannot_be_asked_for_is_not_said_to_be_undone() {
         "{sent:?}"
     );
     assert_eq!(behind.db.store.counts().await.unwrap().queued, 1);
+}
+
+/// Who is in the way of one user's writes is in the way of nobody else's for long.
+#[tokio::test]
+async fn a_lock_on_what_is_one_users_holds_up_the_others_for_a_moment() {
+    let db = Db::new().await;
+    let ann = user(&db.store, "ann").await.id;
+    let bob = user(&db.store, "bob").await.id;
+    let mut other = db.connect().await;
+    let lock = format!(
+        "BEGIN; SELECT user_id FROM user_queues WHERE user_id = '{ann}' FOR UPDATE"
+    );
+    other.execute(sqlx::AssertSqlSafe(lock)).await.unwrap();
+    let send = |user| db.store.accept(user, "hello".into(), None, at(0));
+    // In one batch: what waits comes first.
+    let (locked, again, free) = (send(&ann), send(&ann), send(&bob));
+    tokio::pin!(locked, again, free);
+    assert!(poll!(&mut locked).is_pending() && poll!(&mut again).is_pending());
+    let free = tokio::select! {
+        free = &mut free => free,
+        _ = &mut locked => panic!("it is locked"),
+    };
+    assert!(matches!(free, Ok(Accepted::New(_))), "{free:?}");
+    for refused in [locked.await, again.await] {
+        assert!(matches!(refused, Err(StoreError::Locked)), "{refused:?}");
+    }
+    other.close().await.unwrap();
+    assert_eq!(db.store.counts().await.unwrap().queued, 1);
+    let sent = timeout(SOON, sending(&db.store, &ann)).await.unwrap();
+    assert!(matches!(sent.unwrap(), Ok(Accepted::New(_))));
 }
 
 /// When a connection falls silent.

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use herald_test_databases::{DatabaseKind, TestDatabase};
 use rstest::rstest;
-use sqlx::Executor as _;
+use sqlx::{Connection as _, Executor as _};
 
 use super::*;
+use crate::statement::Statement;
 use crate::writer::batch::Batch;
+use crate::writer::waiting::State;
 
 /// Returns how often it was run and the number of the connection, once it was in the way of another writer.
 struct Conflicting {
@@ -60,29 +62,120 @@ async fn a_conflict_costs_no_connection(
     store.close().await;
 }
 
-/// Of what is in doubt nothing is known when its time is over; the rest was certainly not written.
-#[tokio::test]
-async fn what_has_no_time_left_is_told_what_is_known() {
-    let now = Instant::now();
-    let second = Duration::from_secs(1);
-    for (state, expected) in [
-        (waiting::State::Open, "Busy"),
-        (waiting::State::Committing, "Unreachable"),
-    ] {
-        let mut results = vec![];
-        let queued = [now + second, now + 3 * second].map(|deadline| {
-            let (caller, result) = oneshot::channel();
-            results.push(result);
-            let (key, then) = (String::new(), Then::Succeed);
-            let mut waiting = Waiting::new(Insert { key, then }, Some(deadline), caller);
-            waiting.state = state;
-            Box::new(waiting) as Box<dyn Queued>
-        });
-        let mut batch = Batch::of(queued.into_iter());
-        batch.fail_late(now + patience::LEAST, &StoreError::Busy);
-        batch.send_settled(&Notify::new());
-        assert_eq!(batch.len(), 1);
-        let told = results.swap_remove(0).await.unwrap().unwrap_err();
-        assert!(format!("{told:?}").starts_with(expected), "{told:?}");
+/// A write that locks a user's queue.
+struct Locking(&'static str);
+
+impl Operation for Locking {
+    type Output = ();
+
+    fn lock(&self, locks: &mut Locks) {
+        locks.queue(&crate::UserId::from_string(self.0));
     }
+
+    async fn run(&self, _tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// What came of writes of these users with so many seconds left each; `None`: they still wait.
+fn told(
+    state: State,
+    writes: &[(&'static str, u64)],
+    fail: impl FnOnce(&mut Batch, Instant),
+) -> Vec<Option<String>> {
+    let now = Instant::now();
+    let mut results = vec![];
+    let queued = writes.iter().map(|&(user, seconds)| {
+        let (caller, result) = oneshot::channel();
+        results.push(result);
+        let deadline = Some(now + Duration::from_secs(seconds));
+        let mut waiting = Waiting::new(Locking(user), deadline, caller);
+        waiting.state = state;
+        Box::new(waiting) as Box<dyn Queued>
+    });
+    let mut batch = Batch::of(queued);
+    fail(&mut batch, now + Duration::from_secs(2));
+    batch.send_settled(&Notify::new());
+    let told = |mut result: oneshot::Receiver<Result<(), StoreError>>| {
+        let told = result.try_recv().ok()?;
+        Some(format!("{:?}", told.unwrap_err()))
+    };
+    results.into_iter().map(told).collect()
+}
+
+#[test]
+fn what_has_no_time_left_was_not_written_nor_is_what_would_come_before_it() {
+    let writes = [("ann", 1), ("bob", 3), ("ann", 3)];
+    let told = told(State::Open, &writes, |batch, time| {
+        batch.fail_open(time, &StoreError::Busy);
+    });
+    let busy = Some("Busy".to_owned());
+    assert_eq!(told, [busy.clone(), None, busy]);
+}
+
+#[test]
+fn of_what_is_in_doubt_nothing_is_known_when_its_time_is_over() {
+    let told = told(
+        State::Committing,
+        &[("ann", 1), ("ann", 3)],
+        |batch, time| {
+            batch.fail_open(time, &StoreError::Busy);
+            batch.fail_committing(time);
+        },
+    );
+    let unknown = told[0].as_ref().unwrap();
+    assert!(unknown.starts_with("Unreachable"), "{unknown}");
+    assert_eq!(told[1], None);
+}
+
+/// Writes a row, slowly.
+struct Slow {
+    kind: DatabaseKind,
+    key: String,
+}
+
+impl Operation for Slow {
+    type Output = ();
+
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let sleep = match self.kind {
+            DatabaseKind::Postgres => "SELECT pg_sleep(0.012)",
+            _ => "DO SLEEP(0.012)",
+        };
+        tx.connection().execute(sleep).await?;
+        let insert = Statement::new("INSERT INTO settings (name, value) VALUES ($1, '')");
+        tx.execute(insert.bind(self.key.clone())).await.map(drop)
+    }
+}
+
+/// More at once than a server takes in the time of who waits: the rest is refused, and not written behind their backs.
+#[rstest]
+#[tokio::test]
+async fn under_overload_what_is_refused_is_not_written(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+) {
+    let Some(database) = TestDatabase::empty(kind).await else {
+        return;
+    };
+    let store = Store::open(StoreOptions::at(database.url().into())).await;
+    let store = store.unwrap();
+    let writes = (0..QUEUE).map(|key| {
+        let key = key.to_string();
+        store.write(Slow { kind, key })
+    });
+    let results = join_all(writes).await;
+    let (written, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let unexpected = refused
+        .iter()
+        .find(|one| !matches!(one, Err(StoreError::Busy)));
+    assert!(unexpected.is_none(), "{unexpected:?}");
+    assert!(!written.is_empty());
+    assert!(!refused.is_empty(), "there was time for all");
+    let mut conn = AnyConnection::connect(database.url()).await.unwrap();
+    let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM settings")
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+    assert_eq!(usize::try_from(rows).unwrap(), written.len());
+    store.close().await;
 }

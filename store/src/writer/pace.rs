@@ -1,0 +1,120 @@
+//! How many writes a database is handed at once, and how late: on a server, by how long it took for the last ones.
+
+use std::time::Duration;
+
+use crate::dialect::Dialect;
+
+/// How many writes share a transaction at most.
+const MOST: usize = 256;
+
+/// Before its commit, a transaction should not take longer. How long the commit takes does not depend on how much it commits.
+const GOAL: Duration = Duration::from_secs(1);
+
+/// How much of its time a write has to have left when it is begun: longer than a statement waits for a lock, and less than
+/// all of its time. Under more writes than the server keeps up with, all would otherwise be begun too late to end in time.
+const LEAST: Duration = Duration::from_millis(2500);
+const LONGEST_LEAST: Duration = Duration::from_secs(7);
+
+/// How many writes a database is handed at once, and how late.
+#[derive(Debug)]
+pub(super) struct Pace {
+    dialect: Dialect,
+    most: usize,
+    least: Duration,
+}
+
+impl Pace {
+    pub(super) fn of(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            most: MOST,
+            least: LEAST,
+        }
+    }
+
+    /// How many writes share the next transaction.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// How much of its time a write has to have left when it is begun.
+    pub(super) fn least(&self) -> Duration {
+        self.least
+    }
+
+    /// A transaction was committed. It took so long until its commit, and in all.
+    pub(super) fn took(&mut self, until_commit: Duration, in_all: Duration) {
+        self.least = (in_all + in_all / 2).clamp(LEAST, LONGEST_LEAST);
+        self.adapt(until_commit);
+    }
+
+    /// A transaction was undone after so long, as it took too long or was in the way of others.
+    pub(super) fn took_in_vain(&mut self, until_end: Duration) {
+        self.adapt(until_end);
+    }
+
+    fn adapt(&mut self, took: Duration) {
+        // A file has nobody whose time would be over.
+        if self.dialect == Dialect::Sqlite {
+            return;
+        }
+        let next = if took > GOAL {
+            self.most / 2
+        } else if took < GOAL / 3 {
+            self.most * 2
+        } else {
+            self.most
+        };
+        self.most = next.clamp(1, MOST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOW: Duration = Duration::from_secs(3);
+    const QUICK: Duration = Duration::from_millis(5);
+
+    #[test]
+    fn slow_transactions_get_smaller_and_quick_ones_larger() {
+        let mut pace = Pace::of(Dialect::Postgres);
+        assert_eq!(pace.most(), 256);
+        pace.took(SLOW, SLOW);
+        pace.took_in_vain(SLOW);
+        assert_eq!(pace.most(), 64);
+        for _ in 0..20 {
+            pace.took(SLOW, SLOW);
+        }
+        assert_eq!(pace.most(), 1);
+        for _ in 0..20 {
+            pace.took(QUICK, QUICK);
+        }
+        assert_eq!(pace.most(), 256);
+    }
+
+    #[test]
+    fn a_disk_that_is_slow_to_commit_gets_no_smaller_transactions() {
+        let mut pace = Pace::of(Dialect::Postgres);
+        pace.took(QUICK, SLOW);
+        assert_eq!(pace.most(), 256);
+    }
+
+    #[test]
+    fn a_file_takes_as_much_as_there_is() {
+        let mut pace = Pace::of(Dialect::Sqlite);
+        pace.took(SLOW, SLOW);
+        assert_eq!(pace.most(), 256);
+    }
+
+    #[test]
+    fn what_takes_long_is_begun_early_and_never_too_early_to_be_begun_at_all() {
+        let mut pace = Pace::of(Dialect::Postgres);
+        pace.took(QUICK, QUICK);
+        assert_eq!(pace.least(), LEAST);
+        pace.took(QUICK, SLOW);
+        assert_eq!(pace.least(), SLOW * 3 / 2);
+        pace.took(QUICK, SLOW * 10);
+        assert_eq!(pace.least(), LONGEST_LEAST);
+    }
+}
