@@ -40,9 +40,9 @@ pub(crate) async fn migrate(config: &Config, args: &MigrateArgs) -> anyhow::Resu
             file.display()
         );
     }
-    let (_from_lock, _to_lock) = match from == to {
-        true => (None, None),
-        false => (lock(&from)?, lock(&to)?),
+    let _locks = match from == to {
+        true => [None, None, None],
+        false => [lock_data_dir(config, &from)?, lock(&from)?, lock(&to)?],
     };
     let (from, to) = (from.options().url, to.options().url);
     let mut progress = ProgressLines::default();
@@ -86,6 +86,16 @@ fn in_options(error: TransferError) -> anyhow::Error {
     let text = error.to_string();
     let text = text.replace("database.url", "--from or --to");
     anyhow!(text.replace("database.password_file", "the password file"))
+}
+
+/// Takes the data directory, as a server does, if its database is the one that is copied: so none begins meanwhile.
+fn lock_data_dir(config: &Config, from: &DatabasePlace) -> anyhow::Result<Option<data_dir::Lock>> {
+    let is_own = config.database_place().is_ok_and(|own| own == *from);
+    // There is none where no server has run.
+    match is_own && config.data_dir.is_dir() {
+        true => data_dir::lock(&config.data_dir).map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Takes a database file for this process, as a server does.

@@ -57,6 +57,30 @@ impl Dialect {
         }
     }
 
+    /// What changes with each write of a server or a command of ours, and on a server with most others, as a text. Of a file, what
+    /// changes with each write of another connection; it means something to the same connection alone.
+    pub(crate) fn writes(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT CAST(data_version AS TEXT) FROM pragma_data_version",
+            // The first is of each transaction of ours.
+            Self::Postgres => {
+                "SELECT CONCAT_WS(' ',
+                    (SELECT CONCAT_WS('/', COUNT(*), SUM(number), MAX(at)) FROM last_commits),
+                    (SELECT STRING_AGG(CONCAT_WS('/', status, messages, attempts), ' ' ORDER BY status)
+                        FROM (SELECT status, COUNT(*) AS messages, SUM(attempts) AS attempts FROM messages GROUP BY status) AS sums),
+                    (SELECT SUM(acked_seq) FROM inboxes), (SELECT CONCAT_WS('/', SUM(seq), MAX(updated_at)) FROM cursors))"
+            }
+            Self::MySql => {
+                "SELECT CAST(CONCAT_WS(' ',
+                    (SELECT CONCAT_WS('/', COUNT(*), SUM(number), MAX(at)) FROM last_commits),
+                    (SELECT GROUP_CONCAT(CONCAT_WS('/', status, messages, attempts) ORDER BY status SEPARATOR ' ')
+                        FROM (SELECT status, COUNT(*) AS messages, SUM(attempts) AS attempts FROM messages GROUP BY status) AS sums),
+                    (SELECT SUM(acked_seq) FROM inboxes), (SELECT CONCAT_WS('/', SUM(seq), MAX(updated_at)) FROM cursors))
+                    AS CHAR)"
+            }
+        }
+    }
+
     /// Takes the right to copy to this database for as long as the connection lasts: 1, or 0 if another has it. The number is
     /// any, for all versions of Herald.
     pub(crate) fn try_lock_transfer(self) -> Option<&'static str> {

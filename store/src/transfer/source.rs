@@ -3,6 +3,7 @@
 use super::database::{Database, Tables};
 use super::error::TransferError;
 use super::tables::TABLES;
+use crate::dialect::Dialect;
 use crate::location::Location;
 use crate::statement::Statement;
 use crate::{StoreError, bulk, dialect, epoch, migrations};
@@ -12,6 +13,8 @@ pub(super) struct Source {
     pub(super) database: Database,
     /// How it is at that moment.
     pub(super) found: Found,
+    /// What changes with each write: see [`Dialect::writes`].
+    writes: Option<String>,
 }
 
 /// What shows whether a database has changed.
@@ -52,20 +55,30 @@ impl Source {
         database.refuse_in_use().await?;
         database.execute(database.dialect.begin_snapshot()).await?;
         let found = Found::look(&mut database).await?;
-        Ok(Self { database, found })
+        let writes = writes(&mut database).await?;
+        Ok(Self {
+            database,
+            found,
+            writes,
+        })
     }
 
     /// Fails if it has been written to since it was opened.
     pub(super) async fn refuse_changes(&mut self) -> Result<(), TransferError> {
         self.database.execute("ROLLBACK").await?;
-        self.database.refuse_in_use().await?;
         let now = Found::look(&mut self.database).await?;
-        match self.found.first_difference(&now) {
-            None => Ok(()),
-            Some(what) => Err(TransferError::Changed {
+        let is_written = self.writes != writes(&mut self.database).await?;
+        let written = || is_written.then(|| "something was written to it".into());
+        if let Some(what) = self.found.first_difference(&now).or_else(written) {
+            return Err(TransferError::Changed {
                 database: self.database.name(),
                 what,
-            }),
+            });
+        }
+        // MariaDB and MySQL do not say whose a connection is: it may be a backup's, and has written nothing.
+        match self.database.dialect {
+            Dialect::MySql => Ok(()),
+            Dialect::Sqlite | Dialect::Postgres => self.database.refuse_in_use().await,
         }
     }
 }
@@ -106,6 +119,11 @@ impl Found {
         }
         (self.audit != other.audit).then(|| "the audit".into())
     }
+}
+
+async fn writes(database: &mut Database) -> Result<Option<String>, TransferError> {
+    let writes = Statement::new(database.dialect.writes());
+    database.text(writes).await
 }
 
 /// Whether the database is one of this version.

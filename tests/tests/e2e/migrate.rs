@@ -156,7 +156,12 @@ async fn what_cannot_be_copied_is_said_in_a_line_without_passwords() {
         (
             1,
             &["--to", &other][..],
-            "another server is running on the database",
+            "another server is running on the data directory",
+        ),
+        (
+            1,
+            &["--from", &own, "--to", &other],
+            "another server is running on the data directory",
         ),
         (
             1,
@@ -209,6 +214,13 @@ async fn what_cannot_be_copied_is_said_in_a_line_without_passwords() {
             "{args:?}"
         );
     }
+    // A database that is not the server's own may be copied while it runs.
+    let backup = herald.folder().join("backup.db");
+    let path = backup.to_str().unwrap();
+    herald.cli(&["backup", path]).succeed().await;
+    let from = file(&herald, "backup.db");
+    let copy = ["migrate", "--from", &from, "--to", &other];
+    herald.cli(&copy).succeed().await;
     let help = herald.cli(&["migrate", "--help"]).succeed().await;
     assert!(
         help.contains("--to 'postgres://herald@db.example/herald"),
