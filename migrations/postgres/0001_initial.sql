@@ -163,13 +163,18 @@ CREATE INDEX cursors_by_age ON cursors (updated_at);
 
 -- The last message of each topic that was published with the retain flag (MQTT 5 section 3.3.1.3).
 CREATE TABLE retained (
-    topic      TEXT   COLLATE "C" NOT NULL PRIMARY KEY,
+    topic      TEXT   COLLATE "C" NOT NULL,
     payload    BYTEA  NOT NULL,
     -- Level and properties, in a form of the broker's own.
     attributes TEXT   COLLATE "C" NOT NULL,
     -- When it is to be forgotten; NULL: when it is replaced.
-    expires_at BIGINT
+    expires_at BIGINT,
+    -- A topic may be longer than a key. As bytes it is what it is as a text, as far as a cast goes that doubles backslashes.
+    topic_hash BYTEA GENERATED ALWAYS AS (sha256(CAST(replace(topic, '\', '\\') AS BYTEA))) STORED PRIMARY KEY
 );
+
+-- Of hashes that need not be different.
+CREATE INDEX retained_by_topic ON retained USING hash (topic);
 
 -- Who may publish and subscribe to what. What no rule allows is denied; a deny rule outweighs every allow rule.
 CREATE TABLE acl_rules (

@@ -110,7 +110,12 @@ impl Operation for Save {
 }
 
 fn set(message: &RetainedMessage, dialect: Dialect) -> Statement {
-    let again = dialect.on_conflict(&["topic"], &["payload", "attributes", "expires_at"]);
+    // A topic may be longer than a key of PostgreSQL.
+    let key = match dialect {
+        Dialect::Postgres => "topic_hash",
+        Dialect::Sqlite | Dialect::MySql => "topic",
+    };
+    let again = dialect.on_conflict(&[key], &["payload", "attributes", "expires_at"]);
     let text = format!(
         "INSERT INTO retained (topic, payload, attributes, expires_at) VALUES ($1, $2, $3, $4) {again}"
     );

@@ -53,6 +53,48 @@ async fn a_message_is_replaced_whole_or_cleared() {
     store.save_retained(vec![]).await.unwrap();
 }
 
+/// 60,000 bytes of a topic that cannot be made shorter, and `last`.
+fn long(last: &str) -> String {
+    let mut random = 1_u64;
+    let mut level = || {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        format!("{random:016x}/\\")
+    };
+    let levels = (0..3_334).map(|_| level()).collect::<String>();
+    levels + last
+}
+
+/// Databases have limits for keys.
+#[tokio::test]
+async fn topics_may_be_as_long_as_mqtt_has_them() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let topics = [
+        long("a"),
+        long("b"),
+        "x".repeat(65_535),
+        "ü".repeat(32_767),
+        "\\x00".into(),
+        "\\".into(),
+        "\\\\".into(),
+        "x".into(),
+    ];
+    let old = topics.iter().map(|topic| message(topic, b"old", None));
+    let old: Vec<_> = old.collect();
+    store
+        .save_retained(old.iter().map(set).collect())
+        .await
+        .unwrap();
+    let mut new = old.clone();
+    new[1] = message(&topics[1], b"new", Some(at(100)));
+    let changes = vec![clear(&topics[0]), set(&new[1])];
+    store.save_retained(changes).await.unwrap();
+    let there = store.retained(at(0)).await.unwrap();
+    assert_eq!(there.len(), topics.len() - 1);
+    assert!(new[1..].iter().all(|message| there.contains(message)));
+}
+
 #[tokio::test]
 async fn what_has_expired_is_forgotten() {
     let db = Db::new().await;

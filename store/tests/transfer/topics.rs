@@ -3,7 +3,7 @@
 use herald_test_databases::DatabaseKind;
 use rstest::rstest;
 
-use crate::common::{copy, dump, empty, execute, file, migrated};
+use crate::common::{copy, dump, empty, execute, file, file_with, migrated};
 
 /// Topics of 401 characters that differ in the last one alone, put in in this order; before them as many that the first of them
 /// is the last of a page, and after them many more.
@@ -47,4 +47,26 @@ async fn topics_with_a_long_beginning_in_common_are_copied(
     copy(&one, &other).await.unwrap();
     copy(&other, &second).await.unwrap();
     assert_eq!(dump(&first).await, dump(&second).await);
+}
+
+/// A file holds topics of any length.
+#[rstest]
+#[tokio::test]
+async fn topics_that_are_longer_than_a_key_are_copied(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres, DatabaseKind::MariaDb)]
+    kind: DatabaseKind,
+) {
+    let Some(between) = empty(kind).await else {
+        return;
+    };
+    let from = file_with(
+        r"INSERT INTO retained (topic, payload, attributes) VALUES
+            ('a' || hex(randomblob(30000)), x'00', ''), ('a' || hex(randomblob(30000)), x'01', ''), ('\', x'02', ''),
+            ('\x00', x'03', ''), ('\\', x'04', '')",
+    )
+    .await;
+    copy(&from, &between).await.unwrap();
+    let back = file().await;
+    copy(&between, &back).await.unwrap();
+    assert_eq!(dump(&from).await, dump(&back).await);
 }

@@ -13,6 +13,7 @@ mod delay;
 mod isolation;
 mod kill;
 mod offline;
+mod retained;
 mod rights;
 mod send;
 mod webhook;
