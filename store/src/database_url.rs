@@ -165,6 +165,25 @@ impl DatabaseUrl {
         url.into()
     }
 
+    /// Whether both lead to one database of a server, as far as addresses tell: whoever connects, and however.
+    pub(crate) fn is_same_database(&self, other: &Self) -> bool {
+        let place = |address: &Self| {
+            let dialect = address.dialect()?;
+            let url = address.parse_server().ok()?.database_url;
+            let port = url.port().unwrap_or(match dialect {
+                Dialect::MySql => 3306,
+                Dialect::Postgres | Dialect::Sqlite => 5432,
+            });
+            let socket = url
+                .query_pairs()
+                .find(|(key, _)| key == "host" || key == "socket");
+            let socket = socket.map(|(_, folder)| folder.into_owned());
+            let host = url.host_str().map(str::to_ascii_lowercase);
+            Some((dialect, host, port, socket, url.path().to_owned()))
+        };
+        place(self).is_some_and(|place_of_this| Some(place_of_this) == place(other))
+    }
+
     /// The user who connects; empty if the system's is meant.
     pub(crate) fn user(&self) -> String {
         let options = parse(&self.0).ok();
@@ -238,6 +257,42 @@ impl<'de> Deserialize<'de> for DatabaseUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_is_the_same_whoever_connects_to_it() {
+        let is_same = |one: &str, other: &str| {
+            DatabaseUrl::from(one).is_same_database(&DatabaseUrl::from(other))
+        };
+        for (one, other) in [
+            (
+                "postgres://me:1@host/db",
+                "postgresql://you@HOST:5432/db?sslmode=require",
+            ),
+            ("mysql://host/db", "mariadb://me@host:3306/db"),
+            (
+                "postgres:///db?host=/run&user=a",
+                "postgres:///db?user=b&host=/run",
+            ),
+        ] {
+            assert!(is_same(one, other), "{one} {other}");
+        }
+        for other in [
+            "postgres://me@host/other",
+            "postgres://me@host:5433/db",
+            "postgres://me@another/db",
+            "mysql://me@host/db",
+            "mysql://me@host:5432/db",
+            "sqlite://host/db",
+            "",
+        ] {
+            assert!(!is_same("postgres://me@host/db", other), "{other}");
+        }
+        assert!(!is_same(
+            "postgres:///db?host=/run",
+            "postgres:///db?host=/tmp"
+        ));
+        assert!(!is_same("sqlite://a", "sqlite://a"));
+    }
 
     #[test]
     fn a_password_is_never_shown() {

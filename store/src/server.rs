@@ -46,6 +46,11 @@ impl Server {
         self.url.server()
     }
 
+    /// Whether both are one database, as far as their addresses tell.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.url.is_same_database(&other.url)
+    }
+
     /// Connects.
     pub(crate) async fn connect(&self) -> Result<AnyConnection, StoreError> {
         sqlx::any::install_default_drivers();

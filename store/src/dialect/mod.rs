@@ -25,6 +25,7 @@ pub(crate) use fault::{Fault, fault, is_locked, reason, says_damaged};
 pub(crate) use foreign_log::{is_foreign, renew as renew_log_mark};
 pub(crate) use lists::{ListPool, Param};
 pub(crate) use text::PRIMARY;
+pub(crate) use transfer::row_refusal;
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

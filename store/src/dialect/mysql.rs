@@ -60,7 +60,8 @@ pub(crate) const MIGRATOR: &str = settings!(
 pub(crate) const TRANSFER: &str = settings!(
     "innodb_lock_wait_timeout = 60, lock_wait_timeout = 60, wait_timeout = 28800, net_write_timeout = 3600,
     max_sort_length = 262144, sort_buffer_size = 8388608",
-    MariaDB: "max_statement_time = 0, idle_transaction_timeout = 0",
+    MariaDB: "max_statement_time = 0, idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0,
+        idle_write_transaction_timeout = 0",
     MySQL: "max_execution_time = 0"
 );
 

@@ -16,8 +16,9 @@ pub(crate) const MIGRATOR: &str = "SET default_transaction_isolation = 'read com
 
 /// For a connection that reads or writes all of a database, on top of what it has. Its name tells it from a server.
 pub(crate) const TRANSFER: &str = "SET application_name = 'herald migrate';
-    SET lock_timeout = '60s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-    SET tcp_user_timeout = '60s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3";
+    SET lock_timeout = '60s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;
+    SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';
+    SET tcp_user_timeout = '600s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3";
 
 /// For a connection that writes. A lock is waited for again and again, so that the rest need not wait for it; and what a
 /// connection that is gone has locked is free again soon. A commit is durable, whatever the database's default is. PostgreSQL on

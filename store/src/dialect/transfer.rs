@@ -1,6 +1,12 @@
 //! What copying all of a database is written in.
 
-use super::{Dialect, mysql, postgres};
+use sqlx::mysql::MySqlDatabaseError;
+use sqlx::postgres::PgDatabaseError;
+
+use super::{Dialect, mysql, postgres, reason};
+
+/// How many rows are deleted at once.
+const PIECE: u32 = 5000;
 
 impl Dialect {
     /// Settings of a connection that reads or writes all of a database; `None` if it needs none.
@@ -95,24 +101,38 @@ impl Dialect {
         }
     }
 
-    /// What leaves nothing in `tables`, of which each stands behind those that it refers to, nor in what is counted.
-    pub(crate) fn empty(self, tables: &[&str]) -> Vec<String> {
-        match self {
-            // Triggers do not run.
-            Self::Postgres => vec![format!(
+    /// What leaves nothing in `tables`, nor in what is counted, at once; `None` if that takes the longer the more there is.
+    pub(crate) fn truncate(self, tables: &[&str]) -> Option<String> {
+        // Triggers do not run.
+        (self == Self::Postgres).then(|| {
+            format!(
                 "TRUNCATE message_counts, inbox_changes, {}",
                 tables.join(", ")
-            )],
-            Self::Sqlite | Self::MySql => {
-                let counts: &[&str] = match self {
-                    Self::Sqlite => &["UPDATE message_counts SET count = 0"],
-                    _ => &["DELETE FROM message_counts", "DELETE FROM inbox_changes"],
-                };
-                let behind = tables.iter().rev();
-                let empty = behind.map(|table| format!("DELETE FROM {table}"));
-                empty
-                    .chain(counts.iter().map(|&text| text.to_owned()))
-                    .collect()
+            )
+        })
+    }
+
+    /// What deletes some rows of a table, those that `only` has, by their primary key.
+    pub(crate) fn delete_some(self, table: &str, key: &[&str], only: Option<&str>) -> String {
+        let only = only.map(|only| format!(" WHERE {only}"));
+        let only = only.unwrap_or_default();
+        match self {
+            Self::MySql => format!("DELETE FROM {table}{only} LIMIT {PIECE}"),
+            Self::Sqlite | Self::Postgres => {
+                let key = key.join(", ");
+                format!(
+                    "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table}{only} LIMIT {PIECE})"
+                )
+            }
+        }
+    }
+
+    /// What leaves nothing in what is counted, where there are no messages any more.
+    pub(crate) fn clear_sums(self) -> &'static [&'static str] {
+        match self {
+            Self::Sqlite => &["UPDATE message_counts SET count = 0"],
+            Self::Postgres | Self::MySql => {
+                &["DELETE FROM message_counts", "DELETE FROM inbox_changes"]
             }
         }
     }
@@ -144,4 +164,27 @@ impl Dialect {
             }
         }
     }
+}
+
+/// Why a database does not take a row, without the values that its message may quote: they may be secrets.
+pub(crate) fn row_refusal(error: &sqlx::Error) -> String {
+    let database = error.as_database_error();
+    if let Some(error) = database.and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>()) {
+        let number = error.number();
+        return match number {
+            1062 | 1169 | 1586 => format!("another row has the same key (error {number})"),
+            1264 | 1292 | 1366 | 1406 | 3988 => {
+                format!("a value is too long, or no text or number for its column (error {number})")
+            }
+            _ => format!("error {number} of the database"),
+        };
+    }
+    if let Some(error) = database.and_then(|error| error.try_downcast_ref::<PgDatabaseError>()) {
+        // What is said of constraints and of limits names columns alone.
+        return match error.code() {
+            code if code.starts_with("23") || code.starts_with("54") => error.message().into(),
+            code => format!("error {code} of the database"),
+        };
+    }
+    reason(error)
 }

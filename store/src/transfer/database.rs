@@ -10,8 +10,9 @@ use super::mark;
 use super::tables::{OTHERS, TABLES};
 use crate::dialect::{self, Dialect};
 use crate::location::Location;
-use crate::migrations;
+use crate::server::Server;
 use crate::statement::Statement;
+use crate::{Refusal, StoreError, migrations};
 
 /// How long one step may take: a page of rows, or one statement over a table.
 const STEP: Duration = Duration::from_secs(10 * 60);
@@ -35,6 +36,30 @@ pub(super) enum Tables {
     Foreign(Option<String>),
     /// Herald's, of this migration.
     Of(i64),
+}
+
+/// Finds out whether a server can be used, before anything is set there: between may be a pooler, which would give the settings
+/// to others. `only_read`: it need not take writes. Which version made the tables is not looked at.
+pub(super) async fn examine(server: &Server, only_read: bool) -> Result<(), StoreError> {
+    match server.examine().await {
+        Ok(_) | Err(StoreError::Newer { .. }) => Ok(()),
+        Err(StoreError::Refused { refusal, .. }) if only_read && is_about_writes(&refusal) => {
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_about_writes(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Standby
+            | Refusal::ReadOnly
+            | Refusal::ReadOnlyServer
+            | Refusal::NoRights { .. }
+            | Refusal::NotGranted { .. }
+            | Refusal::Setting { .. }
+    )
 }
 
 impl Database {

@@ -95,16 +95,18 @@ pub enum TransferError {
         /// Which row.
         row: String,
     },
-    /// Rows that the target does not take.
+    /// A row that the target does not take.
     #[error(
-        "{database} does not take the rows of {table}: {reason}; put that right in the database that is copied"
+        "{database} does not take the row {row} of {table}: {reason}; put that right in the database that is copied"
     )]
-    Rows {
+    Row {
         /// The target.
         database: String,
         /// Of which table.
         table: &'static str,
-        /// What it says.
+        /// Which row.
+        row: String,
+        /// What it says, without values.
         reason: String,
     },
     /// The copy is not what was copied.

@@ -91,14 +91,20 @@ pub async fn transfer_database(
     })
 }
 
-/// Whether both are one file. That both are one database of a server shows by what is in it.
+/// Whether both are one, as far as their addresses tell.
 fn is_same(from: &Location, to: &Location) -> bool {
-    let (Some(from), Some(to)) = (from.file(), to.file()) else {
-        return false;
-    };
-    match (from.canonicalize(), to.canonicalize()) {
-        (Ok(from), Ok(to)) => from == to,
-        _ => absolute(from).ok() == absolute(to).ok(),
+    match (from, to) {
+        (Location::Server(from), Location::Server(to)) => from.is_same(to),
+        (Location::File(from), Location::File(to)) => {
+            let (from, to) = (from.path(), to.path());
+            match (from.canonicalize(), to.canonicalize()) {
+                (Ok(from), Ok(to)) => from == to,
+                _ => absolute(from).ok() == absolute(to).ok(),
+            }
+        }
+        (Location::File(_), Location::Server(_)) | (Location::Server(_), Location::File(_)) => {
+            false
+        }
     }
 }
 

@@ -4,7 +4,11 @@ use sqlx::any::AnyRow;
 use sqlx::{Row as _, SqlSafeStr};
 
 use super::tables::{Kind, Table};
+use crate::bulk::TextBytes;
 use crate::statement::Statement;
+
+/// How many characters of a name are shown. Names of topics have no other limit than MQTT's.
+const SHOWN: usize = 100;
 
 /// How many bytes a number counts for, whatever it is.
 const NUMBER: usize = 8;
@@ -75,7 +79,10 @@ impl Row {
     /// What tells the row from others, to people: the first column of the key, which is an id or a name.
     pub(super) fn name(&self) -> String {
         match self.0.first() {
-            Some(Value::Text(Some(text))) => text.clone(),
+            Some(Value::Text(Some(text))) => match text.char_indices().nth(SHOWN) {
+                Some((end, _)) => format!("{}...", &text[..end]),
+                None => text.clone(),
+            },
             Some(Value::Int(Some(number))) => number.to_string(),
             _ => "?".into(),
         }
@@ -85,6 +92,12 @@ impl Row {
     pub(super) fn has_nul(&self) -> bool {
         let has = |value: &Value| matches!(value, Value::Text(Some(text)) if text.contains('\0'));
         self.0.iter().any(has)
+    }
+}
+
+impl TextBytes for Row {
+    fn text_bytes(&self) -> usize {
+        self.bytes()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The database that is copied, as it is at one moment. It is only read.
 
-use super::database::{Database, Tables};
+use super::database::{Database, Tables, examine};
 use super::error::TransferError;
 use super::tables::TABLES;
 use crate::dialect::Dialect;
@@ -41,7 +41,10 @@ impl Source {
                 file.check_log().await?;
                 file.connect_read_only().await?
             }
-            Location::Server(server) => server.connect().await?,
+            Location::Server(server) => {
+                examine(server, true).await?;
+                server.connect().await?
+            }
         };
         if let Location::File(file) = location {
             let damage = dialect::find_damage(&mut conn).await;

@@ -2,13 +2,13 @@
 
 use sqlx::Connection as _;
 
-use super::database::{Database, Tables};
+use super::database::{Database, Tables, examine};
 use super::error::TransferError;
 use super::mark;
 use super::row::{Row, statement};
 use super::source::Found;
 use super::tables::{TABLES, Table};
-use crate::dialect::{Dialect, begin_write, reason};
+use crate::dialect::{Dialect, begin_write, row_refusal};
 use crate::location::Location;
 use crate::open::prepare;
 use crate::statement::Statement;
@@ -56,48 +56,62 @@ impl Target {
         unused
     }
 
-    /// Leaves nothing but the mark.
+    /// Leaves nothing but the mark, piece by piece: all of a large database may take longer than one step may.
     async fn empty(&mut self, source: &str) -> Result<(), TransferError> {
-        let names: Vec<_> = TABLES.iter().map(|table| table.name).collect();
-        let source = source.to_owned();
-        self.0
-            .with(async |conn, dialect| {
-                let mut tx = conn.begin_with(begin_write(dialect, true, true)).await?;
-                for text in dialect.empty(&names) {
-                    let statement = Statement::new(bulk::statement(text)).once();
-                    statement.query(dialect)?.execute(&mut *tx).await?;
-                }
-                mark::set(&source).query(dialect)?.execute(&mut *tx).await?;
-                tx.commit().await
-            })
-            .await
+        if let Some(text) = self.0.dialect.truncate(&TABLES.map(|table| table.name)) {
+            let text = Statement::new(bulk::statement(text)).once();
+            let emptied = self.write([text, mark::set(source)], true);
+            return emptied.await.map(drop);
+        }
+        for table in TABLES.iter().rev() {
+            let piece =
+                self.0
+                    .dialect
+                    .delete_some(table.name, &table.names()[..table.key], table.only);
+            let mut deleted = 1;
+            while deleted > 0 {
+                let piece = Statement::new(bulk::statement(piece.clone())).once();
+                deleted = self.write([piece], false).await?;
+            }
+        }
+        let sums = self.0.dialect.clear_sums().iter();
+        let sums = sums.map(|text| Statement::new(*text));
+        // It may be that of a copy of another source.
+        let mark = [mark::clear(), mark::set(source)];
+        self.write(sums.chain(mark), true).await.map(drop)
     }
 
-    /// Adds rows of a table, all or none.
+    /// Adds rows of a table.
     pub(super) async fn insert(
         &mut self,
         table: &Table,
         rows: &[Row],
     ) -> Result<(), TransferError> {
-        let statements = bulk::chunks(rows).map(|rows| {
-            let names = table.names();
-            let text = format!(
-                "INSERT INTO {} ({}) VALUES {}",
-                table.name,
-                names.join(", "),
-                bulk::rows(rows.len(), names.len(), 1)
-            );
-            statement(bulk::statement(text), rows.iter().flat_map(|row| &row.0))
-        });
-        let written = self.write(statements, false).await;
-        written.map_err(|error| match error {
-            TransferError::Store(StoreError::Database(error)) => TransferError::Rows {
-                database: self.0.name(),
-                table: table.name,
-                reason: reason(&error),
-            },
-            error => error,
-        })
+        let pieces = bulk::cut(self.0.dialect, rows).flat_map(bulk::chunks);
+        let written = self.write(pieces.map(|rows| insert(table, rows)), false);
+        match written.await {
+            Err(TransferError::Store(StoreError::Database(_))) => {
+                self.insert_each(table, rows).await
+            }
+            written => written.map(drop),
+        }
+    }
+
+    /// The same, one by one: says which of them the database does not take.
+    async fn insert_each(&mut self, table: &Table, rows: &[Row]) -> Result<(), TransferError> {
+        for row in rows {
+            let written = self.write([insert(table, std::slice::from_ref(row))], false);
+            written.await.map_err(|error| match error {
+                TransferError::Store(StoreError::Database(error)) => TransferError::Row {
+                    database: self.0.name(),
+                    table: table.name,
+                    row: row.name(),
+                    reason: row_refusal(&error),
+                },
+                error => error,
+            })?;
+        }
+        Ok(())
     }
 
     /// Puts in what a row refers to of its own table. `rows` have the key first.
@@ -113,7 +127,7 @@ impl Target {
             let text = format!("UPDATE {} SET {column} = $1 WHERE {key} = $2", table.name);
             statement(bulk::statement(text), [&row.0[place], &row.0[0]])
         });
-        self.write(statements, false).await
+        self.write(statements, false).await.map(drop)
     }
 
     /// Counts messages, and sets the epoch of inboxes and how far they have come.
@@ -125,30 +139,47 @@ impl Target {
             Statement::new(changes).bind(found.inbox_changes),
         ];
         let counts = self.0.dialect.count_messages().map(Statement::new);
-        self.write(sums.into_iter().chain(counts), false).await
+        let sums = sums.into_iter().chain(counts);
+        self.write(sums, false).await.map(drop)
     }
 
     /// Takes the mark away: from then on it is a database as any other.
     pub(super) async fn finish(&mut self) -> Result<(), TransferError> {
-        self.write([mark::clear()], true).await
+        self.write([mark::clear()], true).await.map(drop)
     }
 
+    /// Does all or nothing, and returns how many rows were changed.
     async fn write(
         &mut self,
         statements: impl IntoIterator<Item = Statement>,
         durable: bool,
-    ) -> Result<(), TransferError> {
+    ) -> Result<u64, TransferError> {
         self.0
             .with(async |conn, dialect| {
                 let begin = begin_write(dialect, durable, true);
                 let mut tx = conn.begin_with(begin).await?;
+                let mut changed = 0;
                 for statement in statements {
-                    statement.query(dialect)?.execute(&mut *tx).await?;
+                    let done = statement.query(dialect)?.execute(&mut *tx).await?;
+                    changed += done.rows_affected();
                 }
-                tx.commit().await
+                tx.commit().await?;
+                Ok(changed)
             })
             .await
     }
+}
+
+/// What adds these rows.
+fn insert(table: &Table, rows: &[Row]) -> Statement {
+    let names = table.names();
+    let text = format!(
+        "INSERT INTO {} ({}) VALUES {}",
+        table.name,
+        names.join(", "),
+        bulk::rows(rows.len(), names.len(), 1)
+    );
+    statement(bulk::statement(text), rows.iter().flat_map(|row| &row.0))
 }
 
 /// Refuses a database that is not empty, or that a server has open, before anything is changed.
@@ -159,7 +190,10 @@ async fn look(location: &Location) -> Result<(), TransferError> {
             file.check_log().await?;
             file.connect_read_only().await?
         }
-        Location::Server(server) => server.connect().await?,
+        Location::Server(server) => {
+            examine(server, false).await?;
+            server.connect().await?
+        }
     };
     let mut database = Database::new(location, conn).await?;
     let looked = async {

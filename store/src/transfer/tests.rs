@@ -8,6 +8,7 @@ use sqlx::{Executor as _, Row as _};
 use super::database::Database;
 use super::tables::{Kind, OTHERS, TABLES};
 use super::walk::Walk;
+use crate::dialect::row_refusal;
 use crate::location::Location;
 use crate::open::prepare;
 use crate::statement::Statement;
@@ -152,4 +153,64 @@ async fn a_page_holds_a_limited_number_of_bytes_and_none_is_left_out() {
     check_pages(DatabaseKind::Sqlite).await;
     check_pages(DatabaseKind::Postgres).await;
     check_pages(DatabaseKind::MariaDb).await;
+}
+
+/// What a server has for a role or a database, and would end what lasts long.
+const HASTY: [(DatabaseKind, &str, &str); 2] = [
+    (
+        DatabaseKind::Postgres,
+        "SET idle_session_timeout = '1s'; SET idle_in_transaction_session_timeout = '1s'; SET statement_timeout = '1s'",
+        "SELECT COUNT(*) FROM pg_settings WHERE setting <> '0' AND name IN ('idle_session_timeout',
+            'idle_in_transaction_session_timeout', 'statement_timeout', 'transaction_timeout')",
+    ),
+    (
+        DatabaseKind::MariaDb,
+        "SET idle_transaction_timeout = 1, idle_readonly_transaction_timeout = 1, idle_write_transaction_timeout = 1,
+            max_statement_time = 1, wait_timeout = 1, net_write_timeout = 1",
+        "SELECT @@idle_transaction_timeout + @@idle_readonly_transaction_timeout + @@idle_write_transaction_timeout
+            + (@@max_statement_time > 0) + (@@wait_timeout < 28800) + (@@net_write_timeout < 3600)",
+    ),
+];
+
+#[tokio::test]
+async fn nothing_ends_a_copy_that_lasts_long() {
+    for (kind, hasty, left) in HASTY {
+        let Some(database) = TestDatabase::empty(kind).await else {
+            continue;
+        };
+        let location = Location::parse(database.url().into()).unwrap();
+        let (mut conn, _) = prepare(&location).await.unwrap();
+        conn.execute(hasty).await.unwrap();
+        let mut database = Database::new(&location, conn).await.unwrap();
+        let left = database.number(Statement::new(left)).await.unwrap();
+        assert_eq!(left, 0, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_refused_is_not_quoted() {
+    for kind in [DatabaseKind::Postgres, DatabaseKind::MariaDb] {
+        let Some((_database, mut database)) = database(kind).await else {
+            continue;
+        };
+        for (text, said) in [
+            ("INSERT INTO epochs (id, epoch) VALUES (7, 's3cret')", ""),
+            (
+                "INSERT INTO settings (name, value) VALUES ('s3cret', ''), ('s3cret', '')",
+                "key",
+            ),
+            (
+                "INSERT INTO counters (name, value) VALUES ('x', 's3cret')",
+                "",
+            ),
+        ] {
+            let refused = database.with(async |conn, _| {
+                let error = conn.execute(text).await.unwrap_err();
+                Ok(row_refusal(&error))
+            });
+            let refused = refused.await.unwrap();
+            assert!(refused.contains(said), "{kind}: {refused}");
+            assert!(!refused.contains("s3cret"), "{kind}: {refused}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What cannot be copied, and where nothing is copied to: said in a sentence, and left as it is.
 
-use herald_store::{StoreError, TransferError};
+use herald_store::{Refusal, StoreError, TransferError};
 use herald_test_databases::{DatabaseKind, TestDatabase};
 use rstest::rstest;
 
@@ -157,17 +157,55 @@ async fn a_text_that_the_target_cannot_hold_is_named() {
 }
 
 #[tokio::test]
-async fn what_the_target_does_not_take_is_said_of_its_table() {
+async fn a_row_that_the_target_does_not_take_is_named() {
     let Some(to) = empty(DatabaseKind::MariaDb).await else {
         return;
     };
-    // A file takes a name of any length.
-    let from =
-        file_with("INSERT INTO settings (name, value) VALUES (printf('%.300c', 'x'), '')").await;
+    // A file takes a name of any length; this one stands among many.
+    let from = file_with(
+        "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 699)
+         INSERT INTO settings (name, value) SELECT printf('%04d', n), 's3cret' FROM n;
+         INSERT INTO settings (name, value) VALUES ('0350' || printf('%.300c', 'x'), 's3cret')",
+    )
+    .await;
     let error = copy(&from, &to).await.unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.contains("does not take the rows of settings"),
-        "{text}"
+    let row = format!("the row 0350{}... of settings", "x".repeat(96));
+    assert!(text.contains(&row), "{text}");
+    assert!(text.contains("too long"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_database_of_a_server_is_not_copied_to_itself(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+) {
+    // Also one that is as new.
+    let Some(one) = migrated(kind).await else {
+        return;
+    };
+    let error = copy(&one, &one).await.unwrap_err();
+    assert!(matches!(error, TransferError::Same { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_source_that_compares_texts_in_another_way_is_refused() {
+    let Some(from) = migrated(DatabaseKind::MariaDb).await else {
+        return;
+    };
+    execute(
+        &from,
+        "ALTER TABLE settings CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+    )
+    .await;
+    let error = refused(&from).await;
+    let is_refused = matches!(
+        &error,
+        TransferError::Store(StoreError::Refused {
+            refusal: Refusal::Collation { .. },
+            ..
+        })
     );
+    assert!(is_refused, "{error:?}");
 }

@@ -1,7 +1,9 @@
 //! What comes back is what was copied.
 
-use herald_store::{Delay, TransferProgress, TransferStep, transfer_database};
-use herald_test_databases::DatabaseKind;
+use herald_store::{
+    Delay, Refusal, StoreError, TransferError, TransferProgress, TransferStep, transfer_database,
+};
+use herald_test_databases::{DatabaseKind, ServerKind, TestServer};
 use rstest::rstest;
 
 use crate::common::{copy, dump, empty, file, file_with, migrated, open};
@@ -109,4 +111,54 @@ async fn each_table_says_how_far_it_has_come() {
             assert_eq!((last.rows, last.all), (*all, *all), "{last:?}");
         }
     }
+}
+
+/// As many rows as are read at once, of which the last is nearly as long as a statement of MariaDB may be.
+const LONG: &str = "
+INSERT INTO users (id, username, role, password_hash, created_at) VALUES ('u', 'alice', 'user', 'x', 1);
+INSERT INTO inboxes (user_id) VALUES ('u');
+INSERT INTO user_queues (user_id, open) VALUES ('u', 0);
+WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 62)
+INSERT INTO messages (id, user_id, body, status, created_at, run_at, processed_at)
+SELECT printf('%02d', n), 'u', hex(zeroblob(30000)), 'processed', 1, 1, 1 FROM n;
+INSERT INTO messages (id, user_id, body, status, result, created_at, run_at, processed_at)
+VALUES ('99', 'u', hex(zeroblob(3500000)), 'processed', hex(zeroblob(3600000)), 1, 1, 1);
+";
+
+#[rstest]
+#[tokio::test]
+async fn long_texts_are_copied(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres, DatabaseKind::MariaDb)]
+    kind: DatabaseKind,
+) {
+    let Some(between) = empty(kind).await else {
+        return;
+    };
+    let (before, after) = (file_with(LONG).await, file().await);
+    copy(&before, &between).await.unwrap();
+    copy(&between, &after).await.unwrap();
+    assert!(dump(&before).await == dump(&after).await);
+}
+
+/// What reads of it does not need its primary.
+#[tokio::test]
+async fn a_standby_can_be_copied() {
+    let Some(mut server) = TestServer::start(ServerKind::Postgres).await else {
+        return;
+    };
+    let standby = server.empty().await;
+    let (before, after) = (file_with(ALL_KINDS).await, file().await);
+    copy(&before, &standby).await.unwrap();
+    server.restart_as_standby().await;
+    copy(&standby, &after).await.unwrap();
+    assert_eq!(dump(&before).await, dump(&after).await);
+    let error = copy(&before, &standby).await.unwrap_err();
+    let is_refused = matches!(
+        &error,
+        TransferError::Store(StoreError::Refused {
+            refusal: Refusal::Standby,
+            ..
+        })
+    );
+    assert!(is_refused, "{error:?}");
 }

@@ -4,7 +4,7 @@ use herald_test_databases::{DatabaseKind, TestDatabase};
 use herald_tests::PgBouncer;
 use rstest::rstest;
 
-use super::{COMMANDS, herald, refused};
+use super::{COMMANDS, each_refused, herald, refused};
 
 #[rstest]
 #[case::transaction("transaction")]
@@ -16,6 +16,15 @@ async fn a_pooler_that_mixes_connections_is_told(#[case] pool_mode: &str) {
     };
     let bouncer = PgBouncer::start(database.url(), pool_mode).await;
     refused(bouncer.url(), "name the server itself in database.url").await;
+    let from = [
+        "migrate",
+        "--from",
+        bouncer.url(),
+        "--to",
+        "sqlite://copy.db",
+    ];
+    let advice = "name the server itself in --from or --to";
+    each_refused(&[&from], bouncer.url(), advice).await;
 }
 
 #[tokio::test]
