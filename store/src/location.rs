@@ -65,11 +65,11 @@ impl Location {
         }
     }
 
-    /// Makes a connection that reads.
+    /// Makes a connection that reads by itself: it looks tokens up.
     pub(crate) async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
         match self {
             Self::File(file) => file.connect_reader().await,
-            Self::Server(server) => server.connect_with(self.dialect().reader()).await,
+            Self::Server(server) => server.connect_with(self.dialect().tokens()).await,
         }
     }
 

@@ -15,6 +15,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long a goodbye may take.
 const CLOSE: Duration = Duration::from_secs(5);
 
+/// How old a connection that reads grows: what a name stands for may change, and which server writes; and what the server
+/// keeps for it goes with it.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(2 * 60);
+
 /// How long a server may take for a statement: longer than it gives itself.
 const ANSWER: Duration = Duration::from_secs(15);
 
@@ -188,6 +192,14 @@ impl Server {
 pub(crate) fn silence() -> StoreError {
     let reason = "it does not answer".into();
     StoreError::Unreachable { reason }
+}
+
+/// Whether a connection that read can be used again after this: after any other error, it may be in the middle of an answer.
+pub(crate) fn is_whole_after(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::TooSlow | StoreError::Locked | StoreError::Conflict
+    )
 }
 
 /// Says goodbye, for which the server has a limited time.

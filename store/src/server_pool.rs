@@ -18,18 +18,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::StoreError;
 use crate::fetch::Fetch;
-use crate::server::{self, Server};
+use crate::server::{self, LIFETIME, Server};
 use crate::statement::Statement;
 
-/// How long a connection is waited for, be it a free one or a new one.
-const WAIT: Duration = Duration::from_secs(5);
+/// How long a connection is waited for, be it a free one or a new one; and what of it is for the server: others have had it
+/// until then.
+const WAIT: Duration = Duration::from_secs(4);
+const LEAST: Duration = Duration::from_secs(1);
 
 /// A connection that was idle for so long is asked for a sign of life before it is used, and how long it is waited for.
 const IDLE: Duration = Duration::from_millis(100);
-const SIGN: Duration = Duration::from_secs(2);
-
-/// How old a connection grows: what the server keeps for it goes with it.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
+const SIGN: Duration = Duration::from_secs(1);
 
 /// A few connections to a server.
 #[derive(Debug, Clone)]
@@ -44,8 +43,8 @@ struct Inner {
     /// One for each connection that may be in use.
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Pooled>>,
-    /// The reads. Each has a permit.
-    reads: TaskTracker,
+    /// The reads, each with a permit, and goodbyes.
+    tasks: TaskTracker,
     /// Ends them.
     closing: CancellationToken,
 }
@@ -72,7 +71,7 @@ impl ServerPool {
             patience,
             permits: Arc::new(Semaphore::new(count.max(1) as usize)),
             idle: Mutex::default(),
-            reads: TaskTracker::new(),
+            tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         }));
         let first = pool.0.connection().await?;
@@ -94,17 +93,17 @@ impl ServerPool {
         let query = statement.query(self.0.server.dialect())?;
         let deadline = Instant::now() + WAIT;
         let permit = Arc::clone(&self.0.permits).acquire_owned();
-        let permit = timeout_at(deadline.into(), permit).await;
+        let permit = timeout_at((deadline - LEAST).into(), permit).await;
         let permit = permit.map_err(|_| StoreError::Busy)?;
         let permit = permit.map_err(|_| StoreError::Closed)?;
         let pool = Arc::clone(&self.0);
-        let read = self.0.reads.spawn(async move {
+        let read = self.0.tasks.spawn(async move {
             let read = async {
                 let connected = timeout_at(deadline.into(), pool.connection()).await;
                 let mut pooled = connected.unwrap_or_else(|_| Err(server::silence()))?;
                 let fetched = timeout(pool.patience, wanted.fetch(query, &mut pooled.conn)).await;
                 let fetched = fetched.unwrap_or_else(|_| Err(server::silence()));
-                if is_whole(&fetched) {
+                if fetched.as_ref().err().is_none_or(server::is_whole_after) {
                     pool.keep(pooled);
                 }
                 fetched
@@ -125,8 +124,8 @@ impl ServerPool {
     pub(crate) async fn close(&self) {
         self.0.permits.close();
         self.0.closing.cancel();
-        self.0.reads.close();
-        self.0.reads.wait().await;
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
         let idle = std::mem::take(&mut *self.0.idle());
         for pooled in idle {
             if let Err(error) = server::close(pooled.conn).await {
@@ -135,17 +134,6 @@ impl ServerPool {
                 return;
             }
         }
-    }
-}
-
-/// Whether a connection can be used again that returned this: after any other error, it may be in the middle of an answer.
-fn is_whole<T>(read: &Result<T, StoreError>) -> bool {
-    match read {
-        Ok(_) => true,
-        Err(error) => matches!(
-            error,
-            StoreError::TooSlow | StoreError::Locked | StoreError::Conflict
-        ),
     }
 }
 
@@ -158,13 +146,15 @@ impl Inner {
                 break;
             };
             if pooled.made.elapsed() >= LIFETIME {
+                // It is bounded, and nobody has to wait for it.
+                self.tasks.spawn(server::close(pooled.conn));
                 continue;
             }
             if pooled.used.elapsed() < IDLE || pooled.is_alive().await {
                 return Ok(pooled);
             }
-            // The others were not used since: they are most likely lost, too.
-            self.idle().clear();
+            // Others that were not used since are most likely lost, too.
+            self.idle().retain(|other| other.used > pooled.used);
         }
         let conn = self.server.connect_with(self.settings).await?;
         let now = Instant::now();

@@ -103,6 +103,16 @@ pub(crate) const READER: &str = concat!(
     "; SET SESSION TRANSACTION READ ONLY"
 );
 
+/// For the connection that looks tokens up, for which each request waits.
+pub(crate) const TOKENS: &str = concat!(
+    settings!(
+        "innodb_lock_wait_timeout = 2, lock_wait_timeout = 2",
+        MariaDB: "max_statement_time = 3, idle_transaction_timeout = 10",
+        MySQL: "max_execution_time = 3000"
+    ),
+    "; SET SESSION TRANSACTION READ ONLY"
+);
+
 /// For connections that read lists: the same, and less patient.
 pub(crate) const LISTS: &str = concat!(
     settings!(

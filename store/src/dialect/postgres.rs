@@ -35,6 +35,12 @@ pub(crate) const READER: &str = "SET default_transaction_isolation = 'read commi
     SET idle_in_transaction_session_timeout = '10s';
     SET tcp_user_timeout = '10s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3";
 
+/// For the connection that looks tokens up, for which each request waits.
+pub(crate) const TOKENS: &str = "SET default_transaction_isolation = 'read committed';
+    SET default_transaction_read_only = on; SET lock_timeout = '2s'; SET statement_timeout = '3s';
+    SET idle_in_transaction_session_timeout = '10s';
+    SET tcp_user_timeout = '10s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3";
+
 /// For connections that read lists: the same, and less patient.
 pub(crate) const LISTS: &str = "SET default_transaction_isolation = 'read committed';
     SET default_transaction_read_only = on; SET lock_timeout = '2s'; SET statement_timeout = '2s';

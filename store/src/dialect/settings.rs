@@ -30,6 +30,15 @@ impl Dialect {
         }
     }
 
+    /// For the connection that looks tokens up: the same, and less patient.
+    pub(crate) fn tokens(self) -> &'static str {
+        match self {
+            Self::Sqlite => READER_PRAGMAS,
+            Self::Postgres => postgres::TOKENS,
+            Self::MySql => mysql::TOKENS,
+        }
+    }
+
     /// For connections that read lists: the same, and less patient.
     pub(crate) fn lists(self) -> &'static str {
         match self {

@@ -10,17 +10,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Connection, Row};
+use sqlx::{AnyConnection, Connection as _, Row as _};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::dialect::Dialect;
 use crate::location::Location;
 use crate::owned_task::OwnedTask;
+use crate::server::{self, LIFETIME};
 use crate::statement::Statement;
 use crate::tokens::token;
 use crate::users::user;
-use crate::{StoreError, Token, User, bulk, server};
+use crate::{StoreError, Token, User, bulk};
 
 /// How many are asked for together, at most.
 const BATCH: usize = 64;
@@ -28,12 +29,11 @@ const BATCH: usize = 64;
 /// How many wait to be asked for. Callers wait for room.
 const QUEUE: usize = 1024;
 
-/// How long a server may take for a batch, and how long a caller waits in all.
-const PATIENCE: Duration = Duration::from_secs(6);
-const LONGEST: Duration = Duration::from_secs(10);
-
-/// How old a connection grows: what a name stands for may change, and which server writes.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// How long a server may take for a look-up, which it stops by itself earlier; how long all that is done for a batch may
+/// take; and how long a caller waits in all.
+const PATIENCE: Duration = Duration::from_secs(4);
+const LONGEST: Duration = Duration::from_secs(9);
+const CALLER: Duration = Duration::from_secs(10);
 
 /// By the hash of the secret.
 type Rows = HashMap<String, Result<(Token, User), StoreError>>;
@@ -61,7 +61,7 @@ impl TokenReader {
         let stop = Arc::new(Notify::new());
         let limit = match location {
             Location::File(_) => None,
-            Location::Server(_) => Some(LONGEST),
+            Location::Server(_) => Some(CALLER),
         };
         let task = OwnedTask::spawn(run(location, lookups, Arc::clone(&stop)));
         Self {
@@ -105,7 +105,7 @@ impl fmt::Debug for TokenReader {
 }
 
 async fn run(location: Location, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<Notify>) {
-    let mut conn = None;
+    let mut connection = Connection::new(location);
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let received = tokio::select! {
@@ -120,7 +120,7 @@ async fn run(location: Location, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<
         if batch.is_empty() {
             continue;
         }
-        let found = find_all(&location, &mut conn, &batch).await;
+        let found = connection.find_all(&batch).await;
         for Lookup { token_hash, caller } in batch.drain(..) {
             let answer = match &found {
                 Ok(found) => found.get(&token_hash).cloned().transpose(),
@@ -129,10 +129,18 @@ async fn run(location: Location, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<
             // The caller may have stopped waiting.
             let _ = caller.send(answer);
         }
+        connection.close_used().await;
     }
-    if let Some(kept) = conn {
-        close(&location, kept.conn).await;
-    }
+    connection.used = connection.kept.take();
+    connection.close_used().await;
+}
+
+/// The connection, which is made when it is needed.
+struct Connection {
+    location: Location,
+    kept: Option<Kept>,
+    /// One to say goodbye to, once the callers know what they asked.
+    used: Option<Kept>,
 }
 
 /// A connection, and when it was made.
@@ -141,58 +149,79 @@ struct Kept {
     made: Instant,
 }
 
-async fn close(location: &Location, conn: AnyConnection) {
-    let closed = match location {
-        Location::File(_) => conn.close().await.map_err(StoreError::from),
-        Location::Server(_) => server::close(conn).await,
-    };
-    if let Err(error) = closed {
-        tracing::warn!(%error, "the database connection was not closed cleanly");
-    }
-}
-
-/// Looks up all of `batch`. One that was kept may be lost since it was used: then a new one is asked.
-async fn find_all(
-    location: &Location,
-    conn: &mut Option<Kept>,
-    batch: &[Lookup],
-) -> Result<Rows, StoreError> {
-    let was_kept = conn.is_some();
-    match find_once(location, conn, batch).await {
-        Err(StoreError::Unreachable { .. }) if was_kept => find_once(location, conn, batch).await,
-        found => found,
-    }
-}
-
-/// Looks up all of `batch`. After a failure, the next call connects again.
-async fn find_once(
-    location: &Location,
-    conn: &mut Option<Kept>,
-    batch: &[Lookup],
-) -> Result<Rows, StoreError> {
-    let is_server = matches!(location, Location::Server(_));
-    let mut kept = match conn.take() {
-        Some(kept) if !is_server || kept.made.elapsed() < LIFETIME => kept,
-        _ => Kept {
-            conn: location.connect_reader().await?,
-            made: Instant::now(),
-        },
-    };
-    let found = find_with(&mut kept.conn, location.dialect(), batch);
-    let found = match is_server {
-        false => found.await,
-        true => {
-            let found = timeout(PATIENCE, found).await;
-            found.unwrap_or_else(|_| Err(server::silence()))
+impl Connection {
+    fn new(location: Location) -> Self {
+        Self {
+            location,
+            kept: None,
+            used: None,
         }
-    };
-    match found {
-        Ok(_) => *conn = Some(kept),
-        // Nobody is there to say goodbye to.
-        Err(StoreError::Unreachable { .. }) => {}
-        Err(_) => close(location, kept.conn).await,
     }
-    found
+
+    fn is_to_a_server(&self) -> bool {
+        matches!(self.location, Location::Server(_))
+    }
+
+    /// Looks up all of `batch`. One that was kept may be lost since it was used: then a new one is asked.
+    async fn find_all(&mut self, batch: &[Lookup]) -> Result<Rows, StoreError> {
+        let is_to_a_server = self.is_to_a_server();
+        let found = async {
+            let was_kept = self.kept.is_some();
+            match self.find_once(batch).await {
+                Err(StoreError::Unreachable { .. }) if was_kept => self.find_once(batch).await,
+                found => found,
+            }
+        };
+        if !is_to_a_server {
+            return found.await;
+        }
+        let found = timeout(LONGEST, found).await;
+        found.unwrap_or_else(|_| Err(server::silence()))
+    }
+
+    /// Looks up all of `batch`. After a failure, the next call connects again.
+    async fn find_once(&mut self, batch: &[Lookup]) -> Result<Rows, StoreError> {
+        let is_old = |kept: &Kept| kept.made.elapsed() >= LIFETIME;
+        if self.is_to_a_server() && self.kept.as_ref().is_some_and(is_old) {
+            self.used = self.kept.take();
+        }
+        let mut kept = match self.kept.take() {
+            Some(kept) => kept,
+            None => Kept {
+                conn: self.location.connect_reader().await?,
+                made: Instant::now(),
+            },
+        };
+        let found = find_with(&mut kept.conn, self.location.dialect(), batch);
+        let found = match self.is_to_a_server() {
+            false => found.await,
+            true => {
+                let found = timeout(PATIENCE, found).await;
+                found.unwrap_or_else(|_| Err(server::silence()))
+            }
+        };
+        match &found {
+            Ok(_) => self.kept = Some(kept),
+            Err(error) if server::is_whole_after(error) => self.kept = Some(kept),
+            // Nobody is there to say goodbye to.
+            Err(StoreError::Unreachable { .. }) => {}
+            Err(_) => self.used = Some(kept),
+        }
+        found
+    }
+
+    async fn close_used(&mut self) {
+        let Some(used) = self.used.take() else {
+            return;
+        };
+        let closed = match self.is_to_a_server() {
+            false => used.conn.close().await.map_err(StoreError::from),
+            true => server::close(used.conn).await,
+        };
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the database connection was not closed cleanly");
+        }
+    }
 }
 
 async fn find_with(

@@ -120,10 +120,10 @@ async fn connections_have_what_they_need(
     };
     let mut writer = location.connect_writer().await.unwrap();
     let mut reader = location.connect_reader().await.unwrap();
-    for (conn, lock) in [(&mut writer, "2"), (&mut reader, "5")] {
+    for conn in [&mut writer, &mut reader] {
         for (setting, value) in [
-            ("CAST(@@innodb_lock_wait_timeout AS CHAR)", lock),
-            ("CAST(@@lock_wait_timeout AS CHAR)", lock),
+            ("CAST(@@innodb_lock_wait_timeout AS CHAR)", "2"),
+            ("CAST(@@lock_wait_timeout AS CHAR)", "2"),
             ("CAST(@@autocommit + 0 AS CHAR)", "1"),
             ("@@time_zone", "+00:00"),
             (

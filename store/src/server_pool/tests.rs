@@ -6,6 +6,7 @@ use herald_test_databases::{DatabaseKind, TestDatabase};
 use rstest::rstest;
 
 use crate::StoreError;
+use crate::fetch::One;
 use crate::location::Location;
 use crate::statement::Statement;
 
@@ -106,6 +107,39 @@ async fn other_reads_that_are_given_up_take_no_more_of_a_server(
     };
     one.unwrap();
     readers.close().await;
+}
+
+/// One that grew old is replaced, and the server does not keep it.
+#[rstest]
+#[tokio::test]
+async fn a_connection_has_a_lifetime(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+) {
+    let Some((_database, location)) = database(kind).await else {
+        return;
+    };
+    let Location::Server(server) = &location else {
+        unreachable!("it is a server");
+    };
+    let mut watcher = location.connect_writer().await.unwrap();
+    let settings = location.dialect().reader();
+    let pool = ServerPool::connect(server.clone(), COUNT, settings, WAIT);
+    let pool = pool.await.unwrap();
+    let first = connections(&mut watcher, kind).await;
+    for pooled in pool.0.idle().iter_mut() {
+        pooled.made -= LIFETIME;
+    }
+    pool.read(Statement::new("SELECT 1"), One).await.unwrap();
+    let replaced = async {
+        loop {
+            let connections = connections(&mut watcher, kind).await;
+            if connections.is_disjoint(&first) {
+                return connections.len();
+            }
+        }
+    };
+    assert_eq!(timeout(WAIT, replaced).await.unwrap(), 1);
+    pool.close().await;
 }
 
 #[rstest]

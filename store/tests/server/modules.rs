@@ -54,6 +54,8 @@ mod sessions;
 mod stored_bytes;
 #[path = "../store/tokens.rs"]
 mod tokens;
+#[path = "token_lookups.rs"]
+mod token_lookups;
 #[path = "two_writers.rs"]
 mod two_writers;
 #[path = "../store/user_changes.rs"]
