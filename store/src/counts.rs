@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::Status;
 use crate::dialect::{Dialect, mysql};
 use crate::statement::{Script, Statement};
-use crate::{Status, bulk};
 
 /// What a transaction changes of what is counted.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Counts {
                  ON DUPLICATE KEY UPDATE changes = changes + 1",
                 mysql::COUNTER
             );
-            script.add(Statement::new(bulk::statement(text)));
+            script.add(Statement::made(text));
         }
         script
     }
@@ -76,7 +76,7 @@ fn count_statuses(statuses: &[(&&'static str, &i64)]) -> Statement {
     let bind = |statement: Statement, (status, count): &(&&'static str, &i64)| {
         statement.bind(**status).bind(**count)
     };
-    let statement = Statement::new(bulk::statement(text));
+    let statement = Statement::made(text);
     statuses.iter().fold(statement, bind)
 }
 
@@ -87,6 +87,7 @@ mod tests {
     use sqlx::AnyConnection;
 
     use super::*;
+    use crate::bulk;
     use crate::dialect::set_up;
     use crate::location::Location;
 
@@ -100,26 +101,22 @@ mod tests {
     #[tokio::test]
     async fn no_two_connections_count_in_the_same_rows(
         #[values(DatabaseKind::MariaDb, DatabaseKind::MySql)] kind: DatabaseKind,
+        #[values(0, 1, 2, 3)] taken: i64,
     ) {
         let Some(database) = TestDatabase::empty(kind).await else {
             return;
         };
         let location = Location::parse(database.url().into()).unwrap();
-        let mut other = location.connect_writer().await.unwrap();
-        for taken in 0..=3 {
-            let mut conn = location.connect_reader().await.unwrap();
-            let id = number(&mut conn, "CONNECTION_ID()".into()).await;
-            for number_of_other in (id..id + taken).map(|number| number % 256) {
-                let lock = format!(
-                    "GET_LOCK(CONCAT('herald counter {number_of_other} ', MD5(DATABASE())), 0)"
-                );
-                assert_eq!(number(&mut other, lock).await, 1);
-            }
-            set_up(&mut conn, mysql::WRITER).await.unwrap();
-            let counter = number(&mut conn, mysql::COUNTER.into()).await;
-            let free = if taken < 3 { (id + taken) % 256 } else { id };
-            assert_eq!(counter, free);
+        let mut other = location.connect_reader().await.unwrap();
+        let mut conn = location.connect_reader().await.unwrap();
+        let id = number(&mut conn, "CONNECTION_ID()".into()).await;
+        for theirs in (id..id + taken).map(|number| number % 256) {
+            let lock = format!("GET_LOCK(CONCAT('herald counter {theirs} ', MD5(DATABASE())), 0)");
+            assert_eq!(number(&mut other, lock).await, 1);
         }
+        set_up(&mut conn, mysql::WRITER).await.unwrap();
+        let counter = number(&mut conn, mysql::COUNTER.into()).await;
+        assert_eq!(counter, if taken < 3 { (id + taken) % 256 } else { id });
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, Encode, Execute, SqlSafeStr, Type};
+use sqlx::{Any, AssertSqlSafe, Encode, Execute, SqlSafeStr, Type};
 
 use crate::dialect::Dialect;
 
@@ -15,6 +15,11 @@ impl Statement {
     /// A statement whose parameters are `$1`, `$2`, ...
     pub(crate) fn new(text: impl SqlSafeStr) -> Self {
         Self(sqlx::query(text))
+    }
+
+    /// A statement that was put together from texts of this crate. Everything else is bound.
+    pub(crate) fn made(text: String) -> Self {
+        Self::new(AssertSqlSafe(text))
     }
 
     /// Binds the next parameter.
@@ -38,7 +43,7 @@ impl Statement {
         }
         let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?;
         let persistent = Execute::persistent(&query);
-        let text = dialect.text(query.sql());
+        let text = dialect.text(query.sql(), persistent);
         let query = sqlx::query_with(text, arguments.unwrap_or_default());
         Ok(query.persistent(persistent))
     }

@@ -1,5 +1,8 @@
 //! How each database wants the text of a statement that they otherwise share.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::Dialect;
@@ -9,10 +12,11 @@ pub(crate) const PRIMARY: &str = "PRIMARY";
 
 impl Dialect {
     /// The text of a statement whose parameters are `$1`, `$2`, ..., each used once and in this order, as this database wants
-    /// it. Costs nothing where it is the same.
-    pub(crate) fn text(self, text: SqlStr) -> SqlStr {
+    /// it. Costs nothing where it is the same; elsewhere a text that is `kept` is looked up.
+    pub(crate) fn text(self, text: SqlStr, kept: bool) -> SqlStr {
         match self {
             Self::Sqlite | Self::Postgres => text,
+            Self::MySql if kept => AssertSqlSafe(kept_text(text.as_str())).into_sql_str(),
             Self::MySql => AssertSqlSafe(question_marks(text.as_str())).into_sql_str(),
         }
     }
@@ -95,6 +99,16 @@ impl Dialect {
         }
     }
 
+    /// The column of messages with a time that their status is about, where they are looked for by both: `run_at` of those that
+    /// are queued, `lease_until` of those that are processed, `processed_at` of those that have ended. MySQL has one for all, and
+    /// its index.
+    pub(crate) fn status_time(self, column: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite | Self::Postgres => column,
+            Self::MySql => "status_at",
+        }
+    }
+
     /// What begins a DELETE from a table, whose rows are looked for by their keys.
     pub(crate) fn delete_by_key(self, table: &str) -> String {
         self.delete_by_index(table, PRIMARY)
@@ -131,6 +145,29 @@ impl Dialect {
             (Self::MySql, _) => format!("ON DUPLICATE KEY UPDATE {}", set(columns)),
         }
     }
+}
+
+/// Texts as MySQL has them, by those that all share. A text is that of a place in the code, in one of a few sizes; were there
+/// more, they would not be kept.
+static TEXTS: LazyLock<RwLock<HashMap<Box<str>, Arc<str>>>> = LazyLock::new(RwLock::default);
+
+/// How many texts are kept, at most.
+const MOST: usize = 1024;
+
+/// [`question_marks`], which are put once.
+fn kept_text(text: &str) -> Arc<str> {
+    // What is in it is whole whatever panics.
+    let texts = TEXTS.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kept) = texts.get(text) {
+        return kept.clone();
+    }
+    drop(texts);
+    let replaced: Arc<str> = question_marks(text).into();
+    let mut texts = TEXTS.write().unwrap_or_else(PoisonError::into_inner);
+    if texts.len() < MOST {
+        texts.insert(text.into(), replaced.clone());
+    }
+    replaced
 }
 
 /// Replaces `$1`, `$2`, ... outside of quotes.
@@ -208,9 +245,20 @@ mod tests {
     #[test]
     fn only_mysql_has_texts_of_its_own() {
         let text = || AssertSqlSafe("SELECT $1".to_owned()).into_sql_str();
-        assert_eq!(Dialect::Sqlite.text(text()).as_str(), "SELECT $1");
-        assert_eq!(Dialect::Postgres.text(text()).as_str(), "SELECT $1");
-        assert_eq!(Dialect::MySql.text(text()).as_str(), "SELECT ?");
+        for kept in [true, false, true] {
+            assert_eq!(Dialect::Sqlite.text(text(), kept).as_str(), "SELECT $1");
+            assert_eq!(Dialect::Postgres.text(text(), kept).as_str(), "SELECT $1");
+            assert_eq!(Dialect::MySql.text(text(), kept).as_str(), "SELECT ?");
+        }
+    }
+
+    #[test]
+    fn however_many_texts_there_are_no_more_than_some_are_kept() {
+        for number in 0..2 * MOST {
+            let text = format!("SELECT {number}, $1");
+            assert_eq!(&*kept_text(&text), format!("SELECT {number}, ?"));
+        }
+        assert_eq!(TEXTS.read().unwrap().len(), MOST);
     }
 
     #[test]

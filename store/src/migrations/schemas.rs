@@ -112,12 +112,17 @@ const SQLITE_NOT_POSTGRES: [&str; 1] = ["retained (topic) UNIQUE"];
 const POSTGRES_ALONE: [&str; 2] = ["retained (topic_hash) UNIQUE", "retained_by_topic"];
 
 /// The indexes that SQLite has and MySQL has not, and what MySQL has alone: another one does as well, or a key is too long.
-const SQLITE_ALONE: [&str; 3] = [
+const SQLITE_ALONE: [&str; 6] = [
     "users_with_delay",
+    // MySQL has one for the three.
+    "messages_due",
+    "messages_leased",
+    "(status, processed_at, id) messages_ended",
     "messages_queued_of_user",
     "retained (topic) UNIQUE",
 ];
-const MYSQL_ALONE: [&str; 4] = [
+const MYSQL_ALONE: [&str; 5] = [
+    "messages_by_time",
     "retained_topic_hash",
     "retained_topic",
     // What looks for them would wait for all that are written.

@@ -190,8 +190,14 @@ impl<'a> Reading<'a> {
             Some(Status::Processed | Status::Dead | Status::Cancelled) if user.is_none() => {
                 let condition = "m.processed_at IS NOT NULL AND m.status = $1";
                 let condition = Condition::new(condition, ended);
-                let condition = condition.before(dialect, &[("m.processed_at", time), id("m.id")]);
-                (condition, "m.processed_at DESC, m.id DESC", by_end)
+                let (ended, order) = match dialect {
+                    Dialect::Sqlite | Dialect::Postgres => {
+                        ("m.processed_at", "m.processed_at DESC, m.id DESC")
+                    }
+                    Dialect::MySql => ("m.status_at", "m.status_at DESC, m.id DESC"),
+                };
+                let condition = condition.before(dialect, &[(ended, time), id("m.id")]);
+                (condition, order, by_end)
             }
             Some(Status::Processed | Status::Dead | Status::Cancelled) => {
                 let condition = "m.processed_at IS NOT NULL AND m.user_id = $1 AND m.status = $2";

@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use crate::statement::Statement;
-use crate::{Status, Store, StoreError, Timestamp, bulk};
+use crate::{Status, Store, StoreError, Timestamp};
 
 /// How many messages there are of each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,13 +29,14 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         // The queue is asked for with ORDER BY and LIMIT, as SQLite would look for a MIN through all of them.
-        let next = Statement::new(
+        let until = self.readers().dialect().status_time("lease_until");
+        let next = Statement::made(format!(
             "SELECT MIN(due) AS due FROM (
                 SELECT (SELECT turn_at FROM user_queues WHERE turn_at IS NOT NULL ORDER BY turn_at LIMIT 1) AS due
                 WHERE NOT EXISTS (SELECT 1 FROM settings WHERE name = 'paused')
                 UNION ALL
-                SELECT MIN(lease_until) AS due FROM messages WHERE status = 'processing') AS dues",
-        );
+                SELECT MIN({until}) AS due FROM messages WHERE status = 'processing') AS dues"
+        ));
         let row = self.readers().fetch_one(next).await?;
         let due: Option<i64> = row.try_get("due")?;
         Ok(due.map(Timestamp::from_millis))
@@ -47,8 +48,10 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let text = "SELECT run_at FROM messages WHERE status = 'queued' ORDER BY run_at LIMIT 1";
-        let row = self.readers().fetch_optional(Statement::new(text)).await?;
+        let due = self.readers().dialect().status_time("run_at");
+        let text =
+            format!("SELECT run_at FROM messages WHERE status = 'queued' ORDER BY {due} LIMIT 1");
+        let row = self.readers().fetch_optional(Statement::made(text)).await?;
         let due: Option<i64> = row.map(|row| row.try_get("run_at")).transpose()?;
         Ok(due.map(Timestamp::from_millis))
     }
@@ -63,7 +66,7 @@ impl Store {
             "SELECT status, CAST(SUM(count) AS {}) AS count FROM message_counts GROUP BY status",
             self.readers().dialect().integer()
         );
-        let rows = Statement::new(bulk::statement(text));
+        let rows = Statement::made(text);
         let mut counts = StatusCounts::default();
         for row in self.readers().fetch_all(rows).await? {
             let count: i64 = row.try_get("count")?;

@@ -24,7 +24,7 @@ impl Store {
                 "SELECT user_id, stored_bytes FROM user_queues WHERE user_id IN ({})",
                 bulk::list(chunk.len(), 1)
             );
-            let statement = Statement::new(bulk::statement(text));
+            let statement = Statement::made(text);
             let users = chunk.into_iter().fold(statement, |statement, user| {
                 statement.bind(user.map(|user| user.as_str()))
             });

@@ -241,7 +241,7 @@ async fn find_with(
     );
     let hashes = batch.iter().map(|lookup| lookup.token_hash.as_str());
     let none = std::iter::repeat_n("", parameters - batch.len());
-    let statement = Statement::new(bulk::statement(text));
+    let statement = Statement::made(text);
     let lookup = hashes.chain(none).fold(statement, Statement::bind);
     let rows = lookup.query(dialect)?.fetch_all(conn).await?;
     rows.iter()

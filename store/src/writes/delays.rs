@@ -4,7 +4,7 @@ use super::reschedule::Reach;
 use crate::reads::delays::NAME;
 use crate::statement::Statement;
 use crate::writer::{Locks, Operation, Transaction};
-use crate::{Delay, Store, StoreError, UserId, bulk};
+use crate::{Delay, Store, StoreError, UserId};
 
 impl Store {
     /// Sets the delay of the messages that are accepted from now on, of users who have none of their own, and with
@@ -65,7 +65,7 @@ impl Operation for SetDelay {
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let again = tx.dialect().on_conflict(&["name"], &["value"]);
         let text = format!("INSERT INTO settings (name, value) VALUES ($1, $2) {again}");
-        let set = Statement::new(bulk::statement(text)).bind(NAME);
+        let set = Statement::made(text).bind(NAME);
         tx.execute(set.bind(self.0.setting())).await?;
         Ok(())
     }

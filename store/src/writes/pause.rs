@@ -2,7 +2,7 @@
 
 use crate::statement::Statement;
 use crate::writer::{Operation, Transaction};
-use crate::{Store, StoreError, bulk};
+use crate::{Store, StoreError};
 
 impl Store {
     /// Stops claims, on all servers of this database, until [`resume`](Self::resume); what is claimed goes on.
@@ -36,7 +36,7 @@ impl Operation for SetPaused {
         } else {
             "DELETE FROM settings WHERE name = 'paused'".to_owned()
         };
-        tx.execute(Statement::new(bulk::statement(text))).await?;
+        tx.execute(Statement::made(text)).await?;
         Ok(())
     }
 

@@ -10,13 +10,9 @@ use sqlx::any::AnyRow;
 
 use super::stored_bytes::{self, Which};
 use crate::adaptive_batch::AdaptiveBatch;
-use crate::statement::Statement;
+use crate::statement::{Script, Statement};
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{Status, Store, StoreError, Timestamp, UserId, bulk};
-
-/// Messages that ended with the status `$1` before `$2`, the oldest first, each after its owner.
-const ENDED: &str = "SELECT user_id, id FROM messages WHERE status = $1 AND processed_at < $2
-    ORDER BY processed_at, id LIMIT $3";
 
 /// The next users after `$1`, each with when the first notification in the inbox was made.
 const INBOXES: &str = "SELECT u.id, (
@@ -74,9 +70,14 @@ impl Store {
         batch: &mut AdaptiveBatch,
     ) -> Result<u64, StoreError> {
         let mut deleted = 0;
+        let at = self.readers().dialect().status_time("processed_at");
+        // The oldest first, each after its owner.
+        let text = format!(
+            "SELECT user_id, id FROM messages WHERE status = $1 AND {at} < $2 ORDER BY {at}, id LIMIT $3"
+        );
         for status in [Status::Processed, Status::Dead, Status::Cancelled] {
             loop {
-                let ended = Statement::new(ENDED)
+                let ended = Statement::made(text.clone())
                     .bind(status.as_str())
                     .bind(before.as_millis())
                     .bind(batch.rows() as i64);
@@ -231,20 +232,19 @@ impl Delete {
         tx: &mut Transaction<'_>,
         keys: &[(String, String)],
     ) -> Result<u64, StoreError> {
-        let mut deleted = 0;
-        for chunk in bulk::padded(keys) {
+        let delete = |rows| {
             let text = format!(
                 "{} WHERE updated_at < $1 AND (user_id, client_id) IN ({})",
                 tx.dialect().delete_by_key("cursors"),
-                bulk::keys(tx.dialect(), chunk.len(), 2, 2)
+                bulk::keys(tx.dialect(), rows, 2, 2)
             );
-            let statement = Statement::new(bulk::statement(text)).bind(self.before.as_millis());
-            let keys = chunk.into_iter().flat_map(|key| {
-                let (user, client_id) = key.map(|(user, id)| (user.as_str(), id.as_str())).unzip();
-                [user, client_id]
-            });
-            deleted += tx.execute(statement.bind_all(keys)).await?;
-        }
-        Ok(deleted)
+            Statement::made(text).bind(self.before.as_millis())
+        };
+        let mut script = Script::default();
+        let deleted = script.add_all(bulk::for_each(keys, delete, |statement, key| {
+            let (user, client_id) = key.map(|(user, id)| (user.as_str(), id.as_str())).unzip();
+            statement.bind(user).bind(client_id)
+        }));
+        Ok(tx.run(script).await?.changed(&deleted))
     }
 }

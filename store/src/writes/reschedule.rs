@@ -13,7 +13,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::user_queues::UserQueueChanges;
-use crate::bulk::{self, RowsUpdate};
+use crate::bulk::RowsUpdate;
 use crate::dialect::Dialect;
 use crate::ids::AFTER_ALL;
 use crate::reads::delays::stored_delay;
@@ -153,7 +153,7 @@ fn next_behind(
         1 => statement.bind(after.due),
         _ => statement.bind(after.id.as_str()),
     };
-    let statement = Statement::new(bulk::statement(text));
+    let statement = Statement::made(text);
     let statement = values.into_iter().fold(statement, bind);
     statement.bind(last_user).bind(STEP)
 }
@@ -297,16 +297,12 @@ struct Move {
 }
 
 fn statements(moves: &[Move], dialect: Dialect) -> Vec<Statement> {
-    let write = |chunk: Vec<Option<&Move>>| {
-        let statement = Statement::new(bulk::statement(MOVE.text(dialect, chunk.len())));
-        chunk.into_iter().fold(statement, |statement, moved| {
-            statement
-                .bind(moved.map(|moved| moved.message.as_str()))
-                .bind(moved.map(|moved| moved.from.as_millis()))
-                .bind(moved.map(|moved| moved.to.as_millis()))
-        })
-    };
-    bulk::padded(moves).map(write).collect()
+    MOVE.statements(dialect, moves, |statement, moved| {
+        statement
+            .bind(moved.map(|moved| moved.message.as_str()))
+            .bind(moved.map(|moved| moved.from.as_millis()))
+            .bind(moved.map(|moved| moved.to.as_millis()))
+    })
 }
 
 #[cfg(test)]

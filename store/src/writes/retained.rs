@@ -119,7 +119,7 @@ fn set(message: &RetainedMessage, dialect: Dialect) -> Statement {
     let text = format!(
         "INSERT INTO retained (topic, payload, attributes, expires_at) VALUES ($1, $2, $3, $4) {again}"
     );
-    Statement::new(bulk::statement(text))
+    Statement::made(text)
         .bind(message.topic.as_str())
         .bind(message.payload.as_ref())
         .bind(message.attributes.as_str())

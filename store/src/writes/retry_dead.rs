@@ -153,11 +153,12 @@ impl Store {
 
     /// When a message last died: later than now, if the clock was set back since.
     async fn last_death(&self) -> Result<Option<i64>, StoreError> {
-        let last = Statement::new(
+        let at = self.readers().dialect().status_time("processed_at");
+        let last = Statement::made(format!(
             "SELECT processed_at FROM messages
              WHERE processed_at IS NOT NULL AND status = 'dead'
-             ORDER BY processed_at DESC, id DESC LIMIT 1",
-        );
+             ORDER BY {at} DESC, id DESC LIMIT 1"
+        ));
         let last = self.readers().fetch_optional(last).await?;
         Ok(last.map(|row| row.try_get("processed_at")).transpose()?)
     }
@@ -165,20 +166,21 @@ impl Store {
 
 /// What reads the dead messages behind one, by when it died and its id, that died before `to`.
 fn dead_behind((at, id): (i64, &str), to: i64, dialect: Dialect) -> Statement {
-    let (behind, values) = dialect.compare_rows(&["processed_at", "id"], '>', 1);
+    let died = dialect.status_time("processed_at");
+    let (behind, values) = dialect.compare_rows(&[died, "id"], '>', 1);
     let next = values.len() + 1;
     let text = format!(
         "SELECT id, user_id, processed_at FROM messages
          WHERE processed_at IS NOT NULL AND status = 'dead'
-            AND {behind} AND processed_at < ${next}
-         ORDER BY processed_at, id LIMIT ${}",
+            AND {behind} AND {died} < ${next}
+         ORDER BY {died}, id LIMIT ${}",
         next + 1
     );
     let bind = |statement: Statement, column| match column {
         0 => statement.bind(at),
         _ => statement.bind(id),
     };
-    let statement = Statement::new(bulk::statement(text));
+    let statement = Statement::made(text);
     let statement = values.into_iter().fold(statement, bind);
     statement.bind(to).bind(LOOKED_AT)
 }
@@ -199,31 +201,35 @@ impl Operation for RetryDead {
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Vec<Requeued>, StoreError> {
-        let (mut script, mut found) = (Script::default(), vec![]);
-        for messages in bulk::padded(&self.messages) {
-            let ids = || messages.iter().map(|one| one.map(|(id, _)| id.as_str()));
-            let read = format!(
+        let mut script = Script::default();
+        let read = |rows| {
+            Statement::made(format!(
                 "SELECT id, user_id, attempts,
                     (SELECT username FROM users WHERE users.id = messages.user_id) AS username
                  FROM messages WHERE status = 'dead' AND id IN ({})",
-                bulk::list(messages.len(), 1)
-            );
-            let retry = format!(
+                bulk::list(rows, 1)
+            ))
+        };
+        let retry = |rows| {
+            let text = format!(
                 "UPDATE messages{}
                  SET status = 'queued', run_at = $1, outage = NULL, failures = 0,
                     processed_at = NULL, delivered_at = NULL
                  WHERE status = 'dead' AND id IN ({})",
                 tx.dialect().by_index(PRIMARY),
-                bulk::list(messages.len(), 2)
+                bulk::list(rows, 2)
             );
-            found.push(script.add(Statement::new(bulk::statement(read)).bind_all(ids())));
-            let retry = Statement::new(bulk::statement(retry)).bind(self.now.as_millis());
-            script.add(retry.bind_all(ids()));
-        }
+            Statement::made(text).bind(self.now.as_millis())
+        };
+        let bind = |statement: Statement, one: Option<&(MessageId, UserId)>| {
+            statement.bind(one.map(|(id, _)| id.as_str()))
+        };
+        let found = script.add_all(bulk::for_each(&self.messages, read, bind));
+        script.add_all(bulk::for_each(&self.messages, retry, bind));
         let results = tx.run(script).await?;
         let mut requeued = Vec::with_capacity(self.messages.len());
         let mut queues = UserQueueChanges::default();
-        for row in found.iter().flat_map(|part| results.rows(part)) {
+        for row in results.rows(&found) {
             let user_id = UserId::from_string(row.try_get::<String, _>("user_id")?);
             queues.moved(Some(Status::Dead), Some(Status::Queued), 1);
             queues.open(&user_id, 1);
@@ -264,7 +270,7 @@ mod tests {
             ),
             (
                 Dialect::MySql,
-                "processed_at >= $1 AND (processed_at > $2 OR id > $3) AND processed_at < $4",
+                "status_at >= $1 AND (status_at > $2 OR id > $3) AND status_at < $4",
             ),
         ] {
             let text = dead_behind((1, "m"), 2, dialect).0.sql();

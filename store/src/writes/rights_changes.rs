@@ -2,10 +2,19 @@
 
 use sqlx::Row as _;
 
+use crate::bulk::{RowsInsert, TextBytes};
+use crate::dialect::Dialect;
 use crate::reads::rights_changes::{KEPT, LAST};
 use crate::statement::{Script, Statement};
 use crate::writer::Transaction;
-use crate::{Changed, StoreError, Timestamp, bulk};
+use crate::{Changed, StoreError, Timestamp};
+
+const INSERT: RowsInsert = RowsInsert {
+    table: "rights_changes",
+    columns: &["id", "kind", "username", "token_id", "at"],
+    given: "id",
+    fixed: None,
+};
 
 /// Writes changes down, in the transaction that makes them, and forgets the oldest. Their numbers follow one another in the
 /// order of commits: the counter is this transaction's from here on until it is committed.
@@ -27,32 +36,34 @@ pub(crate) async fn record(
     let first = last - changes.len() as i64 + 1;
     let numbered: Vec<_> = (first..).zip(changes).collect();
     let mut script = Script::default();
-    script.add_all(bulk::chunks(&numbered).map(|chunk| insert(chunk, now)));
+    script.add_all(insert(&numbered, now, tx.dialect()));
     let forget = Statement::new("DELETE FROM rights_changes WHERE id <= $1");
     script.add(forget.bind(last - KEPT));
     tx.run(script).await?;
     Ok(())
 }
 
-fn insert(numbered: &[(i64, &Changed)], now: Timestamp) -> Statement {
-    let text = format!(
-        "INSERT INTO rights_changes (id, kind, username, token_id, at) VALUES {}",
-        bulk::rows(numbered.len(), 5, 1)
-    );
-    let bind = |statement: Statement, (id, changed): &(i64, &Changed)| {
-        let (kind, username, token) = match changed {
-            Changed::Policy => ("policy", None, None),
-            Changed::User(username) => ("user", Some(username), None),
-            Changed::Password(username) => ("password", Some(username), None),
-            Changed::Token { owner, token } => ("token", Some(owner), Some(token)),
+/// A change has no texts of users but names.
+impl TextBytes for (i64, &Changed) {
+    fn text_bytes(&self) -> usize {
+        0
+    }
+}
+
+fn insert(numbered: &[(i64, &Changed)], now: Timestamp, dialect: Dialect) -> Vec<Statement> {
+    INSERT.statements(dialect, numbered, "", |statement, one| {
+        let (kind, username, token) = match one.map(|(_, changed)| *changed) {
+            None => (None, None, None),
+            Some(Changed::Policy) => (Some("policy"), None, None),
+            Some(Changed::User(username)) => (Some("user"), Some(username), None),
+            Some(Changed::Password(username)) => (Some("password"), Some(username), None),
+            Some(Changed::Token { owner, token }) => (Some("token"), Some(owner), Some(token)),
         };
         statement
-            .bind(*id)
+            .bind(one.map(|(id, _)| *id))
             .bind(kind)
             .bind(username.map(|username| username.as_str()))
             .bind(token.map(|token| token.as_str()))
             .bind(now.as_millis())
-    };
-    let statement = Statement::new(bulk::statement(text));
-    numbered.iter().fold(statement, bind)
+    })
 }

@@ -172,7 +172,7 @@ impl Create {
             dialect.for_update()
         );
         let account = script.add(
-            Statement::new(bulk::statement(account))
+            Statement::made(account)
                 .bind(self.user.as_str())
                 .bind(self.session.password_hash.as_str()),
         );
@@ -188,17 +188,18 @@ impl Create {
 
     /// What forgets those that have ended, but for one that was used since. Their tokens ended with them: none lasts longer than
     /// the use of its session.
-    fn forget(&self, ended: &[String], dialect: Dialect) -> impl Iterator<Item = Statement> {
-        let delete = dialect.delete_by_key("sessions");
-        bulk::padded(ended).map(move |ids| {
+    fn forget(&self, ended: &[String], dialect: Dialect) -> Vec<Statement> {
+        let forget = |rows| {
             let text = format!(
-                "{delete} WHERE (expires_at <= $1 OR last_used_at <= $2) AND id IN ({})",
-                bulk::list(ids.len(), 3)
+                "{} WHERE (expires_at <= $1 OR last_used_at <= $2) AND id IN ({})",
+                dialect.delete_by_key("sessions"),
+                bulk::list(rows, 3)
             );
-            Statement::new(bulk::statement(text))
-                .bind(self.now.as_millis())
-                .bind(unused_since(self.now))
-                .bind_all(ids.into_iter().map(|id| id.map(String::as_str)))
+            let statement = Statement::made(text).bind(self.now.as_millis());
+            statement.bind(unused_since(self.now))
+        };
+        bulk::for_each(ended, forget, |statement, id| {
+            statement.bind(id.map(String::as_str))
         })
     }
 

@@ -9,7 +9,7 @@ use crate::adaptive_batch::AdaptiveBatch;
 use crate::dialect::Dialect;
 use crate::statement::Statement;
 use crate::writer::{Operation, Transaction};
-use crate::{Store, StoreError, bulk, dialect};
+use crate::{Store, StoreError, dialect};
 
 /// Fewer free pages than this are left for what comes next.
 const LEAST: i64 = 1024;
@@ -114,8 +114,7 @@ impl Operation for GiveBack {
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Duration, StoreError> {
         let started = Instant::now();
         let text = format!("PRAGMA incremental_vacuum({})", self.0);
-        tx.execute(Statement::new(bulk::statement(text)).once())
-            .await?;
+        tx.execute(Statement::made(text).once()).await?;
         Ok(started.elapsed())
     }
 }

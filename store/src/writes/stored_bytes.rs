@@ -104,27 +104,30 @@ pub(crate) async fn delete_messages(
         Dialect::Sqlite | Dialect::Postgres => ("", ""),
         Dialect::MySql => ("status, COUNT(*) AS count, ", ", status"),
     };
-    let (mut rooms, mut deletions) = (vec![], vec![]);
     // In the order in which those who acknowledge them lock them, too.
     let mut ids: Vec<_> = ids.iter().map(AsRef::as_ref).collect();
     ids.sort_unstable();
-    for chunk in bulk::padded(&ids) {
-        let chosen = which.condition(chunk.len());
-        let statement = |text| {
-            let statement = which.bind(Statement::new(bulk::statement(text)));
-            statement.bind_all(chunk.iter().map(|id| id.copied()))
-        };
-        rooms.push(script.add(statement(format!(
-            "SELECT user_id, {counted}CAST(SUM({}) AS {}) AS bytes FROM messages m WHERE {chosen} GROUP BY user_id{groups}",
+    let room = |rows| {
+        which.bind(Statement::made(format!(
+            "SELECT user_id, {counted}CAST(SUM({}) AS {}) AS bytes FROM messages m WHERE {} GROUP BY user_id{groups}",
             of_stored_message(),
-            dialect.integer()
-        ))));
-        let delete = format!("{} WHERE {chosen}", dialect.delete_by_key("messages"));
-        deletions.push(script.add(statement(delete)));
-    }
+            dialect.integer(),
+            which.condition(rows)
+        )))
+    };
+    let delete = |rows| {
+        let delete = dialect.delete_by_key("messages");
+        which.bind(Statement::made(format!(
+            "{delete} WHERE {}",
+            which.condition(rows)
+        )))
+    };
+    let bind = |statement: Statement, id: Option<&&str>| statement.bind(id.copied());
+    let rooms = script.add_all(bulk::for_each(&ids, room, bind));
+    let deleted = script.add_all(bulk::for_each(&ids, delete, bind));
     let results = tx.run(script).await?;
     let mut queues = UserQueueChanges::default();
-    for row in rooms.iter().flat_map(|room| results.rows(room)) {
+    for row in results.rows(&rooms) {
         let user: String = row.try_get("user_id")?;
         let bytes: i64 = row.try_get("bytes")?;
         queues.stored(&UserId::from_string(user), -bytes);
@@ -134,7 +137,7 @@ pub(crate) async fn delete_messages(
         }
     }
     queues.write(tx).await?;
-    Ok(deletions.iter().map(|part| results.changed(part)).sum())
+    Ok(results.changed(&deleted))
 }
 
 /// Deletes notifications, by user and number, and gives their room back. Returns how many there were. The caller has locked
@@ -144,31 +147,31 @@ pub(crate) async fn delete_notifications(
     keys: &[(impl AsRef<str>, i64)],
 ) -> Result<u64, StoreError> {
     let mut script = Script::default();
-    let (mut counts, mut deletions) = (vec![], vec![]);
-    for chunk in bulk::padded(keys) {
-        let keys = bulk::keys(tx.dialect(), chunk.len(), 2, 1);
-        let chosen = format!("WHERE (user_id, seq) IN ({keys})");
-        let statement = |text| {
-            let statement = Statement::new(bulk::statement(text));
-            let bind = |statement: Statement, key: &Option<&(_, i64)>| {
-                let user = key.map(|(user, _)| AsRef::<str>::as_ref(user));
-                statement.bind(user).bind(key.map(|(_, seq)| *seq))
-            };
-            chunk.iter().fold(statement, bind)
-        };
-        counts.push(script.add(statement(format!(
-            "SELECT user_id, COUNT(*) AS count FROM notifications {chosen} GROUP BY user_id"
-        ))));
-        let delete = tx.dialect().delete_by_key("notifications");
-        deletions.push(script.add(statement(format!("{delete} {chosen}"))));
-    }
+    let dialect = tx.dialect();
+    let count = |rows| {
+        let keys = bulk::keys(dialect, rows, 2, 1);
+        Statement::made(format!(
+            "SELECT user_id, COUNT(*) AS count FROM notifications WHERE (user_id, seq) IN ({keys}) GROUP BY user_id"
+        ))
+    };
+    let delete = |rows| {
+        let keys = bulk::keys(dialect, rows, 2, 1);
+        let delete = dialect.delete_by_key("notifications");
+        Statement::made(format!("{delete} WHERE (user_id, seq) IN ({keys})"))
+    };
+    let bind = |statement: Statement, key: Option<&(_, i64)>| {
+        let user = key.map(|(user, _)| AsRef::<str>::as_ref(user));
+        statement.bind(user).bind(key.map(|(_, seq)| *seq))
+    };
+    let counts = script.add_all(bulk::for_each(keys, count, bind));
+    let deleted = script.add_all(bulk::for_each(keys, delete, bind));
     let results = tx.run(script).await?;
     let mut queues = UserQueueChanges::default();
-    for row in counts.iter().flat_map(|count| results.rows(count)) {
+    for row in results.rows(&counts) {
         let user: String = row.try_get("user_id")?;
         let count: i64 = row.try_get("count")?;
         queues.stored(&UserId::from_string(user), -count * NOTIFICATION);
     }
     queues.write(tx).await?;
-    Ok(deletions.iter().map(|part| results.changed(part)).sum())
+    Ok(results.changed(&deleted))
 }

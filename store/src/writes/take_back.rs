@@ -13,10 +13,6 @@ use crate::{MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
 /// How many messages are released in one step, or queues given their turn.
 const STEP: i64 = 256;
 
-/// Messages that are claimed, whatever their lease. What is put back is none any more, so that the next step finds others.
-const CLAIMED: &str = "SELECT id, user_id FROM messages
-    WHERE status = 'processing' AND lease_until >= $1 ORDER BY lease_until LIMIT $2";
-
 /// The next users after `$1` whose queues have a turn.
 const WAITING: &str = "SELECT user_id FROM user_queues WHERE user_id > $1 AND turn_at IS NOT NULL ORDER BY user_id LIMIT $2";
 
@@ -30,7 +26,7 @@ impl Store {
     pub async fn release_all(&self) -> Result<u64, StoreError> {
         let mut released = 0;
         loop {
-            let claimed = Statement::new(CLAIMED).bind(i64::MIN).bind(STEP);
+            let claimed = claimed(self.readers().dialect());
             let claimed = self.readers().fetch_all(claimed).await?;
             let owned = |row: &AnyRow| {
                 let id = MessageId::from_string(row.try_get::<String, _>("id")?);
@@ -67,6 +63,17 @@ impl Store {
             self.write(ResetTurns { users }).await?;
         }
     }
+}
+
+/// What reads messages that are claimed, whatever their lease. What is put back is none any more, so that the next step finds
+/// others.
+fn claimed(dialect: Dialect) -> Statement {
+    let until = dialect.status_time("lease_until");
+    let text = format!(
+        "SELECT id, user_id FROM messages
+         WHERE status = 'processing' AND {until} >= $1 ORDER BY {until} LIMIT $2"
+    );
+    Statement::made(text).bind(i64::MIN).bind(STEP)
 }
 
 /// Puts messages back into the queue whose lease has run out.
@@ -175,15 +182,16 @@ impl Operation for TakeBack {
 impl TakeBack {
     async fn held(&self, tx: &mut Transaction<'_>) -> Result<Vec<Held>, StoreError> {
         let mut script = Script::default();
-        let part = script.add_all(bulk::padded(&self.messages).map(|messages| {
+        let held = |rows| {
             let text = format!(
                 "SELECT id, user_id, run_at FROM messages
                  WHERE status = 'processing' AND lease_until <= $1 AND id IN ({})",
-                bulk::list(messages.len(), 2)
+                bulk::list(rows, 2)
             );
-            Statement::new(bulk::statement(text))
-                .bind(self.until.as_millis())
-                .bind_all(messages.iter().map(|one| one.map(|(id, _)| id.as_str())))
+            Statement::made(text).bind(self.until.as_millis())
+        };
+        let part = script.add_all(bulk::for_each(&self.messages, held, |statement, one| {
+            statement.bind(one.map(|(id, _)| id.as_str()))
         }));
         let read = |row: &AnyRow| {
             Ok(Held {
@@ -203,35 +211,35 @@ fn renew(
     until: Timestamp,
     dialect: Dialect,
 ) -> Vec<Statement> {
-    let renew = |ids: Vec<Option<&MessageId>>| {
+    let renew = |rows| {
         let text = format!(
             "UPDATE messages{} SET lease_until = $1
              WHERE status = 'processing' AND lease_until <= $2 AND id IN ({})",
             dialect.by_index(PRIMARY),
-            bulk::list(ids.len(), 3)
+            bulk::list(rows, 3)
         );
-        Statement::new(bulk::statement(text))
-            .bind(until.as_millis())
-            .bind(run_out.as_millis())
-            .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
+        let statement = Statement::made(text).bind(until.as_millis());
+        statement.bind(run_out.as_millis())
     };
-    bulk::padded(messages).map(renew).collect()
+    bulk::for_each(messages, renew, |statement, id| {
+        statement.bind(id.map(MessageId::as_str))
+    })
 }
 
 /// Not one whose lease was renewed since it was read.
 fn requeue(messages: &[MessageId], until: Timestamp, dialect: Dialect) -> Vec<Statement> {
-    let requeue = |ids: Vec<Option<&MessageId>>| {
+    let requeue = |rows| {
         let text = format!(
             "UPDATE messages{} SET status = 'queued', lease = NULL, lease_until = NULL
              WHERE status = 'processing' AND lease_until <= $1 AND id IN ({})",
             dialect.by_index(PRIMARY),
-            bulk::list(ids.len(), 2)
+            bulk::list(rows, 2)
         );
-        Statement::new(bulk::statement(text))
-            .bind(until.as_millis())
-            .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
+        Statement::made(text).bind(until.as_millis())
     };
-    bulk::padded(messages).map(requeue).collect()
+    bulk::for_each(messages, requeue, |statement, id| {
+        statement.bind(id.map(MessageId::as_str))
+    })
 }
 
 /// A turn is the time of the last claim, if that was later: it counts for nothing at a start, and may be far ahead if the
@@ -255,18 +263,14 @@ impl Operation for ResetTurns {
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let mut script = Script::default();
-        script.add_all(bulk::padded(&self.users).map(|users| {
-            let text = format!(
-                "UPDATE user_queues{} SET turn_at = (
-                    SELECT MIN(m.run_at) FROM messages m
-                    WHERE m.user_id = user_queues.user_id AND m.status = 'queued')
-                 WHERE user_id IN ({})",
-                tx.dialect().by_index(PRIMARY),
-                bulk::list(users.len(), 1)
-            );
-            let users = users.into_iter().map(|user| user.map(UserId::as_str));
-            Statement::new(bulk::statement(text)).bind_all(users)
-        }));
+        let reset = format!(
+            "UPDATE user_queues{} SET turn_at = (
+                SELECT MIN(m.run_at) FROM messages m
+                WHERE m.user_id = user_queues.user_id AND m.status = 'queued')
+             WHERE user_id",
+            tx.dialect().by_index(PRIMARY)
+        );
+        script.add_all(bulk::of_each(&reset, &self.users));
         tx.run(script).await.map(drop)
     }
 

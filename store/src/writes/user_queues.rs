@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bulk::{self, RowsUpdate};
+use crate::bulk::RowsUpdate;
 use crate::counts::Counts;
 use crate::statement::{Script, Statement};
 use crate::writer::Transaction;
@@ -83,17 +83,13 @@ impl UserQueueChanges {
         tx.count(&self.counts);
         let dialect = tx.dialect();
         let changes: Vec<_> = self.queues.iter().collect();
-        let change = |chunk: Vec<Option<&(&UserId, &UserQueueChange)>>| {
-            let statement = Statement::new(bulk::statement(CHANGE.text(dialect, chunk.len())));
-            chunk.into_iter().fold(statement, |statement, queue| {
-                statement
-                    .bind(queue.map(|(user, _)| user.as_str()))
-                    .bind(queue.map(|(_, change)| change.open))
-                    .bind(queue.map(|(_, change)| change.stored))
-                    .bind(queue.and_then(|(_, change)| change.due.map(Timestamp::as_millis)))
-            })
-        };
-        bulk::padded(&changes).map(change).collect()
+        CHANGE.statements(dialect, &changes, |statement, queue| {
+            statement
+                .bind(queue.map(|(user, _)| user.as_str()))
+                .bind(queue.map(|(_, change)| change.open))
+                .bind(queue.map(|(_, change)| change.stored))
+                .bind(queue.and_then(|(_, change)| change.due.map(Timestamp::as_millis)))
+        })
     }
 
     /// Writes the changes.

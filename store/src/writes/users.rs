@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use crate::dialect::Dialect;
 use crate::statement::{Script, Statement};
 use crate::writer::{Operation, Transaction};
-use crate::{Store, StoreError, Timestamp, User, UserId, bulk};
+use crate::{Store, StoreError, Timestamp, User, UserId};
 
 /// What came of [`Store::create_user`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn insert(user: &User, dialect: Dialect) -> Vec<Statement> {
         "INSERT INTO users (id, username, role, password_hash, created_at)
          VALUES ($1, $2, $3, $4, $5) {taken}"
     );
-    let account = Statement::new(bulk::statement(account))
+    let account = Statement::made(account)
         .bind(user.id.as_str())
         .bind(user.username.as_str())
         .bind(user.role.as_str())

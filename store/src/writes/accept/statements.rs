@@ -58,18 +58,12 @@ impl Reads {
 fn senders(all: &[&Accept]) -> Vec<Statement> {
     let users: BTreeSet<_> = all.iter().map(|accept| accept.user.as_str()).collect();
     let users: Vec<_> = users.into_iter().collect();
-    let read = |chunk: Vec<Option<&&str>>| {
-        let text = format!(
-            "SELECT u.id, u.username, COALESCE(l.open, 0) AS open, COALESCE(l.stored_bytes, 0) AS stored_bytes,
-                COALESCE(u.delay, (SELECT value FROM settings WHERE name = 'delay')) AS delay
-             FROM users u LEFT JOIN user_queues l ON l.user_id = u.id WHERE u.id IN ({})",
-            bulk::list(chunk.len(), 1)
-        );
-        let statement = Statement::new(bulk::statement(text));
-        let bind = |statement: Statement, user: Option<&&str>| statement.bind(user.copied());
-        chunk.into_iter().fold(statement, bind)
-    };
-    bulk::padded(&users).map(read).collect()
+    bulk::of_each(
+        "SELECT u.id, u.username, COALESCE(l.open, 0) AS open, COALESCE(l.stored_bytes, 0) AS stored_bytes,
+            COALESCE(u.delay, (SELECT value FROM settings WHERE name = 'delay')) AS delay
+         FROM users u LEFT JOIN user_queues l ON l.user_id = u.id WHERE u.id",
+        &users,
+    )
 }
 
 fn read_sender(row: &AnyRow) -> Result<(UserId, Sender), StoreError> {
@@ -86,22 +80,20 @@ fn read_sender(row: &AnyRow) -> Result<(UserId, Sender), StoreError> {
 /// The messages that were sent before with the keys of `all`.
 fn sent(all: &[&Accept], dialect: Dialect) -> Vec<Statement> {
     let keys: Vec<Key> = all.iter().filter_map(|accept| accept.key()).collect();
-    let read = |chunk: Vec<Option<&Key>>| {
-        let text = format!(
+    let read = |rows| {
+        Statement::made(format!(
             "WITH sent (user_id, idempotency_key) AS ({})
              SELECT {COLUMNS}, m.idempotency_key
              FROM sent
              JOIN messages m ON m.user_id = sent.user_id AND m.idempotency_key = sent.idempotency_key",
-            bulk::values(dialect, chunk.len(), 2, 1)
-        );
-        let statement = Statement::new(bulk::statement(text));
-        chunk.into_iter().fold(statement, |statement, sent| {
-            statement
-                .bind(sent.map(|(user, _)| user.as_str()))
-                .bind(sent.map(|(_, key)| key.as_str()))
-        })
+            bulk::values(dialect, rows, 2, 1)
+        ))
     };
-    bulk::padded(&keys).map(read).collect()
+    bulk::for_each(&keys, read, |statement, sent| {
+        statement
+            .bind(sent.map(|(user, _)| user.as_str()))
+            .bind(sent.map(|(_, key)| key.as_str()))
+    })
 }
 
 fn read_sent(row: &AnyRow) -> Result<(Key, Message), StoreError> {

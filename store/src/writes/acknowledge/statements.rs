@@ -77,21 +77,16 @@ impl Decision {
 
 /// Marks the messages of the notifications that each user goes over.
 fn mark_all(moves: &[Move], now: Timestamp, dialect: Dialect) -> Vec<Statement> {
-    let mark = |moves: Vec<Option<&Move>>| {
-        let text = mark_all_text(dialect, moves.len());
-        let statement = bind_moves(Statement::new(bulk::statement(text)), moves);
-        statement.bind(now.as_millis())
-    };
-    bulk::padded(moves).map(mark).collect()
+    let mark = |rows| Statement::made(mark_all_text(dialect, rows));
+    let marks = bulk::for_each(moves, mark, bind_move).into_iter();
+    marks.map(|mark| mark.bind(now.as_millis())).collect()
 }
 
-fn bind_moves(statement: Statement, moves: Vec<Option<&Move>>) -> Statement {
-    moves.into_iter().fold(statement, |statement, one| {
-        statement
-            .bind(one.map(|one| one.user.as_str()))
-            .bind(one.map(|one| one.from.0))
-            .bind(one.map(|one| one.to.0))
-    })
+fn bind_move(statement: Statement, one: Option<&Move>) -> Statement {
+    statement
+        .bind(one.map(|one| one.user.as_str()))
+        .bind(one.map(|one| one.from.0))
+        .bind(one.map(|one| one.to.0))
 }
 
 /// The CROSS JOIN makes SQLite begin with the few that acknowledged, not with all there are.
@@ -113,7 +108,7 @@ pub(super) async fn delivered_messages(
     moves: &[Move],
 ) -> Result<Vec<String>, StoreError> {
     let mut script = Script::default();
-    let part = script.add_all(bulk::padded(moves).map(|moves| {
+    let read = |rows| {
         // Of a range that comes from another table, MariaDB reads the whole inbox.
         let of_one = |row: usize| {
             let (owner, after, up_to) = (3 * row + 1, 3 * row + 2, 3 * row + 3);
@@ -122,10 +117,10 @@ pub(super) async fn delivered_messages(
                  WHERE user_id = ${owner} AND seq > ${after} AND seq <= ${up_to}"
             )
         };
-        let of_each: Vec<_> = (0..moves.len()).map(of_one).collect();
-        let text = bulk::statement(of_each.join(" UNION ALL "));
-        bind_moves(Statement::new(text), moves)
-    }));
+        let of_each: Vec<_> = (0..rows).map(of_one).collect();
+        Statement::made(of_each.join(" UNION ALL "))
+    };
+    let part = script.add_all(bulk::for_each(moves, read, bind_move));
     let results = tx.run(script).await?;
     let ids = results.rows(&part).map(|row| row.try_get("message_id"));
     let mut ids = ids.collect::<Result<Vec<String>, _>>()?;
@@ -136,44 +131,35 @@ pub(super) async fn delivered_messages(
 
 /// Marks these messages.
 fn mark_each(ids: &[String], now: Timestamp) -> Vec<Statement> {
-    let mark = |ids: Vec<Option<&String>>| {
+    let mark = |rows| {
         let text = format!(
             "UPDATE messages{} SET delivered_at = $1 WHERE delivered_at IS NULL AND id IN ({})",
             Dialect::MySql.by_index(PRIMARY),
-            bulk::list(ids.len(), 2)
+            bulk::list(rows, 2)
         );
-        Statement::new(bulk::statement(text))
-            .bind(now.as_millis())
-            .bind_all(ids.into_iter().map(|id| id.map(String::as_str)))
+        Statement::made(text).bind(now.as_millis())
     };
-    bulk::padded(ids).map(mark).collect()
+    bulk::for_each(ids, mark, |statement, id| {
+        statement.bind(id.map(String::as_str))
+    })
 }
 
 fn moved(moves: &[Move], dialect: Dialect) -> Vec<Statement> {
-    let go = |moves: Vec<Option<&Move>>| {
-        let statement = Statement::new(bulk::statement(MOVED.text(dialect, moves.len())));
-        moves.into_iter().fold(statement, |statement, one| {
-            statement
-                .bind(one.map(|one| one.user.as_str()))
-                .bind(one.map(|one| one.to.0))
-        })
-    };
-    bulk::padded(moves).map(go).collect()
+    MOVED.statements(dialect, moves, |statement, one| {
+        statement
+            .bind(one.map(|one| one.user.as_str()))
+            .bind(one.map(|one| one.to.0))
+    })
 }
 
 fn clients_moved(cursors: &[Cursor], dialect: Dialect) -> Vec<Statement> {
-    let go = |cursors: Vec<Option<&Cursor>>| {
-        let text = CLIENTS_MOVED.text(dialect, cursors.len());
-        let statement = Statement::new(bulk::statement(text));
-        cursors.into_iter().fold(statement, |statement, cursor| {
-            statement
-                .bind(cursor.map(|cursor| cursor.user.as_str()))
-                .bind(cursor.map(|cursor| &*cursor.client_id))
-                .bind(cursor.map(|cursor| cursor.seq.0))
-                .bind(cursor.map(|cursor| cursor.used.as_millis()))
-        })
-    };
-    bulk::padded(cursors).map(go).collect()
+    CLIENTS_MOVED.statements(dialect, cursors, |statement, cursor| {
+        statement
+            .bind(cursor.map(|cursor| cursor.user.as_str()))
+            .bind(cursor.map(|cursor| &*cursor.client_id))
+            .bind(cursor.map(|cursor| cursor.seq.0))
+            .bind(cursor.map(|cursor| cursor.used.as_millis()))
+    })
 }
 
 #[cfg(test)]

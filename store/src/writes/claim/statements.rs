@@ -20,10 +20,6 @@ const USERS: &str = "SELECT user_id FROM user_queues
     WHERE turn_at <= $1 AND NOT EXISTS (SELECT 1 FROM settings WHERE name = 'paused')
     ORDER BY turn_at, user_id LIMIT $2";
 
-/// Messages whose lease has run out.
-const LEASES: &str = "SELECT id, user_id FROM messages
-    WHERE status = 'processing' AND lease_until <= $1 ORDER BY lease_until LIMIT $2";
-
 /// What a job is made of.
 const JOB: &str = "id, user_id, body, attempts, failures, created_at, run_at,
     (SELECT username FROM users WHERE users.id = messages.user_id) AS username";
@@ -55,12 +51,22 @@ pub(super) fn find(users: u32, now: Timestamp, dialect: Dialect) -> (Script, Rea
         Dialect::Sqlite | Dialect::MySql => USERS.to_owned(),
         Dialect::Postgres => format!("{USERS} FOR UPDATE SKIP LOCKED"),
     };
-    let due = Statement::new(bulk::statement(text));
+    let due = Statement::made(text);
     let reads = Reads {
         users: script.add(due.bind(now.as_millis()).bind(i64::from(users))),
-        expired: script.add(Statement::new(LEASES).bind(now.as_millis()).bind(EXPIRED)),
+        expired: script.add(expired(now, dialect)),
     };
     (script, reads)
+}
+
+/// What reads messages whose lease has run out.
+fn expired(now: Timestamp, dialect: Dialect) -> Statement {
+    let until = dialect.status_time("lease_until");
+    let text = format!(
+        "SELECT id, user_id FROM messages
+         WHERE status = 'processing' AND {until} <= $1 ORDER BY {until} LIMIT $2"
+    );
+    Statement::made(text).bind(now.as_millis()).bind(EXPIRED)
 }
 
 impl Reads {
@@ -87,16 +93,16 @@ pub(super) async fn lock(
         return Ok(users);
     }
     let mut script = Script::default();
-    let part = script.add_all(bulk::padded(&users).map(|users| {
+    let lock = |rows| {
         let text = format!(
             "SELECT user_id FROM user_queues FORCE INDEX (PRIMARY)
-             WHERE user_id IN ({}) AND turn_at <= ${} ORDER BY user_id FOR UPDATE SKIP LOCKED",
-            bulk::list(users.len(), 1),
-            users.len() + 1
+             WHERE turn_at <= $1 AND user_id IN ({}) ORDER BY user_id FOR UPDATE SKIP LOCKED",
+            bulk::list(rows, 2)
         );
-        Statement::new(bulk::statement(text))
-            .bind_all(users.into_iter().map(|user| user.map(UserId::as_str)))
-            .bind(now.as_millis())
+        Statement::made(text).bind(now.as_millis())
+    };
+    let part = script.add_all(bulk::for_each(&users, lock, |statement, user| {
+        statement.bind(user.map(UserId::as_str))
     }));
     let results = tx.run(script).await?;
     results.rows(&part).map(read_user).collect()
@@ -117,7 +123,7 @@ pub(super) async fn next_of_each(
     each: usize,
 ) -> Result<Vec<Queued>, StoreError> {
     let mut script = Script::default();
-    let part = script.add_all(bulk::padded(users).map(|users| {
+    let next = |rows| {
         let of_one = |number: usize| {
             format!(
                 "SELECT user_id, run_at, id FROM (
@@ -128,12 +134,12 @@ pub(super) async fn next_of_each(
                 2 * number + 2
             )
         };
-        let of_each: Vec<_> = (0..users.len()).map(of_one).collect();
-        let statement = Statement::new(bulk::statement(of_each.join(" UNION ALL ")));
-        users.into_iter().fold(statement, |statement, user| {
-            let user = user.map(UserId::as_str);
-            statement.bind(user).bind(each as i64 + 1)
-        })
+        let of_each: Vec<_> = (0..rows).map(of_one).collect();
+        Statement::made(of_each.join(" UNION ALL "))
+    };
+    let part = script.add_all(bulk::for_each(users, next, |statement, user| {
+        let user = user.map(UserId::as_str);
+        statement.bind(user).bind(each as i64 + 1)
     }));
     let results = tx.run(script).await?;
     let read = |row: &AnyRow| {
@@ -160,13 +166,10 @@ pub(super) fn writes(
     counts.moved(Some(Status::Queued), Some(Status::Processing), many);
     tx.count(&counts);
     let turns: Vec<_> = decision.turns.iter().collect();
-    script.add_all(bulk::padded(&turns).map(|turns| {
-        let statement = Statement::new(bulk::statement(TURNS.text(dialect, turns.len())));
-        turns.into_iter().fold(statement, |statement, turn| {
-            statement
-                .bind(turn.map(|(user, _)| user.as_str()))
-                .bind(turn.and_then(|(_, turn)| turn.map(Timestamp::as_millis)))
-        })
+    script.add_all(TURNS.statements(dialect, &turns, |statement, turn| {
+        statement
+            .bind(turn.map(|(user, _)| user.as_str()))
+            .bind(turn.and_then(|(_, turn)| turn.map(Timestamp::as_millis)))
     }));
     let claimed = match returning(dialect) {
         Some(_) => taken,
@@ -184,36 +187,33 @@ fn returning(dialect: Dialect) -> Option<String> {
 }
 
 fn take(decision: &Decision, lease: &Lease, until: Timestamp, dialect: Dialect) -> Vec<Statement> {
-    let take = |ids: Vec<Option<&MessageId>>| {
+    let take = |rows| {
         let text = format!(
             "UPDATE messages{}
              SET status = 'processing', attempts = attempts + 1, lease = $1, lease_until = $2
              WHERE id IN ({}) AND status = 'queued'{}",
             dialect.by_index(PRIMARY),
-            bulk::list(ids.len(), 3),
+            bulk::list(rows, 3),
             returning(dialect).unwrap_or_default()
         );
-        Statement::new(bulk::statement(text))
-            .bind(&*lease.0)
-            .bind(until.as_millis())
-            .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
+        let statement = Statement::made(text).bind(&*lease.0);
+        statement.bind(until.as_millis())
     };
-    bulk::padded(&decision.messages).map(take).collect()
+    bulk::for_each(&decision.messages, take, |statement, id| {
+        statement.bind(id.map(MessageId::as_str))
+    })
 }
 
 /// What reads those that were taken.
 fn of_lease(decision: &Decision, lease: &Lease) -> Vec<Statement> {
-    let read = |ids: Vec<Option<&MessageId>>| {
-        let text = format!(
-            "SELECT {JOB} FROM messages WHERE id IN ({}) AND lease = ${}",
-            bulk::list(ids.len(), 1),
-            ids.len() + 1
-        );
-        Statement::new(bulk::statement(text))
-            .bind_all(ids.into_iter().map(|id| id.map(MessageId::as_str)))
-            .bind(&*lease.0)
+    let read = |rows| {
+        let ids = bulk::list(rows, 2);
+        let text = format!("SELECT {JOB} FROM messages WHERE lease = $1 AND id IN ({ids})");
+        Statement::made(text).bind(&*lease.0)
     };
-    bulk::padded(&decision.messages).map(read).collect()
+    bulk::for_each(&decision.messages, read, |statement, id| {
+        statement.bind(id.map(MessageId::as_str))
+    })
 }
 
 /// The jobs that were taken.

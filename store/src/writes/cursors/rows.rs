@@ -48,14 +48,10 @@ pub(crate) struct InboxRows(Part);
 impl InboxRows {
     /// Adds what reads the inboxes of `users`.
     pub(crate) fn add(script: &mut Script, users: &[&UserId]) -> Self {
-        Self(script.add_all(bulk::padded(users).map(|users| {
-            let text = format!(
-                "SELECT user_id, acked_seq, last_seq FROM inboxes WHERE user_id IN ({})",
-                bulk::list(users.len(), 1)
-            );
-            let users = users.into_iter().map(|user| user.map(|user| user.as_str()));
-            Statement::new(bulk::statement(text)).bind_all(users)
-        })))
+        Self(script.add_all(bulk::of_each(
+            "SELECT user_id, acked_seq, last_seq FROM inboxes WHERE user_id",
+            users,
+        )))
     }
 
     pub(crate) fn read(&self, results: &Results) -> Result<HashMap<UserId, Position>, StoreError> {
@@ -73,32 +69,25 @@ impl InboxRows {
 
 /// What reads all cursors of `users`.
 pub(crate) fn cursors_of(users: &[&UserId]) -> Vec<Statement> {
-    let read = |users: Vec<Option<&&UserId>>| {
-        let text = format!(
-            "SELECT user_id, client_id, seq, updated_at FROM cursors WHERE user_id IN ({})",
-            bulk::list(users.len(), 1)
-        );
-        let users = users.into_iter().map(|user| user.map(|user| user.as_str()));
-        Statement::new(bulk::statement(text)).bind_all(users)
-    };
-    bulk::padded(users).map(read).collect()
+    bulk::of_each(
+        "SELECT user_id, client_id, seq, updated_at FROM cursors WHERE user_id",
+        users,
+    )
 }
 
 /// What reads these cursors.
 pub(crate) fn cursors(keys: &[(&UserId, &str)], dialect: Dialect) -> Vec<Statement> {
-    let read = |keys: Vec<Option<&(&UserId, &str)>>| {
-        let text = format!(
+    let read = |rows| {
+        Statement::made(format!(
             "SELECT user_id, client_id, seq, updated_at FROM cursors
              WHERE (user_id, client_id) IN ({})",
-            bulk::keys(dialect, keys.len(), 2, 1)
-        );
-        let statement = Statement::new(bulk::statement(text));
-        keys.into_iter().fold(statement, |statement, key| {
-            let (user, client_id) = (key.map(|(user, _)| user.as_str()), key.map(|(_, id)| *id));
-            statement.bind(user).bind(client_id)
-        })
+            bulk::keys(dialect, rows, 2, 1)
+        ))
     };
-    bulk::padded(keys).map(read).collect()
+    bulk::for_each(keys, read, |statement, key| {
+        let (user, client_id) = (key.map(|(user, _)| user.as_str()), key.map(|(_, id)| *id));
+        statement.bind(user).bind(client_id)
+    })
 }
 
 pub(crate) fn read_cursor(row: &AnyRow) -> Result<Cursor, StoreError> {
@@ -124,17 +113,15 @@ pub(crate) fn put(cursors: &[&Cursor], dialect: Dialect) -> Vec<Statement> {
 
 /// What forgets cursors.
 pub(crate) fn forget(keys: &[CursorKey], dialect: Dialect) -> Vec<Statement> {
-    let forget = |keys: Vec<Option<&CursorKey>>| {
-        let text = format!(
+    let forget = |rows| {
+        Statement::made(format!(
             "{} WHERE (user_id, client_id) IN ({})",
             dialect.delete_by_key("cursors"),
-            bulk::keys(dialect, keys.len(), 2, 1)
-        );
-        let statement = Statement::new(bulk::statement(text));
-        keys.into_iter().fold(statement, |statement, key| {
-            let (user, id) = (key.map(|(user, _)| user.as_str()), key.map(|(_, id)| &**id));
-            statement.bind(user).bind(id)
-        })
+            bulk::keys(dialect, rows, 2, 1)
+        ))
     };
-    bulk::padded(keys).map(forget).collect()
+    bulk::for_each(keys, forget, |statement, key| {
+        let (user, id) = (key.map(|(user, _)| user.as_str()), key.map(|(_, id)| &**id));
+        statement.bind(user).bind(id)
+    })
 }

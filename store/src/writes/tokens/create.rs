@@ -1,16 +1,12 @@
-//! Access tokens that are made, used and revoked.
+//! A token that is made.
 
 use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
-use super::rights_changes::record;
+use super::end::end_tokens;
 use crate::dialect::Dialect;
 use crate::statement::{Part, Results, Script, Statement};
-use crate::users::parse_username;
 use crate::writer::{Locks, Operation, Transaction};
-use crate::{
-    Changed, Scopes, SessionId, Store, StoreError, Timestamp, Token, TokenId, UserId, bulk,
-};
+use crate::{Scopes, SessionId, Store, StoreError, Timestamp, Token, TokenId, UserId};
 
 /// How many tokens a user may have, those that have ended and are not forgotten yet among them.
 const MAX_TOKENS: i64 = 1000;
@@ -81,77 +77,6 @@ impl Store {
         })
         .await
     }
-
-    /// Notes that a token was used at `now`. It may be lost if there is too much to write, or in a crash.
-    pub fn touch_token(&self, id: &TokenId, now: Timestamp) {
-        let id = id.clone();
-        self.note(Touch { id, now });
-    }
-
-    /// Revokes a token of a user, and those that it made. Returns whether the user had it.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] if it cannot be written.
-    pub async fn revoke_token(
-        &self,
-        user: &UserId,
-        token: &TokenId,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.write(Revoke {
-            user: user.clone(),
-            token: token.clone(),
-            now,
-        })
-        .await
-    }
-}
-
-/// Deletes tokens and those that they made, and records it for those who hold live sessions. A few statements, whatever their
-/// number: all other writes wait for these. The caller has locked the queue of their owner.
-pub(crate) async fn end_tokens(
-    tx: &mut Transaction<'_>,
-    tokens: &[String],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    if tokens.is_empty() {
-        return Ok(());
-    }
-    let mut script = Script::default();
-    let ended = script.add_all(with_made(tokens));
-    let results = tx.run(script).await?;
-    let ended = results.rows(&ended).map(read_ended);
-    let ended = ended.collect::<Result<Vec<_>, _>>()?;
-    record(tx, &ended, now).await?;
-    // Those that they made go with them: ON DELETE CASCADE.
-    let mut script = Script::default();
-    let delete = format!("{} WHERE id", tx.dialect().delete_by_key("tokens"));
-    script.add_all(bulk::of_each(&delete, tokens));
-    tx.run(script).await?;
-    Ok(())
-}
-
-/// What reads tokens, those that they made, and whose they are.
-fn with_made(tokens: &[String]) -> impl Iterator<Item = Statement> {
-    bulk::padded(tokens).map(|tokens| {
-        let text = format!(
-            "WITH RECURSIVE ended (id, user_id) AS (
-                SELECT id, user_id FROM tokens WHERE id IN ({})
-                UNION SELECT t.id, t.user_id FROM ended JOIN tokens t ON t.parent_id = ended.id)
-             SELECT ended.id, u.username FROM ended JOIN users u ON u.id = ended.user_id",
-            bulk::list(tokens.len(), 1)
-        );
-        let tokens = tokens.into_iter().map(|token| token.map(String::as_str));
-        Statement::new(bulk::statement(text)).bind_all(tokens)
-    })
-}
-
-fn read_ended(row: &AnyRow) -> Result<Changed, StoreError> {
-    Ok(Changed::Token {
-        owner: parse_username(row.try_get("username")?)?,
-        token: TokenId::from_string(row.try_get::<String, _>("id")?),
-    })
 }
 
 struct Create {
@@ -192,7 +117,7 @@ impl Create {
         let (user, mut script) = (self.user.as_str(), Script::default());
         let delete = dialect.delete_by_index("tokens", "tokens_of_user");
         let forget = format!("{delete} WHERE user_id = $1 AND expires_at <= $2");
-        let forget = Statement::new(bulk::statement(forget));
+        let forget = Statement::made(forget);
         script.add(forget.bind(user).bind(self.now.as_millis()));
         let account = Statement::new("SELECT id FROM users WHERE id = $1 AND closed = 0");
         let reads = Reads {
@@ -321,59 +246,6 @@ impl Operation for Create {
 
     fn makes(&self) -> Option<&str> {
         Some(self.id.as_str())
-    }
-}
-
-struct Touch {
-    id: TokenId,
-    now: Timestamp,
-}
-
-impl Operation for Touch {
-    type Output = ();
-
-    /// The next use is noted again.
-    const DURABLE: bool = false;
-
-    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let touch = Statement::new(
-            "UPDATE tokens SET last_used_at = $1
-             WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $3)",
-        )
-        .bind(self.now.as_millis())
-        .bind(self.id.as_str())
-        .bind(self.now.as_millis());
-        tx.execute(touch).await?;
-        Ok(())
-    }
-}
-
-struct Revoke {
-    user: UserId,
-    token: TokenId,
-    now: Timestamp,
-}
-
-impl Operation for Revoke {
-    type Output = bool;
-
-    fn lock(&self, locks: &mut Locks) {
-        locks.queue(&self.user);
-    }
-
-    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let mut script = Script::default();
-        let theirs = Statement::new("SELECT id FROM tokens WHERE id = $1 AND user_id = $2");
-        let theirs = script.add(theirs.bind(self.token.as_str()).bind(self.user.as_str()));
-        if tx.run(script).await?.rows(&theirs).next().is_none() {
-            return Ok(false);
-        }
-        end_tokens(tx, &[self.token.to_string()], self.now).await?;
-        Ok(true)
-    }
-
-    fn changes(revoked: &bool) -> bool {
-        *revoked
     }
 }
 
