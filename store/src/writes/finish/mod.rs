@@ -1,8 +1,10 @@
 //! The end of a message, of which its owner is notified.
 
 mod decide;
+mod returning;
 mod statements;
 
+use crate::statement::Script;
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{Job, Outcome, Store, StoreError, Timestamp};
 pub use decide::Finished;
@@ -51,10 +53,20 @@ impl Operation for Finish {
         all: &[&Self],
         tx: &mut Transaction<'_>,
     ) -> Result<Vec<Option<Finished>>, StoreError> {
-        let (script, reads) = Reads::of(all);
-        let facts = reads.facts(&tx.run(script).await?)?;
+        let may_change_first = returning::may_change_first(all, tx.dialect());
+        let facts = match may_change_first {
+            true => returning::change(all, tx).await?,
+            false => {
+                let (script, reads) = Reads::of(all);
+                reads.facts(&tx.run(script).await?)?
+            }
+        };
         let decision = decide(all, facts);
-        let script = decision.writes(tx);
+        let mut script = Script::default();
+        if !may_change_first {
+            script.add_all(decision.changes(tx.dialect()));
+        }
+        script.add_all(decision.inserts(tx));
         tx.run(script).await?;
         Ok(decision.outputs)
     }

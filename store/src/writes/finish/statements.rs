@@ -14,7 +14,7 @@ use crate::writes::failed_attempts::insert_failures;
 use crate::{MessageId, Seq, StoreError, UserId};
 
 /// Not one that is not the claimant's any more.
-const END: RowsUpdate = RowsUpdate {
+pub(super) const END: RowsUpdate = RowsUpdate {
     table: "messages",
     rows: (
         "done",
@@ -99,17 +99,11 @@ impl Reads {
 }
 
 fn leases(all: &[&Finish]) -> Vec<Statement> {
-    let read = |finishes: Vec<Option<&&Finish>>| {
-        let text = format!(
-            "SELECT id, lease FROM messages WHERE status = 'processing' AND id IN ({})",
-            bulk::list(finishes.len(), 1)
-        );
-        let ids = finishes
-            .into_iter()
-            .map(|one| one.map(|one| one.job.id.as_str()));
-        Statement::new(bulk::statement(text)).bind_all(ids)
-    };
-    bulk::padded(all).map(read).collect()
+    let ids: Vec<_> = all.iter().map(|finish| &finish.job.id).collect();
+    bulk::of_each(
+        "SELECT id, lease FROM messages WHERE status = 'processing' AND id",
+        &ids,
+    )
 }
 
 fn read_lease(row: &AnyRow) -> Result<(MessageId, String), StoreError> {
@@ -120,36 +114,37 @@ fn read_lease(row: &AnyRow) -> Result<(MessageId, String), StoreError> {
 fn last(all: &[&Finish]) -> Vec<Statement> {
     let users: BTreeSet<_> = all.iter().map(|finish| &finish.job.user_id).collect();
     let users: Vec<_> = users.into_iter().collect();
-    let read = |users: Vec<Option<&&UserId>>| {
-        let text = format!(
-            "SELECT user_id, last_seq FROM inboxes WHERE user_id IN ({})",
-            bulk::list(users.len(), 1)
-        );
-        let users = users.into_iter().map(|user| user.map(|user| user.as_str()));
-        Statement::new(bulk::statement(text)).bind_all(users)
-    };
-    bulk::padded(&users).map(read).collect()
+    bulk::of_each(
+        "SELECT user_id, last_seq FROM inboxes WHERE user_id",
+        &users,
+    )
 }
 
-fn read_last(row: &AnyRow) -> Result<(UserId, i64), StoreError> {
+pub(super) fn read_last(row: &AnyRow) -> Result<(UserId, i64), StoreError> {
     let user: String = row.try_get("user_id")?;
     Ok((UserId::from_string(user), row.try_get("last_seq")?))
 }
 
 impl Decision<'_> {
-    pub(super) fn writes(&self, tx: &mut Transaction<'_>) -> Script {
-        let (mut script, dialect) = (Script::default(), tx.dialect());
-        script.add_all(end(&self.ended, dialect));
+    /// What ends the messages and takes their numbers.
+    pub(super) fn changes(&self, dialect: Dialect) -> Vec<Statement> {
+        let mut statements = end(&self.ended, dialect);
         let last: Vec<_> = self.last.iter().collect();
-        script.add_all(take_numbers(&last, dialect));
-        script.add_all(notify(&self.ended, dialect));
+        statements.extend(take_numbers(&last, dialect));
+        statements
+    }
+
+    /// What writes the rest.
+    pub(super) fn inserts(&self, tx: &mut Transaction<'_>) -> Vec<Statement> {
+        let dialect = tx.dialect();
+        let mut statements = notify(&self.ended, dialect);
         let failures = self.ended.iter().filter_map(|(finish, _)| {
             let error = finish.outcome.error()?;
             Some((&finish.job, error, finish.now))
         });
-        script.add_all(insert_failures(&failures.collect::<Vec<_>>(), dialect));
-        script.add_all(self.queues.statements(tx));
-        script
+        statements.extend(insert_failures(&failures.collect::<Vec<_>>(), dialect));
+        statements.extend(self.queues.statements(tx));
+        statements
     }
 }
 
@@ -160,30 +155,30 @@ impl TextBytes for (&Finish, Seq) {
     }
 }
 
+/// Binds the parameters of [`END`], or those of [`END_WITHOUT_RESULT`].
+pub(super) fn bind_end(
+    statement: Statement,
+    finish: Option<&Finish>,
+    with_result: bool,
+) -> Statement {
+    let statement = statement
+        .bind(finish.map(|finish| finish.job.id.as_str()))
+        .bind(finish.map(|finish| &*finish.job.lease.0))
+        .bind(finish.map(|finish| finish.outcome.status().as_str()));
+    let statement = match with_result {
+        true => statement.bind(finish.and_then(|finish| finish.stored_result())),
+        false => statement,
+    };
+    statement.bind(finish.map(|finish| finish.now.as_millis()))
+}
+
 fn end(ended: &[(&Finish, Seq)], dialect: Dialect) -> Vec<Statement> {
-    let update = match dialect {
-        Dialect::Sqlite | Dialect::Postgres => END,
-        Dialect::MySql => END_WITHOUT_RESULT,
-    };
-    let end = |chunk: Vec<Option<&(&Finish, Seq)>>| {
-        let statement = Statement::new(bulk::statement(update.text(dialect, chunk.len())));
-        chunk.into_iter().fold(statement, |statement, one| {
-            let finish = one.map(|(finish, _)| finish);
-            let statement = statement
-                .bind(finish.map(|finish| finish.job.id.as_str()))
-                .bind(finish.map(|finish| &*finish.job.lease.0))
-                .bind(finish.map(|finish| finish.outcome.status().as_str()));
-            let statement = match dialect {
-                Dialect::Sqlite | Dialect::Postgres => {
-                    statement.bind(finish.and_then(|finish| finish.stored_result()))
-                }
-                Dialect::MySql => statement,
-            };
-            statement.bind(finish.map(|finish| finish.now.as_millis()))
-        })
-    };
-    let mut statements: Vec<_> = bulk::padded(ended).map(end).collect();
-    if dialect == Dialect::MySql {
+    let with_result = dialect != Dialect::MySql;
+    let update = if with_result { END } else { END_WITHOUT_RESULT };
+    let mut statements = update.statements(dialect, ended, |statement, one| {
+        bind_end(statement, one.map(|(finish, _)| *finish), with_result)
+    });
+    if !with_result {
         statements.extend(results(ended));
     }
     statements
@@ -214,7 +209,7 @@ fn results(ended: &[(&Finish, Seq)]) -> Vec<Statement> {
             cases.join(" "),
             bulk::list(results.len(), 2 * results.len() + 1)
         );
-        let statement = Statement::new(bulk::statement(text));
+        let statement = Statement::made(text);
         let bind = |statement: Statement, one: &StoredResult<'_>| {
             statement.bind(one.0.as_str()).bind(one.1)
         };
@@ -226,15 +221,11 @@ fn results(ended: &[(&Finish, Seq)]) -> Vec<Statement> {
 }
 
 fn take_numbers(last: &[(&UserId, &i64)], dialect: Dialect) -> Vec<Statement> {
-    let take = |chunk: Vec<Option<&(&UserId, &i64)>>| {
-        let statement = Statement::new(bulk::statement(TAKE_NUMBERS.text(dialect, chunk.len())));
-        chunk.into_iter().fold(statement, |statement, one| {
-            statement
-                .bind(one.map(|(user, _)| user.as_str()))
-                .bind(one.map(|(_, last)| **last))
-        })
-    };
-    bulk::padded(last).map(take).collect()
+    TAKE_NUMBERS.statements(dialect, last, |statement, one| {
+        statement
+            .bind(one.map(|(user, _)| user.as_str()))
+            .bind(one.map(|(_, last)| **last))
+    })
 }
 
 fn notify(ended: &[(&Finish, Seq)], dialect: Dialect) -> Vec<Statement> {
