@@ -317,6 +317,8 @@ fn refusal(error: SendError, patience: Patience) -> SendRefusal {
         | SendError::TooManyWaiting
         | SendError::TooMuchStored { .. } => SendRefusal::Quota(reason),
         SendError::Store(StoreError::Busy) => SendRefusal::Busy,
+        // Of those who can be refused only.
+        SendError::NotKnown => SendRefusal::Unavailable,
         SendError::Store(e) => {
             tracing::error!(error = %e, "a message could not be stored");
             SendRefusal::Unavailable

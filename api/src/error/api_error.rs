@@ -165,6 +165,7 @@ impl From<SendError> for ApiError {
             SendError::TooMuchStored { .. } => {
                 Self::new(Code::TooMuchStored, said).retry_after(ROOM_WAIT)
             }
+            SendError::NotKnown => Self::new(Code::NotReady, said).retry_after(UNREACHABLE_WAIT),
             SendError::Store(error) => error.into(),
         }
     }

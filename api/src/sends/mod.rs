@@ -1,5 +1,6 @@
 //! How users send, over HTTP and over MQTT: what is checked, and who has to wait.
 
+mod in_time;
 mod writer_permits;
 
 use std::time::Duration;
@@ -8,17 +9,15 @@ use herald_store::{
     Accepted, BodyError, Message, Store, StoreError, Timestamp, UserId, check_body,
     check_idempotency_key,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::limits::rate_limit::RateLimit;
 
+use in_time::in_time;
 use writer_permits::{Entrance, WriterPermits};
 
 /// How long a sender who cannot be refused waits for messages of theirs to end or to be deleted.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long a sender who can be refused waits for a permit.
-const PERMIT_WAIT: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether some have.
 const LOOK: Duration = Duration::from_millis(250);
@@ -48,7 +47,7 @@ impl Default for SendLimits {
 /// What becomes of a send that cannot be taken at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// It is refused; but it waits some seconds for its turn among its user's.
+    /// It is refused; but it waits for its turn and for the database, ten seconds in all.
     None,
     /// It waits for its turn at the database, and is refused if it is beyond a quota.
     Turn,
@@ -57,7 +56,7 @@ pub enum Patience {
     Quota,
 }
 
-/// Why a send was refused. Nothing was written.
+/// Why a send was refused. Nothing was written, unless it says so.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SendError {
     /// The body or the key cannot be.
@@ -88,7 +87,13 @@ pub enum SendError {
         /// What is allowed.
         limit: u64,
     },
-    /// It cannot be written; [`StoreError::Busy`] if too much waits to be.
+    /// The database took too long. Whether it was written is not known.
+    #[error(
+        "the database took too long; whether the message was stored is not known: send it again with the same Idempotency-Key, \
+         if it had one"
+    )]
+    NotKnown,
+    /// It cannot be written; [`StoreError::Busy`] if too much waits to be. What the error says of a write holds for the send.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -127,7 +132,7 @@ impl Sends {
     ///
     /// # Errors
     ///
-    /// A [`SendError`] if nothing was written.
+    /// A [`SendError`], which says whether anything was written.
     pub async fn send(
         &self,
         user: &UserId,
@@ -159,11 +164,12 @@ impl Sends {
         let accepted = match patience {
             Patience::None => {
                 let permit = self.permits.acquire(user, Entrance::Http, body.len());
-                let permit = timeout(PERMIT_WAIT, permit).await;
-                let _permit = permit.map_err(|_| StoreError::Busy)?;
-                let now = Timestamp::now();
-                let accepted = self.store.accept(user, body, idempotency_key, now);
-                accepted.await?
+                let accept = async || {
+                    let now = Timestamp::now();
+                    self.store.accept(user, body, idempotency_key, now).await
+                };
+                let accepted = in_time(permit, accept).await?;
+                accepted.ok_or(SendError::NotKnown)?
             }
             Patience::Turn => self.accept_in_turn(user, body, idempotency_key).await?,
             Patience::Quota => self.accept_at_last(user, body, idempotency_key).await?,
