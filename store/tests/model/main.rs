@@ -5,9 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod checks;
+mod database;
 mod inbox;
 mod model;
-mod place;
 mod steps;
 mod tables;
 mod world;

@@ -8,8 +8,8 @@ use herald_test_databases::DatabaseKind;
 use proptest::sample::Index;
 use sqlx::AnyConnection;
 
+use crate::database::ModelDatabase;
 use crate::model::Model;
-use crate::place::Place;
 use crate::steps::{Ack, Action, LEASE_MS, Send, USERS};
 use crate::tables::{self, Tables};
 
@@ -21,7 +21,7 @@ pub(crate) struct World {
     store: Store,
     /// Looks at the tables beside the store.
     conn: AnyConnection,
-    place: Place,
+    database: ModelDatabase,
     users: Vec<UserId>,
     messages: Vec<MessageId>,
     claims: Vec<Job>,
@@ -34,8 +34,8 @@ fn client(number: usize) -> String {
 impl World {
     /// On a database of this kind, which was chosen.
     pub(crate) async fn new(kind: DatabaseKind) -> Self {
-        let place = Place::new(kind).await;
-        let (store, conn) = place.open().await;
+        let database = ModelDatabase::new(kind).await;
+        let (store, conn) = database.open().await;
         let mut users = vec![];
         for number in 0..USERS {
             let name = format!("user{number}").parse().unwrap();
@@ -46,7 +46,7 @@ impl World {
             model: Model::new(&ids),
             store,
             conn,
-            place,
+            database,
             users,
             messages: vec![],
             claims: vec![],
@@ -253,12 +253,12 @@ impl World {
 
     /// What a killed process leaves is opened by another.
     async fn crash(&mut self, release: bool) {
-        let left = self.place.left();
-        let (store, conn) = left.as_ref().unwrap_or(&self.place).open().await;
+        let left = self.database.left();
+        let (store, conn) = left.as_ref().unwrap_or(&self.database).open().await;
         std::mem::replace(&mut self.store, store).close().await;
         self.conn = conn;
         if let Some(left) = left {
-            self.place = left;
+            self.database = left;
         }
         if release {
             let released = self.store.release_all().await.unwrap();

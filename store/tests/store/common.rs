@@ -27,17 +27,17 @@ pub(crate) fn at(millis: i64) -> Timestamp {
 
 /// A database that goes with it, and the folder of a test's own.
 pub(crate) struct Db {
-    pub(crate) dir: Place,
+    pub(crate) dir: OwnDatabase,
     pub(crate) store: Store,
 }
 
-/// Where a test's database is.
-pub(crate) struct Place {
+/// A database of a test's own, and a folder.
+pub(crate) struct OwnDatabase {
     folder: TempDir,
     database: TestDatabase,
 }
 
-impl Place {
+impl OwnDatabase {
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::make(DATABASE, schema(), async |url| {
             let store = Store::open(options(url)).await.unwrap();
@@ -102,7 +102,7 @@ fn options(url: &str) -> StoreOptions {
 impl Db {
     /// A new one, without a delay.
     pub(crate) async fn new() -> Self {
-        let dir = Place::new().await;
+        let dir = OwnDatabase::new().await;
         let store = dir.open().await;
         store
             .set_delay(Delay::Fixed { ms: 0 }, false)

@@ -2,23 +2,23 @@
 
 use herald_store::{Accepted, Outcome, Store, StoreOptions, UserId};
 
-use crate::common::{Db, Place, at, claim_one, notify, send, send_many, user};
+use crate::common::{Db, OwnDatabase, at, claim_one, notify, send, send_many, user};
 
 /// A message without its texts, an attempt that failed without its error, and a notification.
 const MESSAGE: u64 = 512;
 const FAILED_ATTEMPT: u64 = 64;
 const NOTIFICATION: u64 = 128;
 
-async fn limited(stored_bytes: u64) -> (Place, Store) {
-    let place = Place::new().await;
+async fn limited(stored_bytes: u64) -> (OwnDatabase, Store) {
+    let database = OwnDatabase::new().await;
     let options = StoreOptions {
         stored_bytes,
-        ..place.options()
+        ..database.options()
     };
     let store = Store::open(options).await.unwrap();
     let delay = herald_store::Delay::Fixed { ms: 0 };
     store.set_delay(delay, false).await.unwrap();
-    (place, store)
+    (database, store)
 }
 
 pub(crate) async fn stored(store: &Store, user: &UserId) -> u64 {

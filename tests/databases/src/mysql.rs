@@ -98,14 +98,14 @@ async fn tables(connection: &mut MySqlConnection, database: &str) -> Vec<String>
     tables.fetch_all(connection).await.unwrap()
 }
 
-/// What makes the tables, rows, views and triggers of `database`, to which `connection` leads.
+/// What makes the tables, rows and views of `database`, to which `connection` leads.
 async fn statements(connection: &mut MySqlConnection, database: &str) -> String {
     let mut statements = String::new();
     for table in tables(connection, database).await {
         if table == WHOLE {
             continue;
         }
-        let shown = show(connection, format!("SHOW CREATE TABLE `{table}`"), 1).await;
+        let shown = show(connection, format!("SHOW CREATE TABLE `{table}`")).await;
         writeln!(statements, "{shown};").unwrap();
         let rows = AssertSqlSafe(format!("SELECT EXISTS (SELECT * FROM `{table}`)"));
         let has_rows: i64 = sqlx::query_scalar(rows)
@@ -123,16 +123,7 @@ async fn statements(connection: &mut MySqlConnection, database: &str) -> String 
     let views = sqlx::query_scalar(views).bind(database);
     let views: Vec<String> = views.fetch_all(&mut *connection).await.unwrap();
     for view in views {
-        let shown = show(connection, format!("SHOW CREATE VIEW `{view}`"), 1).await;
-        writeln!(statements, "{shown};").unwrap();
-    }
-    // After the rows, which are not to set them off.
-    let triggers = "SELECT CAST(trigger_name AS CHAR) FROM information_schema.triggers \
-         WHERE trigger_schema = ? ORDER BY action_order";
-    let triggers = sqlx::query_scalar(triggers).bind(database);
-    let triggers: Vec<String> = triggers.fetch_all(&mut *connection).await.unwrap();
-    for trigger in triggers {
-        let shown = show(connection, format!("SHOW CREATE TRIGGER `{trigger}`"), 2).await;
+        let shown = show(connection, format!("SHOW CREATE VIEW `{view}`")).await;
         writeln!(statements, "{shown};").unwrap();
     }
     statements
@@ -149,11 +140,11 @@ async fn columns(connection: &mut MySqlConnection, database: &str, table: &str) 
     quoted.join(", ")
 }
 
-/// The text in this column of what `statement` shows.
-async fn show(connection: &mut MySqlConnection, statement: String, column: usize) -> String {
+/// What `statement` shows, behind the name.
+async fn show(connection: &mut MySqlConnection, statement: String) -> String {
     let shown = connection
         .fetch_one(raw_sql(AssertSqlSafe(statement)))
         .await;
     let shown = shown.unwrap();
-    shown.try_get_unchecked(column).unwrap()
+    shown.try_get_unchecked(1).unwrap()
 }

@@ -8,13 +8,13 @@ mod account;
 mod guardian;
 mod kind;
 mod mariadb;
-mod place;
 mod port;
 mod postgres;
 mod processes;
 mod programs;
 mod secret;
 mod server;
+mod server_home;
 
 pub use kind::{CHOSEN, ServerKind, is_listed};
 pub use server::PrivateServer;

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{account::Account, place::Place, programs};
+use crate::{account::Account, programs, server_home::ServerHome};
 
 /// Where Debian has the server.
 const SBIN: &str = "/usr/sbin";
@@ -70,19 +70,19 @@ fn found(name: &str) -> Result<PathBuf> {
 }
 
 /// Makes the system tables, and a superuser with this password.
-pub(crate) fn make(place: &Place, password: &str) -> Result<()> {
+pub(crate) fn make(home: &ServerHome, password: &str) -> Result<()> {
     for folder in ["data", "tmp"] {
-        let folder = place.folder.join(folder);
+        let folder = home.folder.join(folder);
         fs::create_dir(&folder)?;
-        place.account.own(&folder)?;
+        home.account.own(&folder)?;
     }
-    let output = place
+    let output = home
         .account
         .command(found("mariadb-install-db")?)
-        .current_dir(&place.folder)
+        .current_dir(&home.folder)
         .arg("--no-defaults")
-        .arg(format!("--datadir={}", place.data().display()))
-        .arg(format!("--tmpdir={}", place.folder.join("tmp").display()))
+        .arg(format!("--datadir={}", home.data().display()))
+        .arg(format!("--tmpdir={}", home.folder.join("tmp").display()))
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
         .args(["--skip-name-resolve", "--innodb-log-file-size=32M"])
         // Nothing is lost if this is.
@@ -101,20 +101,20 @@ pub(crate) fn make(place: &Place, password: &str) -> Result<()> {
          GRANT ALL ON *.* TO {user} WITH GRANT OPTION;\n\
          DROP USER IF EXISTS root@localhost, root@'127.0.0.1', root@'::1';\n"
     );
-    let file = place.folder.join(STATEMENTS);
+    let file = home.folder.join(STATEMENTS);
     fs::write(&file, statements)?;
-    place.account.own(&file)
+    home.account.own(&file)
 }
 
-pub(crate) fn command(place: &Place, port: u16) -> Result<Command> {
-    let mut command = place.account.command(found("mariadbd")?);
+pub(crate) fn command(home: &ServerHome, port: u16) -> Result<Command> {
+    let mut command = home.account.command(found("mariadbd")?);
     command
         .arg("--no-defaults")
-        .arg(format!("--datadir={}", place.data().display()))
-        .arg(format!("--tmpdir={}", place.folder.join("tmp").display()))
+        .arg(format!("--datadir={}", home.data().display()))
+        .arg(format!("--tmpdir={}", home.folder.join("tmp").display()))
         .arg(format!(
             "--init-file={}",
-            place.folder.join(STATEMENTS).display()
+            home.folder.join(STATEMENTS).display()
         ))
         // Within the data directory.
         .args(["--socket=socket", "--pid-file=pid"])

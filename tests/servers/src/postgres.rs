@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{account::Account, place::Place, programs};
+use crate::{account::Account, programs, server_home::ServerHome};
 
 /// Where Debian has one folder a version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -65,14 +65,14 @@ fn found(name: &str) -> Result<PathBuf> {
 }
 
 /// Makes a cluster, with this password of the superuser.
-pub(crate) fn make(place: &Place, password: &str) -> Result<()> {
-    let file = place.folder.join("password");
+pub(crate) fn make(home: &ServerHome, password: &str) -> Result<()> {
+    let file = home.folder.join("password");
     fs::write(&file, password)?;
-    place.account.own(&file)?;
-    let output = place
+    home.account.own(&file)?;
+    let output = home
         .account
         .command(found("initdb")?)
-        .current_dir(&place.folder)
+        .current_dir(&home.folder)
         .args(["--username", SUPERUSER, "--pwfile", "password"])
         .args(["--auth", "scram-sha-256", "--encoding", "UTF8"])
         // Text that has no collation of its own is not in the order of its bytes, as on most people's servers.
@@ -88,15 +88,15 @@ pub(crate) fn make(place: &Place, password: &str) -> Result<()> {
         String::from_utf8_lossy(&output.stderr)
     );
     fs::remove_file(&file)?;
-    let settings = place.data().join("postgresql.conf");
+    let settings = home.data().join("postgresql.conf");
     let defaults = fs::read_to_string(&settings)?;
     fs::write(&settings, defaults + SETTINGS)?;
     Ok(())
 }
 
-pub(crate) fn command(place: &Place, port: u16) -> Result<Command> {
-    let mut command = place.account.command(found("postgres")?);
-    command.arg("-D").arg(place.data());
+pub(crate) fn command(home: &ServerHome, port: u16) -> Result<Command> {
+    let mut command = home.account.command(found("postgres")?);
+    command.arg("-D").arg(home.data());
     command.args(["-p", &port.to_string()]);
     Ok(command)
 }
@@ -112,16 +112,16 @@ pub(crate) fn is_ready(data: &Path, process: u32) -> bool {
 }
 
 /// Has it write what a standby needs to read.
-pub(crate) fn write_for_standbys(place: &Place) -> Result<()> {
-    let settings = place.data().join("postgresql.conf");
+pub(crate) fn write_for_standbys(home: &ServerHome) -> Result<()> {
+    let settings = home.data().join("postgresql.conf");
     let before = fs::read_to_string(&settings)?;
     fs::write(&settings, before + "wal_level = replica\n")?;
     Ok(())
 }
 
 /// Has it start as a standby, which reads what it has written itself.
-pub(crate) fn make_standby(place: &Place) -> Result<()> {
-    let signal = place.data().join("standby.signal");
+pub(crate) fn make_standby(home: &ServerHome) -> Result<()> {
+    let signal = home.data().join("standby.signal");
     fs::write(&signal, "")?;
-    place.account.own(&signal)
+    home.account.own(&signal)
 }

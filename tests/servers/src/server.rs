@@ -14,7 +14,8 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
-    ServerKind, guardian::Guardian, mariadb, place::Place, port, postgres, processes, secret,
+    ServerKind, guardian::Guardian, mariadb, port, postgres, processes, secret,
+    server_home::ServerHome,
 };
 
 /// How long a start or an end may take.
@@ -37,7 +38,7 @@ pub struct PrivateServer {
     kind: ServerKind,
     port: u16,
     password: String,
-    place: Place,
+    home: ServerHome,
     process: Option<Child>,
     /// Ends the server, also if this process is killed. It is there until the drop.
     guardian: Option<Guardian>,
@@ -70,13 +71,13 @@ impl PrivateServer {
             kind,
             port: 0,
             password: secret::password()?,
-            place: Place { folder, account },
+            home: ServerHome { folder, account },
             process: None,
             guardian: Some(guardian),
         };
         match kind {
-            ServerKind::Postgres => postgres::make(&server.place, &server.password)?,
-            ServerKind::MariaDb => mariadb::make(&server.place, &server.password)?,
+            ServerKind::Postgres => postgres::make(&server.home, &server.password)?,
+            ServerKind::MariaDb => mariadb::make(&server.home, &server.password)?,
         }
         let mut tries = 1;
         loop {
@@ -116,7 +117,7 @@ impl PrivateServer {
             process.kill()?;
             process.wait()?;
         }
-        processes::kill_all(&self.place.data(), LIMIT)
+        processes::kill_all(&self.home.data(), LIMIT)
     }
 
     /// Starts it after it was killed, on the same port, and returns once it takes statements again.
@@ -127,12 +128,12 @@ impl PrivateServer {
     pub fn restart(&mut self) -> Result<()> {
         self.kill()?;
         let mut command = match self.kind {
-            ServerKind::Postgres => postgres::command(&self.place, self.port)?,
-            ServerKind::MariaDb => mariadb::command(&self.place, self.port)?,
+            ServerKind::Postgres => postgres::command(&self.home, self.port)?,
+            ServerKind::MariaDb => mariadb::command(&self.home, self.port)?,
         };
-        let log = File::create(self.place.log())?;
+        let log = File::create(self.home.log())?;
         let process = command
-            .current_dir(self.place.data())
+            .current_dir(self.home.data())
             // Not in the group that Ctrl-C ends.
             .process_group(0)
             .stdin(Stdio::null())
@@ -151,10 +152,10 @@ impl PrivateServer {
     /// If it is another database, or as [`restart`](Self::restart).
     pub fn restart_as_standby(&mut self) -> Result<()> {
         ensure!(self.kind == ServerKind::Postgres, "{} has none", self.kind);
-        postgres::write_for_standbys(&self.place)?;
+        postgres::write_for_standbys(&self.home)?;
         self.restart()?;
         self.kill()?;
-        postgres::make_standby(&self.place)?;
+        postgres::make_standby(&self.home)?;
         self.restart()
     }
 
@@ -169,7 +170,7 @@ impl PrivateServer {
             if left.is_zero() {
                 bail!("{} takes no statements: {}", self.kind, self.last_words());
             }
-            let data = self.place.data();
+            let data = self.home.data();
             let is_ready = match self.kind {
                 ServerKind::Postgres => postgres::is_ready(&data, pid),
                 ServerKind::MariaDb => mariadb::is_ready(&data, pid, self.port, left),
@@ -184,7 +185,7 @@ impl PrivateServer {
 
     /// The end of its log.
     fn last_words(&self) -> String {
-        let log = fs::read(self.place.log()).unwrap_or_default();
+        let log = fs::read(self.home.log()).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")

@@ -1,7 +1,7 @@
 //! What is denied goes nowhere, whenever it is denied.
 
 use herald_tests::{
-    Herald, Mosquitto, MqttJs, Transport, Version, password,
+    Herald, Mosquitto, MqttJs, SharedServer, Transport, Version, password,
     raw::{Connect, Message, Property, Raw, Will},
     until,
 };
@@ -9,6 +9,8 @@ use rstest::rstest;
 use serde_json::json;
 
 use crate::heard::{Announcer, heard, hears_nothing_before};
+
+static SERVER: SharedServer = SharedServer::new();
 
 const TOPIC: &str = "broadcast/x";
 
@@ -65,19 +67,20 @@ async fn a_denied_message_reaches_no_subscriber_and_is_not_retained(
 async fn a_denied_message_does_not_change_what_is_retained(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let topic: &str = &herald.topic("x");
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
-    let kept = Message::new(TOPIC, "kept").qos(1).retained();
+    let kept = Message::new(topic, "kept").qos(1).retained();
     assert_eq!(admin.deliver(&kept).await, 0);
     let mut alice = Raw::connect(&herald, version, "alice").await;
     for payload in ["", "another"] {
         for qos in [0, 1, 2] {
-            let message = Message::new(TOPIC, payload).qos(qos).retained();
+            let message = Message::new(topic, payload).qos(qos).retained();
             alice.deliver(&message).await;
         }
     }
     alice.ping().await;
-    assert_eq!(alice.subscribe(TOPIC).await, 1);
+    assert_eq!(alice.subscribe(topic).await, 1);
     assert_eq!(heard(&mut alice, 1).await, ["kept"], "{version:?}");
     alice.disconnect().await;
 }
@@ -88,7 +91,7 @@ async fn a_denied_message_does_not_change_what_is_retained(
 async fn a_denied_message_at_qos_2_is_answered_to_its_end(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let connect = Connect::kept("alice");
     let mut alice = Raw::connect_as(&herald, version, &connect).await;
     let message = Message::new(TOPIC, "denied").qos(2);

@@ -1,10 +1,12 @@
 //! Keep-alive, and who decides on it (MQTT 5 sections 3.1.2.10 and 3.2.2.3.14).
 
 use herald_tests::{
-    Herald, Mosquitto, Transport, Version,
+    Herald, Mosquitto, SharedServer, Transport, Version,
     raw::{Connack, Connect, Property, Raw},
 };
 use rstest::rstest;
+
+static SERVER: SharedServer = SharedServer::new();
 
 const LONGEST: (&str, &str) = ("HERALD_MQTT__MAX_KEEP_ALIVE_S", "1");
 
@@ -28,7 +30,7 @@ fn told(connack: &Connack) -> Option<u16> {
 async fn a_client_without_keep_alive_may_be_silent(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&["admin"]).await;
     let (mut silent, connack) = Raw::begin(&herald, version, &with("0", 0)).await;
     assert_eq!(told(&connack), None);
     for _ in 0..2 {
@@ -73,7 +75,7 @@ async fn mosquitto_keeps_to_the_keep_alive_that_it_is_told() {
 async fn a_kept_session_outlives_the_silence_of_its_client(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let connect = Connect {
         keep_alive_s: 1,
         ..Connect::kept("alice")

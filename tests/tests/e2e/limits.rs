@@ -3,7 +3,7 @@
 use std::fs;
 
 use herald_tests::{
-    Herald, Http, Version,
+    Herald, Http, SharedServer, Version,
     raw::{Connect, Packet, Raw},
     within,
 };
@@ -12,7 +12,9 @@ use rstest::rstest;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::notified::{inbox, messages, notified, taken};
+use crate::notified::{notified, taken};
+
+static SERVER: SharedServer = SharedServer::new();
 
 const MESSAGE_BYTES: usize = 64 * 1024;
 const PACKET_BYTES: usize = 128 * 1024;
@@ -24,7 +26,7 @@ async fn sent_nothing(alice: &Http) {
 
 #[tokio::test]
 async fn an_oversized_message_is_refused_over_http() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     // What is a little too long is read, what is much too long is not.
     for length in [MESSAGE_BYTES + 1, 10 * MESSAGE_BYTES, 16 * MESSAGE_BYTES] {
@@ -39,7 +41,7 @@ async fn an_oversized_message_is_refused_over_http() {
 
 #[tokio::test]
 async fn curl_is_told_that_a_message_is_too_large() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let token = herald.http("alice").await.token(&["api"]).await;
     let file = herald.folder().join("body.json");
     let body = json!({"body": "x".repeat(16 * MESSAGE_BYTES)});
@@ -65,11 +67,11 @@ async fn curl_is_told_that_a_message_is_too_large() {
 async fn an_oversized_message_is_refused_over_mqtt(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     let mut raw = Raw::connect(&herald, version, "alice").await;
     let payload = json!({"body": "x".repeat(MESSAGE_BYTES + 1)}).to_string();
-    let code = raw.publish(&messages("alice"), &payload).await;
+    let code = raw.publish(&herald.messages("alice"), &payload).await;
     assert_eq!(code, version.puback(0x97), "{version:?}");
     raw.ping().await;
     sent_nothing(&alice).await;
@@ -77,7 +79,7 @@ async fn an_oversized_message_is_refused_over_mqtt(
 
 #[tokio::test]
 async fn a_malformed_body_is_refused_over_http() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     let post = async |kind: &str, body: &'static str| {
         let request = alice.api(Method::POST, "/messages");
@@ -114,7 +116,7 @@ async fn a_malformed_body_is_refused_over_http() {
 async fn a_malformed_message_is_refused_over_mqtt(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     let mut raw = Raw::connect(&herald, version, "alice").await;
     for payload in [
@@ -129,7 +131,7 @@ async fn a_malformed_message_is_refused_over_mqtt(
         r#"{"body": "a\u0000b"}"#,
         r#"{"body": "x", "idempotency_key": ""}"#,
     ] {
-        let code = raw.publish(&messages("alice"), payload).await;
+        let code = raw.publish(&herald.messages("alice"), payload).await;
         assert_eq!(code, version.puback(0x99), "{version:?}: {payload}");
     }
     raw.ping().await;
@@ -141,12 +143,14 @@ async fn a_malformed_message_is_refused_over_mqtt(
 async fn an_oversized_packet_ends_its_connection_only(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let mut bob = Raw::connect(&herald, version, "bob").await;
     for length in [PACKET_BYTES, 16 * PACKET_BYTES] {
         let mut alice = Raw::connect(&herald, version, "alice").await;
         let payload = "x".repeat(length);
-        alice.publish_in_vain(&messages("alice"), &payload).await;
+        alice
+            .publish_in_vain(&herald.messages("alice"), &payload)
+            .await;
         let expected = (version == Version::V5).then_some(0x95);
         assert_eq!(alice.ended().await, expected, "{version:?}: {length}");
     }
@@ -190,9 +194,9 @@ const MALFORMED: [(&str, &[u8]); 9] = [
 async fn a_malformed_packet_ends_its_connection_only(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let mut bob = Raw::connect(&herald, version, "bob").await;
-    assert_eq!(bob.subscribe(&inbox("bob")).await, 1);
+    assert_eq!(bob.subscribe(&herald.inbox("bob")).await, 1);
     let mut wrong = vec![];
     for (what, bytes) in MALFORMED {
         let mut alice = Raw::connect(&herald, version, "alice").await;
@@ -215,7 +219,7 @@ async fn a_malformed_packet_ends_its_connection_only(
 
 #[tokio::test]
 async fn what_is_no_mqtt_is_not_answered_as_mqtt() {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&["admin"]).await;
     let mut raw = Raw::open(&herald, Version::V311).await;
     raw.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let answer = raw.packet().await;
@@ -235,7 +239,7 @@ async fn what_is_no_mqtt_is_not_answered_as_mqtt() {
 
 #[tokio::test]
 async fn an_invalid_topic_is_refused() {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&["admin"]).await;
     for topic in ["broadcast/#", "broadcast/+/x", "#"] {
         for (version, code) in [(Version::V5, Some(0x90)), (Version::V311, None)] {
             let mut admin = Raw::connect(&herald, version, "admin").await;
@@ -288,7 +292,7 @@ async fn the_limits_are_the_operators_to_set() {
 /// Only a server names subscriptions (MQTT 5 section 3.3.4-6).
 #[tokio::test]
 async fn a_publish_that_names_a_subscription_is_a_protocol_error() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
     alice
         .send(&[0x30, 0x06, 0x00, 0x01, b'a', 0x02, 0x0B, 0x01])
@@ -302,7 +306,7 @@ async fn a_publish_that_names_a_subscription_is_a_protocol_error() {
 async fn a_connect_with_wrong_flags_is_not_let_in(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&["admin"]).await;
     for flags in [0b0000_0011, 0b0001_1110] {
         let mut raw = Raw::open(&herald, version).await;
         let mut connect = vec![0x10, 13, 0, 4];

@@ -26,6 +26,18 @@ fn file(herald: &Herald, name: &str) -> String {
     format!("sqlite://{}", herald.folder().join(name).display())
 }
 
+/// A server with alice, and an empty database of this kind to go on with; `None` if that is not tested.
+async fn before_the_move(kind: DatabaseKind) -> Option<(Herald, TestDatabase)> {
+    let target = TestDatabase::empty(kind).await?;
+    Some((Herald::with_users(&["alice"]).await, target))
+}
+
+/// Goes on with the database that everything was copied to.
+async fn go_on(herald: &mut Herald, target: &TestDatabase) {
+    let settings = [("HERALD_DATABASE__URL", target.url())];
+    herald.begin_with(&settings).await;
+}
+
 async fn epoch(http: &Http) -> String {
     let page = http.get("/notifications").await.expect(200);
     page["epoch"].as_str().unwrap().to_owned()
@@ -37,11 +49,10 @@ async fn nobody_notices_that_the_database_is_another_one(
     #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres, DatabaseKind::MariaDb)]
     kind: DatabaseKind,
 ) {
-    let Some(target) = TestDatabase::empty(kind).await else {
+    let Some((mut herald, target)) = before_the_move(kind).await else {
         return;
     };
     let to = target.url();
-    let mut herald = Herald::with_users(&["alice"]).await;
     let (admin, alice) = (herald.http("admin").await, herald.http("alice").await);
     let token = alice.token(&["api"]).await;
     let mut kept = phone(&herald).await;
@@ -69,7 +80,7 @@ async fn nobody_notices_that_the_database_is_another_one(
     }
     // Whatever is there now is not needed.
     fs::remove_file(herald.data_dir().join("herald.db")).unwrap();
-    herald.begin_with(&[("HERALD_DATABASE__URL", to)]).await;
+    go_on(&mut herald, &target).await;
 
     // A session of a browser goes on.
     alice.at(&herald).get("/auth/session").await.expect(200);
@@ -113,27 +124,25 @@ async fn one_that_is_killed_leaves_nothing_that_a_server_starts_on_and_is_run_ag
     #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres, DatabaseKind::MariaDb)]
     kind: DatabaseKind,
 ) {
-    let Some(target) = TestDatabase::empty(kind).await else {
+    let Some((mut herald, target)) = before_the_move(kind).await else {
         return;
     };
     let to = target.url();
-    let mut herald = Herald::with_users(&["alice"]).await;
     herald.stop().await;
     fill(&herald.data_dir().join("herald.db")).await;
-    let settings = [("HERALD_DATABASE__URL", to)];
     // Messages come later.
     let migrate = ["migrate", "--to", to];
     herald.cli(&migrate).kill_at("copied acl_rules").await;
     let refused = herald
         .cli(&["admin", "list"])
-        .env(settings[0].0, to)
+        .env("HERALD_DATABASE__URL", to)
         .run()
         .await;
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.stderr.contains("unfinished copy"), "{refused:?}");
     assert!(refused.stderr.contains("herald migrate"), "{refused:?}");
     herald.cli(&migrate).succeed().await;
-    herald.begin_with(&settings).await;
+    go_on(&mut herald, &target).await;
     let alice = herald.http("alice").await;
     let page = alice.get("/notifications?after=19999").await.expect(200);
     assert_eq!(page["items"][0]["message"]["body"], "number 20000");

@@ -1,22 +1,30 @@
 //! The same with MQTT.js over WebSocket, and who may open one.
 
-use herald_tests::{Answer, Herald, Http, MqttJs, Version, password};
+use herald_tests::{Answer, Herald, Http, MqttJs, SharedServer, Version, password};
 use reqwest::{Method, StatusCode};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::notified::{inbox, messages, notified, parse};
+use crate::notified::{notified, parse};
+
+static SERVER: SharedServer = SharedServer::new();
 
 /// Sends over HTTPS and over MQTT, and expects to hear of both.
-async fn sends_and_is_notified(alice: &Http, client: &mut MqttJs, version: Version) {
-    assert_eq!(client.subscribe(&inbox("alice")).await, 1);
+async fn sends_and_is_notified(
+    herald: &Herald,
+    alice: &Http,
+    client: &mut MqttJs,
+    version: Version,
+) {
+    let inbox = herald.inbox("alice");
+    assert_eq!(client.subscribe(&inbox).await, 1);
     alice.send_message("over https").await;
     let first = client.message().await;
     assert_eq!(
         parse(first["payload"].as_str().unwrap()),
         notified(1, "over https")
     );
-    assert_eq!(first["topic"], inbox("alice"));
+    assert_eq!(first["topic"], inbox);
     assert_eq!(first["qos"], 1);
     let number = match version {
         Version::V311 => Value::Null,
@@ -24,7 +32,7 @@ async fn sends_and_is_notified(alice: &Http, client: &mut MqttJs, version: Versi
     };
     assert_eq!(first["properties"]["userProperties"]["seq"], number);
     let payload = json!({"body": "over mqtt"}).to_string();
-    assert_eq!(client.publish(&messages("alice"), &payload).await, 0);
+    assert_eq!(client.publish(&herald.messages("alice"), &payload).await, 0);
     let second = client.message().await;
     assert_eq!(
         parse(second["payload"].as_str().unwrap()),
@@ -37,17 +45,17 @@ async fn sends_and_is_notified(alice: &Http, client: &mut MqttJs, version: Versi
 async fn mqttjs_sends_and_is_notified_over_wss_with_the_short_lived_token(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     let access = alice.post("/auth/mqtt", &Value::Null).await.expect(200);
     let text = |field: &str| access[field].as_str().unwrap();
     let expected = format!("wss://{}/mqtt", herald.http_address());
     assert_eq!(text("url"), expected);
-    assert_eq!(text("username"), "alice");
-    assert_eq!(text("inbox"), inbox("alice"));
+    assert_eq!(text("username"), herald.name("alice"));
+    assert_eq!(text("inbox"), herald.inbox("alice"));
     assert!(access["expires_at"].is_string(), "{access}");
     let mut client = MqttJs::connected(&herald, version, text("url"), "alice", text("token")).await;
-    sends_and_is_notified(&alice, &mut client, version).await;
+    sends_and_is_notified(&herald, &alice, &mut client, version).await;
     // Whatever was printed is acknowledged.
     client.disconnect().await;
     let newest = alice.get("/messages?limit=1").await.expect(200);
@@ -61,11 +69,11 @@ async fn mqttjs_sends_and_is_notified_over_wss_with_the_short_lived_token(
 async fn mqttjs_sends_and_is_notified_over_mqtts(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     let url = format!("mqtts://{}", herald.tls_address());
     let mut client = MqttJs::connected(&herald, version, &url, "alice", &password("alice")).await;
-    sends_and_is_notified(&alice, &mut client, version).await;
+    sends_and_is_notified(&herald, &alice, &mut client, version).await;
     client.disconnect().await;
     let newest = alice.get("/messages?limit=1").await.expect(200);
     alice
@@ -78,7 +86,7 @@ async fn mqttjs_sends_and_is_notified_over_mqtts(
 async fn the_short_lived_token_is_for_mqtt_and_its_owner_only(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let access = herald
         .http("alice")
         .await
@@ -122,7 +130,7 @@ async fn handshake(herald: &Herald, headers: &[(&str, &str)]) -> Answer {
 
 #[tokio::test]
 async fn a_websocket_without_the_subprotocol_is_refused() {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&[]).await;
     for headers in [&[][..], &[("Sec-WebSocket-Protocol", "chat")]] {
         handshake(&herald, headers)
             .await

@@ -1,7 +1,7 @@
 //! What becomes of messages before they end, live: `users/{name}/progress`.
 
 use herald_tests::{
-    Herald, Http, Version,
+    Herald, Http, Version, WEBHOOK_SECRET,
     raw::{Connect, Raw},
     within,
 };
@@ -14,7 +14,6 @@ use tokio::{
 
 use crate::notified::{inbox, messages};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BUSY: &str = "503 Service Unavailable\r\nretry-after: 3600";
 const NEVER: &str = "400 Bad Request";
 const DONE: &str = "200 OK";
@@ -94,7 +93,7 @@ async fn each_step_of_a_message_is_told_to_its_owner_alone() {
     let herald = Herald::start_with(&[
         ("HERALD_WORKER__PROCESSOR", "webhook"),
         ("HERALD_WEBHOOK__URL", &url),
-        ("HERALD_WEBHOOK__SECRET", SECRET),
+        ("HERALD_WEBHOOK__SECRET", WEBHOOK_SECRET),
     ])
     .await;
     let admin = herald.http("admin").await;

@@ -1,24 +1,26 @@
 //! What cannot be shared (MQTT 5 section 4.8.2), and shows nothing to a group.
 
 use herald_tests::{
-    Herald, Version,
+    SharedServer, Version,
     raw::{Connect, Packet, Raw},
 };
 use rstest::rstest;
 
 use crate::heard::announce;
 
+static SERVER: SharedServer = SharedServer::new();
+
 #[rstest]
 #[tokio::test]
 async fn inboxes_and_the_brokers_own_topics_are_not_shared(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
     // 0x9E: shared subscriptions not supported.
     let refused = if version.is_v5() { 0x9E } else { 0x80 };
     let mut alice = Raw::connect(&herald, version, "alice").await;
     for filter in ["notifications", "#", "+"] {
-        let filter = format!("$share/g/users/alice/{filter}");
+        let filter = format!("$share/g/users/{}/{filter}", herald.name("alice"));
         assert_eq!(alice.subscribe(&filter).await, refused, "{filter}");
     }
     let mut admin = Raw::connect(&herald, version, "admin").await;
@@ -30,18 +32,20 @@ async fn inboxes_and_the_brokers_own_topics_are_not_shared(
 /// An observer's subscription is not shared either: `#` in a group is of shared topics.
 #[tokio::test]
 async fn a_group_sees_no_inbox() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let own = herald.inbox("alice");
     let alice = herald.http("alice").await;
     let mut observer = Raw::connect(&herald, Version::V5, "admin").await;
-    assert_eq!(observer.subscribe("users/#").await, 1);
+    assert_eq!(observer.subscribe(&own).await, 1);
     let in_group = Connect::of("admin").client_id("in a group");
     let mut in_group = Raw::connect_as(&herald, Version::V5, &in_group).await;
-    for filter in ["$share/g/#", "$share/g/+/alice/notifications"] {
+    let of_alice = own.replace("users/", "$share/g/+/");
+    for filter in ["$share/g/#", &of_alice] {
         assert!(in_group.subscribe(filter).await <= 2, "{filter}");
     }
     alice.send_message("secret").await;
-    assert_eq!(observer.take().await.topic, "users/alice/notifications");
-    announce(&mut observer, "broadcast/x", 1, &["for all"]).await;
+    assert_eq!(observer.take().await.topic, own);
+    announce(&mut observer, &herald.topic("x"), 1, &["for all"]).await;
     assert_eq!(in_group.take().await.payload, "for all");
 }
 
@@ -50,7 +54,7 @@ async fn a_group_sees_no_inbox() {
 async fn what_may_not_be_subscribed_to_may_not_be_shared(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let mut alice = Raw::connect(&herald, version, "alice").await;
     for filter in [
         "$share/g/#",
@@ -67,7 +71,7 @@ async fn what_may_not_be_subscribed_to_may_not_be_shared(
 /// ends the connection as a malformed packet.
 #[tokio::test]
 async fn a_malformed_group_is_not_joined() {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&["admin"]).await;
     for filter in [
         "$share/g",
         "$share//broadcast/x",
@@ -91,7 +95,7 @@ async fn a_malformed_group_is_not_joined() {
 /// Section 3.8.3.1-4.
 #[tokio::test]
 async fn no_local_in_a_group_is_a_protocol_error() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
     alice.send_subscribe(1, "$share/g/broadcast/x", 0b101).await;
     assert_eq!(alice.ended().await, Some(0x82));

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use herald_tests::{Herald, Http, password};
+use herald_tests::{Herald, Http, SharedServer, password};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::notified::inbox;
+static SERVER: SharedServer = SharedServer::new();
 
 /// A browser takes its time to start beside other tests.
 const BROWSER: Duration = Duration::from_secs(180);
 
 #[tokio::test]
 async fn the_documentation_is_swagger_ui_and_complete() {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&[]).await;
     let nobody = Http::anonymous(&herald);
     let get = async |path: &str| nobody.send(nobody.request(Method::GET, path)).await;
     let mut page = get("/docs").await;
@@ -57,7 +57,7 @@ async fn document(herald: &Herald) -> Value {
 
 #[tokio::test]
 async fn the_document_describes_the_endpoints() {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&[]).await;
     let document = document(&herald).await;
     assert!(document["openapi"].as_str().unwrap().starts_with("3."));
     assert_eq!(document["servers"][0]["url"], "/api/v1");
@@ -91,7 +91,7 @@ async fn the_document_describes_the_endpoints() {
 
 #[tokio::test]
 async fn every_described_operation_exists() {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&[]).await;
     let nobody = Http::anonymous(&herald);
     let document = document(&herald).await;
     for (path, operations) in document["paths"].as_object().unwrap() {
@@ -110,7 +110,7 @@ async fn every_described_operation_exists() {
 
 #[tokio::test]
 async fn following_the_document_signs_in_and_sends() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let document = document(&herald).await;
     let operation = |id: &str| {
         let paths = document["paths"].as_object().unwrap();
@@ -132,8 +132,9 @@ async fn following_the_document_signs_in_and_sends() {
         (method, format!("{server}{path}"))
     };
     let http = Http::anonymous(&herald);
+    let name = herald.name("alice");
     let (method, path) = operation("login");
-    let login = json!({"username": "alice", "password": password("alice")});
+    let login = json!({"username": name, "password": password(&name)});
     let session = http
         .send(http.request(method, &path).json(&login))
         .await
@@ -153,7 +154,7 @@ async fn following_the_document_signs_in_and_sends() {
         .send(access.header("X-CSRF-Token", csrf_token))
         .await
         .expect(200);
-    assert_eq!(access["inbox"], inbox("alice"));
+    assert_eq!(access["inbox"], herald.inbox("alice"));
 }
 
 /// An administrator in a real browser, on a server that was just started: `tests/js/swagger.mjs` clicks through the

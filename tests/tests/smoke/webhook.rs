@@ -1,56 +1,32 @@
 //! Messages processed by an HTTP service: the one in `docs/webhook.md`.
 
-use std::{fs, process::Stdio};
+use std::fs;
 
 use herald_tests::{
-    Cli, Herald, Version,
+    Cli, Herald, NodeService, Version, WEBHOOK_SECRET as SECRET,
     raw::{Connect, Raw},
     until, within,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpSocket,
-    process::{Child, Command},
 };
 
 use crate::notified::inbox;
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-/// The service that operators are shown. Dropping it kills it.
-struct Service {
-    _folder: TempDir,
-    _child: Child,
-    url: String,
-}
-
-impl Service {
-    async fn start(secret: &str) -> Self {
-        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/webhook.md");
-        let docs = fs::read_to_string(docs).unwrap();
-        let code = docs.split_once("```js\n").unwrap().1;
-        let code = code.split_once("```").unwrap().0;
-        let folder = TempDir::new().unwrap();
-        let file = folder.path().join("service.mjs");
-        fs::write(&file, code).unwrap();
-        let mut child = Command::new("node")
-            .arg(file)
-            .env("SECRET", secret)
-            .env("PORT", "0")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = within("the service's start", lines.next_line()).await;
-        Self {
-            url: url.unwrap().unwrap(),
-            _folder: folder,
-            _child: child,
-        }
-    }
+/// The service that operators are shown.
+async fn service(secret: &str) -> (TempDir, NodeService) {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/webhook.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    let code = docs.split_once("```js\n").unwrap().1;
+    let code = code.split_once("```").unwrap().0;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("service.mjs");
+    fs::write(&file, code).unwrap();
+    let service = NodeService::start(|node| node.arg(file).env("SECRET", secret).env("PORT", "0"));
+    (folder, service.await)
 }
 
 /// A server that has its messages processed at `url`, and alice's inbox.
@@ -82,8 +58,8 @@ async fn next(alice: &mut Raw) -> Value {
 
 #[tokio::test]
 async fn the_answer_of_the_service_arrives_as_the_result() {
-    let service = Service::start(SECRET).await;
-    let (herald, mut alice) = served(&service.url).await;
+    let (_folder, service) = service(SECRET).await;
+    let (herald, mut alice) = served(service.url()).await;
     let id = herald.http("alice").await.send_message("hello").await;
     let notification = next(&mut alice).await;
     assert_eq!(notification["type"], "message.processed");
@@ -96,8 +72,8 @@ async fn the_answer_of_the_service_arrives_as_the_result() {
 
 #[tokio::test]
 async fn a_message_that_the_service_refuses_arrives_as_failed() {
-    let service = Service::start(SECRET).await;
-    let (herald, mut alice) = served(&service.url).await;
+    let (_folder, service) = service(SECRET).await;
+    let (herald, mut alice) = served(service.url()).await;
     let http = herald.http("alice").await;
     http.send_message(&"x".repeat(101)).await;
     let notification = next(&mut alice).await;
@@ -110,8 +86,8 @@ const OTHER: &str = "whsec_b3RoZXIgc2VjcmV0IG9mIDI0IGJ5dGVz";
 
 #[tokio::test]
 async fn a_message_that_a_service_with_another_secret_refuses_is_tried_again() {
-    let service = Service::start(OTHER).await;
-    let (herald, _alice) = served(&service.url).await;
+    let (_folder, service) = service(OTHER).await;
+    let (herald, _alice) = served(service.url()).await;
     let http = herald.http("alice").await;
     let id = http.send_message("hello").await;
     let message = until("it to be refused twice", async || {
@@ -127,12 +103,12 @@ async fn a_message_that_a_service_with_another_secret_refuses_is_tried_again() {
 /// The service still has the old one.
 #[tokio::test]
 async fn a_secret_is_replaced_without_a_message_being_refused() {
-    let service = Service::start(OTHER).await;
+    let (_folder, service) = service(OTHER).await;
     let rotation = [
         ("HERALD_WEBHOOK__SECRET", SECRET),
         ("HERALD_WEBHOOK__PREVIOUS_SECRET", OTHER),
     ];
-    let (herald, mut alice) = served_with(&service.url, &rotation).await;
+    let (herald, mut alice) = served_with(service.url(), &rotation).await;
     herald.http("alice").await.send_message("hello").await;
     let notification = next(&mut alice).await;
     assert_eq!(notification["message"]["result"], "HELLO");

@@ -14,7 +14,6 @@ mod load;
 mod operate;
 mod oversee;
 mod pages;
-mod service;
 mod size;
 mod user;
 mod world;

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use herald_tests::{Herald, Http};
+use herald_tests::{Herald, Http, NodeService, WEBHOOK_SECRET};
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::interval};
-
-use crate::service::{SECRET, Service};
 
 /// Sends under way at once.
 const SENDS: usize = 32;
@@ -20,7 +18,7 @@ const NO_LIMITS: [(&str, &str); 3] = [
 
 pub(crate) struct World {
     herald: Herald,
-    _service: Option<Service>,
+    _service: Option<NodeService>,
 }
 
 impl World {
@@ -50,12 +48,16 @@ impl World {
 
     /// With a service that fails what begins with "fail".
     pub(crate) async fn with_service(delay_ms: u64, settings: &[(&str, &str)]) -> Self {
-        let service = Service::start().await;
+        let service = NodeService::start(|node| {
+            node.arg("web/service.mjs")
+                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/js"))
+        });
+        let service = service.await;
         let own = [
             ("HERALD_WORKER__PROCESSOR", "webhook"),
             ("HERALD_WORKER__BACKOFF_MS", "10"),
-            ("HERALD_WEBHOOK__URL", &*service.url),
-            ("HERALD_WEBHOOK__SECRET", SECRET),
+            ("HERALD_WEBHOOK__URL", service.url()),
+            ("HERALD_WEBHOOK__SECRET", WEBHOOK_SECRET),
         ];
         let settings: Vec<_> = own.iter().chain(settings).copied().collect();
         let world = Self::start_with(delay_ms, &settings).await;

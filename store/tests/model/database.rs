@@ -23,12 +23,12 @@ const TEMPLATE: u64 = 0x6d_6f_64_65_6c;
 static FILE_TEMPLATE: OnceCell<Vec<u8>> = OnceCell::const_new();
 
 /// A database that is there until this is dropped.
-pub(crate) enum Place {
+pub(crate) enum ModelDatabase {
     Folder(TempDir),
     Server(TestDatabase),
 }
 
-impl Place {
+impl ModelDatabase {
     /// A database of this kind, which was chosen, with the users.
     pub(crate) async fn new(kind: DatabaseKind) -> Self {
         if kind != DatabaseKind::Sqlite {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use crate::account::Account;
 
 /// Where a server is, and as whom it runs.
-pub(crate) struct Place {
+pub(crate) struct ServerHome {
     pub(crate) folder: PathBuf,
     pub(crate) account: Account,
 }
 
-impl Place {
+impl ServerHome {
     /// What the server keeps, and where it runs.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")
