@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::{AnyConnection, Connection as _};
 use tokio::time::timeout;
 
-use crate::dialect::{self, Dialect, mysql, postgres};
+use crate::dialect::{self, Dialect};
 use crate::{DatabaseUrl, Refusal, ServerFacts, StoreError, migrations};
 
 /// How long a connection may take to be made.
@@ -231,8 +231,8 @@ fn is_unknown_host(error: &io::Error) -> bool {
     error.to_string().contains("failed to lookup address")
 }
 
-#[cfg(test)]
-mod mysql_tests;
+mod mysql;
+mod postgres;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

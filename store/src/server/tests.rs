@@ -1,16 +1,20 @@
-//! Databases on a PostgreSQL server: made, opened by several at once, and their connections.
+//! Databases on a server: made, opened by several at once, and their connections.
 
 use futures_util::future::try_join_all;
 use herald_test_databases::{DatabaseKind, TestDatabase};
-use sqlx::{AnyConnection, Executor as _, Row as _};
+use rstest::rstest;
+use sqlx::{AnyConnection, AssertSqlSafe, Executor as _, Row as _};
 
 use super::*;
 use crate::location::Location;
 use crate::open::prepare;
 
-/// A new database, and where it is; `None` if PostgreSQL is not tested.
-async fn database() -> Option<(TestDatabase, Location)> {
-    let database = TestDatabase::empty(DatabaseKind::Postgres).await?;
+mod mysql;
+mod postgres;
+
+/// A new database, and where it is; `None` if it is not tested.
+pub(crate) async fn database(kind: DatabaseKind) -> Option<(TestDatabase, Location)> {
+    let database = TestDatabase::empty(kind).await?;
     let location = Location::parse(database.url().into()).unwrap();
     Some((database, location))
 }
@@ -23,9 +27,34 @@ async fn number(conn: &mut AnyConnection, text: &'static str) -> i64 {
     sqlx::query_scalar(text).fetch_one(conn).await.unwrap()
 }
 
+/// How many tables there are.
+async fn tables(conn: &mut AnyConnection, kind: DatabaseKind) -> i64 {
+    let schema = match kind {
+        DatabaseKind::Postgres => "current_schema()",
+        _ => "DATABASE()",
+    };
+    let text =
+        format!("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = {schema}");
+    let found = sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(conn);
+    found.await.unwrap()
+}
+
+/// Which connection of the server it is.
+async fn id(conn: &mut AnyConnection, kind: DatabaseKind) -> i64 {
+    let text = match kind {
+        DatabaseKind::Postgres => "SELECT CAST(pg_backend_pid() AS BIGINT)",
+        _ => "SELECT CAST(CONNECTION_ID() AS SIGNED)",
+    };
+    number(conn, text).await
+}
+
+#[rstest]
 #[tokio::test]
-async fn servers_that_start_at_once_make_the_tables_once() {
-    let Some((_database, location)) = database().await else {
+async fn servers_that_start_at_once_make_the_tables_once(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb, DatabaseKind::MySql)]
+    kind: DatabaseKind,
+) {
+    let Some((_database, location)) = database(kind).await else {
         return;
     };
     let opened = try_join_all((0..8).map(|_| prepare(&location))).await;
@@ -34,9 +63,13 @@ async fn servers_that_start_at_once_make_the_tables_once() {
     assert_eq!(rules, 8);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_newer_database_is_left_alone() {
-    let Some((_database, location)) = database().await else {
+async fn a_newer_database_is_left_alone(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb, DatabaseKind::MySql)]
+    kind: DatabaseKind,
+) {
+    let Some((_database, location)) = database(kind).await else {
         return;
     };
     let (mut conn, _) = prepare(&location).await.unwrap();
@@ -51,210 +84,90 @@ async fn a_newer_database_is_left_alone() {
     );
 }
 
+/// Nothing else is made, and nobody is held up.
+#[rstest]
 #[tokio::test]
-async fn a_migration_that_fails_leaves_nothing_and_holds_nobody_up() {
-    let Some((_database, location)) = database().await else {
+async fn a_table_of_somebody_else_is_left_alone(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb, DatabaseKind::MySql)]
+    kind: DatabaseKind,
+) {
+    let Some((_database, location)) = database(kind).await else {
         return;
     };
     let mut conn = location.connect_writer().await.unwrap();
-    conn.execute("CREATE TABLE cursors (other BIGINT)")
-        .await
-        .unwrap();
+    let other = "CREATE TABLE cursors (other BIGINT)";
+    conn.execute(other).await.unwrap();
     for _ in 0..2 {
         let error = prepare(&location).await.unwrap_err();
         assert!(matches!(error, StoreError::Migrate(_)), "{error:?}");
+        assert!(error.to_string().contains("cursors"), "{error}");
     }
-    let tables =
-        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = current_schema()";
-    assert_eq!(number(&mut conn, tables).await, 1);
+    assert_eq!(tables(&mut conn, kind).await, 1);
     conn.execute("DROP TABLE cursors").await.unwrap();
     prepare(&location).await.unwrap();
 }
 
-#[tokio::test]
-async fn connections_have_what_they_need_whatever_the_database_says() {
-    let Some((database, location)) = database().await else {
-        return;
-    };
-    let mut admin = location.connect_writer().await.unwrap();
-    for setting in [
-        "synchronous_commit = off",
-        "default_transaction_isolation = 'serializable'",
-    ] {
-        let name = database.url().rsplit('/').next().unwrap();
-        let text = format!("ALTER DATABASE \"{name}\" SET {setting}");
-        admin.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
-    }
-    let mut writer = location.connect_writer().await.unwrap();
-    let mut reader = location.connect_reader().await.unwrap();
-    for (conn, setting, value) in [
-        (&mut writer, "SHOW synchronous_commit", "on"),
-        (&mut reader, "SHOW default_transaction_read_only", "on"),
-    ] {
-        assert_eq!(text(conn, setting).await, value, "{setting}");
-    }
-    for conn in [&mut writer, &mut reader] {
-        assert_eq!(
-            text(conn, "SHOW transaction_isolation").await,
-            "read committed"
-        );
-        assert_eq!(text(conn, "SHOW application_name").await, "herald");
-        for limit in [
-            "SHOW statement_timeout",
-            "SHOW lock_timeout",
-            "SHOW idle_in_transaction_session_timeout",
-        ] {
-            assert_ne!(text(conn, limit).await, "0", "{limit}");
-        }
-    }
-    let written = reader.execute("CREATE TABLE other (id BIGINT)").await;
-    let error: StoreError = written.unwrap_err().into();
-    assert!(
-        matches!(error, StoreError::Unreachable { .. }),
-        "as of a standby: {error:?}"
-    );
+/// What ends a list, as a server has it.
+struct ListLimit {
+    shown: &'static str,
+    is: &'static str,
+    set_short: &'static str,
+    slow: &'static str,
 }
 
+/// MySQL ends SLEEP without an error.
+#[rstest]
+#[case::postgres(DatabaseKind::Postgres, ListLimit {
+    shown: "SELECT current_setting('statement_timeout')",
+    is: "2s",
+    set_short: "SET statement_timeout = 20",
+    slow: "SELECT CAST(pg_sleep(600) AS TEXT)",
+})]
+#[case::mariadb(DatabaseKind::MariaDb, ListLimit {
+    shown: "SELECT CAST(@@max_statement_time AS CHAR)",
+    is: "2.000000",
+    set_short: "SET max_statement_time = 0.02",
+    slow: "SELECT SLEEP(600)",
+})]
 #[tokio::test]
-async fn a_statement_that_lasts_and_a_lock_that_is_kept_end() {
-    let Some((_database, location)) = database().await else {
+async fn a_list_ends_and_its_connection_goes_on(
+    #[case] kind: DatabaseKind,
+    #[case] limit: ListLimit,
+) {
+    let Some((_database, location)) = database(kind).await else {
         return;
     };
-    let (mut conn, _) = prepare(&location).await.unwrap();
-    let mut other = location.connect_writer().await.unwrap();
-    conn.execute("SET statement_timeout = 20").await.unwrap();
-    let error: StoreError = conn
-        .execute("SELECT pg_sleep(600)")
-        .await
-        .unwrap_err()
-        .into();
-    assert!(matches!(error, StoreError::TooSlow), "{error:?}");
-    conn.execute("SET statement_timeout = 0; SET lock_timeout = 20")
-        .await
-        .unwrap();
-    other
-        .execute("BEGIN; LOCK TABLE settings IN ACCESS EXCLUSIVE MODE")
-        .await
-        .unwrap();
-    let error: StoreError = conn
-        .execute("SELECT * FROM settings")
-        .await
-        .unwrap_err()
-        .into();
-    assert!(matches!(error, StoreError::Locked), "{error:?}");
-    assert!(error.is_transient());
-}
-
-#[tokio::test]
-async fn a_list_ends_and_its_connection_goes_on() {
-    let Some((_database, location)) = database().await else {
-        return;
-    };
-    let lists = location.connect_lists(1).await.unwrap();
-    let limit = "SELECT current_setting('statement_timeout')".to_owned();
-    let limit = lists.first(limit, &[], |row| Ok(row.try_get::<String, _>(0)?));
-    assert_eq!(limit.await.unwrap().unwrap(), "2s");
-    let set = "SET statement_timeout = 20".to_owned();
-    lists.first(set, &[], |_| Ok(())).await.unwrap();
     // The only connection.
-    let slow = "SELECT CAST(pg_sleep(600) AS TEXT)".to_owned();
-    let stopped = lists.first(slow, &[], |_| Ok(())).await;
+    let lists = location.connect_lists(1).await.unwrap();
+    let read = |row: &sqlx::any::AnyRow| Ok(row.try_get::<String, _>(0)?);
+    let shown = lists.first(limit.shown.into(), &[], read).await.unwrap();
+    assert_eq!(shown.unwrap(), limit.is);
+    let set = lists.first(limit.set_short.into(), &[], |_| Ok(()));
+    set.await.unwrap();
+    let stopped = lists.first(limit.slow.into(), &[], |_| Ok(())).await;
     assert!(matches!(stopped, Err(StoreError::TooSlow)), "{stopped:?}");
     let one = lists.first("SELECT 1 AS one".into(), &[], |_| Ok(())).await;
     assert_eq!(one.unwrap(), Some(()));
     lists.close().await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_connection_that_the_server_ended_is_a_passing_fault() {
-    let Some((_database, location)) = database().await else {
+async fn a_connection_that_the_server_ended_is_a_passing_fault(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb, DatabaseKind::MySql)]
+    kind: DatabaseKind,
+) {
+    let Some((_database, location)) = database(kind).await else {
         return;
     };
     let mut conn = location.connect_writer().await.unwrap();
     let mut other = location.connect_writer().await.unwrap();
-    let pid = number(&mut conn, "SELECT CAST(pg_backend_pid() AS BIGINT)").await;
-    sqlx::query("SELECT 1 FROM pg_terminate_backend(CAST($1 AS INT))")
-        .bind(pid)
-        .execute(&mut other)
-        .await
-        .unwrap();
+    let id = id(&mut conn, kind).await;
+    let kill = match kind {
+        DatabaseKind::Postgres => format!("SELECT CAST(pg_terminate_backend({id}) AS TEXT)"),
+        _ => format!("KILL {id}"),
+    };
+    other.execute(AssertSqlSafe(kill)).await.unwrap();
     let error: StoreError = conn.execute("SELECT 1").await.unwrap_err().into();
     assert!(error.is_transient(), "{error:?}");
-}
-
-/// Adds a user with messages.
-const MESSAGES: &str = "INSERT INTO users (id, username, role, password_hash, created_at) VALUES ('u', 'ann', 'user', '', 0);
-    INSERT INTO inboxes (user_id) VALUES ('u');
-    INSERT INTO messages (id, user_id, body, status, created_at, run_at) VALUES
-        ('a', 'u', '', 'queued', 0, 0), ('b', 'u', '', 'queued', 0, 0), ('c', 'u', '', 'queued', 0, 0)";
-
-/// Waits until the server has ended the connection `pid`.
-async fn gone(conn: &mut AnyConnection, pid: i64) {
-    let ended = async {
-        loop {
-            let there: i64 =
-                sqlx::query_scalar("SELECT COUNT(*) FROM pg_stat_activity WHERE pid = $1")
-                    .bind(pid)
-                    .fetch_one(&mut *conn)
-                    .await
-                    .unwrap();
-            if there == 0 {
-                return;
-            }
-        }
-    };
-    timeout(CONNECT, ended).await.unwrap();
-}
-
-const QUEUED: &str =
-    "SELECT CAST(SUM(count) AS BIGINT) FROM message_counts WHERE status = 'queued'";
-
-#[tokio::test]
-async fn connections_count_messages_without_waiting_for_each_other() {
-    let Some((_database, location)) = database().await else {
-        return;
-    };
-    let (mut conn, _) = prepare(&location).await.unwrap();
-    let mut other = location.connect_writer().await.unwrap();
-    conn.execute(MESSAGES).await.unwrap();
-    conn.execute("BEGIN; UPDATE messages SET status = 'processing' WHERE id = 'a'; UPDATE inboxes SET last_seq = 1")
-        .await
-        .unwrap();
-    other.execute("SET lock_timeout = 100").await.unwrap();
-    other
-        .execute(
-            "DELETE FROM messages WHERE id = 'b'; UPDATE messages SET lease = 'x' WHERE id = 'c'",
-        )
-        .await
-        .unwrap();
-    assert_eq!(number(&mut other, QUEUED).await, 2);
-    conn.execute("COMMIT").await.unwrap();
-    assert_eq!(number(&mut other, QUEUED).await, 1);
-    other
-        .execute("UPDATE inboxes SET last_seq = 2, acked_seq = 1")
-        .await
-        .unwrap();
-    other
-        .execute("UPDATE inboxes SET acked_seq = 2")
-        .await
-        .unwrap();
-    assert_eq!(
-        number(&mut other, "SELECT changes FROM inbox_epoch").await,
-        2
-    );
-    // A start adds up what those that are gone have counted.
-    let pid = number(&mut conn, "SELECT CAST(pg_backend_pid() AS BIGINT)").await;
-    conn.close().await.unwrap();
-    gone(&mut other, pid).await;
-    let counted_by_gone = "SELECT COUNT(*) FROM message_counts WHERE backend <> 0
-        AND backend NOT IN (SELECT pid FROM pg_stat_activity)";
-    let (mut again, _) = prepare(&location).await.unwrap();
-    assert_eq!(number(&mut again, counted_by_gone).await, 0);
-    assert_eq!(number(&mut again, QUEUED).await, 1);
-    assert_eq!(
-        number(&mut again, "SELECT changes FROM inbox_epoch").await,
-        2
-    );
-    again.execute("DELETE FROM users").await.unwrap();
-    assert_eq!(number(&mut again, QUEUED).await, 0);
 }

@@ -2,25 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use herald_test_databases::{DatabaseKind, TestDatabase};
+use herald_test_databases::DatabaseKind;
 use rstest::rstest;
 
 use crate::StoreError;
 use crate::fetch::One;
 use crate::location::Location;
+use crate::server::tests::database;
 use crate::statement::Statement;
 
 use super::*;
 
 /// How many connections there are.
 const COUNT: u32 = 2;
-
-/// A new database, and where it is; `None` if it is not tested.
-async fn database(kind: DatabaseKind) -> Option<(TestDatabase, Location)> {
-    let database = TestDatabase::empty(kind).await?;
-    let location = Location::parse(database.url().into()).unwrap();
-    Some((database, location))
-}
 
 /// Lasts as long as a read may.
 fn slow(kind: DatabaseKind) -> &'static str {
