@@ -95,8 +95,11 @@ fn fault_of_postgres(error: &PgDatabaseError) -> Option<Fault> {
         // A full disk, an error of the disk.
         "53100" | "58030" => Some(Fault::Unwritable),
         "XX001" | "XX002" => Some(Fault::Corrupt),
-        // Told to end, starting up or shutting down, too many connections, idle for too long in a transaction.
-        "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03" => Some(Fault::Unreachable),
+        // Told to end, starting up or shutting down, too many connections, idle for too long, also in a transaction, or a
+        // transaction that lasted.
+        "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03" | "25P04" => {
+            Some(Fault::Unreachable)
+        }
         // It only reads, and did not when Herald started: it changes places with its standby.
         "25006" => Some(Fault::Unreachable),
         code if code.starts_with("08") => Some(Fault::Unreachable),

@@ -28,6 +28,7 @@ async fn connections_have_what_they_need_whatever_the_database_says() {
     for setting in [
         "synchronous_commit = off",
         "default_transaction_isolation = 'serializable'",
+        "idle_session_timeout = '60s'",
     ] {
         let name = database.url().rsplit('/').next().unwrap();
         let text = format!("ALTER DATABASE \"{name}\" SET {setting}");
@@ -47,6 +48,7 @@ async fn connections_have_what_they_need_whatever_the_database_says() {
             "read committed"
         );
         assert_eq!(text(conn, "SHOW application_name").await, "herald");
+        assert_eq!(text(conn, "SHOW idle_session_timeout").await, "0");
         for limit in [
             "SHOW statement_timeout",
             "SHOW lock_timeout",
@@ -61,6 +63,36 @@ async fn connections_have_what_they_need_whatever_the_database_says() {
         matches!(error, StoreError::Unreachable { .. }),
         "as of a standby: {error:?}"
     );
+}
+
+/// Whatever is set for the user: those of others end.
+#[tokio::test]
+async fn idle_connections_are_not_ended() {
+    let Some((database, location)) = database().await else {
+        return;
+    };
+    let mut writer = location.connect_writer().await.unwrap();
+    let name = database.url().rsplit('/').next().unwrap();
+    let short =
+        format!("ALTER ROLE CURRENT_USER IN DATABASE \"{name}\" SET idle_session_timeout = '1s'");
+    writer.execute(AssertSqlSafe(short)).await.unwrap();
+    let mut ours = vec![
+        location.connect_writer().await.unwrap(),
+        location.connect_reader().await.unwrap(),
+    ];
+    let Location::Server(server) = &location else {
+        unreachable!("it is a server");
+    };
+    let dialect = location.dialect();
+    for settings in [dialect.reader(), dialect.lists(), dialect.migrator()] {
+        ours.push(server.connect_with(settings).await.unwrap());
+    }
+    let mut other = AnyConnection::connect(database.url()).await.unwrap();
+    let pid = id(&mut other, DatabaseKind::Postgres).await;
+    gone(&mut writer, pid).await;
+    for conn in &mut ours {
+        assert_eq!(number(conn, "SELECT CAST(1 AS BIGINT)").await, 1);
+    }
 }
 
 #[tokio::test]
