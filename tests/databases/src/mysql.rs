@@ -126,6 +126,10 @@ async fn statements(connection: &mut MySqlConnection, database: &str) -> String 
         let shown = show(connection, format!("SHOW CREATE VIEW `{view}`")).await;
         writeln!(statements, "{shown};").unwrap();
     }
+    let triggers = "SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = ?";
+    let triggers = sqlx::query_scalar(triggers).bind(database);
+    let triggers: i64 = triggers.fetch_one(connection).await.unwrap();
+    assert_eq!(triggers, 0, "triggers are not repeated: there were none");
     statements
 }
 
