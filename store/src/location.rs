@@ -65,6 +65,14 @@ impl Location {
         }
     }
 
+    /// Connects the writer of what need not be durable; a file has one for all.
+    pub(crate) async fn connect_soft_writer(&self) -> Result<Option<AnyConnection>, StoreError> {
+        match self {
+            Self::File(_) => Ok(None),
+            Self::Server(_) => self.connect_writer().await.map(Some),
+        }
+    }
+
     /// Makes a connection that reads by itself: it looks tokens up.
     pub(crate) async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
         match self {

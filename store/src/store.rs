@@ -65,7 +65,8 @@ impl Store {
         let lists = location.connect_lists(options.list_readers).await?;
         let queued = Arc::new(Notify::new());
         let tokens = TokenReader::start(location.clone());
-        let writer = Writer::start(location, conn, Arc::clone(&queued));
+        let soft = location.connect_soft_writer().await?;
+        let writer = Writer::start(location, conn, soft, Arc::clone(&queued));
         let inner = Inner {
             check,
             writer,
@@ -114,6 +115,9 @@ impl Store {
         }
         // First: it says best why nothing works, as when the file is gone.
         self.write(Ping).await?;
+        if !self.is_exclusive() {
+            self.write(SoftPing).await?;
+        }
         self.readers().fetch_one(Statement::new("SELECT 1")).await?;
         Ok(())
     }
@@ -210,6 +214,19 @@ impl Operation for Ping {
         let again = tx.dialect().on_conflict(&["name"], &["value"]);
         let text = format!("INSERT INTO settings (name, value) VALUES ('ping', '') {again}");
         tx.execute(Statement::new(bulk::statement(text))).await?;
+        Ok(())
+    }
+}
+
+/// Writes nothing but what a transaction writes itself, on the connection that [`Ping`] does not take.
+struct SoftPing;
+
+impl Operation for SoftPing {
+    type Output = ();
+
+    const DURABLE: bool = false;
+
+    async fn run(&self, _tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    mem,
     num::NonZeroU32,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -31,7 +32,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// are processed, and their ends share the next one.
 const ENDING: usize = 256;
 
-/// After a claim of what is due that got nothing of it: another node has the queues locked, for a moment.
+/// After two claims of what is due that got nothing of it: another node has the queues locked, for a moment.
 const LOCKED: Duration = Duration::from_millis(20);
 
 /// After an error of the database, or a crash.
@@ -69,6 +70,8 @@ pub struct Worker {
     /// How many claims of each message have not ended.
     under_way: Arc<Mutex<HashMap<MessageId, u32>>>,
     running: JoinSet<()>,
+    /// Whether the last claim got nothing of what is due: others have the queues locked.
+    in_vain: bool,
 }
 
 impl Worker {
@@ -87,6 +90,7 @@ impl Worker {
             options,
             on_event,
             running: JoinSet::new(),
+            in_vain: false,
         }
     }
 
@@ -134,8 +138,14 @@ impl Worker {
         let (now, running) = (Timestamp::now(), self.under_way.clone());
         let is_running = Arc::new(move |id: &MessageId| running.lock().contains_key(id));
         let lease = self.options.lease;
-        let claimed = self.store.claim_others(room, lease, now, is_running);
-        match claimed.await {
+        let again = mem::take(&mut self.in_vain);
+        let claimed = if again {
+            // It may be the sends and ends of this node that were in the way.
+            self.store.claim_in_line(room, lease, now).await
+        } else {
+            self.store.claim_others(room, lease, now, is_running).await
+        };
+        match claimed {
             Ok(jobs) => {
                 let more_may_wait = jobs.len() as u32 == room;
                 let in_vain = jobs.is_empty().then_some(now);
@@ -145,7 +155,8 @@ impl Worker {
                     self.start(job, slot.expect("it is never closed"));
                 }
                 if !more_may_wait {
-                    stop.run_until_cancelled(self.wait(in_vain)).await;
+                    let waited = stop.run_until_cancelled(self.wait(in_vain, again)).await;
+                    self.in_vain = waited.unwrap_or(false);
                 }
             }
             Err(e) => {
@@ -181,14 +192,15 @@ impl Worker {
         });
     }
 
-    /// Waits until a message is due, or one was accepted. What was due at the time of a claim `in_vain` is not claimed again at
-    /// once.
-    async fn wait(&self, in_vain: Option<Timestamp>) {
+    /// Waits until a message is due, or one was accepted. Returns at once, and `true`, if something was due at the time of a
+    /// claim `in_vain`; after a second one that came `again`, it waits for a moment.
+    async fn wait(&self, in_vain: Option<Timestamp>, again: bool) -> bool {
         let due = match self.store.next_due().await {
             Ok(due) => due,
             Err(e) => {
                 tracing::error!(error = %e, "the queue cannot be read");
-                return sleep(PAUSE).await;
+                sleep(PAUSE).await;
+                return false;
             }
         };
         let millis = due.map_or(i64::MAX, |due| {
@@ -196,12 +208,16 @@ impl Worker {
         });
         let mut until_due = Duration::from_millis(millis.max(0) as u64).min(LOOK);
         if due.zip(in_vain).is_some_and(|(due, then)| due <= then) {
+            if !again {
+                return true;
+            }
             until_due = LOCKED;
         }
         tokio::select! {
             () = self.store.queued().notified() => {}
             () = sleep(until_due) => {}
         }
+        false
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) const TRANSFER: &str = settings!(
 /// connection that was idle for as long as a caller waits. The next write makes another one.
 pub(crate) const WRITER: &str = concat!(
     settings!(
-        "innodb_lock_wait_timeout = 2, lock_wait_timeout = 2",
+        "innodb_lock_wait_timeout = 1, lock_wait_timeout = 1",
         MariaDB: "max_statement_time = 5, idle_transaction_timeout = 3",
         MySQL: "max_execution_time = 5000, wait_timeout = 10"
     ),

@@ -26,6 +26,7 @@ impl<O: Operation> Queued for Waiting<O> {
 }
 
 /// Writes that share a transaction, until what came of each is known.
+#[derive(Default)]
 pub(super) struct Batch {
     pub(super) kinds: Vec<Box<dyn Group>>,
     /// Whether each is to have a transaction of its own, as one of them failed by its own fault or others
@@ -35,10 +36,7 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn of(queued: impl Iterator<Item = Box<dyn Queued>>) -> Self {
-        let mut batch = Self {
-            kinds: vec![],
-            is_apart: false,
-        };
+        let mut batch = Self::default();
         for waiting in queued {
             waiting.join(&mut batch);
         }
@@ -54,6 +52,51 @@ impl Batch {
         });
         let kind: &mut dyn Any = self.kinds[index].as_mut();
         kind.downcast_mut().expect("its type was asked for")
+    }
+
+    /// What they lock.
+    fn locks(&self) -> Locks {
+        let mut locks = Locks::default();
+        for kind in &self.kinds {
+            kind.lock(&mut locks);
+        }
+        locks
+    }
+
+    /// Moves those to the end of `other` that lock what it locks, and so have to come after it.
+    pub(super) fn queue_behind(&mut self, other: &mut Self) {
+        let locks = other.locks();
+        if locks.is_empty() {
+            return;
+        }
+        self.move_to(other, Which::Overlapping(&locks));
+    }
+
+    /// Moves all to the end of `other`.
+    pub(super) fn append_to(&mut self, other: &mut Self) {
+        self.move_to(other, Which::All);
+    }
+
+    fn move_to(&mut self, other: &mut Self, which: Which<'_>) {
+        for kind in &mut self.kinds {
+            other.add(kind.take(which));
+        }
+        self.forget_empty();
+        other.forget_empty();
+    }
+
+    /// Adds writes of a kind at the end of those that are there.
+    fn add(&mut self, group: Box<dyn Group>) {
+        let kind_of = |group: &dyn Group| (group as &dyn Any).type_id();
+        let kind = kind_of(group.as_ref());
+        match self
+            .kinds
+            .iter_mut()
+            .find(|one| kind_of(one.as_ref()) == kind)
+        {
+            Some(same) => same.append(group),
+            None => self.kinds.push(group),
+        }
     }
 
     /// How many writes wait.
@@ -79,11 +122,8 @@ impl Batch {
     /// Locks what they lock, then runs all until one fails; then it returns `false`, or the error if it is no fault of its
     /// own: on this connection, others would fail, too.
     pub(super) async fn run(&mut self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let mut locks = Locks::default();
-        for kind in &self.kinds {
-            kind.lock(&mut locks);
-        }
-        tx.lock(&locks).await?;
+        let locks = self.locks();
+        tx.lock(&locks, true).await?;
         for kind in &mut self.kinds {
             match kind.run(tx).await {
                 Ok(()) => {}
@@ -123,7 +163,10 @@ impl Batch {
             kind.lock_late(time, &mut locks);
         }
         for kind in &mut self.kinds {
-            kind.fail(State::Open, Which::LateOr(time, &locks), failure);
+            kind.fail(State::Open, Which::Late(time), failure);
+            if !locks.is_empty() {
+                kind.fail(State::Open, Which::Overlapping(&locks), failure);
+            }
         }
     }
 
@@ -151,6 +194,10 @@ impl Batch {
         for kind in &mut self.kinds {
             kind.send_settled(wake);
         }
+        self.forget_empty();
+    }
+
+    fn forget_empty(&mut self) {
         self.kinds.retain(|kind| kind.len() > 0);
     }
 }

@@ -23,19 +23,19 @@ pub(super) struct Round<'a> {
     pub(super) kind: TransactionKind,
     pub(super) doubt: &'a mut Option<Doubt>,
     pub(super) wake: &'a Notify,
-    /// What those lock that others were in the way of. What locks any of it, too, is to come after them.
+    /// What those lock that others were in the way of. What locks any of it, too, is to come after them; what locks nothing has
+    /// no order.
     pub(super) passed_over: Locks,
-    /// Why the first of these was passed over.
-    pub(super) failure: Option<Failure>,
 }
 
-/// Which writes: by whether they are late at a time, and by what they lock.
+/// Which writes.
 #[derive(Clone, Copy)]
 pub(super) enum Which<'a> {
     All,
+    /// Those that are late at that time.
     Late(Instant),
-    /// Or lock some of it.
-    LateOr(Instant, &'a Locks),
+    /// Those that lock some of it.
+    Overlapping(&'a Locks),
 }
 
 /// Writes of one kind.
@@ -49,8 +49,8 @@ pub(super) trait Group: Any + Send {
     fn lock(&self, locks: &mut Locks);
     /// Runs all and remembers how that went.
     fn run<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Runs each that is open in a transaction of its own, settles it and sends its caller what came of it. Those that others
-    /// are in the way of are passed over. Ends as soon as nothing can be written any more.
+    /// Runs each in a transaction of its own, settles it and sends its caller what came of it. Those that others are in the way
+    /// of are passed over and stay open. Ends as soon as nothing can be written any more.
     fn run_each<'a>(&'a mut self, round: &'a mut Round<'_>) -> BoxFuture<'a, Result<(), Failure>>;
     /// Those of which the one is known are the other from now on.
     fn change(&mut self, from: State, to: State);
@@ -58,6 +58,10 @@ pub(super) trait Group: Any + Send {
     fn lock_late(&self, time: Instant, locks: &mut Locks);
     /// Settles as failed those of which this is known and `which` is true.
     fn fail(&mut self, of: State, which: Which<'_>, failure: &StoreError);
+    /// Takes them out.
+    fn take(&mut self, which: Which<'_>) -> Box<dyn Group>;
+    /// Adds those of another group of this kind at the end.
+    fn append(&mut self, other: Box<dyn Group>);
     /// Sends the callers of what is settled what came of it, and forgets it; notifies `wake` if a message may be due then.
     fn send_settled(&mut self, wake: &Notify);
 }
@@ -149,17 +153,22 @@ impl<O: Operation> Group for Kind<O> {
 
     fn fail(&mut self, of: State, which: Which<'_>, failure: &StoreError) {
         for waiting in self.0.iter_mut().filter(|waiting| waiting.state == of) {
-            let fails = match which {
-                Which::All => true,
-                Which::Late(time) => waiting.is_late(time),
-                Which::LateOr(time, locks) => {
-                    waiting.is_late(time) || locks.overlap(&waiting.locks())
-                }
-            };
-            if fails {
+            if which.has(waiting) {
                 waiting.state = State::Settled;
                 waiting.result = Err(failure.clone());
             }
+        }
+    }
+
+    fn take(&mut self, which: Which<'_>) -> Box<dyn Group> {
+        let taken = self.0.extract_if(.., |waiting| which.has(waiting));
+        Box::new(Self(taken.collect()))
+    }
+
+    fn append(&mut self, other: Box<dyn Group>) {
+        let other: Box<dyn Any> = other;
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.extend(other.0);
         }
     }
 
@@ -176,6 +185,16 @@ impl<O: Operation> Group for Kind<O> {
     }
 }
 
+impl Which<'_> {
+    fn has<O: Operation>(&self, waiting: &Waiting<O>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Late(time) => waiting.is_late(*time),
+            Self::Overlapping(locks) => locks.overlap(&waiting.locks()),
+        }
+    }
+}
+
 impl Round<'_> {
     /// Passes over a write that others were in the way of, if the connection can still be used.
     async fn pass_over(&mut self, locks: Locks, failure: Failure) -> Result<(), Failure> {
@@ -185,7 +204,6 @@ impl Round<'_> {
         let undone = self.conn.undo().await;
         undone.map_err(|error| Failure::before_commit(error, self.kind.dialect))?;
         self.passed_over.add(locks);
-        self.failure.get_or_insert(failure);
         Ok(())
     }
 }
@@ -200,7 +218,7 @@ async fn run_alone<O: Operation>(
     let before_commit = |error| Failure::before_commit(error, kind.dialect);
     let (mut begun, mark) = round.conn.begin(kind).await.map_err(before_commit)?;
     let mut tx = Transaction::new(&mut begun, kind.dialect);
-    waiting.result = match tx.lock(locks).await {
+    waiting.result = match tx.lock(locks, false).await {
         Ok(()) => unless_panicked(run_and_count(&waiting.operation, &mut tx)).await,
         Err(error) => Err(error),
     };

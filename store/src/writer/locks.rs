@@ -48,30 +48,52 @@ impl Locks {
             || (self.rights && other.rights)
     }
 
-    /// What takes them. SQLite has one writer, which needs none.
-    pub(crate) fn script(&self, dialect: Dialect) -> Script {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What takes them, or fails as others have one of them, if it is not to `wait`. SQLite has one writer, which needs none.
+    pub(crate) fn script(&self, dialect: Dialect, wait: bool) -> Script {
         let mut script = Script::default();
         if dialect == Dialect::Sqlite {
             return script;
         }
         for (table, users) in [("user_queues", &self.queues), ("inboxes", &self.inboxes)] {
-            script.add_all(lock_rows(table, users, dialect));
+            script.add_all(lock_rows(table, users, dialect, wait));
         }
         if self.rights {
-            let lock = "SELECT value FROM counters WHERE name = 'rights' FOR UPDATE";
-            script.add(Statement::new(lock));
+            let text = format!(
+                "SELECT value FROM counters WHERE name = 'rights' {}",
+                for_update(wait)
+            );
+            script.add(Statement::new(bulk::statement(text)));
         }
         script
     }
 }
 
-fn lock_rows(table: &str, users: &BTreeSet<UserId>, dialect: Dialect) -> Vec<Statement> {
+fn for_update(wait: bool) -> &'static str {
+    if wait {
+        "FOR UPDATE"
+    } else {
+        "FOR UPDATE NOWAIT"
+    }
+}
+
+fn lock_rows(
+    table: &str,
+    users: &BTreeSet<UserId>,
+    dialect: Dialect,
+    wait: bool,
+) -> Vec<Statement> {
     let users: Vec<_> = users.iter().collect();
     let lock = |chunk: Vec<Option<&&UserId>>| {
         let text = format!(
-            "SELECT user_id FROM {table}{} WHERE user_id IN ({}) ORDER BY user_id FOR UPDATE",
+            "SELECT user_id FROM {table}{} WHERE user_id IN ({}) ORDER BY user_id {}",
             dialect.by_index(PRIMARY),
-            bulk::list(chunk.len(), 1)
+            bulk::list(chunk.len(), 1),
+            for_update(wait)
         );
         let statement = Statement::new(bulk::statement(text));
         chunk.into_iter().fold(statement, |statement, user| {
@@ -95,8 +117,8 @@ mod tests {
             locks.inbox(&UserId::from_string(user));
             locks.queue(&UserId::from_string(user));
         }
-        assert_eq!(locks.script(Dialect::Sqlite).0.len(), 0);
-        let script = locks.script(Dialect::Postgres).0.into_iter();
+        assert_eq!(locks.script(Dialect::Sqlite, true).0.len(), 0);
+        let script = locks.script(Dialect::Postgres, true).0.into_iter();
         let texts: Vec<_> = script.map(|one| one.0.sql().as_str().to_owned()).collect();
         assert_eq!(
             texts,

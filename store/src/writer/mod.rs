@@ -1,4 +1,4 @@
-//! The one task that writes.
+//! The tasks that write: one to a file, two to a server.
 //!
 //! Making a commit durable costs far more than the statements in it, so writes that arrive while
 //! another transaction is being committed share the next one.
@@ -18,42 +18,81 @@ use crate::owned_task::OwnedTask;
 use crate::{StoreError, server};
 use batch::Queued;
 pub(crate) use locks::Locks;
-pub(crate) use operation::Operation;
 use operation::WriteResult;
+pub(crate) use operation::{Channel, Operation};
 use patience::{GRACE, PATIENCE};
 use task::Task;
 pub(crate) use transaction::Transaction;
 use waiting::Waiting;
 
-/// How many writes wait for the writer.
+/// How many writes wait for a task.
 const QUEUE: usize = 1024;
 
-/// The way to the task that writes.
+/// The way to the tasks that write.
 pub(crate) struct Writer {
-    queue: mpsc::Sender<Box<dyn Queued>>,
+    durable: Queue,
+    /// `None` to a file, which takes one transaction after the other.
+    soft: Option<Queue>,
     /// How long a write is repeated; `None`: it is not, and takes as long as it does.
     limit: Option<Duration>,
+}
+
+/// The way to a task that writes.
+struct Queue {
+    operations: mpsc::Sender<Box<dyn Queued>>,
     /// Asks the task to write what is queued and to end.
     stop: Arc<Notify>,
     task: OwnedTask,
 }
 
-impl Writer {
-    /// Starts the task with its connection. It makes another one at `location` if this one fails,
-    /// and notifies `wake` of every commit after which a message may be due.
-    pub(crate) fn start(location: Location, conn: AnyConnection, wake: Arc<Notify>) -> Self {
-        let (queue, operations) = mpsc::channel(QUEUE);
+impl Queue {
+    /// Starts the task with its connection.
+    fn start(channel: Channel, location: Location, conn: AnyConnection, wake: Arc<Notify>) -> Self {
+        let (sender, operations) = mpsc::channel(QUEUE);
         let stop = Arc::new(Notify::new());
+        let task = Task::new(channel, location, conn, operations, Arc::clone(&stop), wake);
+        Self {
+            operations: sender,
+            stop,
+            task: OwnedTask::spawn(task.run()),
+        }
+    }
+
+    async fn close(&self) {
+        self.stop.notify_one();
+        self.task.join("the database writer").await;
+    }
+}
+
+impl Writer {
+    /// Starts with its connections. Others are made at `location` if these fail; `wake` is
+    /// notified of every commit after which a message may be due.
+    pub(crate) fn start(
+        location: Location,
+        conn: AnyConnection,
+        soft: Option<AnyConnection>,
+        wake: Arc<Notify>,
+    ) -> Self {
         let limit = match location.dialect() {
             Dialect::Sqlite => None,
             Dialect::Postgres | Dialect::MySql => Some(PATIENCE - GRACE),
         };
-        let task = Task::new(location, conn, operations, Arc::clone(&stop), wake);
+        let soft = soft.map(|conn| {
+            let (location, wake) = (location.clone(), Arc::clone(&wake));
+            Queue::start(Channel::Soft, location, conn, wake)
+        });
         Self {
-            queue,
+            durable: Queue::start(Channel::Durable, location, conn, wake),
+            soft,
             limit,
-            stop,
-            task: OwnedTask::spawn(task.run()),
+        }
+    }
+
+    /// Where an operation waits.
+    fn queue<O: Operation>(&self) -> &mpsc::Sender<Box<dyn Queued>> {
+        match (O::CHANNEL, &self.soft) {
+            (Channel::Soft, Some(soft)) => &soft.operations,
+            _ => &self.durable.operations,
         }
     }
 
@@ -62,7 +101,7 @@ impl Writer {
         let (caller, result) = oneshot::channel();
         let deadline = self.deadline();
         let waiting = Box::new(Waiting::new(operation, deadline, caller));
-        let sent = self.queue.send_timeout(waiting, PATIENCE).await;
+        let sent = self.queue::<O>().send_timeout(waiting, PATIENCE).await;
         sent.map_err(|error| match error {
             SendTimeoutError::Timeout(_) => StoreError::Busy,
             SendTimeoutError::Closed(_) => StoreError::Closed,
@@ -75,7 +114,8 @@ impl Writer {
         let (caller, result) = oneshot::channel();
         let deadline = self.deadline();
         let waiting = Box::new(Waiting::new(operation, deadline, caller));
-        self.queue.try_send(waiting).map_err(|error| match error {
+        let sent = self.queue::<O>().try_send(waiting);
+        sent.map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Closed(_) => StoreError::Closed,
         })?;
@@ -87,7 +127,7 @@ impl Writer {
         let (caller, _) = oneshot::channel();
         let waiting = Waiting::new(operation, self.deadline(), caller);
         // Dropped if there is no room: all that waits is more important.
-        let _ = self.queue.try_send(Box::new(waiting));
+        let _ = self.queue::<O>().try_send(Box::new(waiting));
     }
 
     /// Until when what is queued now may take.
@@ -95,16 +135,21 @@ impl Writer {
         Some(Instant::now() + self.limit?)
     }
 
-    /// Whether nothing waits in the queue.
+    /// Whether nothing waits in any queue.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queue.capacity() == QUEUE
+        let mut queues = self.soft.iter().chain([&self.durable]);
+        queues.all(|queue| queue.operations.capacity() == QUEUE)
     }
 
-    /// Waits until everything queued is written and the connection is closed. Only the first call
-    /// waits.
+    /// Waits until everything queued is written and the connections are closed. Only the first
+    /// call waits.
     pub(crate) async fn close(&self) {
-        self.stop.notify_one();
-        self.task.join("the database writer").await;
+        let soft = async {
+            if let Some(soft) = &self.soft {
+                soft.close().await;
+            }
+        };
+        tokio::join!(self.durable.close(), soft);
     }
 }
 

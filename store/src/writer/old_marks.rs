@@ -17,6 +17,9 @@ const LOOK: Duration = Duration::from_secs(3600);
 const MOST: usize = 256;
 const LIMIT: Duration = Duration::from_secs(1);
 
+/// When it is looked again if there may be more.
+const SOON: Duration = Duration::from_secs(60);
+
 /// When old marks are forgotten.
 pub(super) struct OldMarks {
     dialect: Dialect,
@@ -37,13 +40,16 @@ impl OldMarks {
         }
         self.look_at = Instant::now() + LOOK;
         let forgotten = timeout(LIMIT, forget(conn, self.dialect)).await;
-        forgotten.unwrap_or_else(|_| Err(server::silence()))
+        if forgotten.unwrap_or_else(|_| Err(server::silence()))? == MOST {
+            self.look_at = Instant::now() + SOON;
+        }
+        Ok(())
     }
 }
 
 /// Each connection that writes has its mark locked most of the time, and MySQL locks all rows that a statement passes: so marks
-/// are looked for without a lock and deleted by their keys, without those that are locked.
-async fn forget(conn: &mut AnyConnection, dialect: Dialect) -> Result<(), StoreError> {
+/// are looked for without a lock and deleted by their keys, without those that are locked. Returns how many were found.
+async fn forget(conn: &mut AnyConnection, dialect: Dialect) -> Result<usize, StoreError> {
     let is_old = format!("at < {} - {KEPT}", dialect.now());
     let text = format!("SELECT writer FROM last_commits WHERE {is_old} LIMIT {MOST}");
     let old = writers(conn, dialect, Statement::new(bulk::statement(text))).await?;
@@ -67,7 +73,7 @@ async fn forget(conn: &mut AnyConnection, dialect: Dialect) -> Result<(), StoreE
         }
         tx.commit().await?;
     }
-    Ok(())
+    Ok(old.len())
 }
 
 async fn writers(

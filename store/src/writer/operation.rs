@@ -6,6 +6,16 @@ use super::locks::Locks;
 use super::transaction::Transaction;
 use crate::StoreError;
 
+/// Which of the two connections that write to a server. What takes the same one is written in the order in which it was queued.
+/// Between the two there is no order but that of locks, as between two servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// Of what has to survive a power failure, and so waits for the disk.
+    Durable,
+    /// Of the rest, which does not wait for that.
+    Soft,
+}
+
 /// A write.
 pub(crate) trait Operation: Send + Sync + Sized + 'static {
     /// What its caller learns once it is written.
@@ -14,6 +24,13 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
     /// Whether its caller waits until it survives a power failure. Otherwise it may be undone by one, but only
     /// together with all that was written after it.
     const DURABLE: bool = true;
+
+    /// Which connection it takes to a server.
+    const CHANNEL: Channel = if Self::DURABLE {
+        Channel::Durable
+    } else {
+        Channel::Soft
+    };
 
     /// Adds what no other writer may change from before this reads until it is committed.
     fn lock(&self, _locks: &mut Locks) {}

@@ -12,7 +12,7 @@ const GOAL: Duration = Duration::from_secs(1);
 
 /// How much of its time a write has to have left when it is begun: longer than a statement waits for a lock, and less than
 /// all of its time. Under more writes than the server keeps up with, all would otherwise be begun too late to end in time.
-const LEAST: Duration = Duration::from_millis(2500);
+pub(super) const LEAST: Duration = Duration::from_millis(2500);
 const LONGEST_LEAST: Duration = Duration::from_secs(7);
 
 /// How many writes a database is handed at once, and how late.
@@ -42,24 +42,29 @@ impl Pace {
         self.least
     }
 
-    /// A transaction was committed. It took so long until its commit, and in all.
-    pub(super) fn took(&mut self, until_commit: Duration, in_all: Duration) {
+    /// So many writes were committed. It took so long until their commit, and in all.
+    pub(super) fn took(&mut self, writes: usize, until_commit: Duration, in_all: Duration) {
         self.least = (in_all + in_all / 2).clamp(LEAST, LONGEST_LEAST);
-        self.adapt(until_commit);
+        self.adapt(writes, until_commit);
     }
 
-    /// A transaction was undone after so long, as it took too long or was in the way of others.
-    pub(super) fn took_in_vain(&mut self, until_end: Duration) {
-        self.adapt(until_end);
+    /// So many writes were undone after so long, as it took too long.
+    pub(super) fn took_in_vain(&mut self, writes: usize, until_end: Duration) {
+        self.adapt(writes, until_end);
     }
 
-    fn adapt(&mut self, took: Duration) {
+    /// Another connection may be as quick as any.
+    pub(super) fn reconnected(&mut self) {
+        self.least = LEAST;
+    }
+
+    fn adapt(&mut self, writes: usize, took: Duration) {
         // A file has nobody whose time would be over.
         if self.dialect == Dialect::Sqlite {
             return;
         }
         let next = if took > GOAL {
-            self.most / 2
+            self.most.min(writes / 2)
         } else if took < GOAL / 3 {
             self.most * 2
         } else {
@@ -80,41 +85,50 @@ mod tests {
     fn slow_transactions_get_smaller_and_quick_ones_larger() {
         let mut pace = Pace::of(Dialect::Postgres);
         assert_eq!(pace.most(), 256);
-        pace.took(SLOW, SLOW);
-        pace.took_in_vain(SLOW);
-        assert_eq!(pace.most(), 64);
+        pace.took(200, SLOW, SLOW);
+        assert_eq!(pace.most(), 100);
+        pace.took_in_vain(100, SLOW);
+        assert_eq!(pace.most(), 50);
         for _ in 0..20 {
-            pace.took(SLOW, SLOW);
+            pace.took(pace.most(), SLOW, SLOW);
         }
         assert_eq!(pace.most(), 1);
         for _ in 0..20 {
-            pace.took(QUICK, QUICK);
+            pace.took(1, QUICK, QUICK);
         }
         assert_eq!(pace.most(), 256);
     }
 
     #[test]
+    fn a_new_connection_is_not_taken_for_slow() {
+        let mut pace = Pace::of(Dialect::Postgres);
+        pace.took(1, QUICK, SLOW);
+        pace.reconnected();
+        assert_eq!(pace.least(), LEAST);
+    }
+
+    #[test]
     fn a_disk_that_is_slow_to_commit_gets_no_smaller_transactions() {
         let mut pace = Pace::of(Dialect::Postgres);
-        pace.took(QUICK, SLOW);
+        pace.took(1, QUICK, SLOW);
         assert_eq!(pace.most(), 256);
     }
 
     #[test]
     fn a_file_takes_as_much_as_there_is() {
         let mut pace = Pace::of(Dialect::Sqlite);
-        pace.took(SLOW, SLOW);
+        pace.took(1, SLOW, SLOW);
         assert_eq!(pace.most(), 256);
     }
 
     #[test]
     fn what_takes_long_is_begun_early_and_never_too_early_to_be_begun_at_all() {
         let mut pace = Pace::of(Dialect::Postgres);
-        pace.took(QUICK, QUICK);
+        pace.took(1, QUICK, QUICK);
         assert_eq!(pace.least(), LEAST);
-        pace.took(QUICK, SLOW);
+        pace.took(1, QUICK, SLOW);
         assert_eq!(pace.least(), SLOW * 3 / 2);
-        pace.took(QUICK, SLOW * 10);
+        pace.took(1, QUICK, SLOW * 10);
         assert_eq!(pace.least(), LONGEST_LEAST);
     }
 }

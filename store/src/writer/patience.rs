@@ -20,6 +20,9 @@ const ANSWER: Duration = Duration::from_secs(6);
 /// How long a transaction may take in all.
 pub(super) const TRANSACTION: Duration = Duration::from_secs(8);
 
+/// How long it may take to undo what was begun; otherwise another connection is made.
+pub(super) const UNDO: Duration = Duration::from_secs(1);
+
 /// How much of its time a write has to have left when it is begun in a transaction of its own.
 pub(super) const LEAST_ALONE: Duration = Duration::from_millis(500);
 

@@ -1,11 +1,12 @@
 //! The task that writes: batch after batch.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::{AnyConnection, Connection as _};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use super::batch::{Batch, Queued};
 use super::connection::Connection;
@@ -14,8 +15,9 @@ use super::group::Round;
 use super::locks::Locks;
 use super::log::Log;
 use super::old_marks::OldMarks;
-use super::pace::Pace;
-use super::patience::{TRANSACTION, answered};
+use super::operation::Channel;
+use super::pace::{LEAST, Pace};
+use super::patience::{TRANSACTION, UNDO, answered};
 use super::transaction::{Transaction, TransactionKind};
 use super::waiting::State;
 
@@ -24,6 +26,9 @@ use crate::dialect::Dialect;
 use crate::location::Location;
 use crate::open_files::OpenFiles;
 use crate::server;
+
+/// How many writes are put aside at most, until others are out of their way.
+const ASIDE: usize = 1024;
 
 /// How long a batch waits before it is repeated: the first time, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -34,8 +39,13 @@ pub(super) struct Task {
     location: Location,
     files: OpenFiles,
     log: Log,
-    marks: OldMarks,
+    /// `None` where another task forgets them.
+    marks: Option<OldMarks>,
     pace: Pace,
+    /// What others were in the way of, in order. It is tried again from `look_at` on, while the rest goes on.
+    aside: Batch,
+    look_at: Instant,
+    pause: Duration,
     /// Of the last commit, until it is known what came of it: nothing is written before.
     doubt: Option<Doubt>,
     /// `None` after a failure, until the next batch.
@@ -47,6 +57,7 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new(
+        channel: Channel,
         location: Location,
         conn: AnyConnection,
         operations: mpsc::Receiver<Box<dyn Queued>>,
@@ -56,8 +67,11 @@ impl Task {
         Self {
             files: OpenFiles::of(location.file()),
             log: Log::of(location.file()),
-            marks: OldMarks::new(location.dialect()),
+            marks: (channel == Channel::Soft).then(|| OldMarks::new(location.dialect())),
             pace: Pace::of(location.dialect()),
+            aside: Batch::default(),
+            look_at: Instant::now(),
+            pause: FIRST_PAUSE,
             doubt: None,
             conn: Some(Connection::new(conn, location.dialect())),
             location,
@@ -69,48 +83,75 @@ impl Task {
 
     /// Writes batch after batch until it has to stop or no one can write any more.
     pub(super) async fn run(mut self) {
-        let mut batch = vec![];
+        let mut queued = vec![];
         loop {
-            let received = tokio::select! {
+            let most = self.pace.most().min(ASIDE.saturating_sub(self.aside.len()));
+            let waits = self.aside.len() > 0;
+            tokio::select! {
                 biased;
                 () = self.stop.notified() => {
                     // From here on, nothing is added and the rest is received.
                     self.operations.close();
                     continue;
                 }
-                received = self.operations.recv_many(&mut batch, self.pace.most()) => received,
-            };
-            if received == 0 {
-                break;
+                () = sleep_until(self.look_at.into()), if waits => {}
+                received = self.operations.recv_many(&mut queued, most), if most > 0 => {
+                    if received == 0 && !waits {
+                        break;
+                    }
+                    if received == 0 {
+                        sleep_until(self.look_at.into()).await;
+                    }
+                }
             }
-            self.write(&mut batch).await;
+            self.write(&mut queued).await;
         }
         self.disconnect().await;
     }
 
-    /// Writes a batch and sends its callers what came of it.
+    /// Writes a batch and sends its callers what came of it. What others are in the way of is put aside.
     async fn write(&mut self, queued: &mut Vec<Box<dyn Queued>>) {
         let mut batch = Batch::of(queued.drain(..));
-        self.commit_patiently(&mut batch).await;
+        batch.queue_behind(&mut self.aside);
+        self.commit_patiently(&mut batch, &StoreError::Busy).await;
+        batch.append_to(&mut self.aside);
+        self.write_aside().await;
         if let Some(conn) = &mut self.conn
             && let Err(error) = self.log.keep_short(&mut conn.conn).await
         {
             tracing::warn!(%error, "the log of the database could not be cut");
             self.disconnect().await;
         }
-        if let Some(conn) = &mut self.conn
-            && let Err(error) = self.marks.forget(&mut conn.conn).await
+        if let (Some(conn), Some(marks)) = (&mut self.conn, &mut self.marks)
+            && let Err(error) = marks.forget(&mut conn.conn).await
         {
             tracing::debug!(%error, "old marks of the database were not forgotten");
             self.conn = None;
         }
     }
 
-    /// Writes a batch; what may succeed later again and again, until its caller has waited long enough.
-    async fn commit_patiently(&mut self, batch: &mut Batch) {
+    /// Writes what was put aside, if it is time to try it again.
+    async fn write_aside(&mut self) {
+        let before = self.aside.len();
+        if before == 0 || Instant::now() < self.look_at {
+            return;
+        }
+        let mut aside = mem::take(&mut self.aside);
+        aside.is_apart = true;
+        self.commit_patiently(&mut aside, &StoreError::Locked).await;
+        self.pause = match aside.len() {
+            len if len < before => FIRST_PAUSE,
+            _ => (2 * self.pause).min(LONGEST_PAUSE),
+        };
+        self.look_at = Instant::now() + self.pause;
+        self.aside = aside;
+    }
+
+    /// Writes a batch; what may succeed later again and again, until its caller has waited long enough. Of what there is no time
+    /// for any more the callers are told `too_late`. What others are in the way of is left.
+    async fn commit_patiently(&mut self, batch: &mut Batch, too_late: &StoreError) {
         let mut pause = FIRST_PAUSE;
-        // Too much of their time has gone while others were written.
-        batch.fail_open(Instant::now() + self.pace.least(), &StoreError::Busy);
+        batch.fail_open(Instant::now() + self.pace.least(), too_late);
         batch.send_settled(&self.wake);
         while batch.len() > 0 {
             let committed = self.commit(batch).await;
@@ -135,7 +176,7 @@ impl Task {
         let before = batch.len();
         let next = Instant::now() + pause;
         if *is_passing {
-            batch.fail_open(next + self.pace.least(), error);
+            batch.fail_open(next + LEAST, error);
         } else {
             batch.fail_all(State::Open, error);
         }
@@ -159,7 +200,7 @@ impl Task {
             (StoreError::Conflict | StoreError::Locked | StoreError::TooSlow, Some(conn))
                 if is_server =>
             {
-                if conn.undo().await.is_err() {
+                if !matches!(timeout(UNDO, conn.undo()).await, Ok(Ok(()))) {
                     self.conn = None;
                 }
             }
@@ -183,8 +224,13 @@ impl Task {
             return Ok(());
         }
         // What has begun is not cut as soon as nobody waits for it: it would be begun again.
-        let deadline = deadline.map(|deadline| deadline.max(Instant::now() + TRANSACTION));
-        until(deadline, self.write_open(batch)).await
+        let (since, writes) = (Instant::now(), batch.len());
+        let end = deadline.map(|deadline| deadline.max(since + TRANSACTION));
+        let written = until(end, self.write_open(batch)).await;
+        if end.is_some_and(|end| end <= Instant::now()) {
+            self.pace.took_in_vain(writes, since.elapsed());
+        }
+        written
     }
 
     /// Connects, and asks what came of the last commit if that is not known.
@@ -198,6 +244,7 @@ impl Task {
                 .await
                 .map_err(before_commit)?;
             self.files.opened();
+            self.pace.reconnected();
             self.conn = Some(Connection::new(conn, dialect));
         }
         if let Some(conn) = &mut self.conn
@@ -246,12 +293,11 @@ impl Task {
             doubt,
             wake,
             passed_over: Locks::default(),
-            failure: None,
         };
         for group in &mut batch.kinds {
             group.run_each(&mut round).await?;
         }
-        round.failure.map_or(Ok(()), Err)
+        Ok(())
     }
 
     async fn disconnect(&mut self) {
@@ -282,7 +328,9 @@ async fn commit_together(
     let (mut begun, mark) = conn.begin(kind).await.map_err(before_commit)?;
     let mut tx = Transaction::new(&mut begun, kind.dialect);
     let is_kept = batch.run(&mut tx).await.map_err(|error| {
-        pace.took_in_vain(since.elapsed());
+        if matches!(error, StoreError::TooSlow) {
+            pace.took_in_vain(batch.len(), since.elapsed());
+        }
         before_commit(error)
     })?;
     if !is_kept {
@@ -301,7 +349,7 @@ async fn commit_together(
     committed.map_err(|error| Doubt::commit_failed(doubt, error))?;
     *doubt = None;
     batch.resolve(true, None);
-    pace.took(until_commit, since.elapsed());
+    pace.took(batch.len(), until_commit, since.elapsed());
     Ok(true)
 }
 

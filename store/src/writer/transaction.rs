@@ -48,9 +48,9 @@ impl<'c> Transaction<'c> {
         self.dialect
     }
 
-    /// Locks what operations lock.
-    pub(super) async fn lock(&mut self, locks: &Locks) -> Result<(), StoreError> {
-        self.run(locks.script(self.dialect)).await.map(drop)
+    /// Locks what operations lock. If it is not to `wait`, it fails with [`StoreError::Locked`] if others have some of it.
+    pub(super) async fn lock(&mut self, locks: &Locks, wait: bool) -> Result<(), StoreError> {
+        self.run(locks.script(self.dialect, wait)).await.map(drop)
     }
 
     /// What an operation changes of what is counted.

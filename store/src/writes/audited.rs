@@ -1,7 +1,7 @@
 //! A write and its entry in the audit, as one.
 
 use crate::statement::Statement;
-use crate::writer::{Locks, Operation, Transaction};
+use crate::writer::{Channel, Locks, Operation, Transaction};
 use crate::{AuditEntry, AuditId, StoreError};
 
 /// A write that is recorded if it changes something.
@@ -24,6 +24,8 @@ impl<O> Audited<O> {
 
 impl<O: Operation> Operation for Audited<O> {
     type Output = O::Output;
+
+    const CHANNEL: Channel = O::CHANNEL;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<O::Output, StoreError> {
         let output = self.operation.run(tx).await?;

@@ -1,7 +1,7 @@
 //! Claims that are stopped, and go on.
 
 use crate::statement::Statement;
-use crate::writer::{Operation, Transaction};
+use crate::writer::{Channel, Operation, Transaction};
 use crate::{Store, StoreError};
 
 impl Store {
@@ -28,6 +28,9 @@ struct SetPaused(bool);
 
 impl Operation for SetPaused {
     type Output = ();
+
+    /// With claims: once it is answered, none is under way here that has not seen it.
+    const CHANNEL: Channel = Channel::Soft;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let text = if self.0 {

@@ -7,7 +7,7 @@ use super::tokens::end_tokens;
 use crate::dialect::Dialect;
 use crate::sessions::unused_since;
 use crate::statement::{Part, Results, Script, Statement};
-use crate::writer::{Locks, Operation, Transaction};
+use crate::writer::{Channel, Locks, Operation, Transaction};
 use crate::{SessionId, Store, StoreError, Timestamp, User, UserId, bulk};
 
 /// How many sessions a user has at once; another one ends that which began first.
@@ -242,6 +242,9 @@ impl Operation for Touch {
 
     /// The next use is noted again.
     const DURABLE: bool = false;
+
+    /// In order with all else that is written of a session.
+    const CHANNEL: Channel = Channel::Durable;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let touch = Statement::new(

@@ -46,10 +46,10 @@ async fn connections_have_what_they_need(
     };
     let mut writer = location.connect_writer().await.unwrap();
     let mut reader = location.connect_reader().await.unwrap();
-    for conn in [&mut writer, &mut reader] {
+    for (conn, lock) in [(&mut writer, "1"), (&mut reader, "2")] {
         for (setting, value) in [
-            ("CAST(@@innodb_lock_wait_timeout AS CHAR)", "2"),
-            ("CAST(@@lock_wait_timeout AS CHAR)", "2"),
+            ("CAST(@@innodb_lock_wait_timeout AS CHAR)", lock),
+            ("CAST(@@lock_wait_timeout AS CHAR)", lock),
             ("CAST(@@autocommit + 0 AS CHAR)", "1"),
             ("@@time_zone", "+00:00"),
             (

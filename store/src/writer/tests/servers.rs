@@ -131,6 +131,7 @@ fn of_what_is_in_doubt_nothing_is_known_when_its_time_is_over() {
 /// Writes a row, slowly.
 struct Slow {
     kind: DatabaseKind,
+    millis: u32,
     key: String,
 }
 
@@ -138,14 +139,47 @@ impl Operation for Slow {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let millis = self.millis;
         let sleep = match self.kind {
-            DatabaseKind::Postgres => "SELECT pg_sleep(0.012)",
-            _ => "DO SLEEP(0.012)",
+            DatabaseKind::Postgres => format!("SELECT pg_sleep({millis} / 1000.0)"),
+            _ => format!("DO SLEEP({millis} / 1000.0)"),
         };
+        let sleep = sqlx::AssertSqlSafe(sleep);
         tx.connection().execute(sleep).await?;
         let insert = Statement::new("INSERT INTO settings (name, value) VALUES ($1, '')");
         tx.execute(insert.bind(self.key.clone())).await.map(drop)
     }
+}
+
+async fn write_slowly(
+    store: &Store,
+    kind: DatabaseKind,
+    count: usize,
+    millis: u32,
+) -> Vec<Result<(), StoreError>> {
+    let slow = |number: usize| {
+        let key = format!("{number} of {count}");
+        store.write(Slow { kind, millis, key })
+    };
+    join_all((0..count).map(slow)).await
+}
+
+/// A server that is too slow for as much at once as there is gets less.
+#[rstest]
+#[tokio::test]
+async fn a_transaction_that_takes_too_long_is_followed_by_smaller_ones(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+) {
+    let Some(database) = TestDatabase::empty(kind).await else {
+        return;
+    };
+    let store = Store::open(StoreOptions::at(database.url().into())).await;
+    let store = store.unwrap();
+    let all_at_once = write_slowly(&store, kind, 100, 100).await;
+    assert!(all_at_once.iter().all(Result::is_err));
+    let again = write_slowly(&store, kind, 99, 100).await;
+    assert!(again.iter().filter(|one| one.is_ok()).count() >= 50);
+    store.close().await;
 }
 
 /// More at once than a server takes in the time of who waits: the rest is refused, and not written behind their backs.
@@ -159,11 +193,7 @@ async fn under_overload_what_is_refused_is_not_written(
     };
     let store = Store::open(StoreOptions::at(database.url().into())).await;
     let store = store.unwrap();
-    let writes = (0..QUEUE).map(|key| {
-        let key = key.to_string();
-        store.write(Slow { kind, key })
-    });
-    let results = join_all(writes).await;
+    let results = write_slowly(&store, kind, QUEUE, 12).await;
     let (written, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
     let unexpected = refused
         .iter()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::lease::{IsRunning, LeaseTerm};
 use super::take_back::TakeBack;
-use crate::writer::{Operation, Transaction};
+use crate::writer::{Channel, Operation, Transaction};
 use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, UserId};
 use decide::decide;
 use statements::{Found, claimed, find, lock, next_of_each, writes};
@@ -47,28 +47,37 @@ impl Store {
         now: Timestamp,
         is_running: IsRunning,
     ) -> Result<Vec<Job>, StoreError> {
-        let claim = |take_back: bool| Claim {
-            limit,
-            lease: Lease::new(),
-            term: LeaseTerm::new(lease, now),
-            now,
-            take_back,
-        };
+        let claim = |take_back: bool| Claim::new(limit, lease, now, take_back);
         match self.write(claim(true)).await? {
             Claimed::Jobs(jobs) => Ok(jobs),
             Claimed::Expired(messages) => {
                 let term = LeaseTerm::new(lease, now);
                 let take_back = TakeBack::expired(messages, now, term, is_running);
                 self.write(take_back).await?;
-                match self.write(claim(false)).await? {
-                    Claimed::Jobs(jobs) => Ok(jobs),
-                    Claimed::Expired(_) => Ok(vec![]),
-                }
+                Ok(self.write(claim(false)).await?.jobs())
             }
         }
     }
+
+    /// As [`claim`](Self::claim), in line with the sends and ends of this store, and not of leases that have run out. A claim
+    /// on a server does not wait for them, and passes over the queues that they have locked: one after the other may miss who
+    /// sends all of the time. This one does not, and waits for the disk with them.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn claim_in_line(
+        &self,
+        limit: u32,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Job>, StoreError> {
+        let claim = ClaimInLine(Claim::new(limit, lease, now, false));
+        Ok(self.write(claim).await?.jobs())
+    }
 }
 
+/// What is due, but for what is in the queues that others have locked.
 struct Claim {
     limit: u32,
     lease: Lease,
@@ -78,11 +87,47 @@ struct Claim {
     take_back: bool,
 }
 
+impl Claim {
+    fn new(limit: u32, lease: Duration, now: Timestamp, take_back: bool) -> Self {
+        Self {
+            limit,
+            lease: Lease::new(),
+            term: LeaseTerm::new(lease, now),
+            now,
+            take_back,
+        }
+    }
+}
+
+/// The same among the sends and ends of this store: what they lock is not passed over.
+struct ClaimInLine(Claim);
+
+impl Operation for ClaimInLine {
+    type Output = Claimed;
+
+    const DURABLE: bool = Claim::DURABLE;
+
+    const CHANNEL: Channel = Channel::Durable;
+
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Claimed, StoreError> {
+        self.0.run(tx).await
+    }
+}
+
 /// What a claim comes to.
 enum Claimed {
     Jobs(Vec<Job>),
     /// Nothing was claimed: these messages, each with its owner, are to be taken back before.
     Expired(Vec<(MessageId, UserId)>),
+}
+
+impl Claimed {
+    fn jobs(self) -> Vec<Job> {
+        match self {
+            Self::Jobs(jobs) => jobs,
+            Self::Expired(_) => vec![],
+        }
+    }
 }
 
 impl Operation for Claim {

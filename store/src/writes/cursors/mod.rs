@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::FromRow as _;
 
 use crate::statement::{Script, Statement};
-use crate::writer::{Locks, Operation, Transaction};
+use crate::writer::{Channel, Locks, Operation, Transaction};
 use crate::{Position, Seq, Store, StoreError, Timestamp, UserId};
 pub use decide::MAX_CURSORS;
 pub(super) use decide::forgotten;
@@ -129,6 +129,9 @@ struct MoveCursor {
 impl Operation for MoveCursor {
     /// Where it is; `None`: there is none.
     type Output = Option<Position>;
+
+    /// In the order in which it was asked for with acknowledgements, which move cursors, too.
+    const CHANNEL: Channel = Channel::Soft;
 
     fn lock(&self, locks: &mut Locks) {
         locks.inbox(&self.user);

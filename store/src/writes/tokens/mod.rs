@@ -4,7 +4,7 @@ mod create;
 mod end;
 
 use crate::statement::Statement;
-use crate::writer::{Operation, Transaction};
+use crate::writer::{Channel, Operation, Transaction};
 use crate::{Store, StoreError, Timestamp, TokenId};
 
 pub use create::{CreateToken, NewToken, TokenOrigin};
@@ -28,6 +28,9 @@ impl Operation for Touch {
 
     /// The next use is noted again.
     const DURABLE: bool = false;
+
+    /// In order with all else that is written of a token.
+    const CHANNEL: Channel = Channel::Durable;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let touch = Statement::new(
