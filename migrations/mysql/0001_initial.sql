@@ -113,7 +113,7 @@ CREATE TABLE IF NOT EXISTS messages (
     created_at      BIGINT      NOT NULL,
     run_at          BIGINT      NOT NULL,
     -- Who works on it, and until when; both only while the status is 'processing'.
-    lease           VARCHAR(64),
+    lease           VARCHAR(128),
     lease_until     BIGINT,
     processed_at    BIGINT,
     delivered_at    BIGINT,
@@ -283,3 +283,17 @@ CREATE TABLE IF NOT EXISTS inbox_changes (
 -- A database in which there are fewer changes than there were known to be is an older one, restored. `epoch` may be updated.
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW inbox_epoch AS
 SELECT id, epoch, (SELECT CAST(COALESCE(SUM(changes), 0) AS SIGNED) FROM inbox_changes) AS changes FROM epochs;
+
+-- The servers that share this database, each for as long as it says every second that it is there.
+CREATE TABLE IF NOT EXISTS nodes (
+    -- Another one at each start, and after each time that the node was cut off.
+    id          VARCHAR(64)  NOT NULL PRIMARY KEY,
+    -- What its machine calls itself.
+    name        VARCHAR(255) NOT NULL,
+    version     VARCHAR(64)  NOT NULL,
+    started_at  BIGINT       NOT NULL,
+    -- By the clock of the database. Whose lease has ended is gone: another node deletes the row, and inherits.
+    lease_until BIGINT       NOT NULL,
+    -- The last change of rights that is in force there.
+    rights_seen BIGINT       NOT NULL
+) COLLATE utf8mb4_nopad_bin;

@@ -317,3 +317,17 @@ CREATE TRIGGER count_inbox_changes AFTER UPDATE OF last_seq ON inboxes
 -- A database in which there are fewer changes than there were known to be is an older one, restored. `epoch` may be updated.
 CREATE VIEW inbox_epoch AS
 SELECT id, epoch, (SELECT CAST(COALESCE(SUM(changes), 0) AS BIGINT) FROM inbox_changes) AS changes FROM epochs;
+
+-- The servers that share this database, each for as long as it says every second that it is there.
+CREATE TABLE nodes (
+    -- Another one at each start, and after each time that the node was cut off.
+    id          TEXT   COLLATE "C" NOT NULL PRIMARY KEY,
+    -- What its machine calls itself.
+    name        TEXT   COLLATE "C" NOT NULL,
+    version     TEXT   COLLATE "C" NOT NULL,
+    started_at  BIGINT NOT NULL,
+    -- By the clock of the database. Whose lease has ended is gone: another node deletes the row, and inherits.
+    lease_until BIGINT NOT NULL,
+    -- The last change of rights that is in force there.
+    rights_seen BIGINT NOT NULL
+);

@@ -78,6 +78,11 @@ id! {
     AuditId
 }
 id! {
+    /// The id of a server among those that share a database: another one at each start. Later ones have greater ids. A clone
+    /// shares the text.
+    NodeId
+}
+id! {
     /// The id of an access rule. Rules that were there from the start have names instead, such as
     /// `builtin-inbox`. A clone shares the text.
     RuleId

@@ -5,15 +5,26 @@ use std::sync::Arc;
 use herald_acl::Username;
 use uuid::Uuid;
 
-use crate::{MessageId, Timestamp, UserId};
+use crate::{MessageId, NodeId, Timestamp, UserId};
 
 /// The right of one worker to finish the messages of one claim. Every claim has another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease(pub(crate) Arc<str>);
 
 impl Lease {
-    pub(crate) fn new() -> Self {
-        Self(Uuid::now_v7().to_string().into())
+    /// One that begins with the node which has it, if it is on one.
+    pub(crate) fn new(node: Option<&NodeId>) -> Self {
+        let own = Uuid::now_v7();
+        Self(match node {
+            Some(node) => format!("{node}.{own}").into(),
+            None => own.to_string().into(),
+        })
+    }
+
+    /// What LIKE finds all leases of a node by.
+    pub(crate) fn all_of(node: &NodeId) -> String {
+        // Nothing in an id has a meaning to LIKE.
+        format!("{node}.%")
     }
 }
 

@@ -8,7 +8,7 @@ use crate::dialect::{self, Dialect, mysql, postgres};
 use crate::statement::Statement;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 19] = [
+const MIGRATIONS: [(i64, &str, &str); 20] = [
     (
         1,
         "initial",
@@ -103,6 +103,11 @@ const MIGRATIONS: [(i64, &str, &str); 19] = [
         19,
         "setting_names",
         include_str!("../../migrations/sqlite/0019_setting_names.sql"),
+    ),
+    (
+        20,
+        "nodes",
+        include_str!("../../migrations/sqlite/0020_nodes.sql"),
     ),
 ];
 

@@ -1,4 +1,4 @@
-//! A clock that follows the system's forwards and never goes back.
+//! A clock that follows the system's forwards, or the one of a database server, and never goes back.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -19,12 +19,22 @@ pub(crate) fn now_millis() -> i64 {
     clock.read(wall, clock.start.elapsed()).div_euclid(1000)
 }
 
-/// The time that passes in this process, and the most that the system's clock was ever ahead of it.
+/// The clock of a database server shows `millis`: from now on it is the one that is followed, so that all who use the database
+/// agree on the time. It counts alone if nobody has asked for the time before.
+pub(crate) fn follow_database(millis: i64) {
+    let clock = &*CLOCK;
+    let wall = jiff::Timestamp::now().as_microsecond();
+    clock.follow(millis.saturating_mul(1000), wall, clock.start.elapsed());
+}
+
+/// The time that passes in this process, and the most that the clock which is followed was ever ahead of it.
 struct MonotonicClock {
     start: Instant,
     /// In microseconds.
     offset: AtomicI64,
-    /// It is in the log that the system's clock is behind.
+    /// It is the clock of a database that is followed, and not the system's.
+    follows_database: AtomicBool,
+    /// It is in the log that the system's clock is behind, or that it is not the database's.
     warned: AtomicBool,
 }
 
@@ -33,6 +43,7 @@ impl Default for MonotonicClock {
         Self {
             start: Instant::now(),
             offset: AtomicI64::new(i64::MIN),
+            follows_database: AtomicBool::new(false),
             warned: AtomicBool::new(false),
         }
     }
@@ -41,7 +52,10 @@ impl Default for MonotonicClock {
 impl MonotonicClock {
     /// The time in microseconds, when the system's clock shows `wall`, `passed` after the start.
     fn read(&self, wall: i64, passed: Duration) -> i64 {
-        let passed = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
+        let passed = micros(passed);
+        if self.follows_database.load(Ordering::Acquire) {
+            return passed.saturating_add(self.offset.load(Ordering::Relaxed));
+        }
         let offset = wall.saturating_sub(passed);
         let mut highest = self.offset.load(Ordering::Relaxed);
         if offset > highest {
@@ -52,6 +66,21 @@ impl MonotonicClock {
             self.warn(behind);
         }
         passed.saturating_add(highest)
+    }
+
+    /// The clock of the database shows `time`, and that of the system `wall`, `passed` after the start; the former a little
+    /// earlier, so that it is never ahead of it.
+    fn follow(&self, time: i64, wall: i64, passed: Duration) {
+        let offset = time.saturating_sub(micros(passed));
+        self.offset.fetch_max(offset, Ordering::Relaxed);
+        let is_first = !self.follows_database.swap(true, Ordering::Release);
+        let ahead = wall.saturating_sub(time);
+        if is_first && ahead.abs() > STEP {
+            tracing::warn!(
+                seconds_ahead = ahead / 1_000_000,
+                "the system's clock is not the database's, by which Herald goes"
+            );
+        }
     }
 
     /// Logs that the system's clock was set back, once, until it has caught up.
@@ -65,6 +94,10 @@ impl MonotonicClock {
             );
         }
     }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -105,6 +138,31 @@ mod tests {
         clock.read(HOUR, after(0));
         assert_eq!(clock.read(HOUR - SECOND / 2, after(0)), HOUR);
         assert!(!clock.warned.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn whatever_their_systems_clocks_show_those_who_use_a_database_agree() {
+        let (ahead, behind) = (MonotonicClock::default(), MonotonicClock::default());
+        for (seconds, database) in [(0, 5 * HOUR), (1, 5 * HOUR + SECOND), (7, 6 * HOUR)] {
+            ahead.follow(database, 9 * HOUR, after(seconds));
+            behind.follow(database, HOUR, after(seconds));
+            assert_eq!(ahead.read(9 * HOUR, after(seconds)), database);
+            assert_eq!(behind.read(HOUR, after(seconds)), database);
+        }
+        // Between two looks at it, and whatever the system's clock does.
+        assert_eq!(ahead.read(HOUR, after(9)), 6 * HOUR + 2 * SECOND);
+        assert_eq!(behind.read(20 * HOUR, after(9)), 6 * HOUR + 2 * SECOND);
+    }
+
+    #[test]
+    fn a_database_whose_clock_is_behind_does_not_set_the_time_back() {
+        let clock = MonotonicClock::default();
+        assert_eq!(clock.read(3 * HOUR, after(0)), 3 * HOUR);
+        clock.follow(HOUR, 3 * HOUR, after(1));
+        assert_eq!(clock.read(3 * HOUR, after(2)), 3 * HOUR + 2 * SECOND);
+        clock.follow(4 * HOUR, 3 * HOUR, after(3));
+        clock.follow(2 * HOUR, 3 * HOUR, after(4));
+        assert_eq!(clock.read(0, after(4)), 4 * HOUR + SECOND);
     }
 
     #[test]

@@ -166,7 +166,7 @@ mod tests {
             failures: 1,
             created_at: Timestamp::from_millis(1_795_341_600_000),
             due: Timestamp::from_millis(1_795_341_601_000),
-            lease: Lease::new(),
+            lease: Lease::new(None),
         }
     }
 

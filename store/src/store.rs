@@ -1,6 +1,6 @@
 //! The handle that all parts of Herald hold.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
@@ -16,7 +16,7 @@ use crate::statement::Statement;
 use crate::transfer::refuse_unfinished;
 use crate::writer::{Operation, Transaction, Writer};
 use crate::writes::audited::Audited;
-use crate::{AuditEntry, StoreError, StoreOptions, bulk};
+use crate::{AuditEntry, NodeId, StoreError, StoreOptions, bulk, dialect, monotonic_clock};
 
 /// An open database. A clone is the same one.
 #[derive(Debug, Clone)]
@@ -39,6 +39,9 @@ struct Inner {
     epoch: CurrentEpoch,
     /// Notified of every commit after which a message may be due.
     queued: Arc<Notify>,
+    location: Location,
+    /// Which of the servers that share the database this is, if it is one.
+    node: RwLock<Option<NodeId>>,
 }
 
 impl Store {
@@ -59,6 +62,10 @@ impl Store {
         let location = Location::parse(options.url)?;
         let (mut conn, check) = prepare(&location).await?;
         refuse_unfinished(&mut conn, location.dialect(), || location.name()).await?;
+        if location.dialect() != Dialect::Sqlite {
+            let now = location.answer(dialect::read_now(&mut conn, location.dialect()));
+            monotonic_clock::follow_database(now.await?);
+        }
         let epoch = location.answer(epoch::read(&mut conn)).await?;
         let epoch = CurrentEpoch::new(epoch);
         let readers = location.connect_readers(options.readers).await?;
@@ -66,7 +73,7 @@ impl Store {
         let queued = Arc::new(Notify::new());
         let tokens = TokenReader::start(location.clone());
         let soft = location.connect_soft_writer().await?;
-        let writer = Writer::start(location, conn, soft, Arc::clone(&queued));
+        let writer = Writer::start(location.clone(), conn, soft, Arc::clone(&queued));
         let inner = Inner {
             check,
             writer,
@@ -78,6 +85,8 @@ impl Store {
             notification_bytes,
             epoch,
             queued,
+            location,
+            node: RwLock::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -126,6 +135,23 @@ impl Store {
     #[must_use]
     pub fn is_exclusive(&self) -> bool {
         self.inner.readers.dialect() == Dialect::Sqlite
+    }
+
+    /// Where the database is.
+    pub(crate) fn location(&self) -> &Location {
+        &self.inner.location
+    }
+
+    /// The node that claims are made for, if they are made for one.
+    pub(crate) fn node(&self) -> Option<NodeId> {
+        let node = self.inner.node.read();
+        node.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on claims are made for `node`.
+    pub(crate) fn set_node(&self, node: NodeId) {
+        let mut set = self.inner.node.write();
+        **set.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut()) = Some(node);
     }
 
     /// Notified of every commit after which a message may be due: an accepted one, or a changed delay.

@@ -15,8 +15,8 @@ use serde::{Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The time of the system's clock. It never goes back while this process runs: if that clock is set back, the time
-    /// goes on from where it was until the clock has caught up.
+    /// The time of the system's clock; once a database on a server was opened, that of the server's. It never goes back while
+    /// this process runs: if that clock is set back, the time goes on from where it was until the clock has caught up.
     #[must_use]
     pub fn now() -> Self {
         Self::from_millis(crate::monotonic_clock::now_millis())

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyConnection, ConnectOptions, Connection, Executor, SqliteConnection};
+use sqlx::{AnyConnection, AssertSqlSafe, ConnectOptions, Connection, Executor, SqliteConnection};
 use tokio::time::Instant;
 
 use crate::StoreError;
@@ -149,6 +149,17 @@ pub(crate) async fn set_up(
     settings: &'static str,
 ) -> Result<(), sqlx::Error> {
     conn.execute(settings).await.map(drop)
+}
+
+/// The time of the database, in milliseconds.
+pub(crate) async fn read_now(
+    conn: &mut AnyConnection,
+    dialect: Dialect,
+) -> Result<i64, sqlx::Error> {
+    let text = format!("SELECT {}", dialect.now_millis());
+    sqlx::query_scalar(AssertSqlSafe(text))
+        .fetch_one(conn)
+        .await
 }
 
 /// Makes a new connection one that only reads.

@@ -81,6 +81,13 @@ pub(crate) const WRITER: &str = concat!(
 /// that nothing is to be added up at a start.
 pub(crate) const COUNTER: &str = "COALESCE(@herald_counter, CONNECTION_ID())";
 
+/// For the connection on which a node says every second that it is there.
+pub(crate) const NODE: &str = settings!(
+    "innodb_lock_wait_timeout = 1, lock_wait_timeout = 1",
+    MariaDB: "max_statement_time = 2, idle_transaction_timeout = 10",
+    MySQL: "max_execution_time = 2000"
+);
+
 /// For connections that read a few rows by their key.
 pub(crate) const READER: &str = concat!(
     settings!(

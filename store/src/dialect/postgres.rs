@@ -35,6 +35,13 @@ pub(crate) const WRITER: &str = settings!(
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 );
 
+/// For the connection on which a node says every second that it is there. What a crash of the server loses of that is said
+/// again, and need not wait for its disk.
+pub(crate) const NODE: &str = settings!(
+    "SET synchronous_commit = off; SET lock_timeout = '1s'; SET statement_timeout = '2s';
+    SET idle_in_transaction_session_timeout = '3s'"
+);
+
 /// For connections that read a few rows by their key.
 pub(crate) const READER: &str = settings!(
     "SET default_transaction_read_only = on; SET lock_timeout = '5s'; SET statement_timeout = '5s';

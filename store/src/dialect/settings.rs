@@ -21,6 +21,15 @@ impl Dialect {
         }
     }
 
+    /// For the connection on which a node says that it is there.
+    pub(crate) fn node(self) -> &'static str {
+        match self {
+            Self::Sqlite => WRITER_PRAGMAS,
+            Self::Postgres => postgres::NODE,
+            Self::MySql => mysql::NODE,
+        }
+    }
+
     /// For connections that read a few rows by their key.
     pub(crate) fn reader(self) -> &'static str {
         match self {

@@ -82,6 +82,15 @@ impl Dialect {
         }
     }
 
+    /// The time of the database, in milliseconds, as it is when the statement runs.
+    pub(crate) fn now_millis(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+            Self::Postgres => "CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)",
+            Self::MySql => "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000)",
+        }
+    }
+
     /// The type of an integer of 8 bytes, as CAST has it.
     pub(crate) fn integer(self) -> &'static str {
         match self {

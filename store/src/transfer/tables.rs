@@ -241,13 +241,14 @@ pub(super) const TABLES: [Table; 15] = [
 ];
 
 /// Tables that are not copied row by row: triggers count messages as they are written; the epoch and the number of changes are
-/// read from `inbox_epoch`, which is a view on the next two elsewhere; the mark is of a file; the last commits are those of connections that are gone; the last is of the migrations.
-pub(super) const OTHERS: [&str; 7] = [
+/// read from `inbox_epoch`, which is a view on the next two elsewhere; the mark is of a file; the last commits are those of connections that are gone; of nodes none runs; the last is of the migrations.
+pub(super) const OTHERS: [&str; 8] = [
     "message_counts",
     "inbox_epoch",
     "epochs",
     "inbox_changes",
     "log_mark",
     "last_commits",
+    "nodes",
     "_sqlx_migrations",
 ];

@@ -10,6 +10,7 @@ mod delays;
 mod epoch;
 mod failed_attempts;
 pub(crate) mod finish;
+mod inherit;
 pub(crate) mod lease;
 mod pause;
 pub(crate) mod prune;
@@ -24,6 +25,7 @@ pub(crate) mod sessions;
 pub(crate) mod shrink;
 mod stored_bytes;
 mod take_back;
+
 pub(crate) mod tokens;
 pub(crate) mod user_changes;
 pub(crate) mod user_deletion;

@@ -8,10 +8,10 @@ use super::user_queues::UserQueueChanges;
 use crate::dialect::{Dialect, PRIMARY};
 use crate::statement::{Script, Statement};
 use crate::writer::{Locks, Operation, Transaction};
-use crate::{MessageId, Status, Store, StoreError, Timestamp, UserId, bulk};
+use crate::{Lease, MessageId, NodeId, Status, Store, StoreError, Timestamp, UserId, bulk};
 
 /// How many messages are released in one step, or queues given their turn.
-const STEP: i64 = 256;
+pub(super) const STEP: i64 = 256;
 
 /// The next users after `$1` whose queues have a turn.
 const WAITING: &str = "SELECT user_id FROM user_queues WHERE user_id > $1 AND turn_at IS NOT NULL ORDER BY user_id LIMIT $2";
@@ -28,12 +28,7 @@ impl Store {
         loop {
             let claimed = claimed(self.readers().dialect());
             let claimed = self.readers().fetch_all(claimed).await?;
-            let owned = |row: &AnyRow| {
-                let id = MessageId::from_string(row.try_get::<String, _>("id")?);
-                let user = UserId::from_string(row.try_get::<String, _>("user_id")?);
-                Ok((id, user))
-            };
-            let messages = claimed.iter().map(owned);
+            let messages = claimed.iter().map(read_owned);
             let messages = messages.collect::<Result<Vec<_>, StoreError>>()?;
             if messages.is_empty() {
                 break;
@@ -76,12 +71,18 @@ fn claimed(dialect: Dialect) -> Statement {
     Statement::made(text).bind(i64::MIN).bind(STEP)
 }
 
-/// Puts messages back into the queue whose lease has run out.
+/// Reads a message's id, and its owner's.
+pub(super) fn read_owned(row: &AnyRow) -> Result<(MessageId, UserId), StoreError> {
+    let id = MessageId::from_string(row.try_get::<String, _>("id")?);
+    let user = UserId::from_string(row.try_get::<String, _>("user_id")?);
+    Ok((id, user))
+}
+
+/// Puts messages back into the queue whose claim has ended.
 pub(super) struct TakeBack {
     /// Each with its owner.
     messages: Vec<(MessageId, UserId)>,
-    /// Only those whose lease ends by then.
-    until: Timestamp,
+    claims: Claims,
     /// What is being worked on here is given this long instead.
     renewed: Option<(LeaseTerm, IsRunning)>,
 }
@@ -96,7 +97,7 @@ impl TakeBack {
     ) -> Self {
         Self {
             messages,
-            until: now,
+            claims: Claims::EndedBy(now),
             renewed: Some((term, is_running)),
         }
     }
@@ -105,8 +106,42 @@ impl TakeBack {
     fn all(messages: Vec<(MessageId, UserId)>) -> Self {
         Self {
             messages,
-            until: Timestamp::from_millis(i64::MAX),
+            claims: Claims::EndedBy(Timestamp::from_millis(i64::MAX)),
             renewed: None,
+        }
+    }
+
+    /// Those of `messages` that `node` has claimed, whatever their lease.
+    pub(super) fn of_node(messages: Vec<(MessageId, UserId)>, node: &NodeId) -> Self {
+        Self {
+            messages,
+            claims: Claims::Of(Lease::all_of(node)),
+            renewed: None,
+        }
+    }
+}
+
+/// Which claims end.
+enum Claims {
+    /// Those whose lease ends by then.
+    EndedBy(Timestamp),
+    /// Those whose lease is like this.
+    Of(String),
+}
+
+impl Claims {
+    /// As a condition with the parameter `$1`.
+    fn condition(&self) -> &'static str {
+        match self {
+            Self::EndedBy(_) => "lease_until <= $1",
+            Self::Of(_) => "lease LIKE $1",
+        }
+    }
+
+    fn bind(&self, statement: Statement) -> Statement {
+        match self {
+            Self::EndedBy(time) => statement.bind(time.as_millis()),
+            Self::Of(leases) => statement.bind(leases.clone()),
         }
     }
 }
@@ -165,11 +200,11 @@ impl Operation for TakeBack {
         };
         let decision = decide(held, is_running);
         let mut script = Script::default();
-        if let Some((term, _)) = &self.renewed {
+        if let (Some((term, _)), Claims::EndedBy(until)) = (&self.renewed, &self.claims) {
             let end = term.end();
-            script.add_all(renew(&decision.renewed, self.until, end, tx.dialect()));
+            script.add_all(renew(&decision.renewed, *until, end, tx.dialect()));
         }
-        let requeued = script.add_all(requeue(&decision.requeued, self.until, tx.dialect()));
+        let requeued = script.add_all(requeue(&decision.requeued, &self.claims, tx.dialect()));
         script.add_all(decision.queues.statements(tx));
         Ok(tx.run(script).await?.changed(&requeued))
     }
@@ -185,10 +220,11 @@ impl TakeBack {
         let held = |rows| {
             let text = format!(
                 "SELECT id, user_id, run_at FROM messages
-                 WHERE status = 'processing' AND lease_until <= $1 AND id IN ({})",
+                 WHERE status = 'processing' AND {} AND id IN ({})",
+                self.claims.condition(),
                 bulk::list(rows, 2)
             );
-            Statement::made(text).bind(self.until.as_millis())
+            self.claims.bind(Statement::made(text))
         };
         let part = script.add_all(bulk::for_each(&self.messages, held, |statement, one| {
             statement.bind(one.map(|(id, _)| id.as_str()))
@@ -227,15 +263,16 @@ fn renew(
 }
 
 /// Not one whose lease was renewed since it was read.
-fn requeue(messages: &[MessageId], until: Timestamp, dialect: Dialect) -> Vec<Statement> {
+fn requeue(messages: &[MessageId], claims: &Claims, dialect: Dialect) -> Vec<Statement> {
     let requeue = |rows| {
         let text = format!(
             "UPDATE messages{} SET status = 'queued', lease = NULL, lease_until = NULL
-             WHERE status = 'processing' AND lease_until <= $1 AND id IN ({})",
+             WHERE status = 'processing' AND {} AND id IN ({})",
             dialect.by_index(PRIMARY),
+            claims.condition(),
             bulk::list(rows, 2)
         );
-        Statement::made(text).bind(until.as_millis())
+        claims.bind(Statement::made(text))
     };
     bulk::for_each(messages, requeue, |statement, id| {
         statement.bind(id.map(MessageId::as_str))

@@ -34,6 +34,8 @@ mod large;
 mod leases;
 #[path = "../store/listing.rs"]
 mod listing;
+#[path = "nodes.rs"]
+mod nodes;
 #[path = "../store/prune.rs"]
 mod prune;
 #[path = "../store/queue.rs"]

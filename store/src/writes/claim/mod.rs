@@ -47,7 +47,7 @@ impl Store {
         now: Timestamp,
         is_running: IsRunning,
     ) -> Result<Vec<Job>, StoreError> {
-        let claim = |take_back: bool| Claim::new(limit, lease, now, take_back);
+        let claim = |take_back: bool| Claim::new(self, limit, lease, now, take_back);
         match self.write(claim(true)).await? {
             Claimed::Jobs(jobs) => Ok(jobs),
             Claimed::Expired(messages) => {
@@ -72,7 +72,7 @@ impl Store {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<Job>, StoreError> {
-        let claim = ClaimInLine(Claim::new(limit, lease, now, false));
+        let claim = ClaimInLine(Claim::new(self, limit, lease, now, false));
         Ok(self.write(claim).await?.jobs())
     }
 }
@@ -88,10 +88,10 @@ struct Claim {
 }
 
 impl Claim {
-    fn new(limit: u32, lease: Duration, now: Timestamp, take_back: bool) -> Self {
+    fn new(store: &Store, limit: u32, lease: Duration, now: Timestamp, take_back: bool) -> Self {
         Self {
             limit,
-            lease: Lease::new(),
+            lease: Lease::new(store.node().as_ref()),
             term: LeaseTerm::new(lease, now),
             now,
             take_back,
