@@ -27,8 +27,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> MqttStream for T {}
 pub type MqttHandler =
     Arc<dyn Fn(Box<dyn MqttStream>, SocketAddr) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Whether the rest of the server (the broker) responds. The API asks the database itself, and waits two seconds for both.
-pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+/// Whether the rest of the server may serve and responds, or a sentence that says why not. The API asks the database itself, and
+/// waits two seconds for both.
+pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<(), &'static str>> + Send + Sync>;
 
 /// Ends the MQTT sessions of a user who is gone, and forgets what else belongs to the name. Resolves when no other user of
 /// the same name can ever see any of it, or with why that is not so yet.

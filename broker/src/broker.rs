@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::Bus,
-    host::{Host, HostError, Notification, Revoked},
+    host::{Alone, Host, HostError, Notification, Revoked, Standing},
     limits::Limits,
     live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin},
     metrics::Metrics,
@@ -43,6 +43,17 @@ impl Broker {
         policy: Policy,
         host: impl Into<Host>,
     ) -> Result<Self, HostError> {
+        Self::start_among(limits, policy, host, Arc::new(Alone)).await
+    }
+
+    /// The same on a server among others: while that does not [stand](Standing::stands), nobody is let in, and what a session
+    /// would do next ends its connection (MQTT 5: 0x89) instead. A session that is kept is there when its client comes back.
+    pub async fn start_among(
+        limits: Limits,
+        policy: Policy,
+        host: impl Into<Host>,
+        standing: Arc<dyn Standing>,
+    ) -> Result<Self, HostError> {
         let host = host.into();
         let metrics = Arc::<Metrics>::default();
         let crashed = CancellationToken::new();
@@ -60,6 +71,7 @@ impl Broker {
             sys: Sys::default(),
             progress: Progress::default(),
             host,
+            standing,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             crashed: crashed.clone(),
@@ -142,6 +154,17 @@ impl Broker {
     /// Ends the sessions of `username` that `revoked` names, within a second (MQTT 5: 0x87).
     pub fn revoke(&self, username: &Username, revoked: &Revoked) {
         self.ctx.registry.revoke(username, revoked);
+    }
+
+    /// Ends every connection (MQTT 5: 0x89) of a server that does not [stand](Standing::stands) any more, those that do nothing
+    /// among them.
+    pub fn cut_off(&self) {
+        self.ctx.registry.disconnect_all(Reason::CutOff);
+    }
+
+    /// Makes all sessions look for something new in their inboxes.
+    pub fn nudge_all(&self) {
+        self.ctx.registry.nudge_all();
     }
 
     /// The account with this name is gone, and another may get the name: nothing of the old one is to be seen by it. Ends the

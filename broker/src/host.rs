@@ -253,6 +253,22 @@ pub trait Retain: Send + Sync + 'static {
     fn save(&self, changes: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>>;
 }
 
+/// Knows whether this server may serve.
+pub trait Standing: Send + Sync + 'static {
+    /// Whether others still hold it to be there, as far as it can know at this moment. If not, they may already do what it would
+    /// do, and nothing may be delivered or taken. Asked at each step of a session: it must not block.
+    fn stands(&self) -> bool;
+}
+
+/// The standing of a server that shares nothing with others.
+pub(crate) struct Alone;
+
+impl Standing for Alone {
+    fn stands(&self) -> bool {
+        true
+    }
+}
+
 /// All that the broker asks of the server around it.
 #[derive(Clone)]
 pub struct Host {

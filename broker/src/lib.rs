@@ -38,7 +38,7 @@ pub use broker::Broker;
 pub use host::{
     Authenticate, Batch, Credential, DeniedAction, Host, HostError, Identity, Inbox, Intake, Login,
     LoginRefusal, Notification, Observe, Position, Retain, RetainedChange, RetainedMessage,
-    Revoked, SendRefusal, SendRequest,
+    Revoked, SendRefusal, SendRequest, Standing,
 };
 pub use limits::Limits;
 pub use live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin, Protocol, Transport};

@@ -122,6 +122,15 @@ impl Mailbox {
         self.put(|contents| contents.mail.stop(reason));
     }
 
+    /// The same for a session that has a connection, which a `reason` without weight ends alone.
+    pub(crate) fn disconnect(&self, reason: Reason) {
+        self.put(|contents| {
+            if contents.presence == Presence::Online {
+                contents.mail.stop(reason);
+            }
+        });
+    }
+
     /// Asks whoever owns the session to hand it over. An earlier takeover that still waits lapses: its connection is the one
     /// that is taken over.
     pub(crate) fn take_over(&self, takeover: Takeover) {

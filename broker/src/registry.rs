@@ -252,6 +252,20 @@ impl Registry {
             })
     }
 
+    /// Makes all sessions look into their inboxes.
+    pub(crate) fn nudge_all(&self) {
+        for entry in self.state.lock().users.values().flatten() {
+            entry.mailbox.nudge();
+        }
+    }
+
+    /// Ends the connections of all sessions.
+    pub(crate) fn disconnect_all(&self, reason: Reason) {
+        for entry in self.state.lock().users.values().flatten() {
+            entry.mailbox.disconnect(reason);
+        }
+    }
+
     /// Ends all sessions.
     pub(crate) fn stop_all(&self, reason: Reason) {
         for entry in self.state.lock().users.values().flatten() {

@@ -45,6 +45,8 @@ pub(crate) enum Command {
     /// The queue, on the server's own database; the server may be running.
     #[command(subcommand)]
     Queue(QueueCommand),
+    /// List the servers that share the database: id, machine, version, since when, and until when each is known to be there.
+    Nodes,
     /// Write a copy of the database to the new file FILE; the server may be running.
     Backup { file: PathBuf },
     /// Put the database FILE, a backup, into the place of the server's own, which is kept beside it. The server must not be

@@ -1,12 +1,16 @@
 //! `run.json`: where a running server listens.
 
 use std::{
-    fs,
+    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
-use serde::Serialize;
+use anyhow::Context as _;
+use herald_store::Timestamp;
+use rustix::process::{Pid, test_kill_process};
+use serde::{Deserialize, Serialize};
 
 use crate::data_dir;
 
@@ -54,5 +58,43 @@ impl RunFile {
         if let Err(e) = fs::remove_file(&self.0) {
             tracing::warn!(path = %self.0.display(), error = %e, "run.json could not be removed");
         }
+    }
+}
+
+/// The server that has written the file and runs.
+pub(crate) struct Running {
+    pub(crate) pid: i32,
+    pub(crate) version: String,
+    /// When it was ready.
+    pub(crate) since: Timestamp,
+}
+
+impl Running {
+    /// `None` if there is none: a server that was killed leaves its file behind.
+    pub(crate) fn read(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+        #[derive(Deserialize)]
+        struct Read {
+            pid: i32,
+            version: String,
+        }
+        let path = data_dir.join("run.json");
+        let problem = || format!("cannot read {}", path.display());
+        let text = match fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.with_context(problem)?,
+        };
+        let written = fs::metadata(&path).and_then(|file| file.modified());
+        let written = written.with_context(problem)?;
+        let Read { pid, version } = serde_json::from_slice(&text).with_context(problem)?;
+        let is_there = Pid::from_raw(pid).is_some_and(|pid| {
+            // Of another account's process it says that it may not be told anything.
+            test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
+        });
+        let since = written.duration_since(SystemTime::UNIX_EPOCH);
+        Ok(is_there.then(|| Self {
+            pid,
+            version,
+            since: Timestamp::from_millis(0) + since.unwrap_or_default(),
+        }))
     }
 }

@@ -1,6 +1,6 @@
 //! The database of a server under test, if it is none of its files.
 
-use std::{env, thread};
+use std::{env, sync::Arc, thread};
 
 use herald_test_databases::{DatabaseKind, TestDatabase};
 use tempfile::TempDir;
@@ -30,13 +30,22 @@ pub(crate) fn database() -> Option<TestDatabase> {
     Some(made.unwrap_or_else(|| panic!("{CHOSEN} is {name}, which has no server")))
 }
 
+/// A database with Herald's tables and nothing in them, for several servers; `None` if this kind is not tested.
+pub async fn empty_database(kind: DatabaseKind) -> Option<Arc<TestDatabase>> {
+    TestDatabase::make(kind, TEMPLATE, migrate)
+        .await
+        .map(Arc::new)
+}
+
+/// Any command makes the tables.
+async fn migrate(url: &str) {
+    let folder = TempDir::new().unwrap();
+    let command = Cli::new(folder.path(), &["admin", "list"]);
+    command.env(URL, url).succeed().await;
+}
+
 fn make(kind: DatabaseKind) -> Option<TestDatabase> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let made = TestDatabase::make(kind, TEMPLATE, async |url| {
-        let folder = TempDir::new().unwrap();
-        // Any command makes the tables.
-        let command = Cli::new(folder.path(), &["admin", "list"]);
-        command.env(URL, url).succeed().await;
-    });
+    let made = TestDatabase::make(kind, TEMPLATE, migrate);
     runtime.unwrap().block_on(made)
 }

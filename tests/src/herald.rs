@@ -84,11 +84,31 @@ impl Herald {
     /// A server that has yet to [`begin`](Self::begin).
     #[must_use]
     pub fn stopped(settings: &[(&str, &str)]) -> Self {
+        let mut own = vec![];
         let database = database().map(Arc::new);
+        if database.is_some() {
+            own.push(("HERALD_WORKER__LEASE_MS", LEASE_MS));
+        }
+        own.extend(settings);
+        Self::stopped_with(database, &own)
+    }
+
+    /// A server that has yet to [`begin`](Self::begin), on a database that it may share with others.
+    #[must_use]
+    pub fn stopped_on_database(database: &Arc<TestDatabase>, settings: &[(&str, &str)]) -> Self {
+        Self::stopped_with(Some(database.clone()), settings)
+    }
+
+    /// A server that has yet to [`begin`](Self::begin), whose database is a file, whatever was chosen for all.
+    #[must_use]
+    pub fn stopped_on_file(settings: &[(&str, &str)]) -> Self {
+        Self::stopped_with(None, settings)
+    }
+
+    fn stopped_with(database: Option<Arc<TestDatabase>>, settings: &[(&str, &str)]) -> Self {
         let mut own = LISTENERS.map(|name| (name, "127.0.0.1:0")).to_vec();
         if let Some(database) = &database {
             own.push((database::URL, database.url()));
-            own.push(("HERALD_WORKER__LEASE_MS", LEASE_MS));
         }
         let settings = own.iter().chain(settings);
         let settings = settings.map(|&(k, v)| (k.into(), v.into())).collect();

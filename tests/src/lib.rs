@@ -30,6 +30,7 @@ mod wait;
 mod websocket;
 
 pub use cli::{Cli, Ended, program};
+pub use database::empty_database;
 pub use disk::{Immutable, SmallDisk, fill, free};
 pub use failing::failing_service;
 pub use herald::{Herald, Run};

@@ -31,17 +31,17 @@ type Trouble = Option<&'static str>;
 /// What `/readyz` asks.
 pub(crate) struct Ready {
     store: Store,
-    broker: Readiness,
+    server: Readiness,
     /// The last check of the database, and when it ended. Locked while the next one runs.
     last: Arc<Mutex<Option<(Instant, Trouble)>>>,
     background: Background,
 }
 
 impl Ready {
-    pub(crate) fn new(store: Store, broker: Readiness, background: Background) -> Self {
+    pub(crate) fn new(store: Store, server: Readiness, background: Background) -> Self {
         Self {
             store,
-            broker,
+            server,
             last: Arc::default(),
             background,
         }
@@ -62,11 +62,16 @@ pub(crate) fn alive() -> Json<Health> {
 /// `/readyz`: database and broker respond, too, and the database can be written.
 #[handler]
 pub(crate) async fn ready(asked: Data<&Arc<Ready>>) -> Result<Json<Health>, ApiError> {
-    let answers = async { tokio::join!(database(&asked), (asked.broker)()) };
+    // First: what keeps the server from serving need not be waited for.
+    let answers = async {
+        match (asked.server)().await {
+            Ok(()) => database(&asked).await,
+            Err(trouble) => Some(trouble),
+        }
+    };
     let trouble = match timeout(2 * MAX_WAIT, answers).await {
-        Ok((None, true)) => return Ok(Json(Health { status: "ready" })),
-        Ok((None, false)) => "The broker does not answer.",
-        Ok((Some(trouble), _)) => trouble,
+        Ok(None) => return Ok(Json(Health { status: "ready" })),
+        Ok(Some(trouble)) => trouble,
         Err(_) => "The database or the broker takes too long.",
     };
     Err(ApiError::new(Code::NotReady, trouble))

@@ -84,7 +84,8 @@ async fn a_database_that_is_gone_is_busy_and_not_ready() {
 
     herald.broker_ready.store(false, Ordering::Relaxed);
     let not_ready = herald.get("/readyz").send().await;
-    not_ready.expect_problem(503, "not_ready");
+    let not_ready = not_ready.expect_problem(503, "not_ready");
+    assert_eq!(not_ready.json["detail"], "Not yet.");
     herald.broker_ready.store(true, Ordering::Relaxed);
 
     herald.store.close().await;

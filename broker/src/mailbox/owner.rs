@@ -50,14 +50,14 @@ impl Mailbox {
         self.contents.lock().mail.stop == Some(Reason::NotAuthorized)
     }
 
-    /// The session has a connection. That an earlier one was too slow is over.
+    /// The session has a connection. That an earlier one was too slow, or had to end, is over.
     pub(crate) fn go_online(&self, link: Arc<Link>) {
         let mut contents = self.contents.lock();
         contents.presence = Presence::Online;
         contents.link = Some(link);
         contents.shared.go_online();
         let stop = &mut contents.mail.stop;
-        stop.take_if(|r| *r == Reason::QuotaExceeded);
+        stop.take_if(|r| matches!(r, Reason::QuotaExceeded | Reason::CutOff));
     }
 
     /// The session has none any more: only what it is owed is still kept for it, besides what it holds itself, in bytes.
@@ -68,6 +68,9 @@ impl Mailbox {
             None => Presence::Offline,
         };
         contents.mail.drop_fresh();
+        // Of the connection, and not of the session.
+        let stop = &mut contents.mail.stop;
+        stop.take_if(|r| *r == Reason::CutOff);
         contents.shared.go_offline(held_by_session);
     }
 

@@ -64,6 +64,10 @@ pub(super) async fn admit(
             "enhanced authentication is not supported".into(),
         ));
     }
+    if !ctx.standing.stands() {
+        let text = "this server is cut off; try another, or again in a moment";
+        return Err((Reason::CutOff, text.into()));
+    }
     let (client_id, assigned) = client_id(connect, v5)?;
     let began = Instant::now();
     let identity = authenticate(ctx, connect, &client_id, origin).await?;

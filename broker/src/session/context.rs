@@ -7,8 +7,14 @@ use parking_lot::RwLock;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bus::Bus, host::Host, limits::Limits, metrics::Metrics, progress::Progress, registry::Registry,
-    sys::Sys, user_bytes::UsersBytes,
+    bus::Bus,
+    host::{Host, Standing},
+    limits::Limits,
+    metrics::Metrics,
+    progress::Progress,
+    registry::Registry,
+    sys::Sys,
+    user_bytes::UsersBytes,
 };
 
 /// One broker's.
@@ -22,6 +28,7 @@ pub(crate) struct Context {
     pub(crate) sys: Sys,
     pub(crate) progress: Progress,
     pub(crate) host: Host,
+    pub(crate) standing: Arc<dyn Standing>,
     /// Counts every task of the broker.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,

@@ -6,7 +6,12 @@ use herald_acl::topics;
 use tokio::time::Instant;
 
 use super::{
-    connected::Session, end::End, offline, patience::last_work_of, responses::Responses, will,
+    connected::Session,
+    end::End,
+    offline,
+    patience::{last_work_cut_off, last_work_of},
+    responses::Responses,
+    will,
 };
 use crate::wire::Reason;
 
@@ -42,7 +47,8 @@ impl Session {
             self.guard.park(&mut self.state);
         }
         // A send that was received is stored, whether or not the client is still there to hear of it.
-        self.last_responses().await;
+        let is_cut_off = matches!(end, End::Server(Reason::CutOff));
+        self.last_responses(is_cut_off).await;
         let revoked = self.guard.mailbox.is_revoked();
         if revoked && !over {
             over = true;
@@ -81,10 +87,15 @@ impl Session {
         can_send.then(|| std::mem::take(wire.output()))
     }
 
-    /// Waits for the responses to what was received, and queues them.
-    async fn last_responses(&mut self) {
+    /// Waits for the responses to what was received, and queues them. If the server is cut off, they need not come for long.
+    async fn last_responses(&mut self, is_cut_off: bool) {
         let (mailbox, stop) = (self.guard.mailbox.clone(), self.ctx.stop.clone());
-        let mut too_long = pin!(last_work_of(&mailbox, &stop));
+        let mut too_long = pin!(async {
+            match is_cut_off {
+                true => last_work_cut_off(&mailbox).await,
+                false => last_work_of(&mailbox, &stop).await,
+            }
+        });
         loop {
             let response = tokio::select! {
                 response = self.responses.next() => response,

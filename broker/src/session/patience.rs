@@ -48,6 +48,12 @@ pub(super) async fn last_work_of(mailbox: &Mailbox, stop: &CancellationToken) ->
     }
 }
 
+/// The same where nobody can be expected to finish that work: the server is cut off, as by a stop.
+pub(super) async fn last_work_cut_off(mailbox: &Mailbox) -> bool {
+    sleep(LAST_WORK_AT_STOP).await;
+    mailbox.is_taken_over()
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::{sync::oneshot, time::Instant};

@@ -17,6 +17,10 @@ impl Session {
     /// Handles the next packet; if there is none, sends what may be sent. With `is_new_slice`, others have had their turn since
     /// the last step: then orders do not wait for all that has been received. All is decided as of `now`.
     pub(super) fn step(&mut self, is_new_slice: bool, now: Instant) -> Result<Step, End> {
+        // First: a process that was stopped wakes anywhere.
+        if !self.ctx.standing.stands() {
+            return Err(End::Server(Reason::CutOff));
+        }
         // Also of a client that never stops sending; but what is begun is done whole.
         let expires = self.token_expires.filter(|_| self.task.is_none());
         if expires.is_some_and(|at| at <= now) {

@@ -34,6 +34,8 @@ pub(crate) enum Reason {
     ShuttingDown,
     /// The server failed to do its part; the client should come back.
     Unavailable,
+    /// The server is cut off from the others; the client should come back, here or to another one.
+    CutOff,
     /// The client has more QoS 2 PUBLISHes in flight than it may.
     ReceiveMaximumExceeded,
     /// The client broke the protocol.
@@ -68,6 +70,7 @@ impl Reason {
             Self::Kicked | Self::ShuttingDown | Self::Unavailable => {
                 ConnectReasonCode::ServerUnavailable
             }
+            Self::CutOff => ConnectReasonCode::ServerBusy,
             Self::ReceiveMaximumExceeded | Self::ProtocolError => ConnectReasonCode::ProtocolError,
         }
     }
@@ -89,6 +92,7 @@ impl Reason {
             | Self::TakenOver
             | Self::Kicked
             | Self::ShuttingDown
+            | Self::CutOff
             | Self::Unavailable => ConnectReturnCode::ServerUnavailable,
         }
     }
@@ -106,6 +110,7 @@ impl Reason {
             Self::Kicked => DisconnectReasonCode::AdministrativeAction,
             Self::ShuttingDown => DisconnectReasonCode::ServerShuttingDown,
             Self::Unavailable => DisconnectReasonCode::UnspecifiedError,
+            Self::CutOff => DisconnectReasonCode::ServerBusy,
             Self::ReceiveMaximumExceeded => DisconnectReasonCode::ReceiveMaximumExceeded,
             Self::ClientIdNotValid | Self::BadAuthenticationMethod | Self::ProtocolError => {
                 DisconnectReasonCode::ProtocolError

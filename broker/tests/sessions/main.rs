@@ -30,6 +30,7 @@ mod revocations;
 mod rights;
 mod setup;
 mod skips;
+mod standing;
 mod stopping;
 mod takeover;
 #[path = "../common/user.rs"]

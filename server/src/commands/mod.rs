@@ -5,6 +5,7 @@ mod backup;
 mod ca;
 mod check_config;
 mod migrate;
+mod nodes;
 mod password;
 mod queue;
 mod token;
@@ -25,6 +26,7 @@ pub(crate) use backup::{backup, restore};
 pub(crate) use ca::ca;
 pub(crate) use check_config::check_config;
 pub(crate) use migrate::migrate;
+pub(crate) use nodes::nodes;
 pub(crate) use queue::queue;
 pub(crate) use token::token;
 

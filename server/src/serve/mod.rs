@@ -21,6 +21,7 @@ use crate::{
     host::Host,
     http,
     inbox_mark::InboxMark,
+    nodes::{OwnNode, Standing, inherit_from_others},
     open_files, retention,
     rights_watch::RightsWatch,
     run_file::RunFile,
@@ -91,7 +92,11 @@ async fn serve_from(
         mut sockets,
         policy,
         rights,
+        node,
     } = prepared;
+    let standing = node
+        .as_ref()
+        .map_or_else(|| Arc::new(Standing::alone()), OwnNode::standing);
     let addresses = sockets.addresses()?;
     let mut tasks = Tasks::new();
     let (accepting, changes) = (TaskTracker::new(), TaskTracker::new());
@@ -105,9 +110,9 @@ async fn serve_from(
         sends: sends.clone(),
         audit: audit.clone(),
     };
-    let broker = start_broker(config, policy, host).await?;
+    let broker = start_broker(config, policy, host, &standing).await?;
     let throughput = Arc::<Throughput>::default();
-    let worker = start_worker(config, store, &broker, &throughput)?;
+    let worker = start_worker(config, store, &broker, &throughput, &standing)?;
     let limits = &config.limits;
     let connections = Connections::new(limits.connections, limits.connections_per_address);
     let connections = Arc::new(connections);
@@ -123,7 +128,7 @@ async fn serve_from(
             audit: audit.clone(),
             forget_user: forget_user(store, &broker, rights.in_force()),
             background: changes.clone(),
-            ..api_options(config, &broker)
+            ..api_options(config, &broker, &standing)
         },
     );
 
@@ -133,6 +138,9 @@ async fn serve_from(
         retention::run(store.clone(), retention, stop)
     });
     spawn_broker(&mut tasks, &broker, rights);
+    if let Some(node) = node {
+        spawn_node(&mut tasks, store, &broker, node);
+    }
     // It ends when nothing is accepted any more.
     let rate = limits.answer_bytes_per_s;
     tasks.spawn(Stage::Connections, "HTTP server", |_| {
@@ -175,6 +183,16 @@ fn spawn_broker(tasks: &mut Tasks, broker: &Broker, rights: RightsWatch) {
             followed
         },
     );
+}
+
+/// It is there for the others as long as there is anything that relies on it.
+fn spawn_node(tasks: &mut Tasks, store: &Store, broker: &Broker, node: OwnNode) {
+    let (heir, standing) = (store.clone(), node.standing());
+    tasks.spawn(Stage::Work, "heir of other servers", |stop| {
+        inherit_from_others(heir, standing, stop)
+    });
+    let ends = broker.clone();
+    tasks.spawn(Stage::Writers, "node", |stop| node.run(ends, stop));
 }
 
 fn spawn_writers(

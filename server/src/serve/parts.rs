@@ -1,14 +1,14 @@
 //! The parts of a server, each made from the configuration and joined to those it needs.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Policy;
 use herald_api::{ApiOptions, ForgetUser, MqttStream, Throughput};
 use herald_broker::{Broker, Origin, Transport};
-use herald_store::Store;
-use herald_worker::{Echo, Event, Retries, Webhook, Worker, WorkerOptions};
+use herald_store::{Job, Store};
+use herald_worker::{Echo, Event, Failure, Processor, Retries, Webhook, Worker, WorkerOptions};
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -16,9 +16,10 @@ use tokio::{
 
 use crate::{
     accept::HANDSHAKE,
-    config::{Config, Processor, Registration, TlsMode},
+    config::{self, Config, Registration, TlsMode},
     host::{self, Host},
     live_connections::Live,
+    nodes::Standing,
     progress::Progress,
 };
 
@@ -29,8 +30,10 @@ pub(super) async fn start_broker(
     config: &Config,
     policy: Policy,
     host: Host,
+    standing: &Arc<Standing>,
 ) -> anyhow::Result<Broker> {
-    let broker = Broker::start(config.limits.broker(&config.mqtt), policy, Arc::new(host)).await;
+    let (limits, host) = (config.limits.broker(&config.mqtt), Arc::new(host));
+    let broker = Broker::start_among(limits, policy, host, standing.clone()).await;
     broker.context("the broker did not start")
 }
 
@@ -39,11 +42,16 @@ pub(super) fn start_worker(
     store: &Store,
     broker: &Broker,
     throughput: &Arc<Throughput>,
+    standing: &Arc<Standing>,
 ) -> anyhow::Result<Worker> {
-    let processor: Arc<dyn herald_worker::Processor> = match config.worker.processor {
-        Processor::Echo => Arc::new(Echo),
-        Processor::Webhook => Arc::new(Webhook::new(config.webhook.options()?)?),
+    let processor: Arc<dyn Processor> = match config.worker.processor {
+        config::Processor::Echo => Arc::new(Echo),
+        config::Processor::Webhook => Arc::new(Webhook::new(config.webhook.options()?)?),
     };
+    let processor = Arc::new(WhileStanding {
+        processor,
+        standing: standing.clone(),
+    });
     let options = WorkerOptions {
         concurrency: config.worker.concurrency,
         lease: config.worker.lease(),
@@ -74,6 +82,27 @@ pub(super) fn start_worker(
     ))
 }
 
+/// Claims nothing while the server does not stand. What is under way goes on: whether it may end is for its lease to say.
+struct WhileStanding {
+    processor: Arc<dyn Processor>,
+    standing: Arc<Standing>,
+}
+
+impl Processor for WhileStanding {
+    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>> {
+        self.processor.process(job)
+    }
+
+    fn ready(&self) -> BoxFuture<'_, NonZeroU32> {
+        async {
+            let most = self.processor.ready().await;
+            self.standing.stood_up().await;
+            most
+        }
+        .boxed()
+    }
+}
+
 /// Lets go of a user whose account was closed: of what the broker holds, once it has learnt of all that has ended.
 pub(super) fn forget_user(
     store: &Store,
@@ -97,8 +126,12 @@ pub(super) fn forget_user(
     })
 }
 
-pub(super) fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
-    let (serving, asked) = (broker.clone(), broker.clone());
+pub(super) fn api_options(
+    config: &Config,
+    broker: &Broker,
+    standing: &Arc<Standing>,
+) -> ApiOptions {
+    let (serving, asked, standing) = (broker.clone(), broker.clone(), standing.clone());
     let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
         let deadline = Instant::now() + HANDSHAKE;
         let transport = Transport::WebSocket;
@@ -106,7 +139,11 @@ pub(super) fn api_options(config: &Config, broker: &Broker) -> ApiOptions {
         serving.serve(stream, origin, deadline).boxed()
     };
     let ready = move || {
-        let ready = asked.is_ready();
+        let ready = match (standing.stands(), asked.is_ready()) {
+            (false, _) => Err("This server is cut off from the database, and serves nobody."),
+            (true, false) => Err("The broker does not answer."),
+            (true, true) => Ok(()),
+        };
         async move { ready }.boxed()
     };
     ApiOptions {

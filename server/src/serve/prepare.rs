@@ -7,7 +7,7 @@ use herald_acl::Policy;
 use herald_api::Accounts;
 use herald_store::{Store, Timestamp};
 
-use crate::{config::Config, inbox_mark::InboxMark, rights_watch::RightsWatch};
+use crate::{config::Config, inbox_mark::InboxMark, nodes::OwnNode, rights_watch::RightsWatch};
 
 use super::sockets::Sockets;
 
@@ -19,6 +19,8 @@ pub(super) struct Prepared {
     pub(super) sockets: Sockets,
     pub(super) policy: Policy,
     pub(super) rights: RightsWatch,
+    /// Of a database that other servers may have, too.
+    pub(super) node: Option<OwnNode>,
 }
 
 /// Puts what is in `store` right for a new run, and takes the sockets.
@@ -41,7 +43,7 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
              run: herald admin reset-password admin"
         );
     }
-    // Elsewhere another server may be at work on them; what nobody is at work on comes back when its lease ends.
+    // Elsewhere another server may be at work on them; what nobody is at work on comes back when that server's lease ends.
     let released = if store.is_exclusive() {
         store.release_all().await?
     } else {
@@ -63,6 +65,8 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
     }
     let sockets = Sockets::bind(config).await?;
     let (policy, rights) = RightsWatch::load(store).await?;
+    // Last: from here on others rely on it.
+    let node = OwnNode::join(store, rights.in_force()).await?;
     Ok(Prepared {
         inbox_mark,
         accounts,
@@ -70,5 +74,6 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
         sockets,
         policy,
         rights,
+        node,
     })
 }

@@ -229,6 +229,19 @@ impl Raw {
         publish
     }
 
+    /// The next message, acknowledged at QoS 1; `None` if the broker ends the connection instead.
+    pub async fn take_unless_ended(&mut self) -> Option<Publish> {
+        let publish = match self.packet().await {
+            Some(Packet::Publish(publish)) => publish,
+            Some(Packet::Disconnect { .. }) | None => return None,
+            other => panic!("PUBLISH expected: {other:?}"),
+        };
+        if let Some(id) = publish.id {
+            self.send_in_vain(&encode::puback(id)).await;
+        }
+        Some(publish)
+    }
+
     /// Acknowledges a message to the end.
     pub async fn finish(&mut self, publish: &Publish) {
         match (publish.qos, publish.id) {

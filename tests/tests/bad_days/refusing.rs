@@ -31,15 +31,21 @@ impl Alice {
         let token = json!({"name": "test", "scopes": ["api", "mqtt"]});
         let token = alice.post("/tokens", &token).await.expect(201);
         let token = token["token"].as_str().unwrap().to_owned();
-        let connect = Connect::of("alice").password(&token);
-        let mut listening = Raw::connect_as(herald, Version::V5, &connect).await;
-        assert_eq!(listening.subscribe("users/alice/notifications").await, 1);
         Self {
             http: Http::bearer(herald, &token),
-            listening,
+            listening: listen(herald, &token).await,
             token,
             accepted: vec![],
         }
+    }
+
+    /// Listens again on a server that is ready again, as the connection has ended.
+    pub(crate) async fn listen_again(&mut self, herald: &Herald) {
+        until("/readyz to be well", async || {
+            (get(herald, "/readyz").await.status == 200).then_some(())
+        })
+        .await;
+        self.listening = listen(herald, &self.token).await;
     }
 
     /// A new body, of this length at least.
@@ -52,14 +58,6 @@ impl Alice {
     pub(crate) async fn publisher(&self, herald: &Herald, version: Version, id: &str) -> Raw {
         let connect = Connect::of("alice").password(&self.token).client_id(id);
         Raw::connect_as(herald, version, &connect).await
-    }
-
-    /// Publishes, and does not wait. Returns the packet identifier. It counts as accepted: it has to be, in the end.
-    pub(crate) async fn publish_only(&mut self, publisher: &mut Raw) -> u16 {
-        let body = self.body(0);
-        let payload = json!({"body": body}).to_string();
-        self.accepted.push(body);
-        publisher.publish_only(SENDS, &payload).await
     }
 
     /// Sends over HTTP. Whether it was accepted; if not, the answer must say that this passes.
@@ -161,6 +159,13 @@ impl Alice {
         let waiting = self.http.get("/messages?status=queued").await.expect(200);
         assert_eq!(waiting["items"], json!([]));
     }
+}
+
+async fn listen(herald: &Herald, token: &str) -> Raw {
+    let connect = Connect::of("alice").password(token);
+    let mut listening = Raw::connect_as(herald, Version::V5, &connect).await;
+    assert_eq!(listening.subscribe("users/alice/notifications").await, 1);
+    listening
 }
 
 pub(crate) async fn get(herald: &Herald, path: &str) -> herald_tests::Answer {

@@ -98,7 +98,7 @@ impl Herald {
             Arc::new(|_, _| Box::pin(async {})),
             Arc::new(move || {
                 let ready = ready.load(Ordering::Relaxed);
-                Box::pin(async move { ready })
+                Box::pin(async move { ready.then_some(()).ok_or("Not yet.") })
             }),
         );
         let forgotten = Arc::<Mutex<Vec<String>>>::default();

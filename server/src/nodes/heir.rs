@@ -1,0 +1,45 @@
+//! What becomes of servers that are gone.
+
+use std::{sync::Arc, time::Duration};
+
+use herald_store::{Store, StoreError};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::Standing;
+
+/// How often it is looked for servers that are gone.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Inherits from servers whose lease has ended, as long as this one stands, until stopped.
+pub(crate) async fn inherit_from_others(
+    store: Store,
+    standing: Arc<Standing>,
+    stop: CancellationToken,
+) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if !standing.stands() {
+            continue;
+        }
+        if let Err(error) = inherit(&store).await {
+            tracing::debug!(%error, "servers that are gone could not be looked for");
+        }
+    }
+}
+
+async fn inherit(store: &Store) -> Result<(), StoreError> {
+    let nodes = store.nodes().await?;
+    for node in nodes.into_iter().filter(|node| !node.stands) {
+        if let Some(messages) = store.inherit(&node.id).await? {
+            tracing::warn!(
+                node = %node.id,
+                name = node.name,
+                messages,
+                "a server is gone; what it was processing is processed again"
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! This server among those that share its database: it tells them every second that it is there, gives itself up before they
+//! do, and inherits from those that are gone.
+
+mod heir;
+mod standing;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use herald_broker::Broker;
+use herald_store::{Membership, NodeId, Store, StoreError};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use heir::inherit_from_others;
+use standing::Moment;
+pub(crate) use standing::Standing;
+
+/// How often the others are told, and how soon again if that failed.
+const EVERY: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// How often it is tried to join at a start.
+const TRIES: u32 = 5;
+
+/// How long it may take to leave. What is not put back by then comes back when its lease ends.
+const LEAVE: Duration = Duration::from_secs(3);
+
+/// What ends when this server does not stand any more.
+pub(crate) trait CutOff {
+    /// Ends all connections.
+    fn cut_off(&self);
+
+    /// The server is back: others may have done something meanwhile.
+    fn back(&self);
+}
+
+impl CutOff for Broker {
+    fn cut_off(&self) {
+        Self::cut_off(self);
+    }
+
+    fn back(&self) {
+        self.nudge_all();
+    }
+}
+
+/// This server, as one of those that share its database.
+pub(crate) struct OwnNode {
+    membership: Membership,
+    store: Store,
+    standing: Arc<Standing>,
+    /// What its machine calls itself.
+    name: String,
+    id: NodeId,
+    /// The last change of rights that is in force here.
+    rights: watch::Receiver<i64>,
+    /// The others could not be told last time.
+    in_trouble: bool,
+}
+
+impl OwnNode {
+    /// Joins those that share the database of `store`; `None` if that is a file, which no other server has.
+    pub(crate) async fn join(
+        store: &Store,
+        rights: watch::Receiver<i64>,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(mut membership) = Membership::of(store) else {
+            return Ok(None);
+        };
+        let name = machine();
+        let mut tried = 0;
+        let (id, told) = loop {
+            let (told, seen) = (Moment::now(), *rights.borrow());
+            match membership.join(&name, VERSION, seen, None).await {
+                Ok(id) => break (id, told),
+                Err(_) if tried < TRIES => {
+                    tried += 1;
+                    sleep(AGAIN).await;
+                }
+                Err(error) => return Err(error).context("the other servers cannot be joined"),
+            }
+        };
+        tracing::info!(node = %id, "joined the servers of this database");
+        Ok(Some(Self {
+            membership,
+            store: store.clone(),
+            standing: Arc::new(Standing::since(told)),
+            name,
+            id,
+            rights,
+            in_trouble: false,
+        }))
+    }
+
+    /// Whether it may serve.
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        self.standing.clone()
+    }
+
+    /// Tells the others again and again, ends what `ends` when it could not, and comes back; leaves in the end.
+    pub(crate) async fn run(mut self, ends: impl CutOff, stop: CancellationToken) {
+        stop.run_until_cancelled(self.go_on(&ends)).await;
+        match timeout(LEAVE, self.store.leave(&self.id)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(messages)) => {
+                tracing::info!(messages, "unfinished messages are left to other servers");
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "could not leave the other servers"),
+            Err(_) => tracing::warn!("could not leave the other servers in time"),
+        }
+        self.membership.close().await;
+    }
+
+    async fn go_on(&mut self, ends: &impl CutOff) {
+        loop {
+            let reason = self.until_fallen().await;
+            self.standing.fall();
+            ends.cut_off();
+            tracing::error!(
+                node = %self.id,
+                reason,
+                "cut off from the other servers: MQTT sessions end, and no message is taken up"
+            );
+            self.join_again().await;
+            ends.back();
+            tracing::info!(node = %self.id, "back among the servers of this database");
+        }
+    }
+
+    /// Tells the others again and again. Returns why that has come to an end.
+    async fn until_fallen(&mut self) -> &'static str {
+        let mut pause = EVERY;
+        loop {
+            sleep(pause.min(self.standing.left())).await;
+            // Each try may fail at once.
+            if !self.standing.stands() {
+                return "the database could not be told for too long";
+            }
+            let (told, seen) = (Moment::now(), *self.rights.borrow());
+            let beat = self.membership.beat(&self.id, seen);
+            let Ok(beat) = timeout(self.standing.left(), beat).await else {
+                return "the database could not be told for too long";
+            };
+            pause = match beat {
+                Ok(Some(_)) if self.standing.extend(told) => EVERY,
+                Ok(Some(_)) => return "the database was told too late",
+                Ok(None) => return "the lease has ended",
+                Err(_) => AGAIN,
+            };
+            self.note(beat.err());
+        }
+    }
+
+    async fn join_again(&mut self) {
+        loop {
+            let (told, seen) = (Moment::now(), *self.rights.borrow());
+            let before = Some(&self.id);
+            match self
+                .membership
+                .join(&self.name, VERSION, seen, before)
+                .await
+            {
+                Ok(id) => {
+                    self.id = id;
+                    self.standing.rise(told);
+                    self.note(None);
+                    return;
+                }
+                Err(error) => self.note(Some(error)),
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Logs that trouble begins, once.
+    fn note(&mut self, trouble: Option<StoreError>) {
+        match &trouble {
+            Some(error) if !self.in_trouble => {
+                tracing::warn!(%error, "the other servers could not be told that this one is there");
+            }
+            _ => {}
+        }
+        self.in_trouble = trouble.is_some();
+    }
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What this machine calls itself.
+pub(crate) fn machine() -> String {
+    let names = rustix::system::uname();
+    names.nodename().to_string_lossy().into_owned()
+}
