@@ -123,9 +123,10 @@ impl Store {
             return Err(damage);
         }
         // First: it says best why nothing works, as when the file is gone.
-        self.write(Ping).await?;
-        if !self.is_exclusive() {
-            self.write(SoftPing).await?;
+        if self.is_exclusive() {
+            self.write(Ping).await?;
+        } else {
+            tokio::try_join!(self.write(Ping), self.write(SoftPing))?;
         }
         self.readers().fetch_one(Statement::new("SELECT 1")).await?;
         Ok(())

@@ -26,11 +26,11 @@ pub(crate) const TRANSFER: &str = settings!(
     SET lock_timeout = '60s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
 );
 
-/// For a connection that writes. A lock is waited for again and again, so that the rest need not wait for it; and what a
+/// For a connection that writes. A lock is waited for longer than it takes to find a deadlock, and again and again, so that the rest need not wait for it; and what a
 /// connection that is gone has locked is free again soon. A commit is durable, whatever the database's default is. PostgreSQL on
 /// Windows cannot ask whether a connection is still there.
 pub(crate) const WRITER: &str = settings!(
-    "SET lock_timeout = '1s'; SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '3s';
+    "SET lock_timeout = '1500ms'; SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '3s';
     SELECT set_config('client_connection_check_interval', '1s', false) WHERE version() NOT LIKE '%Visual C++%';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 );

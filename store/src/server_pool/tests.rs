@@ -93,13 +93,19 @@ async fn other_reads_that_are_given_up_take_no_more_of_a_server(
         Ok(())
     })
     .await;
-    let one = loop {
-        match readers.fetch_one(Statement::new("SELECT 1")).await {
-            Err(StoreError::Busy) => {}
-            one => break one,
+    // Once the server has stopped what was given up.
+    let again = async {
+        loop {
+            match readers.fetch_one(Statement::new("SELECT 1")).await {
+                Err(error) if error.is_transient() => {}
+                one => break one,
+            }
         }
     };
-    one.unwrap();
+    timeout(Duration::from_secs(60), again)
+        .await
+        .unwrap()
+        .unwrap();
     readers.close().await;
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Batch {
     /// Whether each is to have a transaction of its own, as one of them failed by its own fault or others
     /// were in the way of one.
     pub(super) is_apart: bool,
+    /// Whether others were in the way of one: it is not to hold up the rest again.
+    pub(super) is_hasty: bool,
 }
 
 impl Batch {
@@ -55,7 +57,7 @@ impl Batch {
     }
 
     /// What they lock.
-    fn locks(&self) -> Locks {
+    pub(super) fn locks(&self) -> Locks {
         let mut locks = Locks::default();
         for kind in &self.kinds {
             kind.lock(&mut locks);
@@ -65,24 +67,24 @@ impl Batch {
 
     /// Moves those to the end of `other` that lock what it locks, and so have to come after it.
     pub(super) fn queue_behind(&mut self, other: &mut Self) {
-        let locks = other.locks();
+        let mut locks = other.locks();
         if locks.is_empty() {
             return;
         }
-        self.move_to(other, Which::Overlapping(&locks));
+        for kind in &mut self.kinds {
+            let taken = kind.take(Which::Overlapping(&locks));
+            taken.lock(&mut locks);
+            other.add(taken);
+        }
+        self.forget_empty();
+        other.forget_empty();
     }
 
     /// Moves all to the end of `other`.
     pub(super) fn append_to(&mut self, other: &mut Self) {
-        self.move_to(other, Which::All);
-    }
-
-    fn move_to(&mut self, other: &mut Self, which: Which<'_>) {
-        for kind in &mut self.kinds {
-            other.add(kind.take(which));
+        for kind in self.kinds.drain(..) {
+            other.add(kind);
         }
-        self.forget_empty();
-        other.forget_empty();
     }
 
     /// Adds writes of a kind at the end of those that are there.
@@ -119,11 +121,9 @@ impl Batch {
         self.kinds.iter().filter_map(|kind| kind.deadline()).max()
     }
 
-    /// Locks what they lock, then runs all until one fails; then it returns `false`, or the error if it is no fault of its
-    /// own: on this connection, others would fail, too.
+    /// Runs all until one fails; then it returns `false`, or the error if it is no fault of its own: on this connection, others
+    /// would fail, too.
     pub(super) async fn run(&mut self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let locks = self.locks();
-        tx.lock(&locks, true).await?;
         for kind in &mut self.kinds {
             match kind.run(tx).await {
                 Ok(()) => {}
@@ -162,11 +162,19 @@ impl Batch {
         for kind in &self.kinds {
             kind.lock_late(time, &mut locks);
         }
+        self.fail_late(time, failure);
+        if locks.is_empty() {
+            return;
+        }
+        for kind in &mut self.kinds {
+            kind.fail(State::Open, Which::Overlapping(&locks), failure);
+        }
+    }
+
+    /// What is to be written and would not be until `time` failed.
+    pub(super) fn fail_late(&mut self, time: Instant, failure: &StoreError) {
         for kind in &mut self.kinds {
             kind.fail(State::Open, Which::Late(time), failure);
-            if !locks.is_empty() {
-                kind.fail(State::Open, Which::Overlapping(&locks), failure);
-            }
         }
     }
 

@@ -64,7 +64,11 @@ impl Connection {
             connection: self.id,
             number: *begun,
         };
-        let text = format!("{}; {}", kind.begin(), mark.text(*dialect));
+        let haste = match (*dialect, kind.hasty) {
+            (Dialect::Postgres, true) => "SET LOCAL lock_timeout = '20ms'; ",
+            _ => "",
+        };
+        let text = format!("{}; {haste}{}", kind.begin(), mark.text(*dialect));
         *is_unclear = true;
         let begun = answered(*dialect, conn.begin_with(bulk::statement(text))).await?;
         *is_unclear = false;
@@ -137,6 +141,7 @@ mod tests {
                 dialect,
                 durable: true,
                 marked: false,
+                hasty: false,
             };
             let (begun, mark) = lost.begin(kind).await.unwrap();
             let asked = other.has_committed(mark.as_ref().unwrap());

@@ -26,6 +26,8 @@ pub(super) struct Round<'a> {
     /// What those lock that others were in the way of. What locks any of it, too, is to come after them; what locks nothing has
     /// no order.
     pub(super) passed_over: Locks,
+    /// What is not begun by then waits for the next round, if others are in the way.
+    pub(super) until: Option<Instant>,
 }
 
 /// Which writes.
@@ -67,6 +69,16 @@ pub(super) trait Group: Any + Send {
 }
 
 pub(super) struct Kind<O: Operation>(pub(super) Vec<Waiting<O>>);
+
+impl<O: Operation> Kind<O> {
+    /// Moves the first of them to the end, and then those that lock some of the same: the rest has its turn before.
+    fn move_back(&mut self, count: usize, locks: &Locks) {
+        let mut behind: Vec<_> = self.0.drain(..count).collect();
+        let overlapping = |waiting: &mut Waiting<O>| locks.overlap(&waiting.locks());
+        behind.extend(self.0.extract_if(.., overlapping));
+        self.0.append(&mut behind);
+    }
+}
 
 impl<O: Operation> Group for Kind<O> {
     fn len(&self) -> usize {
@@ -118,16 +130,26 @@ impl<O: Operation> Group for Kind<O> {
             let mut next = 0;
             while let Some(waiting) = self.0.get_mut(next) {
                 let locks = waiting.locks();
+                if round.until.is_some_and(|until| until <= Instant::now()) {
+                    self.move_back(next, &round.passed_over);
+                    return Ok(());
+                }
                 if round.passed_over.overlap(&locks) {
+                    round.passed_over.add(locks);
                     next += 1;
                     continue;
                 }
                 if waiting.is_late(Instant::now() + LEAST_ALONE) {
                     waiting.result = Err(StoreError::Busy);
                 } else if let Err(failure) = run_alone(waiting, &locks, round).await {
+                    let error = failure.error.clone();
                     round.pass_over(locks, failure).await?;
-                    next += 1;
-                    continue;
+                    if !waiting.caller.is_closed() {
+                        next += 1;
+                        continue;
+                    }
+                    // Nobody waits for it.
+                    waiting.result = Err(error);
                 }
                 waiting.state = State::Settled;
                 self.send_settled(round.wake);
@@ -218,7 +240,7 @@ async fn run_alone<O: Operation>(
     let before_commit = |error| Failure::before_commit(error, kind.dialect);
     let (mut begun, mark) = round.conn.begin(kind).await.map_err(before_commit)?;
     let mut tx = Transaction::new(&mut begun, kind.dialect);
-    waiting.result = match tx.lock(locks, false).await {
+    waiting.result = match tx.lock(locks, kind.hasty).await {
         Ok(()) => unless_panicked(run_and_count(&waiting.operation, &mut tx)).await,
         Err(error) => Err(error),
     };

@@ -7,6 +7,9 @@ use crate::dialect::Dialect;
 /// How many writes share a transaction at most.
 const MOST: usize = 256;
 
+/// How many writes share a transaction at least, if there are as many.
+const FEW: usize = 4;
+
 /// Before its commit, a transaction should not take longer. How long the commit takes does not depend on how much it commits.
 const GOAL: Duration = Duration::from_secs(1);
 
@@ -42,7 +45,7 @@ impl Pace {
         self.least
     }
 
-    /// So many writes were committed. It took so long until their commit, and in all.
+    /// So many writes were committed. It took so long from when all was locked until their commit, and in all.
     pub(super) fn took(&mut self, writes: usize, until_commit: Duration, in_all: Duration) {
         self.least = (in_all + in_all / 2).clamp(LEAST, LONGEST_LEAST);
         self.adapt(writes, until_commit);
@@ -64,13 +67,16 @@ impl Pace {
             return;
         }
         let next = if took > GOAL {
-            self.most.min(writes / 2)
+            // It is not so few that make it slow.
+            self.most.min((writes / 2).max(FEW))
         } else if took < GOAL / 3 {
             self.most * 2
+        } else if writes >= self.most {
+            self.most + self.most / 8 + 1
         } else {
             self.most
         };
-        self.most = next.clamp(1, MOST);
+        self.most = next.min(MOST);
     }
 }
 
@@ -92,9 +98,19 @@ mod tests {
         for _ in 0..20 {
             pace.took(pace.most(), SLOW, SLOW);
         }
-        assert_eq!(pace.most(), 1);
+        assert_eq!(pace.most(), FEW);
         for _ in 0..20 {
             pace.took(1, QUICK, QUICK);
+        }
+        assert_eq!(pace.most(), 256);
+    }
+
+    #[test]
+    fn a_write_that_is_slow_by_itself_makes_no_others_slow_for_long() {
+        let mut pace = Pace::of(Dialect::Postgres);
+        pace.took(1, SLOW, SLOW);
+        for _ in 0..40 {
+            pace.took(pace.most(), GOAL / 2, GOAL / 2);
         }
         assert_eq!(pace.most(), 256);
     }

@@ -30,6 +30,9 @@ use crate::server;
 /// How many writes are put aside at most, until others are out of their way.
 const ASIDE: usize = 1024;
 
+/// How long what others are in the way of may be tried before the rest has its turn.
+const ROUND: Duration = Duration::from_millis(500);
+
 /// How long a batch waits before it is repeated: the first time, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -113,7 +116,10 @@ impl Task {
     async fn write(&mut self, queued: &mut Vec<Box<dyn Queued>>) {
         let mut batch = Batch::of(queued.drain(..));
         batch.queue_behind(&mut self.aside);
-        self.commit_patiently(&mut batch, &StoreError::Busy).await;
+        // Too much of their time has gone while others were written.
+        batch.fail_open(Instant::now() + self.pace.least(), &StoreError::Busy);
+        batch.send_settled(&self.wake);
+        self.commit_patiently(&mut batch).await;
         batch.append_to(&mut self.aside);
         self.write_aside().await;
         if let Some(conn) = &mut self.conn
@@ -137,22 +143,26 @@ impl Task {
             return;
         }
         let mut aside = mem::take(&mut self.aside);
-        aside.is_apart = true;
-        self.commit_patiently(&mut aside, &StoreError::Locked).await;
-        self.pause = match aside.len() {
-            len if len < before => FIRST_PAUSE,
-            _ => (2 * self.pause).min(LONGEST_PAUSE),
-        };
+        aside.fail_late(Instant::now() + LEAST, &StoreError::Locked);
+        aside.send_settled(&self.wake);
+        // Once nobody is in the way any more, all are written at once.
+        (aside.is_apart, aside.is_hasty) = (false, true);
+        self.commit_patiently(&mut aside).await;
+        if aside.len() < before {
+            self.pause = FIRST_PAUSE;
+        } else {
+            self.pause = (2 * self.pause).min(LONGEST_PAUSE);
+            // Another kind has its turn first.
+            aside.kinds.rotate_left(1);
+        }
         self.look_at = Instant::now() + self.pause;
         self.aside = aside;
     }
 
-    /// Writes a batch; what may succeed later again and again, until its caller has waited long enough. Of what there is no time
-    /// for any more the callers are told `too_late`. What others are in the way of is left.
-    async fn commit_patiently(&mut self, batch: &mut Batch, too_late: &StoreError) {
+    /// Writes a batch; what may succeed later again and again, until its caller has waited long enough. What others are in the
+    /// way of is left.
+    async fn commit_patiently(&mut self, batch: &mut Batch) {
         let mut pause = FIRST_PAUSE;
-        batch.fail_open(Instant::now() + self.pace.least(), too_late);
-        batch.send_settled(&self.wake);
         while batch.len() > 0 {
             let committed = self.commit(batch).await;
             batch.send_settled(&self.wake);
@@ -171,7 +181,7 @@ impl Task {
     }
 
     /// Tells the callers of what is not repeated after a pause.
-    fn give_up(&self, batch: &mut Batch, failure: &Failure, pause: Duration) {
+    fn give_up(&mut self, batch: &mut Batch, failure: &Failure, pause: Duration) {
         let Failure { error, is_passing } = failure;
         let before = batch.len();
         let next = Instant::now() + pause;
@@ -187,6 +197,8 @@ impl Task {
             batch.fail_all(State::Committing, error);
         }
         batch.send_settled(&self.wake);
+        self.aside.fail_late(next + LEAST, &StoreError::Locked);
+        self.aside.send_settled(&self.wake);
         let writes = before - batch.len();
         if writes > 0 {
             tracing::error!(%error, writes, "a database transaction failed");
@@ -227,7 +239,7 @@ impl Task {
         let (since, writes) = (Instant::now(), batch.len());
         let end = deadline.map(|deadline| deadline.max(since + TRANSACTION));
         let written = until(end, self.write_open(batch)).await;
-        if end.is_some_and(|end| end <= Instant::now()) {
+        if !batch.is_apart && end.is_some_and(|end| end <= Instant::now()) {
             self.pace.took_in_vain(writes, since.elapsed());
         }
         written
@@ -265,6 +277,7 @@ impl Task {
             dialect: self.location.dialect(),
             durable: batch.is_durable(),
             marked: self.log.is_to_be_marked(),
+            hasty: batch.is_hasty,
         };
         let Self {
             conn: Some(conn),
@@ -283,6 +296,7 @@ impl Task {
                 Err(failure) => {
                     // Some of it need not wait for the rest.
                     batch.is_apart = failure.is_of_a_few();
+                    batch.is_hasty |= batch.is_apart;
                     return Err(failure);
                 }
             }
@@ -293,6 +307,7 @@ impl Task {
             doubt,
             wake,
             passed_over: Locks::default(),
+            until: batch.is_hasty.then(|| Instant::now() + ROUND),
         };
         for group in &mut batch.kinds {
             group.run_each(&mut round).await?;
@@ -324,9 +339,13 @@ async fn commit_together(
     pace: &mut Pace,
 ) -> Result<bool, Failure> {
     let before_commit = |error| Failure::before_commit(error, kind.dialect);
-    let since = Instant::now();
     let (mut begun, mark) = conn.begin(kind).await.map_err(before_commit)?;
     let mut tx = Transaction::new(&mut begun, kind.dialect);
+    let locks = batch.locks();
+    let locked = tx.lock(&locks, kind.hasty).await;
+    locked.map_err(before_commit)?;
+    // How long others are in the way does not depend on how much is to be written.
+    let since = Instant::now();
     let is_kept = batch.run(&mut tx).await.map_err(|error| {
         if matches!(error, StoreError::TooSlow) {
             pace.took_in_vain(batch.len(), since.elapsed());

@@ -18,6 +18,8 @@ pub(super) struct TransactionKind {
     pub(super) durable: bool,
     /// Whether it says to which file the log belongs.
     pub(super) marked: bool,
+    /// Whether it is not to wait for what others have locked, or not for long.
+    pub(super) hasty: bool,
 }
 
 impl TransactionKind {
@@ -48,8 +50,11 @@ impl<'c> Transaction<'c> {
         self.dialect
     }
 
-    /// Locks what operations lock. If it is not to `wait`, it fails with [`StoreError::Locked`] if others have some of it.
-    pub(super) async fn lock(&mut self, locks: &Locks, wait: bool) -> Result<(), StoreError> {
+    /// Locks what operations lock. If it is `hasty`, it fails with [`StoreError::Locked`] if others have some of it for longer
+    /// than a moment.
+    pub(super) async fn lock(&mut self, locks: &Locks, hasty: bool) -> Result<(), StoreError> {
+        // Elsewhere such a moment is a setting of the transaction.
+        let wait = !hasty || self.dialect != Dialect::MySql;
         self.run(locks.script(self.dialect, wait)).await.map(drop)
     }
 

@@ -263,6 +263,34 @@ async fn claims_do_not_wait_for_sends_nor_miss_who_sends_all_the_time() {
     }
 }
 
+/// Nor does a message whose lease has run out, and whose queue is locked.
+#[tokio::test]
+async fn a_lease_that_cannot_be_taken_back_holds_up_nobody_elses_messages() {
+    let db = Db::new().await;
+    let ann = user(&db.store, "ann").await.id;
+    let bob = user(&db.store, "bob").await.id;
+    send(&db.store, &ann, "hello", at(0)).await;
+    let gone = claim_one(&db.store, at(0)).await;
+    assert_eq!(gone.user_id, ann);
+    send(&db.store, &bob, "hello", at(0)).await;
+    let other = lock_queues(&db, std::slice::from_ref(&ann)).await;
+    let later = at(0) + 2 * LEASE;
+    let claimed = timeout(SOON, db.store.claim(10, LEASE, later)).await;
+    let claimed = claimed.unwrap().unwrap();
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].user_id, bob);
+    other.close().await.unwrap();
+    let again = timeout(SOON, async {
+        loop {
+            let jobs = db.store.claim(10, LEASE, later).await.unwrap();
+            if let Some(job) = jobs.into_iter().next() {
+                return job;
+            }
+        }
+    });
+    assert_eq!(again.await.unwrap().id, gone.id);
+}
+
 /// When a connection falls silent.
 #[derive(Clone, Copy, PartialEq)]
 enum Silent {

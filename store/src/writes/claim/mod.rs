@@ -6,12 +6,17 @@ mod statements;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::lease::{IsRunning, LeaseTerm};
 use super::take_back::TakeBack;
 use crate::writer::{Channel, Operation, Transaction};
 use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, UserId};
 use decide::decide;
 use statements::{Found, claimed, find, lock, next_of_each, writes};
+
+/// How long a claim waits until messages are taken back whose leases have run out; they are, however long it takes.
+const TAKE_BACK: Duration = Duration::from_secs(2);
 
 /// How many users a claim takes messages of, at most.
 const MAX_USERS: u32 = 64;
@@ -53,7 +58,11 @@ impl Store {
             Claimed::Expired(messages) => {
                 let term = LeaseTerm::new(lease, now);
                 let take_back = TakeBack::expired(messages, now, term, is_running);
-                self.write(take_back).await?;
+                // Somebody may have the queue of one of them locked: the others need not wait for that.
+                match timeout(TAKE_BACK, self.write(take_back)).await {
+                    Ok(Err(error)) if !error.is_transient() => return Err(error),
+                    Ok(_) | Err(_) => {}
+                }
                 Ok(self.write(claim(false)).await?.jobs())
             }
         }
