@@ -227,10 +227,7 @@ fn talkative(url: &str) -> [(&'static str, &str); 5] {
         ("HERALD_AUTH__REGISTRATION", "open"),
         ("HERALD_WORKER__PROCESSOR", "webhook"),
         ("HERALD_WEBHOOK__URL", url),
-        (
-            "HERALD_WEBHOOK__SECRET",
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        ),
+        ("HERALD_WEBHOOK__SECRET", herald_tests::WEBHOOK_SECRET),
     ]
 }
 

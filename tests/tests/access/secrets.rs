@@ -84,7 +84,7 @@ fn cookies_of(answer: &Answer) -> String {
 #[tokio::test]
 async fn no_secret_is_ever_told() {
     let mut watched = Watched::default();
-    let webhook_secret = watched.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let webhook_secret = watched.secret(herald_tests::WEBHOOK_SECRET);
     let url = format!("http://{}/", failing_service().await);
     let mut herald = Herald::start_with(&[
         // All that there is to say.

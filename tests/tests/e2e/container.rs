@@ -46,10 +46,7 @@ async fn waiting_for_a_webhook() -> (Herald, impl Sized) {
         ("HERALD_WORKER__TIMEOUT_MS", "600000"),
         ("HERALD_WEBHOOK__URL", &url),
         ("HERALD_WEBHOOK__TIMEOUT_MS", "600000"),
-        (
-            "HERALD_WEBHOOK__SECRET",
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        ),
+        ("HERALD_WEBHOOK__SECRET", herald_tests::WEBHOOK_SECRET),
     ])
     .await;
     let admin = herald.http("admin").await;

@@ -82,10 +82,7 @@ async fn noisy() -> Herald {
     Herald::stopped(&[
         ("HERALD_WORKER__PROCESSOR", "webhook"),
         ("HERALD_WEBHOOK__URL", &url),
-        (
-            "HERALD_WEBHOOK__SECRET",
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        ),
+        ("HERALD_WEBHOOK__SECRET", herald_tests::WEBHOOK_SECRET),
         ("HERALD_WORKER__MAX_ATTEMPTS", "100"),
         ("HERALD_WORKER__BACKOFF_MS", "1"),
     ])

@@ -205,10 +205,7 @@ async fn the_command_line_pauses_resumes_and_retries() {
     let herald = Herald::start_with(&[
         ("HERALD_WORKER__PROCESSOR", "webhook"),
         ("HERALD_WEBHOOK__URL", &url),
-        (
-            "HERALD_WEBHOOK__SECRET",
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        ),
+        ("HERALD_WEBHOOK__SECRET", herald_tests::WEBHOOK_SECRET),
     ])
     .await;
     let admin = herald.http("admin").await;

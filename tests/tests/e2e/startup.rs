@@ -164,10 +164,7 @@ async fn a_stop_waits_for_a_webhook_as_long_as_it_is_told_to() {
         ("HERALD_WORKER__STOP_MS", "50"),
         ("HERALD_WEBHOOK__URL", &url),
         ("HERALD_WEBHOOK__TIMEOUT_MS", "600000"),
-        (
-            "HERALD_WEBHOOK__SECRET",
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        ),
+        ("HERALD_WEBHOOK__SECRET", herald_tests::WEBHOOK_SECRET),
     ])
     .await;
     let admin = herald.http("admin").await;

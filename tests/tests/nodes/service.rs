@@ -57,7 +57,7 @@ impl Service {
             ("HERALD_WEBHOOK__URL", format!("http://{}/", self.address)),
             (
                 "HERALD_WEBHOOK__SECRET",
-                "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into(),
+                herald_tests::WEBHOOK_SECRET.into(),
             ),
             ("HERALD_WEBHOOK__TIMEOUT_MS", "60000".into()),
         ]
