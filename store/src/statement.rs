@@ -6,6 +6,7 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Encode, Execute, SqlSafeStr, Type};
 
+use crate::StoreError;
 use crate::dialect::Dialect;
 
 /// A statement with its parameters.
@@ -91,6 +92,16 @@ pub(crate) struct StatementResult {
     pub(crate) changed: u64,
 }
 
+/// Fails with [`StoreError::Conflict`] unless as many rows were changed as it was decided that are: others have changed some
+/// since they were read. Nothing of the transaction is kept then, and it is decided anew.
+pub(crate) fn all_changed(changed: usize, decided: usize) -> Result<(), StoreError> {
+    if changed == decided {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict)
+    }
+}
+
 impl Results {
     /// The rows of a part.
     pub(crate) fn rows(&self, part: &Part) -> impl Iterator<Item = &AnyRow> {
@@ -100,5 +111,10 @@ impl Results {
     /// How many rows a part changed.
     pub(crate) fn changed(&self, part: &Part) -> u64 {
         self.0[part.0.clone()].iter().map(|one| one.changed).sum()
+    }
+
+    /// Fails unless a part changed as many rows as were to change: see [`all_changed`].
+    pub(crate) fn changed_all(&self, part: &Part, decided: usize) -> Result<(), StoreError> {
+        all_changed(self.changed(part) as usize, decided)
     }
 }

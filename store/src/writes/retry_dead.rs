@@ -225,7 +225,7 @@ impl Operation for RetryDead {
             statement.bind(one.map(|(id, _)| id.as_str()))
         };
         let found = script.add_all(bulk::for_each(&self.messages, read, bind));
-        script.add_all(bulk::for_each(&self.messages, retry, bind));
+        let retried = script.add_all(bulk::for_each(&self.messages, retry, bind));
         let results = tx.run(script).await?;
         let mut requeued = Vec::with_capacity(self.messages.len());
         let mut queues = UserQueueChanges::default();
@@ -242,6 +242,7 @@ impl Operation for RetryDead {
                 run_at: self.now,
             });
         }
+        results.changed_all(&retried, requeued.len())?;
         queues.write(tx).await?;
         Ok(requeued)
     }

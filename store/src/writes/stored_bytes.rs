@@ -99,17 +99,17 @@ pub(crate) async fn delete_messages(
 ) -> Result<u64, StoreError> {
     let mut script = Script::default();
     let dialect = tx.dialect();
-    // Elsewhere a trigger counts them.
-    let (counted, groups) = match dialect {
+    // Elsewhere a trigger counts them by their status.
+    let (status, groups) = match dialect {
         Dialect::Sqlite | Dialect::Postgres => ("", ""),
-        Dialect::MySql => ("status, COUNT(*) AS count, ", ", status"),
+        Dialect::MySql => ("status, ", ", status"),
     };
     // In the order in which those who acknowledge them lock them, too.
     let mut ids: Vec<_> = ids.iter().map(AsRef::as_ref).collect();
     ids.sort_unstable();
     let room = |rows| {
         which.bind(Statement::made(format!(
-            "SELECT user_id, {counted}CAST(SUM({}) AS {}) AS bytes FROM messages m WHERE {} GROUP BY user_id{groups}",
+            "SELECT user_id, {status}COUNT(*) AS count, CAST(SUM({}) AS {}) AS bytes FROM messages m WHERE {} GROUP BY user_id{groups}",
             of_stored_message(),
             dialect.integer(),
             which.condition(rows)
@@ -127,15 +127,18 @@ pub(crate) async fn delete_messages(
     let deleted = script.add_all(bulk::for_each(&ids, delete, bind));
     let results = tx.run(script).await?;
     let mut queues = UserQueueChanges::default();
+    let mut counted = 0;
     for row in results.rows(&rooms) {
         let user: String = row.try_get("user_id")?;
-        let bytes: i64 = row.try_get("bytes")?;
+        let (bytes, count): (i64, i64) = (row.try_get("bytes")?, row.try_get("count")?);
         queues.stored(&UserId::from_string(user), -bytes);
+        counted += count;
         if dialect == Dialect::MySql {
             let status = Status::from_column(row.try_get("status")?)?;
-            queues.moved(Some(status), None, row.try_get("count")?);
+            queues.moved(Some(status), None, count);
         }
     }
+    results.changed_all(&deleted, counted as usize)?;
     queues.write(tx).await?;
     Ok(results.changed(&deleted))
 }
@@ -167,11 +170,14 @@ pub(crate) async fn delete_notifications(
     let deleted = script.add_all(bulk::for_each(keys, delete, bind));
     let results = tx.run(script).await?;
     let mut queues = UserQueueChanges::default();
+    let mut counted = 0;
     for row in results.rows(&counts) {
         let user: String = row.try_get("user_id")?;
         let count: i64 = row.try_get("count")?;
         queues.stored(&UserId::from_string(user), -count * NOTIFICATION);
+        counted += count;
     }
+    results.changed_all(&deleted, counted as usize)?;
     queues.write(tx).await?;
     Ok(results.changed(&deleted))
 }

@@ -206,7 +206,10 @@ impl Operation for TakeBack {
         }
         let requeued = script.add_all(requeue(&decision.requeued, &self.claims, tx.dialect()));
         script.add_all(decision.queues.statements(tx));
-        Ok(tx.run(script).await?.changed(&requeued))
+        tx.run(script)
+            .await?
+            .changed_all(&requeued, decision.requeued.len())?;
+        Ok(decision.requeued.len() as u64)
     }
 
     fn wakes_worker(&self, requeued: &u64) -> bool {
@@ -262,7 +265,7 @@ fn renew(
     })
 }
 
-/// Not one whose lease was renewed since it was read.
+/// Not one whose lease was renewed since it was read, which nobody locks a queue for.
 fn requeue(messages: &[MessageId], claims: &Claims, dialect: Dialect) -> Vec<Statement> {
     let requeue = |rows| {
         let text = format!(

@@ -7,7 +7,7 @@ use futures_util::{FutureExt as _, poll};
 use herald_store::{Accepted, Delay, Store, StoreError, UserId};
 use herald_test_databases::{DatabaseKind, Message, Moment};
 use rstest::rstest;
-use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
+use sqlx::{AnyConnection, Connection as _, Executor as _};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::DATABASE;
 use crate::common::{Db, LEASE, Lock, at, claim_one, send, user};
 use crate::faults::Behind;
+use crate::waiting::is_waited_for;
 
 /// How long any of it may take, and what waits for no lock.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -62,35 +63,12 @@ async fn runs_next(behind: &Behind, text: &'static str) -> JoinHandle<AnyConnect
         conn
     });
     let waits = async {
-        while !is_waited_for_marks(&behind.db).await {
+        while !is_waited_for(&behind.db, "last_commits").await {
             tokio::task::yield_now().await;
         }
     };
     timeout(LIMIT, waits).await.unwrap();
     running
-}
-
-/// Whether somebody waits for the marks of commits. Which rows are waited for is in InnoDB's tables, too, but those are not made
-/// anew for whoever asks ten times a second.
-async fn is_waited_for_marks(db: &Db) -> bool {
-    if DATABASE == DatabaseKind::Postgres {
-        let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database()
-             AND wait_event_type = 'Lock' AND query LIKE '% last_commits %'";
-        return db.count(waiting).await > 0;
-    }
-    let renaming = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE()
-         AND info LIKE 'RENAME %' AND state LIKE 'Waiting for table metadata lock%'";
-    if db.count(renaming).await > 0 {
-        return true;
-    }
-    let mut conn = db.connect().await;
-    let name = conn.fetch_one("SELECT DATABASE()").await.unwrap();
-    let status = conn.fetch_one("SHOW ENGINE INNODB STATUS").await.unwrap();
-    conn.close().await.unwrap();
-    let (name, status): (String, String) = (name.get(0), status.get("Status"));
-    let marks = format!("`{name}`.`last_commits`");
-    let mut locks = status.lines().filter(|line| line.contains(&marks));
-    locks.any(|line| line.trim_end().ends_with("waiting"))
 }
 
 /// Whatever is wrong with asking, it says nothing of what is asked for.

@@ -6,6 +6,8 @@ mod accounts;
 mod acknowledge;
 #[path = "../store/audit.rs"]
 mod audit;
+#[path = "beneath.rs"]
+mod beneath;
 #[path = "../store/clock.rs"]
 mod clock;
 #[path = "../store/common.rs"]
@@ -64,5 +66,7 @@ mod two_writers;
 mod user_changes;
 #[path = "../store/user_deletion.rs"]
 mod user_deletion;
+#[path = "waiting.rs"]
+mod waiting;
 #[path = "waits.rs"]
 mod waits;

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::lease::{IsRunning, LeaseTerm};
 use super::take_back::TakeBack;
+use crate::statement::all_changed;
 use crate::writer::{Channel, Operation, Transaction};
 use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, UserId};
 use decide::decide;
@@ -161,8 +162,8 @@ impl Operation for Claim {
         let end = self.term.end();
         let (script, reads) = writes(&decision, &self.lease, end, tx);
         let mut jobs = claimed(&tx.run(script).await?, &reads, &self.lease)?;
-        // Nobody else has changed them: their queues are locked. So they are counted right.
-        debug_assert_eq!(jobs.len(), decision.messages.len());
+        // They are counted by what was decided.
+        all_changed(jobs.len(), decision.messages.len())?;
         jobs.sort_by(|a, b| (a.due, &a.id).cmp(&(b.due, &b.id)));
         Ok(Claimed::Jobs(jobs))
     }

@@ -9,7 +9,7 @@ use crate::writer::{Locks, Operation, Transaction};
 use crate::{Job, Outcome, Store, StoreError, Timestamp};
 pub use decide::Finished;
 use decide::{Finish, decide};
-use statements::Reads;
+use statements::{Changes, Reads};
 
 impl Store {
     /// Ends the message of `job` at `now`, and puts the notification about it in its owner's inbox
@@ -63,11 +63,15 @@ impl Operation for Finish {
         };
         let decision = decide(all, facts);
         let mut script = Script::default();
-        if !may_change_first {
-            script.add_all(decision.changes(tx.dialect()));
-        }
+        let changes = match may_change_first {
+            true => None,
+            false => Some(Changes::of(&decision, &mut script, tx.dialect())),
+        };
         script.add_all(decision.inserts(tx));
-        tx.run(script).await?;
+        let results = tx.run(script).await?;
+        if let Some(changes) = changes {
+            changes.check(&decision, &results)?;
+        }
         Ok(decision.outputs)
     }
 }

@@ -125,15 +125,36 @@ pub(super) fn read_last(row: &AnyRow) -> Result<(UserId, i64), StoreError> {
     Ok((UserId::from_string(user), row.try_get("last_seq")?))
 }
 
-impl Decision<'_> {
-    /// What ends the messages and takes their numbers.
-    pub(super) fn changes(&self, dialect: Dialect) -> Vec<Statement> {
-        let mut statements = end(&self.ended, dialect);
-        let last: Vec<_> = self.last.iter().collect();
-        statements.extend(take_numbers(&last, dialect));
-        statements
+/// Where in the results of a script it is seen what it changed.
+pub(super) struct Changes {
+    ended: Part,
+    numbers: Part,
+}
+
+impl Changes {
+    /// Adds what ends the messages and takes their numbers.
+    pub(super) fn of(decision: &Decision<'_>, script: &mut Script, dialect: Dialect) -> Self {
+        let ended = script.add_all(end(&decision.ended, dialect));
+        if dialect == Dialect::MySql {
+            script.add_all(results(&decision.ended));
+        }
+        let last: Vec<_> = decision.last.iter().collect();
+        let numbers = script.add_all(take_numbers(&last, dialect));
+        Self { ended, numbers }
     }
 
+    /// Whoever is notified of an end, it took place.
+    pub(super) fn check(
+        &self,
+        decision: &Decision<'_>,
+        results: &Results,
+    ) -> Result<(), StoreError> {
+        results.changed_all(&self.ended, decision.ended.len())?;
+        results.changed_all(&self.numbers, decision.last.len())
+    }
+}
+
+impl Decision<'_> {
     /// What writes the rest.
     pub(super) fn inserts(&self, tx: &mut Transaction<'_>) -> Vec<Statement> {
         let dialect = tx.dialect();
@@ -175,13 +196,9 @@ pub(super) fn bind_end(
 fn end(ended: &[(&Finish, Seq)], dialect: Dialect) -> Vec<Statement> {
     let with_result = dialect != Dialect::MySql;
     let update = if with_result { END } else { END_WITHOUT_RESULT };
-    let mut statements = update.statements(dialect, ended, |statement, one| {
+    update.statements(dialect, ended, |statement, one| {
         bind_end(statement, one.map(|(finish, _)| *finish), with_result)
-    });
-    if !with_result {
-        statements.extend(results(ended));
-    }
-    statements
+    })
 }
 
 /// A result, and of which message.
