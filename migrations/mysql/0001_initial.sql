@@ -295,5 +295,44 @@ CREATE TABLE IF NOT EXISTS nodes (
     -- By the clock of the database. Whose lease has ended is gone: another node deletes the row, and inherits.
     lease_until BIGINT       NOT NULL,
     -- The last change of rights that is in force there.
-    rights_seen BIGINT       NOT NULL
+    rights_seen BIGINT       NOT NULL,
+    -- The process, which stays the same when the node joins anew.
+    process     VARCHAR(64)
+) COLLATE utf8mb4_nopad_bin;
+
+-- Which process has the session of a client.
+CREATE TABLE IF NOT EXISTS mqtt_sessions (
+    user_id      VARCHAR(64)  NOT NULL,
+    client_id    VARCHAR(256) NOT NULL,
+    -- It stays the same when the node joins anew.
+    process      VARCHAR(64)  NOT NULL,
+    -- Of the last takeover, counted by the process.
+    number       BIGINT       NOT NULL,
+    -- Of the first takeover since another process had the session: what the process has from before is not the session any more.
+    first_number BIGINT       NOT NULL,
+    -- What administrators know the session by.
+    id           VARCHAR(64)  NOT NULL,
+    -- What the client signed in with; NULL: the password.
+    token_id     VARCHAR(64),
+    -- NULL: the session has no connection. The rest is of the last one then.
+    peer         VARCHAR(64),
+    transport    VARCHAR(16)  NOT NULL,
+    protocol     VARCHAR(16)  NOT NULL,
+    connected_at BIGINT       NOT NULL,
+    keep_alive_s BIGINT       NOT NULL,
+    PRIMARY KEY (user_id, client_id),
+    KEY mqtt_sessions_by_id (id),
+    KEY mqtt_sessions_of_process (process)
+) COLLATE utf8mb4_nopad_bin;
+
+-- Sessions that a process has to end, as another one or nobody is to have them. It deletes the row when it has.
+CREATE TABLE IF NOT EXISTS mqtt_session_ends (
+    user_id   VARCHAR(64)  NOT NULL,
+    client_id VARCHAR(256) NOT NULL,
+    process   VARCHAR(64)  NOT NULL,
+    -- Up to which takeover.
+    number    BIGINT       NOT NULL,
+    reason    VARCHAR(16)  NOT NULL,
+    PRIMARY KEY (user_id, client_id, process),
+    KEY mqtt_session_ends_of_process (process)
 ) COLLATE utf8mb4_nopad_bin;

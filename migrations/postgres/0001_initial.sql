@@ -329,5 +329,47 @@ CREATE TABLE nodes (
     -- By the clock of the database. Whose lease has ended is gone: another node deletes the row, and inherits.
     lease_until BIGINT NOT NULL,
     -- The last change of rights that is in force there.
-    rights_seen BIGINT NOT NULL
+    rights_seen BIGINT NOT NULL,
+    -- The process, which stays the same when the node joins anew.
+    process     TEXT   COLLATE "C"
 );
+
+-- Which process has the session of a client.
+CREATE TABLE mqtt_sessions (
+    user_id      TEXT   COLLATE "C" NOT NULL,
+    client_id    TEXT   COLLATE "C" NOT NULL,
+    -- It stays the same when the node joins anew.
+    process      TEXT   COLLATE "C" NOT NULL,
+    -- Of the last takeover, counted by the process.
+    number       BIGINT NOT NULL,
+    -- Of the first takeover since another process had the session: what the process has from before is not the session any more.
+    first_number BIGINT NOT NULL,
+    -- What administrators know the session by.
+    id           TEXT   COLLATE "C" NOT NULL,
+    -- What the client signed in with; NULL: the password.
+    token_id     TEXT   COLLATE "C",
+    -- NULL: the session has no connection. The rest is of the last one then.
+    peer         TEXT   COLLATE "C",
+    transport    TEXT   COLLATE "C" NOT NULL,
+    protocol     TEXT   COLLATE "C" NOT NULL,
+    connected_at BIGINT NOT NULL,
+    keep_alive_s BIGINT NOT NULL,
+    PRIMARY KEY (user_id, client_id)
+);
+
+CREATE INDEX mqtt_sessions_by_id ON mqtt_sessions (id);
+
+CREATE INDEX mqtt_sessions_of_process ON mqtt_sessions (process);
+
+-- Sessions that a process has to end, as another one or nobody is to have them. It deletes the row when it has.
+CREATE TABLE mqtt_session_ends (
+    user_id   TEXT   COLLATE "C" NOT NULL,
+    client_id TEXT   COLLATE "C" NOT NULL,
+    process   TEXT   COLLATE "C" NOT NULL,
+    -- Up to which takeover.
+    number    BIGINT NOT NULL,
+    reason    TEXT   COLLATE "C" NOT NULL,
+    PRIMARY KEY (user_id, client_id, process)
+);
+
+CREATE INDEX mqtt_session_ends_of_process ON mqtt_session_ends (process);

@@ -83,6 +83,11 @@ id! {
     NodeId
 }
 id! {
+    /// The id of a process that has a database open: that of its node changes when it joins the others anew. A clone shares the
+    /// text.
+    ProcessId
+}
+id! {
     /// The id of an access rule. Rules that were there from the start have names instead, such as
     /// `builtin-inbox`. A clone shares the text.
     RuleId

@@ -30,6 +30,7 @@ mod membership;
 mod messages;
 mod migrations;
 mod monotonic_clock;
+mod mqtt_sessions;
 mod notification;
 mod open;
 mod open_files;
@@ -60,11 +61,15 @@ pub use database_url::DatabaseUrl;
 pub use delay::{Delay, DelayError};
 pub use epoch::{Epoch, InboxProgress};
 pub use error::StoreError;
-pub use ids::{AuditId, MessageId, NodeId, RuleId, Seq, SessionId, TokenId, UserId};
+pub use ids::{AuditId, MessageId, NodeId, ProcessId, RuleId, Seq, SessionId, TokenId, UserId};
 pub use job::{Job, Lease};
 pub use lists::PAGE_BYTES;
 pub use membership::Membership;
 pub use messages::{Message, Status};
+pub use mqtt_sessions::{
+    Departure, EndReason, HeldSession, MqttSession, Ownership, SessionEnd, SessionKey, TakeOver,
+    TakenOver,
+};
 pub use notification::Notification;
 pub use options::StoreOptions;
 pub use outcome::Outcome;
@@ -74,6 +79,7 @@ pub use reads::clock::AheadOfClock;
 pub use reads::failed_attempts::FailedAttempt;
 pub use reads::inbox::Position;
 pub use reads::listing::{InvalidPageToken, MessagePage, MessagePageToken};
+pub use reads::mqtt_sessions::ListedMqttSession;
 pub use reads::nodes::Node;
 pub use reads::queue::StatusCounts;
 pub use reads::rights_changes::{Changed, RightsChange};

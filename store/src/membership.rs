@@ -59,15 +59,16 @@ impl Membership {
         let id = NodeId::new();
         let now = self.server.dialect().now_millis();
         let text = format!(
-            "INSERT INTO nodes (id, name, version, rights_seen, started_at, lease_until)
-             VALUES ($1, $2, $3, $4, {now}, {now} + {})",
+            "INSERT INTO nodes (id, name, version, rights_seen, process, started_at, lease_until)
+             VALUES ($1, $2, $3, $4, $5, {now}, {now} + {})",
             LEASE.as_millis()
         );
         let join = Statement::made(text)
             .bind(id.as_str())
             .bind(named(name))
             .bind(version.to_owned())
-            .bind(rights_seen);
+            .bind(rights_seen)
+            .bind(self.store.process().as_str());
         let mut statements = vec![join];
         if let Some(before) = before {
             let forget = Statement::new("DELETE FROM nodes WHERE id = $1");

@@ -8,7 +8,7 @@ use crate::dialect::{self, Dialect, mysql, postgres};
 use crate::statement::Statement;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 20] = [
+const MIGRATIONS: [(i64, &str, &str); 21] = [
     (
         1,
         "initial",
@@ -108,6 +108,11 @@ const MIGRATIONS: [(i64, &str, &str); 20] = [
         20,
         "nodes",
         include_str!("../../migrations/sqlite/0020_nodes.sql"),
+    ),
+    (
+        21,
+        "mqtt_sessions",
+        include_str!("../../migrations/sqlite/0021_mqtt_sessions.sql"),
     ),
 ];
 

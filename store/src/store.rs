@@ -16,7 +16,9 @@ use crate::statement::Statement;
 use crate::transfer::refuse_unfinished;
 use crate::writer::{Operation, Transaction, Writer};
 use crate::writes::audited::Audited;
-use crate::{AuditEntry, NodeId, StoreError, StoreOptions, bulk, dialect, monotonic_clock};
+use crate::{
+    AuditEntry, NodeId, ProcessId, StoreError, StoreOptions, bulk, dialect, monotonic_clock,
+};
 
 /// An open database. A clone is the same one.
 #[derive(Debug, Clone)]
@@ -42,6 +44,8 @@ struct Inner {
     location: Location,
     /// Which of the servers that share the database this is, if it is one.
     node: RwLock<Option<NodeId>>,
+    /// What this process is called among them, whatever node it is.
+    process: ProcessId,
 }
 
 impl Store {
@@ -87,6 +91,7 @@ impl Store {
             queued,
             location,
             node: RwLock::default(),
+            process: ProcessId::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -147,6 +152,12 @@ impl Store {
     pub(crate) fn node(&self) -> Option<NodeId> {
         let node = self.inner.node.read();
         node.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What this process is called among those that share the database, from when it opened it.
+    #[must_use]
+    pub fn process(&self) -> &ProcessId {
+        &self.inner.process
     }
 
     /// From now on claims are made for `node`.

@@ -8,6 +8,7 @@ pub(crate) mod failed_attempts;
 pub(crate) mod inbox;
 pub(crate) mod listing;
 mod messages;
+pub(crate) mod mqtt_sessions;
 pub(crate) mod nodes;
 pub(crate) mod queue;
 pub(crate) mod rights_changes;

@@ -241,8 +241,8 @@ pub(super) const TABLES: [Table; 15] = [
 ];
 
 /// Tables that are not copied row by row: triggers count messages as they are written; the epoch and the number of changes are
-/// read from `inbox_epoch`, which is a view on the next two elsewhere; the mark is of a file; the last commits are those of connections that are gone; of nodes none runs; the last is of the migrations.
-pub(super) const OTHERS: [&str; 8] = [
+/// read from `inbox_epoch`, which is a view on the next two elsewhere; the mark is of a file; the last commits are those of connections that are gone; of nodes none runs, and so none has sessions; the last is of the migrations.
+pub(super) const OTHERS: [&str; 10] = [
     "message_counts",
     "inbox_epoch",
     "epochs",
@@ -250,5 +250,7 @@ pub(super) const OTHERS: [&str; 8] = [
     "log_mark",
     "last_commits",
     "nodes",
+    "mqtt_sessions",
+    "mqtt_session_ends",
     "_sqlx_migrations",
 ];

@@ -36,6 +36,8 @@ mod large;
 mod leases;
 #[path = "../store/listing.rs"]
 mod listing;
+#[path = "mqtt_sessions.rs"]
+mod mqtt_sessions;
 #[path = "nodes.rs"]
 mod nodes;
 #[path = "../store/prune.rs"]
