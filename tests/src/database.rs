@@ -1,4 +1,4 @@
-//! The database of a server under test, if it is none of its files.
+//! The database of a server under test, where that is not a file of its own.
 
 use std::{env, sync::Arc, thread};
 

@@ -21,8 +21,8 @@ impl Names {
     /// The name of the account that the test calls `user`.
     pub(crate) fn name(self, user: &str) -> String {
         match self.0 {
-            Some(number) => format!("{user}-{number}"),
-            None => user.into(),
+            Some(number) if !user.is_empty() => format!("{user}-{number}"),
+            _ => user.into(),
         }
     }
 

@@ -66,7 +66,7 @@ pub struct Worker {
     options: WorkerOptions,
     on_event: OnEvent,
     /// One permit for each message that may be processed at once.
-    slots: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// How many claims of each message have not ended.
     under_way: Arc<Mutex<HashMap<MessageId, u32>>>,
     running: JoinSet<()>,
@@ -86,7 +86,7 @@ impl Worker {
             store,
             processor,
             under_way: Arc::default(),
-            slots: Arc::new(Semaphore::new(options.concurrency as usize)),
+            permits: Arc::new(Semaphore::new(options.concurrency as usize)),
             options,
             on_event,
             running: JoinSet::new(),
@@ -127,11 +127,11 @@ impl Worker {
             stop.run_until_cancelled(self.running.join_next()).await;
             return;
         }
-        let free = self.slots.available_permits() as u32;
+        let free = self.permits.available_permits() as u32;
         let room = self.room(free, most);
         if room == 0 {
-            // Until one more is free than now: the processor may take fewer than there are slots.
-            let freed = self.slots.acquire_many(free + 1);
+            // Until one more is free than now: the processor may take fewer than there are permits.
+            let freed = self.permits.acquire_many(free + 1);
             drop(stop.run_until_cancelled(freed).await);
             return;
         }
@@ -151,8 +151,8 @@ impl Worker {
                 let in_vain = jobs.is_empty().then_some(now);
                 for job in jobs {
                     // Nobody else takes them, so there are as many as there was room for.
-                    let slot = self.slots.clone().acquire_owned().await;
-                    self.start(job, slot.expect("it is never closed"));
+                    let permit = self.permits.clone().acquire_owned().await;
+                    self.start(job, permit.expect("it is never closed"));
                 }
                 if !more_may_wait {
                     let waited = stop.run_until_cancelled(self.wait(in_vain, again)).await;
@@ -166,13 +166,13 @@ impl Worker {
         }
     }
 
-    /// How many messages more may be processed, if so many slots are free and the processor takes `most` at once.
+    /// How many messages more may be processed, if so many permits are free and the processor takes `most` at once.
     fn room(&self, free: u32, most: NonZeroU32) -> u32 {
         let busy = self.options.concurrency - free;
         free.min(most.get().saturating_sub(busy))
     }
 
-    fn start(&mut self, job: Job, slot: OwnedSemaphorePermit) {
+    fn start(&mut self, job: Job, permit: OwnedSemaphorePermit) {
         let store = self.store.clone();
         let processor = self.processor.clone();
         let options = self.options.clone();
@@ -182,7 +182,7 @@ impl Worker {
             let _under_way = under_way;
             notify(&on_event, Event::Begun(&job));
             let attempt = process(&store, processor.as_ref(), &job, &options).await;
-            drop(slot);
+            drop(permit);
             match conclude(&store, &job, attempt, &options.retries).await {
                 End::Finished(finished) => notify(&on_event, Event::Finished(&finished)),
                 End::Unclear => notify(&on_event, Event::Unclear(&job.username)),

@@ -11,41 +11,41 @@ use super::session_state::SessionState;
 pub(crate) type Takeover = oneshot::Sender<HandedSession>;
 
 /// Holds the session until one of both sides has it.
-type Slot = Arc<Mutex<Option<Box<SessionState>>>>;
+type SharedSession = Arc<Mutex<Option<Box<SessionState>>>>;
 
 /// What the connection gets. The owner has the session back if this is dropped before the session was
 /// [taken](HandedSession::take).
 pub(crate) struct HandedSession {
-    slot: Slot,
+    session: SharedSession,
     /// Dropped with the rest, which the owner waits for.
     _decided: oneshot::Sender<Infallible>,
 }
 
 /// What the owner keeps meanwhile.
 pub(crate) struct OfferedSession {
-    slot: Slot,
+    session: SharedSession,
     decided: oneshot::Receiver<Infallible>,
 }
 
 impl HandedSession {
     /// The session is the connection's; `None` if its owner has ended it meanwhile.
     pub(crate) fn take(self) -> Option<Box<SessionState>> {
-        self.slot.lock().take()
+        self.session.lock().take()
     }
 }
 
 impl OfferedSession {
     /// Hands `state` to the connection that waits at `takeover`.
     pub(crate) fn new(state: Box<SessionState>, takeover: Takeover) -> Self {
-        let slot = Arc::new(Mutex::new(Some(state)));
+        let session = Arc::new(Mutex::new(Some(state)));
         let (undecided, decided) = oneshot::channel();
         let handed = HandedSession {
-            slot: slot.clone(),
+            session: session.clone(),
             _decided: undecided,
         };
         // A connection that has given up drops it at once.
         drop(takeover.send(handed));
-        Self { slot, decided }
+        Self { session, decided }
     }
 
     /// Waits until the connection has taken the session (`None`), or has given up. Cancel-safe.
@@ -56,7 +56,7 @@ impl OfferedSession {
 
     /// The session, unless the connection has taken it.
     pub(crate) fn take_back(&self) -> Option<Box<SessionState>> {
-        self.slot.lock().take()
+        self.session.lock().take()
     }
 }
 

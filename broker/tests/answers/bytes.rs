@@ -8,7 +8,7 @@ use crate::{
         Expect::{Closes, Ends, Refuses},
         WRONG, check_at_the_start, check_in_session, row,
     },
-    table::Place::{Disconnect, Pubrel, Subscribe},
+    table::PacketKind::{Disconnect, Pubrel, Subscribe},
 };
 
 /// Every packet of a version, whole: what it is called, and its bytes.

@@ -13,7 +13,7 @@ use crate::{
 
 /// A packet, or the part of one, that has properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum PacketKind {
     Connect,
     Will,
     Publish,
@@ -25,9 +25,9 @@ pub(crate) enum Place {
     Unsubscribe,
     Disconnect,
 }
-use Place::*;
+use PacketKind::*;
 
-const PLACES: [Place; 10] = [
+const KINDS: [PacketKind; 10] = [
     Connect,
     Will,
     Publish,
@@ -41,7 +41,7 @@ const PLACES: [Place; 10] = [
 ];
 
 /// One line of table 2-4: its identifier with a value, and where a client may send it.
-fn properties() -> Vec<(Vec<u8>, Vec<Place>)> {
+fn properties() -> Vec<(Vec<u8>, Vec<PacketKind>)> {
     let (message, acks) = (vec![Publish, Will], vec![Puback, Pubrec, Pubrel, Pubcomp]);
     let none = vec![];
     vec![
@@ -67,7 +67,7 @@ fn properties() -> Vec<(Vec<u8>, Vec<Place>)> {
         (number(0x23, &[0, 1]), vec![Publish]),
         (number(0x24, &[1]), none.clone()),
         (number(0x25, &[1]), none.clone()),
-        (user("a", "b"), PLACES.to_vec()),
+        (user("a", "b"), KINDS.to_vec()),
         (number(0x27, &[0, 0, 16, 0]), vec![Connect]),
         (number(0x28, &[1]), none.clone()),
         (number(0x29, &[1]), none.clone()),
@@ -76,7 +76,7 @@ fn properties() -> Vec<(Vec<u8>, Vec<Place>)> {
     ]
 }
 
-impl Place {
+impl PacketKind {
     /// The packet, with `properties` as they are: their length before them.
     pub(crate) fn with(self, properties: &[u8]) -> Vec<u8> {
         let ack = |first| packet(first, &[&[0, 9, 0], properties]);
@@ -142,10 +142,9 @@ fn connect(properties: &[u8], will: Option<&[u8]>) -> Vec<u8> {
     packet(0x10, &parts)
 }
 
-async fn check(rows: Vec<(Place, Row)>) {
-    let (first, later): (Vec<_>, Vec<_>) =
-        rows.into_iter().partition(|(place, _)| place.is_first());
-    let rows = |of: Vec<(Place, Row)>| of.into_iter().map(|(_, row)| row).collect();
+async fn check(rows: Vec<(PacketKind, Row)>) {
+    let (first, later): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(kind, _)| kind.is_first());
+    let rows = |of: Vec<(PacketKind, Row)>| of.into_iter().map(|(_, row)| row).collect();
     check_at_the_start(rows(first)).await;
     check_in_session(rows(later)).await;
 }
@@ -154,18 +153,18 @@ async fn check(rows: Vec<(Place, Row)>) {
 async fn every_property_is_taken_where_it_may_be_and_nowhere_else() {
     let mut rows = vec![];
     for (property, places) in properties() {
-        for place in PLACES {
-            let what = format!("property {:#04x} in {place:?} (table 2-4)", property[0]);
-            let expect = match (place, property[0]) {
+        for kind in KINDS {
+            let what = format!("property {:#04x} in {kind:?} (table 2-4)", property[0]);
+            let expect = match (kind, property[0]) {
                 // Enhanced authentication is not supported.
                 (Connect, 0x15) => Refuses(&[0x8C]),
                 // There is none without a method.
-                (Connect, 0x16) => place.bad(),
-                _ if places.contains(&place) => place.good(),
-                _ => place.bad(),
+                (Connect, 0x16) => kind.bad(),
+                _ if places.contains(&kind) => kind.good(),
+                _ => kind.bad(),
             };
-            let send = place.with(&props(std::slice::from_ref(&property)));
-            rows.push((place, row(V5, what, send, expect)));
+            let send = kind.with(&props(std::slice::from_ref(&property)));
+            rows.push((kind, row(V5, what, send, expect)));
         }
     }
     check(rows).await;
@@ -175,15 +174,15 @@ async fn every_property_is_taken_where_it_may_be_and_nowhere_else() {
 async fn no_property_comes_twice_but_user_properties() {
     let mut rows = vec![];
     for (property, places) in properties() {
-        for place in places {
-            let what = format!("property {:#04x} twice in {place:?} (2.2.2.2)", property[0]);
+        for kind in places {
+            let what = format!("property {:#04x} twice in {kind:?} (2.2.2.2)", property[0]);
             let expect = if property[0] == 0x26 {
-                place.good()
+                kind.good()
             } else {
-                place.bad()
+                kind.bad()
             };
-            let send = place.with(&props(&[property.clone(), property.clone()]));
-            rows.push((place, row(V5, what, send, expect)));
+            let send = kind.with(&props(&[property.clone(), property.clone()]));
+            rows.push((kind, row(V5, what, send, expect)));
         }
     }
     check(rows).await;
@@ -193,24 +192,24 @@ async fn no_property_comes_twice_but_user_properties() {
 async fn properties_that_are_cut_or_whose_length_is_not_theirs_are_malformed() {
     let mut rows = vec![];
     for (property, places) in properties() {
-        for place in places {
-            let what = |how: &str| format!("property {:#04x} {how} in {place:?}", property[0]);
+        for kind in places {
+            let what = |how: &str| format!("property {:#04x} {how} in {kind:?}", property[0]);
             let cut = &property[..property.len() - 1];
-            let send = place.with(&props(&[cut.to_vec()]));
-            let expect = match place {
+            let send = kind.with(&props(&[cut.to_vec()]));
+            let expect = match kind {
                 // The core calls it unspecified, which a server may (4.13.1).
                 Subscribe if property[0] == 0x0B => Ends(&[0x80, 0x81]),
-                _ => place.bad(),
+                _ => kind.bad(),
             };
-            rows.push((place, row(V5, what("cut"), send, expect)));
+            rows.push((kind, row(V5, what("cut"), send, expect)));
         }
     }
-    for place in PLACES {
+    for kind in KINDS {
         let what =
-            format!("a length of properties in two bytes where one does in {place:?} (1.5.5-1)");
+            format!("a length of properties in two bytes where one does in {kind:?} (1.5.5-1)");
         // PUBLISH takes it with a payload that could be anything.
-        if place != Publish {
-            rows.push((place, row(V5, what, place.with(&[0x80, 0]), place.bad())));
+        if kind != Publish {
+            rows.push((kind, row(V5, what, kind.with(&[0x80, 0]), kind.bad())));
         }
     }
     check(rows).await;

@@ -16,7 +16,7 @@ use crate::{
 enum Event {
     /// Somebody publishes at this level.
     Publish(u8),
-    /// The client says PUBACK, PUBREC or PUBCOMP of the so-manieth identifier, or of one that never was.
+    /// The client says PUBACK, PUBREC or PUBCOMP of one of the identifiers it was sent, by its place among them, or of one that never was.
     Acknowledge(u8, usize),
     /// The client is away, and comes back with this receive maximum.
     Reconnect(u8),
@@ -63,7 +63,7 @@ impl Phone {
         open(broker, &connect).await
     }
 
-    /// Reads all that comes, and answers which PUBRELs did.
+    /// Reads all that comes, and returns which PUBRELs did.
     async fn read(&mut self) -> Vec<(u16, u8)> {
         let mut released = vec![];
         // What a packet makes room for follows behind the answer to the next one.

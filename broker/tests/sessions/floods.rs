@@ -62,7 +62,7 @@ impl Intake for Work {
     }
 }
 
-/// Says something over and over, as fast as it is read.
+/// Sends the same again and again, as fast as it is read.
 struct Endless {
     unread: Vec<u8>,
     again: Vec<u8>,

@@ -33,7 +33,7 @@ fn of(username: &'static str) -> Connect {
     }
 }
 
-/// Subscribes at QoS 1 and answers the code.
+/// Subscribes at QoS 1 and returns the code.
 async fn code(client: &mut Client, filter: &str) -> u8 {
     match ask(client, &subscribe(V5, 1, &[], &[(filter, 1)])).await {
         Suback(1, codes) => codes[0],
@@ -48,7 +48,7 @@ async fn follower(broker: &Broker, connect: &Connect) -> Client {
     client
 }
 
-/// Tells of alice, and answers whether anyone was there to be told.
+/// Tells of alice, and returns whether anyone was there to be told.
 fn tell(broker: &Broker, payload: &str) -> bool {
     tell_of(broker, "alice", payload)
 }

@@ -10,7 +10,7 @@ use herald_store::{InboxProgress, Store, StoreOptions, copy_database, settle_dat
 
 use super::print;
 use crate::{
-    config::{Config, DatabasePlace},
+    config::{Config, DatabaseLocation},
     data_dir, inbox_mark,
 };
 
@@ -98,9 +98,9 @@ async fn keep(database: &Path) -> anyhow::Result<PathBuf> {
 
 /// The server's own database, which has to be a file.
 fn file_of(config: &Config) -> anyhow::Result<PathBuf> {
-    match config.database_place()? {
-        DatabasePlace::File(file) => Ok(file),
-        DatabasePlace::Server(_) => {
+    match config.database_location()? {
+        DatabaseLocation::File(file) => Ok(file),
+        DatabaseLocation::Server(_) => {
             bail!(
                 "the database is on a server: back it up and restore it there, as with pg_dump or mariadb-dump"
             )

@@ -1,6 +1,6 @@
 use super::print;
 use crate::{
-    config::{Config, DatabasePlace},
+    config::{Config, DatabaseLocation},
     tls,
 };
 
@@ -8,7 +8,7 @@ use crate::{
 pub(crate) async fn check_config(config: &Config) -> anyhow::Result<()> {
     tls::check(config)?;
     print(toml::to_string_pretty(config)?)?;
-    if let DatabasePlace::Server(url) = config.database_place()? {
+    if let DatabaseLocation::Server(url) = config.database_location()? {
         let facts = herald_store::examine_server(&url).await?;
         print(format_args!("# the database server is {}", facts.version))?;
         for warning in facts.warnings {

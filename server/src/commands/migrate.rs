@@ -11,7 +11,7 @@ use herald_store::{DatabaseUrl, TransferError, TransferProgress, TransferStep, t
 use super::print;
 use crate::{
     cli::MigrateArgs,
-    config::{Config, ConfigError, DatabasePlace},
+    config::{Config, ConfigError, DatabaseLocation},
     data_dir, logging,
 };
 
@@ -22,17 +22,17 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn migrate(config: &Config, args: &MigrateArgs) -> anyhow::Result<()> {
     let own = args.from.is_none();
     let from = args.from.as_ref().unwrap_or(&config.database.url);
-    let from = place(config, "from", from, args.from_password_file.as_deref());
+    let from = location(config, "from", from, args.from_password_file.as_deref());
     // What the configuration says is not an option's to be wrong about.
     let from = from.map_err(|e| {
         if own {
-            config.database_place().err().unwrap_or(e)
+            config.database_location().err().unwrap_or(e)
         } else {
             e
         }
     })?;
-    let to = place(config, "to", &args.to, args.to_password_file.as_deref())?;
-    if let DatabasePlace::File(file) = &from
+    let to = location(config, "to", &args.to, args.to_password_file.as_deref())?;
+    if let DatabaseLocation::File(file) = &from
         && !file.is_file()
     {
         bail!(
@@ -62,14 +62,14 @@ pub(crate) async fn migrate(config: &Config, args: &MigrateArgs) -> anyhow::Resu
     Ok(())
 }
 
-fn place(
+fn location(
     config: &Config,
     option: &str,
     url: &DatabaseUrl,
     password_file: Option<&Path>,
-) -> Result<DatabasePlace, ConfigError> {
-    let place = config.place_of(url, password_file);
-    place.map_err(|ConfigError(text)| ConfigError(as_option(&text, option)))
+) -> Result<DatabaseLocation, ConfigError> {
+    let location = config.location_of(url, password_file);
+    location.map_err(|ConfigError(text)| ConfigError(as_option(&text, option)))
 }
 
 /// A text about the configuration as one about an option.
@@ -89,8 +89,11 @@ fn in_options(error: TransferError) -> anyhow::Error {
 }
 
 /// Takes the data directory, as a server does, if its database is the one that is copied: so none begins meanwhile.
-fn lock_data_dir(config: &Config, from: &DatabasePlace) -> anyhow::Result<Option<data_dir::Lock>> {
-    let is_own = config.database_place().is_ok_and(|own| own == *from);
+fn lock_data_dir(
+    config: &Config,
+    from: &DatabaseLocation,
+) -> anyhow::Result<Option<data_dir::Lock>> {
+    let is_own = config.database_location().is_ok_and(|own| own == *from);
     // There is none where no server has run.
     match is_own && config.data_dir.is_dir() {
         true => data_dir::lock(&config.data_dir).map(Some),
@@ -99,10 +102,10 @@ fn lock_data_dir(config: &Config, from: &DatabasePlace) -> anyhow::Result<Option
 }
 
 /// Takes a database file for this process, as a server does.
-fn lock(place: &DatabasePlace) -> anyhow::Result<Option<data_dir::Lock>> {
-    match place {
-        DatabasePlace::File(file) => data_dir::lock_database(file).map(Some),
-        DatabasePlace::Server(_) => Ok(None),
+fn lock(location: &DatabaseLocation) -> anyhow::Result<Option<data_dir::Lock>> {
+    match location {
+        DatabaseLocation::File(file) => data_dir::lock_database(file).map(Some),
+        DatabaseLocation::Server(_) => Ok(None),
     }
 }
 

@@ -17,7 +17,7 @@ use anyhow::bail;
 use herald_store::Store;
 
 use crate::{
-    config::{Config, DatabasePlace},
+    config::{Config, DatabaseLocation},
     shown::shown_line,
 };
 
@@ -40,8 +40,8 @@ fn print(line: impl std::fmt::Display) -> std::io::Result<()> {
 
 /// The server's own database, which there has to be. The server may be running.
 async fn store(config: &Config) -> anyhow::Result<Store> {
-    let database = config.database_place()?;
-    if let DatabasePlace::File(file) = &database
+    let database = config.database_location()?;
+    if let DatabaseLocation::File(file) = &database
         && !file.is_file()
     {
         bail!(

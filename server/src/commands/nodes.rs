@@ -2,7 +2,7 @@ use herald_store::Node;
 
 use super::{print, store};
 use crate::{
-    config::{Config, DatabasePlace},
+    config::{Config, DatabaseLocation},
     nodes::machine,
     run_file::Running,
     shown::shown,
@@ -10,7 +10,7 @@ use crate::{
 
 /// Lists the servers that share the database; of a file the one that has it, if it runs.
 pub(crate) async fn nodes(config: &Config) -> anyhow::Result<()> {
-    if let DatabasePlace::File(_) = config.database_place()? {
+    if let DatabaseLocation::File(_) = config.database_location()? {
         if let Some(running) = Running::read(&config.data_dir)? {
             let since = running.since;
             let (pid, version) = (running.pid, shown(&running.version).to_string());

@@ -32,14 +32,14 @@ impl Default for Database {
 
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum DatabasePlace {
+pub(crate) enum DatabaseLocation {
     /// A file of SQLite, which need not exist.
     File(PathBuf),
     /// A server; the address has the password.
     Server(DatabaseUrl),
 }
 
-impl DatabasePlace {
+impl DatabaseLocation {
     /// What the store opens there.
     pub(crate) fn options(&self) -> StoreOptions {
         match self {
@@ -51,16 +51,16 @@ impl DatabasePlace {
 
 impl Database {
     /// Where the URL says that the database is.
-    pub(crate) fn place(&self, data_dir: &Path) -> Result<DatabasePlace, ConfigError> {
+    pub(crate) fn location(&self, data_dir: &Path) -> Result<DatabaseLocation, ConfigError> {
         let Some(path) = self.url.sqlite_path() else {
-            return self.server().map(DatabasePlace::Server);
+            return self.server().map(DatabaseLocation::Server);
         };
         if !self.password_file.as_os_str().is_empty() {
             return Err(ConfigError(
                 "database.password_file: a database file has no password".into(),
             ));
         }
-        file(path, data_dir).map(DatabasePlace::File)
+        file(path, data_dir).map(DatabaseLocation::File)
     }
 
     fn server(&self) -> Result<DatabaseUrl, ConfigError> {
@@ -133,8 +133,8 @@ mod tests {
     }
 
     fn refused(database: &Database) -> String {
-        let place = database.place(Path::new("data"));
-        place.unwrap_err().to_string()
+        let location = database.location(Path::new("data"));
+        location.unwrap_err().to_string()
     }
 
     #[test]
@@ -146,8 +146,8 @@ mod tests {
             ("sqlite:///srv/a b%3F/%C3%BC.db", "/srv/a b?/ü.db"),
             ("sqlite://herald.db", "herald.db"),
         ] {
-            let place = database(url).place(data_dir).unwrap();
-            assert_eq!(place, DatabasePlace::File(path.into()), "{url}");
+            let location = database(url).location(data_dir).unwrap();
+            assert_eq!(location, DatabaseLocation::File(path.into()), "{url}");
         }
     }
 
@@ -183,12 +183,12 @@ mod tests {
         let error = refused(&given);
         assert!(error.starts_with("database.password_file: "), "{error}");
         fs::write(&password_file, "s3cret\n").unwrap();
-        let place = given.place(Path::new("data")).unwrap();
-        let DatabasePlace::Server(url) = &place else {
-            panic!("{place:?}");
+        let location = given.location(Path::new("data")).unwrap();
+        let DatabaseLocation::Server(url) = &location else {
+            panic!("{location:?}");
         };
         assert_eq!(url.expose(), "postgres://me:s3cret@host/db");
-        let shown = format!("{given:?} {place:?} {:?}", place.options());
+        let shown = format!("{given:?} {location:?} {:?}", location.options());
         assert!(!shown.contains("s3cret"), "{shown}");
         for url in ["postgres://me:other@host/db", "sqlite://herald.db"] {
             let error = refused(&with(url));

@@ -34,7 +34,7 @@ use webhook::Webhook;
 use worker::{ECHOES, Worker};
 
 pub(crate) use auth::Registration;
-pub(crate) use database::DatabasePlace;
+pub(crate) use database::DatabaseLocation;
 pub(crate) use environment::ignored;
 pub(crate) use error::ConfigError;
 pub(crate) use retention::Retention;
@@ -100,7 +100,7 @@ impl Config {
         self.mqtt.check()?;
         self.tls.check(self.http.listen)?;
         self.log.filter()?;
-        self.database_place()?;
+        self.database_location()?;
         self.worker.check()?;
         if self.worker.processor == Processor::Webhook {
             self.webhook.check(self.worker.timeout_ms)?;
@@ -130,23 +130,23 @@ impl Config {
     }
 
     /// Where the database is.
-    pub(crate) fn database_place(&self) -> Result<DatabasePlace, ConfigError> {
-        self.database.place(&self.data_dir)
+    pub(crate) fn database_location(&self) -> Result<DatabaseLocation, ConfigError> {
+        self.database.location(&self.data_dir)
     }
 
     /// Where another database is, whose URL and password file options of the command line give. That of the configuration has
     /// the password file of the configuration.
-    pub(crate) fn place_of(
+    pub(crate) fn location_of(
         &self,
         url: &DatabaseUrl,
         password_file: Option<&Path>,
-    ) -> Result<DatabasePlace, ConfigError> {
+    ) -> Result<DatabaseLocation, ConfigError> {
         let own = Some(&*self.database.password_file).filter(|_| *url == self.database.url);
         let database = Database {
             url: url.clone(),
             password_file: password_file.or(own).unwrap_or(Path::new("")).to_owned(),
         };
-        database.place(&self.data_dir)
+        database.location(&self.data_dir)
     }
 }
 
@@ -254,8 +254,8 @@ mod tests {
         config.database.url = "postgres://me@host/db".into();
         config.database.password_file = own;
         let address = |url: &str, file: Option<&Path>| {
-            let place = config.place_of(&url.into(), file).unwrap();
-            place.options().url.expose().to_owned()
+            let location = config.location_of(&url.into(), file).unwrap();
+            location.options().url.expose().to_owned()
         };
         let here = "postgres://me@host/db";
         assert_eq!(address(here, None), "postgres://me:own@host/db");

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     acks::Acks,
     banner::banner,
-    config::{Config, DatabasePlace},
+    config::{Config, DatabaseLocation},
     connections::Connections,
     data_dir,
     host::Host,
@@ -43,10 +43,10 @@ pub(crate) async fn serve(mut config: Config, mut signals: Signals) -> anyhow::R
     let _lock = data_dir::lock(&config.data_dir)?;
     RunFile::forget(&config.data_dir);
     let tls = tls::server_config(&config)?;
-    let database = config.database_place()?;
+    let database = config.database_location()?;
     let _database_lock = match &database {
-        DatabasePlace::File(file) => Some(data_dir::lock_database(file)?),
-        DatabasePlace::Server(_) => None,
+        DatabaseLocation::File(file) => Some(data_dir::lock_database(file)?),
+        DatabaseLocation::Server(_) => None,
     };
     let opening = Store::open(StoreOptions {
         waiting_messages: config.limits.waiting_messages,

@@ -138,13 +138,13 @@ async fn run(location: Location, mut lookups: mpsc::Receiver<Lookup>, stop: Arc<
 /// The connection, which is made when it is needed.
 struct Connection {
     location: Location,
-    kept: Option<Kept>,
+    kept: Option<PooledConnection>,
     /// One to say goodbye to, once the callers know what they asked.
-    used: Option<Kept>,
+    used: Option<PooledConnection>,
 }
 
 /// A connection, and when it was made.
-struct Kept {
+struct PooledConnection {
     conn: AnyConnection,
     made: Instant,
 }
@@ -181,13 +181,13 @@ impl Connection {
 
     /// Looks up all of `batch`. After a failure, the next call connects again.
     async fn find_once(&mut self, batch: &[Lookup]) -> Result<Rows, StoreError> {
-        let is_old = |kept: &Kept| kept.made.elapsed() >= LIFETIME;
+        let is_old = |kept: &PooledConnection| kept.made.elapsed() >= LIFETIME;
         if self.is_to_a_server() && self.kept.as_ref().is_some_and(is_old) {
             self.used = self.kept.take();
         }
         let mut kept = match self.kept.take() {
             Some(kept) => kept,
-            None => Kept {
+            None => PooledConnection {
                 conn: self.location.connect_reader().await?,
                 made: Instant::now(),
             },

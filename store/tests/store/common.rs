@@ -116,7 +116,7 @@ impl Db {
         url.strip_prefix("sqlite://").unwrap().into()
     }
 
-    /// What a query that counts answers.
+    /// What a query that counts returns.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         let mut conn = self.connect().await;
         let count = sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap();

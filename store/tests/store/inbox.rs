@@ -77,7 +77,7 @@ async fn the_inbox_of_no_account_is_empty() {
     assert_eq!(store.position(&nobody).await.unwrap().acked, Seq::NONE);
 }
 
-/// Ends the message that is sent next with this outcome, and answers what its owner is told.
+/// Ends the message that is sent next with this outcome, and returns what its owner is told.
 pub(crate) async fn ended(db: &Db, user: &UserId, body: &str, outcome: Outcome) -> Notification {
     send(&db.store, user, body, at(0)).await;
     let job = claim_one(&db.store, at(0)).await;

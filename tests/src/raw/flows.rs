@@ -27,7 +27,7 @@ impl Raw {
         self.connack(connect).await.code
     }
 
-    /// The first packet that `pick` answers for; PUBLISHes that come before it are kept for [`message`](Self::message).
+    /// The first packet that `pick` takes; PUBLISHes that come before it are kept for [`message`](Self::message).
     async fn answer<T>(&mut self, what: &str, pick: impl Fn(&Packet) -> Option<T>) -> T {
         loop {
             let packet = self.packet().await;

@@ -125,18 +125,21 @@ async fn a_denied_message_at_qos_2_is_answered_to_its_end(
 async fn mosquitto_and_mqttjs_are_told_of_a_denied_message_in_mqtt_5(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
-    let mut listener = listener(&herald).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let topic: &str = &herald.topic("x");
+    let connect = Connect::of("admin").client_id("listener");
+    let mut listener = Raw::connect_as(&herald, Version::V5, &connect).await;
+    assert_eq!(listener.subscribe_at(topic, 2).await, 2);
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
     let url = format!("wss://{}/mqtt", herald.http_address());
     let client = Mosquitto::new(&herald, version, Transport::Tls, "alice");
-    let code = client.publish(TOPIC, "denied").await;
+    let code = client.publish(topic, "denied").await;
     assert_eq!(code, version.puback(0x87));
     let secret = password("alice");
     let mut browser = MqttJs::connected(&herald, version, &url, "alice", &secret).await;
-    let code = browser.publish(TOPIC, "denied").await;
+    let code = browser.publish(topic, "denied").await;
     assert_eq!(code, version.puback(0x87));
-    hears_nothing_before(&mut listener, &mut admin, TOPIC).await;
+    hears_nothing_before(&mut listener, &mut admin, topic).await;
 }
 
 /// Waits until administrators may not publish to the topic any more, or may again.
@@ -149,12 +152,13 @@ async fn until_answered(raw: &mut Raw, topic: &str, code: u8) {
 
 #[tokio::test]
 async fn a_will_that_its_client_may_not_publish_any_more_goes_nowhere() {
-    const GONE: &str = "broadcast/gone";
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let gone: &str = &herald.topic("gone");
+    let all: &str = &herald.topic("#");
     let http = herald.http("admin").await;
     let connect = |id: &str, delay: u32| {
         Connect::kept("admin").client_id(id).will_with(Will {
-            topic: GONE.into(),
+            topic: gone.into(),
             payload: format!("will of {id}"),
             qos: 1,
             retain: true,
@@ -166,7 +170,7 @@ async fn a_will_that_its_client_may_not_publish_any_more_goes_nowhere() {
     // Its connection is lost while it may still, its delay is over when it may not.
     let late = Raw::connect_as(&herald, Version::V5, &connect("late", 6)).await;
     let later = Connect::of("admin").client_id("later").will_with(Will {
-        topic: TOPIC.into(),
+        topic: herald.topic("x"),
         payload: "the last".into(),
         qos: 1,
         retain: false,
@@ -178,13 +182,13 @@ async fn a_will_that_its_client_may_not_publish_any_more_goes_nowhere() {
     }
     let later = Raw::connect_as(&herald, Version::V5, &later).await;
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
-    assert_eq!(alice.subscribe("broadcast/#").await, 1);
+    assert_eq!(alice.subscribe(all).await, 1);
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
 
     late.cut().await;
     later.cut().await;
-    let rule = http.deny("role:admin", "publish", GONE).await;
-    until_answered(&mut admin, GONE, 0x87).await;
+    let rule = http.deny("role:admin", "publish", gone).await;
+    until_answered(&mut admin, gone, 0x87).await;
     lost_after.cut().await;
     lost_old.cut().await;
     // Its connection was lost last, and its delay is the longest.
@@ -198,9 +202,9 @@ async fn a_will_that_its_client_may_not_publish_any_more_goes_nowhere() {
     // Nor was any retained.
     let path = format!("/admin/acl/rules/{rule}");
     http.delete(&path).await.expect(204);
-    until_answered(&mut admin, GONE, 0).await;
-    assert_eq!(alice.unsubscribe("broadcast/#").await, 0);
-    assert_eq!(alice.subscribe(GONE).await, 1);
+    until_answered(&mut admin, gone, 0).await;
+    assert_eq!(alice.unsubscribe(all).await, 0);
+    assert_eq!(alice.subscribe(gone).await, 1);
     let retained = alice.at_once().await;
     assert!(retained.iter().all(|p| !p.retain), "{retained:?}");
 }
@@ -210,20 +214,22 @@ async fn a_will_that_its_client_may_not_publish_any_more_goes_nowhere() {
 async fn a_rule_opens_a_topic_and_its_end_closes_it_for_who_is_connected(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    const ROOM: &str = "rooms/alice/1";
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob", "admin"]).await;
+    let room: &str = &format!("rooms-{version:?}/{}/1", herald.name("alice"));
     let http = herald.http("admin").await;
     let mut alice = Raw::connect(&herald, version, "alice").await;
     let mut bob = Raw::connect(&herald, version, "bob").await;
-    assert_eq!(alice.subscribe(ROOM).await, version.subscribe_refused());
-    let rule = http.allow("role:user", "both", "rooms/%u/#").await;
+    assert_eq!(alice.subscribe(room).await, version.subscribe_refused());
+    let rule = http
+        .allow("role:user", "both", &format!("rooms-{version:?}/%u/#"))
+        .await;
     until("the rule to be in force", async || {
-        (alice.subscribe(ROOM).await == 1).then_some(())
+        (alice.subscribe(room).await == 1).then_some(())
     })
     .await;
-    assert_eq!(bob.subscribe(ROOM).await, version.subscribe_refused());
-    assert_eq!(bob.publish(ROOM, "of bob").await, version.puback(0x87));
-    assert_eq!(alice.publish(ROOM, "of alice").await, 0);
+    assert_eq!(bob.subscribe(room).await, version.subscribe_refused());
+    assert_eq!(bob.publish(room, "of bob").await, version.puback(0x87));
+    assert_eq!(alice.publish(room, "of alice").await, 0);
     assert_eq!(heard(&mut alice, 1).await, ["of alice"]);
 
     let path = format!("/admin/acl/rules/{rule}");
@@ -240,26 +246,32 @@ async fn a_rule_opens_a_topic_and_its_end_closes_it_for_who_is_connected(
 async fn what_waits_for_a_session_is_not_given_to_it_once_it_may_not_have_it(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
     let http = herald.http("admin").await;
+    let (secret, open) = (herald.topic("secret"), herald.topic("open"));
+    let (secret, open) = (secret.as_str(), open.as_str());
     let connect = Connect::kept("alice").client_id(&format!("{version:?}"));
     let mut alice = Raw::connect_as(&herald, version, &connect).await;
-    assert_eq!(alice.subscribe_at("broadcast/secret", 2).await, 2);
-    assert_eq!(alice.subscribe_at("broadcast/open", 2).await, 2);
+    assert_eq!(alice.subscribe_at(secret, 2).await, 2);
+    assert_eq!(alice.subscribe_at(open, 2).await, 2);
     let mut admin = Announcer::new(&herald, version).await;
-    admin.tell("broadcast/secret", 2, &["under way"]).await;
+    admin.tell(secret, 2, &["under way"]).await;
     assert_eq!(alice.message().await.payload, "under way");
     alice.cut().await;
-    admin.tell("broadcast/secret", 1, &["waiting"]).await;
-    admin.tell("broadcast/open", 1, &["for all"]).await;
+    admin.tell(secret, 1, &["waiting"]).await;
+    admin.tell(open, 1, &["for all"]).await;
     let rule = http
-        .deny("user:alice", "subscribe", "broadcast/secret")
+        .deny(
+            &format!("user:{}", herald.name("alice")),
+            "subscribe",
+            secret,
+        )
         .await;
     let mut other = Raw::connect(&herald, version, "alice").await;
     // A session that is left with no subscription ends.
-    assert_eq!(other.subscribe("broadcast/other").await, 1);
+    assert_eq!(other.subscribe(&herald.topic("other")).await, 1);
     until("the rule to be in force", async || {
-        let code = other.subscribe("broadcast/secret").await;
+        let code = other.subscribe(secret).await;
         (code == version.subscribe_refused()).then_some(())
     })
     .await;
@@ -268,7 +280,7 @@ async fn what_waits_for_a_session_is_not_given_to_it_once_it_may_not_have_it(
     let path = format!("/admin/acl/rules/{rule}");
     http.delete(&path).await.expect(204);
     until("the rule to be gone", async || {
-        (alice.subscribe("broadcast/secret").await == 1).then_some(())
+        (alice.subscribe(secret).await == 1).then_some(())
     })
     .await;
     alice.disconnect().await;

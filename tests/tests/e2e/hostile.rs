@@ -28,20 +28,26 @@ async fn still_passes(herald: &Herald) {
     assert_eq!(admin.take().await.payload, "0");
 }
 
-/// Lets administrators publish and everyone subscribe everywhere, and waits until that is in force.
-async fn open_all(herald: &Herald) {
-    let admin = herald.http("admin").await;
-    admin.allow("role:admin", "publish", "#").await;
-    admin.allow("everyone", "subscribe", "rooms/#").await;
-    admin.allow("everyone", "subscribe", "ü/#").await;
-    let mut raw = Raw::connect(herald, Version::V5, "admin").await;
+/// Lets the administrator of the test publish and alice subscribe below a first level of their own, which is not ASCII, and
+/// waits until that is in force. Returns that level.
+async fn open_level(herald: &Herald) -> String {
+    let (of_admin, of_alice) = (herald.name("admin"), herald.name("alice"));
+    let level = format!("ü{of_alice}");
+    let (all, topic) = (format!("{level}/#"), format!("{level}/1"));
+    let http = herald.http("admin").await;
+    http.allow(&format!("user:{of_admin}"), "publish", "#")
+        .await;
+    http.allow(&format!("user:{of_alice}"), "subscribe", &all)
+        .await;
+    let mut admin = Raw::connect(herald, Version::V5, "admin").await;
     let mut alice = Raw::connect(herald, Version::V5, "alice").await;
     until("the rules to be in force", async || {
-        let publishes = raw.publish("rooms/1", "x").await == 0;
-        let subscribes = alice.subscribe("ü/#").await == 1;
+        let publishes = admin.publish(&topic, "x").await == 0;
+        let subscribes = alice.subscribe(&all).await == 1;
         (publishes && subscribes).then_some(())
     })
     .await;
+    level
 }
 
 /// Client ids that are filters or hold separators, twice at once.
@@ -82,23 +88,24 @@ async fn a_client_id_of_wildcards_and_separators_may_connect_twice(
 async fn topics_that_do_not_begin_with_ascii_pass_like_others(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
-    open_all(&herald).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let level = open_level(&herald).await;
+    let crab: &str = &format!("{level}/ß/🦀");
     let mut admin = Raw::connect(&herald, version, "admin").await;
     let mut alice = Raw::connect(&herald, version, "alice").await;
-    assert_eq!(alice.subscribe_at("ü/#", 2).await, 2);
+    assert_eq!(alice.subscribe_at(&format!("{level}/#"), 2).await, 2);
     for qos in [0, 1, 2] {
         for retain in [false, true] {
-            let mut message = Message::new("ü/ß/🦀", "hello").qos(qos);
+            let mut message = Message::new(crab, "hello").qos(qos);
             if retain {
                 message = message.retained();
             }
             assert_eq!(admin.deliver(&message).await, 0);
             let received = alice.take().await;
-            assert_eq!((received.topic.as_str(), received.qos), ("ü/ß/🦀", qos));
+            assert_eq!((received.topic.as_str(), received.qos), (crab, qos));
         }
     }
-    let clear = Message::new("ü/ß/🦀", "").qos(1).retained();
+    let clear = Message::new(crab, "").qos(1).retained();
     assert_eq!(admin.deliver(&clear).await, 0);
     assert_eq!(heard(&mut alice, 1).await, [""]);
     for topic in ["🦀", "\u{7ff}", "é", "/", "//", "中/文", " "] {
@@ -113,13 +120,13 @@ async fn topics_that_do_not_begin_with_ascii_pass_like_others(
 async fn a_will_on_a_topic_that_does_not_begin_with_ascii_fires(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice"]).await;
-    open_all(&herald).await;
+    let herald = SERVER.with_users(&["alice", "admin"]).await;
+    let level = open_level(&herald).await;
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
-    assert_eq!(alice.subscribe("ü/#").await, 1);
+    assert_eq!(alice.subscribe(&format!("{level}/#")).await, 1);
     for retain in [false, true] {
         let connect = Connect::of("admin").will_with(Will {
-            topic: "ü/🦀".into(),
+            topic: format!("{level}/🦀"),
             payload: "gone".into(),
             qos: 1,
             retain,

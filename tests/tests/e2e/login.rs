@@ -1,20 +1,20 @@
 //! Who may connect.
 
 use herald_tests::{
-    Herald, Http, Version, password,
+    Herald, Http, SharedServer, Version, password,
     raw::{Connect, Raw},
 };
 use rstest::rstest;
 use serde_json::json;
 
-use crate::notified::inbox;
+static SERVER: SharedServer = SharedServer::new();
 
 #[rstest]
 #[tokio::test]
 async fn wrong_credentials_are_refused_alike(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob"]).await;
     let alice = herald.http("alice").await;
     let token = alice.token(&["mqtt"]).await;
     let api_token = alice.token(&["api"]).await;
@@ -23,13 +23,16 @@ async fn wrong_credentials_are_refused_alike(
         ("no password", Connect::of("alice").password("")),
         (
             "another's password",
-            Connect::of("alice").password(&password("bob")),
+            Connect::of("alice").password(&password(&herald.name("bob"))),
         ),
         ("unknown user", Connect::of("nobody")),
-        ("no user", Connect::of("").password(&password("alice"))),
+        (
+            "no user",
+            Connect::of("").password(&password(&herald.name("alice"))),
+        ),
         (
             "name in capitals",
-            Connect::of("Alice").password(&password("alice")),
+            Connect::of("Alice").password(&password(&herald.name("alice"))),
         ),
         ("another's token", Connect::of("bob").password(&token)),
         (
@@ -46,13 +49,13 @@ async fn wrong_credentials_are_refused_alike(
     }
     let connect = Connect::of("alice").password(&token);
     let mut raw = Raw::connect_as(&herald, version, &connect).await;
-    assert_eq!(raw.subscribe(&inbox("alice")).await, 1);
+    assert_eq!(raw.subscribe(&herald.inbox("alice")).await, 1);
 }
 
 #[rstest]
 #[tokio::test]
 async fn a_refused_connection_is_closed(#[values(Version::V311, Version::V5)] version: Version) {
-    let herald = Herald::start().await;
+    let herald = SERVER.with_users(&["admin"]).await;
     let mut raw = Raw::open(&herald, version).await;
     let connect = Connect::of("admin").password("wrong");
     assert_eq!(raw.login(&connect).await, version.connect_refused());
@@ -61,7 +64,7 @@ async fn a_refused_connection_is_closed(#[values(Version::V311, Version::V5)] ve
 
 #[tokio::test]
 async fn a_revoked_token_does_not_connect() {
-    let herald = Herald::with_users(&["alice"]).await;
+    let herald = SERVER.with_users(&["alice"]).await;
     let alice = herald.http("alice").await;
     let token = json!({"name": "phone", "scopes": ["mqtt"], "expires_in_s": 3600});
     let token = alice.post("/tokens", &token).await.expect(201);
@@ -75,6 +78,7 @@ async fn a_revoked_token_does_not_connect() {
     );
 }
 
+// On a server of its own, as the other tests have the same address.
 #[tokio::test]
 async fn guessing_a_password_is_slowed_down_and_does_not_lock_the_owner_out() {
     let herald = Herald::with_users(&["alice", "bob"]).await;

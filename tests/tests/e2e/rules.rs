@@ -1,9 +1,9 @@
 //! Access rules that an administrator makes are in force at once.
 
-use herald_tests::{Herald, Http, Version, raw::Raw, until};
+use herald_tests::{Herald, Http, SharedServer, Version, raw::Raw, until};
 use serde_json::{Value, json};
 
-use crate::notified::inbox;
+static SERVER: SharedServer = SharedServer::new();
 
 pub(crate) fn rule(subject: &str, action: &str, effect: &str, filter: &str) -> Value {
     json!({"subject": subject, "action": action, "effect": effect, "filter": filter})
@@ -33,31 +33,41 @@ async fn published(raw: &mut Raw, topic: &str, code: u8) {
 
 #[tokio::test]
 async fn a_new_rule_lets_a_connected_user_in_and_its_end_shuts_the_user_out() {
-    let herald = Herald::with_users(&["alice", "bob"]).await;
+    let herald = SERVER.with_users(&["alice", "bob", "admin"]).await;
     let admin = herald.http("admin").await;
     let mut alice = Raw::connect(&herald, Version::V5, "alice").await;
     let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
-    assert_eq!(bob.subscribe("rooms/bob/#").await, 0x87);
+    let (of_alice, of_bob) = (herald.name("alice"), herald.name("bob"));
+    let door = &format!("rooms/{of_bob}/door");
+    let room = &format!("rooms/{of_bob}/#");
+    assert_eq!(bob.subscribe(room).await, 0x87);
     // What is left to him, so that his session goes on.
-    assert_eq!(bob.subscribe(&inbox("bob")).await, 1);
+    assert_eq!(bob.subscribe(&herald.inbox("bob")).await, 1);
 
-    let path = create(&admin, &rule("user:bob", "both", "allow", "rooms/%u/#")).await;
-    subscribed(&mut bob, "rooms/bob/#", 1).await;
-    assert_eq!(bob.publish("rooms/bob/door", "open").await, 0);
+    let path = create(
+        &admin,
+        &rule(&format!("user:{of_bob}"), "both", "allow", "rooms/%u/#"),
+    )
+    .await;
+    subscribed(&mut bob, room, 1).await;
+    assert_eq!(bob.publish(door, "open").await, 0);
     let message = bob.take().await;
-    assert_eq!(message.topic, "rooms/bob/door");
+    assert_eq!(&message.topic, door);
     assert_eq!(bob.subscribe("rooms/+/#").await, 0x87);
-    assert_eq!(bob.publish("rooms/alice/door", "open").await, 0x87);
-    assert_eq!(alice.subscribe("rooms/alice/#").await, 0x87);
+    assert_eq!(
+        bob.publish(&format!("rooms/{of_alice}/door"), "open").await,
+        0x87
+    );
+    assert_eq!(alice.subscribe(&format!("rooms/{of_alice}/#")).await, 0x87);
 
     admin.delete(&path).await.expect(204);
-    subscribed(&mut bob, "rooms/bob/other", 0x87).await;
-    assert_eq!(bob.publish("rooms/bob/door", "open").await, 0x87);
+    subscribed(&mut bob, &format!("rooms/{of_bob}/other"), 0x87).await;
+    assert_eq!(bob.publish(door, "open").await, 0x87);
 }
 
 #[tokio::test]
 async fn a_rule_that_is_replaced_is_in_force_as_it_is_now() {
-    let herald = Herald::with_users(&["bob"]).await;
+    let herald = SERVER.with_users(&["bob", "admin"]).await;
     let admin = herald.http("admin").await;
     let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
     let path = create(&admin, &rule("role:user", "publish", "allow", "a/#")).await;
@@ -66,7 +76,16 @@ async fn a_rule_that_is_replaced_is_in_force_as_it_is_now() {
     admin.put(&path, &other).await.expect(200);
     published(&mut bob, "b/1", 0).await;
     assert_eq!(bob.publish("a/1", "x").await, 0x87);
-    create(&admin, &rule("user:bob", "publish", "deny", "+/1")).await;
+    create(
+        &admin,
+        &rule(
+            &format!("user:{}", herald.name("bob")),
+            "publish",
+            "deny",
+            "+/1",
+        ),
+    )
+    .await;
     published(&mut bob, "b/1", 0x87).await;
     assert_eq!(bob.publish("b/2", "x").await, 0);
 }
@@ -89,20 +108,23 @@ async fn a_subscription_ends_with_the_rule_that_allowed_it() {
     // What UNSUBSCRIBE answers for a filter that was, or was not, subscribed to.
     const SUCCESS: u8 = 0;
     const NONE_EXISTED: u8 = 0x11;
-    let herald = Herald::with_users(&["bob"]).await;
+    let herald = SERVER.with_users(&["bob", "admin"]).await;
     let web = herald.http("admin").await;
     create(&web, &rule("role:admin", "publish", "allow", "rooms/#")).await;
-    let path = create(&web, &rule("user:bob", "subscribe", "allow", "rooms/%u/#")).await;
+    let of_bob = herald.name("bob");
+    let room = |name: &str| format!("rooms/{of_bob}/{name}");
+    let subject = format!("user:{of_bob}");
+    let path = create(&web, &rule(&subject, "subscribe", "allow", "rooms/%u/#")).await;
     let mut admin = Raw::connect(&herald, Version::V5, "admin").await;
     let mut bob = Raw::connect(&herald, Version::V5, "bob").await;
-    subscribed(&mut bob, "rooms/bob/#", 1).await;
-    assert_eq!(bob.subscribe("broadcast/#").await, 1);
-    let mut probes: Vec<String> = (0..60).map(|n| format!("rooms/bob/{n}")).collect();
+    subscribed(&mut bob, &room("#"), 1).await;
+    assert_eq!(bob.subscribe(&herald.topic("#")).await, 1);
+    let mut probes: Vec<String> = (0..60).map(|n: u32| room(&n.to_string())).collect();
     for probe in &probes {
         assert_eq!(bob.subscribe(probe).await, 1);
     }
-    published(&mut admin, "rooms/bob/1", 0).await;
-    assert_eq!(bob.take().await.topic, "rooms/bob/1");
+    published(&mut admin, &room("1"), 0).await;
+    assert_eq!(bob.take().await.topic, room("1"));
 
     web.delete(&path).await.expect(204);
     until("the end of a subscription", async || {
@@ -111,9 +133,9 @@ async fn a_subscription_ends_with_the_rule_that_allowed_it() {
         (code == NONE_EXISTED).then_some(())
     })
     .await;
-    assert_eq!(bob.unsubscribe("rooms/bob/#").await, NONE_EXISTED);
-    assert_eq!(admin.publish("rooms/bob/1", "x").await, 0);
-    assert_eq!(admin.publish("broadcast/now", "x").await, 0);
+    assert_eq!(bob.unsubscribe(&room("#")).await, NONE_EXISTED);
+    assert_eq!(admin.publish(&room("1"), "x").await, 0);
+    assert_eq!(admin.publish(&herald.topic("now"), "x").await, 0);
     // What no rule ended goes on.
-    assert_eq!(bob.take().await.topic, "broadcast/now");
+    assert_eq!(bob.take().await.topic, herald.topic("now"));
 }

@@ -162,7 +162,7 @@ async fn mosquitto_sub_shows_the_state_of_the_broker(
 
 #[rstest]
 #[tokio::test]
-async fn a_tap_is_a_live_copy_of_what_others_are_notified_of(
+async fn live_copies_are_of_what_others_are_notified_of(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
     let herald = Herald::with_users(&["alice", "bob"]).await;
@@ -190,7 +190,7 @@ async fn a_tap_is_a_live_copy_of_what_others_are_notified_of(
 /// Live is live: a session that was away has missed it.
 #[rstest]
 #[tokio::test]
-async fn a_tap_keeps_nothing_for_a_session_that_is_away(
+async fn live_copies_are_not_kept_for_a_session_that_is_away(
     #[values(Version::V311, Version::V5)] version: Version,
 ) {
     let herald = Herald::with_users(&["alice"]).await;
@@ -209,7 +209,7 @@ async fn a_tap_keeps_nothing_for_a_session_that_is_away(
 }
 
 #[tokio::test]
-async fn a_tap_that_does_not_read_slows_nobody() {
+async fn who_does_not_read_live_copies_slows_nobody() {
     const COUNT: usize = 300;
     let limits = [
         ("HERALD_LIMITS__QUEUED_MESSAGES", "10"),

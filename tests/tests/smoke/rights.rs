@@ -97,7 +97,7 @@ async fn all_sessions_of_a_deleted_user_end() {
 }
 
 #[tokio::test]
-async fn an_administrator_who_is_demoted_taps_no_more() {
+async fn an_administrator_who_is_demoted_gets_no_more_live_copies() {
     let herald = Herald::with_users(&["bob"]).await;
     let admin = herald.http("admin").await;
     admin.create_user("carol", "admin").await;

@@ -88,7 +88,7 @@ impl User {
         }
     }
 
-    /// A notification has come: answers its number. Panics if it is of another user, or another than before.
+    /// A notification has come: returns its number. Panics if it is of another user, or another than before.
     pub(crate) fn heard(&self, publish: &Publish) -> i64 {
         let name = &self.name;
         let payload = &publish.payload;

@@ -35,7 +35,7 @@ pub(crate) struct Herald {
     pub(crate) audit: Arc<Audit>,
     /// Whose account was closed, in order.
     pub(crate) forgotten: Arc<Mutex<Vec<String>>>,
-    /// What the readiness closure answers.
+    /// What the readiness closure returns.
     pub(crate) broker_ready: Arc<AtomicBool>,
     _dir: TempDir,
 }
