@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// How long any event may take before its test fails. Far longer than any takes.
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// Pause between two questions of [`until`].
 const PAUSE: Duration = Duration::from_millis(5);

@@ -26,7 +26,7 @@ const USERS: [&str; 4] = ["alice", "bob", "root", BRIEF];
 pub(crate) const BRIEF: &str = "brief";
 
 /// How long the token is valid.
-pub(crate) const TOKEN: Duration = Duration::from_millis(300);
+pub(crate) const TOKEN: Duration = Duration::from_secs(1);
 
 /// Where all connections come from.
 pub(crate) const PEER: SocketAddr =

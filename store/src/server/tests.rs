@@ -120,13 +120,13 @@ struct ListLimit {
 #[case::postgres(DatabaseKind::Postgres, ListLimit {
     shown: "SELECT current_setting('statement_timeout')",
     is: "2s",
-    set_short: "SET statement_timeout = 20",
+    set_short: "SET statement_timeout = 500",
     slow: "SELECT CAST(pg_sleep(600) AS TEXT)",
 })]
 #[case::mariadb(DatabaseKind::MariaDb, ListLimit {
     shown: "SELECT CAST(@@max_statement_time AS CHAR)",
     is: "2.000000",
-    set_short: "SET max_statement_time = 0.02",
+    set_short: "SET max_statement_time = 0.5",
     slow: "SELECT SLEEP(600)",
 })]
 #[tokio::test]

@@ -29,7 +29,7 @@ export async function inBrowser(url, test) {
       async open({ size = DESKTOP, ...options } = {}) {
         // The local certificate authority is not in the browser's store; that it signs is tested with other clients.
         const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: size, ...options });
-        context.setDefaultTimeout(20_000);
+        context.setDefaultTimeout(60_000);
         context.on('page', (page) => watch(page, problems));
         return context;
       },

@@ -110,10 +110,11 @@ const flows = {
       }
     }
     // One that was away goes on behind what it saw, though the other has acknowledged everything.
-    await ask('delay', { ms: 3000 });
+    await ask('delay', { ms: 600_000 });
     await send(other, 'while one is away');
     await row(other, 'while one is away', 'queued').waitFor();
     await network(one, false);
+    await ask('delay', { ms: 0, apply_to_queued: true });
     await row(other, 'while one is away', 'delivered').waitFor();
     await network(one, true);
     await row(one, 'while one is away', 'delivered').waitFor();
@@ -183,10 +184,11 @@ const flows = {
     await detailsOf(page).waitFor({ state: 'detached' });
 
     // One that was offline meanwhile hears of it, too.
-    await ask('delay', { ms: 3000 });
+    await ask('delay', { ms: 600_000 });
     await send(page, 'short of life');
     await row(tab, 'short of life', 'queued').waitFor();
     await network(tab, false);
+    await ask('delay', { ms: 0, apply_to_queued: true });
     await row(page, 'short of life', 'delivered').waitFor();
     await ask('cancel', { user: 'alice', body: 'short of life' });
     await row(page, 'short of life').waitFor({ state: 'detached' });

@@ -76,7 +76,7 @@ async function opened(open, user, messages) {
     if (list === null) return false;
     list.scrollTop = list.scrollHeight;
     return list.textContent.includes('number 0.') && list.textContent.includes('That is all.');
-  }, LIST, { polling: 30, timeout: 90_000 });
+  }, LIST, { polling: 30, timeout: 300_000 });
   const who = { user, page, messages, work: await meter(page) };
   await holds(who);
   return who;

@@ -28,7 +28,7 @@ const flows = {
     await page.getByRole('heading', { name: 'There is nothing here', level: 2 }).waitFor();
   },
 
-  /** Sending, queued with a countdown, processing, delivered. The server's delay is three seconds. */
+  /** Sending, queued with a countdown, processing, delivered. The server's delay is eight seconds. */
   async sending({ open }) {
     const page = await (await open()).newPage();
     await signIn(page, url, 'alice');
@@ -47,7 +47,7 @@ const flows = {
     await send(page, 'hello');
     await row(page, 'hello', 'sending').waitFor();
     letGo();
-    await row(page, 'hello', 'queued').getByText(/in [123] s/).waitFor();
+    await row(page, 'hello', 'queued').getByText(/in [1-8] s/).waitFor();
     await row(page, 'hello', 'delivered').waitFor();
     same(await row(page, 'hello').count(), 1, 'rows');
     same(polls, 0, 'requests for what came live');

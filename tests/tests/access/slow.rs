@@ -1,9 +1,9 @@
 //! Clients that take their time. Limits of more than a few seconds are tested beside their code, in paused time.
 
-use herald_tests::{LIMIT, within};
+use herald_tests::within;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    time::{Duration, Instant, sleep},
+    time::{Duration, sleep},
 };
 
 use crate::wire::{Wire, expect_unharmed, plain};
@@ -32,7 +32,6 @@ async fn drip(mut wire: Wire, start: &[u8], unit: &[u8]) {
 #[tokio::test]
 async fn connections_without_a_request_are_closed_whatever_drips_in() {
     let herald = plain().await;
-    let since = Instant::now();
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     let headers = [&preface[..], b"\0\x40\0\x01\x04\0\0\0\x01"].concat();
     let clients: [(&[u8], &[u8]); 6] = [
@@ -51,7 +50,6 @@ async fn connections_without_a_request_are_closed_whatever_drips_in() {
         futures_util::future::join_all(clients),
     )
     .await;
-    assert!(since.elapsed() < LIMIT);
     expect_unharmed(&herald).await;
 }
 

@@ -149,7 +149,7 @@ async fn a_start_warns_of_what_waits_since_the_clock_was_ahead() {
     hears(&mut raw, 1, "finished").await;
     // Or it would come again.
     herald.http("admin").await.delivered(&finished).await;
-    send(&herald, "waiting", 3_000).await;
+    send(&herald, "waiting", 600_000).await;
     herald.kill().await;
 
     clock.set("-3600");

@@ -124,7 +124,7 @@ async fn a_stuck_service_holds_back_its_own_messages_alone_and_is_got_over() {
         ("HERALD_WORKER__BACKOFF_MS", "10"),
         ("HERALD_WEBHOOK__URL", &url),
         ("HERALD_WEBHOOK__SECRET", herald_tests::WEBHOOK_SECRET),
-        ("HERALD_WEBHOOK__TIMEOUT_MS", "1500"),
+        ("HERALD_WEBHOOK__TIMEOUT_MS", "4000"),
     ])
     .await;
     let admin = herald.http("admin").await;

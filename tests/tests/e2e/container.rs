@@ -88,16 +88,16 @@ async fn a_stop_waits_for_webhooks_but_not_for_ten_seconds_and_for_clients_that_
         clients_that_hold_up(&held_up, Version::V5).await,
     ];
 
+    let told = Instant::now();
+    for herald in [&waits, &held_up] {
+        herald.signal("TERM");
+    }
     let mut container = Command::new("sleep")
         .arg("10")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let told = Instant::now();
-    for herald in [&waits, &held_up] {
-        herald.signal("TERM");
-    }
     let code = tokio::select! {
         biased;
         _ = waits.ended() => panic!("clients that do not read were waited for longer than the webhook"),

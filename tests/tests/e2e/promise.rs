@@ -36,11 +36,11 @@ async fn a_client_that_only_pings_outlives_its_keep_alive(
 ) {
     let herald = SERVER.with_users(&["alice"]).await;
     let connect = Connect {
-        keep_alive_s: 1,
+        keep_alive_s: 3,
         ..Connect::of("alice")
     };
     let mut alice = Raw::connect_as(&herald, version, &connect).await;
-    let mut pings = tokio::time::interval(Duration::from_millis(500));
+    let mut pings = tokio::time::interval(Duration::from_secs(1));
     for _ in 0..8 {
         pings.tick().await;
         alice.ping().await;

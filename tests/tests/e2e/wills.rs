@@ -59,7 +59,7 @@ async fn a_will_comes_when_a_connection_is_lost_and_not_when_it_is_ended(
 async fn a_will_comes_after_its_delay() {
     let herald = SERVER.with_users(&["alice", "admin"]).await;
     let mut alice = alice(&herald).await;
-    let admin = Raw::connect_as(&herald, Version::V5, &dying(&herald, "late", "late", 3)).await;
+    let admin = Raw::connect_as(&herald, Version::V5, &dying(&herald, "late", "late", 6)).await;
     let other = Raw::connect_as(&herald, Version::V5, &dying(&herald, "prompt", "prompt", 0)).await;
     admin.cut().await;
     other.cut().await;
@@ -70,7 +70,12 @@ async fn a_will_comes_after_its_delay() {
 async fn a_client_that_is_back_before_the_delay_has_no_will() {
     let herald = SERVER.with_users(&["alice", "admin"]).await;
     let mut alice = alice(&herald).await;
-    let admin = Raw::connect_as(&herald, Version::V5, &dying(&herald, "back", "not dead", 5)).await;
+    let admin = Raw::connect_as(
+        &herald,
+        Version::V5,
+        &dying(&herald, "back", "not dead", 12),
+    )
+    .await;
     admin.cut().await;
     let back = Connect {
         will: None,
@@ -78,7 +83,7 @@ async fn a_client_that_is_back_before_the_delay_has_no_will() {
     };
     let _admin = Raw::resume(&herald, Version::V5, &back).await;
     // Whose delay ends later.
-    let other = Raw::connect_as(&herald, Version::V5, &dying(&herald, "other", "dead", 6)).await;
+    let other = Raw::connect_as(&herald, Version::V5, &dying(&herald, "other", "dead", 13)).await;
     other.cut().await;
     assert_eq!(heard(&mut alice, 1).await, ["dead"]);
 }

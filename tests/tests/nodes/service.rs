@@ -59,7 +59,7 @@ impl Service {
                 "HERALD_WEBHOOK__SECRET",
                 herald_tests::WEBHOOK_SECRET.into(),
             ),
-            ("HERALD_WEBHOOK__TIMEOUT_MS", "60000".into()),
+            ("HERALD_WEBHOOK__TIMEOUT_MS", "120000".into()),
         ]
     }
 

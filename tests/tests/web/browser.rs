@@ -13,7 +13,7 @@ use tokio::{
 use crate::world::World;
 
 /// A browser takes its time beside others.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// Browsers at once: each wants more than one core.
 const BROWSERS: u32 = 2;

@@ -9,7 +9,7 @@ async fn one_signs_in_and_out_and_the_next_user_sees_nothing_of_it() {
 
 #[tokio::test]
 async fn a_message_is_seen_on_its_way_without_polling() {
-    run("user", "sending", &mut World::start(3000).await).await;
+    run("user", "sending", &mut World::start(8000).await).await;
 }
 
 #[tokio::test]

@@ -168,7 +168,7 @@ async fn what_expires_is_cleared_within_a_minute() {
         ..(*retained("lasting", "x")).clone()
     };
     running.kept.set(&Arc::new(lasting)).unwrap();
-    let expires = Some(Instant::now() + Duration::from_millis(50));
+    let expires = Some(Instant::now() + Duration::from_millis(500));
     let short = Message {
         expires,
         ..(*retained("short", "x")).clone()

@@ -42,7 +42,8 @@ async fn a_router_that_dies_is_replaced_with_all_that_it_served() {
             let got = arrived(recorder, |got| got.len() == 1).await;
             assert_eq!(payloads(&got), ["heard"]);
         }
-        assert!(died.unwrap().elapsed() < Duration::from_secs(1));
+        // Before it could be noticed that probes have no answer.
+        assert!(died.unwrap().elapsed() < Duration::from_secs(5));
         assert_eq!(bus.metrics.router_restarts.get(), deaths);
         let kept = bus.retained(&filter("#"), None, 9);
         assert_eq!(

@@ -102,7 +102,7 @@ async fn a_statement_that_lasts_and_a_lock_that_is_kept_end() {
     };
     let (mut conn, _) = prepare(&location).await.unwrap();
     let mut other = location.connect_writer().await.unwrap();
-    conn.execute("SET statement_timeout = 20").await.unwrap();
+    conn.execute("SET statement_timeout = 500").await.unwrap();
     let error: StoreError = conn
         .execute("SELECT pg_sleep(600)")
         .await
