@@ -99,6 +99,18 @@ pub(crate) fn keys(dialect: Dialect, count: usize, columns: usize, first: usize)
     }
 }
 
+/// The condition of an UPDATE or DELETE of messages for those with as many ids, numbered from `$first`. If the ids are sorted, the
+/// rows are locked in their order, as by all others. PostgreSQL would lock them in that of its table.
+pub(crate) fn ids_in_order(dialect: Dialect, count: usize, first: usize) -> String {
+    let ids = list(count, first);
+    match dialect {
+        Dialect::Sqlite | Dialect::MySql => format!("id IN ({ids})"),
+        Dialect::Postgres => format!(
+            "id IN (SELECT id FROM messages WHERE id IN ({ids}) ORDER BY id FOR NO KEY UPDATE)"
+        ),
+    }
+}
+
 /// What is written with texts of users in it.
 pub(crate) trait TextBytes {
     /// How many bytes those have, about.

@@ -1,11 +1,17 @@
 //! How long a claim lasts.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::statement::Statement;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use crate::bulk::RowsUpdate;
+use crate::dialect::Dialect;
+use crate::statement::{Part, Script, Statement};
 use crate::writer::{Operation, Transaction};
-use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp};
+use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, bulk};
 
 impl Store {
     /// Makes the lease of `job` last until `now + lease`. Returns `false`, and does nothing, if the
@@ -53,6 +59,17 @@ impl LeaseTerm {
     }
 }
 
+/// Not one that was finished or claimed again since.
+const RENEW: RowsUpdate = RowsUpdate {
+    table: "messages",
+    rows: ("renewed", &["message_id", "its_lease", "its_end"]),
+    set: &[("lease_until", "its_end")],
+    matches: "id = message_id AND status = 'processing' AND lease = its_lease",
+};
+
+/// A message and its lease.
+type Key<'a> = (&'a str, &'a str);
+
 struct Renew {
     id: MessageId,
     lease: Lease,
@@ -66,14 +83,51 @@ impl Operation for Renew {
     const DURABLE: bool = false;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let renew = Statement::new(
-            "UPDATE messages SET lease_until = $1
-             WHERE id = $2 AND status = 'processing' AND lease = $3",
-        );
-        let renew = renew
-            .bind(self.term.end().as_millis())
-            .bind(self.id.as_str())
-            .bind(&*self.lease.0);
-        Ok(tx.execute(renew).await? > 0)
+        Ok(Self::run_all(&[self], tx).await? == [true])
     }
+
+    async fn run_all(all: &[&Self], tx: &mut Transaction<'_>) -> Result<Vec<bool>, StoreError> {
+        // Each once, and for as long as was asked for last.
+        let ends = all.iter().map(|one| (one.key(), one.term.end()));
+        let (script, part) = renew(&ends.collect(), tx.dialect());
+        let results = tx.run(script).await?;
+        let read = |row: &AnyRow| Ok((row.try_get("id")?, row.try_get("lease")?));
+        let renewed = results.rows(&part).map(read);
+        let renewed = renewed.collect::<Result<HashMap<String, String>, sqlx::Error>>()?;
+        let is_renewed = |one: &&Self| {
+            let (id, lease) = one.key();
+            renewed.get(id).is_some_and(|theirs| theirs == lease)
+        };
+        Ok(all.iter().map(is_renewed).collect())
+    }
+}
+
+impl Renew {
+    fn key(&self) -> Key<'_> {
+        (self.id.as_str(), &self.lease.0)
+    }
+}
+
+/// What makes leases last until these times, and which part of it returns the messages with their leases. In the order of ids, as
+/// all lock messages: their queues are not locked.
+fn renew(ends: &BTreeMap<Key<'_>, Timestamp>, dialect: Dialect) -> (Script, Part) {
+    let ends: Vec<_> = ends.iter().collect();
+    let bind = |statement: Statement, one: Option<&(&Key<'_>, &Timestamp)>| {
+        let (id, lease) = one.map(|(key, _)| **key).unzip();
+        let end = one.map(|(_, end)| end.as_millis());
+        statement.bind(id).bind(lease).bind(end)
+    };
+    let mut script = Script::default();
+    let part = match dialect {
+        Dialect::Sqlite | Dialect::Postgres => {
+            script.add_all(RENEW.returning(dialect, "id, lease", &ends, bind))
+        }
+        Dialect::MySql => {
+            script.add_all(RENEW.statements(dialect, &ends, bind));
+            let ids: Vec<_> = ends.iter().map(|((id, _), _)| id).collect();
+            let read = "SELECT id, lease FROM messages WHERE status = 'processing' AND id";
+            script.add_all(bulk::of_each(read, &ids))
+        }
+    };
+    (script, part)
 }

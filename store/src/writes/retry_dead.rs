@@ -141,6 +141,8 @@ impl Store {
             }
         }
         let more = looked_at < rows.len() || rows.len() as i64 == LOOKED_AT;
+        // In the order in which those who acknowledge lock them, too.
+        messages.sort_unstable();
         let requeued = match messages.is_empty() {
             true => vec![],
             false => self.write(RetryDead { messages, now }).await?,
@@ -215,9 +217,9 @@ impl Operation for RetryDead {
                 "UPDATE messages{}
                  SET status = 'queued', run_at = $1, outage = NULL, failures = 0,
                     processed_at = NULL, delivered_at = NULL
-                 WHERE status = 'dead' AND id IN ({})",
+                 WHERE status = 'dead' AND {}",
                 tx.dialect().by_index(PRIMARY),
-                bulk::list(rows, 2)
+                bulk::ids_in_order(tx.dialect(), rows, 2)
             );
             Statement::made(text).bind(self.now.as_millis())
         };

@@ -140,15 +140,14 @@ impl Operation for Create {
         if results.rows(&reads.account).next().is_none() {
             return Err(StoreError::UnknownUser);
         }
+        end(tx, &ids(&results, &reads.too_many)?, self.now).await?;
+        // After the change of rights: who deletes an account has locked those when it comes to its sessions.
         let mut script = Script::default();
         let mut ended = ids(&results, &reads.ended)?;
         ended.sort_unstable();
         script.add_all(self.forget(&ended, tx.dialect()));
-        let too_many = script.add(self.too_many());
-        let results = tx.run(script).await?;
-        end(tx, &ids(&results, &too_many)?, self.now).await?;
-        tx.execute(self.insert()).await?;
-        Ok(())
+        script.add(self.insert());
+        tx.run(script).await.map(drop)
     }
 
     fn makes(&self) -> Option<&str> {
@@ -159,11 +158,12 @@ impl Operation for Create {
 /// Where in the results of a script is what a new session has to know.
 struct Reads {
     account: Part,
+    too_many: Part,
     ended: Part,
 }
 
 impl Create {
-    /// Reads the account, and which sessions have ended.
+    /// Reads the account, which of its sessions have to make room, and which of all have ended.
     fn reads(&self, dialect: Dialect) -> (Script, Reads) {
         let mut script = Script::default();
         // Locked first: a password that changes meanwhile ends this session, too, or is seen here.
@@ -176,6 +176,7 @@ impl Create {
                 .bind(self.user.as_str())
                 .bind(self.session.password_hash.as_str()),
         );
+        let too_many = script.add(self.too_many());
         // A DELETE that looks for them would wait for those that others begin and use.
         let ended = script.add_all([
             Statement::new("SELECT id FROM sessions WHERE expires_at <= $1")
@@ -183,7 +184,12 @@ impl Create {
             Statement::new("SELECT id FROM sessions WHERE last_used_at <= $1")
                 .bind(unused_since(self.now)),
         ]);
-        (script, Reads { account, ended })
+        let reads = Reads {
+            account,
+            too_many,
+            ended,
+        };
+        (script, reads)
     }
 
     /// What forgets those that have ended, but for one that was used since. Their tokens ended with them: none lasts longer than
@@ -203,12 +209,15 @@ impl Create {
         })
     }
 
-    /// What reads those that have to make room.
+    /// What reads those that have to make room; those that have ended are forgotten anyway.
     fn too_many(&self) -> Statement {
         Statement::new(
-            "SELECT id FROM sessions WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
+            "SELECT id FROM sessions WHERE user_id = $1 AND expires_at > $2 AND last_used_at > $3
+             ORDER BY id DESC LIMIT $4 OFFSET $5",
         )
         .bind(self.user.as_str())
+        .bind(self.now.as_millis())
+        .bind(unused_since(self.now))
         .bind(MAX_SESSIONS)
         .bind(MAX_SESSIONS - 1)
     }

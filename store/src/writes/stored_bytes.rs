@@ -65,10 +65,10 @@ pub(crate) enum Which<'a> {
 }
 
 impl Which<'_> {
-    /// The condition for `ids`, whose parameters are the only ones.
-    fn condition(self, ids: usize) -> String {
+    /// The condition, of which `ids` are a part that has its parameters from a number on.
+    fn condition(self, ids: impl FnOnce(usize) -> String) -> String {
         let condition = match self {
-            Self::All => return format!("id IN ({})", bulk::list(ids, 1)),
+            Self::All => return ids(1),
             Self::EndedBefore(_) => "processed_at < $1".to_owned(),
             Self::Ended { only: None, .. } => "user_id = $1 AND processed_at IS NOT NULL".into(),
             Self::Ended {
@@ -78,7 +78,7 @@ impl Which<'_> {
                 only.as_str()
             ),
         };
-        format!("{condition} AND id IN ({})", bulk::list(ids, 2))
+        format!("{condition} AND {}", ids(2))
     }
 
     fn bind(self, statement: Statement) -> Statement {
@@ -112,14 +112,14 @@ pub(crate) async fn delete_messages(
             "SELECT user_id, {status}COUNT(*) AS count, CAST(SUM({}) AS {}) AS bytes FROM messages m WHERE {} GROUP BY user_id{groups}",
             of_stored_message(),
             dialect.integer(),
-            which.condition(rows)
+            which.condition(|first| format!("id IN ({})", bulk::list(rows, first)))
         )))
     };
     let delete = |rows| {
         let delete = dialect.delete_by_key("messages");
         which.bind(Statement::made(format!(
             "{delete} WHERE {}",
-            which.condition(rows)
+            which.condition(|first| bulk::ids_in_order(dialect, rows, first))
         )))
     };
     let bind = |statement: Statement, id: Option<&&str>| statement.bind(id.copied());

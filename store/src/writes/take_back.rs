@@ -162,8 +162,10 @@ struct Decision {
     queues: UserQueueChanges,
 }
 
-fn decide(held: Vec<Held>, is_running: impl Fn(&MessageId) -> bool) -> Decision {
+fn decide(mut held: Vec<Held>, is_running: impl Fn(&MessageId) -> bool) -> Decision {
     let mut decision = Decision::default();
+    // Those who renew leases lock them in this order, too.
+    held.sort_unstable_by(|one, other| one.id.cmp(&other.id));
     for message in held {
         if is_running(&message.id) {
             decision.renewed.push(message.id);
@@ -253,9 +255,9 @@ fn renew(
     let renew = |rows| {
         let text = format!(
             "UPDATE messages{} SET lease_until = $1
-             WHERE status = 'processing' AND lease_until <= $2 AND id IN ({})",
+             WHERE status = 'processing' AND lease_until <= $2 AND {}",
             dialect.by_index(PRIMARY),
-            bulk::list(rows, 3)
+            bulk::ids_in_order(dialect, rows, 3)
         );
         let statement = Statement::made(text).bind(until.as_millis());
         statement.bind(run_out.as_millis())
@@ -270,10 +272,10 @@ fn requeue(messages: &[MessageId], claims: &Claims, dialect: Dialect) -> Vec<Sta
     let requeue = |rows| {
         let text = format!(
             "UPDATE messages{} SET status = 'queued', lease = NULL, lease_until = NULL
-             WHERE status = 'processing' AND {} AND id IN ({})",
+             WHERE status = 'processing' AND {} AND {}",
             dialect.by_index(PRIMARY),
             claims.condition(),
-            bulk::list(rows, 2)
+            bulk::ids_in_order(dialect, rows, 2)
         );
         claims.bind(Statement::made(text))
     };

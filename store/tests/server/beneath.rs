@@ -2,37 +2,15 @@
 //! operator with a SQL shell, or Herald after one has deleted the queue. What was decided is not what is written then.
 
 use std::future::Future;
-use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use herald_store::{DeadFilter, Job, Outcome, Removed, Status, StatusCounts};
-use sqlx::{Connection as _, Executor as _};
-use tokio::time::timeout;
 
 use crate::common::{Db, LEASE, at, claim_one, processed, send, user};
-use crate::waiting::is_waited_for;
-
-/// How long any of it may take.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::waiting::met;
 
 /// Does something while another writer has run `sql`, which is committed once it is waited for.
-async fn beneath<T>(db: &Db, sql: &'static str, what: impl Future<Output = T>) -> T {
-    let mut other = db.connect().await;
-    other.execute("BEGIN").await.unwrap();
-    other.execute(sql).await.unwrap();
-    let done = async {
-        let mut what = std::pin::pin!(what.fuse());
-        tokio::select! {
-            biased;
-            _ = &mut what => panic!("it did not wait"),
-            () = async { while !is_waited_for(db, "messages").await {} } => {}
-        }
-        other.execute("COMMIT").await.unwrap();
-        what.await
-    };
-    let done = timeout(LIMIT, done).await.unwrap();
-    other.close().await.unwrap();
-    done
+async fn beneath<T>(db: &Db, sql: &str, what: impl Future<Output = T>) -> T {
+    met(db, sql, "messages", "SELECT 1", what).await
 }
 
 /// A message that is claimed.

@@ -36,6 +36,8 @@ mod large;
 mod leases;
 #[path = "../store/listing.rs"]
 mod listing;
+#[path = "lock_order.rs"]
+mod lock_order;
 #[path = "mqtt_sessions.rs"]
 mod mqtt_sessions;
 #[path = "nodes.rs"]

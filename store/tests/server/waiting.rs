@@ -1,10 +1,49 @@
-//! Whether somebody waits for what a test has locked.
+//! Writes that wait for what a test has locked.
 
-use sqlx::{Connection as _, Executor as _, Row as _};
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use herald_test_databases::DatabaseKind;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
+use tokio::time::timeout;
 
 use crate::DATABASE;
 use crate::common::Db;
-use herald_test_databases::DatabaseKind;
+
+/// How long any of it may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Does something while another writer has run `first`. Once that one is waited for because of `table`, it runs `then`, and
+/// commits.
+pub(crate) async fn met<T>(
+    db: &Db,
+    first: &str,
+    table: &str,
+    then: &str,
+    what: impl Future<Output = T>,
+) -> T {
+    let mut other = db.connect().await;
+    let run = |sql: &str| AssertSqlSafe(sql.to_owned());
+    other.execute("BEGIN").await.unwrap();
+    other.execute(run(first)).await.unwrap();
+    let done = async {
+        let mut what = pin!(what.fuse());
+        let is_waited_for = async { while !is_waited_for(db, table).await {} };
+        tokio::select! {
+            biased;
+            _ = &mut what => panic!("it did not wait"),
+            () = is_waited_for => {}
+        }
+        other.execute(run(then)).await.unwrap();
+        other.execute("COMMIT").await.unwrap();
+        what.await
+    };
+    let done = timeout(LIMIT, done).await.unwrap();
+    other.close().await.unwrap();
+    done
+}
 
 /// Whether a statement waits for a lock of this table or of its rows. Which rows are waited for is in InnoDB's tables, too, but
 /// those are not made anew for whoever asks ten times a second.

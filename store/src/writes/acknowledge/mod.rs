@@ -62,8 +62,8 @@ impl Operation for Acknowledge {
         let facts = reads.facts(&tx.run(script).await?)?;
         let decision = decide(self, &facts);
         let delivered = match tx.dialect() {
-            Dialect::Sqlite | Dialect::Postgres => vec![],
-            Dialect::MySql => delivered_messages(tx, &decision.moves).await?,
+            Dialect::Sqlite => vec![],
+            Dialect::Postgres | Dialect::MySql => delivered_messages(tx, &decision.moves).await?,
         };
         let script = decision.writes(&delivered, self.now, tx.dialect());
         tx.run(script).await?;

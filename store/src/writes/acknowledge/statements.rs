@@ -66,8 +66,8 @@ impl Decision {
     pub(super) fn writes(&self, delivered: &[String], now: Timestamp, dialect: Dialect) -> Script {
         let mut script = Script::default();
         script.add_all(match dialect {
-            Dialect::Sqlite | Dialect::Postgres => mark_all(&self.moves, now, dialect),
-            Dialect::MySql => mark_each(delivered, now),
+            Dialect::Sqlite => mark_all(&self.moves, now),
+            Dialect::Postgres | Dialect::MySql => mark_each(delivered, now, dialect),
         });
         script.add_all(moved(&self.moves, dialect));
         script.add_all(clients_moved(&self.cursors, dialect));
@@ -75,9 +75,9 @@ impl Decision {
     }
 }
 
-/// Marks the messages of the notifications that each user goes over.
-fn mark_all(moves: &[Move], now: Timestamp, dialect: Dialect) -> Vec<Statement> {
-    let mark = |rows| Statement::made(mark_all_text(dialect, rows));
+/// Marks the messages of the notifications that each user goes over, where there is one writer.
+fn mark_all(moves: &[Move], now: Timestamp) -> Vec<Statement> {
+    let mark = |rows| Statement::made(mark_all_text(rows));
     let marks = bulk::for_each(moves, mark, bind_move).into_iter();
     marks.map(|mark| mark.bind(now.as_millis())).collect()
 }
@@ -90,19 +90,19 @@ fn bind_move(statement: Statement, one: Option<&Move>) -> Statement {
 }
 
 /// The CROSS JOIN makes SQLite begin with the few that acknowledged, not with all there are.
-fn mark_all_text(dialect: Dialect, rows: usize) -> String {
+fn mark_all_text(rows: usize) -> String {
     format!(
         "WITH moved (owner, after, up_to) AS ({})
          UPDATE messages SET delivered_at = ${}
          WHERE id IN (SELECT n.message_id FROM moved CROSS JOIN notifications n
             WHERE n.user_id = owner AND n.seq > after AND n.seq <= up_to) AND delivered_at IS NULL",
-        bulk::values(dialect, rows, 3, 1),
+        bulk::values(Dialect::Sqlite, rows, 3, 1),
         3 * rows + 1
     )
 }
 
-/// The messages of the notifications that each user goes over, sorted, for [`mark_each`]. An UPDATE on MySQL locks also what it
-/// only reads, and others delete notifications.
+/// The messages of the notifications that each user goes over, for [`mark_each`]: sorted, as all lock them in this order. And an
+/// UPDATE on MySQL locks also what it only reads, and others delete notifications.
 pub(super) async fn delivered_messages(
     tx: &mut Transaction<'_>,
     moves: &[Move],
@@ -130,12 +130,12 @@ pub(super) async fn delivered_messages(
 }
 
 /// Marks these messages.
-fn mark_each(ids: &[String], now: Timestamp) -> Vec<Statement> {
+fn mark_each(ids: &[String], now: Timestamp, dialect: Dialect) -> Vec<Statement> {
     let mark = |rows| {
         let text = format!(
-            "UPDATE messages{} SET delivered_at = $1 WHERE delivered_at IS NULL AND id IN ({})",
-            Dialect::MySql.by_index(PRIMARY),
-            bulk::list(rows, 2)
+            "UPDATE messages{} SET delivered_at = $1 WHERE delivered_at IS NULL AND {}",
+            dialect.by_index(PRIMARY),
+            bulk::ids_in_order(dialect, rows, 2)
         );
         Statement::made(text).bind(now.as_millis())
     };
@@ -178,7 +178,7 @@ mod tests {
         let (mut conn, _) = prepare(&location).await.unwrap();
         for rows in [1, 64] {
             for sql in [
-                mark_all_text(Dialect::Sqlite, rows),
+                mark_all_text(rows),
                 MOVED.text(Dialect::Sqlite, rows),
                 CLIENTS_MOVED.text(Dialect::Sqlite, rows),
             ] {

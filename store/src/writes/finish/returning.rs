@@ -30,7 +30,10 @@ pub(super) fn may_change_first(all: &[&Finish], dialect: Dialect) -> bool {
 pub(super) async fn change(all: &[&Finish], tx: &mut Transaction<'_>) -> Result<Facts, StoreError> {
     let dialect = tx.dialect();
     let mut script = Script::default();
-    let end = END.returning(dialect, "id", all, |statement, finish| {
+    // Renewals lock messages in the order of their ids, too, and no queues.
+    let mut sorted = all.to_vec();
+    sorted.sort_unstable_by_key(|finish| &finish.job.id);
+    let end = END.returning(dialect, "id", &sorted, |statement, finish| {
         bind_end(statement, finish.copied(), true)
     });
     let ended = script.add_all(end);

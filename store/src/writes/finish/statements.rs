@@ -134,9 +134,12 @@ pub(super) struct Changes {
 impl Changes {
     /// Adds what ends the messages and takes their numbers.
     pub(super) fn of(decision: &Decision<'_>, script: &mut Script, dialect: Dialect) -> Self {
-        let ended = script.add_all(end(&decision.ended, dialect));
+        // Renewals lock messages in the order of their ids, too, and no queues.
+        let mut sorted = decision.ended.clone();
+        sorted.sort_unstable_by_key(|(finish, _)| &finish.job.id);
+        let ended = script.add_all(end(&sorted, dialect));
         if dialect == Dialect::MySql {
-            script.add_all(results(&decision.ended));
+            script.add_all(results(&sorted));
         }
         let last: Vec<_> = decision.last.iter().collect();
         let numbers = script.add_all(take_numbers(&last, dialect));
