@@ -19,6 +19,7 @@ mod queue;
 mod routes;
 mod sends;
 mod views;
+mod websocket;
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ use crate::{
         origin::{Origin, Origins},
     },
     options::MqttHandler,
-    routes::mqtt_stream::MqttWebSocket,
+    websocket::MqttWebSocket,
 };
 
 /// After which an MQTT session has a user, or has ended.

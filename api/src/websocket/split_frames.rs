@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncBufRead as _, AsyncRead, AsyncWrite, BufReader, ReadBuf};
 
-use crate::routes::frame_splitter::FrameSplitter;
+use super::frame_splitter::FrameSplitter;
 
 /// Reads the frames of a client as a [`FrameSplitter`] splits them, and writes what is written.
 pub(super) struct SplitFrames<S> {

@@ -20,16 +20,16 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::routes::{frame_splitter::PIECE, gate::Gate, split_frames::SplitFrames};
+use super::{frame_splitter::PIECE, gate::Gate, split_frames::SplitFrames};
 
 /// The longest message sent, in bytes. With it the buffer below the sink is bounded too.
-pub(crate) const MAX_CHUNK: usize = 16 * 1024;
+const MAX_CHUNK: usize = 16 * 1024;
 
 /// What a connection reads at once and may leave unsent, in bytes. tungstenite's default is 128 KiB for each.
 const BUFFER: usize = 1024;
 
 /// Reads and writes the binary messages of a WebSocket. Until something is written, which is CONNACK or the end, no more is
-/// read than [`BEFORE_ANSWER`](crate::routes::gate::BEFORE_ANSWER).
+/// read than [`BEFORE_ANSWER`](super::gate::BEFORE_ANSWER).
 pub(crate) struct MqttWebSocket<S> {
     socket: WebSocketStream<SplitFrames<Gate<S>>>,
     /// What was received and not read yet.
