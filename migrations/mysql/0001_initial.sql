@@ -336,3 +336,13 @@ CREATE TABLE IF NOT EXISTS mqtt_session_ends (
     PRIMARY KEY (user_id, client_id, process),
     KEY mqtt_session_ends_of_process (process)
 ) COLLATE utf8mb4_nopad_bin;
+
+-- What nodes tell each other, for some seconds.
+CREATE TABLE IF NOT EXISTS node_frames (
+    -- Who says it. Not a foreign key: the row of the node is changed every second, and need not be waited for.
+    node   VARCHAR(64) NOT NULL,
+    -- Dense for each node, unless something is missing.
+    number BIGINT      NOT NULL,
+    frames TEXT        NOT NULL,
+    PRIMARY KEY (node, number)
+) COLLATE utf8mb4_nopad_bin;

@@ -45,6 +45,11 @@ impl Server {
         self.url.dialect().unwrap_or(Dialect::Postgres)
     }
 
+    /// Its address, with what all connections of ours have.
+    pub(crate) fn connects_to(&self) -> &DatabaseUrl {
+        &self.connects_to
+    }
+
     /// What the server and the database are called, without a password.
     pub(crate) fn name(&self) -> String {
         self.url.server()

@@ -12,9 +12,10 @@ use crate::location::{DatabaseFile, Location};
 use crate::open::prepare;
 
 /// What is not the same on purpose, by the beginning of its line below: the log of a file is known by a mark; connections to a
-/// server count each for itself, and can be lost while they commit.
-const DIFFERENT: [&str; 6] = [
+/// server count each for itself, and can be lost while they commit; PostgreSQL carries itself what nodes tell each other.
+const DIFFERENT: [&str; 7] = [
     "log_mark",
+    "node_frames",
     "last_commits",
     "message_counts",
     "inbox_epoch",

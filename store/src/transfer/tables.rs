@@ -241,8 +241,9 @@ pub(super) const TABLES: [Table; 15] = [
 ];
 
 /// Tables that are not copied row by row: triggers count messages as they are written; the epoch and the number of changes are
-/// read from `inbox_epoch`, which is a view on the next two elsewhere; the mark is of a file; the last commits are those of connections that are gone; of nodes none runs, and so none has sessions; the last is of the migrations.
-pub(super) const OTHERS: [&str; 10] = [
+/// read from `inbox_epoch`, which is a view on the next two elsewhere; the mark is of a file; the last commits are those of connections that are gone; of nodes
+/// none runs, and so none has sessions or tells others anything; the last is of the migrations.
+pub(super) const OTHERS: [&str; 11] = [
     "message_counts",
     "inbox_epoch",
     "epochs",
@@ -252,5 +253,6 @@ pub(super) const OTHERS: [&str; 10] = [
     "nodes",
     "mqtt_sessions",
     "mqtt_session_ends",
+    "node_frames",
     "_sqlx_migrations",
 ];

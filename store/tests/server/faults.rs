@@ -19,7 +19,7 @@ const SCOPES: Scopes = Scopes {
 };
 
 /// A store that speaks to its database through a proxy.
-async fn behind(proxy: &CuttingProxy, db: &Db) -> Store {
+pub(crate) async fn behind(proxy: &CuttingProxy, db: &Db) -> Store {
     let options = StoreOptions {
         url: proxy.url().into(),
         ..db.dir.options()

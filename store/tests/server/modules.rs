@@ -8,6 +8,8 @@ mod acknowledge;
 mod audit;
 #[path = "beneath.rs"]
 mod beneath;
+#[path = "channel.rs"]
+mod channel;
 #[path = "../store/clock.rs"]
 mod clock;
 #[path = "../store/common.rs"]

@@ -1,0 +1,111 @@
+//! What nodes that share a database tell each other: short texts, in order for each sender, soon, and perhaps never.
+//!
+//! Nothing relies on a frame. It is a hint of what is in the database, sent after the commit, and whoever was told
+//! [`Received::Missed`] looks there. That is told whenever a frame may be missing: bundles of frames have dense numbers, and
+//! each second there is one at least. So frames of a node that others hold to be gone do no harm, either: they hint at what
+//! it had committed by then.
+//!
+//! A node that is alone sends nothing, listens to nothing, and has no connections for it. The others learn within a second that
+//! one has joined: until then they send it nothing, and it is told so by the first bundle of each, as they are by its.
+
+mod bundle;
+mod incoming;
+mod listener;
+mod outgoing;
+mod poller;
+mod sender;
+mod shared;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use incoming::Received;
+
+use crate::dialect::Dialect;
+use crate::location::Location;
+use crate::{NodeId, Store};
+use bundle::FRAME;
+use incoming::Incoming;
+use outgoing::Outgoing;
+use shared::Channel;
+
+/// The way to the other nodes. A clone is the same one.
+#[derive(Debug, Clone)]
+pub struct NodeChannel(Arc<Channel>);
+
+/// What comes from the other nodes, for one who reads it.
+#[derive(Debug)]
+pub struct NodeFrames(Arc<Channel>);
+
+impl NodeChannel {
+    /// The most bytes of a frame.
+    pub const FRAME: usize = FRAME;
+
+    /// That of a server whose database is `store`; `None` if that is a file, which is one server's.
+    #[must_use]
+    pub fn of(store: &Store) -> Option<(Self, NodeFrames)> {
+        let Location::Server(server) = store.location() else {
+            return None;
+        };
+        let channel = Arc::new(Channel {
+            store: store.clone(),
+            server: server.clone(),
+            outgoing: Outgoing::default(),
+            incoming: Incoming::default(),
+            others: watch::Sender::new([].into()),
+        });
+        Some((Self(channel.clone()), NodeFrames(channel)))
+    }
+
+    /// Sends `frame` to the nodes that are known, soon. Does not wait: what there is no room for is dropped, also a frame
+    /// that is too large or has a NUL, and the others learn that something is missing.
+    pub fn send(&self, frame: &str) {
+        match self.0.is_alone() {
+            true => self.0.outgoing.lose(),
+            false => self.0.outgoing.add(frame),
+        }
+    }
+
+    /// Says which nodes stand, every second. This one does not count.
+    pub fn know(&self, nodes: impl IntoIterator<Item = NodeId>) {
+        let own = self.0.store.node();
+        let others = nodes.into_iter().filter(|node| Some(node) != own.as_ref());
+        let mut others: Vec<_> = others.collect();
+        others.sort_unstable();
+        self.0.incoming.retain(&others);
+        let is_new = |known: &mut Arc<[NodeId]>| {
+            let is_new = **known != *others;
+            if is_new {
+                *known = others.as_slice().into();
+            }
+            is_new
+        };
+        if self.0.others.send_if_modified(is_new) {
+            // What one that has come has sent before, and what one that is gone could not send any more.
+            self.0.incoming.miss();
+            self.0.outgoing.hurry();
+        }
+    }
+
+    /// Sends and receives until stopped.
+    pub async fn run(&self, stop: CancellationToken) {
+        let channel = &*self.0;
+        let receive = async {
+            match channel.server.dialect() {
+                Dialect::MySql => poller::run(channel).await,
+                Dialect::Postgres | Dialect::Sqlite => listener::run(channel).await,
+            }
+        };
+        let both = async { tokio::join!(sender::run(channel), receive) };
+        stop.run_until_cancelled(both).await;
+    }
+}
+
+impl NodeFrames {
+    /// Waits for what comes next. Nothing is lost if it is no longer waited for.
+    pub async fn next(&mut self) -> Received {
+        self.0.incoming.next().await
+    }
+}
