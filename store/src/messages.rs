@@ -17,9 +17,6 @@ pub(crate) const COLUMNS: &str = "m.id, m.user_id, m.body, m.status, m.result, m
         SELECT f.error FROM failed_attempts f
         WHERE f.message_id = m.id ORDER BY f.attempt DESC LIMIT 1) END AS error";
 
-/// The index of messages that are being processed.
-pub(crate) const LEASED: &str = "messages_by_time";
-
 /// How far a message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {

@@ -55,7 +55,7 @@ pub(crate) const TRANSFER: &str = settings!(
 
 /// For a connection that writes. A lock is waited for again and again, so that the rest need not wait for it; and what a server
 /// that is gone has locked is free again soon: on MySQL, which does not know how long a transaction was idle, with each
-/// connection that was idle for as long as a caller waits. The next write makes another one.
+/// connection that was idle for as long as a caller waits. One that has nothing to write is used twice as often.
 pub(crate) const WRITER: &str = concat!(
     settings!(
         "innodb_lock_wait_timeout = 1, lock_wait_timeout = 1",

@@ -118,6 +118,12 @@ impl Dialect {
         }
     }
 
+    /// What stands behind messages that are looked for by their status, and may be read in the order of such a time: other indexes
+    /// begin with the status, too.
+    pub(crate) fn by_status_time(self) -> String {
+        self.by_index("messages_by_time")
+    }
+
     /// What begins a DELETE from a table, whose rows are looked for by their keys.
     pub(crate) fn delete_by_key(self, table: &str) -> String {
         self.delete_by_index(table, PRIMARY)

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 
 use crate::dialect::{Dialect, Param};
 use crate::ids::AFTER_ALL;
-use crate::messages::{COLUMNS, LEASED, message};
+use crate::messages::{COLUMNS, message};
 use crate::page::JsonBytes;
 use crate::{Message, MessageId, Status, Store, StoreError, UserId};
 
@@ -95,7 +95,7 @@ fn by_due(row: &AnyRow) -> Result<MessagePageToken, sqlx::Error> {
 struct Condition<'a> {
     text: String,
     params: Vec<Param<'a>>,
-    /// The index that has no other messages, if it has to be named.
+    /// The index, if it has to be named.
     index: String,
 }
 
@@ -108,8 +108,8 @@ impl<'a> Condition<'a> {
         }
     }
 
-    fn by(mut self, dialect: Dialect, index: &str) -> Self {
-        self.index = dialect.by_index(index);
+    fn by_status_time(mut self, dialect: Dialect) -> Self {
+        self.index = dialect.by_status_time();
         self
     }
 
@@ -165,7 +165,7 @@ impl<'a> Reading<'a> {
                     Some(_) => "m.status = 'processing' AND COALESCE(m.user_id, '') = $1",
                     None => "m.status = 'processing'",
                 };
-                let condition = Condition::new(condition, user).by(dialect, LEASED);
+                let condition = Condition::new(condition, user).by_status_time(dialect);
                 let condition = condition.before(dialect, &[id("COALESCE(m.id, '')")]);
                 (condition, "m.id DESC", by_id)
             }
@@ -189,7 +189,7 @@ impl<'a> Reading<'a> {
             }
             Some(Status::Processed | Status::Dead | Status::Cancelled) if user.is_none() => {
                 let condition = "m.processed_at IS NOT NULL AND m.status = $1";
-                let condition = Condition::new(condition, ended);
+                let condition = Condition::new(condition, ended).by_status_time(dialect);
                 let (ended, order) = match dialect {
                     Dialect::Sqlite | Dialect::Postgres => {
                         ("m.processed_at", "m.processed_at DESC, m.id DESC")

@@ -4,7 +4,7 @@ use sqlx::Row as _;
 
 use crate::dialect::{Dialect, Param};
 use crate::ids::AFTER_ALL;
-use crate::messages::{COLUMNS, LEASED, message};
+use crate::messages::{COLUMNS, message};
 use crate::statement::Statement;
 use crate::{Message, MessageId, Page, Status, Store, StoreError, UserId};
 
@@ -76,7 +76,7 @@ fn own<'a>(
     };
     params.push(Param::Int(i64::from(limit) + 1));
     let index = match status {
-        Some(Status::Processing) => dialect.by_index(LEASED),
+        Some(Status::Processing) => dialect.by_status_time(),
         _ => String::new(),
     };
     let text = format!(

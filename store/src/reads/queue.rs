@@ -48,9 +48,12 @@ impl Store {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let due = self.readers().dialect().status_time("run_at");
-        let text =
-            format!("SELECT run_at FROM messages WHERE status = 'queued' ORDER BY {due} LIMIT 1");
+        let dialect = self.readers().dialect();
+        // Of the index alone.
+        let (due, index) = (dialect.status_time("run_at"), dialect.by_status_time());
+        let text = format!(
+            "SELECT {due} AS run_at FROM messages{index} WHERE status = 'queued' ORDER BY {due} LIMIT 1"
+        );
         let row = self.readers().fetch_optional(Statement::made(text)).await?;
         let due: Option<i64> = row.map(|row| row.try_get("run_at")).transpose()?;
         Ok(due.map(Timestamp::from_millis))

@@ -37,6 +37,10 @@ const ROUND: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// How long a connection to MySQL is idle at most: that server ends what is idle for longer than 10 s, as it cannot tell a server
+/// that is gone and has rows locked from one that has nothing to write.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// What the task owns.
 pub(super) struct Task {
     location: Location,
@@ -106,10 +110,28 @@ impl Task {
                         sleep_until(self.look_at.into()).await;
                     }
                 }
+                () = sleep(IDLE), if self.ends_when_idle() => {
+                    self.ping().await;
+                    continue;
+                }
             }
             self.write(&mut queued).await;
         }
         self.disconnect().await;
+    }
+
+    fn ends_when_idle(&self) -> bool {
+        self.conn.is_some() && self.location.dialect() == Dialect::MySql
+    }
+
+    /// Uses the connection. If it is lost, the next batch makes another one.
+    async fn ping(&mut self) {
+        if let Some(conn) = &mut self.conn
+            && let Err(error) = answered(self.location.dialect(), conn.conn.ping()).await
+        {
+            tracing::debug!(%error, "an idle connection to the database was lost");
+            self.conn = None;
+        }
     }
 
     /// Writes a batch and sends its callers what came of it. What others are in the way of is put aside.

@@ -55,9 +55,9 @@ impl Store {
 
 /// What reads messages that a node has claimed. What is put back is none any more, so that the next step finds others.
 fn claimed(node: &NodeId, dialect: Dialect) -> Statement {
-    let until = dialect.status_time("lease_until");
+    let (until, index) = (dialect.status_time("lease_until"), dialect.by_status_time());
     let text = format!(
-        "SELECT id, user_id FROM messages
+        "SELECT id, user_id FROM messages{index}
          WHERE status = 'processing' AND {until} >= $1 AND lease LIKE $2 ORDER BY {until} LIMIT $3"
     );
     let claimed = Statement::made(text).bind(i64::MIN);

@@ -70,10 +70,14 @@ impl Store {
         batch: &mut AdaptiveBatch,
     ) -> Result<u64, StoreError> {
         let mut deleted = 0;
-        let at = self.readers().dialect().status_time("processed_at");
+        let dialect = self.readers().dialect();
+        let (at, index) = (
+            dialect.status_time("processed_at"),
+            dialect.by_status_time(),
+        );
         // The oldest first, each after its owner.
         let text = format!(
-            "SELECT user_id, id FROM messages WHERE status = $1 AND {at} < $2 ORDER BY {at}, id LIMIT $3"
+            "SELECT user_id, id FROM messages{index} WHERE status = $1 AND {at} < $2 ORDER BY {at}, id LIMIT $3"
         );
         for status in [Status::Processed, Status::Dead, Status::Cancelled] {
             loop {

@@ -127,7 +127,12 @@ fn set(message: &RetainedMessage, dialect: Dialect) -> Statement {
 }
 
 fn clear(topic: &str, dialect: Dialect) -> Statement {
-    let delete = dialect.delete_by_index("retained", "retained_topic");
-    let clear = bulk::statement(format!("{delete} WHERE topic = $1"));
+    let delete = dialect.delete_by_index("retained", "retained_topic_hash");
+    let of_topic = match dialect {
+        Dialect::Sqlite | Dialect::Postgres => "topic = $1",
+        // Of no other topic, however many begin alike: it would wait for each.
+        Dialect::MySql => "topic_hash = UNHEX(SHA2($1, 256))",
+    };
+    let clear = bulk::statement(format!("{delete} WHERE {of_topic}"));
     Statement::new(clear).bind(topic)
 }

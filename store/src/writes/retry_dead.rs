@@ -155,9 +155,13 @@ impl Store {
 
     /// When a message last died: later than now, if the clock was set back since.
     async fn last_death(&self) -> Result<Option<i64>, StoreError> {
-        let at = self.readers().dialect().status_time("processed_at");
+        let dialect = self.readers().dialect();
+        let (at, index) = (
+            dialect.status_time("processed_at"),
+            dialect.by_status_time(),
+        );
         let last = Statement::made(format!(
-            "SELECT processed_at FROM messages
+            "SELECT processed_at FROM messages{index}
              WHERE processed_at IS NOT NULL AND status = 'dead'
              ORDER BY {at} DESC, id DESC LIMIT 1"
         ));
@@ -168,11 +172,14 @@ impl Store {
 
 /// What reads the dead messages behind one, by when it died and its id, that died before `to`.
 fn dead_behind((at, id): (i64, &str), to: i64, dialect: Dialect) -> Statement {
-    let died = dialect.status_time("processed_at");
+    let (died, index) = (
+        dialect.status_time("processed_at"),
+        dialect.by_status_time(),
+    );
     let (behind, values) = dialect.compare_rows(&[died, "id"], '>', 1);
     let next = values.len() + 1;
     let text = format!(
-        "SELECT id, user_id, processed_at FROM messages
+        "SELECT id, user_id, processed_at FROM messages{index}
          WHERE processed_at IS NOT NULL AND status = 'dead'
             AND {behind} AND {died} < ${next}
          ORDER BY {died}, id LIMIT ${}",

@@ -63,9 +63,9 @@ impl Store {
 /// What reads messages that are claimed, whatever their lease. What is put back is none any more, so that the next step finds
 /// others.
 fn claimed(dialect: Dialect) -> Statement {
-    let until = dialect.status_time("lease_until");
+    let (until, index) = (dialect.status_time("lease_until"), dialect.by_status_time());
     let text = format!(
-        "SELECT id, user_id FROM messages
+        "SELECT id, user_id FROM messages{index}
          WHERE status = 'processing' AND {until} >= $1 ORDER BY {until} LIMIT $2"
     );
     Statement::made(text).bind(i64::MIN).bind(STEP)

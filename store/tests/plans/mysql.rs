@@ -69,6 +69,15 @@ async fn scans(conn: &mut MySqlConnection, sql: &str) -> Vec<String> {
     plan.iter().filter_map(step).collect()
 }
 
+/// Whether a statement sorts what it reads.
+async fn sorts(conn: &mut MySqlConnection, sql: &str) -> bool {
+    let explain = raw_sql(AssertSqlSafe(format!("EXPLAIN {}", filled(sql))));
+    let plan = conn.fetch_all(explain).await.unwrap();
+    let extra = |row: &sqlx::mysql::MySqlRow| row.get_unchecked::<Option<String>, _>("Extra");
+    let mut extras = plan.iter().filter_map(extra);
+    extras.any(|extra| extra.contains("filesort"))
+}
+
 #[rstest]
 #[tokio::test]
 async fn no_statement_of_a_messages_way_reads_a_whole_table(
@@ -106,6 +115,21 @@ async fn no_statement_of_a_messages_way_reads_a_whole_table(
         let scans = scans(&mut conn, sql).await;
         assert!(scans.is_empty(), "{scans:?}: {sql}");
     }
+    let by_time = |sql: &&String| {
+        ["ORDER BY status_at", "ORDER BY m.status_at"]
+            .iter()
+            .any(|order| sql.contains(order))
+    };
+    let by_time: Vec<_> = statements.iter().filter(by_time).collect();
+    assert!(by_time.len() > 6, "{by_time:#?}");
+    for sql in by_time {
+        assert!(!sorts(&mut conn, sql).await, "{sql}");
+    }
+    let oldest = statements.iter().find(|sql| sql.contains("AS run_at"));
+    let plan = raw_sql(AssertSqlSafe(format!("EXPLAIN {}", oldest.unwrap())));
+    let plan = conn.fetch_one(plan).await.unwrap();
+    let extra: String = plan.get_unchecked("Extra");
+    assert!(extra.contains("Using index"), "{extra}");
     store.close().await;
     conn.close().await.unwrap();
 }

@@ -28,6 +28,8 @@ mod fairness;
 mod faults;
 #[path = "../store/idempotency.rs"]
 mod idempotency;
+#[path = "idle.rs"]
+mod idle;
 #[path = "../store/inbox.rs"]
 mod inbox;
 #[path = "killed.rs"]

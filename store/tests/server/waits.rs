@@ -5,9 +5,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use herald_store::{RetainedChange, RetainedMessage};
+use herald_test_databases::DatabaseKind;
 use sqlx::{Connection as _, Executor as _};
 use tokio::time::timeout;
 
+use crate::DATABASE;
 use crate::common::{Db, at, begin_session, claim_one, new_session, notify, send, up_to, user};
 
 /// Too short for what does not come.
@@ -72,6 +74,29 @@ async fn retained_messages_expire_and_are_cleared_while_another_is_set() {
     let clear = db.store.save_retained(vec![RetainedChange::Clear { topic }]);
     beside(&db, other, clear).await.unwrap();
     assert_eq!(db.store.retained(at(9)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_topic_is_cleared_while_one_that_begins_alike_is_set() {
+    let db = Db::new().await;
+    let retained = |end: &str| RetainedMessage {
+        topic: "a".repeat(300) + end,
+        payload: "1".into(),
+        attributes: String::new(),
+        expires_at: None,
+    };
+    let (b, c) = (retained("b"), retained("c"));
+    let set = [&b, &c].map(|message| RetainedChange::Set(message.clone()));
+    db.store.save_retained(set.into()).await.unwrap();
+    let topic = b.topic;
+    let clear = db.store.save_retained(vec![RetainedChange::Clear { topic }]);
+    let other = match DATABASE {
+        DatabaseKind::Postgres => "UPDATE retained SET payload = '2' WHERE topic LIKE '%c'",
+        // By its key: it would lock all that it passes.
+        _ => "UPDATE retained SET payload = '2' WHERE row_id = 2",
+    };
+    beside(&db, other, clear).await.unwrap();
+    assert_eq!(db.store.retained(at(9)).await.unwrap(), [c]);
 }
 
 /// What is queued as turns are begun anew has its turn.

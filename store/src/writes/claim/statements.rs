@@ -61,9 +61,9 @@ pub(super) fn find(users: u32, now: Timestamp, dialect: Dialect) -> (Script, Rea
 
 /// What reads messages whose lease has run out.
 fn expired(now: Timestamp, dialect: Dialect) -> Statement {
-    let until = dialect.status_time("lease_until");
+    let (until, index) = (dialect.status_time("lease_until"), dialect.by_status_time());
     let text = format!(
-        "SELECT id, user_id FROM messages
+        "SELECT id, user_id FROM messages{index}
          WHERE status = 'processing' AND {until} <= $1 ORDER BY {until} LIMIT $2"
     );
     Statement::made(text).bind(now.as_millis()).bind(EXPIRED)
