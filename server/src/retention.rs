@@ -20,6 +20,10 @@ const CUT_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether the database has much free room.
 const SHRINK_EVERY: Duration = Duration::from_secs(60);
 
+/// How often counts are compared with what there is. Not at once at a start: it takes a while where there is much.
+const MEND_FIRST: Duration = Duration::from_secs(60 * 60);
+const MEND_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Prunes what is older than the configuration says once an hour, until stopped. 0 days: never.
@@ -28,7 +32,8 @@ pub(crate) async fn run(store: Store, keep: Retention, stop: CancellationToken) 
         tokio::join!(
             prune_hourly(&store, &keep, FIRST),
             cut_audit(&store, &keep),
-            shrink(&store)
+            shrink(&store),
+            mend_counts(&store)
         );
     };
     stop.run_until_cancelled(pruning).await;
@@ -94,6 +99,24 @@ async fn shrink(store: &Store) {
                 tracing::error!(error = %e, "the database could not be shrunk; it is tried again in a minute");
             }
         }
+    }
+}
+
+/// Mends what is counted, where statements by hand are not counted.
+async fn mend_counts(store: &Store) {
+    sleep(MEND_FIRST).await;
+    loop {
+        match store.mend_counts().await {
+            Ok(0) => {}
+            Ok(messages) => tracing::warn!(
+                messages,
+                "the numbers of messages by status were wrong, as after a change by hand, and are right again"
+            ),
+            Err(e) => {
+                tracing::warn!(error = %e, "messages could not be counted; it is tried again in a day");
+            }
+        }
+        sleep(MEND_EVERY).await;
     }
 }
 

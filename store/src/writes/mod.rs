@@ -12,6 +12,7 @@ mod failed_attempts;
 pub(crate) mod finish;
 mod inherit;
 pub(crate) mod lease;
+mod mend_counts;
 pub(crate) mod mqtt_sessions;
 mod pause;
 pub(crate) mod prune;

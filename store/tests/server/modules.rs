@@ -16,6 +16,8 @@ mod clock;
 mod common;
 #[path = "../store/counts.rs"]
 mod counts;
+#[path = "counts_mended.rs"]
+mod counts_mended;
 #[path = "../store/delays.rs"]
 mod delays;
 #[path = "doubts.rs"]
