@@ -1,6 +1,7 @@
 //! The handle that all parts of Herald hold.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -16,6 +17,7 @@ use crate::statement::Statement;
 use crate::transfer::refuse_unfinished;
 use crate::writer::{Operation, Transaction, Writer};
 use crate::writes::audited::Audited;
+use crate::writes::claim::InLine;
 use crate::{
     AuditEntry, NodeId, ProcessId, StoreError, StoreOptions, bulk, dialect, monotonic_clock,
 };
@@ -41,6 +43,7 @@ struct Inner {
     epoch: CurrentEpoch,
     /// Notified of every commit after which a message may be due.
     queued: Arc<Notify>,
+    take_back_in_line: InLine,
     location: Location,
     /// Which of the servers that share the database this is, if it is one.
     node: RwLock<Option<NodeId>>,
@@ -89,6 +92,7 @@ impl Store {
             notification_bytes,
             epoch,
             queued,
+            take_back_in_line: InLine::default(),
             location,
             node: RwLock::default(),
             process: ProcessId::new(),
@@ -173,6 +177,11 @@ impl Store {
         &self.inner.queued
     }
 
+    /// Whether leases that have run out are taken back in line.
+    pub(crate) fn take_back_in_line(&self) -> &InLine {
+        &self.inner.take_back_in_line
+    }
+
     /// How many messages of one user may wait or be worked on at a time.
     pub(crate) fn waiting_messages(&self) -> u32 {
         self.inner.waiting_messages
@@ -233,12 +242,14 @@ impl Store {
         self.inner.writer.note(operation);
     }
 
-    /// Writes, unless the queue is full: then fails with [`StoreError::Busy`] at once.
+    /// Writes, unless the queue is full: then fails with [`StoreError::Busy`] at once. The same if it could not be expected to
+    /// be written by a time.
     pub(crate) async fn try_write<O: Operation>(
         &self,
         operation: O,
+        by: Option<Instant>,
     ) -> Result<O::Output, StoreError> {
-        self.inner.writer.try_write(operation).await
+        self.inner.writer.try_write(operation, by).await
     }
 }
 

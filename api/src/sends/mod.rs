@@ -164,9 +164,10 @@ impl Sends {
         let accepted = match patience {
             Patience::None => {
                 let permit = self.permits.acquire(user, Entrance::Http, body.len());
-                let accept = async || {
-                    let now = Timestamp::now();
-                    self.store.accept(user, body, idempotency_key, now).await
+                let accept = async |by: Instant| {
+                    let (now, by) = (Timestamp::now(), by.into_std());
+                    let store = &self.store;
+                    store.accept_by(user, body, idempotency_key, now, by).await
                 };
                 let accepted = in_time(permit, accept).await?;
                 accepted.ok_or(SendError::NotKnown)?

@@ -64,9 +64,12 @@ impl Connection {
             connection: self.id,
             number: *begun,
         };
-        let haste = match (*dialect, kind.hasty) {
-            (Dialect::Postgres, true) => "SET LOCAL lock_timeout = '20ms'; ",
-            _ => "",
+        // Elsewhere no wait is shorter than the usual one.
+        let haste = match (*dialect, kind.haste) {
+            (Dialect::Postgres, Some(haste)) => {
+                format!("SET LOCAL lock_timeout = '{}ms'; ", haste.as_millis())
+            }
+            _ => String::new(),
         };
         let text = format!("{}; {haste}{}", kind.begin(), mark.text(*dialect));
         *is_unclear = true;
@@ -141,7 +144,7 @@ mod tests {
                 dialect,
                 durable: true,
                 marked: false,
-                hasty: false,
+                haste: None,
             };
             let (begun, mark) = lost.begin(kind).await.unwrap();
             let asked = other.has_committed(mark.as_ref().unwrap());

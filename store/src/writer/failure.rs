@@ -39,7 +39,7 @@ impl Failure {
 
     /// Whether others were in the way of a few, which the rest need not wait for. After a conflict, all may succeed at once.
     pub(super) fn is_of_a_few(&self) -> bool {
-        self.is_passing && matches!(self.error, StoreError::Locked | StoreError::TooSlow)
+        self.is_passing && is_of_a_few(&self.error)
     }
 
     /// Whether the same may succeed later.
@@ -90,4 +90,9 @@ pub(super) fn is_broken(error: &StoreError) -> bool {
             | StoreError::Locked
             | StoreError::TooSlow
     )
+}
+
+/// Whether it need not fail the rest of a batch.
+pub(super) fn is_of_a_few(error: &StoreError) -> bool {
+    matches!(error, StoreError::Locked | StoreError::TooSlow)
 }

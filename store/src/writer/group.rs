@@ -1,8 +1,9 @@
 //! The writes of a batch that are of one kind.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -16,6 +17,12 @@ use super::patience::{LEAST_ALONE, answered};
 use super::transaction::{Transaction, TransactionKind};
 use super::waiting::{State, Waiting};
 use crate::StoreError;
+
+/// After how long others are taken to stay in the way for long; how many writes with the same locks wait for them then, and how
+/// many in all. The rest is refused at once: it would keep those out that nobody is in the way of.
+const LONG: Duration = Duration::from_secs(2);
+const FEW: usize = 4;
+const MANY: usize = 256;
 
 /// Writes that each have a transaction of their own.
 pub(super) struct Round<'a> {
@@ -34,8 +41,12 @@ pub(super) struct Round<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Which<'a> {
     All,
-    /// Those that are late at that time.
+    /// Those that are not begun any more at that time.
     Late(Instant),
+    /// Those that are not repeated any more at that time.
+    Over(Instant),
+    /// Those that nobody waits for.
+    Abandoned,
     /// Those that lock some of it.
     Overlapping(&'a Locks),
 }
@@ -56,12 +67,18 @@ pub(super) trait Group: Any + Send {
     fn run_each<'a>(&'a mut self, round: &'a mut Round<'_>) -> BoxFuture<'a, Result<(), Failure>>;
     /// Those of which the one is known are the other from now on.
     fn change(&mut self, from: State, to: State);
-    /// Adds what those lock that are open and late at `time`.
-    fn lock_late(&self, time: Instant, locks: &mut Locks);
+    /// Adds what those lock that are open and not repeated any more at `time`.
+    fn lock_over(&self, time: Instant, locks: &mut Locks);
+    /// What the one at `index` locks.
+    fn locks_of(&self, index: usize) -> Locks;
     /// Settles as failed those of which this is known and `which` is true.
     fn fail(&mut self, of: State, which: Which<'_>, failure: &StoreError);
-    /// Takes them out.
-    fn take(&mut self, which: Which<'_>) -> Box<dyn Group>;
+    /// Settles as failed those that would be a crowd before what others have locked for long.
+    fn fail_crowd(&mut self, now: Instant, failure: &StoreError);
+    /// Takes out those that lock some of it, and what locks the same as these and comes after them.
+    fn take_behind(&mut self, locks: Locks) -> Box<dyn Group>;
+    /// Takes out those after the first `count`.
+    fn take_beyond(&mut self, count: usize) -> Box<dyn Group>;
     /// Adds those of another group of this kind at the end.
     fn append(&mut self, other: Box<dyn Group>);
     /// Sends the callers of what is settled what came of it, and forgets it; notifies `wake` if a message may be due then.
@@ -144,11 +161,12 @@ impl<O: Operation> Group for Kind<O> {
                 } else if let Err(failure) = run_alone(waiting, &locks, round).await {
                     let error = failure.error.clone();
                     round.pass_over(locks, failure).await?;
-                    if !waiting.caller.is_closed() {
+                    // What is too slow by itself would be so again.
+                    let is_over = matches!(error, StoreError::TooSlow);
+                    if !is_over && !waiting.caller.is_closed() {
                         next += 1;
                         continue;
                     }
-                    // Nobody waits for it.
                     waiting.result = Err(error);
                 }
                 waiting.state = State::Settled;
@@ -165,26 +183,61 @@ impl<O: Operation> Group for Kind<O> {
         }
     }
 
-    fn lock_late(&self, time: Instant, locks: &mut Locks) {
+    fn lock_over(&self, time: Instant, locks: &mut Locks) {
         for waiting in &self.0 {
-            if waiting.state == State::Open && waiting.is_late(time) {
+            if waiting.state == State::Open && waiting.is_over(time) {
                 waiting.operation.lock(locks);
             }
         }
     }
 
+    fn locks_of(&self, index: usize) -> Locks {
+        self.0.get(index).map(Waiting::locks).unwrap_or_default()
+    }
+
     fn fail(&mut self, of: State, which: Which<'_>, failure: &StoreError) {
         for waiting in self.0.iter_mut().filter(|waiting| waiting.state == of) {
             if which.has(waiting) {
-                waiting.state = State::Settled;
-                waiting.result = Err(failure.clone());
+                waiting.settle(failure);
             }
         }
     }
 
-    fn take(&mut self, which: Which<'_>) -> Box<dyn Group> {
-        let taken = self.0.extract_if(.., |waiting| which.has(waiting));
+    fn fail_crowd(&mut self, now: Instant, failure: &StoreError) {
+        let mut crowds = BTreeMap::new();
+        let mut all = 0;
+        for waiting in &mut self.0 {
+            let since = *waiting.aside_since.get_or_insert(now);
+            if !O::FEW_WAIT {
+                continue;
+            }
+            let (first, count) = crowds.entry(waiting.locks()).or_insert((since, 0));
+            if now.duration_since(*first) < LONG {
+                continue;
+            }
+            if *count < FEW && all < MANY {
+                *count += 1;
+                all += 1;
+            } else {
+                waiting.settle(failure);
+            }
+        }
+    }
+
+    fn take_behind(&mut self, mut locks: Locks) -> Box<dyn Group> {
+        let taken = self.0.extract_if(.., |waiting| {
+            let own = waiting.locks();
+            let is_behind = locks.overlap(&own);
+            if is_behind {
+                locks.add(own);
+            }
+            is_behind
+        });
         Box::new(Self(taken.collect()))
+    }
+
+    fn take_beyond(&mut self, count: usize) -> Box<dyn Group> {
+        Box::new(Self(self.0.split_off(count.min(self.0.len()))))
     }
 
     fn append(&mut self, other: Box<dyn Group>) {
@@ -212,6 +265,8 @@ impl Which<'_> {
         match self {
             Self::All => true,
             Self::Late(time) => waiting.is_late(*time),
+            Self::Over(time) => waiting.is_over(*time),
+            Self::Abandoned => waiting.caller.is_closed(),
             Self::Overlapping(locks) => locks.overlap(&waiting.locks()),
         }
     }
@@ -240,8 +295,13 @@ async fn run_alone<O: Operation>(
     let before_commit = |error| Failure::before_commit(error, kind.dialect);
     let (mut begun, mark) = round.conn.begin(kind).await.map_err(before_commit)?;
     let mut tx = Transaction::new(&mut begun, kind.dialect);
-    waiting.result = match tx.lock(locks, kind.hasty).await {
-        Ok(()) => unless_panicked(run_and_count(&waiting.operation, &mut tx)).await,
+    let locked = match kind.haste {
+        None => tx.lock(locks).await.map(|()| false),
+        Some(_) => tx.lock_free(locks).await.map(|locked| !locked.is_empty()),
+    };
+    waiting.result = match locked {
+        Ok(false) => unless_panicked(run_and_count(&waiting.operation, &mut tx)).await,
+        Ok(true) => Err(StoreError::Locked),
         Err(error) => Err(error),
     };
     if let Err(error) = &waiting.result {

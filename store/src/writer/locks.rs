@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
 use crate::dialect::{Dialect, PRIMARY};
-use crate::statement::{Script, Statement};
-use crate::{UserId, bulk};
+use crate::statement::{Part, Results, Script, Statement};
+use crate::{StoreError, UserId, bulk};
 
 /// What no other writer may change from before an operation reads until it is committed. All that a batch locks is locked
 /// first and in the order of the fields, each sorted, so that no two writers wait for each other.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Locks {
     /// The queues of users: with them, their messages and what is counted of them.
     queues: BTreeSet<UserId>,
@@ -22,6 +25,11 @@ impl Locks {
     /// Locks the queue of a user.
     pub(crate) fn queue(&mut self, user: &UserId) {
         self.queues.insert(user.clone());
+    }
+
+    /// Whether the queue of a user is among them.
+    pub(crate) fn has_queue(&self, user: &UserId) -> bool {
+        self.queues.contains(user)
     }
 
     /// Locks the numbers of a user's inbox.
@@ -48,59 +56,103 @@ impl Locks {
             || (self.rights && other.rights)
     }
 
+    /// Leaves out what another one locks, too.
+    pub(super) fn remove(&mut self, other: &Self) {
+        self.queues.retain(|user| !other.queues.contains(user));
+        self.inboxes.retain(|user| !other.inboxes.contains(user));
+        self.rights &= !other.rights;
+    }
+
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// What takes them, or fails as others have one of them, if it is not to `wait`. SQLite has one writer, which needs none.
-    pub(crate) fn script(&self, dialect: Dialect, wait: bool) -> Script {
+    /// What takes them, or looks for them. SQLite has one writer, which needs none.
+    pub(super) fn script(&self, dialect: Dialect, mode: LockMode) -> (Script, LockRows) {
+        let none = Self::default();
+        let locks = match dialect {
+            Dialect::Sqlite => &none,
+            Dialect::Postgres | Dialect::MySql => self,
+        };
         let mut script = Script::default();
-        if dialect == Dialect::Sqlite {
-            return script;
-        }
-        for (table, users) in [("user_queues", &self.queues), ("inboxes", &self.inboxes)] {
-            script.add_all(lock_rows(table, users, dialect, wait));
-        }
-        if self.rights {
-            let text = format!(
-                "SELECT value FROM counters WHERE name = 'rights' {}",
-                for_update(wait)
-            );
-            script.add(Statement::new(bulk::statement(text)));
-        }
-        script
+        let queues = script.add_all(of_users("user_queues", &locks.queues, dialect, mode));
+        let inboxes = script.add_all(of_users("inboxes", &locks.inboxes, dialect, mode));
+        let rights = script.add_all(locks.rights.then(|| {
+            let text = "SELECT value FROM counters WHERE name = 'rights'";
+            Statement::made(format!("{text} {}", mode.suffix()))
+        }));
+        let rows = LockRows {
+            queues,
+            inboxes,
+            rights,
+        };
+        (script, rows)
     }
 }
 
-fn for_update(wait: bool) -> &'static str {
-    if wait {
-        "FOR UPDATE"
-    } else {
-        "FOR UPDATE NOWAIT"
+/// What becomes of rows that others have locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LockMode {
+    /// They are waited for.
+    Wait,
+    /// They are passed over.
+    Skip,
+    /// They are returned, too: nothing is locked.
+    Look,
+}
+
+impl LockMode {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Wait => "FOR UPDATE",
+            Self::Skip => "FOR UPDATE SKIP LOCKED",
+            Self::Look => "",
+        }
     }
 }
 
-fn lock_rows(
+/// Where a script returns the rows that stand for locks.
+pub(super) struct LockRows {
+    queues: Part,
+    inboxes: Part,
+    rights: Part,
+}
+
+impl LockRows {
+    /// The locks whose rows were returned.
+    pub(super) fn read(&self, results: &Results) -> Result<Locks, StoreError> {
+        let users = |part| -> Result<BTreeSet<UserId>, StoreError> {
+            let user = |row: &AnyRow| row.try_get::<String, _>("user_id");
+            let users = results.rows(part).map(user);
+            users.map(|user| Ok(UserId::from_string(user?))).collect()
+        };
+        Ok(Locks {
+            queues: users(&self.queues)?,
+            inboxes: users(&self.inboxes)?,
+            rights: results.rows(&self.rights).next().is_some(),
+        })
+    }
+}
+
+fn of_users(
     table: &str,
     users: &BTreeSet<UserId>,
     dialect: Dialect,
-    wait: bool,
+    mode: LockMode,
 ) -> Vec<Statement> {
     let users: Vec<_> = users.iter().collect();
-    let lock = |chunk: Vec<Option<&&UserId>>| {
-        let text = format!(
+    let start = |rows| {
+        Statement::made(format!(
             "SELECT user_id FROM {table}{} WHERE user_id IN ({}) ORDER BY user_id {}",
             dialect.by_index(PRIMARY),
-            bulk::list(chunk.len(), 1),
-            for_update(wait)
-        );
-        let statement = Statement::new(bulk::statement(text));
-        chunk.into_iter().fold(statement, |statement, user| {
-            statement.bind(user.map(|user| user.as_str().to_owned()))
-        })
+            bulk::list(rows, 1),
+            mode.suffix()
+        ))
     };
-    bulk::padded(&users).map(lock).collect()
+    bulk::for_each(&users, start, |statement, user| {
+        statement.bind(user.map(|user| user.as_str().to_owned()))
+    })
 }
 
 #[cfg(test)]
@@ -117,11 +169,15 @@ mod tests {
             locks.inbox(&UserId::from_string(user));
             locks.queue(&UserId::from_string(user));
         }
-        assert_eq!(locks.script(Dialect::Sqlite, true).0.len(), 0);
-        let script = locks.script(Dialect::Postgres, true).0.into_iter();
-        let texts: Vec<_> = script.map(|one| one.0.sql().as_str().to_owned()).collect();
+        let texts = |dialect| {
+            let (script, _) = locks.script(dialect, LockMode::Wait);
+            let statements = script.0.into_iter();
+            let texts = statements.map(|one| one.0.sql().as_str().to_owned());
+            texts.collect::<Vec<_>>()
+        };
+        assert_eq!(texts(Dialect::Sqlite), [""; 0]);
         assert_eq!(
-            texts,
+            texts(Dialect::Postgres),
             [
                 "SELECT user_id FROM user_queues WHERE user_id IN ($1, $2) ORDER BY user_id FOR UPDATE",
                 "SELECT user_id FROM inboxes WHERE user_id IN ($1, $2) ORDER BY user_id FOR UPDATE",

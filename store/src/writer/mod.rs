@@ -109,11 +109,16 @@ impl Writer {
         outcome::<O>(result, deadline).await
     }
 
-    /// Writes, if there is room in the queue.
-    pub(crate) async fn try_write<O: Operation>(&self, operation: O) -> WriteResult<O> {
+    /// Writes, if there is room in the queue. It is not begun after `begin_by`, nor if it could not be expected to end by then.
+    pub(crate) async fn try_write<O: Operation>(
+        &self,
+        operation: O,
+        begin_by: Option<Instant>,
+    ) -> WriteResult<O> {
         let (caller, result) = oneshot::channel();
         let deadline = self.deadline();
-        let waiting = Box::new(Waiting::new(operation, deadline, caller));
+        let mut waiting = Box::new(Waiting::new(operation, deadline, caller));
+        waiting.begin_by = begin_by;
         let sent = self.queue::<O>().try_send(waiting);
         sent.map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
@@ -174,6 +179,7 @@ async fn outcome<O: Operation>(
     received.unwrap_or(Err(StoreError::Closed))
 }
 
+mod aside;
 mod batch;
 mod connection;
 mod failure;

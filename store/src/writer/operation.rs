@@ -32,6 +32,10 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
         Channel::Soft
     };
 
+    /// Whether users make as many of them as they like: then only a few with the same locks wait for what others have locked
+    /// for long, as each that waits keeps somebody out.
+    const FEW_WAIT: bool = false;
+
     /// Adds what no other writer may change from before this reads until it is committed.
     fn lock(&self, _locks: &mut Locks) {}
 

@@ -18,6 +18,9 @@ const GOAL: Duration = Duration::from_secs(1);
 pub(super) const LEAST: Duration = Duration::from_millis(2500);
 const LONGEST_LEAST: Duration = Duration::from_secs(7);
 
+/// The same of a file, which refuses only what nobody waits for any more.
+const LEAST_OF_FILE: Duration = Duration::from_millis(250);
+
 /// How many writes a database is handed at once, and how late.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -31,7 +34,10 @@ impl Pace {
         Self {
             dialect,
             most: MOST,
-            least: LEAST,
+            least: match dialect {
+                Dialect::Sqlite => LEAST_OF_FILE,
+                Dialect::Postgres | Dialect::MySql => LEAST,
+            },
         }
     }
 
@@ -47,7 +53,9 @@ impl Pace {
 
     /// So many writes were committed. It took so long from when all was locked until their commit, and in all.
     pub(super) fn took(&mut self, writes: usize, until_commit: Duration, in_all: Duration) {
-        self.least = (in_all + in_all / 2).clamp(LEAST, LONGEST_LEAST);
+        if self.dialect != Dialect::Sqlite {
+            self.least = (in_all + in_all / 2).clamp(LEAST, LONGEST_LEAST);
+        }
         self.adapt(writes, until_commit);
     }
 
@@ -58,7 +66,7 @@ impl Pace {
 
     /// Another connection may be as quick as any.
     pub(super) fn reconnected(&mut self) {
-        self.least = LEAST;
+        self.least = Self::of(self.dialect).least;
     }
 
     fn adapt(&mut self, writes: usize, took: Duration) {
@@ -134,7 +142,7 @@ mod tests {
     fn a_file_takes_as_much_as_there_is() {
         let mut pace = Pace::of(Dialect::Sqlite);
         pace.took(1, SLOW, SLOW);
-        assert_eq!(pace.most(), 256);
+        assert_eq!((pace.most(), pace.least()), (256, LEAST_OF_FILE));
     }
 
     #[test]

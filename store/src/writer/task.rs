@@ -8,7 +8,8 @@ use sqlx::{AnyConnection, Connection as _};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
-use super::batch::{Batch, Queued};
+use super::aside::Aside;
+use super::batch::{Batch, Mode, Queued};
 use super::connection::Connection;
 use super::failure::{Doubt, Failure};
 use super::group::Round;
@@ -27,10 +28,7 @@ use crate::location::Location;
 use crate::open_files::OpenFiles;
 use crate::server;
 
-/// How many writes are put aside at most, until others are out of their way.
-const ASIDE: usize = 1024;
-
-/// How long what others are in the way of may be tried before the rest has its turn.
+/// How long writes may have a transaction each before the rest has its turn.
 const ROUND: Duration = Duration::from_millis(500);
 
 /// How long a batch waits before it is repeated: the first time, and at most.
@@ -49,10 +47,8 @@ pub(super) struct Task {
     /// `None` where another task forgets them.
     marks: Option<OldMarks>,
     pace: Pace,
-    /// What others were in the way of, in order. It is tried again from `look_at` on, while the rest goes on.
-    aside: Batch,
-    look_at: Instant,
-    pause: Duration,
+    /// What others were in the way of.
+    aside: Aside,
     /// Of the last commit, until it is known what came of it: nothing is written before.
     doubt: Option<Doubt>,
     /// `None` after a failure, until the next batch.
@@ -76,9 +72,7 @@ impl Task {
             log: Log::of(location.file()),
             marks: (channel == Channel::Soft).then(|| OldMarks::new(location.dialect())),
             pace: Pace::of(location.dialect()),
-            aside: Batch::default(),
-            look_at: Instant::now(),
-            pause: FIRST_PAUSE,
+            aside: Aside::new(),
             doubt: None,
             conn: Some(Connection::new(conn, location.dialect())),
             location,
@@ -92,7 +86,7 @@ impl Task {
     pub(super) async fn run(mut self) {
         let mut queued = vec![];
         loop {
-            let most = self.pace.most().min(ASIDE.saturating_sub(self.aside.len()));
+            let most = self.pace.most().min(self.aside.room());
             let waits = self.aside.len() > 0;
             tokio::select! {
                 biased;
@@ -101,15 +95,15 @@ impl Task {
                     self.operations.close();
                     continue;
                 }
-                () = sleep_until(self.look_at.into()), if waits => {}
                 received = self.operations.recv_many(&mut queued, most), if most > 0 => {
                     if received == 0 && !waits {
                         break;
                     }
                     if received == 0 {
-                        sleep_until(self.look_at.into()).await;
+                        sleep_until(self.aside.look_at().into()).await;
                     }
                 }
+                () = sleep_until(self.aside.look_at().into()), if waits => {}
                 () = sleep(IDLE), if self.ends_when_idle() => {
                     self.ping().await;
                     continue;
@@ -136,14 +130,22 @@ impl Task {
 
     /// Writes a batch and sends its callers what came of it. What others are in the way of is put aside.
     async fn write(&mut self, queued: &mut Vec<Box<dyn Queued>>) {
-        let mut batch = Batch::of(queued.drain(..));
-        batch.queue_behind(&mut self.aside);
+        let since = Instant::now();
+        let mut new = Batch::of(queued.drain(..));
+        self.aside.hold_back(&mut new);
         // Too much of their time has gone while others were written.
-        batch.fail_open(Instant::now() + self.pace.least(), &StoreError::Busy);
-        batch.send_settled(&self.wake);
+        new.fail_open(since + self.pace.least(), &StoreError::Busy);
+        new.send_settled(&self.wake);
+        let before = self.aside.len();
+        let mut batch = self.aside.take_due(&self.wake);
+        let is_tried = self.aside.len() < before;
+        batch.append(new);
+        if before > 0 {
+            batch.mode = Mode::Hasty;
+        }
         self.commit_patiently(&mut batch).await;
-        batch.append_to(&mut self.aside);
-        self.write_aside().await;
+        self.aside.put(batch);
+        self.aside.rest(before, is_tried, since.elapsed());
         if let Some(conn) = &mut self.conn
             && let Err(error) = self.log.keep_short(&mut conn.conn).await
         {
@@ -156,29 +158,6 @@ impl Task {
             tracing::debug!(%error, "old marks of the database were not forgotten");
             self.conn = None;
         }
-    }
-
-    /// Writes what was put aside, if it is time to try it again.
-    async fn write_aside(&mut self) {
-        let before = self.aside.len();
-        if before == 0 || Instant::now() < self.look_at {
-            return;
-        }
-        let mut aside = mem::take(&mut self.aside);
-        aside.fail_late(Instant::now() + LEAST, &StoreError::Locked);
-        aside.send_settled(&self.wake);
-        // Once nobody is in the way any more, all are written at once.
-        (aside.is_apart, aside.is_hasty) = (false, true);
-        self.commit_patiently(&mut aside).await;
-        if aside.len() < before {
-            self.pause = FIRST_PAUSE;
-        } else {
-            self.pause = (2 * self.pause).min(LONGEST_PAUSE);
-            // Another kind has its turn first.
-            aside.kinds.rotate_left(1);
-        }
-        self.look_at = Instant::now() + self.pause;
-        self.aside = aside;
     }
 
     /// Writes a batch; what may succeed later again and again, until its caller has waited long enough. What others are in the
@@ -219,8 +198,12 @@ impl Task {
             batch.fail_all(State::Committing, error);
         }
         batch.send_settled(&self.wake);
-        self.aside.fail_late(next + LEAST, &StoreError::Locked);
-        self.aside.send_settled(&self.wake);
+        let error_aside = if *is_passing {
+            error
+        } else {
+            &StoreError::Locked
+        };
+        self.aside.fail_late(next + LEAST, error_aside, &self.wake);
         let writes = before - batch.len();
         if writes > 0 {
             tracing::error!(%error, writes, "a database transaction failed");
@@ -258,10 +241,10 @@ impl Task {
             return Ok(());
         }
         // What has begun is not cut as soon as nobody waits for it: it would be begun again.
-        let (since, writes) = (Instant::now(), batch.len());
+        let (since, writes) = (Instant::now(), batch.shared());
         let end = deadline.map(|deadline| deadline.max(since + TRANSACTION));
         let written = until(end, self.write_open(batch)).await;
-        if !batch.is_apart && end.is_some_and(|end| end <= Instant::now()) {
+        if batch.shared() > 0 && end.is_some_and(|end| end <= Instant::now()) {
             self.pace.took_in_vain(writes, since.elapsed());
         }
         written
@@ -293,47 +276,97 @@ impl Task {
         Ok(())
     }
 
-    /// Writes what is open, together or each in a transaction of its own.
+    /// Writes what is open: in one transaction, and then those in one of their own that are to have it.
     async fn write_open(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         let kind = TransactionKind {
             dialect: self.location.dialect(),
             durable: batch.is_durable(),
             marked: self.log.is_to_be_marked(),
-            hasty: batch.is_hasty,
+            haste: None,
         };
+        let is_server = kind.dialect != Dialect::Sqlite;
+        while batch.shared() > 0 {
+            let haste = (batch.mode == Mode::Hasty).then(|| self.aside.haste());
+            let kind = TransactionKind { haste, ..kind };
+            let committed = self.commit_together(batch, kind).await;
+            if committed.as_ref().is_err_and(Failure::is_of_a_few) {
+                batch.mode = Mode::Hasty;
+            }
+            committed?;
+            batch.send_settled(&self.wake);
+        }
+        let Some(conn) = &mut self.conn else {
+            return Ok(());
+        };
+        let haste = is_server.then(|| self.aside.haste());
+        let mut round = Round {
+            conn,
+            kind: TransactionKind { haste, ..kind },
+            doubt: &mut self.doubt,
+            wake: &self.wake,
+            passed_over: Locks::default(),
+            until: is_server.then(|| Instant::now() + ROUND),
+        };
+        for group in batch.apart() {
+            group.run_each(&mut round).await?;
+        }
+        self.aside.pass_over(round.passed_over);
+        Ok(())
+    }
+
+    /// Commits those that share a transaction, but for those that others are in the way of, if it is hasty. None is kept if a
+    /// kind of them fails.
+    async fn commit_together(
+        &mut self,
+        batch: &mut Batch,
+        kind: TransactionKind,
+    ) -> Result<(), Failure> {
         let Self {
             conn: Some(conn),
             doubt,
             pace,
-            wake,
+            aside,
             ..
         } = self
         else {
             return Ok(());
         };
-        if !batch.is_apart {
-            match commit_together(conn, batch, kind, doubt, pace).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => batch.is_apart = true,
-                Err(failure) => {
-                    // Some of it need not wait for the rest.
-                    batch.is_apart = failure.is_of_a_few();
-                    batch.is_hasty |= batch.is_apart;
-                    return Err(failure);
+        let before_commit = |error| Failure::before_commit(error, kind.dialect);
+        let (mut begun, mark) = conn.begin(kind).await.map_err(before_commit)?;
+        let mut tx = Transaction::new(&mut begun, kind.dialect);
+        match batch.mode {
+            _ if kind.dialect == Dialect::Sqlite => {}
+            Mode::Patient => tx.lock(&batch.locks()).await.map_err(before_commit)?,
+            Mode::Hasty => {
+                let in_line = mem::take(&mut batch.in_line);
+                if kind.dialect == Dialect::Postgres {
+                    tx.lock(&in_line).await.map_err(before_commit)?;
                 }
+                let locked = tx.lock_free(&batch.locks()).await.map_err(before_commit)?;
+                aside.put_locked(batch, locked, pace.most());
             }
         }
-        let mut round = Round {
-            conn,
-            kind,
-            doubt,
-            wake,
-            passed_over: Locks::default(),
-            until: batch.is_hasty.then(|| Instant::now() + ROUND),
-        };
-        for group in &mut batch.kinds {
-            group.run_each(&mut round).await?;
+        // How long others are in the way does not depend on how much is to be written.
+        let since = Instant::now();
+        let is_kept = batch.shared() > 0
+            && batch.run(&mut tx).await.map_err(|error| {
+                if matches!(error, StoreError::TooSlow) {
+                    pace.took_in_vain(batch.shared(), since.elapsed());
+                }
+                before_commit(error)
+            })?;
+        if !is_kept {
+            let undone = answered(kind.dialect, begun.rollback()).await;
+            return undone.map_err(before_commit);
         }
+        let until_commit = since.elapsed();
+        batch.committing();
+        *doubt = mark.map(Doubt::of);
+        let committed = answered(kind.dialect, begun.commit()).await;
+        committed.map_err(|error| Doubt::commit_failed(doubt, error))?;
+        *doubt = None;
+        batch.resolve(true, None);
+        pace.took(batch.shared(), until_commit, since.elapsed());
         Ok(())
     }
 
@@ -350,48 +383,6 @@ impl Task {
             tracing::warn!(%error, "the database connection was not closed cleanly");
         }
     }
-}
-
-/// Runs all in one transaction. If one of several fails by its own fault, none is kept, and it returns `false`.
-async fn commit_together(
-    conn: &mut Connection,
-    batch: &mut Batch,
-    kind: TransactionKind,
-    doubt: &mut Option<Doubt>,
-    pace: &mut Pace,
-) -> Result<bool, Failure> {
-    let before_commit = |error| Failure::before_commit(error, kind.dialect);
-    let (mut begun, mark) = conn.begin(kind).await.map_err(before_commit)?;
-    let mut tx = Transaction::new(&mut begun, kind.dialect);
-    let locks = batch.locks();
-    let locked = tx.lock(&locks, kind.hasty).await;
-    locked.map_err(before_commit)?;
-    // How long others are in the way does not depend on how much is to be written.
-    let since = Instant::now();
-    let is_kept = batch.run(&mut tx).await.map_err(|error| {
-        if matches!(error, StoreError::TooSlow) {
-            pace.took_in_vain(batch.len(), since.elapsed());
-        }
-        before_commit(error)
-    })?;
-    if !is_kept {
-        let undone = answered(kind.dialect, begun.rollback()).await;
-        undone.map_err(before_commit)?;
-        let is_single = batch.len() == 1;
-        if is_single {
-            batch.settle();
-        }
-        return Ok(is_single);
-    }
-    let until_commit = since.elapsed();
-    batch.committing();
-    *doubt = mark.map(Doubt::of);
-    let committed = answered(kind.dialect, begun.commit()).await;
-    committed.map_err(|error| Doubt::commit_failed(doubt, error))?;
-    *doubt = None;
-    batch.resolve(true, None);
-    pace.took(batch.len(), until_commit, since.elapsed());
-    Ok(true)
 }
 
 /// Waits until `deadline` at the longest.

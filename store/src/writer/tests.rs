@@ -185,7 +185,7 @@ async fn a_full_queue_is_busy_for_those_who_do_not_wait_for_room() {
     let (_dir, store) = store().await;
     let writes = (0..QUEUE + 10).map(|key| {
         let (key, then) = (key.to_string(), Then::Succeed);
-        store.try_write(Insert { key, then })
+        store.try_write(Insert { key, then }, None)
     });
     let results = join_all(writes).await;
     let busy = |result: &&Result<(), StoreError>| matches!(result, Err(StoreError::Busy));
@@ -208,7 +208,7 @@ async fn closing_finishes_what_is_queued_and_refuses_the_rest() {
     let mut writes: Vec<_> = (0..500)
         .map(|key| {
             let (key, then) = (key.to_string(), Then::Succeed);
-            Box::pin(store.try_write(Insert { key, then }))
+            Box::pin(store.try_write(Insert { key, then }, None))
         })
         .collect();
     for write in &mut writes {

@@ -1,9 +1,11 @@
 //! The transaction that the operations of a batch share.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt as _;
 use sqlx::{AnyConnection, Either, Executor as _};
 
-use super::locks::Locks;
+use super::locks::{LockMode, Locks};
 use super::patience::answered;
 use crate::StoreError;
 use crate::counts::Counts;
@@ -18,8 +20,8 @@ pub(super) struct TransactionKind {
     pub(super) durable: bool,
     /// Whether it says to which file the log belongs.
     pub(super) marked: bool,
-    /// Whether it is not to wait for what others have locked, or not for long.
-    pub(super) hasty: bool,
+    /// How long it waits at most for what others have locked, if not as long as usual.
+    pub(super) haste: Option<Duration>,
 }
 
 impl TransactionKind {
@@ -50,12 +52,23 @@ impl<'c> Transaction<'c> {
         self.dialect
     }
 
-    /// Locks what operations lock. If it is `hasty`, it fails with [`StoreError::Locked`] if others have some of it for longer
-    /// than a moment.
-    pub(super) async fn lock(&mut self, locks: &Locks, hasty: bool) -> Result<(), StoreError> {
-        // Elsewhere such a moment is a setting of the transaction.
-        let wait = !hasty || self.dialect != Dialect::MySql;
-        self.run(locks.script(self.dialect, wait)).await.map(drop)
+    /// Locks what operations lock, and waits for what others have locked.
+    pub(super) async fn lock(&mut self, locks: &Locks) -> Result<(), StoreError> {
+        let (script, _) = locks.script(self.dialect, LockMode::Wait);
+        self.run(script).await.map(drop)
+    }
+
+    /// Locks what operations lock, but for what others have locked: that is returned.
+    pub(crate) async fn lock_free(&mut self, locks: &Locks) -> Result<Locks, StoreError> {
+        let (script, rows) = locks.script(self.dialect, LockMode::Skip);
+        let mut missing = locks.clone();
+        missing.remove(&rows.read(&self.run(script).await?)?);
+        if missing.is_empty() {
+            return Ok(missing);
+        }
+        // What is not there, as of an account that was deleted, is nobody's.
+        let (script, rows) = missing.script(self.dialect, LockMode::Look);
+        rows.read(&self.run(script).await?)
     }
 
     /// What an operation changes of what is counted.

@@ -15,6 +15,10 @@ pub(super) struct Waiting<O: Operation> {
     pub(super) state: State,
     /// Until when it is repeated; `None`: it is not.
     pub(super) deadline: Option<Instant>,
+    /// It is not begun after that, as its caller has stopped waiting.
+    pub(super) begin_by: Option<Instant>,
+    /// Since when others are in its way.
+    pub(super) aside_since: Option<Instant>,
     pub(super) caller: oneshot::Sender<WriteResult<O>>,
 }
 
@@ -40,6 +44,8 @@ impl<O: Operation> Waiting<O> {
             result: Err(StoreError::Closed),
             state: State::Open,
             deadline,
+            begin_by: None,
+            aside_since: None,
             caller,
         }
     }
@@ -51,8 +57,19 @@ impl<O: Operation> Waiting<O> {
         locks
     }
 
-    /// Whether its caller has stopped waiting by `now`.
-    pub(super) fn is_late(&self, now: Instant) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= now)
+    /// Whether it is not repeated any more at `time`.
+    pub(super) fn is_over(&self, time: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= time)
+    }
+
+    /// Whether it is not begun any more at `time`.
+    pub(super) fn is_late(&self, time: Instant) -> bool {
+        self.is_over(time) || self.begin_by.is_some_and(|begin_by| begin_by <= time)
+    }
+
+    /// The result is what it is from now on.
+    pub(super) fn settle(&mut self, failure: &StoreError) {
+        self.state = State::Settled;
+        self.result = Err(failure.clone());
     }
 }

@@ -79,12 +79,15 @@ pub(super) fn read_owned(row: &AnyRow) -> Result<(MessageId, UserId), StoreError
 }
 
 /// Puts messages back into the queue whose claim has ended.
+#[derive(Clone)]
 pub(super) struct TakeBack {
     /// Each with its owner.
     messages: Vec<(MessageId, UserId)>,
     claims: Claims,
     /// What is being worked on here is given this long instead.
     renewed: Option<(LeaseTerm, IsRunning)>,
+    /// Whether those stay as they are whose queues others have locked.
+    passes_over: bool,
 }
 
 impl TakeBack {
@@ -99,6 +102,16 @@ impl TakeBack {
             messages,
             claims: Claims::EndedBy(now),
             renewed: Some((term, is_running)),
+            passes_over: false,
+        }
+    }
+
+    /// The same, but for those whose queues others have locked.
+    pub(super) fn passing_over(self) -> Self {
+        let passes_over = true;
+        Self {
+            passes_over,
+            ..self
         }
     }
 
@@ -108,6 +121,7 @@ impl TakeBack {
             messages,
             claims: Claims::EndedBy(Timestamp::from_millis(i64::MAX)),
             renewed: None,
+            passes_over: false,
         }
     }
 
@@ -117,11 +131,13 @@ impl TakeBack {
             messages,
             claims: Claims::Of(Lease::all_of(node)),
             renewed: None,
+            passes_over: false,
         }
     }
 }
 
 /// Which claims end.
+#[derive(Clone)]
 enum Claims {
     /// Those whose lease ends by then.
     EndedBy(Timestamp),
@@ -188,13 +204,18 @@ impl Operation for TakeBack {
     const DURABLE: bool = false;
 
     fn lock(&self, locks: &mut Locks) {
-        for (_, user) in &self.messages {
-            locks.queue(user);
+        if !self.passes_over {
+            self.lock_queues(locks);
         }
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<u64, StoreError> {
-        let held = self.held(tx).await?;
+        let mut locked = Locks::default();
+        if self.passes_over {
+            self.lock_queues(&mut locked);
+            locked = tx.lock_free(&locked).await?;
+        }
+        let held = self.held(tx, &locked).await?;
         let is_running = |id: &MessageId| {
             self.renewed
                 .as_ref()
@@ -220,8 +241,21 @@ impl Operation for TakeBack {
 }
 
 impl TakeBack {
-    async fn held(&self, tx: &mut Transaction<'_>) -> Result<Vec<Held>, StoreError> {
+    fn lock_queues(&self, locks: &mut Locks) {
+        for (_, user) in &self.messages {
+            locks.queue(user);
+        }
+    }
+
+    /// Those that are claimed, but for those whose queues others have `locked`.
+    async fn held(
+        &self,
+        tx: &mut Transaction<'_>,
+        locked: &Locks,
+    ) -> Result<Vec<Held>, StoreError> {
         let mut script = Script::default();
+        let free = |(_, user): &&(MessageId, UserId)| !locked.has_queue(user);
+        let messages: Vec<_> = self.messages.iter().filter(free).collect();
         let held = |rows| {
             let text = format!(
                 "SELECT id, user_id, run_at FROM messages
@@ -231,7 +265,7 @@ impl TakeBack {
             );
             self.claims.bind(Statement::made(text))
         };
-        let part = script.add_all(bulk::for_each(&self.messages, held, |statement, one| {
+        let part = script.add_all(bulk::for_each(&messages, held, |statement, one| {
             statement.bind(one.map(|(id, _)| id.as_str()))
         }));
         let read = |row: &AnyRow| {

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::{FutureExt as _, poll};
 use herald_store::{Accepted, Delay, Store, StoreError, UserId};
 use herald_test_databases::{DatabaseKind, Message, Moment};
 use rstest::rstest;
@@ -13,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::DATABASE;
-use crate::common::{Db, LEASE, Lock, at, claim_one, send, user};
+use crate::common::{Db, LEASE, Lock, at};
 use crate::faults::Behind;
 use crate::waiting::is_waited_for;
 
@@ -135,138 +134,6 @@ async fn what_cannot_be_asked_for_is_not_said_to_be_undone() {
     let next = timeout(LIMIT, next).await.unwrap().unwrap();
     assert!(matches!(next, Ok(Accepted::New(_))), "{next:?}");
     assert_eq!(behind.db.store.counts().await.unwrap().queued, 2);
-}
-
-/// Locks the queue of each of these users until the connection is closed.
-async fn lock_queues(db: &Db, users: &[UserId]) -> AnyConnection {
-    let mut other = db.connect().await;
-    other.execute("BEGIN").await.unwrap();
-    for user in users {
-        // One by one: MariaDB locks what it passes.
-        let lock = format!("SELECT user_id FROM user_queues WHERE user_id = '{user}' FOR UPDATE");
-        other.execute(sqlx::AssertSqlSafe(lock)).await.unwrap();
-    }
-    other
-}
-
-/// Who is in the way of some users' writes is in the way of nobody else's for long.
-#[tokio::test]
-async fn locks_on_what_is_some_users_hold_up_the_others_for_a_moment() {
-    let db = Db::new().await;
-    let mut users = vec![];
-    for number in 0..8 {
-        users.push(user(&db.store, &format!("user{number}")).await.id);
-    }
-    let bob = user(&db.store, "bob").await.id;
-    let other = lock_queues(&db, &users).await;
-    let send = |user| db.store.accept(user, "hello".into(), None, at(0));
-    // In one batch: what waits comes first.
-    let mut locked: Vec<_> = users.iter().map(|user| Box::pin(send(user))).collect();
-    locked.push(Box::pin(send(&users[0])));
-    for waits in &mut locked {
-        assert!(poll!(waits).is_pending());
-    }
-    for _ in 0..20 {
-        let free = timeout(SOON, send(&bob)).await.unwrap();
-        assert!(matches!(free, Ok(Accepted::New(_))), "{free:?}");
-        for waits in &mut locked {
-            assert!(poll!(waits).is_pending(), "it is locked");
-        }
-    }
-    for refused in futures_util::future::join_all(locked).await {
-        assert!(matches!(refused, Err(StoreError::Locked)), "{refused:?}");
-    }
-    other.close().await.unwrap();
-    assert_eq!(db.store.counts().await.unwrap().queued, 20);
-    let sent = timeout(SOON, sending(&db.store, &users[0])).await.unwrap();
-    assert!(matches!(sent.unwrap(), Ok(Accepted::New(_))));
-}
-
-/// What was put aside is written in order as soon as nobody is in its way any more.
-#[tokio::test]
-async fn what_waited_for_a_lock_is_written_in_order_once_it_is_free() {
-    let db = Db::new().await;
-    let ann = user(&db.store, "ann").await.id;
-    let bob = user(&db.store, "bob").await.id;
-    let other = lock_queues(&db, std::slice::from_ref(&ann)).await;
-    let send = |text: &str| db.store.accept(&ann, text.into(), None, at(0));
-    let mut locked = vec![];
-    for number in 0..3 {
-        let mut waits = Box::pin(send(&format!("{number}")));
-        assert!(poll!(&mut waits).is_pending());
-        locked.push(waits);
-        let free = db.store.accept(&bob, "hello".into(), None, at(0));
-        timeout(SOON, free).await.unwrap().unwrap();
-    }
-    other.close().await.unwrap();
-    // The last comes after the others.
-    let last = locked.pop().unwrap();
-    timeout(SOON, last).await.unwrap().unwrap();
-    for waits in locked {
-        waits.now_or_never().expect("it was written before").unwrap();
-    }
-}
-
-/// Each of the two connections goes on while the other one waits.
-#[tokio::test]
-async fn claims_do_not_wait_for_sends_nor_miss_who_sends_all_the_time() {
-    let db = Db::new().await;
-    let ann = user(&db.store, "ann").await.id;
-    let bob = user(&db.store, "bob").await.id;
-    send(&db.store, &bob, "hello", at(0)).await;
-    let other = lock_queues(&db, std::slice::from_ref(&ann)).await;
-    let waits = db.store.accept(&ann, "hello".into(), None, at(0));
-    tokio::pin!(waits);
-    assert!(poll!(&mut waits).is_pending());
-    let job = claim_one(&db.store, at(0)).await;
-    assert_eq!(job.user_id, bob);
-    assert!(poll!(&mut waits).is_pending(), "it is locked");
-    other.close().await.unwrap();
-    waits.await.unwrap();
-
-    let sends = (0..32).map(|_| async {
-        loop {
-            send(&db.store, &ann, "hello", at(0)).await;
-        }
-    });
-    let claims = async {
-        for _ in 0..5 {
-            let jobs = db.store.claim_in_line(1, LEASE, at(0)).await.unwrap();
-            assert_eq!(jobs.len(), 1);
-        }
-    };
-    tokio::select! {
-        _ = futures_util::future::join_all(sends) => {}
-        () = claims => {}
-    }
-}
-
-/// Nor does a message whose lease has run out, and whose queue is locked.
-#[tokio::test]
-async fn a_lease_that_cannot_be_taken_back_holds_up_nobody_elses_messages() {
-    let db = Db::new().await;
-    let ann = user(&db.store, "ann").await.id;
-    let bob = user(&db.store, "bob").await.id;
-    send(&db.store, &ann, "hello", at(0)).await;
-    let gone = claim_one(&db.store, at(0)).await;
-    assert_eq!(gone.user_id, ann);
-    send(&db.store, &bob, "hello", at(0)).await;
-    let other = lock_queues(&db, std::slice::from_ref(&ann)).await;
-    let later = at(0) + 2 * LEASE;
-    let claimed = timeout(SOON, db.store.claim(10, LEASE, later)).await;
-    let claimed = claimed.unwrap().unwrap();
-    assert_eq!(claimed.len(), 1);
-    assert_eq!(claimed[0].user_id, bob);
-    other.close().await.unwrap();
-    let again = timeout(SOON, async {
-        loop {
-            let jobs = db.store.claim(10, LEASE, later).await.unwrap();
-            if let Some(job) = jobs.into_iter().next() {
-                return job;
-            }
-        }
-    });
-    assert_eq!(again.await.unwrap().id, gone.id);
 }
 
 /// When a connection falls silent.

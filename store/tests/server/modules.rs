@@ -4,6 +4,8 @@
 mod accounts;
 #[path = "../store/acknowledge.rs"]
 mod acknowledge;
+#[path = "aside.rs"]
+mod aside;
 #[path = "../store/audit.rs"]
 mod audit;
 #[path = "beneath.rs"]

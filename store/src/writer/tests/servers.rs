@@ -77,19 +77,21 @@ impl Operation for Locking {
     }
 }
 
-/// What came of writes of these users with so many seconds left each; `None`: they still wait.
+/// What came of writes of these users with so many seconds left each, and so many to be begun in; `None`: they still wait.
 fn told(
     state: State,
-    writes: &[(&'static str, u64)],
+    writes: &[(&'static str, u64, Option<u64>)],
     fail: impl FnOnce(&mut Batch, Instant),
 ) -> Vec<Option<String>> {
     let now = Instant::now();
+    let in_seconds = |seconds| now + Duration::from_secs(seconds);
     let mut results = vec![];
-    let queued = writes.iter().map(|&(user, seconds)| {
+    let queued = writes.iter().map(|&(user, seconds, begin_in)| {
         let (caller, result) = oneshot::channel();
         results.push(result);
-        let deadline = Some(now + Duration::from_secs(seconds));
+        let deadline = Some(in_seconds(seconds));
         let mut waiting = Waiting::new(Locking(user), deadline, caller);
+        waiting.begin_by = begin_in.map(in_seconds);
         waiting.state = state;
         Box::new(waiting) as Box<dyn Queued>
     });
@@ -105,7 +107,7 @@ fn told(
 
 #[test]
 fn what_has_no_time_left_was_not_written_nor_is_what_would_come_before_it() {
-    let writes = [("ann", 1), ("bob", 3), ("ann", 3)];
+    let writes = [("ann", 1, None), ("bob", 3, None), ("ann", 3, None)];
     let told = told(State::Open, &writes, |batch, time| {
         batch.fail_open(time, &StoreError::Busy);
     });
@@ -114,10 +116,19 @@ fn what_has_no_time_left_was_not_written_nor_is_what_would_come_before_it() {
 }
 
 #[test]
+fn whose_caller_has_no_time_left_is_not_begun_and_takes_no_other_along() {
+    let writes = [("ann", 9, Some(1)), ("ann", 9, Some(3)), ("ann", 9, None)];
+    let told = told(State::Open, &writes, |batch, time| {
+        batch.fail_open(time, &StoreError::Busy);
+    });
+    assert_eq!(told, [Some("Busy".to_owned()), None, None]);
+}
+
+#[test]
 fn of_what_is_in_doubt_nothing_is_known_when_its_time_is_over() {
     let told = told(
         State::Committing,
-        &[("ann", 1), ("ann", 3)],
+        &[("ann", 1, None), ("ann", 3, Some(1))],
         |batch, time| {
             batch.fail_open(time, &StoreError::Busy);
             batch.fail_committing(time);
@@ -162,6 +173,23 @@ async fn write_slowly(
         store.write(Slow { kind, millis, key })
     };
     join_all((0..count).map(slow)).await
+}
+
+/// What a server stops by itself holds up no others, and its caller is told so. (MariaDB ends a sleep as if it was over.)
+#[tokio::test]
+async fn a_statement_that_takes_too_long_fails_by_itself() {
+    let kind = DatabaseKind::Postgres;
+    let Some(database) = TestDatabase::empty(kind).await else {
+        return;
+    };
+    let store = Store::open(StoreOptions::at(database.url().into())).await;
+    let store = store.unwrap();
+    let slow = write_slowly(&store, kind, 1, 60_000);
+    let others = join_all((0..3).map(|_| store.write(Locking("ann"))));
+    let (slow, others) = tokio::join!(slow, others);
+    assert!(matches!(slow[..], [Err(StoreError::TooSlow)]), "{slow:?}");
+    assert!(others.iter().all(Result::is_ok), "{others:?}");
+    store.close().await;
 }
 
 /// A server that is too slow for as much at once as there is gets less.

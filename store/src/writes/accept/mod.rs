@@ -3,6 +3,8 @@
 mod decide;
 mod statements;
 
+use std::time::Instant;
+
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{MessageId, Store, StoreError, Timestamp, UserId};
 pub use decide::Accepted;
@@ -24,7 +26,27 @@ impl Store {
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
         let accept = self.new_accept(user, body, idempotency_key, now);
-        self.try_write(accept).await?.ok_or(StoreError::UnknownUser)
+        let accepted = self.try_write(accept, None).await?;
+        accepted.ok_or(StoreError::UnknownUser)
+    }
+
+    /// As [`accept`](Self::accept), but it is written `by` then or not at all, but for what is being committed: for senders who
+    /// stop waiting.
+    ///
+    /// # Errors
+    ///
+    /// The same; [`StoreError::Busy`] or [`StoreError::Locked`] if there was no time.
+    pub async fn accept_by(
+        &self,
+        user: &UserId,
+        body: String,
+        idempotency_key: Option<String>,
+        now: Timestamp,
+        by: Instant,
+    ) -> Result<Accepted, StoreError> {
+        let accept = self.new_accept(user, body, idempotency_key, now);
+        let accepted = self.try_write(accept, Some(by)).await?;
+        accepted.ok_or(StoreError::UnknownUser)
     }
 
     /// As [`accept`](Self::accept), but if too many writes are waiting, waits for room for a while before it fails with
@@ -68,6 +90,8 @@ impl Store {
 impl Operation for Accept {
     /// `None` if there is no such account.
     type Output = Option<Accepted>;
+
+    const FEW_WAIT: bool = true;
 
     fn lock(&self, locks: &mut Locks) {
         locks.queue(&self.user);

@@ -1,6 +1,7 @@
 //! What the worker takes.
 
 mod decide;
+mod in_line;
 mod statements;
 
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use crate::statement::all_changed;
 use crate::writer::{Channel, Operation, Transaction};
 use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, UserId};
 use decide::decide;
+pub(crate) use in_line::InLine;
 use statements::{Found, claimed, find, lock, next_of_each, writes};
 
-/// How long a claim waits until messages are taken back whose leases have run out; they are, however long it takes.
+/// How long a claim waits until messages are taken back whose leases have run out.
 const TAKE_BACK: Duration = Duration::from_secs(2);
 
 /// How many users a claim takes messages of, at most.
@@ -59,13 +61,25 @@ impl Store {
             Claimed::Expired(messages) => {
                 let term = LeaseTerm::new(lease, now);
                 let take_back = TakeBack::expired(messages, now, term, is_running);
-                // Somebody may have the queue of one of them locked: the others need not wait for that.
-                match timeout(TAKE_BACK, self.write(take_back)).await {
-                    Ok(Err(error)) if !error.is_transient() => return Err(error),
-                    Ok(_) | Err(_) => {}
-                }
+                self.take_back(take_back).await?;
                 Ok(self.write(claim(false)).await?.jobs())
             }
+        }
+    }
+
+    /// Takes messages back, if need be without those whose queues others have locked: the rest need not wait for that.
+    async fn take_back(&self, take_back: TakeBack) -> Result<(), StoreError> {
+        if self.take_back_in_line().is_worth_it() {
+            let in_line = self.write(take_back.clone());
+            match timeout(TAKE_BACK, in_line).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) if !error.is_transient() => return Err(error),
+                Ok(Err(_)) | Err(_) => self.take_back_in_line().was_in_vain(),
+            }
+        }
+        match self.write(take_back.passing_over()).await {
+            Err(error) if !error.is_transient() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 
