@@ -16,6 +16,7 @@ mod operations;
 mod options;
 mod progress;
 mod queue;
+mod rights;
 mod routes;
 mod sends;
 mod views;
@@ -36,7 +37,9 @@ pub use limits::address::network;
 pub use limits::budget::Shares;
 pub use live_connections::{LiveConnection, LiveConnections, Protocol, Transport};
 pub use middleware::from_head::{AnswerRoom, OnSignIn, Room};
-pub use options::{ApiLimits, ApiOptions, ForgetUser, MqttHandler, MqttStream, Readiness};
+pub use options::{
+    ApiLimits, ApiOptions, AwaitRights, ForgetUser, InForce, MqttHandler, MqttStream, Readiness,
+};
 pub use progress::ReportProgress;
 pub use queue::Throughput;
 pub use sends::{Patience, SendError, SendLimits, Sends};

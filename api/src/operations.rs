@@ -9,6 +9,7 @@ use crate::{
     background::Background,
     limits::requests::Requests,
     middleware::origin::Origins,
+    rights::Rights,
     routes::{
         admin_messages::AdminMessagesApi, audit_api::AuditApi, auth::AuthApi,
         connections::ConnectionsApi, delay::DelayApi, messages::MessagesApi,
@@ -53,6 +54,7 @@ pub(crate) fn operations(shared: &Shared, options: &ApiOptions) -> Operations {
     let requests = || Arc::clone(&shared.requests);
     let background = || shared.background.clone();
     let progress = || Arc::clone(&options.progress);
+    let rights = || Rights::new(Arc::clone(&options.await_rights));
     let connections = || Arc::clone(&options.connections);
     (
         AuthApi {
@@ -60,6 +62,7 @@ pub(crate) fn operations(shared: &Shared, options: &ApiOptions) -> Operations {
             accounts: accounts(),
             requests: requests(),
             audit: Arc::clone(&options.audit),
+            rights: rights(),
         },
         RegistrationApi {
             accounts: accounts(),
@@ -75,11 +78,13 @@ pub(crate) fn operations(shared: &Shared, options: &ApiOptions) -> Operations {
         SessionsApi {
             store: store(),
             requests: requests(),
+            rights: rights(),
         },
         TokensApi {
             store: store(),
             accounts: accounts(),
             requests: requests(),
+            rights: rights(),
         },
         MessagesApi {
             store: store(),
@@ -112,10 +117,14 @@ pub(crate) fn operations(shared: &Shared, options: &ApiOptions) -> Operations {
         UsersApi {
             store: store(),
             accounts: accounts(),
+            rights: rights(),
             forget_user: Arc::clone(&options.forget_user),
             background: background(),
         },
-        RulesApi { store: store() },
+        RulesApi {
+            store: store(),
+            rights: rights(),
+        },
         ConnectionsApi {
             store: store(),
             connections: connections(),

@@ -31,9 +31,24 @@ pub type MqttHandler =
 /// waits two seconds for both.
 pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<(), &'static str>> + Send + Sync>;
 
+/// Where changes of rights are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InForce {
+    /// On every server that shares the database.
+    Everywhere,
+    /// On every one but some that the others hold to be gone: these have ended all their sessions.
+    GivenUp,
+    /// Nobody can say: some server, or the database, does not answer.
+    Unknown,
+}
+
+/// Resolves when all changes of rights that are committed by now are in force, or after a few seconds. May be dropped.
+pub type AwaitRights = Arc<dyn Fn() -> BoxFuture<'static, InForce> + Send + Sync>;
+
 /// Ends the MQTT sessions of a user who is gone, and forgets what else belongs to the name. Resolves when no other user of
 /// the same name can ever see any of it, or with why that is not so yet.
-pub type ForgetUser = Arc<dyn Fn(Username) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+pub type ForgetUser =
+    Arc<dyn Fn(Username) -> BoxFuture<'static, Result<InForce, String>> + Send + Sync>;
 
 /// What users can have at once.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +99,8 @@ pub struct ApiOptions {
     pub audit: Arc<Audit>,
     /// Whether anybody may make an account for themselves.
     pub registration: bool,
+    /// Waited for by whatever takes a right away, before it is answered.
+    pub await_rights: AwaitRights,
     /// Forgets what is held in memory of a user whose account is being deleted.
     pub forget_user: ForgetUser,
     /// Counts what goes on when the client that asked for it has gone away. Who closes the store waits for it first.
@@ -116,7 +133,8 @@ impl ApiOptions {
             throughput: Arc::default(),
             audit: Arc::default(),
             registration: false,
-            forget_user: Arc::new(|_| Box::pin(async { Ok(()) })),
+            await_rights: Arc::new(|| Box::pin(async { InForce::Everywhere })),
+            forget_user: Arc::new(|_| Box::pin(async { Ok(InForce::Everywhere) })),
             background: TaskTracker::new(),
             connections: Arc::new(NoConnections),
             progress: Arc::new(NoReports),

@@ -162,6 +162,12 @@ impl Broker {
         self.ctx.registry.disconnect_all(Reason::CutOff);
     }
 
+    /// Makes all sessions go on with the shared messages that waited while the server was not
+    /// [current](Standing::is_current).
+    pub fn go_on(&self) {
+        self.ctx.registry.wake_all();
+    }
+
     /// Makes all sessions look for something new in their inboxes.
     pub fn nudge_all(&self) {
         self.ctx.registry.nudge_all();

@@ -258,6 +258,17 @@ pub trait Standing: Send + Sync + 'static {
     /// Whether others still hold it to be there, as far as it can know at this moment. If not, they may already do what it would
     /// do, and nothing may be delivered or taken. Asked at each step of a session: it must not block.
     fn stands(&self) -> bool;
+
+    /// Whether the [policy](crate::Broker::set_policy) and the [revocations](crate::Broker::revoke) that the broker was told of
+    /// are all that there were a moment ago. If not, PUBLISHes and shared messages wait. It must not block.
+    fn is_current(&self) -> bool {
+        true
+    }
+
+    /// Resolves when that is so. Sessions that do not ask are [told](crate::Broker::go_on).
+    fn current(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// The standing of a server that shares nothing with others.

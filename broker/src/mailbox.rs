@@ -102,6 +102,11 @@ impl Mailbox {
         self.ready.notify_one();
     }
 
+    /// The session may do what it could not do before.
+    pub(crate) fn wake_up(&self) {
+        self.ready.notify_one();
+    }
+
     /// There may be more in the inbox than the session knows of.
     pub(crate) fn nudge(&self) {
         self.put(|contents| contents.mail.missed = true);

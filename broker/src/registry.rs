@@ -259,6 +259,13 @@ impl Registry {
         }
     }
 
+    /// Makes all sessions do what they can do now.
+    pub(crate) fn wake_all(&self) {
+        for entry in self.state.lock().users.values().flatten() {
+            entry.mailbox.wake_up();
+        }
+    }
+
     /// Ends the connections of all sessions.
     pub(crate) fn disconnect_all(&self, reason: Reason) {
         for entry in self.state.lock().users.values().flatten() {

@@ -1,23 +1,31 @@
 //! Watches the database for changes of rights, whoever makes them, and puts them in force in the broker.
 
-use std::time::Duration;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use herald_acl::{Policy, Username};
 use herald_broker::{Broker, Revoked};
 use herald_store::{Changed, Store, StoreError};
 use tokio::{
-    sync::watch,
-    time::{MissedTickBehavior, interval},
+    sync::{Notify, watch},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::nodes::{Moment, Standing};
+
 /// How often the database is asked for what is new. A change must be in force within a second.
 const EVERY: Duration = Duration::from_millis(250);
+
+/// How long a database server may take to answer: then it is asked anew, over another connection.
+const ANSWER: Duration = Duration::from_millis(1500);
 
 /// Where rights are in force.
 pub(crate) trait Enforce {
     fn set_policy(&self, policy: Policy);
     fn revoke(&self, username: &Username, revoked: &Revoked);
+
+    /// What was held back while it was not known whether rights had ended goes on.
+    fn go_on(&self);
 }
 
 impl Enforce for Broker {
@@ -28,6 +36,10 @@ impl Enforce for Broker {
     fn revoke(&self, username: &Username, revoked: &Revoked) {
         Self::revoke(self, username, revoked);
     }
+
+    fn go_on(&self) {
+        Self::go_on(self);
+    }
 }
 
 /// Watches the changes from one of them on.
@@ -37,6 +49,8 @@ pub(crate) struct RightsWatch {
     seen: i64,
     /// The last change that is in force, with all before it.
     in_force: watch::Sender<i64>,
+    /// Asks for a look at once.
+    look: Arc<Notify>,
     /// The rules have changed and could not be loaded yet.
     policy_is_old: bool,
     /// The trouble that was logged last and has not ended.
@@ -58,10 +72,25 @@ impl RightsWatch {
             store: store.clone(),
             seen,
             in_force: watch::Sender::new(seen),
+            look: Arc::default(),
             policy_is_old: false,
             trouble: None,
         };
         Ok((policy, watch))
+    }
+
+    /// The rules of now, and all changes after them, while nobody has a session yet: from when others wait for this server, it
+    /// must not know less than they do.
+    pub(crate) async fn load_again(&mut self) -> Result<Policy, StoreError> {
+        self.seen = self.store.last_rights_change().await?;
+        let policy = Policy::new(self.store.rules().await?);
+        self.in_force.send_replace(self.seen);
+        Ok(policy)
+    }
+
+    /// Makes the watch look at once, each time that it is notified: this process has made a change.
+    pub(crate) fn look(&self) -> Arc<Notify> {
+        self.look.clone()
     }
 
     /// The number of the last change that is in force, with all before it.
@@ -69,19 +98,62 @@ impl RightsWatch {
         self.in_force.subscribe()
     }
 
-    /// Puts every change in force until stopped. While the database cannot be read, what was in force stays.
+    /// Puts every change in force until stopped, and keeps `standing` current. While the database cannot be read, what was in
+    /// force stays.
     pub(crate) async fn run(
         mut self,
         broker: impl Enforce,
+        standing: Arc<Standing>,
         stop: CancellationToken,
     ) -> Result<(), Lost> {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let followed = self.follow(&broker).await;
+        let look = self.look();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = ticks.tick() => {}
+                () = look.notified() => {}
+            }
+            let asked = Moment::now();
+            let followed = self.follow_in_time(&broker, &standing).await;
+            if has_answered(&followed) {
+                let was_current = standing.is_current();
+                standing.rights_read(asked);
+                if !was_current {
+                    broker.go_on();
+                }
+            }
             self.note(followed)?;
         }
-        Ok(())
+    }
+
+    /// Acts on what is new, if it can be read soon enough.
+    async fn follow_in_time(
+        &mut self,
+        broker: &impl Enforce,
+        standing: &Standing,
+    ) -> Result<(), StoreError> {
+        let is_file = self.store.is_exclusive();
+        let mut followed = pin!(async {
+            if is_file {
+                return self.follow(broker).await;
+            }
+            let followed = timeout(ANSWER, self.follow(broker)).await;
+            followed.unwrap_or_else(|_| {
+                let reason = "it does not say what has changed of rights".into();
+                Err(StoreError::Unreachable { reason })
+            })
+        });
+        tokio::select! {
+            biased;
+            followed = followed.as_mut() => return followed,
+            () = standing.outdated() => {}
+        }
+        tracing::warn!(
+            "changes of rights cannot be read: PUBLISHes and shared messages wait until they can"
+        );
+        followed.await
     }
 
     /// Acts on what is new.
@@ -129,6 +201,11 @@ impl RightsWatch {
         self.trouble = trouble;
         Ok(())
     }
+}
+
+/// Whether the database has said what has changed. That what it said cannot be put in force does not make it unknown.
+fn has_answered(followed: &Result<(), StoreError>) -> bool {
+    matches!(followed, Ok(()) | Err(StoreError::InvalidRule { .. }))
 }
 
 #[cfg(test)]

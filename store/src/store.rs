@@ -152,8 +152,9 @@ impl Store {
         &self.inner.location
     }
 
-    /// The node that claims are made for, if they are made for one.
-    pub(crate) fn node(&self) -> Option<NodeId> {
+    /// The node that claims are made for, if they are made for one: that of this process, if it has joined.
+    #[must_use]
+    pub fn node(&self) -> Option<NodeId> {
         let node = self.inner.node.read();
         node.unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -18,7 +18,8 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DE
 const HEADERS: HeaderValue =
     HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key, X-CSRF-Token");
 /// The headers that it sends and that pages would not see.
-const EXPOSED: HeaderValue = HeaderValue::from_static("Retry-After, X-Request-Id");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Retry-After, X-Request-Id, X-Rights-In-Force");
 /// How long a preflight holds, in seconds: as long as browsers let it.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const TRUE: HeaderValue = HeaderValue::from_static("true");

@@ -17,6 +17,7 @@ use crate::{
     fields::{ChosenPassword, GivenPassword, Name, described::described, example::example},
     limits::requests::Requests,
     middleware::{caller::Caller, requester::Requester, session},
+    rights::{Rights, RightsInForce},
     routes::tags::Tag,
     views::user::UserView,
 };
@@ -26,6 +27,7 @@ pub(crate) struct AuthApi {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) requests: Arc<Requests>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) rights: Rights,
 }
 
 /// Who wants to sign in.
@@ -119,14 +121,14 @@ enum SignedOut {
             description = "Takes the session cookie back."
         )
     )]
-    SignedOut,
+    SignedOut(#[oai(header = "X-Rights-In-Force")] RightsInForce),
 }
 
 #[derive(ApiResponse)]
 enum Done {
     /// Done.
     #[oai(status = 204)]
-    Done,
+    Done(#[oai(header = "X-Rights-In-Force")] RightsInForce),
 }
 
 #[OpenApi(tag = "Tag::Auth")]
@@ -167,7 +169,8 @@ impl AuthApi {
 
     /// Sign out
     ///
-    /// Ends the session of the cookie. A token stays valid; DELETE /tokens/{id} revokes it.
+    /// Ends the session of the cookie, and its MQTT connections. A token stays valid; DELETE /tokens/{id} revokes it. The answer
+    /// comes when that is in force on every server.
     #[oai(path = "/auth/logout", method = "post", operation_id = "logout")]
     async fn logout(&self, caller: Caller, cookies: &CookieJar) -> Result<SignedOut, ApiError> {
         if let Some(session) = caller.session() {
@@ -177,7 +180,7 @@ impl AuthApi {
             store.end_session(&caller.user.id, &session.id, now).await?;
             cookies.add(session::forget());
         }
-        Ok(SignedOut::SignedOut)
+        Ok(SignedOut::SignedOut(self.rights.in_force().await))
     }
 
     /// Who am I?
@@ -191,8 +194,8 @@ impl AuthApi {
 
     /// Change the own password
     ///
-    /// Ends the user's other browser sessions, and within a second the MQTT sessions that were signed in by the old
-    /// password, and no browser but this one is known to the account any more. Tokens stay.
+    /// Ends the user's other browser sessions, and the MQTT sessions that were signed in by the old password, and no browser but
+    /// this one is known to the account any more. Tokens stay. The answer comes when that is in force on every server.
     #[oai(
         path = "/auth/password",
         method = "put",
@@ -224,7 +227,7 @@ impl AuthApi {
             cookies.add(BrowserMarks::of(request).cookie(&changed, Timestamp::now()));
         }
         tracing::info!(user = %caller.user.username, "a password was changed by its owner");
-        Ok(Done::Done)
+        Ok(Done::Done(self.rights.in_force().await))
     }
 }
 

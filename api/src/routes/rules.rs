@@ -15,6 +15,7 @@ use crate::{
     },
     fields::{Id, Limit, NextPageToken, PageToken, example::example},
     middleware::caller::Administrator,
+    rights::{Rights, RightsInForce},
     routes::{
         access_check::{Check, Checked},
         tags::Tag,
@@ -28,6 +29,7 @@ use crate::{
 
 pub(crate) struct RulesApi {
     pub(crate) store: Store,
+    pub(crate) rights: Rights,
 }
 
 /// A page of access rules.
@@ -49,14 +51,27 @@ example!(RuleList {
 enum Created {
     /// The rule was made.
     #[oai(status = 201)]
-    Created(Json<RuleView>),
+    Created(
+        Json<RuleView>,
+        #[oai(header = "X-Rights-In-Force")] RightsInForce,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum Replaced {
+    /// The rule is as it was given.
+    #[oai(status = 200)]
+    Replaced(
+        Json<RuleView>,
+        #[oai(header = "X-Rights-In-Force")] RightsInForce,
+    ),
 }
 
 #[derive(ApiResponse)]
 enum Deleted {
     /// The rule is gone.
     #[oai(status = 204)]
-    Deleted,
+    Deleted(#[oai(header = "X-Rights-In-Force")] RightsInForce),
 }
 
 #[OpenApi(prefix_path = "/admin/acl", tag = "Tag::Access")]
@@ -83,7 +98,7 @@ impl RulesApi {
 
     /// Make an access rule
     ///
-    /// It is in force within a second, also for clients that are connected.
+    /// The answer comes when it is in force on every server, also for clients that are connected.
     #[oai(path = "/rules", method = "post", operation_id = "createRule")]
     async fn create(
         &self,
@@ -97,7 +112,8 @@ impl RulesApi {
         match store.create_rule(content, Timestamp::now()).await? {
             CreateRule::Created(stored) => {
                 tracing::info!(by = %admin.0.user.username, rule = stored.rule.id, "an access rule was made");
-                Ok(Created::Created(Json(stored.into())))
+                let in_force = self.rights.in_force().await;
+                Ok(Created::Created(Json(stored.into()), in_force))
             }
             CreateRule::TooMany => Err(ApiError::new(
                 Code::TooManyRules,
@@ -125,14 +141,14 @@ impl RulesApi {
 
     /// Replace an access rule
     ///
-    /// The built-in rules, too. It is in force within a second.
+    /// The built-in rules, too. The answer comes when the rule is in force on every server.
     #[oai(path = "/rules/:id", method = "put", operation_id = "replaceRule")]
     async fn replace(
         &self,
         admin: Administrator,
         id: Path<Id>,
         new: Json<NewRule>,
-    ) -> Result<Json<RuleView>, Failure<(NotFound, Invalid)>> {
+    ) -> Result<Replaced, Failure<(NotFound, Invalid)>> {
         let (id, content) = (RuleId::from_string(id.0.0), new.content()?);
         let event = admin.0.event(AuditAction::RuleReplaced).to(id.as_str());
         let event = event.detail(summary(&content));
@@ -140,12 +156,13 @@ impl RulesApi {
         let replaced = store.replace_rule(&id, content, Timestamp::now());
         let replaced = replaced.await?.ok_or_else(unknown)?;
         tracing::info!(by = %admin.0.user.username, rule = %id, "an access rule was replaced");
-        Ok(Json(replaced.into()))
+        let in_force = self.rights.in_force().await;
+        Ok(Replaced::Replaced(Json(replaced.into()), in_force))
     }
 
     /// Delete an access rule
     ///
-    /// The built-in rules, too. It is out of force within a second.
+    /// The built-in rules, too. The answer comes when the rule is out of force on every server.
     #[oai(path = "/rules/:id", method = "delete", operation_id = "deleteRule")]
     async fn delete(
         &self,
@@ -164,7 +181,7 @@ impl RulesApi {
             return Err(unknown().into());
         }
         tracing::info!(by = %admin.0.user.username, rule = %id, "an access rule was deleted");
-        Ok(Deleted::Deleted)
+        Ok(Deleted::Deleted(self.rights.in_force().await))
     }
 
     /// Ask what a user may do

@@ -15,6 +15,7 @@ use crate::{
     fields::{DateTime, Id, Limit, NextPageToken, PageToken, example::example},
     limits::requests::Requests,
     middleware::caller::Caller,
+    rights::{Rights, RightsInForce},
     routes::tags::Tag,
     views::page,
 };
@@ -22,6 +23,7 @@ use crate::{
 pub(crate) struct SessionsApi {
     pub(crate) store: Store,
     pub(crate) requests: Arc<Requests>,
+    pub(crate) rights: Rights,
 }
 
 /// A browser that is signed in.
@@ -72,7 +74,7 @@ example!(SessionList {
 enum Ended {
     /// The browser is signed out.
     #[oai(status = 204)]
-    Ended,
+    Ended(#[oai(header = "X-Rights-In-Force")] RightsInForce),
 }
 
 #[OpenApi(prefix_path = "/auth", tag = "Tag::Auth")]
@@ -117,7 +119,7 @@ impl SessionsApi {
 
     /// End a session
     ///
-    /// Signs that browser out, and within a second ends its MQTT connection.
+    /// Signs that browser out, and ends its MQTT connection. The answer comes when that is in force on every server.
     #[oai(path = "/sessions/:id", method = "delete", operation_id = "endSession")]
     async fn end(&self, caller: Caller, id: Path<Id>) -> Result<Ended, Failure<NotFound>> {
         self.requests.count_credential(&caller.user.id)?;
@@ -128,7 +130,7 @@ impl SessionsApi {
             .end_session(&caller.user.id, &id, Timestamp::now())
             .await?
         {
-            Ok(Ended::Ended)
+            Ok(Ended::Ended(self.rights.in_force().await))
         } else {
             Err(ApiError::new(Code::NotFound, "You have no such session.").into())
         }

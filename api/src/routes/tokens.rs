@@ -22,6 +22,7 @@ use crate::{
     },
     limits::requests::Requests,
     middleware::caller::{Caller, Credential},
+    rights::{Rights, RightsInForce},
     routes::tags::Tag,
     views::page,
 };
@@ -30,6 +31,7 @@ pub(crate) struct TokensApi {
     pub(crate) store: Store,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) requests: Arc<Requests>,
+    pub(crate) rights: Rights,
 }
 
 /// What a token may be used for: this API (`api`) or MQTT connections (`mqtt`).
@@ -166,7 +168,7 @@ enum Created {
 enum Revoked {
     /// The token is of no use any more.
     #[oai(status = 204)]
-    Revoked,
+    Revoked(#[oai(header = "X-Rights-In-Force")] RightsInForce),
 }
 
 #[OpenApi(tag = "Tag::Tokens")]
@@ -239,8 +241,8 @@ impl TokensApi {
 
     /// Revoke a token
     ///
-    /// Within a second it opens nothing any more, nor do those that it made, and the MQTT sessions that were signed in with
-    /// one of them end.
+    /// It opens nothing any more, nor do those that it made, and the MQTT sessions that were signed in with one of them end.
+    /// The answer comes when that is in force on every server.
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
     async fn revoke(&self, caller: Caller, id: Path<Id>) -> Result<Revoked, Failure<NotFound>> {
         self.requests.count_credential(&caller.user.id)?;
@@ -249,7 +251,7 @@ impl TokensApi {
         let id = TokenId::from_string(id.0.0);
         let revoked = store.revoke_token(&caller.user.id, &id, Timestamp::now());
         if revoked.await? {
-            Ok(Revoked::Revoked)
+            Ok(Revoked::Revoked(self.rights.in_force().await))
         } else {
             Err(ApiError::new(Code::NotFound, "You have no such token.").into())
         }

@@ -21,6 +21,7 @@ use crate::{
     fields::{ChosenPassword, Limit, Name, NextPageToken, example::example},
     middleware::caller::Administrator,
     options::ForgetUser,
+    rights::{Rights, RightsInForce},
     routes::tags::Tag,
     views::{
         page,
@@ -31,6 +32,7 @@ use crate::{
 pub(crate) struct UsersApi {
     pub(crate) store: Store,
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) rights: Rights,
     pub(crate) forget_user: ForgetUser,
     pub(crate) background: Background,
 }
@@ -91,10 +93,20 @@ example!(UserChange {
 });
 
 #[derive(ApiResponse)]
+enum Changed {
+    /// The account as it is now.
+    #[oai(status = 200)]
+    Changed(
+        Json<Account>,
+        #[oai(header = "X-Rights-In-Force")] RightsInForce,
+    ),
+}
+
+#[derive(ApiResponse)]
 enum Deleted {
     /// The account is gone.
     #[oai(status = 204)]
-    Deleted,
+    Deleted(#[oai(header = "X-Rights-In-Force")] RightsInForce),
 }
 
 #[OpenApi(prefix_path = "/admin", tag = "Tag::Admin")]
@@ -153,16 +165,16 @@ impl UsersApi {
 
     /// Change an account
     ///
-    /// Within a second, a new role or a lock ends all MQTT sessions of the user, and a new password those that were
-    /// signed in by the old one. A lock and a new password end browser sessions; tokens do not work while the account
-    /// is locked, and a new password does not touch them.
+    /// A new role or a lock ends all MQTT sessions of the user, and a new password those that were signed in by the old one. A
+    /// lock and a new password end browser sessions; tokens do not work while the account is locked, and a new password does
+    /// not touch them. The answer comes when that is in force on every server.
     #[oai(path = "/users/:name", method = "patch", operation_id = "changeUser")]
     async fn change_user(
         &self,
         admin: Administrator,
         name: Path<Name>,
         change: Json<UserChange>,
-    ) -> Result<Json<Account>, Failure<(NotFound, LastAdministrator, Invalid)>> {
+    ) -> Result<Changed, Failure<(NotFound, LastAdministrator, Invalid)>> {
         let user = find(&self.store, &name).await?;
         let by = &admin.0;
         let update = AccountUpdate {
@@ -181,7 +193,9 @@ impl UsersApi {
                     by = %by.user.username, user = %user.username, role = %user.role, disabled = user.disabled,
                     password = change.password.is_some(), "an account was changed"
                 );
-                Ok(Json(self.account(user).await?))
+                let in_force = self.rights.in_force().await;
+                let account = self.account(user).await?;
+                Ok(Changed::Changed(Json(account), in_force))
             }
             UpdateUser::Unknown | UpdateUser::PasswordChanged => Err(no_such_account().into()),
             UpdateUser::LastAdministrator => Err(last_administrator().into()),
@@ -212,21 +226,24 @@ impl UsersApi {
         let removed = self.background.to_the_end(async move {
             store.empty_user(&id).await?;
             // Last, so that nothing comes to be meanwhile; while the name is taken, nobody can see what is left.
-            if let Err(why) = forget(name).await {
-                return Ok(Err(why));
+            match forget(name).await {
+                Ok(in_force) => store.remove_user(&id).await.map(|()| Ok(in_force)),
+                Err(why) => Ok(Err(why)),
             }
-            store.remove_user(&id).await.map(Ok)
         });
-        if let Err(why) = removed.await? {
-            tracing::error!(user = %user.username, error = why, "a deleted account could not be forgotten");
-            return Err(ApiError::new(
-                Code::NotReady,
-                "The account is locked, and not all of it is deleted. Delete it again.",
-            )
-            .into());
-        }
+        let in_force = match removed.await? {
+            Ok(in_force) => in_force,
+            Err(why) => {
+                tracing::error!(user = %user.username, error = why, "a deleted account could not be forgotten");
+                return Err(ApiError::new(
+                    Code::NotReady,
+                    "The account is locked, and not all of it is deleted. Delete it again.",
+                )
+                .into());
+            }
+        };
         tracing::info!(by = %admin.0.user.username, user = %user.username, "an account was deleted");
-        Ok(Deleted::Deleted)
+        Ok(Deleted::Deleted(in_force.into()))
     }
 }
 

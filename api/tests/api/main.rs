@@ -16,6 +16,7 @@ mod connections;
 mod docs;
 mod document;
 mod errors;
+mod in_force;
 mod known_browsers;
 mod messages;
 mod mqtt_ws;

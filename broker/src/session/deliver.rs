@@ -22,6 +22,9 @@ impl Session {
             return Ok(false);
         }
         self.deliver_inbox()?;
+        if !self.ctx.standing.is_current() {
+            return Ok(false);
+        }
         self.deliver_shared()?;
         if self.may_send() && self.state.shared.is_empty() {
             // What stayed in the mailbox while there was no room.
@@ -48,6 +51,7 @@ impl Session {
                         return Ok(false);
                     }
                 }
+                What::Message(_) if !self.ctx.standing.is_current() => return Ok(false),
                 What::Message(sending) if self.may_still_have(&sending) => {
                     self.send_message(*sending, Some(id))?;
                 }

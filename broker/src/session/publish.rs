@@ -1,11 +1,11 @@
 //! PUBLISH from the client.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use herald_acl::{Destination, TopicName};
 use serde::Deserialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     client::Client,
@@ -24,12 +24,34 @@ use crate::{
     wire::{Publish, PublishCode, Qos, Reason},
 };
 
+/// How long a PUBLISH waits until it is known whether its client may still publish. A server that is cut off ends the session
+/// earlier.
+const UNTIL_CURRENT: Duration = Duration::from_secs(10);
+
 /// The payload of a PUBLISH to `users/{me}/messages`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SendPayload {
     body: String,
     idempotency_key: Option<String>,
+}
+
+/// The same as [`accept`] once the rights of the client are current.
+async fn accept_when_current(
+    ctx: &Arc<Context>,
+    client: &Client,
+    publish: Publish,
+    patient: bool,
+) -> Handled {
+    let standing = &ctx.standing;
+    if !standing.is_current() && timeout(UNTIL_CURRENT, standing.current()).await.is_err() {
+        return Handled::Done(Response {
+            packet_id: publish.packet_id,
+            qos: publish.qos,
+            result: Err(Refused::Unavailable),
+        });
+    }
+    accept(ctx, client, publish, patient).await
 }
 
 /// Passes `publish` on to where it belongs, if the ACL lets it. Shared messages are handed on before this resolves, so that
@@ -148,7 +170,8 @@ impl Session {
         let patient = !self.wire.is_v5();
         let bytes = publish.payload.len();
         let (ctx, client) = (self.ctx.clone(), self.client.clone());
-        let mut handling = Box::pin(async move { accept(&ctx, &client, publish, patient).await });
+        let mut handling =
+            Box::pin(async move { accept_when_current(&ctx, &client, publish, patient).await });
         // Mostly there is nothing to wait for.
         match (&mut handling).now_or_never() {
             Some(handled) => self.published(handled, bytes),

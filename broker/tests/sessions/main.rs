@@ -25,6 +25,7 @@ mod kicked;
 mod live;
 mod model;
 mod order;
+mod outdated;
 mod progress;
 mod revocations;
 mod rights;

@@ -3,7 +3,7 @@ use herald_acl::{Role, Username};
 use herald_api::{Accounts, AuditAction, Event};
 use herald_store::Store;
 
-use super::{password, print, store};
+use super::{await_rights, password, print, store};
 use crate::{cli::AdminCommand, config::Config};
 
 /// How many accounts are read at once.
@@ -41,6 +41,7 @@ async fn run(store: &Store, command: AdminCommand) -> anyhow::Result<()> {
                 bail!("there is no account {name} any more");
             }
             print(format_args!("{name} has a new password"))?;
+            await_rights(store).await?;
         }
         AdminCommand::List => list(store).await?,
     }

@@ -18,6 +18,7 @@ use herald_store::Store;
 
 use crate::{
     config::{Config, DatabaseLocation},
+    nodes::RightsEverywhere,
     shown::shown_line,
 };
 
@@ -36,6 +37,16 @@ fn print(line: impl std::fmt::Display) -> std::io::Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+/// Waits until a change of rights that was just made is in force on all servers, and says so. That of a file learns of it within a
+/// second.
+async fn await_rights(store: &Store) -> std::io::Result<()> {
+    if store.is_exclusive() {
+        return Ok(());
+    }
+    let reached = RightsEverywhere::of_command(store).reached().await;
+    print(reached)
 }
 
 /// The server's own database, which there has to be. The server may be running.

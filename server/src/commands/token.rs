@@ -2,7 +2,7 @@ use anyhow::{Context as _, bail};
 use herald_api::{Accounts, AuditAction, Event, TokenRequest};
 use herald_store::{Scopes, Store, Timestamp, TokenId, TokenOrigin};
 
-use super::{print, store};
+use super::{await_rights, print, store};
 use crate::{
     cli::{ScopeArg, TokenCommand},
     config::Config,
@@ -66,6 +66,7 @@ async fn run(store: &Store, command: TokenCommand) -> anyhow::Result<()> {
             let store = store.audited(event.entry());
             store.revoke_token(&owner.id, &id, Timestamp::now()).await?;
             print(format_args!("revoked {id} of {}", owner.username))?;
+            await_rights(&store).await?;
         }
     }
     Ok(())

@@ -2,9 +2,10 @@
 //! do, and inherits from those that are gone.
 
 mod heir;
+mod rights;
 mod standing;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use herald_broker::Broker;
@@ -16,12 +17,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use heir::inherit_from_others;
-use standing::Moment;
-pub(crate) use standing::Standing;
+pub(crate) use rights::RightsEverywhere;
+pub(crate) use standing::{Moment, Standing};
 
 /// How often the others are told, and how soon again if that failed.
 const EVERY: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// How often they are told at most that a change of rights is in force here: somebody waits for that.
+const SOON: Duration = Duration::from_millis(50);
+
+/// How long it may take until rights were read, for a server that is back.
+const RIGHTS: Duration = Duration::from_millis(1500);
 
 /// How often it is tried to join at a start.
 const TRIES: u32 = 5;
@@ -135,12 +142,12 @@ impl OwnNode {
     async fn until_fallen(&mut self) -> &'static str {
         let mut pause = EVERY;
         loop {
-            sleep(pause.min(self.standing.left())).await;
+            self.wait(pause.min(self.standing.left())).await;
             // Each try may fail at once.
             if !self.standing.stands() {
                 return "the database could not be told for too long";
             }
-            let (told, seen) = (Moment::now(), *self.rights.borrow());
+            let (told, seen) = (Moment::now(), *self.rights.borrow_and_update());
             let beat = self.membership.beat(&self.id, seen);
             let Ok(beat) = timeout(self.standing.left(), beat).await else {
                 return "the database could not be told for too long";
@@ -155,6 +162,19 @@ impl OwnNode {
         }
     }
 
+    /// Waits for so long, or until a change of rights is in force here that the others do not know of.
+    async fn wait(&mut self, pause: Duration) {
+        let news = async {
+            sleep(SOON).await;
+            if self.rights.changed().await.is_err() {
+                // There are no more.
+                pending::<()>().await;
+            }
+        };
+        // What others wait for comes before the pause is over.
+        let _ = timeout(pause, news).await;
+    }
+
     async fn join_again(&mut self) {
         loop {
             let (told, seen) = (Moment::now(), *self.rights.borrow());
@@ -166,9 +186,13 @@ impl OwnNode {
             {
                 Ok(id) => {
                     self.id = id;
-                    self.standing.rise(told);
-                    self.note(None);
-                    return;
+                    // Others wait for it from now on; what has changed before, nobody has told it.
+                    let read = self.standing.rights_read_since(Moment::now());
+                    if timeout(RIGHTS, read).await.is_ok() {
+                        self.standing.rise(told);
+                        self.note(None);
+                        return;
+                    }
                 }
                 Err(error) => self.note(Some(error)),
             }

@@ -1,6 +1,13 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use herald_acl::{Actions, Effect, FilterTemplate, Principal, Role, Subject, TopicName};
+use herald_api::InForce;
 use herald_store::{
     CreateRule, CreateToken, CreateUser, NewToken, RuleContent, RuleId, Scopes, StoreOptions,
     Timestamp, TokenOrigin, User, UserUpdate,
@@ -11,6 +18,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
+use crate::nodes::RightsEverywhere;
 
 /// How long anything may take. Far longer than anything takes.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -20,6 +28,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 struct Recorder {
     policies: Arc<Mutex<Vec<Policy>>>,
     revoked: Arc<Mutex<Vec<(String, Revoked)>>>,
+    went_on: Arc<AtomicU32>,
 }
 
 impl Enforce for Recorder {
@@ -30,6 +39,10 @@ impl Enforce for Recorder {
     fn revoke(&self, username: &Username, revoked: &Revoked) {
         let revoked = (username.to_string(), revoked.clone());
         self.revoked.lock().push(revoked);
+    }
+
+    fn go_on(&self) {
+        self.went_on.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -88,6 +101,10 @@ impl Db {
         conn.execute(sql).await.unwrap();
         conn.close().await.unwrap();
     }
+}
+
+fn alone() -> Arc<Standing> {
+    Arc::new(Standing::alone())
 }
 
 fn allows(policy: &Policy, topic: &str) -> bool {
@@ -264,7 +281,7 @@ async fn changes_that_are_lost_end_the_task() {
         "INSERT INTO rights_changes (id, kind, username, at) VALUES (1, 'user', 'No Name', 0)",
     )
     .await;
-    let run = rights.run(Recorder::default(), CancellationToken::new());
+    let run = rights.run(Recorder::default(), alone(), CancellationToken::new());
     let ended = timeout(LIMIT, run).await.unwrap();
     assert!(matches!(ended, Err(Lost(StoreError::Invalid { .. }))));
 }
@@ -274,7 +291,7 @@ async fn the_task_follows_until_it_is_stopped() {
     let db = Db::new().await;
     let (_, rights) = RightsWatch::load(&db.store).await.unwrap();
     let (recorder, stop) = (Recorder::default(), CancellationToken::new());
-    let running = tokio::spawn(rights.run(recorder.clone(), stop.clone()));
+    let running = tokio::spawn(rights.run(recorder.clone(), alone(), stop.clone()));
     // Another process.
     let other = Store::open(StoreOptions::sqlite(&db.file())).await.unwrap();
     let bob = db.user("bob").await;
@@ -289,4 +306,52 @@ async fn the_task_follows_until_it_is_stopped() {
     stop.cancel();
     let ended = timeout(LIMIT, running).await.unwrap().unwrap();
     assert!(ended.is_ok());
+}
+
+/// The watch of a file is not followed by others, but it is told when to look.
+#[tokio::test]
+async fn a_change_of_this_process_is_looked_for_at_once() {
+    let db = Db::new().await;
+    let (_, rights) = RightsWatch::load(&db.store).await.unwrap();
+    let (recorder, stop) = (Recorder::default(), CancellationToken::new());
+    let everywhere = RightsEverywhere::of_server(&db.store, rights.in_force(), rights.look());
+    let bob = db.user("bob").await;
+    let new_password = db
+        .store
+        .set_password(&bob.id, "new", None, Timestamp::now());
+    assert!(new_password.await.unwrap());
+    let mut reached = pin!(everywhere.reached_logged());
+    let early = timeout(Duration::from_millis(20), reached.as_mut()).await;
+    assert!(early.is_err(), "nobody has looked");
+    let running = tokio::spawn(rights.run(recorder.clone(), alone(), stop.clone()));
+    let reached = timeout(LIMIT, reached).await.unwrap();
+    assert_eq!(reached, InForce::Everywhere);
+    let password = ("bob".to_owned(), Revoked::Password);
+    assert_eq!(recorder.take(), (0, vec![password]));
+    stop.cancel();
+    timeout(LIMIT, running).await.unwrap().unwrap().unwrap();
+}
+
+/// A moment in which it was not current must be over when what was held back goes on.
+#[tokio::test]
+async fn what_was_held_back_goes_on_once_the_database_has_answered() {
+    let db = Db::new().await;
+    let (_, rights) = RightsWatch::load(&db.store).await.unwrap();
+    let (recorder, stop) = (Recorder::default(), CancellationToken::new());
+    let standing = Arc::new(Standing::outdated_one());
+    assert!(!standing.is_current());
+    let running = tokio::spawn(rights.run(recorder.clone(), standing.clone(), stop.clone()));
+    timeout(LIMIT, standing.current()).await.unwrap();
+    let went_on = async {
+        while recorder.went_on.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, went_on).await.unwrap();
+    db.by_hand("ALTER TABLE rights_changes RENAME TO elsewhere")
+        .await;
+    timeout(LIMIT, standing.outdated()).await.unwrap();
+    assert!(!standing.is_current());
+    stop.cancel();
+    timeout(LIMIT, running).await.unwrap().unwrap().unwrap();
 }

@@ -21,7 +21,7 @@ use crate::{
     host::Host,
     http,
     inbox_mark::InboxMark,
-    nodes::{OwnNode, Standing, inherit_from_others},
+    nodes::{OwnNode, RightsEverywhere, Standing, inherit_from_others},
     open_files, retention,
     rights_watch::RightsWatch,
     run_file::RunFile,
@@ -30,7 +30,7 @@ use crate::{
     tls,
 };
 
-use parts::{api_options, forget_user, start_broker, start_worker};
+use parts::{api_options, await_rights, forget_user, start_broker, start_worker};
 use prepare::{Prepared, prepare};
 
 /// How long connections may take to end, once all that they wait for has: requests over HTTP have a little less.
@@ -119,6 +119,11 @@ async fn serve_from(
     let stop = tasks.stop_of(Stage::Work);
     sockets.listen_mqtt(tls.as_ref(), &connections, &broker, &accepting, &mut tasks);
     let http = sockets.http(tls, &connections, &stop, &accepting);
+    let everywhere = Arc::new(RightsEverywhere::of_server(
+        store,
+        rights.in_force(),
+        rights.look(),
+    ));
     let api = herald_api::routes(
         store.clone(),
         accounts,
@@ -126,7 +131,8 @@ async fn serve_from(
         ApiOptions {
             throughput,
             audit: audit.clone(),
-            forget_user: forget_user(store, &broker, rights.in_force()),
+            await_rights: await_rights(&everywhere),
+            forget_user: forget_user(&everywhere, &broker),
             background: changes.clone(),
             ..api_options(config, &broker, &standing)
         },
@@ -137,7 +143,7 @@ async fn serve_from(
     tasks.spawn(Stage::Work, "pruner", |stop| {
         retention::run(store.clone(), retention, stop)
     });
-    spawn_broker(&mut tasks, &broker, rights);
+    spawn_broker(&mut tasks, &broker, rights, standing);
     if let Some(node) = node {
         spawn_node(&mut tasks, store, &broker, node);
     }
@@ -163,7 +169,7 @@ async fn serve_from(
     ended
 }
 
-fn spawn_broker(tasks: &mut Tasks, broker: &Broker, rights: RightsWatch) {
+fn spawn_broker(tasks: &mut Tasks, broker: &Broker, rights: RightsWatch, standing: Arc<Standing>) {
     let serving = broker.clone();
     tasks.spawn(Stage::Sessions, "broker", async move |stop| {
         let crashed = stop.run_until_cancelled(serving.crashed()).await;
@@ -175,7 +181,7 @@ fn spawn_broker(tasks: &mut Tasks, broker: &Broker, rights: RightsWatch) {
         Stage::Connections,
         "follower of rights",
         async move |stop| {
-            let followed = rights.run(enforcing.clone(), stop).await;
+            let followed = rights.run(enforcing.clone(), standing, stop).await;
             if followed.is_err() {
                 // Nobody is to keep a right that was taken away.
                 enforcing.stop().await;

@@ -5,26 +5,20 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Policy;
-use herald_api::{ApiOptions, ForgetUser, MqttStream, Throughput};
+use herald_api::{ApiOptions, AwaitRights, ForgetUser, InForce, MqttStream, Throughput};
 use herald_broker::{Broker, Origin, Transport};
 use herald_store::{Job, Store};
 use herald_worker::{Echo, Event, Failure, Processor, Retries, Webhook, Worker, WorkerOptions};
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout},
-};
+use tokio::time::Instant;
 
 use crate::{
     accept::HANDSHAKE,
     config::{self, Config, Registration, TlsMode},
     host::{self, Host},
     live_connections::Live,
-    nodes::Standing,
+    nodes::{RightsEverywhere, Standing},
     progress::Progress,
 };
-
-/// How long it may take until a change of rights is in force.
-const RIGHTS: Duration = Duration::from_secs(10);
 
 pub(super) async fn start_broker(
     config: &Config,
@@ -103,24 +97,28 @@ impl Processor for WhileStanding {
     }
 }
 
-/// Lets go of a user whose account was closed: of what the broker holds, once it has learnt of all that has ended.
-pub(super) fn forget_user(
-    store: &Store,
-    broker: &Broker,
-    in_force: watch::Receiver<i64>,
-) -> ForgetUser {
-    let (store, broker) = (store.clone(), broker.clone());
+/// Waits for changes of rights.
+pub(super) fn await_rights(everywhere: &Arc<RightsEverywhere>) -> AwaitRights {
+    let everywhere = everywhere.clone();
+    Arc::new(move || {
+        let everywhere = everywhere.clone();
+        async move { everywhere.reached_logged().await }.boxed()
+    })
+}
+
+/// Lets go of a user whose account was closed: of what the broker holds, once every server has learnt of all that has ended.
+pub(super) fn forget_user(everywhere: &Arc<RightsEverywhere>, broker: &Broker) -> ForgetUser {
+    let (everywhere, broker) = (everywhere.clone(), broker.clone());
     Arc::new(move |username| {
-        let (store, broker, mut in_force) = (store.clone(), broker.clone(), in_force.clone());
+        let (everywhere, broker) = (everywhere.clone(), broker.clone());
         async move {
-            let closed = store.last_rights_change().await;
-            let closed = closed.map_err(|error| error.to_string())?;
-            let learnt = async { in_force.wait_for(|last| *last >= closed).await.is_ok() };
-            if timeout(RIGHTS, learnt).await != Ok(true) {
-                return Err("the broker has not learnt of it yet".to_owned());
+            let reached = everywhere.reached_logged().await;
+            if reached == InForce::Unknown {
+                return Err("not every server has learnt of it yet".to_owned());
             }
             let forgotten = broker.forget_user(&username).await;
-            forgotten.map_err(|error| error.to_string())
+            forgotten.map_err(|error| error.to_string())?;
+            Ok(reached)
         }
         .boxed()
     })

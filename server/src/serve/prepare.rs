@@ -64,9 +64,13 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
         );
     }
     let sockets = Sockets::bind(config).await?;
-    let (policy, rights) = RightsWatch::load(store).await?;
+    let (mut policy, mut rights) = RightsWatch::load(store).await?;
     // Last: from here on others rely on it.
     let node = OwnNode::join(store, rights.in_force()).await?;
+    if node.is_some() {
+        // Until then nobody has waited for it.
+        policy = rights.load_again().await?;
+    }
     Ok(Prepared {
         inbox_mark,
         accounts,

@@ -6,6 +6,7 @@
 mod cut_off;
 mod gone;
 mod listed;
+mod rights;
 mod service;
 mod stopped;
 

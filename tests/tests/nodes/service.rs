@@ -50,7 +50,7 @@ impl Service {
     }
 
     /// What makes a server use it. A message may take as long as a test, and its lease is longer than tests wait.
-    pub(crate) fn settings(&self) -> [(&'static str, String); 5] {
+    pub(crate) fn settings(&self) -> [(&'static str, String); 6] {
         [
             ("HERALD_WORKER__PROCESSOR", "webhook".into()),
             ("HERALD_WORKER__LEASE_MS", "120000".into()),
@@ -59,6 +59,7 @@ impl Service {
                 "HERALD_WEBHOOK__SECRET",
                 herald_tests::WEBHOOK_SECRET.into(),
             ),
+            ("HERALD_WORKER__TIMEOUT_MS", "120000".into()),
             ("HERALD_WEBHOOK__TIMEOUT_MS", "120000".into()),
         ]
     }

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use herald_acl::{Role, Username};
-use herald_api::{Accounts, ApiOptions, Audit, SendLimits, Sends, Throughput};
+use herald_api::{Accounts, ApiOptions, Audit, InForce, SendLimits, Sends, Throughput};
 use herald_store::{AuditFilter, Store, StoreOptions, User};
 use parking_lot::Mutex;
 use poem::{
@@ -105,7 +105,7 @@ impl Herald {
         let forget = Arc::clone(&forgotten);
         options.forget_user = Arc::new(move |name| {
             forget.lock().push(name.to_string());
-            Box::pin(async { Ok(()) })
+            Box::pin(async { Ok(InForce::Everywhere) })
         });
         change(&mut options);
         let throughput = Arc::clone(&options.throughput);

@@ -41,7 +41,7 @@ export interface paths {
         put?: never;
         /**
          * Make an access rule
-         * @description It is in force within a second, also for clients that are connected.
+         * @description The answer comes when it is in force on every server, also for clients that are connected.
          */
         post: operations["createRule"];
         delete?: never;
@@ -64,13 +64,13 @@ export interface paths {
         get: operations["getRule"];
         /**
          * Replace an access rule
-         * @description The built-in rules, too. It is in force within a second.
+         * @description The built-in rules, too. The answer comes when the rule is in force on every server.
          */
         put: operations["replaceRule"];
         post?: never;
         /**
          * Delete an access rule
-         * @description The built-in rules, too. It is out of force within a second.
+         * @description The built-in rules, too. The answer comes when the rule is out of force on every server.
          */
         delete: operations["deleteRule"];
         options?: never;
@@ -380,9 +380,9 @@ export interface paths {
         head?: never;
         /**
          * Change an account
-         * @description Within a second, a new role or a lock ends all MQTT sessions of the user, and a new password those that were
-         *     signed in by the old one. A lock and a new password end browser sessions; tokens do not work while the account
-         *     is locked, and a new password does not touch them.
+         * @description A new role or a lock ends all MQTT sessions of the user, and a new password those that were signed in by the old one. A
+         *     lock and a new password end browser sessions; tokens do not work while the account is locked, and a new password does
+         *     not touch them. The answer comes when that is in force on every server.
          */
         patch: operations["changeUser"];
         trace?: never;
@@ -449,7 +449,8 @@ export interface paths {
         put?: never;
         /**
          * Sign out
-         * @description Ends the session of the cookie. A token stays valid; DELETE /tokens/{id} revokes it.
+         * @description Ends the session of the cookie, and its MQTT connections. A token stays valid; DELETE /tokens/{id} revokes it. The answer
+         *     comes when that is in force on every server.
          */
         post: operations["logout"];
         delete?: never;
@@ -489,8 +490,8 @@ export interface paths {
         get?: never;
         /**
          * Change the own password
-         * @description Ends the user's other browser sessions, and within a second the MQTT sessions that were signed in by the old
-         *     password, and no browser but this one is known to the account any more. Tokens stay.
+         * @description Ends the user's other browser sessions, and the MQTT sessions that were signed in by the old password, and no browser but
+         *     this one is known to the account any more. Tokens stay. The answer comes when that is in force on every server.
          */
         put: operations["changePassword"];
         post?: never;
@@ -592,7 +593,7 @@ export interface paths {
         post?: never;
         /**
          * End a session
-         * @description Signs that browser out, and within a second ends its MQTT connection.
+         * @description Signs that browser out, and ends its MQTT connection. The answer comes when that is in force on every server.
          */
         delete: operations["endSession"];
         options?: never;
@@ -734,8 +735,8 @@ export interface paths {
         post?: never;
         /**
          * Revoke a token
-         * @description Within a second it opens nothing any more, nor do those that it made, and the MQTT sessions that were signed in with
-         *     one of them end.
+         * @description It opens nothing any more, nor do those that it made, and the MQTT sessions that were signed in with one of them end.
+         *     The answer comes when that is in force on every server.
          */
         delete: operations["revokeToken"];
         options?: never;
@@ -3398,6 +3399,7 @@ export interface operations {
                 headers: {
                     /** @description Names the request in the server's log. */
                     "X-REQUEST-ID"?: string;
+                    "X-RIGHTS-IN-FORCE": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3473,11 +3475,12 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An access rule. */
+            /** @description The rule is as it was given. */
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
                     "X-REQUEST-ID"?: string;
+                    "X-RIGHTS-IN-FORCE": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3517,6 +3520,7 @@ export interface operations {
                 headers: {
                     /** @description Names the request in the server's log. */
                     "X-REQUEST-ID"?: string;
+                    "X-RIGHTS-IN-FORCE": string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4109,6 +4113,7 @@ export interface operations {
                 headers: {
                     /** @description Names the request in the server's log. */
                     "X-REQUEST-ID"?: string;
+                    "X-RIGHTS-IN-FORCE": string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4144,11 +4149,12 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An account, and how much is kept of it. */
+            /** @description The account as it is now. */
             200: {
                 headers: {
                     /** @description Names the request in the server's log. */
                     "X-REQUEST-ID"?: string;
+                    "X-RIGHTS-IN-FORCE": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4340,6 +4346,7 @@ export interface operations {
                     "SET-COOKIE"?: string;
                     /** @description Names the request in the server's log. */
                     "X-REQUEST-ID"?: string;
+                    "X-RIGHTS-IN-FORCE": string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4403,6 +4410,7 @@ export interface operations {
                 headers: {
                     /** @description Names the request in the server's log. */
                     "X-REQUEST-ID"?: string;
+                    "X-RIGHTS-IN-FORCE": string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4568,6 +4576,7 @@ export interface operations {
                 headers: {
                     /** @description Names the request in the server's log. */
                     "X-REQUEST-ID"?: string;
+                    "X-RIGHTS-IN-FORCE": string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4901,6 +4910,7 @@ export interface operations {
                 headers: {
                     /** @description Names the request in the server's log. */
                     "X-REQUEST-ID"?: string;
+                    "X-RIGHTS-IN-FORCE": string;
                     [name: string]: unknown;
                 };
                 content?: never;
