@@ -17,9 +17,10 @@ use crate::{
     limits::Limits,
     live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin},
     metrics::Metrics,
+    owners::{OwnSession, SessionEnd, SessionOwners},
     progress::Progress,
     registry::Registry,
-    session::{Connection, Context},
+    session::{Connection, Context, end_session},
     stream,
     sys::Sys,
     user_bytes::UsersBytes,
@@ -43,16 +44,17 @@ impl Broker {
         policy: Policy,
         host: impl Into<Host>,
     ) -> Result<Self, HostError> {
-        Self::start_among(limits, policy, host, Arc::new(Alone)).await
+        Self::start_among(limits, policy, host, Arc::new(Alone), None).await
     }
 
-    /// The same on a server among others: while that does not [stand](Standing::stands), nobody is let in, and what a session
+    /// The same on a server among others, where `owners` know which of them has a session: while this one does not [stand](Standing::stands), nobody is let in, and what a session
     /// would do next ends its connection (MQTT 5: 0x89) instead. A session that is kept is there when its client comes back.
     pub async fn start_among(
         limits: Limits,
         policy: Policy,
         host: impl Into<Host>,
         standing: Arc<dyn Standing>,
+        owners: Option<Arc<dyn SessionOwners>>,
     ) -> Result<Self, HostError> {
         let host = host.into();
         let metrics = Arc::<Metrics>::default();
@@ -65,7 +67,7 @@ impl Broker {
             limits,
             metrics,
             policy: RwLock::new(Arc::new(policy)),
-            registry: Registry::default(),
+            registry: Registry::new(owners),
             user_bytes,
             bus,
             sys: Sys::default(),
@@ -159,6 +161,7 @@ impl Broker {
     /// Ends every connection (MQTT 5: 0x89) of a server that does not [stand](Standing::stands) any more, those that do nothing
     /// among them.
     pub fn cut_off(&self) {
+        self.ctx.registry.stop_arrivals(Reason::CutOff);
         self.ctx.registry.disconnect_all(Reason::CutOff);
     }
 
@@ -206,6 +209,31 @@ impl Broker {
     /// will. The client may connect again, and then has a new session. Returns what the session was; `None` if there is none.
     pub fn kick(&self, id: &str) -> Option<LiveSession> {
         self.ctx.registry.kick(id)
+    }
+
+    /// Ends a session of this server as another one or nobody is to have it, unless it was taken over since, and lets nobody in
+    /// who has come for it by then. Resolves when nothing more is delivered in it.
+    pub fn end_session(
+        &self,
+        session: OwnSession,
+        end: SessionEnd,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        end_session(self.ctx.clone(), session, end)
+    }
+
+    /// All sessions of this server, each with its last takeover.
+    pub fn own_sessions(&self) -> Vec<OwnSession> {
+        self.ctx.registry.own_sessions()
+    }
+
+    /// The number of the last takeover that has begun: later ones have greater ones.
+    pub fn last_takeover(&self) -> u64 {
+        self.ctx.registry.last_takeover()
+    }
+
+    /// Whether the user with this key has a session under `client_id` here, or its client waits for it.
+    pub fn is_or_arrives_here(&self, user_id: &Arc<str>, client_id: &Arc<str>) -> bool {
+        self.ctx.registry.is_or_arrives_here(user_id, client_id)
     }
 
     /// Sessions that have a connection.

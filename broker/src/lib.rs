@@ -24,6 +24,7 @@ mod mailbox;
 mod message;
 mod metrics;
 mod observers;
+mod owners;
 mod progress;
 mod registry;
 mod session;
@@ -43,4 +44,5 @@ pub use host::{
 pub use limits::Limits;
 pub use live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin, Protocol, Transport};
 pub use metrics::Metrics;
+pub use owners::{Arrival, NotOwned, OwnSession, Owned, SessionEnd, SessionOwners};
 pub use session::{Connection, Step, Wait};

@@ -1,13 +1,17 @@
 //! The live sessions: who is connected, under which client id, and which of them observe others.
 
+mod arrivals;
+mod arriving;
+mod elsewhere;
 mod listing;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    convert::Infallible,
     sync::Arc,
 };
 
-use herald_acl::{TopicFilter, Username, topics};
+use herald_acl::{Role, TopicFilter, Username, topics};
 use parking_lot::Mutex;
 use tokio::{
     sync::oneshot,
@@ -21,9 +25,13 @@ use crate::{
     mailbox::Mailbox,
     message::Message,
     observers::Observers,
+    owners::{OwnSession, Owned, SessionOwners},
     state::{HandedSession, Takeover},
     wire::Reason,
 };
+
+use arrivals::Arrivals;
+pub(crate) use arrivals::Arrived;
 
 /// Longer than a login can take.
 const REVOCATIONS_KEPT: Duration = Duration::from_secs(60);
@@ -36,8 +44,11 @@ struct Entry {
     /// The host's key: a name may come to be another user's.
     user_id: Arc<str>,
     client_id: Arc<str>,
+    role: Role,
     credential: Credential,
     mailbox: Arc<Mailbox>,
+    /// Of the last takeover; 0 without other servers.
+    number: u64,
 }
 
 /// What was revoked of late, for logins that began before and are not entered yet.
@@ -56,12 +67,17 @@ struct Sessions {
     /// Administrators who get live copies of other users' notifications.
     observers: Observers,
     revocations: Revocations,
+    arrivals: Arrivals,
+    /// Who waits for the end of which session.
+    waiting: Vec<(SessionId, oneshot::Sender<Infallible>)>,
 }
 
 /// Sessions are keyed by (user, client id): another user's client id is another session.
 #[derive(Default)]
 pub(crate) struct Registry {
     state: Mutex<Sessions>,
+    /// Knows which sessions other servers have, if there are any.
+    owners: Option<Arc<dyn SessionOwners>>,
 }
 
 /// What comes of entering a session.
@@ -73,16 +89,48 @@ pub(crate) enum Entered {
         /// An error if it was lost.
         handed: oneshot::Receiver<HandedSession>,
         mailbox: Arc<Mailbox>,
+        /// It is not the client's session any more, as another server had that meanwhile.
+        is_stale: bool,
     },
 }
 
-/// The user has as many sessions as allowed.
+/// How a session that is to end comes to its end.
+pub(crate) enum Ending {
+    /// Its owner hands it over, and whoever gets it ends it.
+    Handed {
+        identity: Identity,
+        handed: oneshot::Receiver<HandedSession>,
+        mailbox: Arc<Mailbox>,
+    },
+    /// Its owner ends it. Fails then.
+    Ends(oneshot::Receiver<Infallible>),
+}
+
+/// Why no session is entered.
 #[derive(Debug)]
-pub(crate) struct TooManySessions;
+pub(crate) enum NotEntered {
+    /// The user has as many sessions as allowed.
+    TooMany,
+    /// What was arrived for has come to nothing.
+    Over(Reason),
+}
 
 impl Registry {
+    /// An empty one, on a server that is the only one unless it has `owners`.
+    pub(crate) fn new(owners: Option<Arc<dyn SessionOwners>>) -> Self {
+        Self {
+            state: Mutex::default(),
+            owners,
+        }
+    }
+
+    /// What knows which sessions other servers have.
+    pub(crate) fn owners(&self) -> Option<&Arc<dyn SessionOwners>> {
+        self.owners.as_ref()
+    }
+
     /// Enters a session, or takes over the one that the same user has under the same client id (MQTT 5 section 3.1.4-3). A
-    /// session without a connection makes room for a new one.
+    /// session without a connection makes room for a new one. Among other servers, the client has `arrived` before.
     pub(crate) fn enter(
         &self,
         identity: &Identity,
@@ -90,9 +138,18 @@ impl Registry {
         session: SessionId,
         mailbox: &Arc<Mailbox>,
         limit: usize,
-    ) -> Result<Entered, TooManySessions> {
+        arrived: Option<(&OwnSession, Owned)>,
+    ) -> Result<Entered, NotEntered> {
         let mut state = self.state.lock();
         let state = &mut *state;
+        let (number, owned) = match arrived {
+            Some((arrived, owned)) => (arrived.number, Some(owned)),
+            None => (0, None),
+        };
+        if let Some(reason) = arrived.and_then(|(arrived, _)| state.arrivals.over(arrived)) {
+            return Err(NotEntered::Over(reason));
+        }
+        let elsewhere = owned.map_or(0, |owned| owned.elsewhere);
         let entries = state.users.entry(identity.username.clone());
         // Most users have one session.
         let entries = entries.or_insert_with(|| Vec::with_capacity(1));
@@ -101,22 +158,35 @@ impl Registry {
             old.credential = identity.credential.clone();
             old.mailbox.take_over(takeover);
             let mailbox = old.mailbox.clone();
-            return Ok(Entered::TakingOver { handed, mailbox });
+            let is_stale = owned.is_some_and(|owned| old.number < owned.first_number);
+            old.number = old.number.max(number);
+            return Ok(Entered::TakingOver {
+                handed,
+                mailbox,
+                is_stale,
+            });
         }
-        if entries.len() >= limit {
+        let mut made_room = None;
+        if entries.len() + elsewhere >= limit {
             let idle = entries.iter().position(|e| e.mailbox.is_idle());
-            let idle = entries.remove(idle.ok_or(TooManySessions)?);
+            let idle = entries.remove(idle.ok_or(NotEntered::TooMany)?);
             idle.mailbox.stop(Reason::QuotaExceeded);
             state.owners.remove(&idle.session);
+            made_room = Some(idle);
         }
         entries.push(Entry {
             session,
             user_id: identity.user_id.clone(),
             client_id: client_id.clone(),
+            role: identity.role,
             credential: identity.credential.clone(),
             mailbox: mailbox.clone(),
+            number,
         });
         state.owners.insert(session, identity.username.clone());
+        if let Some(gone) = made_room {
+            self.removed(state, &identity.username, &gone);
+        }
         Ok(Entered::New)
     }
 
@@ -137,11 +207,12 @@ impl Registry {
         let at = entries.iter().position(|e| e.session == session)?;
         let takeover = entries[at].mailbox.take_takeover();
         if takeover.is_none() {
-            entries.remove(at);
+            let gone = entries.remove(at);
             state.owners.remove(&session);
             if entries.is_empty() {
                 state.users.remove(username);
             }
+            self.removed(state, username, &gone);
         }
         takeover
     }
@@ -292,6 +363,26 @@ impl Registry {
 impl Entry {
     fn is_of(&self, identity: &Identity, client_id: &str) -> bool {
         self.user_id == identity.user_id && *self.client_id == *client_id
+    }
+
+    /// Whose it is. `username` is that of its user.
+    fn identity(&self, username: &Username) -> Identity {
+        Identity {
+            user_id: self.user_id.clone(),
+            username: username.clone(),
+            role: self.role,
+            credential: self.credential.clone(),
+        }
+    }
+
+    /// As other servers know it. `username` is that of its user.
+    fn own_session(&self, username: &Username) -> OwnSession {
+        OwnSession {
+            user_id: self.user_id.clone(),
+            username: username.clone(),
+            client_id: self.client_id.clone(),
+            number: self.number,
+        }
     }
 }
 

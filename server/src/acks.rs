@@ -93,6 +93,11 @@ impl Acks {
         }
     }
 
+    /// Writes what is noted by now, without waiting for more.
+    pub(crate) async fn flush(&self, store: &Store) -> Result<(), StoreError> {
+        self.write(store).await
+    }
+
     async fn write(&self, store: &Store) -> Result<(), StoreError> {
         let cursors: Vec<Cursor> = self.pending.lock().keys().cloned().collect();
         for cursors in cursors.chunks(AT_ONCE) {

@@ -18,7 +18,14 @@ fn mailbox() -> Arc<Mailbox> {
 
 fn enter(registry: &Registry, name: &str, client_id: &str) -> (SessionId, Arc<Mailbox>) {
     let (session, mailbox) = (SessionId::next(), mailbox());
-    let entered = registry.enter(&identity(name), &client_id.into(), session, &mailbox, 2);
+    let entered = registry.enter(
+        &identity(name),
+        &client_id.into(),
+        session,
+        &mailbox,
+        2,
+        None,
+    );
     assert!(matches!(entered, Ok(Entered::New)));
     (session, mailbox)
 }
@@ -30,6 +37,7 @@ fn take_over(registry: &Registry, name: &str, client_id: &str) -> oneshot::Recei
         SessionId::next(),
         &mailbox(),
         2,
+        None,
     );
     match entered {
         Ok(Entered::TakingOver { handed, .. }) => handed,
@@ -92,6 +100,7 @@ fn one_user_cannot_hold_more_sessions_than_allowed() {
             SessionId::next(),
             &mailbox(),
             2,
+            None,
         )
     };
     assert!(third().is_err());

@@ -15,6 +15,7 @@ use super::{
     context::Context,
     guard::SessionGuard,
     offline,
+    ownership::{Ownership, too_many},
     rights::may_publish,
     will,
 };
@@ -24,7 +25,7 @@ use crate::{
     limits::{RECEIVE_MAXIMUM, USER_PROPERTIES},
     live_sessions::{Link, Origin, Protocol},
     mailbox::Mailbox,
-    registry::Entered,
+    registry::{Entered, NotEntered},
     state::{HandedSession, SessionState},
     wire::{ConnackProperties, Connect, Reason},
 };
@@ -83,7 +84,12 @@ pub(super) async fn admit(
         link: Arc::new(Link::new(origin, protocol, keep_alive)),
     };
     check_will(ctx, &client, connect)?;
-    let (mut state, guard) = enter(ctx, &client).await?;
+    let ownership = Ownership::of(ctx, &client, connect.clean).await?;
+    let Found {
+        mut state,
+        guard,
+        is_stale,
+    } = enter(ctx, &client, ownership.as_ref()).await?;
     client.session = state.id;
     if !state.is_present {
         // That an earlier session had to end is over.
@@ -93,8 +99,8 @@ pub(super) async fn admit(
         end(state, guard).await;
         return Err((Reason::NotAuthorized, "your access has ended".into()));
     }
-    if connect.clean {
-        if let Some(will) = state.will.take() {
+    if connect.clean || is_stale {
+        if let Some(will) = state.will.take_if(|_| connect.clean) {
             // Not waited for: a session that is handed over is never held across a wait, as it would be lost with a connection
             // that ends meanwhile.
             let tasks = ctx.tasks.clone();
@@ -162,42 +168,58 @@ fn check_will(ctx: &Context, client: &Client, connect: &Connect) -> Result<(), N
     }
 }
 
+/// The session that a client has.
+struct Found {
+    state: Box<SessionState>,
+    guard: SessionGuard,
+    /// Another server had it meanwhile, so that nothing of it may be gone on with.
+    is_stale: bool,
+}
+
 /// The session that the client has, from whoever owns it, or a new one.
 async fn enter(
     ctx: &Arc<Context>,
     client: &Client,
-) -> Result<(Box<SessionState>, SessionGuard), NotAdmitted> {
+    ownership: Option<&Ownership>,
+) -> Result<Found, NotAdmitted> {
     let identity = &client.identity;
     let limit = ctx.limits.sessions_per_user;
+    let taken_over = || {
+        let text = "another connection has your client id";
+        (Reason::TakenOver, text.to_owned())
+    };
     loop {
-        let session = SessionId::next();
+        let session = ownership.map_or_else(SessionId::next, Ownership::session);
         let bytes = ctx.user_bytes.of(&identity.user_id);
         let mailbox = Arc::new(Mailbox::new(&ctx.limits, bytes));
+        let entering = ownership.and_then(Ownership::entering);
         let entered = ctx
             .registry
-            .enter(identity, &client.id, session, &mailbox, limit);
-        let entered = entered.map_err(|_| {
-            let text = format!("you have {limit} sessions already; close one");
-            (Reason::QuotaExceeded, text)
+            .enter(identity, &client.id, session, &mailbox, limit, entering);
+        let entered = entered.map_err(|error| match error {
+            NotEntered::TooMany => too_many(limit),
+            NotEntered::Over(Reason::TakenOver) => taken_over(),
+            NotEntered::Over(reason) => (reason, "the session has ended meanwhile".into()),
         })?;
-        let (state, mailbox) = match entered {
-            Entered::New => (Box::new(SessionState::new(session)), mailbox),
-            Entered::TakingOver { handed, mailbox } => {
-                match handed.await.map(HandedSession::take) {
-                    Ok(Some(state)) => (state, mailbox),
-                    // Another connection of the client came meanwhile, or the session was lost.
-                    _ if ctx.registry.has(identity, &client.id) => {
-                        return Err((
-                            Reason::TakenOver,
-                            "another connection has your client id".into(),
-                        ));
-                    }
-                    _ => continue,
-                }
-            }
+        let (state, mailbox, is_stale) = match entered {
+            Entered::New => (Box::new(SessionState::new(session)), mailbox, false),
+            Entered::TakingOver {
+                handed,
+                mailbox,
+                is_stale,
+            } => match handed.await.map(HandedSession::take) {
+                Ok(Some(state)) => (state, mailbox, is_stale),
+                // Another connection of the client came meanwhile, or the session was lost.
+                _ if ctx.registry.has(identity, &client.id) => return Err(taken_over()),
+                _ => continue,
+            },
         };
         let guard = SessionGuard::new(ctx, &identity.username, state.id, mailbox);
-        return Ok((state, guard));
+        return Ok(Found {
+            state,
+            guard,
+            is_stale,
+        });
     }
 }
 

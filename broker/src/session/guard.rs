@@ -152,6 +152,7 @@ impl SessionGuard {
     /// Others know that the session has no connection.
     pub(super) fn go_offline(&self, state: &SessionState) {
         self.mailbox.go_offline(state.shared_bytes());
+        self.ctx.registry.disconnected(&self.username, self.session);
     }
 
     /// The session is over: forgets all that it had, but not an order to end. What other members of its groups can take goes

@@ -26,6 +26,8 @@ mod live;
 mod model;
 mod order;
 mod outdated;
+mod owners;
+mod owners_host;
 mod progress;
 mod revocations;
 mod rights;

@@ -11,6 +11,9 @@ use super::Standing;
 /// How often it is looked for servers that are gone.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// How many looks it takes until it is looked for the sessions of those that are gone, which count for nothing meanwhile.
+const SESSIONS_EVERY: u32 = 30;
+
 /// Inherits from servers whose lease has ended, as long as this one stands, until stopped.
 pub(crate) async fn inherit_from_others(
     store: Store,
@@ -19,6 +22,7 @@ pub(crate) async fn inherit_from_others(
 ) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = 0_u32;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         if !standing.stands() {
             continue;
@@ -26,6 +30,12 @@ pub(crate) async fn inherit_from_others(
         if let Err(error) = inherit(&store).await {
             tracing::debug!(%error, "servers that are gone could not be looked for");
         }
+        if looks.is_multiple_of(SESSIONS_EVERY)
+            && let Err(error) = store.forget_lost_sessions().await
+        {
+            tracing::debug!(%error, "sessions of servers that are gone could not be forgotten");
+        }
+        looks = looks.wrapping_add(1);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod heir;
 mod rights;
+mod sessions;
 mod standing;
 
 use std::{future::pending, sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use heir::inherit_from_others;
 pub(crate) use rights::RightsEverywhere;
+pub(crate) use sessions::{Owners, SharedSessions};
 pub(crate) use standing::{Moment, Standing};
 
 /// How often the others are told, and how soon again if that failed.
@@ -45,13 +47,22 @@ pub(crate) trait CutOff {
     fn back(&self);
 }
 
-impl CutOff for Broker {
+/// The sessions that this server serves.
+pub(crate) struct Served {
+    pub(crate) broker: Broker,
+    pub(crate) sessions: Option<Arc<SharedSessions>>,
+}
+
+impl CutOff for Served {
     fn cut_off(&self) {
-        Self::cut_off(self);
+        self.broker.cut_off();
     }
 
     fn back(&self) {
-        self.nudge_all();
+        self.broker.nudge_all();
+        if let Some(sessions) = &self.sessions {
+            sessions.doubt();
+        }
     }
 }
 

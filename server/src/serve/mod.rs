@@ -21,7 +21,7 @@ use crate::{
     host::Host,
     http,
     inbox_mark::InboxMark,
-    nodes::{OwnNode, RightsEverywhere, Standing, inherit_from_others},
+    nodes::{OwnNode, RightsEverywhere, Served, SharedSessions, Standing, inherit_from_others},
     open_files, retention,
     rights_watch::RightsWatch,
     run_file::RunFile,
@@ -110,7 +110,8 @@ async fn serve_from(
         sends: sends.clone(),
         audit: audit.clone(),
     };
-    let broker = start_broker(config, policy, host, &standing).await?;
+    let sessions = SharedSessions::of(store);
+    let broker = start_broker(config, policy, host, &standing, sessions.as_ref()).await?;
     let throughput = Arc::<Throughput>::default();
     let worker = start_worker(config, store, &broker, &throughput, &standing)?;
     let limits = &config.limits;
@@ -145,7 +146,13 @@ async fn serve_from(
     });
     spawn_broker(&mut tasks, &broker, rights, standing);
     if let Some(node) = node {
-        spawn_node(&mut tasks, store, &broker, node);
+        spawn_node(&mut tasks, store, &broker, node, sessions.clone());
+    }
+    if let Some(sessions) = sessions {
+        let (broker, acks) = (broker.clone(), acks.clone());
+        tasks.spawn(Stage::Connections, "sessions of several servers", |stop| {
+            sessions.run(broker, acks, stop)
+        });
     }
     // It ends when nothing is accepted any more.
     let rate = limits.answer_bytes_per_s;
@@ -192,12 +199,21 @@ fn spawn_broker(tasks: &mut Tasks, broker: &Broker, rights: RightsWatch, standin
 }
 
 /// It is there for the others as long as there is anything that relies on it.
-fn spawn_node(tasks: &mut Tasks, store: &Store, broker: &Broker, node: OwnNode) {
+fn spawn_node(
+    tasks: &mut Tasks,
+    store: &Store,
+    broker: &Broker,
+    node: OwnNode,
+    sessions: Option<Arc<SharedSessions>>,
+) {
     let (heir, standing) = (store.clone(), node.standing());
     tasks.spawn(Stage::Work, "heir of other servers", |stop| {
         inherit_from_others(heir, standing, stop)
     });
-    let ends = broker.clone();
+    let ends = Served {
+        broker: broker.clone(),
+        sessions,
+    };
     tasks.spawn(Stage::Writers, "node", |stop| node.run(ends, stop));
 }
 

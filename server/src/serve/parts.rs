@@ -16,7 +16,7 @@ use crate::{
     config::{self, Config, Registration, TlsMode},
     host::{self, Host},
     live_connections::Live,
-    nodes::{RightsEverywhere, Standing},
+    nodes::{Owners, RightsEverywhere, SharedSessions, Standing},
     progress::Progress,
 };
 
@@ -25,9 +25,11 @@ pub(super) async fn start_broker(
     policy: Policy,
     host: Host,
     standing: &Arc<Standing>,
+    sessions: Option<&Arc<SharedSessions>>,
 ) -> anyhow::Result<Broker> {
     let (limits, host) = (config.limits.broker(&config.mqtt), Arc::new(host));
-    let broker = Broker::start_among(limits, policy, host, standing.clone()).await;
+    let owners = sessions.map(|sessions| Arc::new(Owners(sessions.clone())) as Arc<_>);
+    let broker = Broker::start_among(limits, policy, host, standing.clone(), owners).await;
     broker.context("the broker did not start")
 }
 

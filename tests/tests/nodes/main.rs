@@ -8,6 +8,7 @@ mod gone;
 mod listed;
 mod rights;
 mod service;
+mod sessions;
 mod stopped;
 
 use std::sync::Arc;

@@ -1,0 +1,135 @@
+//! Sessions among servers that share a database: which of them has a session is written down, and whichever had it is ordered to
+//! end it.
+
+mod check;
+mod departures;
+mod orders;
+mod rows;
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use herald_broker::{Arrival, Broker, NotOwned, OwnSession, Owned, SessionOwners};
+use herald_store::{Store, TakenOver};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::acks::Acks;
+use departures::{Departed, Departures};
+
+/// How long it is waited for the server that had a session.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is looked meanwhile whether it has ended the session.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// The sessions of this server and the others.
+pub(crate) struct SharedSessions {
+    store: Store,
+    departures: mpsc::Sender<Departed>,
+    /// Until they are written.
+    written: Mutex<Option<Departures>>,
+    /// This server was cut off, and others may have taken sessions over.
+    doubtful: Notify,
+}
+
+impl SharedSessions {
+    /// Those of a server whose database is `store`; `None` if that is a file, which is one server's.
+    pub(crate) fn of(store: &Store) -> Option<Arc<Self>> {
+        if store.is_exclusive() {
+            return None;
+        }
+        let (departures, written) = Departures::new();
+        Some(Arc::new(Self {
+            store: store.clone(),
+            departures,
+            written: Mutex::new(Some(written)),
+            doubtful: Notify::new(),
+        }))
+    }
+
+    /// This server was cut off: others may have taken over what it had.
+    pub(crate) fn doubt(&self) {
+        self.doubtful.notify_one();
+    }
+
+    /// Ends sessions as it is ordered, writes down which ones are not here any more, and looks now and then whether all that is
+    /// written down is so; until stopped.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        broker: Broker,
+        acks: Arc<Acks>,
+        stop: CancellationToken,
+    ) {
+        let Some(written) = self.written.lock().take() else {
+            return;
+        };
+        let all = async {
+            tokio::join!(
+                orders::follow(&self.store, &broker, &acks),
+                written.write(&self.store),
+                check::keep_checking(&self.store, &self.doubtful, &broker),
+            )
+        };
+        stop.run_until_cancelled(all).await;
+    }
+
+    async fn take(self: Arc<Self>, arrival: Arrival) -> Result<Owned, NotOwned> {
+        let take = rows::take_over(arrival);
+        let key = take.session.key.clone();
+        let taken = self.store.take_over_session(take).await;
+        let taken = taken.map_err(|error| {
+            tracing::warn!(%error, "a session could not be taken over");
+            NotOwned::Unavailable
+        })?;
+        let TakenOver::Done(ownership) = taken else {
+            return Err(NotOwned::TooMany);
+        };
+        if ownership.is_awaited {
+            let awaited = async {
+                // What cannot be read is as if it had not ended.
+                while self.store.is_session_awaited(&key).await.unwrap_or(true) {
+                    sleep(LOOK).await;
+                }
+            };
+            if timeout(PATIENCE, awaited).await.is_err() {
+                tracing::info!("a session is begun before the server that had it has ended it");
+            }
+        }
+        Ok(Owned {
+            first_number: u64::try_from(ownership.first_number).unwrap_or(0),
+            elsewhere: ownership.elsewhere,
+        })
+    }
+}
+
+/// What the broker asks.
+pub(crate) struct Owners(pub(crate) Arc<SharedSessions>);
+
+impl SessionOwners for Owners {
+    fn take_over(&self, arrival: Arrival) -> BoxFuture<'static, Result<Owned, NotOwned>> {
+        self.0.clone().take(arrival).boxed()
+    }
+
+    fn given_up(&self, session: OwnSession) {
+        self.0.depart(Departed::GivenUp(rows::departure(&session)));
+    }
+
+    fn disconnected(&self, session: OwnSession) {
+        let departure = rows::departure(&session);
+        self.0.depart(Departed::Disconnected(departure));
+    }
+}
+
+impl SharedSessions {
+    /// What there is no room for is found by the next check.
+    fn depart(&self, departed: Departed) {
+        if self.departures.try_send(departed).is_err() {
+            tracing::debug!("that a session has ended could not be written down yet");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Sessions that this server is ordered to end.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use herald_broker::{Broker, OwnSession};
+use herald_store::{EndReason, SessionEnd, SessionKey, Store, StoreError};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::acks::Acks;
+
+/// How often it is looked for orders: other servers wait for a second.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How many orders are followed at a time.
+const AT_ONCE: u32 = 512;
+
+/// Sessions on their way to their ends.
+type Ending = FuturesUnordered<BoxFuture<'static, SessionEnd>>;
+
+/// Follows orders.
+pub(super) async fn follow(store: &Store, broker: &Broker, acks: &Arc<Acks>) {
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ending = Ending::new();
+    let mut begun = HashSet::new();
+    loop {
+        tokio::select! {
+            Some(end) = ending.next() => {
+                // With all that have ended by now.
+                let mut ended = vec![end];
+                while let Some(Some(end)) = ending.next().now_or_never() {
+                    ended.push(end);
+                }
+                for end in &ended {
+                    begun.remove(&(end.key.clone(), end.number));
+                }
+                if let Err(error) = say_ended(store, acks, &ended).await {
+                    // It is ordered again, and there is nothing left to end.
+                    tracing::debug!(%error, "that sessions have ended could not be written down");
+                    continue;
+                }
+            }
+            _ = ticks.tick() => {}
+        }
+        match store.session_ends(AT_ONCE).await {
+            Ok(ends) => begin(ends, broker, &mut begun, &mut ending),
+            Err(error) => tracing::debug!(%error, "orders to end sessions could not be read"),
+        }
+    }
+}
+
+/// Begins to end what is not on its way yet.
+fn begin(
+    ends: Vec<SessionEnd>,
+    broker: &Broker,
+    begun: &mut HashSet<(SessionKey, i64)>,
+    ending: &mut Ending,
+) {
+    for end in ends {
+        if begun.insert((end.key.clone(), end.number)) {
+            let broker = broker.clone();
+            ending.push(Box::pin(async move {
+                if let Some(session) = session(&end) {
+                    broker.end_session(session, reason(end.reason)).await;
+                }
+                end
+            }));
+        }
+    }
+}
+
+/// What its client has acknowledged is written by then, so that another server goes on behind it.
+async fn say_ended(
+    store: &Store,
+    acks: &Arc<Acks>,
+    ended: &[SessionEnd],
+) -> Result<(), StoreError> {
+    acks.flush(store).await?;
+    store.sessions_ended(ended).await
+}
+
+/// `None` if its user is gone, and so the session.
+fn session(end: &SessionEnd) -> Option<OwnSession> {
+    Some(OwnSession {
+        user_id: end.key.user.as_str().into(),
+        username: end.username.as_deref()?.parse().ok()?,
+        client_id: end.key.client_id.clone(),
+        number: u64::try_from(end.number).ok()?,
+    })
+}
+
+fn reason(reason: EndReason) -> herald_broker::SessionEnd {
+    match reason {
+        EndReason::TakenOver => herald_broker::SessionEnd::GoesOn,
+        EndReason::BeganAnew => herald_broker::SessionEnd::BeginsAnew,
+        EndReason::MadeRoom => herald_broker::SessionEnd::MakesRoom,
+        EndReason::Kicked => herald_broker::SessionEnd::Kicked,
+    }
+}
