@@ -1,8 +1,6 @@
 //! What is counted where no trigger counts it: on MariaDB and MySQL, where many a user may create none, and where they run once
 //! for each row and not at all for what goes with another row.
 
-use std::collections::BTreeMap;
-
 use crate::Status;
 use crate::dialect::{Dialect, mysql};
 use crate::statement::{Script, Statement};
@@ -11,7 +9,7 @@ use crate::statement::{Script, Statement};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// How many more messages have each status; negative for fewer.
-    statuses: BTreeMap<&'static str, i64>,
+    statuses: [i64; Status::ALL.len()],
     /// Whether a number of an inbox was given.
     inboxes: bool,
 }
@@ -21,7 +19,7 @@ impl Counts {
     pub(crate) fn moved(&mut self, from: Option<Status>, to: Option<Status>, count: i64) {
         for (status, count) in [(from, -count), (to, count)] {
             if let Some(status) = status {
-                *self.statuses.entry(status.as_str()).or_default() += count;
+                self.statuses[status as usize] += count;
             }
         }
     }
@@ -33,8 +31,8 @@ impl Counts {
 
     /// Counts these, too.
     pub(crate) fn add(&mut self, others: &Self) {
-        for (status, count) in &others.statuses {
-            *self.statuses.entry(status).or_default() += count;
+        for (mine, theirs) in self.statuses.iter_mut().zip(others.statuses) {
+            *mine += theirs;
         }
         self.inboxes |= others.inboxes;
     }
@@ -45,8 +43,9 @@ impl Counts {
         if dialect != Dialect::MySql {
             return script;
         }
-        let statuses = self.statuses.iter().filter(|(_, count)| **count != 0);
-        let statuses: Vec<_> = statuses.collect();
+        let count = |status: Status| (status.as_str(), self.statuses[status as usize]);
+        let statuses = Status::ALL.map(count).into_iter();
+        let statuses: Vec<_> = statuses.filter(|(_, count)| *count != 0).collect();
         if !statuses.is_empty() {
             script.add(count_statuses(&statuses));
         }
@@ -62,7 +61,7 @@ impl Counts {
     }
 }
 
-fn count_statuses(statuses: &[(&&'static str, &i64)]) -> Statement {
+fn count_statuses(statuses: &[(&'static str, i64)]) -> Statement {
     let row = |row: usize| {
         let (status, count) = (2 * row + 1, 2 * row + 2);
         format!("(${status}, {}, ${count})", mysql::COUNTER)
@@ -73,8 +72,8 @@ fn count_statuses(statuses: &[(&&'static str, &i64)]) -> Statement {
          ON DUPLICATE KEY UPDATE count = count + VALUES(count)",
         rows.join(", ")
     );
-    let bind = |statement: Statement, (status, count): &(&&'static str, &i64)| {
-        statement.bind(**status).bind(**count)
+    let bind = |statement: Statement, (status, count): &(&'static str, i64)| {
+        statement.bind(*status).bind(*count)
     };
     let statement = Statement::made(text);
     statuses.iter().fold(statement, bind)
@@ -130,8 +129,8 @@ mod tests {
         others.moved(None, Some(Status::Dead), 1);
         others.moved(None, Some(Status::Queued), 1);
         counts.add(&others);
-        let statuses = BTreeMap::from([("dead", 0), ("processing", 2), ("queued", 2)]);
-        assert_eq!(counts.statuses, statuses);
+        // In the order of `Status::ALL`.
+        assert_eq!(counts.statuses, [2, 2, 0, 0, 0]);
         assert_eq!(counts.script(Dialect::MySql).0.len(), 1);
         others.inboxes_change();
         counts.add(&others);

@@ -148,7 +148,9 @@ impl Worker {
         match claimed {
             Ok(jobs) => {
                 let more_may_wait = jobs.len() as u32 == room;
-                let in_vain = jobs.is_empty().then_some(now);
+                // In a file, nobody has anything locked.
+                let may_be_locked = jobs.is_empty() && !self.store.is_exclusive();
+                let in_vain = may_be_locked.then_some(now);
                 for job in jobs {
                     // Nobody else takes them, so there are as many as there was room for.
                     let permit = self.permits.clone().acquire_owned().await;

@@ -53,22 +53,21 @@ async fn forget(conn: &mut AnyConnection, dialect: Dialect) -> Result<usize, Sto
     let is_old = format!("at < {} - {KEPT}", dialect.now());
     let text = format!("SELECT writer FROM last_commits WHERE {is_old} LIMIT {MOST}");
     let old = writers(conn, dialect, Statement::new(bulk::statement(text))).await?;
-    for some in bulk::padded(&old) {
-        let mut tx = conn.begin_with(begin_write(dialect, false, false)).await?;
-        let text = format!(
+    let lock = |rows| {
+        Statement::made(format!(
             "SELECT writer FROM last_commits{} WHERE writer IN ({}) AND {is_old} FOR UPDATE SKIP LOCKED",
             dialect.by_index(PRIMARY),
-            bulk::list(some.len(), 1)
-        );
-        let lock = Statement::new(bulk::statement(text)).bind_all(owned(some));
+            bulk::list(rows, 1)
+        ))
+    };
+    let locks = bulk::for_each(&old, lock, |statement, writer| {
+        statement.bind(writer.map(String::as_str))
+    });
+    for lock in locks {
+        let mut tx = conn.begin_with(begin_write(dialect, false, false)).await?;
         let locked = writers(&mut tx, dialect, lock).await?;
-        for some in bulk::padded(&locked) {
-            let text = format!(
-                "{} WHERE writer IN ({})",
-                dialect.delete_by_key("last_commits"),
-                bulk::list(some.len(), 1)
-            );
-            let delete = Statement::new(bulk::statement(text)).bind_all(owned(some));
+        let delete = format!("{} WHERE writer", dialect.delete_by_key("last_commits"));
+        for delete in bulk::of_each(&delete, &locked) {
             delete.query(dialect)?.execute(&mut *tx).await?;
         }
         tx.commit().await?;
@@ -84,8 +83,4 @@ async fn writers(
     let rows = select.query(dialect)?.fetch_all(conn).await?;
     let writers = rows.iter().map(|row| row.try_get("writer"));
     Ok(writers.collect::<Result<_, _>>()?)
-}
-
-fn owned(some: Vec<Option<&String>>) -> impl Iterator<Item = Option<String>> {
-    some.into_iter().map(Option::<&String>::cloned)
 }

@@ -1,5 +1,7 @@
 //! Retained messages, kept through a restart.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -8,6 +10,9 @@ use crate::dialect::Dialect;
 use crate::statement::{Script, Statement};
 use crate::writer::{Operation, Transaction};
 use crate::{Store, StoreError, Timestamp, bulk};
+
+/// How many messages are read at once: each may be as long as a packet.
+const PAGE: i64 = 32;
 
 /// The last message of a topic that was published with the retain flag (MQTT 5 section 3.3.1.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +47,21 @@ impl Store {
     /// A [`StoreError`] if the database cannot be read or written.
     pub async fn retained(&self, now: Timestamp) -> Result<Vec<RetainedMessage>, StoreError> {
         self.write(ForgetExpired { now }).await?;
-        let text = "SELECT topic, payload, attributes, expires_at FROM retained ORDER BY topic";
-        let rows = self.readers().fetch_all(Statement::new(text)).await?;
-        rows.iter().map(message).collect()
+        let key = Key::of(self.readers().dialect());
+        let mut after = key.start.to_owned();
+        // Of a topic that is set again meanwhile, the last one counts.
+        let mut all = BTreeMap::new();
+        loop {
+            let page = self.readers().fetch_all(key.behind(&after)).await?;
+            for row in &page {
+                let message = message(row)?;
+                all.insert(message.topic.clone(), message);
+            }
+            match page.last() {
+                Some(last) if page.len() as i64 == PAGE => after = last.try_get("page_key")?,
+                _ => return Ok(all.into_values().collect()),
+            }
+        }
     }
 
     /// Makes the changes in their order, all or none. Waits a limited time for room in the queue
@@ -58,6 +75,52 @@ impl Store {
             return Ok(());
         }
         self.write(Save { changes }).await
+    }
+}
+
+/// What retained messages are read by, page by page: an index has all of it. As a text.
+struct Key {
+    column: &'static str,
+    text: &'static str,
+    /// The key in the order of the index, of the parameter `$1`.
+    parameter: &'static str,
+    /// Before all.
+    start: &'static str,
+}
+
+impl Key {
+    fn of(dialect: Dialect) -> Self {
+        let (column, text, parameter, start) = match dialect {
+            Dialect::Sqlite => ("topic", "topic", "$1", ""),
+            Dialect::Postgres => (
+                "topic_hash",
+                "encode(topic_hash, 'hex')",
+                "decode($1, 'hex')",
+                "",
+            ),
+            Dialect::MySql => ("row_id", "CAST(row_id AS CHAR)", "CAST($1 AS SIGNED)", "0"),
+        };
+        Self {
+            column,
+            text,
+            parameter,
+            start,
+        }
+    }
+
+    /// What reads the page behind a key.
+    fn behind(&self, after: &str) -> Statement {
+        let Self {
+            column,
+            text,
+            parameter,
+            ..
+        } = self;
+        let text = format!(
+            "SELECT topic, payload, attributes, expires_at, {text} AS page_key
+             FROM retained WHERE {column} > {parameter} ORDER BY {column} LIMIT $2"
+        );
+        Statement::made(text).bind(after).bind(PAGE)
     }
 }
 

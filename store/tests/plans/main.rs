@@ -44,12 +44,11 @@ const LARGE: [&str; 21] = [
     "retained",
 ];
 
-/// What is to read a whole table: the rules, of which there are at most `MAX_RULES`, and at a start what is retained.
-const READ_WHOLE: [&str; 5] = [
+/// What is to read a whole table: the rules, of which there are at most `MAX_RULES`, and at a start what has expired.
+const READ_WHOLE: [&str; 4] = [
     "FROM acl_rules ORDER BY id",
     "SELECT COUNT(*) AS rules FROM acl_rules",
     "DELETE FROM acl_rules WHERE subject_kind = 'user' AND",
-    "FROM retained ORDER BY topic",
     "DELETE FROM retained WHERE expires_at <= $1",
 ];
 

@@ -53,6 +53,22 @@ async fn a_message_is_replaced_whole_or_cleared() {
     store.save_retained(vec![]).await.unwrap();
 }
 
+#[tokio::test]
+async fn however_many_are_retained_all_are_read_by_topic() {
+    let Db { store, dir: _dir } = Db::new().await;
+    // A few pages that are full, and one that is not; none that is not full; one more.
+    for (page, sum) in [(100, 100), (28, 128), (1, 129)] {
+        let topic = |n| format!("{}/{n}", (n * 7) % 10);
+        let more = (sum - page..sum).map(|n| set(&message(&topic(n), b"1", None)));
+        store.save_retained(more.collect()).await.unwrap();
+        let all = store.retained(at(0)).await.unwrap();
+        let read: Vec<_> = all.iter().map(|message| message.topic.clone()).collect();
+        let mut topics: Vec<_> = (0..sum).map(topic).collect();
+        topics.sort();
+        assert_eq!(read, topics);
+    }
+}
+
 /// 60,000 bytes of a topic that cannot be made shorter, and `last`.
 fn long(last: &str) -> String {
     let mut random = 1_u64;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::lease::{IsRunning, LeaseTerm};
 use super::take_back::TakeBack;
-use crate::statement::all_changed;
+use crate::statement::{Script, all_changed};
 use crate::writer::{Channel, Operation, Transaction};
 use crate::{Job, Lease, MessageId, Store, StoreError, Timestamp, UserId};
 use decide::decide;
@@ -161,8 +161,9 @@ impl Operation for Claim {
     const DURABLE: bool = false;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Claimed, StoreError> {
-        let (script, reads) = find(self.limit.min(MAX_USERS), self.now, tx.dialect());
-        let Found { users, expired } = reads.found(&tx.run(script).await?)?;
+        let mut script = Script::default();
+        let found = script.add(find(self.limit.min(MAX_USERS), self.now, tx.dialect()));
+        let Found { users, expired } = Found::read(tx.run(script).await?.rows(&found))?;
         if self.take_back && !expired.is_empty() {
             return Ok(Claimed::Expired(expired));
         }

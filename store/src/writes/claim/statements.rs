@@ -15,11 +15,6 @@ use crate::{Job, Lease, MessageId, Status, StoreError, Timestamp, UserId};
 /// How many leases that have run out are looked at.
 const EXPIRED: i64 = 256;
 
-/// Whose turn has come, those first who have waited longest. While the queue is paused, nobody's turn comes.
-const USERS: &str = "SELECT user_id FROM user_queues
-    WHERE turn_at <= $1 AND NOT EXISTS (SELECT 1 FROM settings WHERE name = 'paused')
-    ORDER BY turn_at, user_id LIMIT $2";
-
 /// What a job is made of.
 const JOB: &str = "id, user_id, body, attempts, failures, created_at, run_at,
     (SELECT username FROM users WHERE users.id = messages.user_id) AS username";
@@ -39,46 +34,41 @@ pub(super) struct Found {
     pub(super) expired: Vec<(MessageId, UserId)>,
 }
 
-/// Where in the results of a script it is.
-pub(super) struct Reads {
-    users: Part,
-    expired: Part,
-}
-
-pub(super) fn find(users: u32, now: Timestamp, dialect: Dialect) -> (Script, Reads) {
-    let mut script = Script::default();
-    let text = match dialect {
-        Dialect::Sqlite | Dialect::MySql => USERS.to_owned(),
-        Dialect::Postgres => format!("{USERS} FOR UPDATE SKIP LOCKED"),
-    };
-    let due = Statement::made(text);
-    let reads = Reads {
-        users: script.add(due.bind(now.as_millis()).bind(i64::from(users))),
-        expired: script.add(expired(now, dialect)),
-    };
-    (script, reads)
-}
-
-/// What reads messages whose lease has run out.
-fn expired(now: Timestamp, dialect: Dialect) -> Statement {
+/// What reads it, at once: on a file it costs more to hand over a statement than to run it. Of those whose turn has come, those
+/// are first who have waited longest; while the queue is paused, nobody's turn comes.
+pub(super) fn find(users: u32, now: Timestamp, dialect: Dialect) -> Statement {
     let (until, index) = (dialect.status_time("lease_until"), dialect.by_status_time());
+    let lock = match dialect {
+        Dialect::Sqlite | Dialect::MySql => "",
+        Dialect::Postgres => "FOR UPDATE SKIP LOCKED",
+    };
     let text = format!(
-        "SELECT id, user_id FROM messages{index}
-         WHERE status = 'processing' AND {until} <= $1 ORDER BY {until} LIMIT $2"
+        "SELECT user_id, NULL AS id FROM (
+            SELECT user_id FROM user_queues
+            WHERE turn_at <= $1 AND NOT EXISTS (SELECT 1 FROM settings WHERE name = 'paused')
+            ORDER BY turn_at, user_id LIMIT $2 {lock}) AS waiting
+         UNION ALL SELECT user_id, id FROM (
+            SELECT user_id, id FROM messages{index}
+            WHERE status = 'processing' AND {until} <= $3 ORDER BY {until} LIMIT $4) AS expired"
     );
-    Statement::made(text).bind(now.as_millis()).bind(EXPIRED)
+    Statement::made(text)
+        .bind(now.as_millis())
+        .bind(i64::from(users))
+        .bind(now.as_millis())
+        .bind(EXPIRED)
 }
 
-impl Reads {
-    pub(super) fn found(&self, results: &Results) -> Result<Found, StoreError> {
-        let users = results.rows(&self.users).map(read_user);
-        let expired = results.rows(&self.expired);
-        Ok(Found {
-            users: users.collect::<Result<_, _>>()?,
-            expired: expired
-                .map(|row| Ok((read_id(row)?, read_user(row)?)))
-                .collect::<Result<_, StoreError>>()?,
-        })
+impl Found {
+    pub(super) fn read<'r>(rows: impl Iterator<Item = &'r AnyRow>) -> Result<Self, StoreError> {
+        let (mut users, mut expired) = (vec![], vec![]);
+        for row in rows {
+            let user = read_user(row)?;
+            match row.try_get::<Option<String>, _>("id")? {
+                None => users.push(user),
+                Some(id) => expired.push((MessageId::from_string(id), user)),
+            }
+        }
+        Ok(Self { users, expired })
     }
 }
 
