@@ -19,6 +19,9 @@ const EVERY: Duration = Duration::from_millis(250);
 /// How long a database server may take to answer: then it is asked anew, over another connection.
 const ANSWER: Duration = Duration::from_millis(1500);
 
+/// Above the number of every change.
+const ALL: i64 = i64::MAX;
+
 /// Where rights are in force.
 pub(crate) trait Enforce {
     fn set_policy(&self, policy: Policy);
@@ -55,6 +58,8 @@ pub(crate) struct RightsWatch {
     policy_is_old: bool,
     /// The trouble that was logged last and has not ended.
     trouble: Option<String>,
+    /// It was logged that rights cannot be read, which they still cannot.
+    warned: bool,
 }
 
 /// Why changes cannot be followed any more: some were missed for good.
@@ -75,6 +80,7 @@ impl RightsWatch {
             look: Arc::default(),
             policy_is_old: false,
             trouble: None,
+            warned: false,
         };
         Ok((policy, watch))
     }
@@ -98,8 +104,8 @@ impl RightsWatch {
         self.in_force.subscribe()
     }
 
-    /// Puts every change in force until stopped, and keeps `standing` current. While the database cannot be read, what was in
-    /// force stays.
+    /// Puts every change in force, and keeps `standing` current, until stopped: then no session is left, and whatever changes is
+    /// in force. While the database cannot be read, what was in force stays.
     pub(crate) async fn run(
         mut self,
         broker: impl Enforce,
@@ -111,12 +117,15 @@ impl RightsWatch {
         let look = self.look();
         loop {
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => {
+                    self.in_force.send_replace(ALL);
+                    return Ok(());
+                }
                 _ = ticks.tick() => {}
                 () = look.notified() => {}
             }
             let asked = Moment::now();
-            let followed = self.follow_in_time(&broker, &standing).await;
+            let followed = self.follow_watched(&broker, &standing).await;
             if has_answered(&followed) {
                 let was_current = standing.is_current();
                 standing.rights_read(asked);
@@ -128,32 +137,41 @@ impl RightsWatch {
         }
     }
 
-    /// Acts on what is new, if it can be read soon enough.
-    async fn follow_in_time(
+    /// Acts on what is new, and logs it if that is not known for too long.
+    async fn follow_watched(
         &mut self,
         broker: &impl Enforce,
         standing: &Standing,
     ) -> Result<(), StoreError> {
-        let is_file = self.store.is_exclusive();
-        let mut followed = pin!(async {
-            if is_file {
-                return self.follow(broker).await;
+        let mut warned = self.warned;
+        let followed = {
+            let mut followed = pin!(self.follow_in_time(broker));
+            tokio::select! {
+                biased;
+                followed = followed.as_mut() => followed,
+                () = standing.outdated(), if !warned => {
+                    tracing::warn!(
+                        "changes of rights cannot be read: PUBLISHes and shared messages wait until they can"
+                    );
+                    warned = true;
+                    followed.await
+                }
             }
-            let followed = timeout(ANSWER, self.follow(broker)).await;
-            followed.unwrap_or_else(|_| {
-                let reason = "it does not say what has changed of rights".into();
-                Err(StoreError::Unreachable { reason })
-            })
-        });
-        tokio::select! {
-            biased;
-            followed = followed.as_mut() => return followed,
-            () = standing.outdated() => {}
+        };
+        self.warned = warned && !has_answered(&followed);
+        followed
+    }
+
+    /// Acts on what is new, if a server says soon enough what that is.
+    async fn follow_in_time(&mut self, broker: &impl Enforce) -> Result<(), StoreError> {
+        if self.store.is_exclusive() {
+            return self.follow(broker).await;
         }
-        tracing::warn!(
-            "changes of rights cannot be read: PUBLISHes and shared messages wait until they can"
-        );
-        followed.await
+        let followed = timeout(ANSWER, self.follow(broker)).await;
+        followed.unwrap_or_else(|_| {
+            let reason = "it does not say what has changed of rights".into();
+            Err(StoreError::Unreachable { reason })
+        })
     }
 
     /// Acts on what is new.

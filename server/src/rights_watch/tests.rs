@@ -330,6 +330,10 @@ async fn a_change_of_this_process_is_looked_for_at_once() {
     assert_eq!(recorder.take(), (0, vec![password]));
     stop.cancel();
     timeout(LIMIT, running).await.unwrap().unwrap().unwrap();
+    // No session is left then, and nobody is kept waiting.
+    db.allow("lamps/#").await;
+    let reached = timeout(LIMIT, everywhere.reached_logged()).await.unwrap();
+    assert_eq!(reached, InForce::Everywhere);
 }
 
 /// A moment in which it was not current must be over when what was held back goes on.
