@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Username;
-use herald_store::{Seq, Timestamp, UserId};
+use herald_store::{Seq, StoreError, Timestamp, UserId};
 use poem_openapi::Enum;
 
 /// What carries an MQTT connection.
@@ -50,25 +51,29 @@ pub struct LiveConnection {
     pub connected_at: Timestamp,
     /// In seconds; 0 for none.
     pub keep_alive_s: u16,
-    /// Filters that it has subscribed to.
-    pub subscriptions: usize,
+    /// Filters that it has subscribed to; `None` of one on another server, which alone knows. The same holds for what follows.
+    pub subscriptions: Option<usize>,
     /// QoS 1 and 2 messages to the client that are not acknowledged to the end.
-    pub in_flight: usize,
+    pub in_flight: Option<usize>,
+    /// What the machine of the server that has it calls itself; `None`: there is one server.
+    pub node: Option<String>,
 }
 
-/// The live MQTT sessions. No call waits for anything.
+/// The live MQTT sessions, of all servers that share the database.
 pub trait LiveConnections: Send + Sync {
     /// At most `limit` of them, in an order that stays the same: of `user` alone, if given, and behind the one with the id
     /// `after`, which may have ended. `None` if that was never the id of one.
-    fn list(
-        &self,
-        user: Option<&Username>,
-        after: Option<&str>,
+    fn list<'a>(
+        &'a self,
+        user: Option<&'a Username>,
+        after: Option<&'a str>,
         limit: usize,
-    ) -> Option<Vec<LiveConnection>>;
+    ) -> BoxFuture<'a, Result<Option<Vec<LiveConnection>>, StoreError>>;
 
-    /// Ends one, and its connection if it has one. Returns what it was; `None` if there is none with this id.
-    fn kick(&self, id: &str) -> Option<LiveConnection>;
+    /// Ends one, and its connection if it has one. Returns what it was; `None` if there is none with this id. One on another
+    /// server is waited for, but not for long.
+    fn kick<'a>(&'a self, id: &'a str)
+    -> BoxFuture<'a, Result<Option<LiveConnection>, StoreError>>;
 
     /// Makes the session that the user with this id and name has under `client_id`, connected or not, leave out the
     /// notifications up to `up_to`, which are in the inbox. Returns whether there is such a session.
@@ -79,12 +84,17 @@ pub trait LiveConnections: Send + Sync {
 pub(crate) struct NoConnections;
 
 impl LiveConnections for NoConnections {
-    fn list(&self, _: Option<&Username>, _: Option<&str>, _: usize) -> Option<Vec<LiveConnection>> {
-        Some(Vec::new())
+    fn list(
+        &self,
+        _: Option<&Username>,
+        _: Option<&str>,
+        _: usize,
+    ) -> BoxFuture<'_, Result<Option<Vec<LiveConnection>>, StoreError>> {
+        async { Ok(Some(vec![])) }.boxed()
     }
 
-    fn kick(&self, _: &str) -> Option<LiveConnection> {
-        None
+    fn kick(&self, _: &str) -> BoxFuture<'_, Result<Option<LiveConnection>, StoreError>> {
+        async { Ok(None) }.boxed()
     }
 
     fn skip(&self, _: &UserId, _: &Username, _: &str, _: Seq) -> bool {

@@ -205,6 +205,11 @@ impl Broker {
         self.ctx.registry.list(query)
     }
 
+    /// The session with this [id](LiveSession::id); `None` if there is none, or it has not had a connection yet.
+    pub fn session(&self, id: &str) -> Option<LiveSession> {
+        self.ctx.registry.session(id)
+    }
+
     /// Ends the session with this id, whether it is connected or waits for its client (MQTT 5: 0x98), and publishes its
     /// will. The client may connect again, and then has a new session. Returns what the session was; `None` if there is none.
     pub fn kick(&self, id: &str) -> Option<LiveSession> {

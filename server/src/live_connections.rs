@@ -1,37 +1,65 @@
-//! The broker's live sessions, as the API asks for them.
+//! The live sessions, as the API asks for them: the broker's, or those of all servers that share the database.
 
+use std::sync::Arc;
+
+use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Username;
 use herald_api::{LiveConnection, LiveConnections};
 use herald_broker::{Broker, Credential, LiveQuery, LiveSession};
-use herald_store::{Seq, UserId};
+use herald_store::{Seq, StoreError, UserId};
 
-use crate::host::timestamp;
+use crate::{host::timestamp, nodes::SharedSessions};
 
-/// The sessions of one broker.
-pub(crate) struct Live(pub(crate) Broker);
+/// The sessions of one broker, and of others if there can be any.
+pub(crate) struct Live {
+    pub(crate) broker: Broker,
+    pub(crate) shared: Option<Arc<SharedSessions>>,
+}
 
 impl LiveConnections for Live {
-    fn list(
-        &self,
-        username: Option<&Username>,
-        after: Option<&str>,
+    fn list<'a>(
+        &'a self,
+        username: Option<&'a Username>,
+        after: Option<&'a str>,
         limit: usize,
-    ) -> Option<Vec<LiveConnection>> {
+    ) -> BoxFuture<'a, Result<Option<Vec<LiveConnection>>, StoreError>> {
+        // Of several servers it is only asked whether `after` can be an id.
+        let here = if self.shared.is_none() { limit } else { 0 };
         let query = LiveQuery {
             username,
             after,
-            limit,
+            limit: here,
         };
-        let listed = self.0.live(query).ok()?;
-        Some(listed.into_iter().map(connection).collect())
+        let listed = self.broker.live(query).ok();
+        async move {
+            let Some(listed) = listed else {
+                return Ok(None);
+            };
+            if let Some(shared) = &self.shared {
+                let all = shared.list(&self.broker, username, after, limit);
+                return all.await.map(Some);
+            }
+            Ok(Some(listed.into_iter().map(connection).collect()))
+        }
+        .boxed()
     }
 
-    fn kick(&self, id: &str) -> Option<LiveConnection> {
-        self.0.kick(id).map(connection)
+    fn kick<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<LiveConnection>, StoreError>> {
+        async move {
+            match &self.shared {
+                Some(shared) => shared.kick(&self.broker, id).await,
+                None => Ok(self.broker.kick(id).map(connection)),
+            }
+        }
+        .boxed()
     }
 
     fn skip(&self, user: &UserId, username: &Username, client_id: &str, up_to: Seq) -> bool {
-        self.0.skip(user.as_str(), username, client_id, up_to.0)
+        let broker = &self.broker;
+        broker.skip(user.as_str(), username, client_id, up_to.0)
     }
 }
 
@@ -56,7 +84,8 @@ fn connection(session: LiveSession) -> LiveConnection {
         },
         connected_at: timestamp(session.began_at),
         keep_alive_s: session.keep_alive_s,
-        subscriptions: session.subscriptions,
-        in_flight: session.in_flight,
+        subscriptions: Some(session.subscriptions),
+        in_flight: Some(session.in_flight),
+        node: None,
     }
 }

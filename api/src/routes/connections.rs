@@ -68,10 +68,13 @@ struct ConnectionView {
     credential: CredentialKind,
     /// The id of the token that the client logged in by. Null if that was the password.
     token_id: Option<String>,
-    /// How many filters it has subscribed to.
-    subscriptions: u32,
+    /// How many filters it has subscribed to. Null if it is on another server, as is the next.
+    subscriptions: Option<u32>,
     /// How many QoS 1 and 2 messages are on their way to it and not acknowledged.
-    in_flight: u32,
+    in_flight: Option<u32>,
+    /// Where several servers can share a database: what the machine of the one that has it calls itself. Else it is left out.
+    #[oai(skip_serializing_if_is_none)]
+    node: Option<String>,
 }
 
 example!(ConnectionView {
@@ -86,8 +89,9 @@ example!(ConnectionView {
     keep_alive_s: 60,
     credential: CredentialKind::Password,
     token_id: None,
-    subscriptions: 1,
-    in_flight: 0,
+    subscriptions: Some(1),
+    in_flight: Some(0),
+    node: None,
 });
 
 /// A page of sessions.
@@ -115,7 +119,8 @@ enum Ended {
 impl ConnectionsApi {
     /// List MQTT sessions
     ///
-    /// Those of this server, in the order in which they began, as they are when they are read.
+    /// As they are when they are read, in the order in which they began; where several servers share a database, those of all
+    /// of them, in an order of their own.
     #[oai(path = "/", method = "get", operation_id = "listConnections")]
     async fn list(
         &self,
@@ -132,7 +137,8 @@ impl ConnectionsApi {
         let limit = limit.0.0;
         let listed = self
             .connections
-            .list(user.as_ref(), after, limit as usize + 1);
+            .list(user.as_ref(), after, limit as usize + 1)
+            .await?;
         let listed = listed.ok_or_else(|| ApiError::invalid("after is not the next of a page."))?;
         let (items, next) = page::cut(listed, limit, |live| live.id.clone());
         Ok(Json(ConnectionList {
@@ -147,7 +153,7 @@ impl ConnectionsApi {
     /// inbox. The client may connect again: to keep it out, revoke its token or lock its account.
     #[oai(path = "/:id", method = "delete", operation_id = "endConnection")]
     async fn end(&self, admin: Administrator, id: Path<Id>) -> Result<Ended, Failure<NotFound>> {
-        let ended = self.connections.kick(&id.0.0);
+        let ended = self.connections.kick(&id.0.0).await?;
         let ended =
             ended.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such connection."))?;
         tracing::info!(by = %admin.0.user.username, connection = ended.id, user = %ended.username, client_id = ?ended.client_id, "an MQTT session was ended");
@@ -179,8 +185,9 @@ impl From<LiveConnection> for ConnectionView {
                 Some(_) => CredentialKind::Token,
             },
             token_id: live.token,
-            subscriptions: count(live.subscriptions),
-            in_flight: count(live.in_flight),
+            subscriptions: live.subscriptions.map(count),
+            in_flight: live.in_flight.map(count),
+            node: live.node,
         }
     }
 }

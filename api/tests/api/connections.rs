@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
+use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Username;
 use herald_api::{LiveConnection, LiveConnections, Protocol, Transport};
-use herald_store::{Seq, Timestamp, UserId};
+use herald_store::{Seq, StoreError, Timestamp, UserId};
 use parking_lot::Mutex;
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -27,35 +28,41 @@ impl Sessions {
             protocol: Protocol::V5,
             connected_at: Timestamp::from_millis(0),
             keep_alive_s: 60,
-            subscriptions: 2,
-            in_flight: 3,
+            subscriptions: Some(2),
+            in_flight: Some(3),
+            node: None,
         };
         Arc::new(Self(Mutex::new((0..count).map(session).collect())))
     }
 }
 
 impl LiveConnections for Sessions {
-    fn list(
-        &self,
-        user: Option<&Username>,
-        after: Option<&str>,
+    fn list<'a>(
+        &'a self,
+        user: Option<&'a Username>,
+        after: Option<&'a str>,
         limit: usize,
-    ) -> Option<Vec<LiveConnection>> {
+    ) -> BoxFuture<'a, Result<Option<Vec<LiveConnection>>, StoreError>> {
         if after.is_some_and(|id| id.parse::<u8>().is_err()) {
-            return None;
+            return async { Ok(None) }.boxed();
         }
         let all = self.0.lock();
         let asked = all
             .iter()
             .filter(|s| user.is_none_or(|name| *name == s.username))
             .filter(|s| after.is_none_or(|after| *s.id > *after));
-        Some(asked.take(limit).cloned().collect())
+        let asked = asked.take(limit).cloned().collect();
+        async { Ok(Some(asked)) }.boxed()
     }
 
-    fn kick(&self, id: &str) -> Option<LiveConnection> {
+    fn kick<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<LiveConnection>, StoreError>> {
         let mut all = self.0.lock();
-        let at = all.iter().position(|s| s.id == id)?;
-        Some(all.remove(at))
+        let at = all.iter().position(|s| s.id == id);
+        let ended = at.map(|at| all.remove(at));
+        async { Ok(ended) }.boxed()
     }
 
     fn skip(&self, _: &UserId, username: &Username, client_id: &str, _: Seq) -> bool {
@@ -83,6 +90,8 @@ async fn a_session_is_shown_with_all_that_is_known_of_it() {
         bob.token = Some("t1".into());
         bob.peer = None;
         (bob.transport, bob.protocol) = (Transport::WebSocket, Protocol::V311);
+        (bob.subscriptions, bob.in_flight) = (None, None);
+        bob.node = Some("green".into());
     }
     let herald = herald(&sessions).await;
     let admin = herald.admin().await;
@@ -100,7 +109,8 @@ async fn a_session_is_shown_with_all_that_is_known_of_it() {
                 "id": "1", "username": "bob", "client_id": "client 1", "connected": false,
                 "address": null, "transport": "websocket", "protocol": "3.1.1",
                 "connected_at": "1970-01-01T00:00:00.000Z", "keep_alive_s": 60,
-                "credential": "token", "token_id": "t1", "subscriptions": 2, "in_flight": 3,
+                "credential": "token", "token_id": "t1", "subscriptions": null, "in_flight": null,
+                "node": "green",
             },
         ]})
     );

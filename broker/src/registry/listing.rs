@@ -52,6 +52,12 @@ impl Registry {
         Ok(listed)
     }
 
+    /// The session with this [id](LiveSession::id).
+    pub(crate) fn session(&self, id: &str) -> Option<LiveSession> {
+        let session = live_sessions::session_of(id).ok().flatten()?;
+        self.state.lock().find(session)?.view()
+    }
+
     /// Ends the session with this [id](LiveSession::id). Returns what it was.
     pub(crate) fn kick(&self, id: &str) -> Option<LiveSession> {
         let session = live_sessions::session_of(id).ok().flatten()?;

@@ -135,7 +135,7 @@ async fn serve_from(
             await_rights: await_rights(&everywhere),
             forget_user: forget_user(&everywhere, &broker),
             background: changes.clone(),
-            ..api_options(config, &broker, &standing)
+            ..api_options(config, &broker, &standing, sessions.as_ref())
         },
     );
 

@@ -130,6 +130,7 @@ pub(super) fn api_options(
     config: &Config,
     broker: &Broker,
     standing: &Arc<Standing>,
+    sessions: Option<&Arc<SharedSessions>>,
 ) -> ApiOptions {
     let (serving, asked, standing) = (broker.clone(), broker.clone(), standing.clone());
     let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
@@ -153,7 +154,10 @@ pub(super) fn api_options(
         limits: config.limits.api(),
         tls: config.tls.mode != TlsMode::Off,
         registration: config.auth.registration == Registration::Open,
-        connections: Arc::new(Live(broker.clone())),
+        connections: Arc::new(Live {
+            broker: broker.clone(),
+            shared: sessions.cloned(),
+        }),
         progress: Arc::new(Progress(broker.clone())),
         ..ApiOptions::new(Arc::new(mqtt), Arc::new(ready))
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use herald_test_databases::{DatabaseKind, TestDatabase};
 use herald_tests::{
-    Herald, Version,
+    Herald, Http, Version,
     notified::{finish, inbox, notified, taken},
     raw::{Connect, Packet, Raw},
     until,
 };
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::database;
 
@@ -180,5 +180,91 @@ async fn of_many_that_come_at_once_one_has_the_session(
         .await;
         assert_eq!(left.len(), 1);
         left[0].ping().await;
+    }
+}
+
+/// The sessions that a server lists: client id, subscriptions, and whether the session is connected.
+async fn listed_sessions(admin: &Http) -> Vec<(String, Value, bool)> {
+    let page = admin.get("/admin/connections").await.expect(200);
+    let items = page["items"].as_array().unwrap().iter();
+    let mut all: Vec<_> = items
+        .map(|one| {
+            assert!(!one["node"].as_str().unwrap().is_empty(), "{one}");
+            let client_id = one["client_id"].as_str().unwrap().to_owned();
+            let connected = one["connected"].as_bool().unwrap();
+            (client_id, one["subscriptions"].clone(), connected)
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+#[rstest]
+#[tokio::test]
+async fn administrators_see_and_end_the_sessions_of_all_servers(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+) {
+    let Some(database) = database(kind).await else {
+        return;
+    };
+    let servers = two(&database, "10").await;
+    let admin = servers[0].http("admin").await;
+    let kept = |id: &str| Connect::kept("alice").client_id(id);
+    let mut phone = Raw::connect_as(&servers[0], Version::V5, &kept("phone")).await;
+    assert_eq!(phone.subscribe(&inbox("alice")).await, 1);
+    let mut tablet = Raw::connect_as(&servers[1], Version::V5, &kept("tablet")).await;
+    let watch = Raw::connect_as(&servers[1], Version::V5, &kept("watch")).await;
+    watch.cut().await;
+    let seen = |connected| ("watch".to_owned(), Value::Null, connected);
+    let all = until("the watch to be away", async || {
+        let all = listed_sessions(&admin).await;
+        (all.last() == Some(&seen(false))).then_some(all)
+    })
+    .await;
+    let tablet_shown = ("tablet".to_owned(), Value::Null, true);
+    assert_eq!(
+        all[..2],
+        [("phone".to_owned(), json!(1), true), tablet_shown]
+    );
+    let of_alice = admin.get("/admin/connections?user=alice&limit=2").await;
+    let page = of_alice.expect(200);
+    assert_eq!(page["items"].as_array().unwrap().len(), 2);
+    assert!(page["next"].is_string());
+    for (client_id, told) in [("tablet", true), ("watch", false), ("phone", true)] {
+        let all = admin.get("/admin/connections").await.expect(200);
+        let all = all["items"].as_array().unwrap();
+        let one = all.iter().find(|one| one["client_id"] == client_id);
+        let path = format!(
+            "/admin/connections/{}",
+            one.unwrap()["id"].as_str().unwrap()
+        );
+        admin.delete(&path).await.expect(204);
+        if told {
+            let ended = if client_id == "tablet" {
+                &mut tablet
+            } else {
+                &mut phone
+            };
+            assert_eq!(ended.ended().await, Some(0x98));
+        }
+        until("it to be gone", async || {
+            let all = listed_sessions(&admin).await;
+            all.iter().all(|(id, ..)| id != client_id).then_some(())
+        })
+        .await;
+        admin.delete(&path).await.expect_problem(404, "not_found");
+        let (_, connack) = Raw::begin(&servers[1], Version::V5, &kept(client_id)).await;
+        assert!(!connack.session_present, "its state is gone");
+        let (back, _) = Raw::begin(
+            &servers[1],
+            Version::V5,
+            &Connect {
+                clean: true,
+                properties: vec![],
+                ..kept(client_id)
+            },
+        )
+        .await;
+        back.disconnect().await;
     }
 }

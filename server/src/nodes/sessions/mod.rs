@@ -3,14 +3,17 @@
 
 mod check;
 mod departures;
+mod listed;
 mod orders;
 mod rows;
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
+use herald_acl::Username;
+use herald_api::LiveConnection;
 use herald_broker::{Arrival, Broker, NotOwned, OwnSession, Owned, SessionOwners};
-use herald_store::{Store, TakenOver};
+use herald_store::{Store, StoreError, TakenOver};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, mpsc},
@@ -76,6 +79,26 @@ impl SharedSessions {
             )
         };
         stop.run_until_cancelled(all).await;
+    }
+
+    /// At most `limit` sessions of all servers, of `username` alone if given, behind the one with the id `after`.
+    pub(crate) async fn list(
+        &self,
+        broker: &Broker,
+        username: Option<&Username>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<LiveConnection>, StoreError> {
+        listed::list(&self.store, broker, username, after, limit).await
+    }
+
+    /// Ends the session with this id, wherever it is. Returns what it was; `None` if there is none.
+    pub(crate) async fn kick(
+        &self,
+        broker: &Broker,
+        id: &str,
+    ) -> Result<Option<LiveConnection>, StoreError> {
+        listed::kick(&self.store, broker, id).await
     }
 
     async fn take(self: Arc<Self>, arrival: Arrival) -> Result<Owned, NotOwned> {

@@ -1,7 +1,8 @@
 //! Sessions as they are written down, and as the broker and the API have them.
 
+use herald_api::LiveConnection;
 use herald_broker::{Arrival, Credential, OwnSession, Protocol, Transport};
-use herald_store::{Departure, MqttSession, SessionKey, TakeOver, UserId};
+use herald_store::{Departure, ListedMqttSession, MqttSession, SessionKey, TakeOver, UserId};
 
 use crate::host::timestamp;
 
@@ -62,4 +63,32 @@ fn protocol(protocol: Protocol) -> &'static str {
         Protocol::V311 => "3.1.1",
         Protocol::V5 => "5",
     }
+}
+
+/// A session as the API shows it. `None` if it is not understood: a later version has written it.
+pub(super) fn connection(listed: ListedMqttSession) -> Option<LiveConnection> {
+    let session = listed.session;
+    Some(LiveConnection {
+        id: session.id,
+        username: listed.username.parse().ok()?,
+        client_id: session.key.client_id,
+        token: session.token_id,
+        peer: session.peer.map(|peer| peer.parse()).transpose().ok()?,
+        transport: match session.transport.as_str() {
+            "tcp" => herald_api::Transport::Tcp,
+            "tls" => herald_api::Transport::Tls,
+            "websocket" => herald_api::Transport::WebSocket,
+            _ => return None,
+        },
+        protocol: match session.protocol.as_str() {
+            "3.1.1" => herald_api::Protocol::V311,
+            "5" => herald_api::Protocol::V5,
+            _ => return None,
+        },
+        connected_at: session.connected_at,
+        keep_alive_s: session.keep_alive_s,
+        subscriptions: None,
+        in_flight: None,
+        node: Some(listed.node),
+    })
 }

@@ -108,7 +108,8 @@ export interface paths {
         };
         /**
          * List MQTT sessions
-         * @description Those of this server, in the order in which they began, as they are when they are read.
+         * @description As they are when they are read, in the order in which they began; where several servers share a database, those of all
+         *     of them, in an order of their own.
          */
         get: operations["listConnections"];
         put?: never;
@@ -1210,18 +1211,20 @@ export interface components {
              * Format: int32
              * @description How many QoS 1 and 2 messages are on their way to it and not acknowledged.
              */
-            in_flight: number;
+            in_flight?: number | null;
             /**
              * Format: int32
              * @description In seconds; 0 for none.
              */
             keep_alive_s: number;
+            /** @description Where several servers can share a database: what the machine of the one that has it calls itself. Else it is left out. */
+            node?: string | null;
             protocol: components["schemas"]["Protocol"];
             /**
              * Format: int32
-             * @description How many filters it has subscribed to.
+             * @description How many filters it has subscribed to. Null if it is on another server, as is the next.
              */
-            subscriptions: number;
+            subscriptions?: number | null;
             /** @description The id of the token that the client logged in by. Null if that was the password. */
             token_id?: string | null;
             /** @description Of the connection. This and what follows is of the last one while the client is not connected. */

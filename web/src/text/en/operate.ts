@@ -170,6 +170,8 @@ export const operate = {
     protocol: 'Protocol',
     inFlight: 'In flight',
     subscriptions: 'Subscriptions',
+    unknown: '–',
+    on: (server: string) => `on ${server}`,
     actions: 'Actions',
     away: 'Away',
     awayHint: 'Not connected: its session waits for it.',
