@@ -7,7 +7,6 @@ use tokio::sync::Notify;
 
 use super::batch::Batch;
 use super::locks::Locks;
-use super::pace::LEAST;
 use crate::StoreError;
 
 /// How many writes are put aside at most.
@@ -16,6 +15,9 @@ const MOST: usize = 1024;
 /// How long it is left alone: after it was put there, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a try may have taken so that the next one waits as long: more was not for what is aside.
+const LONGEST_TRY: Duration = Duration::from_secs(2);
 
 /// How long the one whose turn it is waits in line for its locks, at least: who else writes waits with it.
 const HASTE: Duration = Duration::from_millis(20);
@@ -65,7 +67,8 @@ impl Aside {
         HASTE.max(self.pause / 4)
     }
 
-    /// Puts those of a new batch aside that have to come after what is there: of the same kind, or as others have locked it.
+    /// Puts those of a new batch aside that have to come after what is there: of the same kind, or as others have locked it. None
+    /// if all was taken out: then they come after it in its batch.
     pub(super) fn hold_back(&mut self, batch: &mut Batch) {
         if self.len() > 0 {
             let behind = batch.take_behind(&self.locked, &self.batch);
@@ -97,7 +100,7 @@ impl Aside {
         self.locked.add(locks);
     }
 
-    /// Takes all out if it is time to try it again. Who has waited too long is told so.
+    /// Takes all out if it is time to try it again, but for what is not to wait any longer: its callers are told so.
     pub(super) fn take_due(&mut self, wake: &Notify) -> Batch {
         let now = Instant::now();
         if self.look_at > now {
@@ -106,7 +109,6 @@ impl Aside {
         let mut due = mem::take(&mut self.batch);
         self.locked = Locks::default();
         due.fail_aside(now, &StoreError::Locked);
-        due.fail_late(now + LEAST, &StoreError::Locked);
         due.send_settled(wake);
         if due.len() > 0 {
             self.turn = (self.turn + 1) % due.len();
@@ -127,7 +129,7 @@ impl Aside {
         } else {
             (2 * self.pause).min(LONGEST_PAUSE)
         };
-        let next = Instant::now() + self.pause.max(took);
+        let next = Instant::now() + self.pause.max(took.min(LONGEST_TRY));
         self.look_at = match (mem::take(&mut self.has_free), is_tried || before == 0) {
             (true, _) => Instant::now(),
             (false, true) => next,
@@ -141,3 +143,6 @@ impl Aside {
         self.batch.send_settled(wake);
     }
 }
+
+#[cfg(test)]
+mod tests;

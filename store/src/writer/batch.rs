@@ -178,7 +178,10 @@ impl Batch {
                 // It would fail again.
                 kind.change(State::Open, State::Settled);
             } else if is_its_own || is_of_a_few(&error) {
-                let kind = self.kinds.remove(index);
+                let mut kind = self.kinds.remove(index);
+                if !is_its_own {
+                    kind.fail(State::Open, Which::Abandoned, &error);
+                }
                 self.apart.push(kind);
             }
             return if is_its_own { Ok(false) } else { Err(error) };

@@ -1,8 +1,12 @@
 //! Why a batch was not committed.
 
+use std::time::Instant;
+
+use tokio::time::timeout_at;
+
 use super::connection::Mark;
-use crate::StoreError;
 use crate::dialect::Dialect;
+use crate::{StoreError, server};
 
 /// Why a batch was not committed.
 pub(super) struct Failure {
@@ -95,4 +99,16 @@ pub(super) fn is_broken(error: &StoreError) -> bool {
 /// Whether it need not fail the rest of a batch.
 pub(super) fn is_of_a_few(error: &StoreError) -> bool {
     matches!(error, StoreError::Locked | StoreError::TooSlow)
+}
+
+/// Waits until `deadline` at the longest.
+pub(super) async fn until(
+    deadline: Option<Instant>,
+    done: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let Some(deadline) = deadline else {
+        return done.await;
+    };
+    let done = timeout_at(deadline.into(), done).await;
+    done.unwrap_or_else(|_| Err(Failure::passing(server::silence())))
 }

@@ -88,12 +88,24 @@ pub(super) trait Group: Any + Send {
 pub(super) struct Kind<O: Operation>(pub(super) Vec<Waiting<O>>);
 
 impl<O: Operation> Kind<O> {
-    /// Moves the first of them to the end, and then those that lock some of the same: the rest has its turn before.
+    /// Moves the first of them to the end, and then what has to come after them: the rest has its turn before.
     fn move_back(&mut self, count: usize, locks: &Locks) {
         let mut behind: Vec<_> = self.0.drain(..count).collect();
-        let overlapping = |waiting: &mut Waiting<O>| locks.overlap(&waiting.locks());
-        behind.extend(self.0.extract_if(.., overlapping));
+        behind.append(&mut self.extract_behind(locks.clone()));
         self.0.append(&mut behind);
+    }
+
+    /// Takes out those that lock some of it, and what locks the same as these and comes after them.
+    fn extract_behind(&mut self, mut locks: Locks) -> Vec<Waiting<O>> {
+        let is_behind = |waiting: &mut Waiting<O>| {
+            let own = waiting.locks();
+            let is_behind = locks.overlap(&own);
+            if is_behind {
+                locks.add(own);
+            }
+            is_behind
+        };
+        self.0.extract_if(.., is_behind).collect()
     }
 }
 
@@ -224,16 +236,8 @@ impl<O: Operation> Group for Kind<O> {
         }
     }
 
-    fn take_behind(&mut self, mut locks: Locks) -> Box<dyn Group> {
-        let taken = self.0.extract_if(.., |waiting| {
-            let own = waiting.locks();
-            let is_behind = locks.overlap(&own);
-            if is_behind {
-                locks.add(own);
-            }
-            is_behind
-        });
-        Box::new(Self(taken.collect()))
+    fn take_behind(&mut self, locks: Locks) -> Box<dyn Group> {
+        Box::new(Self(self.extract_behind(locks)))
     }
 
     fn take_beyond(&mut self, count: usize) -> Box<dyn Group> {

@@ -16,7 +16,7 @@ const GOAL: Duration = Duration::from_secs(1);
 /// How much of its time a write has to have left when it is begun: longer than a statement waits for a lock, and less than
 /// all of its time. Under more writes than the server keeps up with, all would otherwise be begun too late to end in time.
 pub(super) const LEAST: Duration = Duration::from_millis(2500);
-const LONGEST_LEAST: Duration = Duration::from_secs(7);
+const LONGEST_LEAST: Duration = Duration::from_secs(5);
 
 /// The same of a file, which refuses only what nobody waits for any more.
 const LEAST_OF_FILE: Duration = Duration::from_millis(250);
@@ -56,7 +56,10 @@ impl Pace {
         if self.dialect != Dialect::Sqlite {
             self.least = (in_all + in_all / 2).clamp(LEAST, LONGEST_LEAST);
         }
-        self.adapt(writes, until_commit);
+        // A few that are slow say nothing of many.
+        if until_commit <= GOAL || writes >= self.most.min(2 * FEW) {
+            self.adapt(writes, until_commit);
+        }
     }
 
     /// So many writes were undone after so long, as it took too long.
@@ -117,6 +120,8 @@ mod tests {
     fn a_write_that_is_slow_by_itself_makes_no_others_slow_for_long() {
         let mut pace = Pace::of(Dialect::Postgres);
         pace.took(1, SLOW, SLOW);
+        assert_eq!(pace.most(), 256);
+        pace.took_in_vain(1, SLOW);
         for _ in 0..40 {
             pace.took(pace.most(), GOAL / 2, GOAL / 2);
         }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AnyConnection, Connection as _};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::aside::Aside;
 use super::batch::{Batch, Mode, Queued};
 use super::connection::Connection;
-use super::failure::{Doubt, Failure};
+use super::failure::{Doubt, Failure, until};
 use super::group::Round;
 use super::locks::Locks;
 use super::log::Log;
@@ -132,20 +132,22 @@ impl Task {
     async fn write(&mut self, queued: &mut Vec<Box<dyn Queued>>) {
         let since = Instant::now();
         let mut new = Batch::of(queued.drain(..));
+        let locked = &StoreError::Locked;
+        self.aside.fail_late(since + LEAST, locked, &self.wake);
+        let mut batch = self.aside.take_due(&self.wake);
+        let tried = batch.len();
         self.aside.hold_back(&mut new);
         // Too much of their time has gone while others were written.
         new.fail_open(since + self.pace.least(), &StoreError::Busy);
         new.send_settled(&self.wake);
-        let before = self.aside.len();
-        let mut batch = self.aside.take_due(&self.wake);
-        let is_tried = self.aside.len() < before;
+        let before = tried + self.aside.len();
         batch.append(new);
         if before > 0 {
             batch.mode = Mode::Hasty;
         }
         self.commit_patiently(&mut batch).await;
         self.aside.put(batch);
-        self.aside.rest(before, is_tried, since.elapsed());
+        self.aside.rest(before, tried > 0, since.elapsed());
         if let Some(conn) = &mut self.conn
             && let Err(error) = self.log.keep_short(&mut conn.conn).await
         {
@@ -383,16 +385,4 @@ impl Task {
             tracing::warn!(%error, "the database connection was not closed cleanly");
         }
     }
-}
-
-/// Waits until `deadline` at the longest.
-async fn until(
-    deadline: Option<Instant>,
-    done: impl Future<Output = Result<(), Failure>>,
-) -> Result<(), Failure> {
-    let Some(deadline) = deadline else {
-        return done.await;
-    };
-    let done = timeout_at(deadline.into(), done).await;
-    done.unwrap_or_else(|_| Err(Failure::passing(server::silence())))
 }
