@@ -115,6 +115,27 @@ impl Broker {
         self.ctx.metrics.shared_dropped.add(dropped);
     }
 
+    /// The same for a notification that another server has finished: observers are not for this one to notify.
+    pub fn notify_sessions(&self, user_id: &str, username: &Username, notification: &Notification) {
+        self.ctx.registry.wake(user_id, username, notification);
+    }
+
+    /// Tells the sessions of the user with this key and name that their inbox goes up to the number `newest`, at least: those
+    /// that have not read that far look.
+    pub fn tell_newest(&self, user_id: &str, username: &Username, newest: i64) {
+        self.ctx.registry.tell_newest(user_id, username, newest);
+    }
+
+    /// The key and the name of each user who is connected.
+    pub fn online(&self) -> Vec<(Arc<str>, Username)> {
+        self.ctx.registry.online()
+    }
+
+    /// Whether the user with this key and name is connected.
+    pub fn is_online(&self, user_id: &str, username: &Username) -> bool {
+        self.ctx.registry.is_online(user_id, username)
+    }
+
     /// Makes the sessions of `username` look for something new in their inbox.
     pub fn nudge(&self, username: &Username) {
         self.ctx.registry.nudge(username);

@@ -124,6 +124,12 @@ impl Feed {
         self.behind = true;
     }
 
+    /// The log goes up to `newest`, at least.
+    pub(crate) fn reaches(&mut self, newest: i64) {
+        // What is being read ends where the log ended before this was known.
+        self.behind |= newest > self.tail();
+    }
+
     /// What to do next, once all that is to be sent again was. What it hands out counts as sent. No more than `window`, as many
     /// as may be under way, are read at once: so shared messages have their turn meanwhile.
     pub(crate) fn next(&mut self, window: usize) -> Next {

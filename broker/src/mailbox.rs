@@ -112,6 +112,11 @@ impl Mailbox {
         self.put(|contents| contents.mail.missed = true);
     }
 
+    /// The inbox goes up to `newest`, at least, which the session may know.
+    pub(crate) fn tell_newest(&self, newest: i64) {
+        self.put(|contents| contents.mail.newest = newest.max(contents.mail.newest));
+    }
+
     /// The session is to leave out the notifications up to `up_to`.
     pub(crate) fn skip(&self, up_to: i64) {
         self.put(|contents| contents.mail.skip = up_to.max(contents.mail.skip));

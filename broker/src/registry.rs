@@ -3,6 +3,7 @@
 mod arrivals;
 mod arriving;
 mod elsewhere;
+mod inboxes;
 mod listing;
 
 use std::{

@@ -75,6 +75,26 @@ impl Readers {
         }
     }
 
+    /// Up to `limit` items that a statement returns, and no more than `max_bytes` hold, but one at least.
+    pub(crate) async fn page<T, R>(
+        &self,
+        statement: Statement,
+        limit: u32,
+        max_bytes: usize,
+        read: R,
+    ) -> Result<Page<T>, StoreError>
+    where
+        T: JsonBytes + Send + 'static,
+        R: Fn(&AnyRow) -> Result<T, StoreError> + Send + 'static,
+    {
+        let cut = Cut {
+            limit,
+            max_bytes,
+            read,
+        };
+        self.read(statement, cut).await
+    }
+
     /// Up to `limit` items that a statement returns, which asks for one more, and no more than `max_bytes` hold, but one at
     /// least. A server that cannot be reached is asked again for a while.
     pub(crate) async fn page_patiently<T, R>(

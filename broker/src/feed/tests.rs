@@ -127,6 +127,37 @@ fn what_is_skipped_is_as_good_as_acknowledged() {
 }
 
 #[test]
+fn a_number_that_is_known_is_no_reason_to_read() {
+    let mut feed = sent(1..4);
+    feed.offer(n(4));
+    for newest in [0, 3, 4] {
+        feed.reaches(newest);
+    }
+    assert_eq!(feed.next(READ), Next::Send(n(4)));
+    assert_eq!(feed.next(READ), Next::Wait);
+    feed.reaches(6);
+    assert_eq!(
+        feed.next(READ),
+        Next::Read {
+            after: 4,
+            limit: READ
+        }
+    );
+    // What is read may have ended before that.
+    feed.reaches(7);
+    feed.read_done(batch(5..7));
+    assert_eq!(feed.next(READ), Next::Send(n(5)));
+    assert_eq!(feed.next(READ), Next::Send(n(6)));
+    assert_eq!(
+        feed.next(READ),
+        Next::Read {
+            after: 6,
+            limit: READ
+        }
+    );
+}
+
+#[test]
 fn what_was_deleted_holds_nothing_up() {
     let mut feed = Feed::new(0, true);
     feed.next(READ);

@@ -22,6 +22,8 @@ pub(crate) struct Mail {
     pub(crate) fresh: VecDeque<Notification>,
     /// Wake-ups were dropped: read the log.
     pub(crate) missed: bool,
+    /// The log goes up to this number, at least.
+    pub(crate) newest: i64,
     /// The client is not to have the notifications up to this number.
     pub(crate) skip: i64,
     pub(crate) shared: VecDeque<Delivery>,

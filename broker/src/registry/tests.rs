@@ -136,3 +136,31 @@ fn a_wake_up_reaches_the_sessions_of_its_user_alone() {
     let mail = bob.take(false);
     assert!(mail.fresh.is_empty() && mail.shared.is_empty());
 }
+
+#[test]
+fn what_another_server_finished_is_for_the_sessions_of_that_user_alone() {
+    let registry = Registry::default();
+    let (_, alice) = enter(&registry, "alice", "phone");
+    let (_, bob) = enter(&registry, "bob", "phone");
+    let name = Username::parse("alice").unwrap();
+    let online = registry.online();
+    assert_eq!(online.len(), 2);
+    assert!(online.contains(&("alice".into(), name.clone())));
+    assert!(registry.is_online("alice", &name));
+    // Of one who had the name before.
+    assert!(!registry.is_online("old", &name));
+    registry.wake("old", &name, &notification());
+    registry.tell_newest("old", &name, 9);
+    let mail = alice.take(false);
+    assert!(mail.fresh.is_empty() && mail.newest == 0);
+    registry.wake("alice", &name, &notification());
+    registry.tell_newest("alice", &name, 9);
+    registry.tell_newest("alice", &name, 8);
+    let mail = alice.take(false);
+    assert!(mail.fresh.len() == 1 && mail.newest == 9 && !mail.missed);
+    let mail = bob.take(false);
+    assert!(mail.fresh.is_empty() && mail.newest == 0);
+    alice.go_offline(0);
+    assert!(!registry.is_online("alice", &name));
+    assert_eq!(registry.online().len(), 1);
+}

@@ -119,6 +119,8 @@ impl Session {
             if mail.missed {
                 feed.missed();
             }
+            // Behind the fresh ones, which it may be one of.
+            feed.reaches(mail.newest);
         }
         self.skip_notifications(mail.skip);
         if let Some(reason) = mail.stop {

@@ -1,22 +1,24 @@
-//! What becomes of servers that are gone.
+//! Which other servers there are, and what becomes of those that are gone.
 
 use std::{sync::Arc, time::Duration};
 
-use herald_store::{Store, StoreError};
+use herald_store::{NodeChannel, Store, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Standing;
 
-/// How often it is looked for servers that are gone.
+/// How often it is looked for other servers.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// How many looks it takes until it is looked for the sessions of those that are gone, which count for nothing meanwhile.
 const SESSIONS_EVERY: u32 = 30;
 
-/// Inherits from servers whose lease has ended, as long as this one stands, until stopped.
+/// Tells the channel which servers stand, and inherits from those whose lease has ended, as long as this one stands, until
+/// stopped.
 pub(crate) async fn inherit_from_others(
     store: Store,
+    channel: NodeChannel,
     standing: Arc<Standing>,
     stop: CancellationToken,
 ) {
@@ -27,7 +29,7 @@ pub(crate) async fn inherit_from_others(
         if !standing.stands() {
             continue;
         }
-        if let Err(error) = inherit(&store).await {
+        if let Err(error) = inherit(&store, &channel).await {
             tracing::debug!(%error, "servers that are gone could not be looked for");
         }
         if looks.is_multiple_of(SESSIONS_EVERY)
@@ -39,9 +41,11 @@ pub(crate) async fn inherit_from_others(
     }
 }
 
-async fn inherit(store: &Store) -> Result<(), StoreError> {
+async fn inherit(store: &Store, channel: &NodeChannel) -> Result<(), StoreError> {
     let nodes = store.nodes().await?;
-    for node in nodes.into_iter().filter(|node| !node.stands) {
+    let (standing, gone): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|node| node.stands);
+    channel.know(standing.into_iter().map(|node| node.id));
+    for node in gone {
         if let Some(messages) = store.inherit(&node.id).await? {
             tracing::warn!(
                 node = %node.id,

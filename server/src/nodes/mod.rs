@@ -1,7 +1,10 @@
 //! This server among those that share its database: it tells them every second that it is there, gives itself up before they
 //! do, and inherits from those that are gone.
 
+mod hearing;
 mod heir;
+mod inboxes;
+mod message;
 mod rights;
 mod sessions;
 mod standing;
@@ -17,7 +20,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use hearing::hear_others;
 pub(crate) use heir::inherit_from_others;
+pub(crate) use inboxes::RemoteInboxes;
+pub(crate) use message::TellNodes;
 pub(crate) use rights::RightsEverywhere;
 pub(crate) use sessions::{Owners, SharedSessions};
 pub(crate) use standing::{Moment, Standing};

@@ -9,7 +9,7 @@ use std::{io::Write as _, sync::Arc, time::Duration};
 use anyhow::{anyhow, bail};
 use herald_api::{ApiOptions, Audit, Sends, Throughput};
 use herald_broker::Broker;
-use herald_store::{Store, StoreOptions};
+use herald_store::{NodeChannel, NodeFrames, Store, StoreOptions};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -21,7 +21,10 @@ use crate::{
     host::Host,
     http,
     inbox_mark::InboxMark,
-    nodes::{OwnNode, RightsEverywhere, Served, SharedSessions, Standing, inherit_from_others},
+    nodes::{
+        OwnNode, RemoteInboxes, RightsEverywhere, Served, SharedSessions, Standing, TellNodes,
+        hear_others, inherit_from_others,
+    },
     open_files, retention,
     rights_watch::RightsWatch,
     run_file::RunFile,
@@ -113,7 +116,9 @@ async fn serve_from(
     let sessions = SharedSessions::of(store);
     let broker = start_broker(config, policy, host, &standing, sessions.as_ref()).await?;
     let throughput = Arc::<Throughput>::default();
-    let worker = start_worker(config, store, &broker, &throughput, &standing)?;
+    let (channel, frames) = NodeChannel::of(store).unzip();
+    let others = TellNodes(channel.clone());
+    let worker = start_worker(config, store, &broker, &throughput, &standing, others)?;
     let limits = &config.limits;
     let connections = Connections::new(limits.connections, limits.connections_per_address);
     let connections = Arc::new(connections);
@@ -145,8 +150,8 @@ async fn serve_from(
         retention::run(store.clone(), retention, stop)
     });
     spawn_broker(&mut tasks, &broker, rights, standing);
-    if let Some(node) = node {
-        spawn_node(&mut tasks, store, &broker, node, sessions.clone());
+    if let Some((node, channel)) = node.zip(channel.zip(frames)) {
+        spawn_node(&mut tasks, store, &broker, node, sessions.clone(), channel);
     }
     if let Some(sessions) = sessions {
         let (broker, acks) = (broker.clone(), acks.clone());
@@ -205,11 +210,24 @@ fn spawn_node(
     broker: &Broker,
     node: OwnNode,
     sessions: Option<Arc<SharedSessions>>,
+    (channel, frames): (NodeChannel, NodeFrames),
 ) {
-    let (heir, standing) = (store.clone(), node.standing());
+    let (heir, standing, known) = (store.clone(), node.standing(), channel.clone());
     tasks.spawn(Stage::Work, "heir of other servers", |stop| {
-        inherit_from_others(heir, standing, stop)
+        inherit_from_others(heir, known, standing, stop)
     });
+    let inboxes = RemoteInboxes::new(store.clone(), broker.clone());
+    tasks.spawn(
+        Stage::Sessions,
+        "reader of what other servers tell",
+        |stop| hear_others(frames, inboxes, stop),
+    );
+    // The worker tells the others to its end.
+    tasks.spawn(
+        Stage::Connections,
+        "channel to other servers",
+        async move |stop| channel.run(stop).await,
+    );
     let ends = Served {
         broker: broker.clone(),
         sessions,

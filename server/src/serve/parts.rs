@@ -16,7 +16,7 @@ use crate::{
     config::{self, Config, Registration, TlsMode},
     host::{self, Host},
     live_connections::Live,
-    nodes::{Owners, RightsEverywhere, SharedSessions, Standing},
+    nodes::{Owners, RightsEverywhere, SharedSessions, Standing, TellNodes},
     progress::Progress,
 };
 
@@ -39,6 +39,7 @@ pub(super) fn start_worker(
     broker: &Broker,
     throughput: &Arc<Throughput>,
     standing: &Arc<Standing>,
+    nodes: TellNodes,
 ) -> anyhow::Result<Worker> {
     let processor: Arc<dyn Processor> = match config.worker.processor {
         config::Processor::Echo => Arc::new(Echo),
@@ -66,9 +67,14 @@ pub(super) fn start_worker(
         Event::Finished(finished) => {
             throughput.ended(finished.due, finished.ended_at);
             let notification = host::notification(&finished.notification);
-            broker.notify(finished.user_id.as_str(), &finished.username, &notification);
+            let (user, username) = (&finished.user_id, &finished.username);
+            broker.notify(user.as_str(), username, &notification);
+            nodes.finished(user, username, finished.notification.seq);
         }
-        Event::Unclear(username) => broker.nudge(username),
+        Event::Unclear(username) => {
+            broker.nudge(username);
+            nodes.unclear(username);
+        }
     };
     Ok(Worker::new(
         store.clone(),

@@ -9,16 +9,32 @@ use crate::page::JsonBytes;
 use crate::statement::Statement;
 use crate::{Epoch, Notification, Page, Seq, Status, Store, StoreError, Timestamp, UserId};
 
-/// The notifications of the user `$1` after the number `$2`, with what is there of the messages. A message that died may
-/// have been processed since: so its result is not asked for then.
-const INBOX: &str = "SELECT n.seq, n.message_id, n.status, n.attempts, n.created_at,
-        m.body, m.created_at AS sent_at, f.error,
-        CASE WHEN n.status = 'processed' THEN m.result END AS result
-    FROM notifications n
-    LEFT JOIN messages m ON m.id = n.message_id
-    LEFT JOIN failed_attempts f
-        ON n.status = 'dead' AND f.message_id = n.message_id AND f.attempt = n.attempts
-    WHERE n.user_id = $1 AND n.seq > $2 ORDER BY n.seq LIMIT $3";
+/// Notifications, with what is there of the messages. A message that died may have been processed since: so its result is not
+/// asked for then.
+macro_rules! select {
+    ($columns:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            "n.seq, n.message_id, n.status, n.attempts, n.created_at,
+                m.body, m.created_at AS sent_at, f.error,
+                CASE WHEN n.status = 'processed' THEN m.result END AS result
+            FROM notifications n
+            LEFT JOIN messages m ON m.id = n.message_id
+            LEFT JOIN failed_attempts f
+                ON n.status = 'dead' AND f.message_id = n.message_id AND f.attempt = n.attempts "
+        )
+    };
+}
+
+/// Those of the user `$1` after the number `$2`.
+const INBOX: &str = concat!(
+    select!(""),
+    "WHERE n.user_id = $1 AND n.seq > $2 ORDER BY n.seq LIMIT $3"
+);
+
+/// Those of any users, with whose each is: a condition is to follow.
+pub(super) const INBOXES: &str = select!("n.user_id, ");
 
 /// Where an inbox is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +125,11 @@ impl JsonBytes for Notification {
 }
 
 /// Makes a notification of up to `max_bytes` from its row and what is stored of the message.
-fn notification(row: &AnyRow, epoch: &Epoch, max_bytes: usize) -> Result<Notification, StoreError> {
+pub(super) fn notification(
+    row: &AnyRow,
+    epoch: &Epoch,
+    max_bytes: usize,
+) -> Result<Notification, StoreError> {
     let status = Status::from_column(row.try_get("status")?)?;
     let body: Option<String> = row.try_get("body")?;
     let result: Option<String> = row.try_get("result")?;

@@ -6,6 +6,7 @@ pub(crate) mod delays;
 mod epoch;
 pub(crate) mod failed_attempts;
 pub(crate) mod inbox;
+mod inboxes;
 pub(crate) mod listing;
 mod messages;
 pub(crate) mod mqtt_sessions;

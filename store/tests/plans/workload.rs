@@ -93,6 +93,10 @@ pub(crate) async fn whole_way(store: &Store, users: &[UserId]) {
         }
         store.messages(user, None, None, 10).await.unwrap();
         store.list_notifications(user, Seq::NONE, 10).await.unwrap();
+        let numbers: Vec<_> = (1..9).map(|number| (user.clone(), Seq(number))).collect();
+        let numbered = store.numbered_notifications(&numbers, 1000).await;
+        assert!(!numbered.unwrap().items.is_empty());
+        store.newest_numbers(users).await.unwrap();
         store.message(user, &jobs[0].id).await.unwrap();
         acks.push(Acknowledged {
             user: user.clone(),

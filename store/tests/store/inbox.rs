@@ -145,3 +145,47 @@ async fn what_differs_between_two_notifications_of_one_message_stays_with_each()
         .await;
     assert_eq!(read.unwrap().items, told);
 }
+
+#[tokio::test]
+async fn notifications_of_many_inboxes_are_read_by_their_numbers() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let (ann, bob) = (user(&store, "ann").await.id, user(&store, "bob").await.id);
+    let told = [notify(&store, &ann, 4).await, notify(&store, &bob, 2).await];
+    let numbers = [
+        (bob.clone(), Seq(2)),
+        (ann.clone(), Seq(3)),
+        (ann.clone(), Seq(1)),
+        // Not there, or not yet.
+        (bob.clone(), Seq(3)),
+        (UserId::from_string("nobody"), Seq(1)),
+    ];
+    let read = store.numbered_notifications(&numbers, usize::MAX).await;
+    let read = read.unwrap();
+    assert!(!read.more);
+    let mut expected = vec![
+        (ann.clone(), told[0][0].notification.clone()),
+        (ann.clone(), told[0][2].notification.clone()),
+        (bob.clone(), told[1][1].notification.clone()),
+    ];
+    expected.sort_by(|(one, _), (other, _)| one.cmp(other));
+    assert_eq!(read.items, expected);
+    let first = store.numbered_notifications(&numbers, 1).await.unwrap();
+    assert_eq!((first.items.as_slice(), first.more), (&expected[..1], true));
+    let none = store.numbered_notifications(&[], usize::MAX).await.unwrap();
+    assert_eq!((none.items.len(), none.more), (0, false));
+}
+
+#[tokio::test]
+async fn it_is_known_of_many_users_how_far_their_inboxes_go() {
+    let Db { store, dir: _dir } = Db::new().await;
+    let (ann, bob) = (user(&store, "ann").await.id, user(&store, "bob").await.id);
+    notify(&store, &ann, 4).await;
+    let mut users: Vec<_> = (0..3000)
+        .map(|number| UserId::from_string(format!("nobody {number}")))
+        .collect();
+    users.insert(0, ann.clone());
+    users.push(bob.clone());
+    let newest = store.newest_numbers(&users).await.unwrap();
+    assert_eq!(newest, [(ann, Seq(4)), (bob, Seq::NONE)]);
+    assert_eq!(store.newest_numbers(&[]).await.unwrap(), []);
+}

@@ -5,6 +5,7 @@
 
 mod cut_off;
 mod gone;
+mod hints;
 mod listed;
 mod rights;
 mod service;

@@ -1,0 +1,58 @@
+//! Reads what the other servers tell, and hands it on.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use herald_store::{NodeFrames, Received};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::inboxes::RemoteInboxes;
+use super::message::NodeMessage;
+
+/// How often it is looked for what nobody told, and how soon after something was missed or failed, at most.
+const EVERY: Duration = Duration::from_secs(30);
+const AT_MOST: Duration = Duration::from_secs(1);
+
+/// How much is handed on together, at most.
+const TOGETHER: usize = 1024;
+
+/// Hands on what comes until stopped.
+pub(crate) async fn hear_others(
+    mut frames: NodeFrames,
+    mut inboxes: RemoteInboxes,
+    stop: CancellationToken,
+) {
+    let hearing = async {
+        let mut looked = Instant::now();
+        let mut look = looked + EVERY;
+        loop {
+            let mut missed = false;
+            tokio::select! {
+                () = sleep_until(look) => {
+                    looked = Instant::now();
+                    look = looked + EVERY;
+                    missed = !inboxes.look().await;
+                }
+                first = frames.next() => {
+                    // All that has come by now.
+                    let mut next = Some(first);
+                    let mut hints = vec![];
+                    while let Some(received) = next {
+                        match received {
+                            Received::Missed => missed = true,
+                            Received::Frame { frame, .. } => hints.extend(NodeMessage::parse(&frame)),
+                        }
+                        let is_full = hints.len() >= TOGETHER;
+                        next = (!is_full).then(|| frames.next().now_or_never()).flatten();
+                    }
+                    missed |= !inboxes.hear(hints).await;
+                }
+            }
+            if missed {
+                look = look.min(looked + AT_MOST).max(Instant::now());
+            }
+        }
+    };
+    stop.run_until_cancelled(hearing).await;
+}

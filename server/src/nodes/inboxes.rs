@@ -1,0 +1,116 @@
+//! Notifications that other servers have written, for the sessions of this one.
+
+use std::collections::HashMap;
+
+use herald_acl::Username;
+use herald_broker::Broker;
+use herald_store::{Seq, Store, StoreError, UserId};
+
+use super::message::NodeMessage;
+use crate::host::{BATCH_BYTES, notification};
+
+/// Brings them to the sessions. What fails is left to the next look.
+pub(crate) struct RemoteInboxes {
+    store: Store,
+    broker: Broker,
+    /// The newest number of each user who was online at the last look.
+    known: HashMap<UserId, Seq>,
+}
+
+/// Notifications that are to be read, and whose they are.
+type Numbers = Vec<(UserId, Seq)>;
+
+impl RemoteInboxes {
+    pub(crate) fn new(store: Store, broker: Broker) -> Self {
+        Self {
+            store,
+            broker,
+            known: HashMap::new(),
+        }
+    }
+
+    /// Brings what other servers say that they have written to users who are online here. `false` if that has failed.
+    pub(super) async fn hear(&self, messages: Vec<NodeMessage>) -> bool {
+        let (mut numbers, mut names) = (Numbers::new(), HashMap::new());
+        for message in messages {
+            match message {
+                NodeMessage::Finished {
+                    user_id,
+                    username,
+                    seq,
+                } => {
+                    let Ok(username) = Username::parse(&username) else {
+                        continue;
+                    };
+                    if self.broker.is_online(&user_id, &username) {
+                        let user = UserId::from_string(user_id);
+                        numbers.push((user.clone(), Seq(seq)));
+                        names.insert(user, username);
+                    }
+                }
+                NodeMessage::Unclear { username } => {
+                    if let Ok(username) = Username::parse(&username) {
+                        self.broker.nudge(&username);
+                    }
+                }
+                NodeMessage::Unknown => {}
+            }
+        }
+        let mut done = true;
+        for numbers in numbers.chunks(Store::NUMBERS) {
+            if let Err(error) = self.bring(numbers, &names).await {
+                tracing::debug!(%error, "what other servers have finished could not be read");
+                done = false;
+            }
+        }
+        done
+    }
+
+    /// Reads these notifications at once, and notifies the sessions of their users.
+    async fn bring(
+        &self,
+        numbers: &[(UserId, Seq)],
+        names: &HashMap<UserId, Username>,
+    ) -> Result<(), StoreError> {
+        let store = &self.store;
+        let read = store.numbered_notifications(numbers, BATCH_BYTES).await?;
+        for (user, found) in &read.items {
+            if let Some(username) = names.get(user) {
+                let found = notification(found);
+                self.broker.notify_sessions(user.as_str(), username, &found);
+            }
+        }
+        // What was too much to be read together, or is deleted by now, is for the sessions to find. Others know it by now.
+        for (user, seq) in numbers {
+            if let Some(username) = names.get(user) {
+                self.broker.tell_newest(user.as_str(), username, seq.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks how far the inboxes go of all who are online, and tells the sessions of those that have changed since the last
+    /// time. `false` if that has failed.
+    pub(super) async fn look(&mut self) -> bool {
+        let online = self.broker.online().into_iter();
+        let online = online.map(|(user_id, username)| (UserId::from_string(user_id), username));
+        let online: HashMap<UserId, Username> = online.collect();
+        let users: Vec<_> = online.keys().cloned().collect();
+        let newest = match self.store.newest_numbers(&users).await {
+            Ok(newest) => newest,
+            Err(error) => {
+                tracing::debug!(%error, "inboxes could not be looked at");
+                return false;
+            }
+        };
+        for (user, seq) in &newest {
+            if self.known.get(user) != Some(seq)
+                && let Some(username) = online.get(user)
+            {
+                self.broker.tell_newest(user.as_str(), username, seq.0);
+            }
+        }
+        self.known = newest.into_iter().collect();
+        true
+    }
+}
