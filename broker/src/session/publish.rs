@@ -44,12 +44,17 @@ async fn accept_when_current(
     patient: bool,
 ) -> Handled {
     let standing = &ctx.standing;
-    if !standing.is_current() && timeout(UNTIL_CURRENT, standing.current()).await.is_err() {
-        return Handled::Done(Response {
-            packet_id: publish.packet_id,
-            qos: publish.qos,
-            result: Err(Refused::Unavailable),
-        });
+    if !standing.is_current() {
+        let since = Instant::now();
+        let waited = timeout(UNTIL_CURRENT, standing.current()).await;
+        // The session ends because of that, but need not have yet.
+        if waited.is_err() || ctx.registry.is_revoked(&client.identity, since) {
+            return Handled::Done(Response {
+                packet_id: publish.packet_id,
+                qos: publish.qos,
+                result: Err(Refused::Unavailable),
+            });
+        }
     }
     accept(ctx, client, publish, patient).await
 }

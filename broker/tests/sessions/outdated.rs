@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use herald_acl::{Actions, Policy, Subject};
-use herald_broker::{Broker, Limits, Standing};
+use herald_acl::{Actions, Policy, Subject, Username};
+use herald_broker::{Broker, Limits, Revoked, Standing};
 use rstest::rstest;
 use tokio::sync::watch;
 
@@ -167,6 +167,29 @@ async fn who_has_lost_the_right_meanwhile_has_published_nothing() {
     switch.turn_on(&broker);
     assert_eq!(next(&mut tablet).await, Puback(1, 0x87));
     assert_eq!(phone.answers(0).await, Ok(vec![]));
+}
+
+/// That a session has lost its right to be is learnt at the same moment as that the rights are known again.
+#[tokio::test]
+async fn who_was_revoked_meanwhile_has_published_nothing() {
+    let (broker, intake, switch) = start().await;
+    let bob = Connect {
+        username: "bob",
+        ..connect("phone", true, 0)
+    };
+    let mut phone = listening(&broker, &bob).await;
+    for (topic, payload) in [("notice", "too late"), (SEND, TAKEN)] {
+        let mut tablet = open(&broker, &connect("tablet", true, 0)).await;
+        switch.turn_off();
+        tablet.send(&publish(V5, 2, topic, 1, &[], payload)).await;
+        all_had_a_turn(&broker).await;
+        broker.revoke(&Username::parse("alice").unwrap(), &Revoked::User);
+        switch.turn_on(&broker);
+        let told = tablet.until_closed().await.unwrap();
+        assert_eq!(told.last(), Some(&Disconnect(0x87)), "{told:?}");
+    }
+    assert_eq!(phone.answers(0).await, Ok(vec![]));
+    assert!(intake.came().is_empty());
 }
 
 #[tokio::test]

@@ -46,19 +46,26 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::RightsForgotten`] if some of them are not kept any more, another
-    /// [`StoreError`] if the database cannot be read.
+    /// [`StoreError::RightsForgotten`] if some of them are not kept any more, or the database has lost some that were known, as
+    /// after a failover to an older state; another [`StoreError`] if it cannot be read.
     pub async fn rights_changes(&self, after: i64) -> Result<Vec<RightsChange>, StoreError> {
         let changes = Statement::new(
-            "SELECT id, kind, username, token_id FROM rights_changes WHERE id > $1 ORDER BY id",
+            "SELECT last.value AS last, r.id, r.kind, r.username, r.token_id
+             FROM counters last LEFT JOIN rights_changes r ON r.id > $1
+             WHERE last.name = 'rights' ORDER BY r.id",
         );
         let rows = self.readers().fetch_all(changes.bind(after)).await?;
-        if let Some(first) = rows.first()
-            && first.try_get::<i64, _>("id")? > after + 1
-        {
+        let Some(first) = rows.first() else {
+            return Err(StoreError::RightsForgotten);
+        };
+        let (last, next): (i64, Option<i64>) = (first.try_get("last")?, first.try_get("id")?);
+        if last < after || next.is_some_and(|next| next > after + 1) {
             return Err(StoreError::RightsForgotten);
         }
-        rows.iter().map(change).collect()
+        match next {
+            Some(_) => rows.iter().map(change).collect(),
+            None => Ok(vec![]),
+        }
     }
 
     /// The number of the newest change of rights; 0 before the first.

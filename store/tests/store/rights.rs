@@ -212,6 +212,25 @@ async fn a_change_that_is_missing_is_noticed() {
     assert_eq!(db.store.rights_changes(1).await.unwrap().len(), 2);
 }
 
+/// A database that is older than what was read of it, as after a failover, will give the same numbers again.
+#[tokio::test]
+async fn changes_that_the_database_has_lost_are_noticed() {
+    let db = Db::new().await;
+    for _ in 0..3 {
+        db.store.create_rule(rule(), at(1)).await.unwrap();
+    }
+    assert_eq!(db.store.rights_changes(3).await.unwrap(), []);
+    db.execute(
+        "DELETE FROM rights_changes WHERE id = 3;
+        UPDATE counters SET value = 2 WHERE name = 'rights'",
+    )
+    .await;
+    let lost = db.store.rights_changes(3).await;
+    assert!(matches!(lost, Err(StoreError::RightsForgotten)), "{lost:?}");
+    db.store.create_rule(rule(), at(2)).await.unwrap();
+    assert_eq!(db.store.rights_changes(2).await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_number_is_not_used_again() {
     let db = Db::new().await;
