@@ -218,7 +218,12 @@ impl<O: Operation> Group for Kind<O> {
     fn fail_crowd(&mut self, now: Instant, failure: &StoreError) {
         let mut crowds = BTreeMap::new();
         let mut all = 0;
-        for waiting in &mut self.0 {
+        // What was dropped just now is nobody's first.
+        let open = self
+            .0
+            .iter_mut()
+            .filter(|waiting| waiting.state == State::Open);
+        for waiting in open {
             let since = *waiting.aside_since.get_or_insert(now);
             if !O::FEW_WAIT {
                 continue;
