@@ -6,7 +6,7 @@ use herald_test_databases::{CuttingProxy, DatabaseKind, Moment};
 use herald_tests::{
     Herald, Http, Version,
     notified::{Notified, finish, inbox, notified, taken},
-    raw::Raw,
+    raw::{Connect, Raw},
     until,
 };
 use rstest::rstest;
@@ -20,9 +20,10 @@ use crate::{
 /// How many messages are sent without a wait.
 const MANY: usize = 60;
 
-/// A subscriber to the inbox of this user.
+/// A subscriber to the inbox of this user: another client at each server.
 async fn subscriber(herald: &Herald, username: &str) -> Raw {
-    let mut phone = Raw::connect(herald, Version::V5, username).await;
+    let connect = Connect::of(username).client_id(herald.tcp_address());
+    let mut phone = Raw::connect_as(herald, Version::V5, &connect).await;
     assert_eq!(phone.subscribe(&inbox(username)).await, 1);
     phone
 }
