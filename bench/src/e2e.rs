@@ -3,6 +3,8 @@
 //! Messages are due at fixed times, whether or not those before them were answered, and each is timed from when it was
 //! due: a server that stands still delays all that should have been sent meanwhile, and that counts.
 
+mod times;
+
 use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::{Context as _, bail};
@@ -30,6 +32,7 @@ use crate::{
     },
     transport::{Target, Transport},
 };
+use times::Times;
 
 /// Users, each with a client that listens.
 const USERS: usize = 16;
@@ -60,6 +63,8 @@ struct Round {
     p50: f64,
     p99: f64,
     max: f64,
+    /// The same since the 202 came; 0 if the notification came before.
+    after_202: (f64, f64),
     /// How much later than due sending began, in milliseconds.
     late_p99: f64,
     /// Not answered with 202.
@@ -77,33 +82,41 @@ struct Round {
     sync: f64,
 }
 
-/// A server on one of the databases.
+/// Servers on one of the databases: messages are sent to the first, and listened for at the last.
 struct Subject<'a> {
     database: &'a Database,
     installation: Installation,
-    server: Server,
+    servers: Vec<Server>,
 }
 
 pub(crate) async fn run(
     rates: &[u64],
     rounds: usize,
+    nodes: usize,
     databases: &[Database],
 ) -> anyhow::Result<()> {
     let mut subjects = Vec::with_capacity(databases.len());
-    for database in databases {
-        subjects.push(Subject::start(database).await?);
+    // A file has one server.
+    for database in databases.iter().filter(|d| nodes == 1 || d.is_on_server()) {
+        subjects.push(Subject::start(database, nodes).await?);
+    }
+    if subjects.is_empty() {
+        bail!("several nodes need a database server: --databases or --database");
     }
     println!(
-        "{USERS} users, who send over HTTPS ({SENDERS} connections) and listen over WSS at QoS 1; no delay; timed from \
-         when each send was due; medians of {rounds} rounds, max of all\n"
+        "{USERS} users, who send over HTTPS ({SENDERS} connections) and listen over WSS at QoS 1; {nodes} nodes, of which the \
+         first is sent to and the last listened to; no delay; timed from when each send was due; medians of {rounds} rounds, \
+         max of all\n"
     );
     println!(
-        "{:>8} {:>10} {:>9} {:>9} {:>9} {:>10} {:>14} {:>8} {:>8} {:>7} {:>12} {:>12} {:>16} {:>13}",
+        "{:>8} {:>10} {:>9} {:>9} {:>9} {:>13} {:>13} {:>10} {:>14} {:>8} {:>8} {:>7} {:>12} {:>12} {:>16} {:>13}",
         "msg/s",
         "database",
         "p50 ms",
         "p99 ms",
         "max ms",
+        "p50 after 202",
+        "p99 after 202",
         "fdatasync",
         "p50 - 2 syncs",
         "failed",
@@ -130,8 +143,8 @@ pub(crate) async fn run(
             print(*rate, subject.database, rounds);
         }
     }
-    for subject in subjects {
-        subject.server.process.stop();
+    for server in subjects.into_iter().flat_map(|subject| subject.servers) {
+        server.process.stop();
     }
     Ok(())
 }
@@ -141,11 +154,13 @@ fn print(rate: u64, database: &Database, rounds: &[Round]) {
     let sum = |figure: fn(&Round) -> u64| rounds.iter().map(figure).sum::<u64>();
     let database_cpu: Vec<f64> = rounds.iter().filter_map(|r| r.database_cpu).collect();
     println!(
-        "{rate:>8} {:>10} {:>9.2} {:>9.2} {:>9.2} {:>10.2} {:>14.2} {:>8} {:>8} {:>7} {:>12.0} {:>12.0} {:>16} {:>13.2}",
+        "{rate:>8} {:>10} {:>9.2} {:>9.2} {:>9.2} {:>13.2} {:>13.2} {:>10.2} {:>14.2} {:>8} {:>8} {:>7} {:>12.0} {:>12.0} {:>16} {:>13.2}",
         database.name,
         of(|r| r.p50),
         of(|r| r.p99),
         rounds.iter().map(|r| r.max).fold(0.0, f64::max),
+        of(|r| r.after_202.0),
+        of(|r| r.after_202.1),
         of(|r| r.sync),
         of(|r| r.p50 - 2.0 * r.sync),
         sum(|r| r.failed),
@@ -158,51 +173,38 @@ fn print(rate: u64, database: &Database, rounds: &[Round]) {
     );
 }
 
-/// When messages were due and came, by their numbers; nanoseconds of [`clock::now`].
-struct Times {
-    first_due: u64,
-    step: u64,
-    /// 0: it has not come.
-    came: Mutex<Vec<u64>>,
-    again: Mutex<u64>,
-}
-
-impl Times {
-    fn due(&self, number: u64) -> u64 {
-        self.first_due + number * self.step
-    }
-}
-
 impl<'a> Subject<'a> {
-    async fn start(database: &'a Database) -> anyhow::Result<Self> {
+    async fn start(database: &'a Database, nodes: usize) -> anyhow::Result<Self> {
         let users = servers::users(USERS);
         let installation = Installation::create(database, &users).await?;
         let store = installation.store().await?;
         store.set_delay(Delay::Fixed { ms: 0 }, false).await?;
         store.close().await;
-        let server = installation.start(Listeners::Secure, SENDERS + USERS + 100)?;
+        let start = |node| installation.start_node(node, Listeners::Secure, SENDERS + USERS + 100);
+        let servers = (0..nodes).map(start).collect::<anyhow::Result<_>>()?;
         Ok(Self {
             database,
             installation,
-            server,
+            servers,
         })
     }
 
     /// Sends at this rate, once.
     async fn round(&self, rate: u64) -> anyhow::Result<Round> {
-        let server = &self.server;
-        let target = server.target(Transport::SecureWebSocket)?;
+        let (first, last) = (self.servers.first(), self.servers.last());
+        let (first, last) = first.zip(last).context("there is no server")?;
         let count = (rate * LENGTH_S).max(LEAST);
-        rest(server).await?;
+        self.rest().await?;
         let mut syncs = disk::fdatasyncs(self.installation.folder(), SYNCS)?;
-        let connections = connections(target).await?;
-        let listeners = listeners(target).await?;
-        rest(server).await?;
-        let (cpu, database_cpu) = ((server.process.cpu()?, own_cpu()?), self.database.cpu()?);
+        let connections = connections(first.target(Transport::SecureWebSocket)?).await?;
+        let listeners = listeners(last.target(Transport::SecureWebSocket)?).await?;
+        self.rest().await?;
+        let (cpu, database_cpu) = ((self.cpu()?, own_cpu()?), self.database.cpu()?);
         let times = Arc::new(Times {
             first_due: clock::now() + LEAD.as_nanos() as u64,
             step: 1_000_000_000 / rate,
             came: Mutex::new(vec![0; count as usize]),
+            answered: Mutex::new(vec![0; count as usize]),
             again: Mutex::default(),
         });
         let mut listening = JoinSet::new();
@@ -212,7 +214,7 @@ impl<'a> Subject<'a> {
         let (mut late, failed) = send_all(connections, count, &times).await?;
         let expected = count - failed;
         let deadline = Instant::now() + LAST;
-        while came(&times) < expected && Instant::now() < deadline {
+        while times.count() < expected && Instant::now() < deadline {
             sleep(Duration::from_millis(20)).await;
         }
         if let Some(ended) = listening.try_join_next() {
@@ -220,7 +222,7 @@ impl<'a> Subject<'a> {
         }
         let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count as f64;
         let (server_cpu, own_cpu) = (
-            each(server.process.cpu()? - cpu.0),
+            each(self.cpu()?.saturating_sub(cpu.0)),
             each(own_cpu()? - cpu.1),
         );
         let database_cpu = self.database.cpu_each(database_cpu, count)?;
@@ -230,7 +232,12 @@ impl<'a> Subject<'a> {
             .map(|(number, came)| came.saturating_sub(times.due(number)) as f64 / 1e6)
             .collect();
         let again = *times.again.lock();
+        let mut after_202 = times.after_202();
         Ok(Round {
+            after_202: (
+                percentile(&mut after_202, 0.5),
+                percentile(&mut after_202, 0.99),
+            ),
             p50: percentile(&mut took, 0.5),
             p99: percentile(&mut took, 0.99),
             max: percentile(&mut took, 1.0),
@@ -246,8 +253,18 @@ impl<'a> Subject<'a> {
     }
 }
 
-fn came(times: &Times) -> u64 {
-    times.came.lock().iter().filter(|came| **came > 0).count() as u64
+impl Subject<'_> {
+    async fn rest(&self) -> anyhow::Result<()> {
+        for server in &self.servers {
+            rest(server).await?;
+        }
+        Ok(())
+    }
+
+    /// Processor time of all servers.
+    fn cpu(&self) -> anyhow::Result<Duration> {
+        self.servers.iter().map(|server| server.process.cpu()).sum()
+    }
 }
 
 async fn connections(target: &Target) -> anyhow::Result<Vec<Connection>> {
@@ -297,12 +314,9 @@ async fn send_all(
                 let body = format!("{number:0DIGITS$}{:x>1$}", "", BODY_BYTES - DIGITS);
                 let request = https::send(&users[number as usize % USERS], &body);
                 late.push(clock::now().saturating_sub(times.due(number)) as f64 / 1e6);
-                if !connection
-                    .ask(&request)
-                    .await
-                    .is_ok_and(|status| status == 202)
-                {
-                    failed += 1;
+                match connection.ask(&request).await {
+                    Ok(202) => times.answered.lock()[number as usize] = clock::now(),
+                    _ => failed += 1,
                 }
             }
             (late, failed)

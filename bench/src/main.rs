@@ -80,6 +80,9 @@ enum Command {
         /// How often all is measured; the medians are printed.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
+        /// How many servers share the database, which is on a server then: messages are sent to one and heard at another.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+        nodes: u8,
         #[command(flatten)]
         databases: databases::Options,
     },
@@ -193,8 +196,12 @@ async fn measure(command: Command) -> anyhow::Result<()> {
         Command::E2e {
             rates,
             rounds,
+            nodes,
             databases,
-        } => e2e::run(&rates, rounds, &databases.start(&temp_dir()).await?).await,
+        } => {
+            let databases = databases.start(&temp_dir()).await?;
+            e2e::run(&rates, rounds, nodes.into(), &databases).await
+        }
         Command::Backlog {
             messages,
             patience_s,

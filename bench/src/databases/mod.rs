@@ -68,6 +68,11 @@ impl Database {
         server: None,
     };
 
+    /// Whether it is on a server, which several nodes may share.
+    pub(crate) fn is_on_server(&self) -> bool {
+        self.server.is_some()
+    }
+
     fn on(url: String, private: Option<PrivateServer>) -> anyhow::Result<Self> {
         let (kind, name) = match url.split_once("://").map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => (DatabaseKind::Postgres, "postgres"),

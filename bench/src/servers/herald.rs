@@ -99,7 +99,21 @@ impl Installation {
 
     /// Starts a server that takes `connections` from one address.
     pub(crate) fn start(&self, listeners: Listeners, connections: usize) -> anyhow::Result<Server> {
-        let data = self.folder.path().join("data");
+        self.start_node(0, listeners, connections)
+    }
+
+    /// The same, of several on one database: each has a number.
+    pub(crate) fn start_node(
+        &self,
+        number: usize,
+        listeners: Listeners,
+        connections: usize,
+    ) -> anyhow::Result<Server> {
+        let (data, log) = match number {
+            0 => ("data".to_owned(), "log".to_owned()),
+            _ => (format!("data{number}"), format!("log{number}")),
+        };
+        let (data, log) = (self.folder.path().join(data), self.folder.path().join(log));
         let mut command = Command::new(&self.program);
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("HERALD_") {
@@ -131,7 +145,6 @@ impl Installation {
         if let Some(url) = self.database.url() {
             command.env("HERALD_DATABASE__URL", url);
         }
-        let log = self.folder.path().join("log");
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
