@@ -138,7 +138,7 @@ async fn serve_from(
             throughput,
             audit: audit.clone(),
             await_rights: await_rights(&everywhere),
-            forget_user: forget_user(&everywhere, &broker),
+            forget_user: forget_user(&everywhere, &broker, sessions.as_ref()),
             background: changes.clone(),
             ..api_options(config, &broker, &standing, sessions.as_ref())
         },

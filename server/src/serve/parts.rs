@@ -114,15 +114,26 @@ pub(super) fn await_rights(everywhere: &Arc<RightsEverywhere>) -> AwaitRights {
     })
 }
 
-/// Lets go of a user whose account was closed: of what the broker holds, once every server has learnt of all that has ended.
-pub(super) fn forget_user(everywhere: &Arc<RightsEverywhere>, broker: &Broker) -> ForgetUser {
-    let (everywhere, broker) = (everywhere.clone(), broker.clone());
+/// Lets go of a user whose account was closed: of what the broker holds, once every server has learnt of all that has ended, and
+/// no other one has a session of the user.
+pub(super) fn forget_user(
+    everywhere: &Arc<RightsEverywhere>,
+    broker: &Broker,
+    sessions: Option<&Arc<SharedSessions>>,
+) -> ForgetUser {
+    let (everywhere, broker, sessions) = (everywhere.clone(), broker.clone(), sessions.cloned());
     Arc::new(move |username| {
         let (everywhere, broker) = (everywhere.clone(), broker.clone());
+        let sessions = sessions.clone();
         async move {
             let reached = everywhere.reached_logged().await;
             if reached == InForce::Unknown {
                 return Err("not every server has learnt of it yet".to_owned());
+            }
+            if let Some(sessions) = sessions
+                && !sessions.are_over(&username).await
+            {
+                return Err("another server has not ended all sessions of the user".to_owned());
             }
             let forgotten = broker.forget_user(&username).await;
             forgotten.map_err(|error| error.to_string())?;

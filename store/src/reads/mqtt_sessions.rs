@@ -118,17 +118,19 @@ impl Store {
         Ok(self.readers().fetch_optional(awaited).await?.is_some())
     }
 
-    /// How many sessions of `user` there are in all processes that are there.
+    /// How many sessions of `user` there are in other processes that are there.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] if the database cannot be read.
-    pub async fn mqtt_sessions_of(&self, user: &UserId) -> Result<u64, StoreError> {
+    pub async fn mqtt_sessions_elsewhere(&self, user: &UserId) -> Result<u64, StoreError> {
         let text = format!(
-            "SELECT COUNT(*) AS sessions FROM mqtt_sessions s WHERE s.user_id = $1 AND {} = 1",
+            "SELECT COUNT(*) AS sessions FROM mqtt_sessions s
+             WHERE s.user_id = $1 AND s.process <> $2 AND {} = 1",
             is_live(self.readers().dialect(), "s")
         );
         let count = Statement::made(text).bind(user.as_str());
+        let count = count.bind(self.process().as_str());
         let row = self.readers().fetch_one(count).await?;
         let sessions: i64 = row.try_get("sessions")?;
         Ok(u64::try_from(sessions).unwrap_or(0))

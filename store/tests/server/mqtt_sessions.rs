@@ -251,7 +251,9 @@ async fn sessions_are_listed_page_by_page_of_all_processes_that_are_there() {
     assert!(!rest.more);
     let bobs = here.list_mqtt_sessions(Some("bob"), None, 9).await.unwrap();
     assert_eq!((bobs.items.len(), &*bobs.items[0].username), (1, "bob"));
-    assert_eq!(here.mqtt_sessions_of(&two.ann).await.unwrap(), 2);
+    assert_eq!(here.mqtt_sessions_elsewhere(&two.ann).await.unwrap(), 1);
+    assert_eq!(there.mqtt_sessions_elsewhere(&bob).await.unwrap(), 0);
+    assert_eq!(here.mqtt_sessions_elsewhere(&bob).await.unwrap(), 1);
     assert_eq!(here.mqtt_session("none").await.unwrap(), None);
     assert_eq!(here.mqtt_session("a\0").await.unwrap(), None);
 
@@ -260,7 +262,7 @@ async fn sessions_are_listed_page_by_page_of_all_processes_that_are_there() {
         .await;
     assert_eq!(two.listed().await, [in_list("phone", "here")]);
     assert_eq!(here.mqtt_session("q").await.unwrap(), None);
-    assert_eq!(here.mqtt_sessions_of(&bob).await.unwrap(), 0);
+    assert_eq!(here.mqtt_sessions_elsewhere(&bob).await.unwrap(), 0);
 }
 
 #[tokio::test]

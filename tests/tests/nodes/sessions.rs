@@ -268,3 +268,24 @@ async fn administrators_see_and_end_the_sessions_of_all_servers(
         back.disconnect().await;
     }
 }
+
+#[rstest]
+#[tokio::test]
+async fn an_account_is_deleted_when_no_server_has_a_session_of_it(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+) {
+    let Some(database) = database(kind).await else {
+        return;
+    };
+    let servers = two(&database, "10").await;
+    let admin = servers[0].http("admin").await;
+    let kept = Connect::kept("alice");
+    let mut phone = Raw::connect_as(&servers[1], Version::V5, &kept.client_id("phone")).await;
+    let watch = Connect::kept("alice").client_id("watch");
+    let watch = Raw::connect_as(&servers[1], Version::V5, &watch).await;
+    watch.cut().await;
+    assert_eq!(listed_sessions(&admin).await.len(), 2);
+    admin.delete("/admin/users/alice").await.expect(204);
+    assert_eq!(listed_sessions(&admin).await, []);
+    assert_eq!(phone.ended().await, Some(0x87));
+}

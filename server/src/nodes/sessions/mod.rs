@@ -27,6 +27,9 @@ use departures::{Departed, Departures};
 /// How long it is waited for the server that had a session.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long the sessions of a user who is not let in any more may take to end elsewhere: longer than the last work of one.
+const OVER: Duration = Duration::from_secs(15);
+
 /// How often it is looked meanwhile whether it has ended the session.
 const LOOK: Duration = Duration::from_millis(25);
 
@@ -99,6 +102,26 @@ impl SharedSessions {
         id: &str,
     ) -> Result<Option<LiveConnection>, StoreError> {
         listed::kick(&self.store, broker, id).await
+    }
+
+    /// Waits until no other server has a session of the user with this name, who is not let in any more. `false`: it took too
+    /// long.
+    pub(crate) async fn are_over(&self, username: &Username) -> bool {
+        timeout(OVER, async {
+            // What cannot be read is as if one were left.
+            while self.count_elsewhere(username).await.unwrap_or(1) > 0 {
+                sleep(LOOK).await;
+            }
+        })
+        .await
+        .is_ok()
+    }
+
+    async fn count_elsewhere(&self, username: &Username) -> Result<u64, StoreError> {
+        match self.store.user_by_name(username).await? {
+            Some(user) => self.store.mqtt_sessions_elsewhere(&user.id).await,
+            None => Ok(0),
+        }
     }
 
     async fn take(self: Arc<Self>, arrival: Arrival) -> Result<Owned, NotOwned> {
