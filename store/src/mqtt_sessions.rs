@@ -63,6 +63,8 @@ pub enum TakenOver {
     Done(Ownership),
     /// Nothing was written: the user has as many sessions as allowed, all of them with connections.
     TooMany,
+    /// Nothing was written: others hold this process to be gone.
+    CutOff,
 }
 
 /// What a process has to know of a session that it has.

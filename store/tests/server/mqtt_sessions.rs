@@ -31,6 +31,9 @@ impl Two {
         let other = db.open_again().await;
         let memberships = [join(&db.store, "here").await, join(&other, "there").await];
         let ann = user(&db.store, "ann").await.id;
+        // They do not say again that they are there.
+        db.execute("UPDATE nodes SET lease_until = lease_until + 3600000")
+            .await;
         Self {
             db,
             other,
@@ -86,12 +89,25 @@ impl Two {
 async fn taken(store: &Store, take: TakeOver) -> Ownership {
     match store.take_over_session(take).await.unwrap() {
         TakenOver::Done(ownership) => ownership,
-        TakenOver::TooMany => panic!("too many"),
+        other => panic!("{other:?}"),
     }
 }
 
 fn in_list(client_id: &str, node: &str) -> (String, String) {
     (client_id.to_owned(), node.to_owned())
+}
+
+/// Its clients may have gone to the others.
+#[tokio::test]
+async fn who_is_held_to_be_gone_takes_nothing_over() {
+    let two = Two::new().await;
+    taken(&two.other, two.take("phone", 40)).await;
+    let over = "UPDATE nodes SET lease_until = 0 WHERE name = 'here'";
+    two.db.execute(over).await;
+    let refused = two.db.store.take_over_session(two.take("phone", 7)).await;
+    assert_eq!(refused.unwrap(), TakenOver::CutOff);
+    assert_eq!(two.other.session_ends(10).await.unwrap(), []);
+    assert_eq!(two.listed().await, [in_list("phone", "there")]);
 }
 
 #[tokio::test]

@@ -132,14 +132,19 @@ impl SharedSessions {
             tracing::warn!(%error, "a session could not be taken over");
             NotOwned::Unavailable
         })?;
-        let TakenOver::Done(ownership) = taken else {
-            return Err(NotOwned::TooMany);
+        let ownership = match taken {
+            TakenOver::Done(ownership) => ownership,
+            TakenOver::TooMany => return Err(NotOwned::TooMany),
+            TakenOver::CutOff => return Err(NotOwned::Unavailable),
         };
         if ownership.is_awaited {
             let awaited = async {
+                // Less and less often: very many may wait for a server that is gone.
+                let mut pause = LOOK;
                 // What cannot be read is as if it had not ended.
                 while self.store.is_session_awaited(&key).await.unwrap_or(true) {
-                    sleep(LOOK).await;
+                    sleep(pause).await;
+                    pause *= 2;
                 }
             };
             if timeout(PATIENCE, awaited).await.is_err() {

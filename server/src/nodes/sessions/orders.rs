@@ -1,10 +1,10 @@
 //! Sessions that this server is ordered to end.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
-use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use herald_broker::{Broker, OwnSession};
-use herald_store::{EndReason, SessionEnd, SessionKey, Store, StoreError};
+use herald_store::{EndReason, SessionEnd, SessionKey, Store};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::acks::Acks;
@@ -24,21 +24,20 @@ pub(super) async fn follow(store: &Store, broker: &Broker, acks: &Arc<Acks>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ending = Ending::new();
     let mut begun = HashSet::new();
+    // Writing may take long; that holds up no other end. One write at a time.
+    let (mut ended, mut saying) = (vec![], FuturesUnordered::new());
     loop {
+        if saying.is_empty() && !ended.is_empty() {
+            saying.push(say_ended(store, acks, mem::take(&mut ended)));
+        }
         tokio::select! {
             Some(end) = ending.next() => {
-                // With all that have ended by now.
-                let mut ended = vec![end];
-                while let Some(Some(end)) = ending.next().now_or_never() {
-                    ended.push(end);
-                }
-                for end in &ended {
-                    begun.remove(&(end.key.clone(), end.number));
-                }
-                if let Err(error) = say_ended(store, acks, &ended).await {
-                    // It is ordered again, and there is nothing left to end.
-                    tracing::debug!(%error, "that sessions have ended could not be written down");
-                    continue;
+                ended.push(end);
+                continue;
+            }
+            Some(said) = saying.next() => {
+                for end in said {
+                    begun.remove(&(end.key, end.number));
                 }
             }
             _ = ticks.tick() => {}
@@ -70,14 +69,17 @@ fn begin(
     }
 }
 
-/// What its client has acknowledged is written by then, so that another server goes on behind it.
-async fn say_ended(
-    store: &Store,
-    acks: &Arc<Acks>,
-    ended: &[SessionEnd],
-) -> Result<(), StoreError> {
-    acks.flush(store).await?;
-    store.sessions_ended(ended).await
+/// Writes down that these have ended, and before what their clients have acknowledged, so that other servers go on behind it. If
+/// that fails, it is ordered again, and there is nothing left to end.
+async fn say_ended(store: &Store, acks: &Acks, ended: Vec<SessionEnd>) -> Vec<SessionEnd> {
+    let said = async {
+        acks.flush(store).await?;
+        store.sessions_ended(&ended).await
+    };
+    if let Err(error) = said.await {
+        tracing::debug!(%error, "that sessions have ended could not be written down");
+    }
+    ended
 }
 
 /// `None` if its user is gone, and so the session.

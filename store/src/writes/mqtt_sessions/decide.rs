@@ -30,6 +30,8 @@ pub(super) struct Order {
 /// What is written down of the users whose sessions are taken over.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
+    /// Others hold the process that takes over to be gone.
+    pub(super) is_cut_off: bool,
     pub(super) sessions: HashMap<UserId, Vec<Row>>,
     /// Which processes that are there have not yet ended these sessions, which they have to end.
     pub(super) awaited: Vec<(SessionKey, ProcessId)>,
@@ -50,6 +52,10 @@ pub(super) struct Decision {
 /// One takeover after the other, by the process `own`.
 pub(super) fn decide(all: &[&TakeOver], own: &ProcessId, mut facts: Facts) -> Decision {
     let mut decision = Decision::default();
+    if facts.is_cut_off {
+        decision.outputs = vec![TakenOver::CutOff; all.len()];
+        return decision;
+    }
     for take in all {
         let output = facts.take_over(take, own, &mut decision);
         decision.outputs.push(output);

@@ -7,11 +7,17 @@ mod decide;
 mod orders;
 mod statements;
 
+use std::time::{Duration, Instant};
+
 use crate::statement::Script;
 use crate::writer::{Locks, Operation, Transaction};
 use crate::{Departure, ProcessId, Store, StoreError, TakeOver, TakenOver};
 use decide::decide;
 use statements::{Reads, disconnect, found, own_rows, remove};
+
+/// How long a takeover may wait to be written: whoever arrived then does not wait for it any more, and may have gone to another
+/// server, whose session it would end.
+const IN_TIME: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Makes this process the one that has a session. Whichever had it, and is there, is ordered to end it, and so is one whose
@@ -22,7 +28,8 @@ impl Store {
     /// A [`StoreError`] if it cannot be written.
     pub async fn take_over_session(&self, take: TakeOver) -> Result<TakenOver, StoreError> {
         let own = self.process().clone();
-        self.write(Take { take, own }).await
+        let in_time = Instant::now() + IN_TIME;
+        self.try_write(Take { take, own }, Some(in_time)).await
     }
 
     /// Writes down that this process does not have these sessions any more.
@@ -57,6 +64,8 @@ impl Operation for Take {
     /// After a power failure, connections begin anew.
     const DURABLE: bool = false;
 
+    const FEW_WAIT: bool = true;
+
     fn lock(&self, locks: &mut Locks) {
         locks.inbox(&self.take.session.key.user);
     }
@@ -72,7 +81,7 @@ impl Operation for Take {
     ) -> Result<Vec<TakenOver>, StoreError> {
         let own = &all[0].own;
         let takes: Vec<_> = all.iter().map(|one| &one.take).collect();
-        let (script, reads) = Reads::of(&takes, tx.dialect());
+        let (script, reads) = Reads::of(&takes, own, tx.dialect());
         let facts = reads.facts(&tx.run(script).await?)?;
         let decision = decide(&takes, own, facts);
         tx.run(decision.writes(own, tx.dialect())).await?;

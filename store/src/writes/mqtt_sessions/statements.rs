@@ -52,10 +52,11 @@ const DISCONNECTED: RowsUpdate = RowsUpdate {
 pub(super) struct Reads {
     sessions: Part,
     awaited: Part,
+    own: Part,
 }
 
 impl Reads {
-    pub(super) fn of(all: &[&TakeOver], dialect: Dialect) -> (Script, Self) {
+    pub(super) fn of(all: &[&TakeOver], own: &ProcessId, dialect: Dialect) -> (Script, Self) {
         let users: BTreeSet<_> = all.iter().map(|take| &take.session.key.user).collect();
         let users: Vec<_> = users.into_iter().collect();
         let sessions = format!(
@@ -68,16 +69,24 @@ impl Reads {
              FROM mqtt_session_ends e WHERE {} = 1 AND e.user_id",
             is_live(dialect, "e")
         );
+        let live = format!(
+            "SELECT id FROM nodes WHERE process = $1 AND lease_until > {}",
+            dialect.now_millis()
+        );
         let mut script = Script::default();
         let reads = Self {
             sessions: script.add_all(bulk::of_each(&sessions, &users)),
             awaited: script.add_all(bulk::of_each(&awaited, &users)),
+            own: script.add(Statement::made(live).bind(own.as_str())),
         };
         (script, reads)
     }
 
     pub(super) fn facts(&self, results: &Results) -> Result<Facts, StoreError> {
-        let mut facts = Facts::default();
+        let mut facts = Facts {
+            is_cut_off: results.rows(&self.own).next().is_none(),
+            ..Facts::default()
+        };
         for row in results.rows(&self.sessions) {
             let row = Row {
                 key: key(row)?,

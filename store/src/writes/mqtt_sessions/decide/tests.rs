@@ -51,7 +51,7 @@ fn row(client_id: &str, name: &str, number: i64) -> Row {
 fn facts(rows: Vec<Row>) -> Facts {
     Facts {
         sessions: HashMap::from([(UserId::from_string("ann"), rows)]),
-        awaited: vec![],
+        ..Facts::default()
     }
 }
 
@@ -63,8 +63,21 @@ fn here(all: &[TakeOver], facts: Facts) -> Decision {
 fn done(output: &TakenOver) -> &Ownership {
     match output {
         TakenOver::Done(ownership) => ownership,
-        TakenOver::TooMany => panic!("too many"),
+        other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn who_is_cut_off_takes_nothing() {
+    let mut facts = facts(vec![row("phone", "there", 3)]);
+    facts.is_cut_off = true;
+    let decision = here(&[take("phone", 7), take("tablet", 8)], facts);
+    let outputs = vec![TakenOver::CutOff; 2];
+    let nothing = Decision {
+        outputs,
+        ..Decision::default()
+    };
+    assert_eq!(decision, nothing);
 }
 
 #[test]
