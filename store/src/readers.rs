@@ -96,7 +96,7 @@ impl Readers {
     }
 
     /// Up to `limit` items that a statement returns, which asks for one more, and no more than `max_bytes` hold, but one at
-    /// least. A server that cannot be reached is asked again for a while.
+    /// least. A server that cannot be reached, or has no connection free, is asked again for a while.
     pub(crate) async fn page_patiently<T, R>(
         &self,
         statement: impl Fn() -> Statement,
@@ -116,7 +116,9 @@ impl Readers {
                 read: read.clone(),
             };
             match self.read(statement(), page).await {
-                Err(StoreError::Unreachable { .. }) if Instant::now() + PAUSE < deadline => {
+                Err(StoreError::Unreachable { .. } | StoreError::Busy)
+                    if Instant::now() + PAUSE < deadline =>
+                {
                     sleep(PAUSE).await;
                 }
                 found => return found,

@@ -26,13 +26,19 @@ pub(crate) async fn hear_others(
     let hearing = async {
         let mut looked = Instant::now();
         let mut look = looked + EVERY;
+        // Nobody else has written anything since.
+        let (mut is_owed, mut was_alone) = (false, true);
         loop {
             let mut missed = false;
             tokio::select! {
                 () = sleep_until(look) => {
                     looked = Instant::now();
                     look = looked + EVERY;
-                    missed = !inboxes.look().await;
+                    let is_alone = frames.is_alone();
+                    if is_owed || !is_alone || !was_alone {
+                        missed = !inboxes.look().await;
+                    }
+                    (is_owed, was_alone) = (false, is_alone);
                 }
                 first = frames.next() => {
                     // All that has come by now.
@@ -50,6 +56,7 @@ pub(crate) async fn hear_others(
                 }
             }
             if missed {
+                is_owed = true;
                 look = look.min(looked + AT_MOST).max(Instant::now());
             }
         }

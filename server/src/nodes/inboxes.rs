@@ -1,13 +1,22 @@
 //! Notifications that other servers have written, for the sessions of this one.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use herald_acl::Username;
 use herald_broker::Broker;
 use herald_store::{Seq, Store, StoreError, UserId};
+use tokio::time::sleep;
 
 use super::message::NodeMessage;
 use crate::host::{BATCH_BYTES, notification};
+
+/// How many users are told at once that they have to read, and after which pause the next: each of their sessions reads for
+/// itself, with connections that others need, too.
+const TOLD: usize = 64;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Brings them to the sessions. What fails is left to the next look.
 pub(crate) struct RemoteInboxes {
@@ -74,15 +83,19 @@ impl RemoteInboxes {
     ) -> Result<(), StoreError> {
         let store = &self.store;
         let read = store.numbered_notifications(numbers, BATCH_BYTES).await?;
+        let mut brought = HashSet::new();
         for (user, found) in &read.items {
+            brought.insert((user, found.seq));
             if let Some(username) = names.get(user) {
                 let found = notification(found);
                 self.broker.notify_sessions(user.as_str(), username, &found);
             }
         }
-        // What was too much to be read together, or is deleted by now, is for the sessions to find. Others know it by now.
+        // What was too much to be read together, or is deleted by now, is for the sessions to find.
         for (user, seq) in numbers {
-            if let Some(username) = names.get(user) {
+            if !brought.contains(&(user, *seq))
+                && let Some(username) = names.get(user)
+            {
                 self.broker.tell_newest(user.as_str(), username, seq.0);
             }
         }
@@ -103,10 +116,13 @@ impl RemoteInboxes {
                 return false;
             }
         };
-        for (user, seq) in &newest {
-            if self.known.get(user) != Some(seq)
-                && let Some(username) = online.get(user)
-            {
+        let changed = newest.iter();
+        let changed = changed.filter(|(user, seq)| self.known.get(user) != Some(seq));
+        for (at, (user, seq)) in changed.enumerate() {
+            if at > 0 && at % TOLD == 0 {
+                sleep(PAUSE).await;
+            }
+            if let Some(username) = online.get(user) {
                 self.broker.tell_newest(user.as_str(), username, seq.0);
             }
         }

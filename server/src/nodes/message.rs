@@ -65,7 +65,7 @@ impl TellNodes {
     /// Tells soon, without waiting.
     fn tell(&self, message: impl FnOnce() -> NodeMessage) {
         if let Some(channel) = &self.0 {
-            channel.send(&message().frame());
+            channel.send(|| message().frame());
         }
     }
 }

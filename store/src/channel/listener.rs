@@ -56,6 +56,7 @@ async fn listen(channel: &Channel, kept: &mut Option<PgListener>) {
         }
     }
     tracing::debug!("the connection on which other servers are heard was lost");
+    sleep(AGAIN).await;
 }
 
 async fn connect(server: &Server) -> Result<PgListener, StoreError> {

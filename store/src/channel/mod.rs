@@ -60,11 +60,11 @@ impl NodeChannel {
     }
 
     /// Sends `frame` to the nodes that are known, soon. Does not wait: what there is no room for is dropped, also a frame
-    /// that is too large or has a NUL, and the others learn that something is missing.
-    pub fn send(&self, frame: &str) {
+    /// that is too large or has a NUL, and the others learn that something is missing. It is not made if there are none.
+    pub fn send(&self, frame: impl FnOnce() -> String) {
         match self.0.is_alone() {
             true => self.0.outgoing.lose(),
-            false => self.0.outgoing.add(frame),
+            false => self.0.outgoing.add(&frame()),
         }
     }
 
@@ -104,6 +104,12 @@ impl NodeChannel {
 }
 
 impl NodeFrames {
+    /// Whether no other node is known.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.0.is_alone()
+    }
+
     /// Waits for what comes next. Nothing is lost if it is no longer waited for.
     pub async fn next(&mut self) -> Received {
         self.0.incoming.next().await

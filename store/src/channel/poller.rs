@@ -76,6 +76,9 @@ async fn read(
             channel.incoming.miss();
         }
     }
+    if positions.is_empty() {
+        return Ok(());
+    }
     loop {
         let rows = newer(positions).query(Dialect::MySql)?;
         let rows = rows.fetch_all(&mut *conn).await?;

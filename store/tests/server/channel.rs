@@ -52,6 +52,10 @@ impl Member {
         }
     }
 
+    fn send(&self, frame: &str) {
+        self.channel.send(|| frame.to_owned());
+    }
+
     async fn next(&mut self) -> Received {
         timeout(LIMIT, self.frames.next()).await.unwrap()
     }
@@ -75,7 +79,7 @@ impl Member {
         for number in 0.. {
             assert!(Instant::now() < deadline, "it does not hear the other");
             let said = format!("do you hear {number}");
-            other.channel.send(&said);
+            other.send(&said);
             let heard = async {
                 let frame = said.clone();
                 let from = other.id.clone();
@@ -122,8 +126,8 @@ async fn each_node_hears_all_others_in_order() {
     second.hears(&third).await;
     for round in 0..50 {
         for number in 0..20 {
-            first.channel.send(&format!("first {round} {number}"));
-            third.channel.send(&format!("third {round} {number} ä\n1:"));
+            first.send(&format!("first {round} {number}"));
+            third.send(&format!("third {round} {number} ä\n1:"));
         }
         // Sometimes between two statements, and sometimes not.
         tokio::task::yield_now().await;
@@ -158,7 +162,7 @@ async fn what_does_not_fit_into_one_notification_is_sent_in_several() {
         .filter(|frame| frame.len() <= NodeChannel::FRAME)
         .collect();
     for frame in &frames {
-        first.channel.send(frame);
+        first.send(frame);
     }
     for frame in frames {
         assert_eq!(second.frame().await, frame);
@@ -170,10 +174,10 @@ async fn what_cannot_be_sent_is_missed() {
     let db = Db::new().await;
     let (first, mut second) = two(&db, db.open_again().await).await;
     // Nothing else is said, and yet it is told.
-    first.channel.send("a\0b");
+    first.send("a\0b");
     assert_eq!(second.next().await, Received::Missed);
-    first.channel.send(&"x".repeat(NodeChannel::FRAME + 1));
-    first.channel.send("next");
+    first.send(&"x".repeat(NodeChannel::FRAME + 1));
+    first.send("next");
     assert_eq!(second.next().await, Received::Missed);
     assert_eq!(second.frame().await, "next");
 }
@@ -183,7 +187,7 @@ async fn after_a_flood_they_hear_each_other() {
     let db = Db::new().await;
     let (first, mut second) = two(&db, db.open_again().await).await;
     for number in 0..200_000 {
-        first.channel.send(&format!("{number:0100}"));
+        first.send(&format!("{number:0100}"));
     }
     second.misses().await;
     second.hears(&first).await;
@@ -240,7 +244,7 @@ async fn what_is_said_while_connections_are_killed_is_heard_or_missed() {
     let (first, mut second) = two(&db, db.open_again().await).await;
     for _ in 0..3 {
         end_connections(&db).await;
-        first.channel.send("did you hear");
+        first.send("did you hear");
         let heard = second.next().await;
         let frame = "did you hear".to_owned();
         let from = first.id.clone();
@@ -255,7 +259,7 @@ async fn hears_behind(lose: impl FnOnce(&CuttingProxy)) {
     let proxy = CuttingProxy::start(DATABASE, db.dir.url()).await;
     let (first, mut second) = two(&db, behind(&proxy, &db).await).await;
     lose(&proxy);
-    first.channel.send("did you hear");
+    first.send("did you hear");
     match DATABASE {
         DatabaseKind::Postgres => assert_eq!(second.next().await, Received::Missed),
         // Rows wait.
@@ -291,7 +295,7 @@ async fn a_node_that_is_alone_does_nothing() {
     let db = Db::new().await;
     let mut first = Member::join(db.open_again().await).await;
     look(&[&first]).await;
-    first.channel.send("to nobody");
+    first.send("to nobody");
     let mut second = Member::join(db.open_again().await).await;
     assert_eq!(traces(&db).await, 0);
     look(&[&first, &second]).await;
@@ -332,7 +336,7 @@ async fn it_ends_when_it_is_stopped() {
     let (first, mut second) = two(&db, db.open_again().await).await;
     drop(first._stop);
     timeout(LIMIT, first.running).await.unwrap().unwrap();
-    first.channel.send("too late");
+    first.channel.send(|| "too late".to_owned());
     drop(second._stop);
     timeout(LIMIT, &mut second.running).await.unwrap().unwrap();
 }
