@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-/// When messages were due and came, by their numbers; nanoseconds of [`clock::now`].
+/// When messages were due and came, by their numbers; nanoseconds of [`now`](crate::clock::now).
 pub(super) struct Times {
     pub(super) first_due: u64,
     pub(super) step: u64,
