@@ -5,19 +5,17 @@ mod arriving;
 mod elsewhere;
 mod inboxes;
 mod listing;
+mod revocations;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     convert::Infallible,
     sync::Arc,
 };
 
 use herald_acl::{Role, TopicFilter, Username, topics};
 use parking_lot::Mutex;
-use tokio::{
-    sync::oneshot,
-    time::{Duration, Instant},
-};
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     delivery::Subscriber as _,
@@ -33,12 +31,7 @@ use crate::{
 
 use arrivals::Arrivals;
 pub(crate) use arrivals::Arrived;
-
-/// Longer than a login can take.
-const REVOCATIONS_KEPT: Duration = Duration::from_secs(60);
-
-/// Most revocations kept.
-const REVOCATIONS: usize = 10_000;
+use revocations::Revocations;
 
 struct Entry {
     session: SessionId,
@@ -50,14 +43,6 @@ struct Entry {
     mailbox: Arc<Mailbox>,
     /// Of the last takeover; 0 without other servers.
     number: u64,
-}
-
-/// What was revoked of late, for logins that began before and are not entered yet.
-#[derive(Default)]
-struct Revocations {
-    recent: VecDeque<(Instant, Username, Revoked)>,
-    /// Those up to then are forgotten.
-    forgotten: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -249,8 +234,7 @@ impl Registry {
         notification: &Notification,
     ) -> u64 {
         let state = self.state.lock();
-        let entries = state.users.get(username).into_iter().flatten();
-        for entry in entries.filter(|e| *e.user_id == *user_id) {
+        for entry in state.of(user_id, username) {
             entry.mailbox.wake(notification);
         }
         if state.observers.is_empty() {
@@ -280,8 +264,8 @@ impl Registry {
         up_to: i64,
     ) -> bool {
         let state = self.state.lock();
-        let mut entries = state.users.get(username).into_iter().flatten();
-        let entry = entries.find(|e| *e.user_id == *user_id && *e.client_id == *client_id);
+        let mut entries = state.of(user_id, username);
+        let entry = entries.find(|e| *e.client_id == *client_id);
         if let Some(entry) = entry {
             entry.mailbox.skip(up_to);
         }
@@ -316,12 +300,7 @@ impl Registry {
 
     /// Whether what `identity` rests on was revoked after its login began at `since`.
     pub(crate) fn is_revoked(&self, identity: &Identity, since: Instant) -> bool {
-        let state = self.state.lock();
-        let revocations = &state.revocations;
-        revocations.forgotten.is_some_and(|at| since <= at)
-            || revocations.recent.iter().any(|(at, username, revoked)| {
-                *at >= since && *username == identity.username && revoked.ends(&identity.credential)
-            })
+        self.state.lock().revocations.have(identity, since)
     }
 
     /// Makes all sessions look into their inboxes.
@@ -361,6 +340,14 @@ impl Registry {
     }
 }
 
+impl Sessions {
+    /// Those of the user with this key and name: a name may have come to be another user's.
+    fn of(&self, user_id: &str, username: &Username) -> impl Iterator<Item = &Entry> {
+        let entries = self.users.get(username).into_iter().flatten();
+        entries.filter(move |e| *e.user_id == *user_id)
+    }
+}
+
 impl Entry {
     fn is_of(&self, identity: &Identity, client_id: &str) -> bool {
         self.user_id == identity.user_id && *self.client_id == *client_id
@@ -384,20 +371,6 @@ impl Entry {
             client_id: self.client_id.clone(),
             number: self.number,
         }
-    }
-}
-
-impl Revocations {
-    fn note(&mut self, now: Instant, username: &Username, revoked: &Revoked) {
-        let old = |at: &Instant| now.duration_since(*at) > REVOCATIONS_KEPT;
-        while self.recent.front().is_some_and(|(at, ..)| old(at)) {
-            self.recent.pop_front();
-        }
-        if self.recent.len() >= REVOCATIONS {
-            self.forgotten = self.recent.pop_front().map(|(at, ..)| at);
-        }
-        self.recent
-            .push_back((now, username.clone(), revoked.clone()));
     }
 }
 

@@ -28,15 +28,13 @@ impl Registry {
     /// Whether the user with this key and name has a session with a connection.
     pub(crate) fn is_online(&self, user_id: &str, username: &Username) -> bool {
         let state = self.state.lock();
-        let mut entries = state.users.get(username).into_iter().flatten();
-        entries.any(|e| *e.user_id == *user_id && e.mailbox.is_online())
+        state.of(user_id, username).any(|e| e.mailbox.is_online())
     }
 
     /// Wakes the sessions of the user with this key and name.
     pub(crate) fn wake(&self, user_id: &str, username: &Username, fresh: &Notification) {
         let state = self.state.lock();
-        let entries = state.users.get(username).into_iter().flatten();
-        for entry in entries.filter(|e| *e.user_id == *user_id) {
+        for entry in state.of(user_id, username) {
             entry.mailbox.wake(fresh);
         }
     }
@@ -44,8 +42,7 @@ impl Registry {
     /// Tells the sessions of the user with this key and name how far the inbox goes, at least.
     pub(crate) fn tell_newest(&self, user_id: &str, username: &Username, newest: i64) {
         let state = self.state.lock();
-        let entries = state.users.get(username).into_iter().flatten();
-        for entry in entries.filter(|e| *e.user_id == *user_id) {
+        for entry in state.of(user_id, username) {
             entry.mailbox.tell_newest(newest);
         }
     }

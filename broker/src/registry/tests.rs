@@ -1,5 +1,5 @@
 use herald_acl::Role;
-use tokio::sync::oneshot::error::TryRecvError;
+use tokio::{sync::oneshot::error::TryRecvError, time::Duration};
 
 use super::*;
 
