@@ -23,6 +23,7 @@ mod live_sessions;
 mod mailbox;
 mod message;
 mod metrics;
+mod neighbours;
 mod observers;
 mod owners;
 mod progress;
@@ -44,5 +45,6 @@ pub use host::{
 pub use limits::Limits;
 pub use live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin, Protocol, Transport};
 pub use metrics::Metrics;
+pub use neighbours::Neighbours;
 pub use owners::{Arrival, NotOwned, OwnSession, Owned, SessionEnd, SessionOwners};
 pub use session::{Connection, Step, Wait};
