@@ -1,6 +1,6 @@
 //! The broker as its host sees it.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::LazyCell, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use herald_acl::{Policy, Username};
@@ -12,11 +12,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bus::Bus,
+    bus::{Bus, Copy},
     host::{Alone, Host, HostError, Notification, Revoked, Standing},
     limits::Limits,
     live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin},
     metrics::Metrics,
+    neighbours::Neighbours,
     owners::{OwnSession, SessionEnd, SessionOwners},
     progress::Progress,
     registry::Registry,
@@ -44,10 +45,11 @@ impl Broker {
         policy: Policy,
         host: impl Into<Host>,
     ) -> Result<Self, HostError> {
-        Self::start_among(limits, policy, host, Arc::new(Alone), None).await
+        Self::start_among(limits, policy, host, Arc::new(Alone), None, None).await
     }
 
-    /// The same on a server among others, where `owners` know which of them has a session: while this one does not [stand](Standing::stands), nobody is let in, and what a session
+    /// The same on a server among others, where `owners` know which of them has a session and `neighbours` carries shared messages
+    /// to them: while this one does not [stand](Standing::stands), nobody is let in, and what a session
     /// would do next ends its connection (MQTT 5: 0x89) instead. A session that is kept is there when its client comes back.
     pub async fn start_among(
         limits: Limits,
@@ -55,13 +57,13 @@ impl Broker {
         host: impl Into<Host>,
         standing: Arc<dyn Standing>,
         owners: Option<Arc<dyn SessionOwners>>,
+        neighbours: Option<Arc<dyn Neighbours>>,
     ) -> Result<Self, HostError> {
         let host = host.into();
         let metrics = Arc::<Metrics>::default();
         let crashed = CancellationToken::new();
-        let bus = Bus::start(metrics.clone(), host.retain.clone(), &crashed)
-            .await
-            .map_err(|e| HostError(e.to_string()))?;
+        let bus = Bus::start(metrics.clone(), host.retain.clone(), neighbours, &crashed);
+        let bus = bus.await.map_err(|e| HostError(e.to_string()))?;
         let user_bytes = UsersBytes::new(limits.session_bytes_per_user);
         let ctx = Arc::new(Context {
             limits,
@@ -113,6 +115,9 @@ impl Broker {
     pub fn notify(&self, user_id: &str, username: &Username, notification: &Notification) {
         let dropped = self.ctx.registry.notify(user_id, username, notification);
         self.ctx.metrics.shared_dropped.add(dropped);
+        if let Some(neighbours) = self.ctx.bus.neighbourhood() {
+            neighbours.notified(username, &notification.payload);
+        }
     }
 
     /// The same for a notification that another server has finished: observers are not for this one to notify.
@@ -150,22 +155,56 @@ impl Broker {
     }
 
     /// Publishes what became of a message of the user with this key and name to `users/{username}/progress`, for whoever has
-    /// subscribed to exactly that and is connected. Best effort: it waits for nobody, is kept for nobody, and `payload` is
-    /// not asked for if there is nobody.
+    /// subscribed to exactly that and is connected, here or to another server. Best effort: it waits for nobody, is kept for
+    /// nobody, and `payload` is not asked for if there is nobody.
     pub fn publish_progress(
         &self,
         user_id: &str,
         username: &Username,
         payload: impl FnOnce() -> Bytes,
     ) {
-        let dropped = self.ctx.progress.publish(user_id, username, payload);
+        let payload = LazyCell::new(payload);
+        let copy = || payload.clone();
+        let dropped = self.ctx.progress.publish(user_id, username, copy);
         self.ctx.metrics.shared_dropped.add(dropped);
+        if let Some(neighbours) = self.ctx.bus.neighbourhood() {
+            neighbours.progress(user_id, username, copy);
+        }
     }
 
     /// The same to all such topics that somebody has subscribed to.
     pub fn publish_progress_to_all(&self, payload: impl FnOnce() -> Bytes) {
-        let dropped = self.ctx.progress.publish_to_all(payload);
+        let payload = LazyCell::new(payload);
+        let copy = || payload.clone();
+        let dropped = self.ctx.progress.publish_to_all(copy);
         self.ctx.metrics.shared_dropped.add(dropped);
+        if let Some(neighbours) = self.ctx.bus.neighbourhood() {
+            neighbours.progress_of_all(copy);
+        }
+    }
+
+    /// Takes a frame that the server with this name has sent through [`Neighbours`]. Waits for room.
+    pub async fn receive_frame(&self, server: &Arc<str>, frame: Bytes) {
+        let dropped = match self.ctx.bus.receive(server, &frame).await {
+            Some(Copy::Progress(user_id, username, payload)) => {
+                let progress = &self.ctx.progress;
+                progress.publish(&user_id, &username, || payload)
+            }
+            Some(Copy::ProgressOfAll(payload)) => self.ctx.progress.publish_to_all(|| payload),
+            Some(Copy::Notified(username, payload)) => self.ctx.registry.copy(&username, &payload),
+            None => 0,
+        };
+        self.ctx.metrics.shared_dropped.add(dropped);
+    }
+
+    /// Frames of other servers may be missing.
+    pub fn missed_frames(&self) {
+        self.ctx.bus.missed();
+    }
+
+    /// The servers with these names are there, and no others but this one.
+    pub fn know_neighbours(&self, servers: impl IntoIterator<Item = Arc<str>>) {
+        self.ctx.bus.know(servers.into_iter().collect());
     }
 
     /// Puts `policy` in force: at once for what clients do from now on, within a second for the subscriptions they have.

@@ -56,3 +56,10 @@ pub(crate) struct GroupId {
     /// The `{filter}` of that.
     pub(crate) shared: TopicFilter,
 }
+
+impl GroupId {
+    /// Bytes that it takes to name it, about.
+    pub(crate) fn name_bytes(&self) -> usize {
+        64 + self.filter.as_str().len()
+    }
+}

@@ -77,6 +77,11 @@ impl Progress {
         }
     }
 
+    /// Whether anybody follows anyone.
+    pub(crate) fn is_followed(&self) -> bool {
+        !self.state.lock().followers.is_empty()
+    }
+
     /// Publishes to those who follow the user with this key and name. Returns how many copies were dropped.
     pub(crate) fn publish(
         &self,

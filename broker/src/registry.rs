@@ -13,6 +13,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use herald_acl::{Role, TopicFilter, Username, topics};
 use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::Instant};
@@ -237,13 +238,17 @@ impl Registry {
         for entry in state.of(user_id, username) {
             entry.mailbox.wake(notification);
         }
-        if state.observers.is_empty() {
-            return 0;
-        }
-        let topic = topics::inbox(username);
-        let message = Message::of_ours(topic, notification.payload.clone());
-        // Users get their own inbox anyway.
-        state.observers.copy(&Arc::new(message), Some(username))
+        state.copy(username, &notification.payload)
+    }
+
+    /// Copies a notification of another server to the observers. Returns how many copies had to be dropped.
+    pub(crate) fn copy(&self, username: &Username, payload: &Bytes) -> u64 {
+        self.state.lock().copy(username, payload)
+    }
+
+    /// Whether anybody observes what others are notified of.
+    pub(crate) fn is_observed(&self) -> bool {
+        !self.state.lock().observers.is_empty()
     }
 
     /// Makes the sessions of `username` look into their inbox.
@@ -341,6 +346,15 @@ impl Registry {
 }
 
 impl Sessions {
+    fn copy(&self, username: &Username, payload: &Bytes) -> u64 {
+        if self.observers.is_empty() {
+            return 0;
+        }
+        let message = Message::of_ours(topics::inbox(username), payload.clone());
+        // Users get their own inbox anyway.
+        self.observers.copy(&Arc::new(message), Some(username))
+    }
+
     /// Those of the user with this key and name: a name may have come to be another user's.
     fn of(&self, user_id: &str, username: &Username) -> impl Iterator<Item = &Entry> {
         let entries = self.users.get(username).into_iter().flatten();

@@ -1,4 +1,4 @@
-//! The form in which the host keeps a retained message: level and properties are JSON.
+//! The form in which the host keeps a retained message, and in which servers tell each other of one: level and properties are JSON.
 
 use std::{
     borrow::Cow,
@@ -18,7 +18,7 @@ use crate::{
 /// Level and properties of a message. What is not set is left out, and what is unknown is passed over, so that they can
 /// be read by other versions.
 #[derive(Debug, Serialize, Deserialize)]
-struct Attributes<'a> {
+pub(super) struct Attributes<'a> {
     qos: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     utf8: Option<bool>,
@@ -33,7 +33,7 @@ struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    fn of(message: &'a Message) -> Self {
+    pub(super) fn of(message: &'a Message) -> Self {
         let p = &message.properties;
         Self {
             qos: message.qos as u8,
@@ -49,13 +49,13 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    fn qos(&self) -> Option<Qos> {
+    pub(super) fn qos(&self) -> Option<Qos> {
         [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce]
             .into_iter()
             .find(|qos| *qos as u8 == self.qos)
     }
 
-    fn properties(self) -> PublishProperties {
+    pub(super) fn properties(self) -> PublishProperties {
         PublishProperties {
             utf8: self.utf8,
             message_expiry: None,

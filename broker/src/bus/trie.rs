@@ -62,6 +62,15 @@ impl<K: Eq + Hash, V> SubscriptionTrie<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
+        self.get_key_value(filter, key).map(|(_, value)| value)
+    }
+
+    /// The same, and the key that it was put in with.
+    pub(crate) fn get_key_value<Q>(&self, filter: &TopicFilter, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         let mut node = &self.root;
         let mut rest = Some(filter.as_str());
         while let Some(text) = rest {
@@ -69,7 +78,7 @@ impl<K: Eq + Hash, V> SubscriptionTrie<K, V> {
             node = node.children.get(level)?;
             rest = node.below(after)?;
         }
-        node.values.get(key)
+        node.values.get_key_value(key)
     }
 
     /// The value with this filter and key, to be changed.

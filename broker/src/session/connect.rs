@@ -112,7 +112,7 @@ pub(super) async fn admit(
     }
     // The client is back before its will was due (MQTT 5 section 3.1.3.2.2).
     state.will = None;
-    guard.mailbox.go_online(client.link.clone());
+    guard.go_online(client.link.clone());
     if ctx.stop.is_cancelled() {
         // It came after all others were stopped.
         guard.mailbox.stop(Reason::ShuttingDown);

@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bus::Bus,
+    bus::{Bus, Copies},
     host::{Host, Standing},
     limits::Limits,
     metrics::Metrics,
@@ -40,5 +40,15 @@ impl Context {
     /// The policy in force now.
     pub(crate) fn policy(&self) -> Arc<Policy> {
         self.policy.read().clone()
+    }
+
+    /// Live copies may be wanted that were not, or not any more: the other servers are told.
+    pub(crate) fn copies_changed(&self) {
+        if let Some(neighbours) = self.bus.neighbourhood() {
+            neighbours.want(|| Copies {
+                progress: self.progress.is_followed(),
+                notifications: self.registry.is_observed(),
+            });
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     delivery::Delivery,
     host::Identity,
     ids::SessionId,
+    live_sessions::Link,
     mailbox::Mailbox,
     state::{Granted, OfferedSession, Sending, SessionState, Takeover},
     wire::Qos,
@@ -67,12 +68,14 @@ impl SessionGuard {
             let mailbox = mailbox.clone();
             ctx.progress
                 .follow(identity, &followed, subscription, mailbox);
+            ctx.copies_changed();
             return;
         }
         let owner = &identity.username;
         if topics::reaches_others(filter, owner) {
             ctx.registry
                 .observe(owner, filter, subscription, mailbox.clone());
+            ctx.copies_changed();
         }
         if topics::touches_sys(filter) {
             ctx.sys
@@ -97,6 +100,7 @@ impl SessionGuard {
         self.ctx.registry.unobserve(self.session, Some(filter));
         self.ctx.sys.unobserve(self.session, Some(filter));
         self.ctx.progress.unfollow(self.session, filter);
+        self.ctx.copies_changed();
         if filter.is_shared() {
             // Other members of the group can still have what waits for this one.
             self.reassign(state.take_those_for(key));
@@ -149,9 +153,16 @@ impl SessionGuard {
         self.go_offline(state);
     }
 
+    /// Others know that the session has this connection.
+    pub(super) fn go_online(&self, link: Arc<Link>) {
+        self.mailbox.go_online(link);
+        self.ctx.bus.presence_changed(self.session);
+    }
+
     /// Others know that the session has no connection.
     pub(super) fn go_offline(&self, state: &SessionState) {
         self.mailbox.go_offline(state.shared_bytes());
+        self.ctx.bus.presence_changed(self.session);
         self.ctx.registry.disconnected(&self.username, self.session);
     }
 
@@ -206,6 +217,7 @@ impl SessionGuard {
         self.ctx.registry.unobserve(self.session, None);
         self.ctx.sys.unobserve(self.session, None);
         self.ctx.progress.unfollow_all(self.session);
+        self.ctx.copies_changed();
     }
 }
 

@@ -106,11 +106,11 @@ pub(super) async fn accept(
         origin: client.session,
     };
     match ctx.bus.publish(message).await {
-        Ok(None) => done(Ok(())),
-        // Acknowledged once what is retained is durable.
-        Ok(Some(saving)) => {
-            let saved = async move { saving.done().await.map_err(Refused::from) };
-            Handled::Pending(saved.map(response).boxed())
+        Ok(handed) if handed.is_done() => done(Ok(())),
+        // Acknowledged once no crash can lose it to others.
+        Ok(handed) => {
+            let handed = async move { handed.done().await.map_err(Refused::from) };
+            Handled::Pending(handed.map(response).boxed())
         }
         Err(e) => done(Err(e.into())),
     }

@@ -55,7 +55,8 @@ async fn start() -> (Broker, Arc<Held>, Arc<Switch>) {
     let intake = Arc::new(Held::new());
     let policy = hosts::policy(Actions::Both);
     let host = hosts::host(intake.clone());
-    let broker = Broker::start_among(Limits::default(), policy, host, switch.clone(), None).await;
+    let broker =
+        Broker::start_among(Limits::default(), policy, host, switch.clone(), None, None).await;
     (broker.expect("it starts"), intake, switch)
 }
 

@@ -64,7 +64,7 @@ pub(crate) async fn start(brokers: usize, sessions: usize) -> (Arc<Directory>, V
             hosts::host(Arc::new(Held::new())),
         );
         let stands = Arc::new(Stands);
-        let broker = Broker::start_among(limits, policy, host, stands, Some(Arc::new(desk)));
+        let broker = Broker::start_among(limits, policy, host, stands, Some(Arc::new(desk)), None);
         let broker = broker.await.expect("it starts");
         directory.brokers.lock().push(broker);
     }

@@ -45,7 +45,7 @@ async fn start() -> (Broker, Arc<Held>, Arc<Switch>) {
     );
     let policy = hosts::policy(Actions::Both);
     let host = hosts::host(intake.clone());
-    let broker = Broker::start_among(limits, policy, host, switch.clone(), None).await;
+    let broker = Broker::start_among(limits, policy, host, switch.clone(), None, None).await;
     (broker.expect("it starts"), intake, switch)
 }
 

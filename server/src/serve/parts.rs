@@ -29,7 +29,7 @@ pub(super) async fn start_broker(
 ) -> anyhow::Result<Broker> {
     let (limits, host) = (config.limits.broker(&config.mqtt), Arc::new(host));
     let owners = sessions.map(|sessions| Arc::new(Owners(sessions.clone())) as Arc<_>);
-    let broker = Broker::start_among(limits, policy, host, standing.clone(), owners).await;
+    let broker = Broker::start_among(limits, policy, host, standing.clone(), owners, None).await;
     broker.context("the broker did not start")
 }
 

@@ -1,6 +1,7 @@
 //! Shared subscriptions.
 
 use super::*;
+use crate::bus::subscriptions::Share;
 use crate::{limits::Limits, mailbox::Mailbox, user_bytes::UserBytes};
 
 #[tokio::test]
@@ -77,7 +78,7 @@ fn members_that_stay_get_equal_shares() {
             ..message("a", "x")
         });
         for _ in 0..rounds * members {
-            subscriptions.deliver(&message);
+            subscriptions.deliver(&message, &Share::Anyone);
         }
         assert!(recorders.iter().all(|r| r.take().len() == rounds));
     }
@@ -98,14 +99,20 @@ fn what_came_before_a_member_goes_to_the_others() {
             seq,
             ..message("a", "x")
         };
-        subscriptions.deliver(&Arc::new(message));
+        subscriptions.deliver(&Arc::new(message), &Share::Anyone);
     }
     let [(old, first), (_, second)] = recorders;
     let (first, second) = (first.take(), second.take());
     assert!(second.len() < 3 && first.len() + second.len() == 10);
     assert!(second.iter().all(|d| d.message.seq > 7));
     // What the first could not finish is for the second all the same.
-    assert_eq!(subscriptions.reassign(first[0].clone(), old), 0);
+    assert_eq!(
+        subscriptions
+            .reassign(first[0].clone(), old)
+            .outcome
+            .dropped,
+        0
+    );
 }
 
 #[test]
@@ -121,6 +128,11 @@ fn a_member_of_a_group_that_is_behind_gets_its_turn_too() {
         seq: 1,
         ..message("a", "x")
     });
-    let is_behind = [(); 2].map(|()| subscriptions.deliver(&message).is_behind);
+    let is_behind = [(); 2].map(|()| {
+        subscriptions
+            .deliver(&message, &Share::Anyone)
+            .outcome
+            .is_behind
+    });
     assert_eq!(is_behind, [false, true]);
 }

@@ -224,20 +224,20 @@ async fn a_restart_drops_what_has_expired_and_skips_what_cannot_be_read() {
 async fn a_bus_that_starts_again_has_the_same_retained_messages() {
     let host = Host::new();
     let face = || Arc::new(Face(host.clone()));
-    let bus = Bus::start(Arc::default(), face(), &CancellationToken::new())
+    let bus = Bus::start(Arc::default(), face(), None, &CancellationToken::new())
         .await
         .unwrap();
     let message = (*retained("a/b", "kept")).clone();
-    let saving = bus.publish(message).await.unwrap().unwrap();
+    let saving = bus.publish(message).await.unwrap();
     saving.done().await.unwrap();
     assert!(
         bus.publish(super::message("a/c", "live"))
             .await
             .unwrap()
-            .is_none()
+            .is_done()
     );
     bus.stop().await;
-    let bus = Bus::start(Arc::default(), face(), &CancellationToken::new())
+    let bus = Bus::start(Arc::default(), face(), None, &CancellationToken::new())
         .await
         .unwrap();
     let all = bus.retained(&filter("#"), None, 9);

@@ -4,6 +4,7 @@ use herald_acl::Username;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bus::subscriptions::Share;
 
 #[derive(Clone, Debug)]
 enum Change {
@@ -93,7 +94,7 @@ proptest! {
                         origin: sessions[publisher].0,
                         ..message(TOPICS[t], "x")
                     });
-                    prop_assert_eq!(subscriptions.deliver(&message).dropped, 0);
+                    prop_assert_eq!(subscriptions.deliver(&message, &Share::Anyone).outcome.dropped, 0);
                     let mut of_groups = vec![];
                     for (s, (_, recorder)) in sessions.iter().enumerate() {
                         let (shared, alone): (Vec<_>, Vec<_>) =

@@ -5,6 +5,7 @@ mod groups;
 mod keeping;
 mod kept_host;
 mod matching;
+mod neighbours;
 mod order;
 mod passing;
 mod restart;
@@ -66,7 +67,12 @@ impl Recorder {
 }
 
 async fn bus() -> Bus {
-    Bus::start(Arc::default(), Arc::new(Forgets), &CancellationToken::new())
+    bus_with(None).await
+}
+
+async fn bus_with(neighbours: Option<Arc<dyn Neighbours>>) -> Bus {
+    let (forgets, crashed) = (Arc::new(Forgets), CancellationToken::new());
+    Bus::start(Arc::default(), forgets, neighbours, &crashed)
         .await
         .unwrap()
 }

@@ -1,6 +1,7 @@
 //! The embedded relay by itself.
 
 use super::*;
+use crate::bus::relay::Relay as _;
 
 #[tokio::test]
 async fn what_is_handed_over_comes_back_in_order_and_the_table_is_bounded() {
