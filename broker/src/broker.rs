@@ -202,6 +202,11 @@ impl Broker {
         self.ctx.bus.missed();
     }
 
+    /// So many frames of this server were lost on their way to others: they count as dropped.
+    pub fn lost_frames(&self, frames: u64) {
+        self.ctx.metrics.shared_dropped.add(frames);
+    }
+
     /// The servers with these names are there, and no others but this one.
     pub fn know_neighbours(&self, servers: impl IntoIterator<Item = Arc<str>>) {
         self.ctx.bus.know(servers.into_iter().collect());

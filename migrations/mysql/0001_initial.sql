@@ -346,3 +346,11 @@ CREATE TABLE IF NOT EXISTS node_frames (
     frames TEXT        NOT NULL,
     PRIMARY KEY (node, number)
 ) COLLATE utf8mb4_nopad_bin;
+
+-- The same of what is published to shared topics.
+CREATE TABLE IF NOT EXISTS shared_frames (
+    node   VARCHAR(64) NOT NULL,
+    number BIGINT      NOT NULL,
+    frames TEXT        NOT NULL,
+    PRIMARY KEY (node, number)
+) COLLATE utf8mb4_nopad_bin;

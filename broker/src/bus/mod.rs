@@ -64,6 +64,9 @@ const QUEUE: usize = 1024;
 /// How long a publisher waits at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How old what another server has published may be.
+const FRESH: Duration = Duration::from_secs(5);
+
 /// The shared plane of one broker.
 pub(crate) struct Bus {
     subscriptions: Arc<RwLock<Subscriptions>>,
@@ -197,6 +200,11 @@ impl Bus {
     async fn published_elsewhere(&self, neighbours: &Neighbourhood, from: FromNeighbour) {
         let groups = neighbours.own(&from.groups);
         if from.again && groups.is_empty() {
+            return;
+        }
+        // What waited for so long may not fit into what is there now.
+        if neighbours.now() > from.at + FRESH {
+            self.metrics.shared_dropped.add(1);
             return;
         }
         let Ok(room) = self.room().await else {

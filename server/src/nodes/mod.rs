@@ -5,6 +5,7 @@ mod hearing;
 mod heir;
 mod inboxes;
 mod message;
+mod relay;
 mod rights;
 mod sessions;
 mod standing;
@@ -21,9 +22,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use hearing::hear_others;
-pub(crate) use heir::inherit_from_others;
+pub(crate) use heir::{Informed, inherit_from_others};
 pub(crate) use inboxes::RemoteInboxes;
 pub(crate) use message::TellNodes;
+pub(crate) use relay::{DatabaseRelay, FromOthers};
 pub(crate) use rights::RightsEverywhere;
 pub(crate) use sessions::{Owners, SharedSessions};
 pub(crate) use standing::{Moment, Standing};

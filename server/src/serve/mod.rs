@@ -9,7 +9,8 @@ use std::{io::Write as _, sync::Arc, time::Duration};
 use anyhow::{anyhow, bail};
 use herald_api::{ApiOptions, Audit, Sends, Throughput};
 use herald_broker::Broker;
-use herald_store::{NodeChannel, NodeFrames, Store, StoreOptions};
+use herald_store::{NodeChannel, NodeFrames, Purpose, Store, StoreOptions};
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -22,8 +23,8 @@ use crate::{
     http,
     inbox_mark::InboxMark,
     nodes::{
-        OwnNode, RemoteInboxes, RightsEverywhere, Served, SharedSessions, Standing, TellNodes,
-        hear_others, inherit_from_others,
+        DatabaseRelay, FromOthers, Informed, OwnNode, RemoteInboxes, RightsEverywhere, Served,
+        SharedSessions, Standing, TellNodes, hear_others, inherit_from_others,
     },
     open_files, retention,
     rights_watch::RightsWatch,
@@ -114,9 +115,11 @@ async fn serve_from(
         audit: audit.clone(),
     };
     let sessions = SharedSessions::of(store);
-    let broker = start_broker(config, policy, host, &standing, sessions.as_ref()).await?;
+    let (relay, from_others) = DatabaseRelay::of(store).unzip();
+    let relay = relay.map(|relay| relay as _);
+    let broker = start_broker(config, policy, host, &standing, sessions.as_ref(), relay).await?;
     let throughput = Arc::<Throughput>::default();
-    let (channel, frames) = NodeChannel::of(store).unzip();
+    let (channel, frames) = NodeChannel::of(store, Purpose::Hints).unzip();
     let others = TellNodes(channel.clone());
     let worker = start_worker(config, store, &broker, &throughput, &standing, others)?;
     let limits = &config.limits;
@@ -150,8 +153,16 @@ async fn serve_from(
         retention::run(store.clone(), retention, stop)
     });
     spawn_broker(&mut tasks, &broker, rights, standing);
-    if let Some((node, channel)) = node.zip(channel.zip(frames)) {
-        spawn_node(&mut tasks, store, &broker, node, sessions.clone(), channel);
+    if let Some(((node, channel), from_others)) = node.zip(channel.zip(frames)).zip(from_others) {
+        let from_others = (channel, from_others);
+        spawn_node(
+            &mut tasks,
+            store,
+            &broker,
+            node,
+            sessions.clone(),
+            from_others,
+        );
     }
     if let Some(sessions) = sessions {
         let (broker, acks) = (broker.clone(), acks.clone());
@@ -210,11 +221,20 @@ fn spawn_node(
     broker: &Broker,
     node: OwnNode,
     sessions: Option<Arc<SharedSessions>>,
-    (channel, frames): (NodeChannel, NodeFrames),
+    ((channel, frames), shared): ((NodeChannel, NodeFrames), FromOthers),
 ) {
-    let (heir, standing, known) = (store.clone(), node.standing(), channel.clone());
+    let (heir, standing) = (store.clone(), node.standing());
+    let (others, known) = watch::channel(Arc::from([]));
+    let informed = Informed {
+        channels: vec![channel.clone(), shared.channel()],
+        others,
+    };
     tasks.spawn(Stage::Work, "heir of other servers", |stop| {
-        inherit_from_others(heir, known, standing, stop)
+        inherit_from_others(heir, informed, standing, stop)
+    });
+    let (relaying, standing) = (broker.clone(), node.standing());
+    tasks.spawn(Stage::Connections, "relay of shared topics", |stop| {
+        shared.run(relaying, known, standing, stop)
     });
     let inboxes = RemoteInboxes::new(store.clone(), broker.clone());
     tasks.spawn(

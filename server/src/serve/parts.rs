@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Policy;
 use herald_api::{ApiOptions, AwaitRights, ForgetUser, InForce, MqttStream, Throughput};
-use herald_broker::{Broker, Origin, Transport};
+use herald_broker::{Broker, Neighbours, Origin, Transport};
 use herald_store::{Job, Store};
 use herald_worker::{Echo, Event, Failure, Processor, Retries, Webhook, Worker, WorkerOptions};
 use tokio::time::Instant;
@@ -26,10 +26,12 @@ pub(super) async fn start_broker(
     host: Host,
     standing: &Arc<Standing>,
     sessions: Option<&Arc<SharedSessions>>,
+    neighbours: Option<Arc<dyn Neighbours>>,
 ) -> anyhow::Result<Broker> {
     let (limits, host) = (config.limits.broker(&config.mqtt), Arc::new(host));
     let owners = sessions.map(|sessions| Arc::new(Owners(sessions.clone())) as Arc<_>);
-    let broker = Broker::start_among(limits, policy, host, standing.clone(), owners, None).await;
+    let broker =
+        Broker::start_among(limits, policy, host, standing.clone(), owners, neighbours).await;
     broker.context("the broker did not start")
 }
 

@@ -6,11 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::bundle::Bundle;
+use super::shared::{BYTES, FRAMES};
 use crate::NodeId;
-
-/// How many frames wait at most, and of how many bytes.
-const FRAMES: usize = 16_384;
-const BYTES: usize = 4 * 1024 * 1024;
 
 /// How many nodes are followed at most.
 const NODES: usize = 256;

@@ -8,9 +8,8 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::bundle::Bundle;
-use super::sender;
 use super::shared::Channel;
-use crate::server::{self, Server};
+use crate::server;
 use crate::{StoreError, dialect::Dialect};
 
 /// How long nothing of this node itself may come before the connection is held to be lost: some comes each second.
@@ -35,7 +34,7 @@ pub(super) async fn run(channel: &Channel) {
 
 /// Listens until that ends.
 async fn listen(channel: &Channel, kept: &mut Option<PgListener>) {
-    let connected = timeout(CONNECT, connect(&channel.server)).await;
+    let connected = timeout(CONNECT, connect(channel)).await;
     let listener = match connected.unwrap_or_else(|_| Err(server::silence())) {
         Ok(listener) => kept.insert(listener),
         Err(error) => {
@@ -59,9 +58,9 @@ async fn listen(channel: &Channel, kept: &mut Option<PgListener>) {
     sleep(AGAIN).await;
 }
 
-async fn connect(server: &Server) -> Result<PgListener, StoreError> {
+async fn connect(channel: &Channel) -> Result<PgListener, StoreError> {
     // Checked when the server was.
-    let options = PgConnectOptions::from_str(server.connects_to().expose())?;
+    let options = PgConnectOptions::from_str(channel.server.connects_to().expose())?;
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .max_lifetime(None)
@@ -75,6 +74,6 @@ async fn connect(server: &Server) -> Result<PgListener, StoreError> {
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.ignore_pool_close_event(true);
     listener.eager_reconnect(false);
-    listener.listen(sender::NAME).await?;
+    listener.listen(channel.purpose.name()).await?;
     Ok(listener)
 }

@@ -1,7 +1,7 @@
 //! What nodes that share a database tell each other: short texts, in order for each sender, soon, and perhaps never.
 //!
-//! Nothing relies on a frame. It is a hint of what is in the database, sent after the commit, and whoever was told
-//! [`Received::Missed`] looks there. That is told whenever a frame may be missing: bundles of frames have dense numbers, and
+//! Nothing durable relies on a frame. It is a hint of what is in the database, sent after the commit, and whoever was told
+//! [`Received::Missed`] looks there; or it is of what is published to shared topics, which live nowhere else. That is told whenever a frame may be missing: bundles of frames have dense numbers, and
 //! each second there is one at least. So frames of a node that others hold to be gone do no harm, either: they hint at what
 //! it had committed by then.
 //!
@@ -18,10 +18,11 @@ mod shared;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use incoming::Received;
+pub use shared::Purpose;
 
 use crate::dialect::Dialect;
 use crate::location::Location;
@@ -45,11 +46,12 @@ impl NodeChannel {
 
     /// That of a server whose database is `store`; `None` if that is a file, which is one server's.
     #[must_use]
-    pub fn of(store: &Store) -> Option<(Self, NodeFrames)> {
+    pub fn of(store: &Store, purpose: Purpose) -> Option<(Self, NodeFrames)> {
         let Location::Server(server) = store.location() else {
             return None;
         };
         let channel = Arc::new(Channel {
+            purpose,
             store: store.clone(),
             server: server.clone(),
             outgoing: Outgoing::default(),
@@ -63,9 +65,31 @@ impl NodeChannel {
     /// that is too large or has a NUL, and the others learn that something is missing. It is not made if there are none.
     pub fn send(&self, frame: impl FnOnce() -> String) {
         match self.0.is_alone() {
-            true => self.0.outgoing.lose(),
-            false => self.0.outgoing.add(&frame()),
+            true => self.0.outgoing.lose(1),
+            false => self.0.outgoing.add(vec![frame()], None),
         }
+    }
+
+    /// The same for frames that belong together: all are sent, or none. `taken` is told once they cannot be lost with this
+    /// server, and dropped if they were lost.
+    pub fn send_all(&self, frames: Vec<String>, taken: Option<oneshot::Sender<()>>) {
+        match self.0.is_alone() {
+            // There is nobody to lose it.
+            true => drop(taken.map(|taken| taken.send(()))),
+            false => self.0.outgoing.add(frames, taken),
+        }
+    }
+
+    /// Whether no other node is known.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.0.is_alone()
+    }
+
+    /// How many frames were not sent, for lack of room or because the database failed, since this was last asked.
+    #[must_use]
+    pub fn take_lost(&self) -> u64 {
+        self.0.outgoing.take_lost()
     }
 
     /// Says which nodes stand, every second. This one does not count.

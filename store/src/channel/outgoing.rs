@@ -3,13 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::bundle::{FRAME, fit};
-
-/// How many frames wait at most, and of how many bytes.
-const FRAMES: usize = 16_384;
-const BYTES: usize = 4 * 1024 * 1024;
+use super::shared::{BYTES, FRAMES};
 
 /// How many bundles are taken at once, at most.
 const BUNDLES: usize = 16;
@@ -23,47 +20,83 @@ pub(super) struct Outgoing {
 
 #[derive(Debug, Default)]
 struct State {
-    frames: VecDeque<String>,
+    frames: VecDeque<Waiting>,
     bytes: usize,
     lost: bool,
     is_due: bool,
+    /// How many frames were lost, since somebody asked.
+    lost_frames: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    frame: String,
+    taken: Option<oneshot::Sender<()>>,
 }
 
 /// What is to be sent now.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Due {
     /// Frames are missing before these, or among them.
     pub(super) lost: bool,
     /// The frames of each bundle.
     pub(super) bundles: Vec<Vec<String>>,
+    /// Whoever waits until these are sent.
+    taken: Vec<oneshot::Sender<()>>,
+}
+
+impl Due {
+    /// It was sent.
+    pub(super) fn taken(self) {
+        for taken in self.taken {
+            // It need not be waited for any more.
+            let _ = taken.send(());
+        }
+    }
 }
 
 impl Outgoing {
-    /// Adds a frame, if there is room.
-    pub(super) fn add(&self, frame: &str) {
+    /// Adds frames that belong together, if there is room for all. `taken` is told when they were sent, and dropped if they are
+    /// not.
+    pub(super) fn add(&self, frames: Vec<String>, taken: Option<oneshot::Sender<()>>) {
         let mut state = self.state();
-        let bytes = state.bytes + frame.len();
+        let bytes = state.bytes + frames.iter().map(String::len).sum::<usize>();
         // PostgreSQL knows no NUL.
-        let can_be_sent = frame.len() <= FRAME && !frame.contains('\0');
-        if !can_be_sent || bytes > BYTES || state.frames.len() >= FRAMES {
-            state.lost = true;
+        let can_be_sent = |frame: &String| frame.len() <= FRAME && !frame.contains('\0');
+        let has_room = bytes <= BYTES && state.frames.len() + frames.len() <= FRAMES;
+        if !has_room || !frames.iter().all(can_be_sent) {
+            state.lose(frames.len());
             return;
         }
         state.bytes = bytes;
-        state.frames.push_back(frame.to_owned());
+        let waiting = frames
+            .into_iter()
+            .map(|frame| Waiting { frame, taken: None });
+        state.frames.extend(waiting);
+        if let Some(last) = state.frames.back_mut() {
+            last.taken = taken;
+        }
         drop(state);
         self.came.notify_one();
     }
 
-    /// Notes that something is not sent that should have been.
-    pub(super) fn lose(&self) {
-        self.state().lost = true;
+    /// Notes that so many frames are not sent that should have been.
+    pub(super) fn lose(&self, frames: usize) {
+        self.state().lose(frames);
+    }
+
+    /// How many frames were lost since this was last asked.
+    pub(super) fn take_lost(&self) -> u64 {
+        std::mem::take(&mut self.state().lost_frames)
     }
 
     /// Drops what waits.
     pub(super) fn clear(&self) {
         let mut state = self.state();
-        state.lost |= !state.frames.is_empty();
+        let waiting = state.frames.len();
+        if waiting > 0 {
+            state.lose(waiting);
+        }
         state.bytes = 0;
         state.frames.clear();
     }
@@ -90,20 +123,35 @@ impl Outgoing {
     /// Takes what is to be sent next: an empty bundle if nothing waits.
     pub(super) fn take(&self) -> Due {
         let mut state = self.state();
-        let mut bundles = vec![];
+        let (mut bundles, mut taken) = (vec![], vec![]);
         while bundles.len() < BUNDLES && (bundles.is_empty() || !state.frames.is_empty()) {
-            let fit = fit(state.frames.iter().map(String::len));
-            let frames: Vec<_> = state.frames.drain(..fit).collect();
+            let fit = fit(state.frames.iter().map(|waiting| waiting.frame.len()));
+            let mut frames = Vec::with_capacity(fit);
+            for waiting in state.frames.drain(..fit) {
+                frames.push(waiting.frame);
+                taken.extend(waiting.taken);
+            }
             state.bytes -= frames.iter().map(String::len).sum::<usize>();
             bundles.push(frames);
         }
         state.is_due = false;
         let lost = std::mem::take(&mut state.lost);
-        Due { lost, bundles }
+        Due {
+            lost,
+            bundles,
+            taken,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn lose(&mut self, frames: usize) {
+        self.lost = true;
+        self.lost_frames += frames as u64;
     }
 }
 
@@ -113,13 +161,49 @@ mod tests {
 
     use super::*;
 
+    impl Outgoing {
+        fn add_one(&self, frame: &str) {
+            self.add(vec![frame.to_owned()], None);
+        }
+    }
+
+    #[test]
+    fn who_waits_until_frames_are_sent_is_told_or_learns_that_they_are_lost() {
+        let outgoing = Outgoing::default();
+        let add = |frames: &[&str]| {
+            let (taken, sent) = oneshot::channel();
+            let frames = frames.iter().map(|&frame| frame.to_owned());
+            outgoing.add(frames.collect(), Some(taken));
+            sent
+        };
+        let mut sent = add(&["one", "two"]);
+        let due = outgoing.take();
+        assert_eq!(due.bundles, [["one", "two"]]);
+        assert!(sent.try_recv().is_err());
+        due.taken();
+        assert_eq!(sent.try_recv(), Ok(()));
+        let large = "x".repeat(FRAME + 1);
+        let all = [
+            add(&["too large", &large]),
+            add(&["dropped"]),
+            add(&["failed"]),
+        ];
+        assert_eq!(outgoing.take_lost(), 2);
+        outgoing.clear();
+        assert_eq!(outgoing.take_lost(), 2);
+        drop(outgoing.take());
+        for mut sent in all {
+            assert_eq!(sent.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        }
+    }
+
     #[test]
     fn frames_are_packed_in_order_into_few_bundles() {
         let outgoing = Outgoing::default();
         assert!(outgoing.wait().now_or_never().is_none());
         let frames: Vec<_> = (0..100).map(|n| format!("{n:0300}")).collect();
         for frame in &frames {
-            outgoing.add(frame);
+            outgoing.add_one(frame);
         }
         assert!(outgoing.wait().now_or_never().is_some());
         let due = outgoing.take();
@@ -136,10 +220,10 @@ mod tests {
         let outgoing = Outgoing::default();
         let large = "x".repeat(FRAME);
         for _ in 0..BYTES / FRAME + 9 {
-            outgoing.add(&large);
+            outgoing.add_one(&large);
         }
         for _ in 0..2 * FRAMES {
-            outgoing.add("");
+            outgoing.add_one("");
         }
         let state = outgoing.state();
         assert!(state.bytes <= BYTES && state.frames.len() <= FRAMES);
@@ -153,7 +237,7 @@ mod tests {
     fn a_frame_that_cannot_be_sent_is_lost() {
         for frame in ["\0".to_owned(), "x".repeat(FRAME + 1)] {
             let outgoing = Outgoing::default();
-            outgoing.add(&frame);
+            outgoing.add_one(&frame);
             let due = outgoing.take();
             assert_eq!((due.lost, due.bundles.concat().len()), (true, 0));
         }
@@ -166,10 +250,10 @@ mod tests {
         outgoing.hurry();
         assert!(outgoing.wait().now_or_never().is_some());
         assert!(!outgoing.take().lost);
-        outgoing.add("frame");
+        outgoing.add_one("frame");
         outgoing.clear();
         assert_eq!(outgoing.take().bundles.concat(), Vec::<String>::new());
-        outgoing.lose();
+        outgoing.lose(1);
         assert!(outgoing.take().lost);
     }
 }

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Row as _};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::bundle::Bundle;
-use super::shared::Channel;
+use super::shared::{Channel, Purpose};
 use crate::dialect::Dialect;
 use crate::server::{self, LIFETIME};
 use crate::statement::Statement;
@@ -68,8 +68,10 @@ async fn read(
     positions.retain(|node, _| others.contains(node));
     for node in others {
         if !positions.contains_key(node) {
-            let last = "SELECT COALESCE(MAX(number), 0) AS last FROM node_frames WHERE node = $1";
-            let last = Statement::new(last).bind(node.as_str().to_owned());
+            let table = channel.purpose.table();
+            let last =
+                format!("SELECT COALESCE(MAX(number), 0) AS last FROM {table} WHERE node = $1");
+            let last = Statement::made(last).bind(node.as_str().to_owned());
             let row = last.query(Dialect::MySql)?.fetch_one(&mut *conn).await?;
             positions.insert(node.clone(), row.try_get("last")?);
             // What was sent before.
@@ -80,7 +82,7 @@ async fn read(
         return Ok(());
     }
     loop {
-        let rows = newer(positions).query(Dialect::MySql)?;
+        let rows = newer(channel.purpose, positions).query(Dialect::MySql)?;
         let rows = rows.fetch_all(&mut *conn).await?;
         for row in &rows {
             let Some(bundle) = Bundle::parse(row.try_get("frames")?) else {
@@ -99,13 +101,14 @@ async fn read(
 }
 
 /// What reads the next rows of each node.
-fn newer(positions: &Positions) -> Statement {
+fn newer(purpose: Purpose, positions: &Positions) -> Statement {
     let each = (0..positions.len()).map(|n| {
         let (node, number) = (2 * n + 1, 2 * n + 2);
         format!("(node = ${node} AND number > ${number})")
     });
     let text = format!(
-        "SELECT node, number, frames FROM node_frames WHERE {} ORDER BY node, number LIMIT {ROWS}",
+        "SELECT node, number, frames FROM {} WHERE {} ORDER BY node, number LIMIT {ROWS}",
+        purpose.table(),
         each.collect::<Vec<_>>().join(" OR ")
     );
     positions

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::bundle::Bundle;
 use super::outgoing::Due;
-use super::shared::Channel;
+use super::shared::{Channel, Purpose};
 use crate::dialect::Dialect;
 use crate::server;
 use crate::statement::Statement;
@@ -27,9 +27,6 @@ const KEPT: usize = 20;
 /// After how many beats rows of nodes that are gone are looked for.
 const FORGET: u32 = 60;
 
-/// What is listened to.
-pub(super) const NAME: &str = "herald_nodes";
-
 /// Sends until dropped.
 pub(super) async fn run(channel: &Channel) {
     let mut sender = Sender {
@@ -37,6 +34,7 @@ pub(super) async fn run(channel: &Channel) {
         own: None,
         number: 0,
         conn: None,
+        frames: 0,
         rows: Rows::default(),
     };
     loop {
@@ -57,6 +55,8 @@ struct Sender<'a> {
     number: i64,
     /// `None` after a failure.
     conn: Option<AnyConnection>,
+    /// Frames that are just sent.
+    frames: usize,
     rows: Rows,
 }
 
@@ -81,6 +81,7 @@ impl Sender<'_> {
             let sent = timeout(ANSWER, self.send_next(is_beat)).await;
             if let Err(error) = sent.unwrap_or_else(|_| Err(server::silence())) {
                 tracing::debug!(%error, "other servers could not be told something");
+                self.channel.outgoing.lose(std::mem::take(&mut self.frames));
                 sleep(AGAIN).await;
             }
         }
@@ -99,20 +100,25 @@ impl Sender<'_> {
         if self.own.as_ref() != Some(&own) {
             self.begin(own.clone());
         }
-        let bundles = self.number(&own, self.channel.outgoing.take());
+        let mut due = self.channel.outgoing.take();
+        self.frames = due.bundles.iter().map(Vec::len).sum();
+        let bundles = self.number(&own, &mut due);
+        let purpose = self.channel.purpose;
         let sent = match server.dialect() {
-            Dialect::MySql => insert(&bundles),
-            Dialect::Postgres | Dialect::Sqlite => notify(&bundles),
+            Dialect::MySql => insert(purpose, &bundles),
+            Dialect::Postgres | Dialect::Sqlite => notify(purpose, &bundles),
         };
         let mut statements = vec![sent];
         if is_beat && server.dialect() == Dialect::MySql {
             let others = self.channel.others.borrow().clone();
-            statements.extend(self.rows.clear(&own, self.number, &others));
+            statements.extend(self.rows.clear(purpose, &own, self.number, &others));
         }
         for statement in statements {
             conn.execute(statement.query(server.dialect())?).await?;
         }
         self.conn = Some(conn);
+        self.frames = 0;
+        due.taken();
         Ok(())
     }
 
@@ -126,10 +132,10 @@ impl Sender<'_> {
         self.rows = Rows::default();
     }
 
-    fn number(&mut self, own: &NodeId, due: Due) -> Vec<Bundle> {
+    fn number(&mut self, own: &NodeId, due: &mut Due) -> Vec<Bundle> {
         // What is missing shows in the numbers.
         self.number += i64::from(due.lost);
-        let numbered = due.bundles.into_iter().map(|frames| {
+        let numbered = std::mem::take(&mut due.bundles).into_iter().map(|frames| {
             self.number += 1;
             Bundle {
                 node: own.clone(),
@@ -150,15 +156,19 @@ impl Sender<'_> {
 }
 
 /// In one statement, and so in one transaction: it does not wait for the disk.
-fn notify(bundles: &[Bundle]) -> Statement {
-    let each = (1..=bundles.len()).map(|n| format!("CAST(pg_notify('{NAME}', ${n}) AS TEXT)"));
+fn notify(purpose: Purpose, bundles: &[Bundle]) -> Statement {
+    let name = purpose.name();
+    let each = (1..=bundles.len()).map(|n| format!("CAST(pg_notify('{name}', ${n}) AS TEXT)"));
     let text = format!("SELECT {}", each.collect::<Vec<_>>().join(", "));
     Statement::made(text).bind_all(bundles.iter().map(Bundle::text))
 }
 
-fn insert(bundles: &[Bundle]) -> Statement {
+fn insert(purpose: Purpose, bundles: &[Bundle]) -> Statement {
     let rows = bulk::rows(bundles.len(), 3, 1);
-    let text = format!("INSERT INTO node_frames (node, number, frames) VALUES {rows}");
+    let text = format!(
+        "INSERT INTO {} (node, number, frames) VALUES {rows}",
+        purpose.table()
+    );
     let mut statement = Statement::made(text);
     for bundle in bundles {
         let node = bundle.node.as_str().to_owned();
@@ -169,20 +179,27 @@ fn insert(bundles: &[Bundle]) -> Statement {
 
 impl Rows {
     /// What deletes rows that nobody needs any more, at a beat at which `number` is the last.
-    fn clear(&mut self, own: &NodeId, number: i64, others: &[NodeId]) -> Vec<Statement> {
+    fn clear(
+        &mut self,
+        purpose: Purpose,
+        own: &NodeId,
+        number: i64,
+        others: &[NodeId],
+    ) -> Vec<Statement> {
+        let table = purpose.table();
         let mut statements = vec![];
         self.at_beats.push_back(number);
         if self.at_beats.len() > KEPT
             && let Some(old) = self.at_beats.pop_front()
         {
-            let text = "DELETE FROM node_frames WHERE node = $1 AND number <= $2";
+            let text = format!("DELETE FROM {table} WHERE node = $1 AND number <= $2");
             let own = own.as_str().to_owned();
-            statements.push(Statement::new(text).bind(own).bind(old));
+            statements.push(Statement::made(text).bind(own).bind(old));
         }
         if self.beats.is_multiple_of(FORGET) {
             // Not by what `nodes` says: that would be locked. What is deleted of one that has just come is looked for.
             let standing = bulk::list(1 + others.len(), 1);
-            let text = format!("DELETE FROM node_frames WHERE node NOT IN ({standing})");
+            let text = format!("DELETE FROM {table} WHERE node NOT IN ({standing})");
             let standing = others.iter().chain([own]);
             let standing = standing.map(|node| node.as_str().to_owned());
             statements.push(Statement::made(text).bind_all(standing));

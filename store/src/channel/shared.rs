@@ -9,9 +9,41 @@ use super::outgoing::Outgoing;
 use crate::server::Server;
 use crate::{NodeId, Store};
 
+/// How many frames wait at most to be sent, or to be read, and of how many bytes.
+pub(super) const FRAMES: usize = 16_384;
+pub(super) const BYTES: usize = 4 * 1024 * 1024;
+
+/// What nodes tell each other through a channel: each has its own, so that none waits for what the others have to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Where to look in the database.
+    Hints,
+    /// What is published to shared topics, as it is.
+    SharedTopics,
+}
+
+impl Purpose {
+    /// What is listened to.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Hints => "herald_nodes",
+            Self::SharedTopics => "herald_shared",
+        }
+    }
+
+    /// Where bundles are rows.
+    pub(super) fn table(self) -> &'static str {
+        match self {
+            Self::Hints => "node_frames",
+            Self::SharedTopics => "shared_frames",
+        }
+    }
+}
+
 /// A channel.
 #[derive(Debug)]
 pub(super) struct Channel {
+    pub(super) purpose: Purpose,
     pub(super) store: Store,
     pub(super) server: Server,
     pub(super) outgoing: Outgoing,

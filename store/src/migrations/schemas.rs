@@ -13,9 +13,10 @@ use crate::open::prepare;
 
 /// What is not the same on purpose, by the beginning of its line below: the log of a file is known by a mark; connections to a
 /// server count each for itself, and can be lost while they commit; PostgreSQL carries itself what nodes tell each other.
-const DIFFERENT: [&str; 7] = [
+const DIFFERENT: [&str; 8] = [
     "log_mark",
     "node_frames",
+    "shared_frames",
     "last_commits",
     "message_counts",
     "inbox_epoch",

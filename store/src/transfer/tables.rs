@@ -243,7 +243,7 @@ pub(super) const TABLES: [Table; 15] = [
 /// Tables that are not copied row by row: triggers count messages as they are written; the epoch and the number of changes are
 /// read from `inbox_epoch`, which is a view on the next two elsewhere; the mark is of a file; the last commits are those of connections that are gone; of nodes
 /// none runs, and so none has sessions or tells others anything; the last is of the migrations.
-pub(super) const OTHERS: [&str; 11] = [
+pub(super) const OTHERS: [&str; 12] = [
     "message_counts",
     "inbox_epoch",
     "epochs",
@@ -254,5 +254,6 @@ pub(super) const OTHERS: [&str; 11] = [
     "mqtt_sessions",
     "mqtt_session_ends",
     "node_frames",
+    "shared_frames",
     "_sqlx_migrations",
 ];

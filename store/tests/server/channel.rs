@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use herald_store::{Membership, NodeChannel, NodeFrames, NodeId, Received, Store};
+use herald_store::{Membership, NodeChannel, NodeFrames, NodeId, Purpose, Received, Store};
 use herald_test_databases::{CuttingProxy, DatabaseKind};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 use tokio::task::JoinHandle;
@@ -35,7 +35,7 @@ impl Member {
     async fn join(store: Store) -> Self {
         let mut membership = Membership::of(&store).unwrap();
         let id = membership.join("here", "1", 0, None).await.unwrap();
-        let (channel, frames) = NodeChannel::of(&store).unwrap();
+        let (channel, frames) = NodeChannel::of(&store, Purpose::Hints).unwrap();
         let stop = CancellationToken::new();
         let running = tokio::spawn({
             let (channel, stop) = (channel.clone(), stop.clone());
