@@ -10,6 +10,7 @@ mod listed;
 mod rights;
 mod service;
 mod sessions;
+mod shared;
 mod stopped;
 
 use std::sync::Arc;
