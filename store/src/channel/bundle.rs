@@ -19,6 +19,10 @@ const LENGTH: usize = 5;
 /// Most bytes of a frame.
 pub(super) const FRAME: usize = BYTES - HEADER - LENGTH;
 
+/// How many frames wait at most to be sent, or to be read, and of how many bytes.
+pub(super) const WAITING: usize = 16_384;
+pub(super) const WAITING_BYTES: usize = 4 * 1024 * 1024;
+
 /// Frames of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bundle {

@@ -5,8 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::bundle::Bundle;
-use super::shared::{BYTES, FRAMES};
+use super::bundle::{Bundle, WAITING, WAITING_BYTES};
 use crate::NodeId;
 
 /// How many nodes are followed at most.
@@ -114,7 +113,7 @@ impl Incoming {
 
 impl State {
     fn add(&mut self, node: &NodeId, frame: String) {
-        if self.frames.len() >= FRAMES || self.bytes + frame.len() > BYTES {
+        if self.frames.len() >= WAITING || self.bytes + frame.len() > WAITING_BYTES {
             // Whoever looks for all finds what these would have said.
             self.frames.clear();
             self.bytes = 0;
@@ -191,7 +190,7 @@ mod tests {
         for number in 2..5000 {
             incoming.take(bundle(&node, number, &[&large, "", "", "", "", "", "last"]));
             let state = incoming.state();
-            assert!(state.bytes <= BYTES && state.frames.len() <= FRAMES);
+            assert!(state.bytes <= WAITING_BYTES && state.frames.len() <= WAITING);
         }
         let all = all(&incoming);
         assert_eq!(all[0], Received::Missed);

@@ -5,8 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::bundle::{FRAME, fit};
-use super::shared::{BYTES, FRAMES};
+use super::bundle::{FRAME, WAITING, WAITING_BYTES, fit};
 
 /// How many bundles are taken at once, at most.
 const BUNDLES: usize = 16;
@@ -63,7 +62,7 @@ impl Outgoing {
         let bytes = state.bytes + frames.iter().map(String::len).sum::<usize>();
         // PostgreSQL knows no NUL.
         let can_be_sent = |frame: &String| frame.len() <= FRAME && !frame.contains('\0');
-        let has_room = bytes <= BYTES && state.frames.len() + frames.len() <= FRAMES;
+        let has_room = bytes <= WAITING_BYTES && state.frames.len() + frames.len() <= WAITING;
         if !has_room || !frames.iter().all(can_be_sent) {
             state.lose(frames.len());
             return;
@@ -219,14 +218,14 @@ mod tests {
     fn what_there_is_no_room_for_is_lost_once() {
         let outgoing = Outgoing::default();
         let large = "x".repeat(FRAME);
-        for _ in 0..BYTES / FRAME + 9 {
+        for _ in 0..WAITING_BYTES / FRAME + 9 {
             outgoing.add_one(&large);
         }
-        for _ in 0..2 * FRAMES {
+        for _ in 0..2 * WAITING {
             outgoing.add_one("");
         }
         let state = outgoing.state();
-        assert!(state.bytes <= BYTES && state.frames.len() <= FRAMES);
+        assert!(state.bytes <= WAITING_BYTES && state.frames.len() <= WAITING);
         drop(state);
         let first = outgoing.take();
         assert_eq!((first.lost, first.bundles.len()), (true, BUNDLES));

@@ -9,10 +9,6 @@ use super::outgoing::Outgoing;
 use crate::server::Server;
 use crate::{NodeId, Store};
 
-/// How many frames wait at most to be sent, or to be read, and of how many bytes.
-pub(super) const FRAMES: usize = 16_384;
-pub(super) const BYTES: usize = 4 * 1024 * 1024;
-
 /// What nodes tell each other through a channel: each has its own, so that none waits for what the others have to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
