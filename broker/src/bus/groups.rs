@@ -69,11 +69,6 @@ impl Member {
 }
 
 impl Counts {
-    const NONE: Self = Self {
-        online: 0,
-        offline: 0,
-    };
-
     fn capped(self) -> Self {
         Self {
             online: self.online.min(COUNTED),
@@ -103,7 +98,7 @@ impl Group {
     /// The group has so many members on `server`.
     pub(super) fn count_elsewhere(&mut self, server: ServerTag, counts: Counts) {
         self.elsewhere.retain(|e| e.server != server);
-        if counts != Counts::NONE {
+        if counts != Counts::default() {
             let counts = counts.capped();
             self.elsewhere.push(Elsewhere { server, counts });
         }
@@ -247,11 +242,11 @@ mod tests {
         group.count_elsewhere(7, counts(0, u32::MAX));
         let turns: Vec<_> = (0..6).map(|_| next(&group, 0)).collect();
         assert_eq!(turns, [Some(0); 6]);
-        group.count_elsewhere(7, Counts::NONE);
+        group.count_elsewhere(7, Counts::default());
         group.members.clear();
         assert_eq!(next(&group, 0), Some(8));
         assert_eq!(next(&group, 8), None);
-        group.count_elsewhere(8, Counts::NONE);
+        group.count_elsewhere(8, Counts::default());
         assert!(group.is_empty() && next(&group, 0).is_none());
     }
 }

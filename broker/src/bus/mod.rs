@@ -303,7 +303,8 @@ impl Bus {
 
     /// The session has a connection now, or none any more.
     pub(crate) fn presence_changed(&self, session: SessionId) {
-        if self.neighbourhood.is_some() {
+        let neighbours = self.neighbourhood.as_ref();
+        if neighbours.is_some_and(|n| n.are_there()) {
             self.subscriptions.write().presence_changed(session);
             self.groups_changed();
         }

@@ -2,11 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use herald_store::{NodeChannel, NodeId, Store, StoreError};
-use tokio::{
-    sync::watch,
-    time::{MissedTickBehavior, interval},
-};
+use herald_store::{NodeChannel, Store, StoreError};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Standing;
@@ -17,36 +14,11 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How many looks it takes until it is looked for the sessions of those that are gone, which count for nothing meanwhile.
 const SESSIONS_EVERY: u32 = 30;
 
-/// Who is told which servers stand.
-pub(crate) struct Informed {
-    pub(crate) channels: Vec<NodeChannel>,
-    /// All but this one, in order.
-    pub(crate) others: watch::Sender<Arc<[NodeId]>>,
-}
-
-impl Informed {
-    fn tell(&self, own: Option<&NodeId>, standing: Vec<NodeId>) {
-        for channel in &self.channels {
-            channel.know(standing.iter().cloned());
-        }
-        let mut others = standing;
-        others.retain(|node| Some(node) != own);
-        others.sort_unstable();
-        self.others.send_if_modified(|known| {
-            let is_new = **known != *others;
-            if is_new {
-                *known = others.into();
-            }
-            is_new
-        });
-    }
-}
-
-/// Tells who is to know which servers stand, and inherits from those whose lease has ended, as long as this one stands, until
+/// Tells the channels which servers stand, and inherits from those whose lease has ended, as long as this one stands, until
 /// stopped.
 pub(crate) async fn inherit_from_others(
     store: Store,
-    informed: Informed,
+    channels: Vec<NodeChannel>,
     standing: Arc<Standing>,
     stop: CancellationToken,
 ) {
@@ -57,7 +29,7 @@ pub(crate) async fn inherit_from_others(
         if !standing.stands() {
             continue;
         }
-        if let Err(error) = inherit(&store, &informed).await {
+        if let Err(error) = inherit(&store, &channels).await {
             tracing::debug!(%error, "servers that are gone could not be looked for");
         }
         if looks.is_multiple_of(SESSIONS_EVERY)
@@ -69,11 +41,12 @@ pub(crate) async fn inherit_from_others(
     }
 }
 
-async fn inherit(store: &Store, informed: &Informed) -> Result<(), StoreError> {
+async fn inherit(store: &Store, channels: &[NodeChannel]) -> Result<(), StoreError> {
     let nodes = store.nodes().await?;
     let (standing, gone): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|node| node.stands);
-    let standing = standing.into_iter().map(|node| node.id);
-    informed.tell(store.node().as_ref(), standing.collect());
+    for channel in channels {
+        channel.know(standing.iter().map(|node| node.id.clone()));
+    }
     for node in gone {
         if let Some(messages) = store.inherit(&node.id).await? {
             tracing::warn!(

@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use hearing::hear_others;
-pub(crate) use heir::{Informed, inherit_from_others};
+pub(crate) use heir::inherit_from_others;
 pub(crate) use inboxes::RemoteInboxes;
 pub(crate) use message::TellNodes;
 pub(crate) use relay::{DatabaseRelay, FromOthers};

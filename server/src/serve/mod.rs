@@ -10,7 +10,6 @@ use anyhow::{anyhow, bail};
 use herald_api::{ApiOptions, Audit, Sends, Throughput};
 use herald_broker::Broker;
 use herald_store::{NodeChannel, NodeFrames, Purpose, Store, StoreOptions};
-use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -23,7 +22,7 @@ use crate::{
     http,
     inbox_mark::InboxMark,
     nodes::{
-        DatabaseRelay, FromOthers, Informed, OwnNode, RemoteInboxes, RightsEverywhere, Served,
+        DatabaseRelay, FromOthers, OwnNode, RemoteInboxes, RightsEverywhere, Served,
         SharedSessions, Standing, TellNodes, hear_others, inherit_from_others,
     },
     open_files, retention,
@@ -224,17 +223,13 @@ fn spawn_node(
     ((channel, frames), shared): ((NodeChannel, NodeFrames), FromOthers),
 ) {
     let (heir, standing) = (store.clone(), node.standing());
-    let (others, known) = watch::channel(Arc::from([]));
-    let informed = Informed {
-        channels: vec![channel.clone(), shared.channel()],
-        others,
-    };
+    let channels = vec![channel.clone(), shared.channel()];
     tasks.spawn(Stage::Work, "heir of other servers", |stop| {
-        inherit_from_others(heir, informed, standing, stop)
+        inherit_from_others(heir, channels, standing, stop)
     });
     let (relaying, standing) = (broker.clone(), node.standing());
     tasks.spawn(Stage::Connections, "relay of shared topics", |stop| {
-        shared.run(relaying, known, standing, stop)
+        shared.run(relaying, standing, stop)
     });
     let inboxes = RemoteInboxes::new(store.clone(), broker.clone());
     tasks.spawn(

@@ -86,6 +86,12 @@ impl NodeChannel {
         self.0.is_alone()
     }
 
+    /// The other nodes that are known, in order.
+    #[must_use]
+    pub fn others(&self) -> watch::Receiver<Arc<[NodeId]>> {
+        self.0.others.subscribe()
+    }
+
     /// How many frames were not sent, for lack of room or because the database failed, since this was last asked.
     #[must_use]
     pub fn take_lost(&self) -> u64 {

@@ -12,9 +12,9 @@ use std::{
 
 use bytes::Bytes;
 use herald_broker::{Broker, Neighbours};
-use herald_store::{NodeChannel, NodeFrames, NodeId, Purpose, Received, Store, Timestamp};
+use herald_store::{NodeChannel, NodeFrames, Purpose, Received, Store, Timestamp};
 use tokio::{
-    sync::{oneshot, watch},
+    sync::oneshot,
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
@@ -80,11 +80,10 @@ impl FromOthers {
         self.channel.clone()
     }
 
-    /// Sends what waits, and hands what comes to `broker`, until stopped. `others` are the servers that stand.
+    /// Sends what waits, and hands what comes to `broker`, until stopped.
     pub(crate) async fn run(
         self,
         broker: Broker,
-        others: watch::Receiver<Arc<[NodeId]>>,
         standing: Arc<Standing>,
         stop: CancellationToken,
     ) {
@@ -92,7 +91,7 @@ impl FromOthers {
         let both = async {
             tokio::join!(
                 channel.run(stop.clone()),
-                receive(&channel, frames, &broker, others, &standing)
+                receive(&channel, frames, &broker, &standing)
             )
         };
         stop.run_until_cancelled(both).await;
@@ -103,10 +102,9 @@ async fn receive(
     channel: &NodeChannel,
     mut frames: NodeFrames,
     broker: &Broker,
-    mut others: watch::Receiver<Arc<[NodeId]>>,
     standing: &Standing,
 ) {
-    let mut pieces = Pieces::default();
+    let (mut others, mut pieces) = (channel.others(), Pieces::default());
     let mut count = interval(COUNT);
     count.set_missed_tick_behavior(MissedTickBehavior::Delay);
     others.mark_changed();
