@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bus::{Bus, Copy},
+    bus::{Bus, Copy, RetainedStore},
     host::{Alone, Host, HostError, Notification, Revoked, Standing},
     limits::Limits,
     live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin},
@@ -228,6 +228,11 @@ impl Broker {
     pub fn cut_off(&self) {
         self.ctx.registry.stop_arrivals(Reason::CutOff);
         self.ctx.registry.disconnect_all(Reason::CutOff);
+        self.ctx.bus.kept().give_up();
+    }
+
+    pub(crate) fn retained(&self) -> &RetainedStore {
+        self.ctx.bus.kept()
     }
 
     /// Makes all sessions go on with the shared messages that waited while the server was not

@@ -251,6 +251,11 @@ pub trait Retain: Send + Sync + 'static {
     /// Makes `changes`, all or none, and resolves once they are durable. Topics are distinct. Only one call is under way
     /// at any time.
     fn save(&self, changes: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>>;
+
+    /// Lets go of what has expired, which is not given to [`Retain::save`].
+    fn forget_expired(&self) -> BoxFuture<'static, Result<(), HostError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Knows whether this server may serve.

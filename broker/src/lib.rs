@@ -16,6 +16,7 @@ mod broker;
 mod bus;
 mod delivery;
 mod feed;
+mod followed;
 mod host;
 mod ids;
 mod limits;

@@ -170,7 +170,8 @@ CREATE TABLE IF NOT EXISTS cursors (
     FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 ) COLLATE utf8mb4_nopad_bin;
 
--- The last message of each topic that was published with the retain flag (MQTT 5 section 3.3.1.3).
+-- The last message of each topic that was published with the retain flag (MQTT 5 section 3.3.1.3). One without a payload says that
+-- the topic has none any more.
 CREATE TABLE IF NOT EXISTS retained (
     topic      LONGTEXT NOT NULL,
     payload    LONGBLOB NOT NULL,
@@ -178,13 +179,16 @@ CREATE TABLE IF NOT EXISTS retained (
     attributes LONGTEXT NOT NULL,
     -- When it is to be forgotten; NULL: when it is replaced.
     expires_at BIGINT,
+    -- From the counter 'retained', by each change: in the order of commits.
+    revision   BIGINT   NOT NULL DEFAULT 0,
     -- A topic may be longer than a key.
     topic_hash BINARY(32) AS (UNHEX(SHA2(topic, 256))) STORED,
     -- What is computed can be no primary key, and a cluster asks for one.
     row_id     BIGINT   NOT NULL AUTO_INCREMENT PRIMARY KEY,
     UNIQUE KEY retained_topic_hash (topic_hash),
     KEY retained_topic (topic(255)),
-    KEY retained_by_expiry (expires_at)
+    KEY retained_by_expiry (expires_at),
+    KEY retained_by_revision (revision)
 ) COLLATE utf8mb4_nopad_bin;
 
 -- Who may publish and subscribe to what. What no rule allows is denied; a deny rule outweighs every allow rule.
@@ -220,14 +224,14 @@ CREATE TABLE IF NOT EXISTS counters (
     value BIGINT      NOT NULL
 ) COLLATE utf8mb4_nopad_bin;
 
-INSERT IGNORE INTO counters (name, value) VALUES ('rights', 0);
+INSERT IGNORE INTO counters (name, value) VALUES ('rights', 0), ('retained', 0), ('retained_forgotten', 0);
 
 -- What has changed of who may do what, for servers that hold live sessions and rules in memory: they read what is newer
 -- than what they know. Each row is written with the change itself.
 CREATE TABLE IF NOT EXISTS rights_changes (
     -- From the counter 'rights': none is left out, and none is used again.
     id       BIGINT      NOT NULL PRIMARY KEY,
-    kind     VARCHAR(16) NOT NULL CHECK (kind IN ('policy', 'user', 'password', 'token')),
+    kind     VARCHAR(16) NOT NULL CHECK (kind IN ('policy', 'user', 'password', 'token', 'forgotten')),
     -- Not foreign keys: the user or the token may be gone.
     username VARCHAR(64),
     CHECK ((username IS NULL) = (kind = 'policy')),

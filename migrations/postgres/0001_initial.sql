@@ -161,7 +161,8 @@ CREATE TABLE cursors (
 
 CREATE INDEX cursors_by_age ON cursors (updated_at);
 
--- The last message of each topic that was published with the retain flag (MQTT 5 section 3.3.1.3).
+-- The last message of each topic that was published with the retain flag (MQTT 5 section 3.3.1.3). One without a payload says that
+-- the topic has none any more.
 CREATE TABLE retained (
     topic      TEXT   COLLATE "C" NOT NULL,
     payload    BYTEA  NOT NULL,
@@ -169,12 +170,16 @@ CREATE TABLE retained (
     attributes TEXT   COLLATE "C" NOT NULL,
     -- When it is to be forgotten; NULL: when it is replaced.
     expires_at BIGINT,
+    -- From the counter 'retained', by each change: in the order of commits.
+    revision   BIGINT NOT NULL DEFAULT 0,
     -- A topic may be longer than a key. As bytes it is what it is as a text, as far as a cast goes that doubles backslashes.
     topic_hash BYTEA GENERATED ALWAYS AS (sha256(CAST(replace(topic, '\', '\\') AS BYTEA))) STORED PRIMARY KEY
 );
 
 -- Of hashes that need not be different.
 CREATE INDEX retained_by_topic ON retained USING hash (topic);
+
+CREATE INDEX retained_by_revision ON retained (revision);
 
 -- Who may publish and subscribe to what. What no rule allows is denied; a deny rule outweighs every allow rule.
 CREATE TABLE acl_rules (
@@ -211,14 +216,14 @@ CREATE TABLE counters (
     value BIGINT NOT NULL
 );
 
-INSERT INTO counters (name, value) VALUES ('rights', 0);
+INSERT INTO counters (name, value) VALUES ('rights', 0), ('retained', 0), ('retained_forgotten', 0);
 
 -- What has changed of who may do what, for servers that hold live sessions and rules in memory: they read what is newer
 -- than what they know. Each row is written with the change itself.
 CREATE TABLE rights_changes (
     -- From the counter 'rights': none is left out, and none is used again.
     id       BIGINT NOT NULL PRIMARY KEY,
-    kind     TEXT   COLLATE "C" NOT NULL CHECK (kind IN ('policy', 'user', 'password', 'token')),
+    kind     TEXT   COLLATE "C" NOT NULL CHECK (kind IN ('policy', 'user', 'password', 'token', 'forgotten')),
     -- Not foreign keys: the user or the token may be gone.
     username TEXT   COLLATE "C" CHECK ((username IS NULL) = (kind = 'policy')),
     token_id TEXT   COLLATE "C" CHECK ((token_id IS NULL) = (kind <> 'token')),

@@ -20,6 +20,7 @@ use herald_broker::{
 use herald_store::{BodyError, Seq, Store, StoreError, Timestamp, Token, User, UserId};
 
 use crate::acks::Acks;
+use crate::nodes::TellNodes;
 
 /// About how much of an inbox a session reads at once.
 pub(crate) const BATCH_BYTES: usize = 256 * 1024;
@@ -31,6 +32,7 @@ pub(crate) struct Host {
     pub(crate) acks: Arc<Acks>,
     pub(crate) sends: Arc<Sends>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) nodes: TellNodes,
 }
 
 /// A notification as the broker takes it.
@@ -150,16 +152,27 @@ impl Retain for Host {
     }
 
     fn save(&self, changes: Vec<RetainedChange>) -> BoxFuture<'static, Result<(), HostError>> {
-        let store = self.store.clone();
+        let (store, nodes) = (self.store.clone(), self.nodes.clone());
         async move {
             let changes = changes.into_iter().map(retained_change).collect();
-            store.save_retained(changes).await.map_err(host_error)
+            store.save_retained(changes).await.map_err(host_error)?;
+            nodes.retained();
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn forget_expired(&self) -> BoxFuture<'static, Result<(), HostError>> {
+        let store = self.store.clone();
+        async move {
+            let forgotten = store.forget_expired_retained(Timestamp::now());
+            forgotten.await.map_err(host_error)
         }
         .boxed()
     }
 }
 
-fn retained(m: herald_store::RetainedMessage) -> RetainedMessage {
+pub(crate) fn retained(m: herald_store::RetainedMessage) -> RetainedMessage {
     RetainedMessage {
         topic: m.topic,
         payload: m.payload,

@@ -1,9 +1,12 @@
 //! Watches the database for changes of rights, whoever makes them, and puts them in force in the broker.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+mod enforce;
 
-use herald_acl::{Policy, Username};
-use herald_broker::{Broker, Revoked};
+use std::{collections::VecDeque, future::pending, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use herald_acl::Policy;
+use herald_broker::Revoked;
 use herald_store::{Changed, Store, StoreError};
 use tokio::{
     sync::{Notify, watch},
@@ -12,6 +15,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::nodes::{Moment, Standing};
+
+use enforce::Enforce;
+pub(crate) use enforce::Enforcer;
 
 /// How often the database is asked for what is new. A change must be in force within a second.
 const EVERY: Duration = Duration::from_millis(250);
@@ -22,29 +28,6 @@ const ANSWER: Duration = Duration::from_millis(1500);
 /// Above the number of every change.
 const ALL: i64 = i64::MAX;
 
-/// Where rights are in force.
-pub(crate) trait Enforce {
-    fn set_policy(&self, policy: Policy);
-    fn revoke(&self, username: &Username, revoked: &Revoked);
-
-    /// What was held back while it was not known whether rights had ended goes on.
-    fn go_on(&self);
-}
-
-impl Enforce for Broker {
-    fn set_policy(&self, policy: Policy) {
-        Self::set_policy(self, policy);
-    }
-
-    fn revoke(&self, username: &Username, revoked: &Revoked) {
-        Self::revoke(self, username, revoked);
-    }
-
-    fn go_on(&self) {
-        Self::go_on(self);
-    }
-}
-
 /// Watches the changes from one of them on.
 pub(crate) struct RightsWatch {
     store: Store,
@@ -52,6 +35,8 @@ pub(crate) struct RightsWatch {
     seen: i64,
     /// The last change that is in force, with all before it.
     in_force: watch::Sender<i64>,
+    /// Changes that take their time to be in force, one after the other.
+    forgetting: VecDeque<(i64, BoxFuture<'static, ()>)>,
     /// Asks for a look at once.
     look: Arc<Notify>,
     /// The rules have changed and could not be loaded yet.
@@ -77,6 +62,7 @@ impl RightsWatch {
             store: store.clone(),
             seen,
             in_force: watch::Sender::new(seen),
+            forgetting: VecDeque::new(),
             look: Arc::default(),
             policy_is_old: false,
             trouble: None,
@@ -120,6 +106,10 @@ impl RightsWatch {
                 () = stop.cancelled() => {
                     self.in_force.send_replace(ALL);
                     return Ok(());
+                }
+                () = self.forgotten() => {
+                    self.tell_in_force();
+                    continue;
                 }
                 _ = ticks.tick() => {}
                 () = look.notified() => {}
@@ -184,6 +174,10 @@ impl RightsWatch {
                 Changed::Token { owner, token } => {
                     broker.revoke(&owner, &Revoked::Token(token.as_str().into()));
                 }
+                Changed::Forgotten(username) => {
+                    let forgetting = broker.forget(&username);
+                    self.forgetting.push_back((change.id, forgetting));
+                }
             }
             self.seen = change.id;
         }
@@ -193,8 +187,23 @@ impl RightsWatch {
             broker.set_policy(Policy::new(rules));
             self.policy_is_old = false;
         }
-        self.in_force.send_replace(self.seen);
+        self.tell_in_force();
         Ok(())
+    }
+
+    /// Resolves each time that a user is forgotten.
+    async fn forgotten(&mut self) {
+        match self.forgetting.front_mut() {
+            Some((_, forgetting)) => forgetting.await,
+            None => pending().await,
+        }
+        self.forgetting.pop_front();
+    }
+
+    /// What comes behind a user who is not forgotten yet is in force, and waited for a little longer.
+    fn tell_in_force(&self) {
+        let next = self.forgetting.front().map(|(change, _)| change - 1);
+        self.in_force.send_replace(next.unwrap_or(self.seen));
     }
 
     /// Logs that trouble begins or ends, once.

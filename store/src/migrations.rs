@@ -8,7 +8,7 @@ use crate::dialect::{self, Dialect, mysql, postgres};
 use crate::statement::Statement;
 
 /// Version, name and text of each migration. A text never changes once it was released.
-const MIGRATIONS: [(i64, &str, &str); 21] = [
+const MIGRATIONS: [(i64, &str, &str); 22] = [
     (
         1,
         "initial",
@@ -113,6 +113,11 @@ const MIGRATIONS: [(i64, &str, &str); 21] = [
         21,
         "mqtt_sessions",
         include_str!("../../migrations/sqlite/0021_mqtt_sessions.sql"),
+    ),
+    (
+        22,
+        "retained_revisions",
+        include_str!("../../migrations/sqlite/0022_retained_revisions.sql"),
     ),
 ];
 

@@ -84,6 +84,13 @@ pub(super) fn to_kept(message: &Message) -> RetainedMessage {
     }
 }
 
+/// Whether `message` is what was kept as `kept`; when it expires is about the same for whoever wrote the same.
+pub(super) fn is_kept_as(message: &Message, kept: &RetainedMessage) -> bool {
+    message.payload == kept.payload
+        && message.expires.is_some() == kept.expires_at.is_some()
+        && to_kept(message).attributes == kept.attributes
+}
+
 /// The message that was kept as `kept`; an error names what is wrong with it.
 pub(super) fn from_kept(kept: RetainedMessage) -> Result<Message, String> {
     let topic = TopicName::parse(&kept.topic).map_err(|e| e.to_string())?;

@@ -58,6 +58,13 @@ impl Dirty {
         self.topics.get(topic).map(|changed| changed.last)
     }
 
+    /// Gives up what is not saved: it will not be. Returns its topics.
+    pub(super) fn give_up(&mut self) -> impl Iterator<Item = Arc<str>> + use<> {
+        self.by_age.clear();
+        self.bytes = 0;
+        std::mem::take(&mut self.topics).into_keys()
+    }
+
     /// The number of the last change.
     pub(super) fn last(&self) -> u64 {
         self.last

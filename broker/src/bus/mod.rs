@@ -7,6 +7,7 @@
 
 mod attributes;
 mod dirty;
+mod doubts;
 mod embedded;
 mod error;
 mod forgotten;
@@ -53,8 +54,7 @@ use frames::{Frame, FromNeighbour};
 pub(crate) use handed::Handed;
 pub(crate) use neighbourhood::Neighbourhood;
 use pass::{Chosen, Passer, Passing, Source};
-use saver::RetainedStore;
-pub(crate) use saver::Saving;
+pub(crate) use saver::{RetainedStore, Saving};
 pub(crate) use subscriptions::Subscription;
 use subscriptions::Subscriptions;
 
@@ -219,7 +219,12 @@ impl Bus {
         let entered = self.enter(from.message, source, room, |message| {
             match self.forgotten.owned_elsewhere(&message.topic, at) {
                 true => Err(BusError::Unavailable),
-                false => Ok(()),
+                false => {
+                    if message.retain {
+                        self.kept.provisional(message);
+                    }
+                    Ok(())
+                }
             }
         });
         if entered.is_err() {
@@ -355,6 +360,11 @@ impl Bus {
         limit: usize,
     ) -> Vec<Arc<Message>> {
         self.kept.matching(filter, after, limit)
+    }
+
+    /// What is retained, for whoever follows what other servers save.
+    pub(crate) fn kept(&self) -> &RetainedStore {
+        &self.kept
     }
 
     /// Whether messages are handed to a router right now.

@@ -1,10 +1,16 @@
 //! Retained messages: the last one of each topic that was published with the retain flag.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Bound,
+    sync::Arc,
+    time::Duration,
+};
 
 use herald_acl::TopicFilter;
+use tokio::time::Instant;
 
-use super::{attributes, dirty::Dirty, error::BusError};
+use super::{attributes, dirty::Dirty, doubts::Doubts, error::BusError};
 use crate::{
     host::{RetainedChange, RetainedMessage},
     limits::{RETAINED_BYTES, RETAINED_MESSAGES},
@@ -17,12 +23,19 @@ const BATCH_TOPICS: usize = 256;
 /// Bytes saved at once; one message at least.
 const BATCH_BYTES: usize = 1024 * 1024;
 
+/// How long what another server has published is retained before it is known whether it was saved.
+const PROVISIONAL: Duration = Duration::from_secs(2);
+
+/// What others have saved may be so many times what may be retained here.
+const OTHERS: usize = 2;
+
 /// What is retained now, and which of it is not saved. Bounded by count and bytes.
 #[derive(Default)]
 pub(super) struct Retained {
     by_topic: BTreeMap<String, Arc<Message>>,
     bytes: usize,
     dirty: Dirty,
+    doubts: Doubts,
 }
 
 /// Some topics at one moment.
@@ -33,25 +46,134 @@ pub(super) struct Part {
 }
 
 impl Retained {
-    /// Takes what was kept. What is no message any more is left where it is, what has expired is cleared.
+    /// Takes what was kept. What is no message any more, or has expired, is left where it is.
     pub(super) fn load(&mut self, kept: Vec<RetainedMessage>) {
         for kept in kept {
             let topic = kept.topic.clone();
-            match attributes::from_kept(kept) {
-                Ok(message) if message.expired() => {
-                    if self.dirty.has_room(&topic) {
-                        self.dirty.note(&topic);
-                    }
-                }
-                Ok(message) if self.has_room(self.size_of(&topic), message.size()) => {
-                    self.insert(Arc::new(message));
-                }
-                Ok(_) => tracing::error!(topic, "too many retained messages are kept; skipped"),
-                Err(e) => tracing::error!(
+            if !self.take(&topic, Some(kept)) {
+                tracing::error!(topic, "too many retained messages are kept; skipped");
+            }
+        }
+    }
+
+    /// Makes what another server has saved, or this one, what is retained. What has changed here and is not saved yet is saved later,
+    /// and wins. Returns for how many there was no room.
+    pub(super) fn apply(&mut self, changes: Vec<RetainedChange>) -> u64 {
+        let mut dropped = 0;
+        for change in changes {
+            let (topic, kept) = match change {
+                RetainedChange::Set(kept) => (kept.topic.clone(), Some(kept)),
+                RetainedChange::Clear { topic } => (topic, None),
+            };
+            if self.dirty.change_of(&topic).is_some() {
+                // It may be saved by now, before this.
+                self.doubts.add(&topic, Instant::now());
+                continue;
+            }
+            let is_same = self.is_same(&topic, kept.as_ref());
+            if self.doubts.confirm(&topic, is_same) {
+                continue;
+            }
+            self.doubts.settle(&topic);
+            dropped += u64::from(!self.take(&topic, kept));
+        }
+        dropped
+    }
+
+    /// What was saved of these topics is `kept`, and nothing else. Returns for how many there was no room.
+    pub(super) fn settle(&mut self, topics: &[Arc<str>], kept: Vec<RetainedMessage>) -> u64 {
+        let mut kept: BTreeMap<_, _> = kept.into_iter().map(|m| (m.topic.clone(), m)).collect();
+        let mut dropped = 0;
+        for topic in topics {
+            if self.dirty.change_of(topic).is_none() && self.doubts.settle(topic) {
+                dropped += u64::from(!self.take(topic, kept.remove(&**topic)));
+            }
+        }
+        dropped
+    }
+
+    /// All that is saved is `kept`.
+    pub(super) fn apply_all(&mut self, kept: Vec<RetainedMessage>) -> u64 {
+        let topics: HashSet<_> = kept.iter().map(|m| m.topic.clone()).collect();
+        let here = self.by_topic.keys();
+        let gone = here.filter(|topic| !topics.contains(*topic)).cloned();
+        let gone = gone.map(|topic| RetainedChange::Clear { topic });
+        let changes = gone.chain(kept.into_iter().map(RetainedChange::Set));
+        let changes = changes.collect();
+        self.apply(changes)
+    }
+
+    /// Topics of which it is to be read what is saved.
+    pub(super) fn doubtful(&mut self, limit: usize) -> Vec<Arc<str>> {
+        let dirty = &self.dirty;
+        self.doubts
+            .due(limit, |topic| dirty.change_of(topic).is_none())
+    }
+
+    /// Whether all is to be read anew.
+    pub(super) fn is_doubtful(&mut self) -> bool {
+        self.doubts.take_all()
+    }
+
+    /// Takes what another server publishes, before it is known whether that is saved.
+    pub(super) fn provisional(&mut self, message: &Arc<Message>) {
+        let topic = message.topic.as_str();
+        if self.dirty.change_of(topic).is_some() {
+            return;
+        }
+        if message.payload.is_empty() {
+            self.remove(topic);
+        } else if self.has_room_for(OTHERS, self.size_of(topic), message.size()) {
+            self.insert(message.clone());
+        }
+        self.doubts.add(topic, Instant::now() + PROVISIONAL);
+    }
+
+    /// Gives up what is not saved: others do not count on this server any more. Returns the number of the last change.
+    pub(super) fn give_up(&mut self) -> u64 {
+        let now = Instant::now();
+        for topic in self.dirty.give_up() {
+            self.doubts.add(&topic, now);
+        }
+        self.dirty.last()
+    }
+
+    fn is_same(&self, topic: &str, kept: Option<&RetainedMessage>) -> bool {
+        match (self.by_topic.get(topic), kept) {
+            (None, None) => true,
+            (Some(here), Some(kept)) => attributes::is_kept_as(here, kept),
+            _ => false,
+        }
+    }
+
+    /// Retains what was saved, or nothing. `false`: there is no room for it.
+    fn take(&mut self, topic: &str, kept: Option<RetainedMessage>) -> bool {
+        if self.is_same(topic, kept.as_ref()) {
+            return true;
+        }
+        let message = kept.and_then(|kept| match attributes::from_kept(kept) {
+            Ok(message) => Some(message).filter(|message| !message.expired()),
+            Err(e) => {
+                tracing::error!(
                     topic,
                     error = e,
                     "a stored retained message is invalid; skipped"
-                ),
+                );
+                None
+            }
+        });
+        match message {
+            Some(message) if self.has_room_for(OTHERS, self.size_of(topic), message.size()) => {
+                self.insert(Arc::new(message));
+                true
+            }
+            Some(_) => {
+                self.remove(topic);
+                false
+            }
+            None => {
+                self.remove(topic);
+                true
             }
         }
     }
@@ -130,20 +252,12 @@ impl Retained {
         self.dirty.settled()
     }
 
-    /// Forgets what has expired, and notes that it is to be cleared.
+    /// Forgets what has expired. Whoever keeps it sees that, too.
     pub(super) fn drop_expired(&mut self) {
-        let expired: Vec<_> = self
-            .by_topic
-            .values()
-            .filter(|m| m.expired())
-            .cloned()
-            .collect();
+        let expired = self.by_topic.values().filter(|m| m.expired());
+        let expired: Vec<_> = expired.cloned().collect();
         for message in expired {
-            let topic = message.topic.as_str();
-            if self.dirty.has_room(topic) {
-                self.remove(topic);
-                self.dirty.note(topic);
-            }
+            self.remove(message.topic.as_str());
         }
     }
 
@@ -173,8 +287,13 @@ impl Retained {
 
     /// For a message of `new` bytes in place of one of `old`, 0 for none.
     fn has_room(&self, old: usize, new: usize) -> bool {
+        self.has_room_for(1, old, new)
+    }
+
+    /// The same, where there may be so many times as much.
+    fn has_room_for(&self, times: usize, old: usize, new: usize) -> bool {
         let count = self.by_topic.len() + usize::from(old == 0);
-        count <= RETAINED_MESSAGES && self.bytes - old + new <= RETAINED_BYTES
+        count <= times * RETAINED_MESSAGES && self.bytes - old + new <= times * RETAINED_BYTES
     }
 
     /// The size of the message of `topic`, 0 for none.
@@ -198,95 +317,4 @@ impl Retained {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use herald_acl::TopicName;
-
-    use super::*;
-
-    fn message(topic: &str, payload: &str) -> Arc<Message> {
-        Arc::new(Message {
-            topic: TopicName::parse(topic).unwrap(),
-            payload: payload.to_owned().into(),
-            retain: true,
-            ..Message::sample()
-        })
-    }
-
-    fn payloads(retained: &Retained, filter: &str) -> Vec<String> {
-        retained
-            .matching(&TopicFilter::parse(filter).unwrap(), None, usize::MAX)
-            .iter()
-            .map(|m| String::from_utf8(m.payload.to_vec()).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn the_last_message_of_a_topic_is_kept_until_an_empty_one_clears_it() {
-        let mut retained = Retained::default();
-        retained.set(&message("a/b", "1")).unwrap();
-        retained.set(&message("a/b", "2")).unwrap();
-        retained.set(&message("a/c", "3")).unwrap();
-        assert_eq!(payloads(&retained, "a/+"), ["2", "3"]);
-        retained.set(&message("a/b", "")).unwrap();
-        assert_eq!(payloads(&retained, "#"), ["3"]);
-        retained.set(&message("a/c", "")).unwrap();
-        assert_eq!(retained.bytes, 0);
-    }
-
-    #[test]
-    fn what_is_retained_can_be_read_part_by_part() {
-        let mut retained = Retained::default();
-        for topic in ["a", "b", "c", "d"] {
-            retained.set(&message(topic, topic)).unwrap();
-        }
-        let all = TopicFilter::parse("#").unwrap();
-        let mut after: Option<String> = None;
-        let mut read = vec![];
-        loop {
-            let part = retained.matching(&all, after.as_deref(), 3);
-            let Some(last) = part.last() else { break };
-            after = Some(last.topic.as_str().to_owned());
-            read.extend(part.iter().map(|m| m.topic.as_str().to_owned()));
-        }
-        assert_eq!(read, ["a", "b", "c", "d"]);
-    }
-
-    #[test]
-    fn an_expired_message_is_not_delivered_and_makes_room() {
-        let mut retained = Retained::default();
-        for i in 0..RETAINED_MESSAGES {
-            let mut m = (*message(&format!("t/{i}"), "x")).clone();
-            m.expires = Some(Instant::now());
-            retained.set(&Arc::new(m)).unwrap();
-        }
-        assert!(payloads(&retained, "#").is_empty());
-        retained.set(&message("new", "y")).unwrap();
-        assert_eq!(payloads(&retained, "#"), ["y"]);
-    }
-
-    #[test]
-    fn a_message_is_taken_back_and_not_the_one_that_replaced_it() {
-        let mut retained = Retained::default();
-        let (old, new) = (message("a", "old"), message("a", "new"));
-        retained.set(&old).unwrap();
-        retained.set(&new).unwrap();
-        retained.take_back(&old);
-        assert_eq!(payloads(&retained, "#"), ["new"]);
-        retained.take_back(&new);
-        retained.take_back(&new);
-        assert!(payloads(&retained, "#").is_empty());
-        assert_eq!((retained.bytes, retained.last_change()), (0, 3));
-    }
-
-    #[test]
-    fn past_the_bound_a_new_topic_is_refused_and_an_old_one_still_replaced() {
-        let mut retained = Retained::default();
-        for i in 0..RETAINED_MESSAGES {
-            retained.set(&message(&format!("t/{i}"), "x")).unwrap();
-        }
-        assert!(retained.set(&message("new", "y")).is_err());
-        retained.set(&message("t/0", "z")).unwrap();
-    }
-}
+mod tests;

@@ -3,7 +3,13 @@
 //! A change is made in memory at once; one task writes what has changed, as it is by then. So what is kept is in order by
 //! construction, and changes of one topic that come quicker than saves are saved as one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use herald_acl::{OwnTopics, TopicFilter};
 use parking_lot::Mutex;
@@ -15,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{error::BusError, retained::Retained};
 use crate::{
-    host::{HostError, Retain},
+    host::{HostError, Retain, RetainedChange, RetainedMessage},
     message::Message,
 };
 
@@ -38,10 +44,12 @@ const FORGET_PART: usize = 256;
 const LAST: Duration = Duration::from_secs(5);
 
 /// What is retained, in memory and at the host.
-pub(super) struct RetainedStore {
+pub(crate) struct RetainedStore {
     retained: Arc<Mutex<Retained>>,
     changed: Arc<Notify>,
     saved: watch::Receiver<u64>,
+    /// The number of the last change of those that were given up.
+    lost: Arc<AtomicU64>,
 }
 
 impl RetainedStore {
@@ -65,6 +73,7 @@ impl RetainedStore {
             retained,
             changed,
             saved: watching,
+            lost: Arc::default(),
         };
         Ok((kept, saver.run(stop)))
     }
@@ -100,10 +109,47 @@ impl RetainedStore {
         self.changed.notify_one();
     }
 
+    /// See [`crate::Broker::apply_retained`].
+    pub(crate) fn apply(&self, changes: Vec<RetainedChange>) -> u64 {
+        self.retained.lock().apply(changes)
+    }
+
+    /// See [`crate::Broker::apply_all_retained`].
+    pub(crate) fn apply_all(&self, kept: Vec<RetainedMessage>) -> u64 {
+        self.retained.lock().apply_all(kept)
+    }
+
+    /// See [`crate::Broker::settle_retained`].
+    pub(crate) fn settle(&self, topics: &[Arc<str>], kept: Vec<RetainedMessage>) -> u64 {
+        self.retained.lock().settle(topics, kept)
+    }
+
+    /// See [`crate::Broker::doubtful_retained`].
+    pub(crate) fn doubtful(&self, limit: usize) -> Vec<Arc<str>> {
+        self.retained.lock().doubtful(limit)
+    }
+
+    /// See [`crate::Broker::all_retained_doubtful`].
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.retained.lock().is_doubtful()
+    }
+
+    /// What another server has just published is the message of its topic, or clears that, until it is known what was saved.
+    pub(super) fn provisional(&self, message: &Arc<Message>) {
+        self.retained.lock().provisional(message);
+    }
+
+    /// Gives up what is not saved yet: whoever waits for it learns that it is not.
+    pub(crate) fn give_up(&self) {
+        let mut retained = self.retained.lock();
+        self.lost.store(retained.give_up(), Ordering::Release);
+    }
+
     fn saving(&self, change: u64) -> Saving {
         Saving {
             change,
             saved: self.saved.clone(),
+            lost: self.lost.clone(),
             deadline: Instant::now() + PATIENCE,
         }
     }
@@ -124,6 +170,7 @@ impl RetainedStore {
 pub(crate) struct Saving {
     change: u64,
     saved: watch::Receiver<u64>,
+    lost: Arc<AtomicU64>,
     deadline: Instant,
 }
 
@@ -133,7 +180,7 @@ impl Saving {
     pub(crate) async fn done(mut self) -> Result<(), BusError> {
         let saved = self.saved.wait_for(|saved| *saved >= self.change);
         match timeout_at(self.deadline, saved).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(_)) if self.change > self.lost.load(Ordering::Acquire) => Ok(()),
             _ => Err(BusError::Unavailable),
         }
     }
@@ -170,8 +217,15 @@ impl Saver {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.changed.notified() => {}
-                _ = sweep.tick() => self.retained.lock().drop_expired(),
+                _ = sweep.tick() => self.drop_expired().await,
             }
+        }
+    }
+
+    async fn drop_expired(&self) {
+        self.retained.lock().drop_expired();
+        if let Err(e) = self.host.forget_expired().await {
+            tracing::warn!(error = %e, "retained messages that have expired cannot be deleted; trying again");
         }
     }
 

@@ -14,6 +14,7 @@ async fn host(dir: &std::path::Path) -> Host {
         store,
         acks: Arc::default(),
         audit: Arc::default(),
+        nodes: TellNodes(None),
     }
 }
 

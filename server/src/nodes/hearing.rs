@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::inboxes::RemoteInboxes;
 use super::message::NodeMessage;
+use super::retained::Followed;
 
 /// How often it is looked for what nobody told, and how soon after something was missed or failed, at most.
 const EVERY: Duration = Duration::from_secs(30);
@@ -21,6 +22,7 @@ const TOGETHER: usize = 1024;
 pub(crate) async fn hear_others(
     mut frames: NodeFrames,
     mut inboxes: RemoteInboxes,
+    retained: Followed,
     stop: CancellationToken,
 ) {
     let hearing = async {
@@ -51,6 +53,9 @@ pub(crate) async fn hear_others(
                         }
                         let is_full = hints.len() >= TOGETHER;
                         next = (!is_full).then(|| frames.next().now_or_never()).flatten();
+                    }
+                    if missed || hints.contains(&NodeMessage::Retained) {
+                        retained.look();
                     }
                     missed |= !inboxes.hear(hints).await;
                 }

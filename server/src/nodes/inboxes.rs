@@ -62,7 +62,7 @@ impl RemoteInboxes {
                         self.broker.nudge(&username);
                     }
                 }
-                NodeMessage::Unknown => {}
+                NodeMessage::Retained | NodeMessage::Unknown => {}
             }
         }
         let mut done = true;

@@ -21,6 +21,8 @@ pub(crate) enum NodeMessage {
     },
     /// A notification may have been written.
     Unclear { username: String },
+    /// Retained messages were saved.
+    Retained,
     /// Of a later version.
     #[serde(other)]
     Unknown,
@@ -62,6 +64,11 @@ impl TellNodes {
         });
     }
 
+    /// Retained messages were saved.
+    pub(crate) fn retained(&self) {
+        self.tell(|| NodeMessage::Retained);
+    }
+
     /// Tells soon, without waiting.
     fn tell(&self, message: impl FnOnce() -> NodeMessage) {
         if let Some(channel) = &self.0 {
@@ -85,6 +92,7 @@ mod tests {
             NodeMessage::Unclear {
                 username: "alice".into(),
             },
+            NodeMessage::Retained,
         ];
         for message in messages {
             let frame = message.frame();

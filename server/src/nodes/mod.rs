@@ -6,6 +6,7 @@ mod heir;
 mod inboxes;
 mod message;
 mod relay;
+mod retained;
 mod rights;
 mod sessions;
 mod standing;
@@ -26,6 +27,7 @@ pub(crate) use heir::inherit_from_others;
 pub(crate) use inboxes::RemoteInboxes;
 pub(crate) use message::TellNodes;
 pub(crate) use relay::{DatabaseRelay, FromOthers};
+pub(crate) use retained::{Followed, RetainedFollower};
 pub(crate) use rights::RightsEverywhere;
 pub(crate) use sessions::{Owners, SharedSessions};
 pub(crate) use standing::{Moment, Standing};
@@ -37,7 +39,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// How often they are told at most that a change of rights is in force here: somebody waits for that.
 const SOON: Duration = Duration::from_millis(50);
 
-/// How long it may take until rights were read, for a server that is back.
+/// How long it may take until rights and retained messages were read, for a server that is back.
 const RIGHTS: Duration = Duration::from_millis(1500);
 
 /// How often it is tried to join at a start.
@@ -51,7 +53,10 @@ pub(crate) trait CutOff {
     /// Ends all connections.
     fn cut_off(&self);
 
-    /// The server is back: others may have done something meanwhile.
+    /// Learns what others have done meanwhile, before anybody is let in. It may be told to try again.
+    fn catch_up(&self) -> impl Future<Output = ()> + Send;
+
+    /// The server is back.
     fn back(&self);
 }
 
@@ -59,11 +64,18 @@ pub(crate) trait CutOff {
 pub(crate) struct Served {
     pub(crate) broker: Broker,
     pub(crate) sessions: Option<Arc<SharedSessions>>,
+    pub(crate) retained: Followed,
 }
 
 impl CutOff for Served {
     fn cut_off(&self) {
         self.broker.cut_off();
+    }
+
+    async fn catch_up(&self) {
+        // What was begun before it was cut off may have come after.
+        self.broker.cut_off();
+        self.retained.caught_up().await;
     }
 
     fn back(&self) {
@@ -151,7 +163,7 @@ impl OwnNode {
                 reason,
                 "cut off from the other servers: MQTT sessions end, and no message is taken up"
             );
-            self.join_again().await;
+            self.join_again(ends).await;
             ends.back();
             tracing::info!(node = %self.id, "back among the servers of this database");
         }
@@ -194,7 +206,7 @@ impl OwnNode {
         let _ = timeout(pause, news).await;
     }
 
-    async fn join_again(&mut self) {
+    async fn join_again(&mut self, ends: &impl CutOff) {
         loop {
             let (told, seen) = (Moment::now(), *self.rights.borrow());
             let before = Some(&self.id);
@@ -206,7 +218,10 @@ impl OwnNode {
                 Ok(id) => {
                     self.id = id;
                     // Others wait for it from now on; what has changed before, nobody has told it.
-                    let read = self.standing.rights_read_since(Moment::now());
+                    let read = async {
+                        self.standing.rights_read_since(Moment::now()).await;
+                        ends.catch_up().await;
+                    };
                     if timeout(RIGHTS, read).await.is_ok() {
                         self.standing.rise(told);
                         self.note(None);

@@ -114,6 +114,11 @@ impl Standing {
         self.risen.send_modify(|times| *times += 1);
     }
 
+    /// How often it has risen.
+    pub(crate) fn times_risen(&self) -> u64 {
+        *self.risen.borrow()
+    }
+
     /// Waits until it stands.
     pub(crate) async fn stood_up(&self) {
         let mut risen = self.risen.subscribe();

@@ -22,11 +22,11 @@ use crate::{
     http,
     inbox_mark::InboxMark,
     nodes::{
-        DatabaseRelay, FromOthers, OwnNode, RemoteInboxes, RightsEverywhere, Served,
-        SharedSessions, Standing, TellNodes, hear_others, inherit_from_others,
+        DatabaseRelay, FromOthers, OwnNode, RemoteInboxes, RetainedFollower, RightsEverywhere,
+        Served, SharedSessions, Standing, TellNodes, hear_others, inherit_from_others,
     },
     open_files, retention,
-    rights_watch::RightsWatch,
+    rights_watch::{Enforcer, RightsWatch},
     run_file::RunFile,
     signals::Signals,
     tasks::{Stage, Tasks},
@@ -96,6 +96,7 @@ async fn serve_from(
         policy,
         rights,
         node,
+        retained,
     } = prepared;
     let standing = node
         .as_ref()
@@ -106,20 +107,24 @@ async fn serve_from(
     let acks = Arc::new(Acks::default());
     let sends = Arc::new(Sends::new(store.clone(), config.limits.sends()));
     let audit = Arc::<Audit>::default();
+    let (channel, frames) = NodeChannel::of(store, Purpose::Hints).unzip();
+    let others = TellNodes(channel.clone());
     let host = Host {
         accounts: accounts.clone(),
         store: store.clone(),
         acks: acks.clone(),
         sends: sends.clone(),
         audit: audit.clone(),
+        nodes: others.clone(),
     };
     let sessions = SharedSessions::of(store);
     let (relay, from_others) = DatabaseRelay::of(store).unzip();
     let relay = relay.map(|relay| relay as _);
     let broker = start_broker(config, policy, host, &standing, sessions.as_ref(), relay).await?;
     let throughput = Arc::<Throughput>::default();
-    let (channel, frames) = NodeChannel::of(store, Purpose::Hints).unzip();
-    let others = TellNodes(channel.clone());
+    let follower = node
+        .is_some()
+        .then(|| RetainedFollower::new(store.clone(), broker.clone(), retained));
     let worker = start_worker(config, store, &broker, &throughput, &standing, others)?;
     let limits = &config.limits;
     let connections = Connections::new(limits.connections, limits.connections_per_address);
@@ -140,7 +145,7 @@ async fn serve_from(
             throughput,
             audit: audit.clone(),
             await_rights: await_rights(&everywhere),
-            forget_user: forget_user(&everywhere, &broker, sessions.as_ref()),
+            forget_user: forget_user(store, &everywhere, &broker, sessions.as_ref()),
             background: changes.clone(),
             ..api_options(config, &broker, &standing, sessions.as_ref())
         },
@@ -151,9 +156,22 @@ async fn serve_from(
     tasks.spawn(Stage::Work, "pruner", |stop| {
         retention::run(store.clone(), retention, stop)
     });
-    spawn_broker(&mut tasks, &broker, rights, standing);
-    if let Some(((node, channel), from_others)) = node.zip(channel.zip(frames)).zip(from_others) {
-        let from_others = (channel, from_others);
+    let enforcer = Enforcer {
+        broker: broker.clone(),
+        standing: standing.clone(),
+        retained: follower.as_ref().map(RetainedFollower::followed),
+    };
+    spawn_broker(&mut tasks, enforcer, rights, standing);
+    if let Some(node) = node
+        && let Some(hints) = channel.zip(frames)
+        && let Some(shared) = from_others
+        && let Some(retained) = follower
+    {
+        let from_others = FromOtherNodes {
+            hints,
+            shared,
+            retained,
+        };
         spawn_node(
             &mut tasks,
             store,
@@ -191,19 +209,23 @@ async fn serve_from(
     ended
 }
 
-fn spawn_broker(tasks: &mut Tasks, broker: &Broker, rights: RightsWatch, standing: Arc<Standing>) {
-    let serving = broker.clone();
+fn spawn_broker(
+    tasks: &mut Tasks,
+    enforcer: Enforcer,
+    rights: RightsWatch,
+    standing: Arc<Standing>,
+) {
+    let (serving, enforcing) = (enforcer.broker.clone(), enforcer.broker.clone());
     tasks.spawn(Stage::Sessions, "broker", async move |stop| {
         let crashed = stop.run_until_cancelled(serving.crashed()).await;
         serving.stop().await;
         crashed.map_or(Ok(()), |()| Err(anyhow!("the broker crashed")))
     });
-    let enforcing = broker.clone();
     tasks.spawn(
         Stage::Connections,
         "follower of rights",
         async move |stop| {
-            let followed = rights.run(enforcing.clone(), standing, stop).await;
+            let followed = rights.run(enforcer, standing, stop).await;
             if followed.is_err() {
                 // Nobody is to keep a right that was taken away.
                 enforcing.stop().await;
@@ -213,6 +235,13 @@ fn spawn_broker(tasks: &mut Tasks, broker: &Broker, rights: RightsWatch, standin
     );
 }
 
+/// What a server has from the others.
+struct FromOtherNodes {
+    hints: (NodeChannel, NodeFrames),
+    shared: FromOthers,
+    retained: RetainedFollower,
+}
+
 /// It is there for the others as long as there is anything that relies on it.
 fn spawn_node(
     tasks: &mut Tasks,
@@ -220,8 +249,13 @@ fn spawn_node(
     broker: &Broker,
     node: OwnNode,
     sessions: Option<Arc<SharedSessions>>,
-    ((channel, frames), shared): ((NodeChannel, NodeFrames), FromOthers),
+    from_others: FromOtherNodes,
 ) {
+    let FromOtherNodes {
+        hints: (channel, frames),
+        shared,
+        retained,
+    } = from_others;
     let (heir, standing) = (store.clone(), node.standing());
     let channels = vec![channel.clone(), shared.channel()];
     tasks.spawn(Stage::Work, "heir of other servers", |stop| {
@@ -231,11 +265,20 @@ fn spawn_node(
     tasks.spawn(Stage::Connections, "relay of shared topics", |stop| {
         shared.run(relaying, standing, stop)
     });
-    let inboxes = RemoteInboxes::new(store.clone(), broker.clone());
+    let followed = retained.followed();
+    tasks.spawn(
+        Stage::Connections,
+        "follower of retained messages",
+        |stop| retained.run(stop),
+    );
+    let (inboxes, look) = (
+        RemoteInboxes::new(store.clone(), broker.clone()),
+        followed.clone(),
+    );
     tasks.spawn(
         Stage::Sessions,
         "reader of what other servers tell",
-        |stop| hear_others(frames, inboxes, stop),
+        |stop| hear_others(frames, inboxes, look, stop),
     );
     // The worker tells the others to its end.
     tasks.spawn(
@@ -246,6 +289,7 @@ fn spawn_node(
     let ends = Served {
         broker: broker.clone(),
         sessions,
+        retained: followed,
     };
     tasks.spawn(Stage::Writers, "node", |stop| node.run(ends, stop));
 }

@@ -7,7 +7,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Policy;
 use herald_api::{ApiOptions, AwaitRights, ForgetUser, InForce, MqttStream, Throughput};
 use herald_broker::{Broker, Neighbours, Origin, Transport};
-use herald_store::{Job, Store};
+use herald_store::{Job, Store, Timestamp};
 use herald_worker::{Echo, Event, Failure, Processor, Retries, Webhook, Worker, WorkerOptions};
 use tokio::time::Instant;
 
@@ -116,33 +116,51 @@ pub(super) fn await_rights(everywhere: &Arc<RightsEverywhere>) -> AwaitRights {
     })
 }
 
-/// Lets go of a user whose account was closed: of what the broker holds, once every server has learnt of all that has ended, and
+/// Lets go of a user whose account was closed: of what the brokers hold, once every server has learnt of all that has ended, and
 /// no other one has a session of the user.
 pub(super) fn forget_user(
+    store: &Store,
     everywhere: &Arc<RightsEverywhere>,
     broker: &Broker,
     sessions: Option<&Arc<SharedSessions>>,
 ) -> ForgetUser {
     let (everywhere, broker, sessions) = (everywhere.clone(), broker.clone(), sessions.cloned());
+    let store = store.clone();
     Arc::new(move |username| {
         let (everywhere, broker) = (everywhere.clone(), broker.clone());
-        let sessions = sessions.clone();
+        let (store, sessions) = (store.clone(), sessions.clone());
         async move {
-            let reached = everywhere.reached_logged().await;
-            if reached == InForce::Unknown {
-                return Err("not every server has learnt of it yet".to_owned());
-            }
+            let mut in_force = reached(&everywhere).await?;
             if let Some(sessions) = sessions
                 && !sessions.are_over(&username).await
             {
                 return Err("another server has not ended all sessions of the user".to_owned());
             }
-            let forgotten = broker.forget_user(&username).await;
-            forgotten.map_err(|error| error.to_string())?;
-            Ok(reached)
+            if store.is_exclusive() {
+                let forgotten = broker.forget_user(&username).await;
+                forgotten.map_err(|error| error.to_string())?;
+                return Ok(in_force);
+            }
+            // What one server has yet to forget another one may just read: then it knows nothing of it after the second time.
+            for _ in 0..2 {
+                let told = store.have_forgotten(&username, Timestamp::now()).await;
+                told.map_err(|error| error.to_string())?;
+                if reached(&everywhere).await? == InForce::GivenUp {
+                    in_force = InForce::GivenUp;
+                }
+            }
+            Ok(in_force)
         }
         .boxed()
     })
+}
+
+/// Waits until what was written is in force on every server; an error says that it is not.
+async fn reached(everywhere: &RightsEverywhere) -> Result<InForce, String> {
+    match everywhere.reached_logged().await {
+        InForce::Unknown => Err("not every server has learnt of it yet".to_owned()),
+        in_force => Ok(in_force),
+    }
 }
 
 pub(super) fn api_options(

@@ -21,6 +21,8 @@ pub(super) struct Prepared {
     pub(super) rights: RightsWatch,
     /// Of a database that other servers may have, too.
     pub(super) node: Option<OwnNode>,
+    /// The last change of what is retained, before it is loaded.
+    pub(super) retained: i64,
 }
 
 /// Puts what is in `store` right for a new run, and takes the sockets.
@@ -79,5 +81,6 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
         policy,
         rights,
         node,
+        retained: store.last_retained_change().await?,
     })
 }

@@ -12,6 +12,7 @@ mod messages;
 pub(crate) mod mqtt_sessions;
 pub(crate) mod nodes;
 pub(crate) mod queue;
+pub(crate) mod retained;
 pub(crate) mod rights_changes;
 pub(crate) mod rules;
 pub(crate) mod sessions;

@@ -38,6 +38,8 @@ pub enum Changed {
         /// Which.
         token: TokenId,
     },
+    /// A user who is gone is to be forgotten: all rights have ended before, and the name is not free yet.
+    Forgotten(Username),
 }
 
 impl Store {
@@ -95,6 +97,7 @@ fn change(row: &AnyRow) -> Result<RightsChange, StoreError> {
             owner: username()?,
             token: TokenId::from_string(row.try_get::<String, _>("token_id")?),
         },
+        "forgotten" => Changed::Forgotten(username()?),
         _ => return Err(invalid()),
     };
     Ok(RightsChange {

@@ -168,6 +168,7 @@ pub(super) const TABLES: [Table; 15] = [
             ("payload", Kind::Bytes),
             ("attributes", Kind::Text),
             ("expires_at", Kind::Int),
+            ("revision", Kind::Int),
         ],
     ),
     Table::new(

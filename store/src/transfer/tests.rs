@@ -125,7 +125,7 @@ async fn check_pages(kind: DatabaseKind) {
         } else {
             number
         };
-        lengths.push(length + 4 + 8);
+        lengths.push(length + 4 + 8 + 8);
         let row =
             Statement::new("INSERT INTO retained (topic, payload, attributes) VALUES ($1, $2, '')");
         let row = row.bind(format!("{number:04}")).bind(vec![7; length]);

@@ -19,6 +19,8 @@ pub(crate) struct Locks {
     inboxes: BTreeSet<UserId>,
     /// Who may do what.
     rights: bool,
+    /// What is retained.
+    retained: bool,
 }
 
 impl Locks {
@@ -42,11 +44,17 @@ impl Locks {
         self.rights = true;
     }
 
+    /// Locks the number of the last change of retained messages, and so all of them.
+    pub(crate) fn retained(&mut self) {
+        self.retained = true;
+    }
+
     /// Locks what another one locks, too.
     pub(super) fn add(&mut self, mut other: Self) {
         self.queues.append(&mut other.queues);
         self.inboxes.append(&mut other.inboxes);
         self.rights |= other.rights;
+        self.retained |= other.retained;
     }
 
     /// Whether another one locks something of this.
@@ -54,6 +62,7 @@ impl Locks {
         !self.queues.is_disjoint(&other.queues)
             || !self.inboxes.is_disjoint(&other.inboxes)
             || (self.rights && other.rights)
+            || (self.retained && other.retained)
     }
 
     /// Leaves out what another one locks, too.
@@ -61,6 +70,7 @@ impl Locks {
         self.queues.retain(|user| !other.queues.contains(user));
         self.inboxes.retain(|user| !other.inboxes.contains(user));
         self.rights &= !other.rights;
+        self.retained &= !other.retained;
     }
 
     /// Whether there are none.
@@ -78,14 +88,17 @@ impl Locks {
         let mut script = Script::default();
         let queues = script.add_all(of_users("user_queues", &locks.queues, dialect, mode));
         let inboxes = script.add_all(of_users("inboxes", &locks.inboxes, dialect, mode));
-        let rights = script.add_all(locks.rights.then(|| {
-            let text = "SELECT value FROM counters WHERE name = 'rights'";
+        let counter = |name| {
+            let text = format!("SELECT value FROM counters WHERE name = '{name}'");
             Statement::made(format!("{text} {}", mode.suffix()))
-        }));
+        };
+        let rights = script.add_all(locks.rights.then(|| counter("rights")));
+        let retained = script.add_all(locks.retained.then(|| counter("retained")));
         let rows = LockRows {
             queues,
             inboxes,
             rights,
+            retained,
         };
         (script, rows)
     }
@@ -117,6 +130,7 @@ pub(super) struct LockRows {
     queues: Part,
     inboxes: Part,
     rights: Part,
+    retained: Part,
 }
 
 impl LockRows {
@@ -131,6 +145,7 @@ impl LockRows {
             queues: users(&self.queues)?,
             inboxes: users(&self.inboxes)?,
             rights: results.rows(&self.rights).next().is_some(),
+            retained: results.rows(&self.retained).next().is_some(),
         })
     }
 }
@@ -164,6 +179,7 @@ mod tests {
     #[test]
     fn locks_are_taken_in_one_order_and_sqlite_needs_none() {
         let mut locks = Locks::default();
+        locks.retained();
         locks.rights();
         for user in ["b", "a"] {
             locks.inbox(&UserId::from_string(user));
@@ -182,6 +198,7 @@ mod tests {
                 "SELECT user_id FROM user_queues WHERE user_id IN ($1, $2) ORDER BY user_id FOR UPDATE",
                 "SELECT user_id FROM inboxes WHERE user_id IN ($1, $2) ORDER BY user_id FOR UPDATE",
                 "SELECT value FROM counters WHERE name = 'rights' FOR UPDATE",
+                "SELECT value FROM counters WHERE name = 'retained' FOR UPDATE",
             ]
         );
     }

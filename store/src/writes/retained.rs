@@ -1,31 +1,22 @@
 //! Retained messages, kept through a restart.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
-use sqlx::Row;
-use sqlx::any::AnyRow;
+use sqlx::Row as _;
 
 use crate::dialect::Dialect;
+use crate::reads::retained::LAST;
 use crate::statement::{Script, Statement};
-use crate::writer::{Operation, Transaction};
-use crate::{Store, StoreError, Timestamp, bulk};
+use crate::writer::{Locks, Operation, Transaction};
+use crate::{NodeId, RetainedMessage, Store, StoreError, Timestamp, bulk};
 
-/// How many messages are read at once: each may be as long as a packet.
-const PAGE: i64 = 32;
+/// How long it is known that a topic has no message any more, and of how many changes at most: who has missed more reads all anew.
+const CLEARED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const CLEARED_KEPT: i64 = 100_000;
 
-/// The last message of a topic that was published with the retain flag (MQTT 5 section 3.3.1.3).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetainedMessage {
-    /// The topic.
-    pub topic: String,
-    /// What was published. A clone shares it.
-    pub payload: Bytes,
-    /// Whatever the broker wants to know of it besides.
-    pub attributes: String,
-    /// When it is to be forgotten; `None`: when it is replaced.
-    pub expires_at: Option<Timestamp>,
-}
+/// How much later what has expired is deleted: every server that shares the database has seen it by then.
+const GRACE_MS: i64 = 10_000;
 
 /// One change of what is retained.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,28 +31,18 @@ pub enum RetainedChange {
 }
 
 impl Store {
-    /// All retained messages, by topic. Those that have expired by `now` are forgotten first.
+    /// Forgets what has expired by `now`; of servers that share the database, a little later, so that they have learnt of it.
     ///
     /// # Errors
     ///
-    /// A [`StoreError`] if the database cannot be read or written.
-    pub async fn retained(&self, now: Timestamp) -> Result<Vec<RetainedMessage>, StoreError> {
-        self.write(ForgetExpired { now }).await?;
-        let key = Key::of(self.readers().dialect());
-        let mut after = key.start.to_owned();
-        // Of a topic that is set again meanwhile, the last one counts.
-        let mut all = BTreeMap::new();
-        loop {
-            let page = self.readers().fetch_all(key.behind(&after)).await?;
-            for row in &page {
-                let message = message(row)?;
-                all.insert(message.topic.clone(), message);
-            }
-            match page.last() {
-                Some(last) if page.len() as i64 == PAGE => after = last.try_get("page_key")?,
-                _ => return Ok(all.into_values().collect()),
-            }
-        }
+    /// A [`StoreError`] if the database cannot be written.
+    pub async fn forget_expired_retained(&self, now: Timestamp) -> Result<(), StoreError> {
+        let grace = match self.is_exclusive() {
+            true => 0,
+            false => GRACE_MS,
+        };
+        let until = Timestamp::from_millis(now.as_millis().saturating_sub(grace));
+        self.write(ForgetExpired { until }).await
     }
 
     /// Makes the changes in their order, all or none. Waits a limited time for room in the queue
@@ -74,79 +55,61 @@ impl Store {
         if changes.is_empty() {
             return Ok(());
         }
-        self.write(Save { changes }).await
-    }
-}
-
-/// What retained messages are read by, page by page: an index has all of it. As a text.
-struct Key {
-    column: &'static str,
-    text: &'static str,
-    /// The key in the order of the index, of the parameter `$1`.
-    parameter: &'static str,
-    /// Before all.
-    start: &'static str,
-}
-
-impl Key {
-    fn of(dialect: Dialect) -> Self {
-        let (column, text, parameter, start) = match dialect {
-            Dialect::Sqlite => ("topic", "topic", "$1", ""),
-            Dialect::Postgres => (
-                "topic_hash",
-                "encode(topic_hash, 'hex')",
-                "decode($1, 'hex')",
-                "",
-            ),
-            Dialect::MySql => ("row_id", "CAST(row_id AS CHAR)", "CAST($1 AS SIGNED)", "0"),
-        };
-        Self {
-            column,
-            text,
-            parameter,
-            start,
+        let node = self.node();
+        let now = Timestamp::now();
+        match self.write(Save { changes, node, now }).await? {
+            true => Ok(()),
+            false => Err(StoreError::Unreachable {
+                reason: "the lease of this server has ended".into(),
+            }),
         }
     }
-
-    /// What reads the page behind a key.
-    fn behind(&self, after: &str) -> Statement {
-        let Self {
-            column,
-            text,
-            parameter,
-            ..
-        } = self;
-        let text = format!(
-            "SELECT topic, payload, attributes, expires_at, {text} AS page_key
-             FROM retained WHERE {column} > {parameter} ORDER BY {column} LIMIT $2"
-        );
-        Statement::made(text).bind(after).bind(PAGE)
-    }
-}
-
-fn message(row: &AnyRow) -> Result<RetainedMessage, StoreError> {
-    let expires_at: Option<i64> = row.try_get("expires_at")?;
-    Ok(RetainedMessage {
-        topic: row.try_get("topic")?,
-        payload: row.try_get::<Vec<u8>, _>("payload")?.into(),
-        attributes: row.try_get("attributes")?,
-        expires_at: expires_at.map(Timestamp::from_millis),
-    })
 }
 
 struct ForgetExpired {
-    now: Timestamp,
+    until: Timestamp,
 }
 
 impl Operation for ForgetExpired {
     type Output = ();
 
+    fn lock(&self, locks: &mut Locks) {
+        locks.retained();
+    }
+
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let delete = tx
-            .dialect()
-            .delete_by_index("retained", "retained_by_expiry");
+        let dialect = tx.dialect();
+        let mut script = Script::default();
+        let expired =
+            "SELECT COALESCE(MAX(revision), 0) AS last FROM retained WHERE expires_at <= $1";
+        let expired = script.add(Statement::new(expired).bind(self.until.as_millis()));
+        let counter = script.add(Statement::new(LAST));
+        let results = tx.run(script).await?;
+        let number = |part, column| -> Result<i64, StoreError> {
+            let row = results.rows(part).next().ok_or(sqlx::Error::RowNotFound)?;
+            Ok(row.try_get(column)?)
+        };
+        let (expired, many) = (
+            number(&expired, "last")?,
+            number(&counter, "value")?.saturating_sub(CLEARED_KEPT),
+        );
+        let mut script = Script::default();
+        let delete = dialect.delete_by_index("retained", "retained_by_expiry");
         let forget = bulk::statement(format!("{delete} WHERE expires_at <= $1"));
-        tx.execute(Statement::new(forget).bind(self.now.as_millis()))
+        script.add(Statement::new(forget).bind(self.until.as_millis()));
+        let delete = dialect.delete_by_index("retained", "retained_by_revision");
+        let forget = bulk::statement(format!(
+            "{delete} WHERE revision <= $1 AND length(payload) = 0"
+        ));
+        let too_many = script.add(Statement::new(forget).bind(many));
+        let results = tx.run(script).await?;
+        let forgotten = match results.changed(&too_many) {
+            0 => expired,
+            _ => expired.max(many),
+        };
+        let note =
+            "UPDATE counters SET value = $1 WHERE name = 'retained_forgotten' AND value < $2";
+        tx.execute(Statement::new(note).bind(forgotten).bind(forgotten))
             .await?;
         Ok(())
     }
@@ -154,48 +117,79 @@ impl Operation for ForgetExpired {
 
 struct Save {
     changes: Vec<RetainedChange>,
+    /// Who saves; `None` if nobody shares the database.
+    node: Option<NodeId>,
+    now: Timestamp,
 }
 
 impl Operation for Save {
-    type Output = ();
+    /// Whether it was done: not by a server that others may hold to be gone.
+    type Output = bool;
 
-    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+    fn lock(&self, locks: &mut Locks) {
+        locks.retained();
+    }
+
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
         let dialect = tx.dialect();
-        let change = |change: &RetainedChange| match change {
-            RetainedChange::Set(message) => set(message, dialect),
-            RetainedChange::Clear { topic } => clear(topic, dialect),
+        let count = self.changes.len() as i64;
+        let mut script = Script::default();
+        let number = "UPDATE counters SET value = value + $1 WHERE name = 'retained'";
+        script.add(Statement::new(number).bind(count));
+        let stands = self.node.as_ref().map(|node| {
+            let now = dialect.now_millis();
+            let text = format!("SELECT id FROM nodes WHERE id = $1 AND lease_until > {now}");
+            script.add(Statement::made(text).bind(node.as_str()))
+        });
+        let results = tx.run(script).await?;
+        // Others may have forgotten a user whose message this is.
+        if stands.is_some_and(|stands| results.rows(&stands).next().is_none()) {
+            return Ok(false);
+        }
+        let numbered = self.changes.iter().zip(1 - count..);
+        let change = |(change, behind): (&RetainedChange, i64)| match change {
+            RetainedChange::Set(message) => set(message, behind, dialect),
+            RetainedChange::Clear { topic } => match dialect {
+                Dialect::Sqlite => clear(topic),
+                Dialect::Postgres | Dialect::MySql => {
+                    let cleared = RetainedMessage {
+                        topic: topic.clone(),
+                        payload: Bytes::new(),
+                        attributes: String::new(),
+                        expires_at: Some(self.now + CLEARED_FOR),
+                    };
+                    set(&cleared, behind, dialect)
+                }
+            },
         };
         let mut script = Script::default();
-        script.add_all(self.changes.iter().map(change));
+        script.add_all(numbered.map(change));
         tx.run(script).await?;
-        Ok(())
+        Ok(true)
     }
 }
 
-fn set(message: &RetainedMessage, dialect: Dialect) -> Statement {
+/// Sets what is retained, by the change that comes so many (less than 1) behind the last one that is counted.
+fn set(message: &RetainedMessage, behind: i64, dialect: Dialect) -> Statement {
     // A topic may be longer than a key of PostgreSQL.
     let key = match dialect {
         Dialect::Postgres => "topic_hash",
         Dialect::Sqlite | Dialect::MySql => "topic",
     };
-    let again = dialect.on_conflict(&[key], &["payload", "attributes", "expires_at"]);
+    let again = dialect.on_conflict(&[key], &["payload", "attributes", "expires_at", "revision"]);
     let text = format!(
-        "INSERT INTO retained (topic, payload, attributes, expires_at) VALUES ($1, $2, $3, $4) {again}"
+        "INSERT INTO retained (topic, payload, attributes, expires_at, revision)
+         VALUES ($1, $2, $3, $4, (SELECT value FROM counters WHERE name = 'retained') + $5) {again}"
     );
     Statement::made(text)
-        .bind(message.topic.as_str())
-        .bind(message.payload.as_ref())
-        .bind(message.attributes.as_str())
+        .bind(message.topic.clone())
+        .bind(message.payload.to_vec())
+        .bind(message.attributes.clone())
         .bind(message.expires_at.map(Timestamp::as_millis))
+        .bind(behind)
 }
 
-fn clear(topic: &str, dialect: Dialect) -> Statement {
-    let delete = dialect.delete_by_index("retained", "retained_topic_hash");
-    let of_topic = match dialect {
-        Dialect::Sqlite | Dialect::Postgres => "topic = $1",
-        // Of no other topic, however many begin alike: it would wait for each.
-        Dialect::MySql => "topic_hash = UNHEX(SHA2($1, 256))",
-    };
-    let clear = bulk::statement(format!("{delete} WHERE {of_topic}"));
-    Statement::new(clear).bind(topic)
+/// Of a file, which nobody shares.
+fn clear(topic: &str) -> Statement {
+    Statement::new("DELETE FROM retained WHERE topic = $1").bind(topic.to_owned())
 }

@@ -58,6 +58,7 @@ fn insert(numbered: &[(i64, &Changed)], now: Timestamp, dialect: Dialect) -> Vec
             Some(Changed::User(username)) => (Some("user"), Some(username), None),
             Some(Changed::Password(username)) => (Some("password"), Some(username), None),
             Some(Changed::Token { owner, token }) => (Some("token"), Some(owner), Some(token)),
+            Some(Changed::Forgotten(username)) => (Some("forgotten"), Some(username), None),
         };
         statement
             .bind(one.map(|(id, _)| *id))

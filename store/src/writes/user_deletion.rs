@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use herald_acl::Username;
 use sqlx::Row as _;
 
 use super::rights_changes::record;
@@ -63,6 +64,21 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Tells all servers that share the database to forget the user of an account that was [closed](Self::close_user), as a
+    /// [change](Changed::Forgotten) of rights. A file has one server, which needs not be told.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it cannot be written.
+    pub async fn have_forgotten(
+        &self,
+        username: &Username,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let username = username.clone();
+        self.write(HaveForgotten { username, now }).await
     }
 
     /// Removes an account that was [closed](Self::close_user), with all that is left of it. Its name is free from then on,
@@ -176,6 +192,24 @@ impl Operation for DeletionStep {
             }
         };
         Ok((deleted, started.elapsed()))
+    }
+}
+
+struct HaveForgotten {
+    username: Username,
+    now: Timestamp,
+}
+
+impl Operation for HaveForgotten {
+    type Output = ();
+
+    fn lock(&self, locks: &mut Locks) {
+        locks.rights();
+    }
+
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let forgotten = Changed::Forgotten(self.username.clone());
+        record(tx, &[forgotten], self.now).await
     }
 }
 

@@ -164,6 +164,10 @@ pub(crate) async fn rules_and_retained(store: &Store) {
     let changes = vec![RetainedChange::Set(lamp), RetainedChange::Clear { topic }];
     store.save_retained(changes).await.unwrap();
     store.retained(at(4)).await.unwrap();
+    store.last_retained_change().await.unwrap();
+    store.retained_since(0).await.unwrap();
+    store.retained_of(&["lamp"]).await.unwrap();
+    store.forget_expired_retained(at(5)).await.unwrap();
 }
 
 /// Everything that happens to what somebody signs in with, and to the account in the end.

@@ -58,6 +58,8 @@ mod queue;
 mod removal;
 #[path = "../store/retained.rs"]
 mod retained;
+#[path = "retained_feed.rs"]
+mod retained_feed;
 #[path = "../store/retry_dead.rs"]
 mod retry_dead;
 #[path = "../store/rights.rs"]

@@ -7,11 +7,13 @@ mod cut_off;
 mod gone;
 mod hints;
 mod listed;
+mod retained;
 mod rights;
 mod service;
 mod sessions;
 mod shared;
 mod stopped;
+mod together;
 
 use std::sync::Arc;
 

@@ -1,85 +1,24 @@
 //! Shared topics, where there are several servers.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use herald_test_databases::{CuttingProxy, DatabaseKind, TestDatabase};
+use herald_test_databases::{CuttingProxy, DatabaseKind};
 use herald_tests::{
     Herald, Version,
     notified::{finish, inbox, notified, taken},
-    raw::{Connect, Message, Raw},
+    raw::{Message, Raw},
     until,
 };
 use rstest::rstest;
 
-use crate::database;
+use crate::{
+    database,
+    together::{acquaint, came, client, listener, three},
+};
 
 /// The topic of announcements, which administrators publish to and all read.
 const NEWS: &str = "broadcast/news";
-
-/// Three servers that hear each other, with accounts, alice and bob.
-async fn three(database: &Arc<TestDatabase>) -> [Herald; 3] {
-    let mut servers = [(); 3].map(|()| Herald::stopped_on_database(database, &[]));
-    servers[0].begin().await;
-    let admin = servers[0].http("admin").await;
-    let delay = serde_json::json!({"mode": "fixed", "ms": 0});
-    admin.set_delay(delay).await;
-    for name in ["alice", "bob"] {
-        admin.create_user(name, "user").await;
-    }
-    for herald in &mut servers[1..] {
-        herald.begin().await;
-    }
-    acquaint(&servers).await;
-    servers
-}
-
-/// A connection of this user: another client at each server.
-async fn client(herald: &Herald, version: Version, username: &str) -> Raw {
-    let id = format!("{username} {}", herald.tcp_address());
-    Raw::connect_as(herald, version, &Connect::of(username).client_id(&id)).await
-}
-
-/// A connection that has subscribed.
-async fn listener(herald: &Herald, version: Version, username: &str, filter: &str) -> Raw {
-    let mut raw = client(herald, version, username).await;
-    assert!(raw.subscribe(filter).await <= 2);
-    raw
-}
-
-/// Waits until each server hears each other.
-async fn acquaint(servers: &[Herald]) {
-    for (at, herald) in servers.iter().enumerate() {
-        let topic = format!("broadcast/{at}");
-        let mut listeners = vec![];
-        for other in servers {
-            let id = format!("acquaint {at} {}", other.tcp_address());
-            let connect = Connect::of("admin").client_id(&id);
-            let mut raw = Raw::connect_as(other, Version::V5, &connect).await;
-            raw.subscribe(&topic).await;
-            listeners.push((raw, false));
-        }
-        let mut admin = client(herald, Version::V5, "admin").await;
-        until("all to hear it", async || {
-            admin.publish(&topic, "do you hear me").await;
-            for (raw, heard) in &mut listeners {
-                *heard |= !came(raw).await.is_empty();
-            }
-            listeners.iter().all(|(_, heard)| *heard).then_some(())
-        })
-        .await;
-    }
-}
-
-/// What has come by now, acknowledged: who takes nothing is disconnected in the end.
-async fn came(raw: &mut Raw) -> Vec<String> {
-    let mut all = vec![];
-    for publish in raw.at_once().await {
-        raw.finish(&publish).await;
-        all.push(publish.payload);
-    }
-    all
-}
 
 /// The next `n` messages.
 async fn heard(raw: &mut Raw, n: usize) -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::SystemTime,
 };
 
 use parking_lot::Mutex;
@@ -84,6 +85,13 @@ impl Retain for Face {
             Ok(())
         }
         .boxed()
+    }
+
+    fn forget_expired(&self) -> BoxFuture<'static, Result<(), HostError>> {
+        let now = SystemTime::now();
+        let is_left = |m: &RetainedMessage| m.expires_at.is_none_or(|at| at > now);
+        self.0.kept.lock().retain(|_, message| is_left(message));
+        async { Ok(()) }.boxed()
     }
 }
 
