@@ -30,6 +30,13 @@ pub(crate) fn database() -> Option<TestDatabase> {
     Some(made.unwrap_or_else(|| panic!("{CHOSEN} is {name}, which has no server")))
 }
 
+/// The same for several servers, and its kind; `None` if files were chosen, which have one each.
+#[must_use]
+pub fn chosen_database() -> Option<(DatabaseKind, Arc<TestDatabase>)> {
+    let kind = DatabaseKind::named(&env::var(CHOSEN).ok()?)?;
+    Some((kind, Arc::new(database()?)))
+}
+
 /// A database with Herald's tables and nothing in them, for several servers; `None` if this kind is not tested.
 pub async fn empty_database(kind: DatabaseKind) -> Option<Arc<TestDatabase>> {
     TestDatabase::make(kind, TEMPLATE, migrate)

@@ -4,6 +4,8 @@ mod accounts;
 mod begin;
 mod end;
 mod first_process;
+mod front;
+pub(crate) mod several;
 
 use std::{
     ffi::OsStr,
@@ -17,6 +19,8 @@ use herald_test_databases::TestDatabase;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Child;
+
+use front::{Front, nodes};
 
 use crate::{
     cli::Cli,
@@ -66,6 +70,10 @@ pub struct Herald {
     database: Option<Arc<TestDatabase>>,
     run: Option<Run>,
     names: Names,
+    /// How many servers this is.
+    nodes: usize,
+    others: Vec<Herald>,
+    front: Option<Arc<Front>>,
 }
 
 impl Herald {
@@ -90,7 +98,10 @@ impl Herald {
             own.push(("HERALD_WORKER__LEASE_MS", LEASE_MS));
         }
         own.extend(settings);
-        Self::stopped_with(database, &own)
+        let nodes = database.as_ref().map_or(1, |_| nodes());
+        let mut herald = Self::stopped_with(database, &own);
+        herald.nodes = nodes;
+        herald
     }
 
     /// A server that has yet to [`begin`](Self::begin), on a database that it may share with others.
@@ -120,6 +131,9 @@ impl Herald {
             database,
             run: None,
             names: Names::default(),
+            nodes: 1,
+            others: vec![],
+            front: None,
         }
     }
 
@@ -156,6 +170,9 @@ impl Herald {
             database: self.database.clone(),
             run: self.run.clone(),
             names: Names::numbered(number),
+            nodes: 1,
+            others: vec![],
+            front: self.front.clone(),
         }
     }
 
@@ -264,22 +281,36 @@ impl Herald {
         fs::read_to_string(self.output("stdout")).unwrap()
     }
 
+    /// Whether each connection may come to another server.
+    pub(crate) fn is_several(&self) -> bool {
+        self.front.is_some()
+    }
+
     /// Address of HTTPS and WSS.
     #[must_use]
     pub fn http_address(&self) -> &str {
-        self.run().http.as_deref().unwrap()
+        match &self.front {
+            Some(front) => front.http.address(),
+            None => self.run().http.as_deref().unwrap(),
+        }
     }
 
     /// Address of MQTT over TLS.
     #[must_use]
     pub fn tls_address(&self) -> &str {
-        self.run().mqtt_tls.as_deref().unwrap()
+        match &self.front {
+            Some(front) => front.tls.address(),
+            None => self.run().mqtt_tls.as_deref().unwrap(),
+        }
     }
 
     /// Address of plain MQTT.
     #[must_use]
     pub fn tcp_address(&self) -> &str {
-        self.run().mqtt_tcp.as_deref().unwrap()
+        match &self.front {
+            Some(front) => front.tcp.address(),
+            None => self.run().mqtt_tcp.as_deref().unwrap(),
+        }
     }
 }
 

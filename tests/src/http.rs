@@ -71,6 +71,10 @@ impl Http {
         if let Some(ca) = ca {
             client = client.add_root_certificate(Certificate::from_pem(&ca).unwrap());
         }
+        if herald.is_several() {
+            // Each request may come to another one.
+            client = client.pool_max_idle_per_host(0);
+        }
         let client = client
             .cookie_store(true)
             .redirect(Policy::none())
@@ -89,9 +93,15 @@ impl Http {
     /// The same client, cookies and all, of a server that has started again.
     #[must_use]
     pub fn at(&self, herald: &Herald) -> Self {
+        self.by_way_of(herald.http_address())
+    }
+
+    /// The same client, whose requests go to this address.
+    #[must_use]
+    pub fn by_way_of(&self, address: &str) -> Self {
         let (scheme, _) = self.base.split_once("://").expect("a URL");
         Self {
-            base: format!("{scheme}://{}", herald.http_address()),
+            base: format!("{scheme}://{address}"),
             ..self.clone()
         }
     }

@@ -7,10 +7,12 @@
     reason = "a harness that cannot go on fails the test that uses it"
 )]
 
+mod balancer;
 mod cli;
 mod database;
 mod disk;
 mod failing;
+mod fake_clock;
 mod herald;
 mod http;
 mod lines;
@@ -29,11 +31,13 @@ mod version;
 mod wait;
 mod websocket;
 
+pub use balancer::Balancer;
 pub use cli::{Cli, Ended, program};
-pub use database::empty_database;
+pub use database::{chosen_database, empty_database};
 pub use disk::{Immutable, SmallDisk, fill, free};
 pub use failing::failing_service;
-pub use herald::{Herald, Run};
+pub use fake_clock::FakeClock;
+pub use herald::{Herald, Run, several::acquaint};
 pub use http::{Answer, Http};
 pub use mosquitto::{Mosquitto, Received, Subscriber, Transport};
 pub use mosquitto_bridge::MosquittoBridge;

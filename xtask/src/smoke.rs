@@ -13,12 +13,23 @@ use crate::{
 /// The test programs.
 const PROGRAMS: [&str; 2] = ["smoke", "torture"];
 
+/// The tests that are run on several servers, too, which do nothing to a server but talk to it.
+const ON_NODES: [&str; 7] = [
+    "--",
+    "matrix",
+    "isolation",
+    "rights",
+    "send",
+    "retained",
+    "delay",
+];
+
 /// Says which database they use.
 const DATABASE: &str = "HERALD_E2E_DATABASE";
 
 /// How often the server is killed unless this says otherwise. Files are tested with more.
 const ROUNDS: &str = "HERALD_TORTURE_ROUNDS";
-const FEW_ROUNDS: &str = "10";
+const FEW_ROUNDS: &str = "20";
 
 /// Runs them on the servers of a list, which are all without one; the other `args` go to `cargo test`.
 pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
@@ -51,6 +62,13 @@ pub(crate) fn on(cargo: &Cargo, servers: &Servers, args: &[String]) -> Result<()
             test.env(ROUNDS, FEW_ROUNDS);
         }
         step(&format!("smoke on {kind}"), &mut test)?;
+        // What everyone may and sees does not depend on the server that is asked.
+        let mut test =
+            cargo.command(["test", "--workspace", "--test", "access", "--test", "smoke"]);
+        test.args(args).args(ON_NODES);
+        servers.hand_to(&mut test);
+        test.env(DATABASE, kind.name()).env("HERALD_E2E_NODES", "3");
+        step(&format!("smoke on 3 servers on {kind}"), &mut test)?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ impl Herald {
     pub async fn begin(&mut self) {
         let child = self.spawn();
         self.started(child).await;
+        self.begin_others().await;
     }
 
     /// Waits until `child` is ready.

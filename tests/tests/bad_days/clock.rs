@@ -1,13 +1,10 @@
 //! A system clock that is set back and forward, under the running server and while it is stopped.
 
-use std::{fs, path::PathBuf};
-
 use herald_tests::{
-    Herald, Version,
+    FakeClock, Herald, Version,
     raw::{Connect, Raw},
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// What the running server says of a clock that was set back.
 const SET_BACK: &str = "the system's clock was set back; this process goes on";
@@ -15,52 +12,13 @@ const SET_BACK: &str = "the system's clock was set back; this process goes on";
 /// What a start says of messages that were accepted while the clock was ahead.
 const AHEAD: &str = "messages wait that were accepted while the system's clock was ahead";
 
-/// The system's clock, as a server sees it.
-struct Clock {
-    folder: TempDir,
-}
-
-impl Clock {
-    /// The real one, until it is set.
-    fn new() -> Self {
-        let clock = Self {
-            folder: TempDir::new().unwrap(),
-        };
-        clock.set("+0");
-        clock
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("offset")
-    }
-
-    /// Sets it to this many seconds from the real one.
-    fn set(&self, offset: &str) {
-        let new = self.folder.path().join("new");
-        fs::write(&new, offset).unwrap();
-        fs::rename(new, self.file()).unwrap();
-    }
-
-    /// A server that sees this clock.
-    fn server(&self) -> Herald {
-        let (library, file) = (library(), self.file());
-        Herald::stopped(&[
-            ("LD_PRELOAD", library.to_str().unwrap()),
-            ("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap()),
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ])
-    }
-}
-
-/// Where Debian has it: in a folder for each architecture.
-fn library() -> PathBuf {
-    let folders = fs::read_dir("/usr/lib").unwrap();
-    let mut libraries =
-        folders.map(|folder| folder.unwrap().path().join("faketime/libfaketimeMT.so.1"));
-    libraries
-        .find(|library| library.exists())
-        .expect("libfaketime is missing. Run `cargo xtask setup`")
+/// A server that sees this clock.
+fn server(clock: &FakeClock) -> Herald {
+    let settings = clock.settings();
+    let settings = settings
+        .each_ref()
+        .map(|(key, value)| (*key, value.as_str()));
+    Herald::stopped(&settings)
 }
 
 /// Sends a message after setting the delay. Returns its id.
@@ -96,8 +54,8 @@ fn count(log: &str, text: &str) -> usize {
 
 #[tokio::test]
 async fn a_clock_set_back_under_the_running_server_delays_nothing() {
-    let clock = Clock::new();
-    let mut herald = clock.server();
+    let clock = FakeClock::new();
+    let mut herald = server(&clock);
     herald.begin().await;
     let admin = herald.http("admin").await;
     let mut raw = listen(&herald).await;
@@ -141,8 +99,8 @@ async fn a_clock_set_back_under_the_running_server_delays_nothing() {
 
 #[tokio::test]
 async fn a_start_warns_of_what_waits_since_the_clock_was_ahead() {
-    let clock = Clock::new();
-    let mut herald = clock.server();
+    let clock = FakeClock::new();
+    let mut herald = server(&clock);
     herald.begin().await;
     let mut raw = listen(&herald).await;
     let finished = send(&herald, "finished", 0).await;

@@ -6,7 +6,6 @@ use herald_test_databases::TestDatabase;
 use herald_tests::{
     Herald, Version,
     raw::{Connect, Raw},
-    until,
 };
 
 /// Three servers that hear each other, with accounts, alice and bob.
@@ -46,26 +45,8 @@ pub(crate) async fn listener(
 
 /// Waits until each server hears each other.
 pub(crate) async fn acquaint(servers: &[Herald]) {
-    for (at, herald) in servers.iter().enumerate() {
-        let topic = format!("broadcast/{at}");
-        let mut listeners = vec![];
-        for other in servers {
-            let id = format!("acquaint {at} {}", other.tcp_address());
-            let connect = Connect::of("admin").client_id(&id);
-            let mut raw = Raw::connect_as(other, Version::V5, &connect).await;
-            raw.subscribe(&topic).await;
-            listeners.push((raw, false));
-        }
-        let mut admin = client(herald, Version::V5, "admin").await;
-        until("all to hear it", async || {
-            admin.publish(&topic, "do you hear me").await;
-            for (raw, heard) in &mut listeners {
-                *heard |= !came(raw).await.is_empty();
-            }
-            listeners.iter().all(|(_, heard)| *heard).then_some(())
-        })
-        .await;
-    }
+    let addresses: Vec<_> = servers.iter().map(Herald::tcp_address).collect();
+    herald_tests::acquaint(&addresses).await;
 }
 
 /// What has come by now, acknowledged: who takes nothing is disconnected in the end.

@@ -131,7 +131,7 @@ impl Listener {
 pub(crate) fn check_refusal(version: Version, code: u8) {
     let passing: &[u8] = match version {
         Version::V311 => &[0x03],
-        Version::V5 => &[0x80, 0x88, 0x97],
+        Version::V5 => &[0x80, 0x88, 0x89, 0x97],
     };
     assert!(passing.contains(&code), "CONNACK {code:#x}");
 }

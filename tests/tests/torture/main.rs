@@ -12,6 +12,7 @@
 mod listener;
 mod plan;
 mod sender;
+mod several;
 mod user;
 mod verdict;
 mod world;
@@ -49,30 +50,13 @@ async fn nothing_is_lost_doubled_or_leaked_however_often_the_server_is_killed() 
     herald.begin().await;
     let users = users(&herald).await;
     let world = Arc::new(World::new(herald.tcp_address()));
-    let mut clients = Clients::default();
-    for ((user, http), number) in users.iter().zip(0..) {
-        let parts = (number * 3 + 1..).map(|part| plan.chance(part));
-        clients.start(&world, user, http, number, parts);
-    }
-
+    let clients = clients(&users, &world, &plan);
     let storm = async {
         for round in plan.kills() {
             kill(&mut herald, &world, round).await;
         }
     };
-    tokio::select! {
-        () = storm => {}
-        Some(failed) = clients.senders.join_next() => panic!("a sender ended: {failed:?}"),
-        Some(failed) = clients.listeners.join_next() => panic!("a listener ended: {failed:?}"),
-    }
-    world.enter(Phase::Calm);
-    within("the last answers", clients.senders.join_all()).await;
-    let mut tally = Tally::default();
-    for (user, http) in &users {
-        verdict::check(user, http, &mut tally).await;
-    }
-    world.enter(Phase::Over);
-    within("the end of the listeners", clients.listeners.join_all()).await;
+    let tally = weather(storm, clients, &users, &world, async {}).await;
     eprintln!(
         "{} kills, {} messages, {} claimed again, {} notifications heard again, {:.1} s",
         plan.rounds,
@@ -81,6 +65,41 @@ async fn nothing_is_lost_doubled_or_leaked_however_often_the_server_is_killed() 
         tally.heard_again,
         started.elapsed().as_secs_f32()
     );
+}
+
+/// Starts two that listen and one that sends for each user.
+fn clients(users: &[(Arc<User>, Http)], world: &Arc<World>, plan: &Plan) -> Clients {
+    let mut clients = Clients::default();
+    for ((user, http), number) in users.iter().zip(0..) {
+        let parts = (number * 3 + 1..).map(|part| plan.chance(part));
+        clients.start(world, user, http, number, parts);
+    }
+    clients
+}
+
+/// Lets `storm` come over them, waits until all is as it has to be, and ends them.
+async fn weather(
+    storm: impl Future<Output = ()>,
+    mut clients: Clients,
+    users: &[(Arc<User>, Http)],
+    world: &World,
+    in_the_end: impl Future<Output = ()>,
+) -> Tally {
+    tokio::select! {
+        () = storm => {}
+        Some(failed) = clients.senders.join_next() => panic!("a sender ended: {failed:?}"),
+        Some(failed) = clients.listeners.join_next() => panic!("a listener ended: {failed:?}"),
+    }
+    world.enter(Phase::Calm);
+    within("the last answers", clients.senders.join_all()).await;
+    let mut tally = Tally::default();
+    for (user, http) in users {
+        verdict::check(user, http, &mut tally).await;
+    }
+    in_the_end.await;
+    world.enter(Phase::Over);
+    within("the end of the listeners", clients.listeners.join_all()).await;
+    tally
 }
 
 /// The users, whose messages wait for some milliseconds.
