@@ -21,7 +21,7 @@ use crate::{
     owners::{OwnSession, SessionEnd, SessionOwners},
     progress::Progress,
     registry::Registry,
-    session::{Connection, Context, end_session},
+    session::{Connection, Context, drain, end_session},
     stream,
     sys::Sys,
     user_bytes::UsersBytes,
@@ -78,6 +78,7 @@ impl Broker {
             standing,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            draining: CancellationToken::new(),
             crashed: crashed.clone(),
         });
         let publishes_sys = {
@@ -233,6 +234,13 @@ impl Broker {
 
     pub(crate) fn retained(&self) -> &RetainedStore {
         self.ctx.bus.kept()
+    }
+
+    /// Sends all clients to other servers (MQTT 5: 0x9C), spread evenly `over` this time, and lets nobody in any more. What is
+    /// kept of their sessions stays here. Resolves when all have gone, or do not go.
+    pub async fn drain(&self, over: Duration) {
+        self.ctx.draining.cancel();
+        drain(&self.ctx, over).await;
     }
 
     /// Makes all sessions go on with the shared messages that waited while the server was not

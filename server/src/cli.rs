@@ -47,6 +47,9 @@ pub(crate) enum Command {
     Queue(QueueCommand),
     /// List the servers that share the database: id, machine, version, since when, and until when each is known to be there.
     Nodes,
+    /// Have the server that runs on this data directory send its clients to the other servers of the database, and stop; wait for
+    /// its end. SIGTERM does the same.
+    Drain,
     /// Write a copy of the database to the new file FILE; the server may be running.
     Backup { file: PathBuf },
     /// Put the database FILE, a backup, into the place of the server's own, which is kept beside it. The server must not be

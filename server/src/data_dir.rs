@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    io,
     path::Path,
 };
 
@@ -32,6 +33,21 @@ pub(crate) fn create(dir: &Path) -> anyhow::Result<()> {
 /// Takes the directory for this process, or says that another has it.
 pub(crate) fn lock(dir: &Path) -> anyhow::Result<Lock> {
     lock_file(&dir.join("lock"), "data directory", dir)
+}
+
+/// Whether a server uses the directory.
+pub(crate) fn is_locked(dir: &Path) -> anyhow::Result<bool> {
+    let path = dir.join("lock");
+    let problem = || format!("cannot look at {}", path.display());
+    match File::open(&path) {
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(e)) => Err(e).with_context(problem),
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e).with_context(problem),
+    }
 }
 
 /// Takes the database, which may lie elsewhere, for this process.

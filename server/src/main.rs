@@ -93,6 +93,7 @@ async fn run(cli: Cli, config: Config, signals: io::Result<Option<Signals>>) -> 
         Command::Admin(command) => commands::admin(&config, command).await,
         Command::Token(command) => commands::token(&config, command).await,
         Command::Queue(command) => commands::queue(&config, command).await,
+        Command::Drain => commands::drain(&config).await,
         Command::Nodes => commands::nodes(&config).await,
         Command::Backup { file } => commands::backup(&config, &file).await,
         Command::Restore { file } => commands::restore(&config, &file).await,

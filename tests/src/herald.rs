@@ -120,6 +120,8 @@ impl Herald {
         let mut own = LISTENERS.map(|name| (name, "127.0.0.1:0")).to_vec();
         if let Some(database) = &database {
             own.push((database::URL, database.url()));
+            // A stop is not for the others to take its clients, but in the tests of that.
+            own.push(("HERALD_CLUSTER__DRAIN_S", "0"));
         }
         let settings = own.iter().chain(settings);
         let settings = settings.map(|&(k, v)| (k.into(), v.into())).collect();

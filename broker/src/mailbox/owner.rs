@@ -57,7 +57,7 @@ impl Mailbox {
         contents.link = Some(link);
         contents.shared.go_online();
         let stop = &mut contents.mail.stop;
-        stop.take_if(|r| matches!(r, Reason::QuotaExceeded | Reason::CutOff));
+        stop.take_if(|r| matches!(r, Reason::QuotaExceeded | Reason::CutOff | Reason::Moved));
     }
 
     /// The session has none any more: only what it is owed is still kept for it, besides what it holds itself, in bytes.
@@ -70,7 +70,7 @@ impl Mailbox {
         contents.mail.drop_fresh();
         // Of the connection, and not of the session.
         let stop = &mut contents.mail.stop;
-        stop.take_if(|r| *r == Reason::CutOff);
+        stop.take_if(|r| matches!(r, Reason::CutOff | Reason::Moved));
         contents.shared.go_offline(held_by_session);
     }
 

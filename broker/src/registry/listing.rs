@@ -9,6 +9,7 @@ use herald_acl::Username;
 
 use super::{Entry, Registry, Sessions};
 use crate::{
+    delivery::Subscriber as _,
     host::Credential,
     ids::SessionId,
     live_sessions::{self, LiveQuery, LiveSession, NoSessionId},
@@ -66,6 +67,17 @@ impl Registry {
         // No harm if it has ended meanwhile.
         found.mailbox.stop(Reason::Kicked);
         Some(was)
+    }
+
+    /// The mailboxes of all sessions that have a connection, the oldest sessions first.
+    pub(crate) fn connected(&self) -> Vec<Arc<Mailbox>> {
+        let state = self.state.lock();
+        let all = state
+            .owners
+            .keys()
+            .filter_map(|session| state.find(*session));
+        let mailboxes = all.map(|found| found.mailbox);
+        mailboxes.filter(|mailbox| mailbox.is_online()).collect()
     }
 }
 

@@ -69,6 +69,9 @@ pub(super) async fn admit(
         let text = "this server is cut off; try another, or again in a moment";
         return Err((Reason::CutOff, text.into()));
     }
+    if ctx.draining.is_cancelled() {
+        return Err((Reason::Moved, Reason::Moved.text().into()));
+    }
     let (client_id, assigned) = client_id(connect, v5)?;
     let began = Instant::now();
     let identity = authenticate(ctx, connect, &client_id, origin).await?;
@@ -116,6 +119,8 @@ pub(super) async fn admit(
     if ctx.stop.is_cancelled() {
         // It came after all others were stopped.
         guard.mailbox.stop(Reason::ShuttingDown);
+    } else if ctx.draining.is_cancelled() {
+        guard.mailbox.disconnect(Reason::Moved);
     }
     let expiry = connect.session_expiry.min(ctx.limits.max_session_expiry_s);
     state.has_cursor |= expiry > 0;

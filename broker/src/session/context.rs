@@ -32,6 +32,8 @@ pub(crate) struct Context {
     /// Counts every task of the broker.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    /// Nobody is let in any more: other servers take the clients.
+    pub(crate) draining: CancellationToken,
     /// A task that is to run until the broker stops has panicked.
     pub(crate) crashed: CancellationToken,
 }

@@ -55,4 +55,9 @@ impl End {
             Self::Server(Reason::NotAuthorized | Reason::ShuttingDown)
         )
     }
+
+    /// Whether the client is only sent to another server: a will without a delay is not for that.
+    pub(super) fn is_move(&self) -> bool {
+        matches!(self, Self::Server(Reason::Moved))
+    }
 }

@@ -58,6 +58,7 @@ impl Session {
             // The last responses are of a session that is over.
             self.state.received = HashSet::new();
         }
+        let is_moved = end.is_move();
         if let End::Server(reason) = end {
             self.wire.disconnect(reason);
         }
@@ -66,6 +67,7 @@ impl Session {
         if !over {
             self.state.will = will.take_if(|w| !w.delay.is_zero());
         }
+        will.take_if(|_| is_moved);
         will::publish_in_time(&self.ctx, &self.client, &self.guard.mailbox, will).await;
         let Self {
             ctx,

@@ -19,6 +19,7 @@ mod context;
 mod cursor;
 mod cursor_use;
 mod deliver;
+mod drain;
 mod end;
 mod filters;
 mod finish;
@@ -43,6 +44,7 @@ mod will;
 
 pub use connection::Connection;
 pub(crate) use context::Context;
+pub(crate) use drain::drain;
 pub(crate) use end::End;
 pub(crate) use ownership::end as end_session;
 pub(crate) use patience::patience;

@@ -36,6 +36,8 @@ pub(crate) enum Reason {
     Unavailable,
     /// The server is cut off from the others; the client should come back, here or to another one.
     CutOff,
+    /// The server is being taken out: others take its clients.
+    Moved,
     /// The client has more QoS 2 PUBLISHes in flight than it may.
     ReceiveMaximumExceeded,
     /// The client broke the protocol.
@@ -51,6 +53,14 @@ impl Reason {
             // The session.
             Self::RightsEnded | Self::ShuttingDown | Self::Kicked => 1,
             _ => 0,
+        }
+    }
+
+    /// What the client is told besides the code; empty if that says all.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Moved => "this server is being taken out; connect to another one",
+            _ => "",
         }
     }
 
@@ -71,6 +81,7 @@ impl Reason {
                 ConnectReasonCode::ServerUnavailable
             }
             Self::CutOff => ConnectReasonCode::ServerBusy,
+            Self::Moved => ConnectReasonCode::UseAnotherServer,
             Self::ReceiveMaximumExceeded | Self::ProtocolError => ConnectReasonCode::ProtocolError,
         }
     }
@@ -93,6 +104,7 @@ impl Reason {
             | Self::Kicked
             | Self::ShuttingDown
             | Self::CutOff
+            | Self::Moved
             | Self::Unavailable => ConnectReturnCode::ServerUnavailable,
         }
     }
@@ -111,6 +123,7 @@ impl Reason {
             Self::ShuttingDown => DisconnectReasonCode::ServerShuttingDown,
             Self::Unavailable => DisconnectReasonCode::UnspecifiedError,
             Self::CutOff => DisconnectReasonCode::ServerBusy,
+            Self::Moved => DisconnectReasonCode::UseAnotherServer,
             Self::ReceiveMaximumExceeded => DisconnectReasonCode::ReceiveMaximumExceeded,
             Self::ClientIdNotValid | Self::BadAuthenticationMethod | Self::ProtocolError => {
                 DisconnectReasonCode::ProtocolError

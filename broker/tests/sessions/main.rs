@@ -12,6 +12,7 @@ mod cursor_host;
 mod cursor_waits;
 mod cursors;
 mod denied;
+mod drained;
 mod driven;
 mod flood;
 mod floods;

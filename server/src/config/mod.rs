@@ -2,6 +2,7 @@
 //! they may be.
 
 mod auth;
+mod cluster;
 mod database;
 mod environment;
 mod error;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{cli::Options, logging::Log};
 use auth::Auth;
+use cluster::Cluster;
 use database::Database;
 use http::Http;
 use limits::Limits;
@@ -50,6 +52,7 @@ pub(crate) struct Config {
     pub(crate) mqtt: Mqtt,
     pub(crate) tls: Tls,
     pub(crate) database: Database,
+    pub(crate) cluster: Cluster,
     pub(crate) auth: Auth,
     pub(crate) worker: Worker,
     pub(crate) webhook: Webhook,
@@ -66,6 +69,7 @@ impl Default for Config {
             mqtt: Mqtt::default(),
             tls: Tls::default(),
             database: Database::default(),
+            cluster: Cluster::default(),
             auth: Auth::default(),
             worker: Worker::default(),
             webhook: Webhook::default(),
@@ -101,6 +105,7 @@ impl Config {
         self.tls.check(self.http.listen)?;
         self.log.filter()?;
         self.database_location()?;
+        self.cluster.check()?;
         self.worker.check()?;
         if self.worker.processor == Processor::Webhook {
             self.webhook.check(self.worker.timeout_ms)?;

@@ -1,5 +1,6 @@
 //! Everything together, from start to stop.
 
+mod drain;
 mod parts;
 mod prepare;
 mod sockets;
@@ -10,7 +11,7 @@ use anyhow::{anyhow, bail};
 use herald_api::{ApiOptions, Audit, Sends, Throughput};
 use herald_broker::Broker;
 use herald_store::{NodeChannel, NodeFrames, Purpose, Store, StoreOptions};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     acks::Acks,
@@ -33,6 +34,7 @@ use crate::{
     tls,
 };
 
+use drain::Drain;
 use parts::{api_options, await_rights, forget_user, start_broker, start_worker};
 use prepare::{Prepared, prepare};
 
@@ -125,7 +127,21 @@ async fn serve_from(
     let follower = node
         .is_some()
         .then(|| RetainedFollower::new(store.clone(), broker.clone(), retained));
-    let worker = start_worker(config, store, &broker, &throughput, &standing, others)?;
+    let drain = Drain {
+        store: store.clone(),
+        broker: broker.clone(),
+        draining: CancellationToken::new(),
+        time: config.cluster.drain(),
+    };
+    let worker = start_worker(
+        config,
+        store,
+        &broker,
+        &throughput,
+        &standing,
+        others,
+        &drain.draining,
+    )?;
     let limits = &config.limits;
     let connections = Connections::new(limits.connections, limits.connections_per_address);
     let connections = Arc::new(connections);
@@ -147,7 +163,13 @@ async fn serve_from(
             await_rights: await_rights(&everywhere),
             forget_user: forget_user(store, &everywhere, &broker, sessions.as_ref()),
             background: changes.clone(),
-            ..api_options(config, &broker, &standing, sessions.as_ref())
+            ..api_options(
+                config,
+                &broker,
+                &standing,
+                sessions.as_ref(),
+                &drain.draining,
+            )
         },
     );
 
@@ -203,7 +225,7 @@ async fn serve_from(
         "{}",
         banner(config, &addresses, default_password)
     );
-    let ended = run(tasks, signals).await?;
+    let ended = run(tasks, signals, &drain).await?;
     run_file.remove();
     log_counters(&broker, &connections);
     ended
@@ -313,21 +335,33 @@ fn spawn_writers(
     });
 }
 
-/// Runs `tasks` until a signal comes or one of them ends by itself, which is the inner error, and ends them.
+/// Runs `tasks` until a signal comes or one of them ends by itself, which is the inner error, and ends them. On SIGTERM clients
+/// are sent to other servers before, unless another signal comes.
 ///
 /// # Errors
 ///
-/// A second signal came before all had ended.
-async fn run(mut tasks: Tasks, mut signals: Signals) -> anyhow::Result<anyhow::Result<()>> {
-    let ended = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!(signal, "stopping");
-            Ok(())
-        }
+/// Another signal came before all had ended.
+async fn run(
+    mut tasks: Tasks,
+    mut signals: Signals,
+    drain: &Drain,
+) -> anyhow::Result<anyhow::Result<()>> {
+    let mut ended = tokio::select! {
+        signal = signals.next() => Ok(signal),
         error = tasks.first_to_end() => Err(error),
     };
+    if let Ok("SIGTERM") = ended {
+        ended = tokio::select! {
+            () = drain.run() => Ok("SIGTERM"),
+            signal = signals.next() => Ok(signal),
+            error = tasks.first_to_end() => Err(error),
+        };
+    }
+    if let Ok(signal) = &ended {
+        tracing::info!(signal, "stopping");
+    }
     tokio::select! {
-        () = tasks.stop() => Ok(ended),
+        () = tasks.stop() => Ok(ended.map(|_| ())),
         _ = signals.next() => bail!("told to stop again: ended at once; what is unfinished is taken up at the next start"),
     }
 }

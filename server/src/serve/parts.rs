@@ -1,6 +1,6 @@
 //! The parts of a server, each made from the configuration and joined to those it needs.
 
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{future::pending, net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -10,6 +10,7 @@ use herald_broker::{Broker, Neighbours, Origin, Transport};
 use herald_store::{Job, Store, Timestamp};
 use herald_worker::{Echo, Event, Failure, Processor, Retries, Webhook, Worker, WorkerOptions};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     accept::HANDSHAKE,
@@ -42,6 +43,7 @@ pub(super) fn start_worker(
     throughput: &Arc<Throughput>,
     standing: &Arc<Standing>,
     nodes: TellNodes,
+    draining: &CancellationToken,
 ) -> anyhow::Result<Worker> {
     let processor: Arc<dyn Processor> = match config.worker.processor {
         config::Processor::Echo => Arc::new(Echo),
@@ -50,6 +52,7 @@ pub(super) fn start_worker(
     let processor = Arc::new(WhileStanding {
         processor,
         standing: standing.clone(),
+        draining: draining.clone(),
     });
     let options = WorkerOptions {
         concurrency: config.worker.concurrency,
@@ -86,10 +89,12 @@ pub(super) fn start_worker(
     ))
 }
 
-/// Claims nothing while the server does not stand. What is under way goes on: whether it may end is for its lease to say.
+/// Claims nothing while the server does not stand, nor once it is taken out. What is under way goes on: whether it may end is for
+/// its lease to say.
 struct WhileStanding {
     processor: Arc<dyn Processor>,
     standing: Arc<Standing>,
+    draining: CancellationToken,
 }
 
 impl Processor for WhileStanding {
@@ -101,6 +106,9 @@ impl Processor for WhileStanding {
         async {
             let most = self.processor.ready().await;
             self.standing.stood_up().await;
+            if self.draining.is_cancelled() {
+                return pending().await;
+            }
             most
         }
         .boxed()
@@ -168,6 +176,7 @@ pub(super) fn api_options(
     broker: &Broker,
     standing: &Arc<Standing>,
     sessions: Option<&Arc<SharedSessions>>,
+    draining: &CancellationToken,
 ) -> ApiOptions {
     let (serving, asked, standing) = (broker.clone(), broker.clone(), standing.clone());
     let mqtt = move |stream: Box<dyn MqttStream>, peer: SocketAddr| {
@@ -176,10 +185,14 @@ pub(super) fn api_options(
         let origin = Origin { peer, transport };
         serving.serve(stream, origin, deadline).boxed()
     };
+    let draining = draining.clone();
     let ready = move || {
         let ready = match (standing.stands(), asked.is_ready()) {
             (false, _) => Err("This server is cut off from the database, and serves nobody."),
             (true, false) => Err("The broker does not answer."),
+            (true, true) if draining.is_cancelled() => {
+                Err("This server is draining: others take its clients.")
+            }
             (true, true) => Ok(()),
         };
         async move { ready }.boxed()

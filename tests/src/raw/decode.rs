@@ -65,6 +65,8 @@ pub enum Packet {
     Disconnect {
         /// Reason code.
         code: u8,
+        /// Properties.
+        properties: Vec<Property>,
     },
     /// Anything else, by its first byte.
     Other(u8),
@@ -170,7 +172,10 @@ fn parse(version: Version, first: u8, mut rest: Rest) -> Packet {
             }
         }
         13 => Packet::Pingresp,
-        14 => Packet::Disconnect { code: rest.code() },
+        14 => Packet::Disconnect {
+            code: rest.code(),
+            properties: Property::read_all(&mut rest),
+        },
         _ => Packet::Other(first),
     }
 }

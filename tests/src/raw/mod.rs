@@ -194,7 +194,7 @@ impl Raw {
     /// The code with which the broker ends the connection: `None` in 3.1.1, which has no such packet.
     pub async fn ended(&mut self) -> Option<u8> {
         let code = match self.packet().await {
-            Some(Packet::Disconnect { code }) => Some(code),
+            Some(Packet::Disconnect { code, .. }) => Some(code),
             None => return None,
             other => panic!("the end expected: {other:?}"),
         };
@@ -206,7 +206,7 @@ impl Raw {
     pub async fn ended_at_last(&mut self) -> Option<u8> {
         loop {
             match self.packet().await {
-                Some(Packet::Disconnect { code }) => return Some(code),
+                Some(Packet::Disconnect { code, .. }) => return Some(code),
                 Some(_) => {}
                 None => return None,
             }

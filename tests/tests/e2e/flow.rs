@@ -220,7 +220,7 @@ async fn a_client_with_too_many_publishes_under_way_is_disconnected() {
             .await;
         match admin.packet().await {
             Some(Packet::Pubrec { code: 0, .. }) => assert!(id <= 1024),
-            Some(Packet::Disconnect { code: 0x93 }) if id > 32 => return,
+            Some(Packet::Disconnect { code: 0x93, .. }) if id > 32 => return,
             other => panic!("{id}: {other:?}"),
         }
     }
@@ -237,7 +237,7 @@ async fn a_client_that_takes_nothing_is_not_let_in() {
         let answer = raw.packet().await;
         let refused = match &answer {
             Some(Packet::Connack(connack)) => connack.code >= 0x80,
-            Some(Packet::Disconnect { code }) => *code >= 0x80,
+            Some(Packet::Disconnect { code, .. }) => *code >= 0x80,
             other => other.is_none(),
         };
         assert!(refused, "{property:?}: {answer:?}");

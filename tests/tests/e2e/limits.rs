@@ -203,7 +203,7 @@ async fn a_malformed_packet_ends_its_connection_only(
         alice.send(bytes).await;
         let answer = alice.packet().await;
         let right = match &answer {
-            Some(Packet::Disconnect { code }) => version == Version::V5 && *code >= 0x80,
+            Some(Packet::Disconnect { code, .. }) => version == Version::V5 && *code >= 0x80,
             Some(_) => false,
             None => version == Version::V311,
         };

@@ -85,7 +85,7 @@ async fn a_malformed_group_is_not_joined() {
         let answer = admin.packet().await;
         let refused = match &answer {
             Some(Packet::Suback { codes, .. }) => codes == &[0x8F],
-            Some(Packet::Disconnect { code }) => *code == 0x81,
+            Some(Packet::Disconnect { code, .. }) => *code == 0x81,
             _ => false,
         };
         assert!(refused, "{filter}: {answer:?}");

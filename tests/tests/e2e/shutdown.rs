@@ -47,7 +47,7 @@ async fn publish_until_the_end(raw: &mut Raw) -> (Vec<usize>, usize) {
         sent += 1;
         match raw.packet().await {
             Some(Packet::Puback { code: 0, .. }) => acknowledged.push(sent - 1),
-            Some(Packet::Disconnect { code: 0x8B }) | None => return (acknowledged, sent),
+            Some(Packet::Disconnect { code: 0x8B, .. }) | None => return (acknowledged, sent),
             other => panic!("PUBACK or the end expected: {other:?}"),
         }
     }

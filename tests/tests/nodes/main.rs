@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
 
 mod cut_off;
+mod drain;
 mod gone;
 mod hints;
 mod listed;
