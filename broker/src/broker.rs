@@ -1,6 +1,6 @@
 //! The broker as its host sees it.
 
-use std::{cell::LazyCell, sync::Arc, time::Duration};
+use std::{cell::LazyCell, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use herald_acl::{Policy, Username};
@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::{Bus, Copy, RetainedStore},
-    host::{Alone, Host, HostError, Notification, Revoked, Standing},
+    host::{Alone, Host, HostError, Identity, Notification, Revoked, Standing},
     limits::Limits,
     live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin},
     metrics::Metrics,
@@ -21,7 +21,7 @@ use crate::{
     owners::{OwnSession, SessionEnd, SessionOwners},
     progress::Progress,
     registry::Registry,
-    session::{Connection, Context, drain, end_session},
+    session::{Connection, Context, drain, end_session, publish_kept},
     stream,
     sys::Sys,
     user_bytes::UsersBytes,
@@ -241,6 +241,21 @@ impl Broker {
     pub async fn drain(&self, over: Duration) {
         self.ctx.draining.cancel();
         drain(&self.ctx, over).await;
+    }
+
+    /// Publishes the [will](crate::KeptWill) of a client of another server that is gone, if what `identity` may do now lets it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub async fn publish_will(
+        &self,
+        identity: Identity,
+        client_id: Arc<str>,
+        peer: SocketAddr,
+        text: &str,
+    ) -> Result<(), HostError> {
+        publish_kept(&self.ctx, identity, client_id, peer, text).await
     }
 
     /// Makes all sessions go on with the shared messages that waited while the server was not

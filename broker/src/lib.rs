@@ -47,5 +47,5 @@ pub use limits::Limits;
 pub use live_sessions::{LiveQuery, LiveSession, NoSessionId, Origin, Protocol, Transport};
 pub use metrics::Metrics;
 pub use neighbours::Neighbours;
-pub use owners::{Arrival, NotOwned, OwnSession, Owned, SessionEnd, SessionOwners};
+pub use owners::{Arrival, KeptWill, NotOwned, OwnSession, Owned, SessionEnd, SessionOwners};
 pub use session::{Connection, Step, Wait};

@@ -1,6 +1,6 @@
 //! Which of several servers has a session. A server that shares its users with nobody has all of them, and needs none of this.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use herald_acl::Username;
@@ -35,6 +35,17 @@ pub struct Arrival {
     pub here: usize,
     /// Whether one of those waits for its client, and would make room.
     pub idle_here: bool,
+    /// What another server publishes for the client if this one is gone.
+    pub will: Option<KeptWill>,
+}
+
+/// A will as it is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptWill {
+    /// How long its client may be gone before.
+    pub delay: Duration,
+    /// For [`Broker::publish_will`](crate::Broker::publish_will).
+    pub text: String,
 }
 
 /// A session that is this server's.
@@ -79,4 +90,56 @@ pub trait SessionOwners: Send + Sync + 'static {
 
     /// The session has no connection. Must not block.
     fn disconnected(&self, session: OwnSession);
+
+    /// The client has gone, and its will waits from now on. Must not block.
+    fn will_waits(&self, session: OwnSession);
+
+    /// The will is published, or is not to be. Must not block.
+    fn will_settled(&self, session: OwnSession);
+
+    /// Resolves to whether the will is this server's to publish, when that is known: nobody else publishes it then, and it counts
+    /// as settled.
+    fn claim_will(&self, session: OwnSession) -> BoxFuture<'static, bool>;
+}
+
+/// That a will is written down, which it is until this is dropped: then it is settled.
+pub(crate) struct WrittenWill {
+    session: OwnSession,
+    /// `None`: it is not this one's to settle any more.
+    owners: Option<Arc<dyn SessionOwners>>,
+}
+
+impl WrittenWill {
+    /// It came with this takeover.
+    pub(crate) fn new(owners: Option<Arc<dyn SessionOwners>>, session: OwnSession) -> Self {
+        Self { session, owners }
+    }
+
+    /// Its client has gone.
+    pub(crate) fn waits(&self) {
+        if let Some(owners) = &self.owners {
+            owners.will_waits(self.session.clone());
+        }
+    }
+
+    /// Resolves to whether it may be published here.
+    pub(crate) fn claim(mut self) -> BoxFuture<'static, bool> {
+        match self.owners.take() {
+            Some(owners) => owners.claim_will(self.session.clone()),
+            None => Box::pin(std::future::ready(false)),
+        }
+    }
+
+    /// Other servers publish it.
+    pub(crate) fn leave(mut self) {
+        self.owners = None;
+    }
+}
+
+impl Drop for WrittenWill {
+    fn drop(&mut self) {
+        if let Some(owners) = self.owners.take() {
+            owners.will_settled(self.session.clone());
+        }
+    }
 }

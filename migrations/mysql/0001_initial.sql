@@ -341,6 +341,29 @@ CREATE TABLE IF NOT EXISTS mqtt_session_ends (
     KEY mqtt_session_ends_of_process (process)
 ) COLLATE utf8mb4_nopad_bin;
 
+-- The wills of clients that are connected, and of those that have gone and whose delay has not passed. If the process is gone, another
+-- one publishes them.
+CREATE TABLE IF NOT EXISTS mqtt_wills (
+    user_id   VARCHAR(64)  NOT NULL,
+    client_id VARCHAR(256) NOT NULL,
+    process   VARCHAR(64)  NOT NULL,
+    -- Of the takeover that brought it.
+    number    BIGINT       NOT NULL,
+    -- What the client signed in with, and from where.
+    token_id  VARCHAR(64),
+    peer      VARCHAR(64),
+    -- The last change of rights before: a later one may have ended the client's right to be there.
+    rights    BIGINT       NOT NULL,
+    -- How long it waits once its client has gone.
+    delay_ms  BIGINT       NOT NULL,
+    -- When that was; NULL: the client is connected, or was when the process ended.
+    gone_at   BIGINT,
+    -- In a form of the broker's own.
+    will      LONGTEXT     NOT NULL,
+    PRIMARY KEY (user_id, client_id),
+    KEY mqtt_wills_of_process (process)
+) COLLATE utf8mb4_nopad_bin;
+
 -- What nodes tell each other, for some seconds.
 CREATE TABLE IF NOT EXISTS node_frames (
     -- Who says it. Not a foreign key: the row of the node is changed every second, and need not be waited for.

@@ -378,3 +378,27 @@ CREATE TABLE mqtt_session_ends (
 );
 
 CREATE INDEX mqtt_session_ends_of_process ON mqtt_session_ends (process);
+
+-- The wills of clients that are connected, and of those that have gone and whose delay has not passed. If the process is gone, another
+-- one publishes them.
+CREATE TABLE mqtt_wills (
+    user_id   TEXT   COLLATE "C" NOT NULL,
+    client_id TEXT   COLLATE "C" NOT NULL,
+    process   TEXT   COLLATE "C" NOT NULL,
+    -- Of the takeover that brought it.
+    number    BIGINT NOT NULL,
+    -- What the client signed in with, and from where.
+    token_id  TEXT   COLLATE "C",
+    peer      TEXT   COLLATE "C",
+    -- The last change of rights before: a later one may have ended the client's right to be there.
+    rights    BIGINT NOT NULL,
+    -- How long it waits once its client has gone.
+    delay_ms  BIGINT NOT NULL,
+    -- When that was; NULL: the client is connected, or was when the process ended.
+    gone_at   BIGINT,
+    -- In a form of the broker's own.
+    will      TEXT   COLLATE "C" NOT NULL,
+    PRIMARY KEY (user_id, client_id)
+);
+
+CREATE INDEX mqtt_wills_of_process ON mqtt_wills (process);

@@ -69,8 +69,8 @@ pub use lists::PAGE_BYTES;
 pub use membership::Membership;
 pub use messages::{Message, Status};
 pub use mqtt_sessions::{
-    Departure, EndReason, HeldSession, MqttSession, Ownership, SessionEnd, SessionKey, TakeOver,
-    TakenOver,
+    Departure, EndReason, HeldSession, MqttSession, MqttWill, Ownership, SessionEnd, SessionKey,
+    TakeOver, TakenOver,
 };
 pub use notification::Notification;
 pub use options::StoreOptions;
@@ -82,6 +82,7 @@ pub use reads::failed_attempts::FailedAttempt;
 pub use reads::inbox::Position;
 pub use reads::listing::{InvalidPageToken, MessagePage, MessagePageToken};
 pub use reads::mqtt_sessions::ListedMqttSession;
+pub use reads::mqtt_wills::LostWill;
 pub use reads::nodes::Node;
 pub use reads::queue::StatusCounts;
 pub use reads::retained::{RetainedMessage, RetainedRow};
@@ -102,6 +103,7 @@ pub use writes::acknowledge::Acknowledged;
 pub use writes::cursors::MAX_CURSORS;
 pub use writes::finish::Finished;
 pub use writes::lease::IsRunning;
+pub use writes::mqtt_sessions::ClaimedWill;
 pub use writes::prune::Pruned;
 pub use writes::removal::Removed;
 pub use writes::retained::RetainedChange;

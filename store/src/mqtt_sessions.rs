@@ -1,6 +1,7 @@
 //! Sessions of MQTT clients, as the servers that share a database know of each other's: which process has which.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -54,6 +55,17 @@ pub struct TakeOver {
     pub here: usize,
     /// Whether one of those has no connection, and makes room for this one.
     pub idle_here: bool,
+    /// What is to be published for the client once it has gone, if it does not say good bye.
+    pub will: Option<MqttWill>,
+}
+
+/// What is to be published for a client that has gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MqttWill {
+    /// How long the client may be gone before.
+    pub delay: Duration,
+    /// The message, in a form of whoever publishes it.
+    pub text: String,
 }
 
 /// What came of a [takeover](TakeOver).

@@ -26,7 +26,7 @@ use crate::{
     live_sessions::{Link, Origin, Protocol},
     mailbox::Mailbox,
     registry::{Entered, NotEntered},
-    state::{HandedSession, SessionState},
+    state::{HandedSession, SessionState, Will},
     wire::{ConnackProperties, Connect, Reason},
 };
 
@@ -87,7 +87,13 @@ pub(super) async fn admit(
         link: Arc::new(Link::new(origin, protocol, keep_alive)),
     };
     check_will(ctx, &client, connect)?;
-    let ownership = Ownership::of(ctx, &client, connect.clean).await?;
+    let expiry = connect.session_expiry.min(ctx.limits.max_session_expiry_s);
+    let ownership = Ownership::of(ctx, &client, connect, expiry).await?;
+    let will = connect.will.as_ref().map(|will| {
+        let mut will = Box::new(Will::from(will));
+        will.written = ownership.as_ref().map(Ownership::written_will);
+        will
+    });
     let Found {
         mut state,
         guard,
@@ -122,7 +128,6 @@ pub(super) async fn admit(
     } else if ctx.draining.is_cancelled() {
         guard.mailbox.disconnect(Reason::Moved);
     }
-    let expiry = connect.session_expiry.min(ctx.limits.max_session_expiry_s);
     state.has_cursor |= expiry > 0;
     let properties = ConnackProperties {
         session_present: state.is_present,
@@ -139,7 +144,7 @@ pub(super) async fn admit(
         client: Arc::new(client),
         state,
         guard,
-        will: connect.will.as_ref().map(|w| Box::new(w.into())),
+        will,
         expiry: Duration::from_secs(expiry.into()),
         receive_maximum: connect.receive_maximum,
     };

@@ -66,9 +66,18 @@ impl Session {
         will.take_if(|_| revoked || !end.allows_will());
         if !over {
             self.state.will = will.take_if(|w| !w.delay.is_zero());
+            let waits = self.state.will.as_ref();
+            if let Some(written) = waits.and_then(|will| will.written.as_ref()) {
+                written.waits();
+            }
         }
         will.take_if(|_| is_moved);
-        will::publish_in_time(&self.ctx, &self.client, &self.guard.mailbox, will).await;
+        let (ctx, client, mailbox) = (&self.ctx, &self.client, &self.guard.mailbox);
+        if ctx.standing.stands() {
+            will::publish_in_time(ctx, client, mailbox, will).await;
+        } else {
+            will::publish_unless_others_do(ctx, client, mailbox, will).await;
+        }
         let Self {
             ctx,
             mut wire,

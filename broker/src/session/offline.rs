@@ -32,9 +32,11 @@ pub(super) async fn wait(
             continue;
         }
         if let Some(reason) = orders.stop {
-            // Nothing more is published for a user who lost the right to be here.
-            if reason == Reason::NotAuthorized {
-                state.will = None;
+            match reason {
+                // Nothing more is published for a user who lost the right to be here.
+                Reason::NotAuthorized => state.will = None,
+                Reason::ShuttingDown => leave_will(&mut state),
+                _ => {}
             }
             break;
         }
@@ -46,14 +48,25 @@ pub(super) async fn wait(
         tokio::select! {
             () = guard.mailbox.ready() => {}
             () = sleep_until(will_due.unwrap_or(expires)), if will_due.is_some() => {
-                will::publish_in_time(&ctx, &client, &guard.mailbox, state.will.take()).await;
+                let will = state.will.take();
+                will::publish_unless_others_do(&ctx, &client, &guard.mailbox, will).await;
             }
             () = sleep_until(expires) => break,
-            () = ctx.stop.cancelled() => return,
+            () = ctx.stop.cancelled() => {
+                leave_will(&mut state);
+                return;
+            }
         }
     }
     // The session ends, and with it the time to wait (MQTT 5 section 3.1.3.2.2).
-    will::publish_in_time(&ctx, &client, &guard.mailbox, state.will.take()).await;
+    will::publish_unless_others_do(&ctx, &client, &guard.mailbox, state.will.take()).await;
     guard.clear(&mut state);
     guard.end(state).await;
+}
+
+/// Other servers publish a will that waits, as this one stops.
+fn leave_will(state: &mut SessionState) {
+    if let Some(written) = state.will.take().and_then(|will| will.written) {
+        written.leave();
+    }
 }

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{admitted::NotAdmitted, client::Client, context::Context, guard::SessionGuard, will};
+use super::{
+    admitted::NotAdmitted, client::Client, context::Context, guard::SessionGuard,
+    kept_will::to_kept, will,
+};
 use crate::{
     ids::SessionId,
     live_sessions::{LiveSession, id_of},
-    owners::{Arrival, NotOwned, OwnSession, Owned, SessionEnd},
+    owners::{Arrival, NotOwned, OwnSession, Owned, SessionEnd, WrittenWill},
     registry::{Arrived, Ending},
     state::HandedSession,
-    wire::Reason,
+    wire::{Connect, Reason},
 };
 
 /// A client whose session this server has, from when it arrived until it is decided what comes of it.
@@ -22,11 +25,12 @@ pub(super) struct Ownership {
 }
 
 impl Ownership {
-    /// Makes the session of `client` this server's; `None`: it always is.
+    /// Makes the session of `client`, which outlives its connection for `expiry` seconds, this server's; `None`: it always is.
     pub(super) async fn of(
         ctx: &Arc<Context>,
         client: &Client,
-        clean: bool,
+        connect: &Connect,
+        expiry: u32,
     ) -> Result<Option<Self>, NotAdmitted> {
         let Some(owners) = ctx.registry.owners().cloned() else {
             return Ok(None);
@@ -41,7 +45,11 @@ impl Ownership {
         if !ctx.standing.stands() {
             return Err((Reason::CutOff, "this server is cut off".into()));
         }
-        let taking_over = owners.take_over(arrival(ctx, client, arrived, clean));
+        let arrival = Arrival {
+            will: connect.will.as_ref().map(|will| to_kept(will, expiry)),
+            ..arrival(ctx, client, arrived, connect.clean)
+        };
+        let taking_over = owners.take_over(arrival);
         let (done, taken_over) = oneshot::channel();
         // The connection may end meanwhile; what was begun is told to the end, and then taken back.
         ctx.tasks.spawn(async move {
@@ -63,6 +71,12 @@ impl Ownership {
     /// What the session begins with if it is a new one.
     pub(super) fn session(&self) -> SessionId {
         SessionId::from_number(self.session.number)
+    }
+
+    /// Has the will that its client came with settled in the end.
+    pub(super) fn written_will(&self) -> WrittenWill {
+        let owners = self.ctx.registry.owners();
+        WrittenWill::new(owners.cloned(), self.session.clone())
     }
 
     /// What enters it.
@@ -111,6 +125,7 @@ fn arrival(ctx: &Context, client: &Client, arrived: Arrived, clean: bool) -> Arr
         limit: ctx.limits.sessions_per_user,
         here: arrived.here,
         idle_here: arrived.idle_here,
+        will: None,
     }
 }
 

@@ -13,6 +13,29 @@ use super::{
 };
 use crate::{mailbox::Mailbox, state::Will};
 
+/// Publishes a will that has waited for its delay, or whose connection ended while others may have held the server to be gone. If
+/// it is written down for other servers, one of them may have done so, and that is asked before.
+pub(super) async fn publish_unless_others_do(
+    ctx: &Arc<Context>,
+    client: &Client,
+    mailbox: &Mailbox,
+    will: Option<Box<Will>>,
+) {
+    let Some(mut will) = will else { return };
+    let Some(written) = will.written.take() else {
+        return publish_in_time(ctx, client, mailbox, Some(will)).await;
+    };
+    // From now on, and for as long as the database cannot be asked.
+    let claiming = written.claim();
+    let (tasks, client) = (ctx.tasks.clone(), client.clone());
+    let ctx = ctx.clone();
+    tasks.spawn(async move {
+        if ctx.stop.run_until_cancelled(claiming).await == Some(true) {
+            publish(&ctx, &client, Some(will)).await;
+        }
+    });
+}
+
 /// The same as [`publish`], unless it takes too long to hand the will on: its session may be taken over meanwhile.
 pub(super) async fn publish_in_time(
     ctx: &Arc<Context>,
@@ -35,13 +58,17 @@ pub(super) async fn publish_in_time(
 /// the client may be back.
 pub(super) async fn publish(ctx: &Arc<Context>, client: &Client, will: Option<Box<Will>>) {
     let Some(will) = will else { return };
+    let Will {
+        publish, written, ..
+    } = *will;
     // The ACL may have changed since CONNECT.
     let username = client.identity.username.clone();
-    match accept(ctx, client, will.publish, false).await {
+    match accept(ctx, client, publish, false).await {
         Handled::Done(response) => published(&username, response),
         Handled::Pending(response) => {
             let stop = ctx.stop.clone();
             ctx.tasks.spawn(async move {
+                let _written = written;
                 tokio::select! {
                     response = response => published(&username, response),
                     () = last_work(&stop) => {

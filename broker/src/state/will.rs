@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use crate::wire::{self, Publish};
+use crate::{
+    owners::WrittenWill,
+    wire::{self, Publish},
+};
 
 /// A will that CONNECT gave.
 pub(crate) struct Will {
     /// After the connection ended; a client that is back by then has not gone (MQTT 5 section 3.1.3.2.2).
     pub(crate) delay: Duration,
     pub(crate) publish: Publish,
+    /// Where there are several servers.
+    pub(crate) written: Option<WrittenWill>,
 }
 
 impl From<&wire::Will> for Will {
@@ -23,6 +28,7 @@ impl From<&wire::Will> for Will {
                 retain: will.retain,
                 properties: will.properties.clone(),
             },
+            written: None,
         }
     }
 }

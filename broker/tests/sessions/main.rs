@@ -41,3 +41,4 @@ mod takeover;
 mod user;
 mod user_bytes;
 mod wills;
+mod wills_elsewhere;

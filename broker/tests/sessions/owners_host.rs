@@ -4,14 +4,14 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Actions;
 use herald_broker::{
-    Arrival, Broker, Limits, NotOwned, OwnSession, Owned, SessionEnd, SessionOwners,
+    Arrival, Broker, KeptWill, Limits, NotOwned, OwnSession, Owned, SessionEnd, SessionOwners,
 };
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -28,9 +28,24 @@ struct Row {
     is_connected: bool,
 }
 
+/// A will as it is written down.
+#[derive(Clone, Debug)]
+pub(crate) struct WillRow {
+    at: usize,
+    number: u64,
+    pub(crate) kept: KeptWill,
+    pub(crate) waits: bool,
+}
+
+/// By client id.
+type Wills = HashMap<Arc<str>, WillRow>;
+
 /// What the brokers share.
 #[derive(Default)]
 pub(crate) struct Directory {
+    wills: Mutex<Wills>,
+    /// No broker can be asked whether it stands, nor say anything.
+    is_down: AtomicBool,
     rows: Mutex<HashMap<Arc<str>, Row>>,
     brokers: Mutex<Vec<Broker>>,
     /// Nobody is told to end anything.
@@ -63,7 +78,7 @@ pub(crate) async fn start(brokers: usize, sessions: usize) -> (Arc<Directory>, V
             hosts::policy(Actions::Both),
             hosts::host(Arc::new(Held::new())),
         );
-        let stands = Arc::new(Stands);
+        let stands = Arc::new(Stands(Arc::downgrade(&directory)));
         let broker = Broker::start_among(limits, policy, host, stands, Some(Arc::new(desk)), None);
         let broker = broker.await.expect("it starts");
         directory.brokers.lock().push(broker);
@@ -72,11 +87,12 @@ pub(crate) async fn start(brokers: usize, sessions: usize) -> (Arc<Directory>, V
     (directory, brokers)
 }
 
-struct Stands;
+struct Stands(Weak<Directory>);
 
 impl herald_broker::Standing for Stands {
     fn stands(&self) -> bool {
-        true
+        let directory = self.0.upgrade();
+        directory.is_none_or(|directory| !directory.is_down.load(Ordering::SeqCst))
     }
 }
 
@@ -90,6 +106,21 @@ impl Directory {
             .collect();
         rows.sort();
         rows
+    }
+
+    /// The will of the session with this client id.
+    pub(crate) fn will(&self, client_id: &str) -> Option<WillRow> {
+        self.wills.lock().get(client_id).cloned()
+    }
+
+    /// Takes all wills away, as another one does that holds a broker to be gone.
+    pub(crate) fn inherit_wills(&self) {
+        self.wills.lock().clear();
+    }
+
+    /// Whether the brokers are cut off.
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
     }
 
     /// From now on nobody is told to end anything.
@@ -131,6 +162,18 @@ impl Directory {
             is_connected: true,
         };
         rows.insert(client_id.clone(), row);
+        let mut wills = self.wills.lock();
+        wills.remove(client_id);
+        if let Some(kept) = arrival.will.clone() {
+            let number = arrival.session.number;
+            let will = WillRow {
+                at,
+                number,
+                kept,
+                waits: false,
+            };
+            wills.insert(client_id.clone(), will);
+        }
         let owned = Owned {
             first_number,
             elsewhere,
@@ -149,6 +192,18 @@ impl Directory {
 }
 
 impl Desk {
+    /// Does something with the wills if that of this takeover is there.
+    fn will(&self, session: OwnSession, then: impl FnOnce(&mut Wills, &Arc<str>)) {
+        let Some(directory) = self.directory.upgrade() else {
+            return;
+        };
+        let mut wills = directory.wills.lock();
+        let will = wills.get(&session.client_id);
+        if will.is_some_and(|will| will.at == self.at && will.number <= session.number) {
+            then(&mut wills, &session.client_id);
+        }
+    }
+
     fn directory(&self) -> Arc<Directory> {
         self.directory.upgrade().expect("the test holds it")
     }
@@ -192,5 +247,36 @@ impl SessionOwners for Desk {
                 true
             });
         }
+    }
+
+    fn will_waits(&self, session: OwnSession) {
+        self.will(session, |wills, client_id| {
+            let will = wills.get_mut(client_id);
+            will.expect("it is there until it is settled").waits = true;
+        });
+    }
+
+    fn will_settled(&self, session: OwnSession) {
+        self.will(session, |wills, client_id| {
+            wills.remove(client_id);
+        });
+    }
+
+    fn claim_will(&self, session: OwnSession) -> BoxFuture<'static, bool> {
+        let desk = Self {
+            directory: self.directory.clone(),
+            at: self.at,
+        };
+        async move {
+            while desk.directory().is_down.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+            let mut is_there = false;
+            desk.will(session, |wills, client_id| {
+                is_there = wills.remove(client_id).is_some();
+            });
+            is_there
+        }
+        .boxed()
     }
 }

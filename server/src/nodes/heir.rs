@@ -1,12 +1,13 @@
 //! Which other servers there are, and what becomes of those that are gone.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use herald_store::{NodeChannel, Store, StoreError};
+use herald_broker::Broker;
+use herald_store::{NodeChannel, NodeId, Store, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::Standing;
+use super::{Standing, lost_wills::LostWills};
 
 /// How often it is looked for other servers.
 const EVERY: Duration = Duration::from_secs(1);
@@ -18,19 +19,23 @@ const SESSIONS_EVERY: u32 = 30;
 /// stopped.
 pub(crate) async fn inherit_from_others(
     store: Store,
+    broker: Broker,
     channels: Vec<NodeChannel>,
     standing: Arc<Standing>,
     stop: CancellationToken,
 ) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looks = 0_u32;
+    let (mut looks, mut wills) = (0_u32, LostWills::default());
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         if !standing.stands() {
             continue;
         }
-        if let Err(error) = inherit(&store, &channels).await {
-            tracing::debug!(%error, "servers that are gone could not be looked for");
+        match inherit(&store, &channels).await {
+            Ok(nodes) => wills.publish(&store, &broker, &standing, nodes).await,
+            Err(error) => {
+                tracing::debug!(%error, "servers that are gone could not be looked for");
+            }
         }
         if looks.is_multiple_of(SESSIONS_EVERY)
             && let Err(error) = store.forget_lost_sessions().await
@@ -41,7 +46,8 @@ pub(crate) async fn inherit_from_others(
     }
 }
 
-async fn inherit(store: &Store, channels: &[NodeChannel]) -> Result<(), StoreError> {
+/// Returns which servers stand.
+async fn inherit(store: &Store, channels: &[NodeChannel]) -> Result<BTreeSet<NodeId>, StoreError> {
     let nodes = store.nodes().await?;
     let (standing, gone): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|node| node.stands);
     for channel in channels {
@@ -57,5 +63,5 @@ async fn inherit(store: &Store, channels: &[NodeChannel]) -> Result<(), StoreErr
             );
         }
     }
-    Ok(())
+    Ok(standing.into_iter().map(|node| node.id).collect())
 }

@@ -4,6 +4,7 @@
 mod hearing;
 mod heir;
 mod inboxes;
+mod lost_wills;
 mod message;
 mod relay;
 mod retained;
@@ -142,6 +143,12 @@ impl OwnNode {
     /// Tells the others again and again, ends what `ends` when it could not, and comes back; leaves in the end.
     pub(crate) async fn run(mut self, ends: impl CutOff, stop: CancellationToken) {
         stop.run_until_cancelled(self.go_on(&ends)).await;
+        // Before others hold this one to be gone.
+        match timeout(LEAVE, self.store.forget_own_wills()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "wills could not be taken back"),
+            Err(_) => tracing::warn!("wills could not be taken back in time"),
+        }
         match timeout(LEAVE, self.store.leave(&self.id)).await {
             Ok(Ok(0)) => {}
             Ok(Ok(messages)) => {

@@ -278,10 +278,10 @@ fn spawn_node(
         shared,
         retained,
     } = from_others;
-    let (heir, standing) = (store.clone(), node.standing());
+    let (heir, standing, publishing) = (store.clone(), node.standing(), broker.clone());
     let channels = vec![channel.clone(), shared.channel()];
     tasks.spawn(Stage::Work, "heir of other servers", |stop| {
-        inherit_from_others(heir, channels, standing, stop)
+        inherit_from_others(heir, publishing, channels, standing, stop)
     });
     let (relaying, standing) = (broker.clone(), node.standing());
     tasks.spawn(Stage::Connections, "relay of shared topics", |stop| {

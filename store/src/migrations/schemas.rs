@@ -12,9 +12,11 @@ use crate::location::{DatabaseFile, Location};
 use crate::open::prepare;
 
 /// What is not the same on purpose, by the beginning of its line below: the log of a file is known by a mark; connections to a
-/// server count each for itself, and can be lost while they commit; PostgreSQL carries itself what nodes tell each other.
-const DIFFERENT: [&str; 8] = [
+/// server count each for itself, and can be lost while they commit; PostgreSQL carries itself what nodes tell each other; wills of a
+/// server that has a file are published by nobody else.
+const DIFFERENT: [&str; 9] = [
     "log_mark",
+    "mqtt_wills",
     "node_frames",
     "shared_frames",
     "last_commits",

@@ -10,6 +10,7 @@ mod inboxes;
 pub(crate) mod listing;
 mod messages;
 pub(crate) mod mqtt_sessions;
+pub(crate) mod mqtt_wills;
 pub(crate) mod nodes;
 pub(crate) mod queue;
 pub(crate) mod retained;

@@ -244,7 +244,7 @@ pub(super) const TABLES: [Table; 15] = [
 /// Tables that are not copied row by row: triggers count messages as they are written; the epoch and the number of changes are
 /// read from `inbox_epoch`, which is a view on the next two elsewhere; the mark is of a file; the last commits are those of connections that are gone; of nodes
 /// none runs, and so none has sessions or tells others anything; the last is of the migrations.
-pub(super) const OTHERS: [&str; 12] = [
+pub(super) const OTHERS: [&str; 13] = [
     "message_counts",
     "inbox_epoch",
     "epochs",
@@ -254,6 +254,7 @@ pub(super) const OTHERS: [&str; 12] = [
     "nodes",
     "mqtt_sessions",
     "mqtt_session_ends",
+    "mqtt_wills",
     "node_frames",
     "shared_frames",
     "_sqlx_migrations",

@@ -48,6 +48,8 @@ mod listing;
 mod lock_order;
 #[path = "mqtt_sessions.rs"]
 mod mqtt_sessions;
+#[path = "mqtt_wills.rs"]
+mod mqtt_wills;
 #[path = "nodes.rs"]
 mod nodes;
 #[path = "../store/prune.rs"]

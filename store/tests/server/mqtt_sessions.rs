@@ -18,15 +18,15 @@ async fn join(store: &Store, name: &str) -> (Membership, NodeId) {
 }
 
 /// Two processes that have joined, and a user.
-struct Two {
-    db: Db,
-    other: Store,
+pub(crate) struct Two {
+    pub(crate) db: Db,
+    pub(crate) other: Store,
     memberships: [(Membership, NodeId); 2],
     ann: UserId,
 }
 
 impl Two {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let db = Db::new().await;
         let other = db.open_again().await;
         let memberships = [join(&db.store, "here").await, join(&other, "there").await];
@@ -42,14 +42,14 @@ impl Two {
         }
     }
 
-    fn key(&self, client_id: &str) -> SessionKey {
+    pub(crate) fn key(&self, client_id: &str) -> SessionKey {
         SessionKey {
             user: self.ann.clone(),
             client_id: client_id.into(),
         }
     }
 
-    fn take(&self, client_id: &str, number: i64) -> TakeOver {
+    pub(crate) fn take(&self, client_id: &str, number: i64) -> TakeOver {
         TakeOver {
             session: MqttSession {
                 key: self.key(client_id),
@@ -66,10 +66,11 @@ impl Two {
             limit: LIMIT,
             here: 0,
             idle_here: false,
+            will: None,
         }
     }
 
-    fn departure(&self, client_id: &str, number: i64) -> Departure {
+    pub(crate) fn departure(&self, client_id: &str, number: i64) -> Departure {
         Departure {
             key: self.key(client_id),
             number,
@@ -86,7 +87,7 @@ impl Two {
     }
 }
 
-async fn taken(store: &Store, take: TakeOver) -> Ownership {
+pub(crate) async fn taken(store: &Store, take: TakeOver) -> Ownership {
     match store.take_over_session(take).await.unwrap() {
         TakenOver::Done(ownership) => ownership,
         other => panic!("{other:?}"),

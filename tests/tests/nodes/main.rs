@@ -15,6 +15,7 @@ mod sessions;
 mod shared;
 mod stopped;
 mod together;
+mod wills;
 
 use std::sync::Arc;
 

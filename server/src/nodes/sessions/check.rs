@@ -9,6 +9,8 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use super::wills::Claims;
+
 /// How often it is checked, if nothing has happened: what was lost, as with a database that crashed, is put right by then.
 const EVERY: Duration = Duration::from_secs(30);
 
@@ -19,7 +21,12 @@ const PAGE: u32 = 1000;
 const AT_ONCE: usize = 256;
 
 /// Checks now and then, and when all is `doubtful`.
-pub(super) async fn keep_checking(store: &Store, doubtful: &Notify, broker: &Broker) {
+pub(super) async fn keep_checking(
+    store: &Store,
+    doubtful: &Notify,
+    broker: &Broker,
+    claims: &Claims,
+) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -27,7 +34,11 @@ pub(super) async fn keep_checking(store: &Store, doubtful: &Notify, broker: &Bro
             _ = ticks.tick() => {}
             () = doubtful.notified() => {}
         }
-        if let Err(error) = check(store, broker).await {
+        let checked = async {
+            check(store, broker).await?;
+            check_wills(store, broker, claims).await
+        };
+        if let Err(error) = checked.await {
             tracing::debug!(%error, "sessions could not be compared with what is written down");
         }
     }
@@ -74,4 +85,28 @@ async fn check(store: &Store, broker: &Broker) -> Result<(), StoreError> {
         store.give_up_sessions(some.to_vec()).await?;
     }
     Ok(())
+}
+
+/// Settles wills of sessions that are not here, unless they are about to be published.
+async fn check_wills(store: &Store, broker: &Broker, claims: &Claims) -> Result<(), StoreError> {
+    // First, as above.
+    let number = i64::try_from(broker.last_takeover()).unwrap_or(i64::MAX);
+    let mut after: Option<SessionKey> = None;
+    loop {
+        let page = store.own_wills(after.as_ref(), PAGE).await?;
+        after = page.last().map(|last| last.key.clone());
+        let is_last = page.len() < PAGE as usize;
+        let lost = page.into_iter().filter(|will| {
+            let user_id = will.key.user.as_str().into();
+            let is_here = broker.is_or_arrives_here(&user_id, &will.key.client_id);
+            will.number <= number && !is_here && !claims.has(will)
+        });
+        let lost: Vec<_> = lost.collect();
+        for some in lost.chunks(AT_ONCE) {
+            store.settle_wills(some.to_vec()).await?;
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use herald_store::{Departure, Store};
+use herald_store::{Departure, Store, StoreError};
 use tokio::{sync::mpsc, time::sleep};
 
 /// How many wait to be written, at most.
@@ -20,6 +20,10 @@ pub(super) enum Departed {
     GivenUp(Departure),
     /// It has no connection.
     Disconnected(Departure),
+    /// Its will waits for its delay.
+    WillWaits(Departure),
+    /// Its will is published, or is not to be.
+    WillSettled(Departure),
 }
 
 /// What waits to be written.
@@ -36,14 +40,16 @@ impl Departures {
     pub(super) async fn write(mut self, store: &Store) {
         let mut some = vec![];
         while self.0.recv_many(&mut some, AT_ONCE).await > 0 {
-            let (mut given_up, mut disconnected) = (vec![], vec![]);
+            let mut batch = Batch::default();
             for departed in some.drain(..) {
                 match departed {
-                    Departed::GivenUp(session) => given_up.push(session),
-                    Departed::Disconnected(session) => disconnected.push(session),
+                    Departed::GivenUp(session) => batch.given_up.push(session),
+                    Departed::Disconnected(session) => batch.disconnected.push(session),
+                    Departed::WillWaits(session) => batch.wills_wait.push(session),
+                    Departed::WillSettled(session) => batch.wills_settled.push(session),
                 }
             }
-            while let Err(error) = write(store, &given_up, &disconnected).await {
+            while let Err(error) = batch.write(store).await {
                 tracing::debug!(%error, "what has become of sessions could not be written down");
                 sleep(PAUSE).await;
             }
@@ -51,16 +57,29 @@ impl Departures {
     }
 }
 
-async fn write(
-    store: &Store,
-    given_up: &[Departure],
-    disconnected: &[Departure],
-) -> Result<(), herald_store::StoreError> {
-    if !disconnected.is_empty() {
-        store.disconnect_sessions(disconnected.to_vec()).await?;
+/// What is written at once.
+#[derive(Default)]
+struct Batch {
+    given_up: Vec<Departure>,
+    disconnected: Vec<Departure>,
+    wills_wait: Vec<Departure>,
+    wills_settled: Vec<Departure>,
+}
+
+impl Batch {
+    async fn write(&self, store: &Store) -> Result<(), StoreError> {
+        if !self.disconnected.is_empty() {
+            store.disconnect_sessions(self.disconnected.clone()).await?;
+        }
+        if !self.given_up.is_empty() {
+            store.give_up_sessions(self.given_up.clone()).await?;
+        }
+        if !self.wills_wait.is_empty() {
+            store.wills_wait(self.wills_wait.clone()).await?;
+        }
+        if !self.wills_settled.is_empty() {
+            store.settle_wills(self.wills_settled.clone()).await?;
+        }
+        Ok(())
     }
-    if !given_up.is_empty() {
-        store.give_up_sessions(given_up.to_vec()).await?;
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ mod departures;
 mod listed;
 mod orders;
 mod rows;
+mod wills;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::acks::Acks;
 use departures::{Departed, Departures};
+use wills::Claims;
 
 /// How long it is waited for the server that had a session.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -41,6 +43,7 @@ pub(crate) struct SharedSessions {
     written: Mutex<Option<Departures>>,
     /// This server was cut off, and others may have taken sessions over.
     doubtful: Notify,
+    claims: Claims,
 }
 
 impl SharedSessions {
@@ -55,6 +58,7 @@ impl SharedSessions {
             departures,
             written: Mutex::new(Some(written)),
             doubtful: Notify::new(),
+            claims: Claims::default(),
         }))
     }
 
@@ -78,7 +82,7 @@ impl SharedSessions {
             tokio::join!(
                 orders::follow(&self.store, &broker, &acks),
                 written.write(&self.store),
-                check::keep_checking(&self.store, &self.doubtful, &broker),
+                check::keep_checking(&self.store, &self.doubtful, &broker, &self.claims),
             )
         };
         stop.run_until_cancelled(all).await;
@@ -173,6 +177,21 @@ impl SessionOwners for Owners {
     fn disconnected(&self, session: OwnSession) {
         let departure = rows::departure(&session);
         self.0.depart(Departed::Disconnected(departure));
+    }
+
+    fn will_waits(&self, session: OwnSession) {
+        self.0
+            .depart(Departed::WillWaits(rows::departure(&session)));
+    }
+
+    fn will_settled(&self, session: OwnSession) {
+        let departure = rows::departure(&session);
+        self.0.depart(Departed::WillSettled(departure));
+    }
+
+    fn claim_will(&self, session: OwnSession) -> BoxFuture<'static, bool> {
+        let claim = self.0.claims.begin(rows::departure(&session));
+        claim.made(self.0.store.clone()).boxed()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use herald_api::LiveConnection;
 use herald_broker::{Arrival, Credential, OwnSession, Protocol, Transport};
-use herald_store::{Departure, ListedMqttSession, MqttSession, SessionKey, TakeOver, UserId};
+use herald_store::{
+    Departure, ListedMqttSession, MqttSession, MqttWill, SessionKey, TakeOver, UserId,
+};
 
 use crate::host::timestamp;
 
@@ -47,6 +49,10 @@ pub(super) fn take_over(arrival: Arrival) -> TakeOver {
         limit: arrival.limit,
         here: arrival.here,
         idle_here: arrival.idle_here,
+        will: arrival.will.map(|will| MqttWill {
+            delay: will.delay,
+            text: will.text,
+        }),
     }
 }
 

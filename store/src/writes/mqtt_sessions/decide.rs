@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    EndReason, MqttSession, Ownership, ProcessId, SessionKey, TakeOver, TakenOver, UserId,
+    EndReason, MqttSession, MqttWill, Ownership, ProcessId, SessionKey, TakeOver, TakenOver, UserId,
 };
 
 /// A session that is written down.
@@ -37,11 +37,22 @@ pub(super) struct Facts {
     pub(super) awaited: Vec<(SessionKey, ProcessId)>,
 }
 
+/// A will that a session comes with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PutWill {
+    pub(super) session: MqttSession,
+    pub(super) number: i64,
+    pub(super) will: MqttWill,
+}
+
 /// What is to be written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Decision {
     /// One at most for each session.
     pub(super) put: Vec<(MqttSession, i64, i64)>,
+    /// The wills of those that have one, and which have none: an earlier one of the session is no more.
+    pub(super) wills: Vec<PutWill>,
+    pub(super) without_will: Vec<SessionKey>,
     pub(super) orders: Vec<Order>,
     /// Sessions that make room.
     pub(super) removed: Vec<SessionKey>,
@@ -118,6 +129,7 @@ impl Facts {
             .retain(|(session, ..)| session.key != take.session.key);
         let put = (take.session.clone(), number, first_number);
         decision.put.push(put);
+        decision.put_will(take, number);
         let awaited = self.awaited.iter();
         let awaited = awaited.filter(|(of, process)| of == key && process != own);
         let before = tell.len();
@@ -132,6 +144,21 @@ impl Facts {
 }
 
 impl Decision {
+    /// The last takeover of a session says which will it has.
+    fn put_will(&mut self, take: &TakeOver, number: i64) {
+        let key = &take.session.key;
+        self.wills.retain(|put| put.session.key != *key);
+        self.without_will.retain(|other| other != key);
+        match &take.will {
+            Some(will) => self.wills.push(PutWill {
+                session: take.session.clone(),
+                number,
+                will: will.clone(),
+            }),
+            None => self.without_will.push(key.clone()),
+        }
+    }
+
     /// Has the process of `row` end the session. A later order for the same session stands for an earlier one.
     fn order(&mut self, row: &Row, reason: EndReason) {
         self.orders

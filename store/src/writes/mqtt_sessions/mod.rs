@@ -6,6 +6,7 @@
 mod decide;
 mod orders;
 mod statements;
+mod wills;
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use crate::writer::{Locks, Operation, Transaction};
 use crate::{Departure, ProcessId, Store, StoreError, TakeOver, TakenOver};
 use decide::decide;
 use statements::{Reads, disconnect, found, own_rows, remove};
+pub use wills::ClaimedWill;
 
 /// How long a takeover may wait to be written: whoever arrived then does not wait for it any more, and may have gone to another
 /// server, whose session it would end.
@@ -109,7 +111,7 @@ impl Operation for GiveUp {
         let results = tx.run(script).await?;
         let keys = found(&self.all, results.rows(&part))?;
         let mut script = Script::default();
-        script.add_all(remove(&keys, tx.dialect()));
+        script.add_all(remove("mqtt_sessions", &keys, tx.dialect()));
         tx.run(script).await.map(drop)
     }
 }

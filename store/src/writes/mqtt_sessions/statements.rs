@@ -1,11 +1,12 @@
 //! What takeovers read and write.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::decide::{Decision, Facts, Order, Row};
+use super::decide::{Decision, Facts, Order, PutWill, Row};
 use crate::bulk::{self, RowsInsert, RowsUpdate, TextBytes};
 use crate::dialect::Dialect;
 use crate::mqtt_sessions::{is_live, key};
@@ -32,6 +33,25 @@ const PUT: RowsInsert = RowsInsert {
     ],
     given: "number",
     fixed: None,
+};
+
+const WILLS: RowsInsert = RowsInsert {
+    table: "mqtt_wills",
+    columns: &[
+        "user_id",
+        "client_id",
+        "process",
+        "number",
+        "token_id",
+        "peer",
+        "delay_ms",
+        "will",
+    ],
+    given: "number",
+    fixed: Some((
+        "rights",
+        "(SELECT value FROM counters WHERE name = 'rights')",
+    )),
 };
 
 const ORDERS: RowsInsert = RowsInsert {
@@ -111,7 +131,7 @@ impl Decision {
     /// What writes it, for the process `own`.
     pub(super) fn writes(&self, own: &ProcessId, dialect: Dialect) -> Script {
         let mut script = Script::default();
-        script.add_all(remove(&self.removed, dialect));
+        script.add_all(remove("mqtt_sessions", &self.removed, dialect));
         let again = dialect.on_conflict(&KEY, &PUT.columns[KEY.len()..]);
         script.add_all(
             PUT.statements(dialect, &self.put, &again, |statement, put| {
@@ -132,9 +152,37 @@ impl Decision {
                     .bind(session.map(|session| i64::from(session.keep_alive_s)))
             }),
         );
+        script.add_all(self.write_wills(own, dialect));
         script.add_all(order(&self.orders, dialect));
         script
     }
+
+    fn write_wills(&self, own: &ProcessId, dialect: Dialect) -> Vec<Statement> {
+        let mut columns = WILLS.columns[KEY.len()..].to_vec();
+        columns.push("rights");
+        let again = format!("{}, gone_at = NULL", dialect.on_conflict(&KEY, &columns));
+        let mut all = remove("mqtt_wills", &self.without_will, dialect);
+        all.extend(
+            WILLS.statements(dialect, &self.wills, &again, |statement, put| {
+                let session = put.map(|put| &put.session);
+                let key = session.map(|session| &session.key);
+                statement
+                    .bind(key.map(|key| key.user.as_str()))
+                    .bind(key.map(|key| &*key.client_id))
+                    .bind(put.map(|_| own.as_str()))
+                    .bind(put.map(|put| put.number))
+                    .bind(session.and_then(|session| session.token_id.as_deref()))
+                    .bind(session.and_then(|session| session.peer.as_deref()))
+                    .bind(put.map(|put| millis(put.will.delay)))
+                    .bind(put.map(|put| &*put.will.text))
+            }),
+        );
+        all
+    }
+}
+
+fn millis(delay: Duration) -> i64 {
+    i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What has processes end sessions.
@@ -151,10 +199,10 @@ pub(super) fn order(orders: &[Order], dialect: Dialect) -> Vec<Statement> {
     })
 }
 
-/// What removes these sessions, whoever has them.
-pub(super) fn remove(keys: &[SessionKey], dialect: Dialect) -> Vec<Statement> {
+/// What removes these rows of a table that has one for each session, whoever has it.
+pub(super) fn remove(table: &'static str, keys: &[SessionKey], dialect: Dialect) -> Vec<Statement> {
     let text = |rows| {
-        let delete = dialect.delete_by_key("mqtt_sessions");
+        let delete = dialect.delete_by_key(table);
         let keys = bulk::keys(dialect, rows, 2, 1);
         Statement::made(format!("{delete} WHERE (user_id, client_id) IN ({keys})"))
     };
@@ -229,6 +277,12 @@ pub(super) fn disconnect(gone: &[Departure], own: &ProcessId, dialect: Dialect) 
 impl TextBytes for (MqttSession, i64, i64) {
     fn text_bytes(&self) -> usize {
         self.0.key.client_id.len()
+    }
+}
+
+impl TextBytes for PutWill {
+    fn text_bytes(&self) -> usize {
+        self.session.key.client_id.len() + self.will.text.len()
     }
 }
 

@@ -29,6 +29,7 @@ fn take(client_id: &str, number: i64) -> TakeOver {
         limit: LIMIT,
         here: 0,
         idle_here: false,
+        will: None,
     }
 }
 
