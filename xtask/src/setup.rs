@@ -17,7 +17,7 @@ const LOCK: &str = "package-lock.json";
 const INSTALLED: &str = "node_modules/.herald-lock.json";
 
 /// Programs that the tests run, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("mosquitto_sub", "mosquitto-clients"),
     ("mosquitto_pub", "mosquitto-clients"),
     // For a bridge, not as a service.
@@ -30,6 +30,8 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("faketime", "faketime"),
     // Before a server, not as a service.
     ("pgbouncer", "pgbouncer"),
+    // Between servers, not as a service.
+    ("nats-server", "nats-server"),
 ];
 
 /// With the servers of these databases.

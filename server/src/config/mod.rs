@@ -104,7 +104,12 @@ impl Config {
         self.mqtt.check()?;
         self.tls.check(self.http.listen)?;
         self.log.filter()?;
-        self.database_location()?;
+        let database = self.database_location()?;
+        if self.cluster.relay()?.is_some() && matches!(database, DatabaseLocation::File(_)) {
+            return Err(ConfigError(
+                "cluster.relay: a database file has one server".into(),
+            ));
+        }
         self.cluster.check()?;
         self.worker.check()?;
         if self.worker.processor == Processor::Webhook {

@@ -134,6 +134,12 @@ impl Serialize for WebhookUrl {
 #[derive(Clone, Default)]
 pub(crate) struct Secret(String);
 
+impl Secret {
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(hidden(&self.0))

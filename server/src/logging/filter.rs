@@ -4,8 +4,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 /// How much libraries log of their own work. The embedded router makes spans of the level of errors for
-/// each message, and of its errors those that matter are logged where it is used.
-const QUIET: &str = "rumqttd=off,poem=warn,sqlx=warn";
+/// each message, and the client of NATS errors of each try to connect: what matters of them is logged where they are used.
+const QUIET: &str = "rumqttd=off,async_nats=off,poem=warn,sqlx=warn";
 
 /// Reads a level (`warning` is `warn`), or directives such as `info,herald_broker=debug`. `None` if it is neither.
 ///
@@ -45,8 +45,14 @@ mod tests {
     #[test]
     fn levels_and_directives_are_read() {
         for (text, read) in [
-            ("info", "rumqttd=off,poem=warn,sqlx=warn,info"),
-            ("WARNING", "rumqttd=off,poem=warn,sqlx=warn,warn"),
+            (
+                "info",
+                "rumqttd=off,async_nats=off,poem=warn,sqlx=warn,info",
+            ),
+            (
+                "WARNING",
+                "rumqttd=off,async_nats=off,poem=warn,sqlx=warn,warn",
+            ),
             ("error", "error"),
             ("off", "off"),
             ("trace", "trace"),

@@ -27,7 +27,7 @@ pub(crate) use hearing::hear_others;
 pub(crate) use heir::inherit_from_others;
 pub(crate) use inboxes::RemoteInboxes;
 pub(crate) use message::TellNodes;
-pub(crate) use relay::{DatabaseRelay, FromOthers};
+pub(crate) use relay::{FromOthers, relay};
 pub(crate) use retained::{Followed, RetainedFollower};
 pub(crate) use rights::RightsEverywhere;
 pub(crate) use sessions::{Owners, SharedSessions};

@@ -23,8 +23,8 @@ use crate::{
     http,
     inbox_mark::InboxMark,
     nodes::{
-        DatabaseRelay, FromOthers, OwnNode, RemoteInboxes, RetainedFollower, RightsEverywhere,
-        Served, SharedSessions, Standing, TellNodes, hear_others, inherit_from_others,
+        self, FromOthers, OwnNode, RemoteInboxes, RetainedFollower, RightsEverywhere, Served,
+        SharedSessions, Standing, TellNodes, hear_others, inherit_from_others,
     },
     open_files, retention,
     rights_watch::{Enforcer, RightsWatch},
@@ -120,8 +120,10 @@ async fn serve_from(
         nodes: others.clone(),
     };
     let sessions = SharedSessions::of(store);
-    let (relay, from_others) = DatabaseRelay::of(store).unzip();
-    let relay = relay.map(|relay| relay as _);
+    let (relay, from_others) = match &channel {
+        Some(channel) => nodes::relay(store, config.cluster.relay()?, channel).unzip(),
+        None => (None, None),
+    };
     let broker = start_broker(config, policy, host, &standing, sessions.as_ref(), relay).await?;
     let throughput = Arc::<Throughput>::default();
     let follower = node
@@ -279,7 +281,11 @@ fn spawn_node(
         retained,
     } = from_others;
     let (heir, standing, publishing) = (store.clone(), node.standing(), broker.clone());
-    let channels = vec![channel.clone(), shared.channel()];
+    let channels = shared
+        .channel()
+        .into_iter()
+        .chain([channel.clone()])
+        .collect();
     tasks.spawn(Stage::Work, "heir of other servers", |stop| {
         inherit_from_others(heir, publishing, channels, standing, stop)
     });

@@ -8,6 +8,7 @@ mod drain;
 mod gone;
 mod hints;
 mod listed;
+mod nats;
 mod retained;
 mod rights;
 mod service;

@@ -1,9 +1,10 @@
 //! Shared topics, where there are several servers.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::future::join_all;
-use herald_test_databases::{CuttingProxy, DatabaseKind};
+use herald_test_databases::{CuttingProxy, DatabaseKind, TestDatabase};
+use herald_test_servers::NatsServer;
 use herald_tests::{
     Herald, Version,
     notified::{finish, inbox, notified, taken},
@@ -14,14 +15,32 @@ use rstest::rstest;
 
 use crate::{
     database,
-    together::{acquaint, came, client, listener, three},
+    together::{acquaint, came, client, listener, three_with},
 };
 
 /// The topic of announcements, which administrators publish to and all read.
-const NEWS: &str = "broadcast/news";
+pub(super) const NEWS: &str = "broadcast/news";
+
+/// What carries shared topics.
+#[derive(Clone, Copy)]
+enum Relay {
+    Database,
+    Nats,
+}
+
+/// Three servers that hear each other, with accounts, alice and bob, and the NATS server, if they have one.
+async fn three_by(relay: Relay, database: &Arc<TestDatabase>) -> ([Herald; 3], Option<NatsServer>) {
+    let nats = match relay {
+        Relay::Database => None,
+        Relay::Nats => Some(NatsServer::start().unwrap()),
+    };
+    let url = nats.as_ref().map(NatsServer::url).unwrap_or_default();
+    let servers = three_with(database, &[("HERALD_CLUSTER__RELAY", &url)]).await;
+    (servers, nats)
+}
 
 /// The next `n` messages.
-async fn heard(raw: &mut Raw, n: usize) -> Vec<String> {
+pub(super) async fn heard(raw: &mut Raw, n: usize) -> Vec<String> {
     let mut all = vec![];
     for _ in 0..n {
         all.push(raw.take().await.payload);
@@ -33,11 +52,12 @@ async fn heard(raw: &mut Raw, n: usize) -> Vec<String> {
 #[tokio::test]
 async fn what_is_published_at_one_server_is_heard_at_all_in_order(
     #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+    #[values(Relay::Database, Relay::Nats)] relay: Relay,
 ) {
     let Some(database) = database(kind).await else {
         return;
     };
-    let servers = three(&database).await;
+    let (servers, _nats) = three_by(relay, &database).await;
     let mut listeners = vec![];
     for herald in &servers {
         for version in Version::BOTH {
@@ -71,11 +91,12 @@ async fn what_is_published_at_one_server_is_heard_at_all_in_order(
 #[tokio::test]
 async fn a_group_has_members_at_several_servers(
     #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+    #[values(Relay::Database, Relay::Nats)] relay: Relay,
 ) {
     let Some(database) = database(kind).await else {
         return;
     };
-    let servers = three(&database).await;
+    let (servers, _nats) = three_by(relay, &database).await;
     let group = format!("$share/readers/{NEWS}");
     let mut first = listener(&servers[0], Version::V5, "alice", &group).await;
     let mut second = listener(&servers[1], Version::V311, "alice", &group).await;
@@ -152,11 +173,12 @@ async fn a_group_has_members_at_several_servers(
 #[tokio::test]
 async fn a_response_is_heard_by_whom_it_is_for_wherever_that_is(
     #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+    #[values(Relay::Database, Relay::Nats)] relay: Relay,
 ) {
     let Some(database) = database(kind).await else {
         return;
     };
-    let servers = three(&database).await;
+    let (servers, _nats) = three_by(relay, &database).await;
     let mut alice = listener(&servers[1], Version::V5, "alice", "responses/alice/#").await;
     let mut bob = client(&servers[1], Version::V5, "bob").await;
     for filter in ["responses/alice/#", "responses/#", "#"] {
@@ -179,11 +201,12 @@ async fn a_response_is_heard_by_whom_it_is_for_wherever_that_is(
 #[tokio::test]
 async fn progress_and_copies_come_from_whichever_server_has_them(
     #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+    #[values(Relay::Database, Relay::Nats)] relay: Relay,
 ) {
     let Some(database) = database(kind).await else {
         return;
     };
-    let servers = three(&database).await;
+    let (servers, _nats) = three_by(relay, &database).await;
     let mut observers = vec![];
     let mut followers = vec![];
     for herald in &servers {

@@ -10,7 +10,15 @@ use herald_tests::{
 
 /// Three servers that hear each other, with accounts, alice and bob.
 pub(crate) async fn three(database: &Arc<TestDatabase>) -> [Herald; 3] {
-    let mut servers = [(); 3].map(|()| Herald::stopped_on_database(database, &[]));
+    three_with(database, &[]).await
+}
+
+/// The same with these settings.
+pub(crate) async fn three_with(
+    database: &Arc<TestDatabase>,
+    settings: &[(&str, &str)],
+) -> [Herald; 3] {
+    let mut servers = [(); 3].map(|()| Herald::stopped_on_database(database, settings));
     servers[0].begin().await;
     let admin = servers[0].http("admin").await;
     let delay = serde_json::json!({"mode": "fixed", "ms": 0});

@@ -1,83 +1,49 @@
-//! Carries what is published to shared topics between the servers, through their database.
+//! Carries what is published to shared topics between the servers, through their database or through NATS.
 
+mod clock;
+mod database;
+mod nats;
 mod pieces;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
-use bytes::Bytes;
+use async_nats::{ConnectOptions, ServerAddr};
 use herald_broker::{Broker, Neighbours};
-use herald_store::{NodeChannel, NodeFrames, Purpose, Received, Store, Timestamp};
-use tokio::{
-    sync::oneshot,
-    time::{MissedTickBehavior, interval},
-};
+use herald_store::{NodeChannel, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::Standing;
-use pieces::{FRAME, Pieces, pieces};
+use database::{DatabaseFrames, DatabaseRelay};
+use nats::{NatsFrames, NatsRelay};
 
-/// How often it is counted what was lost.
-const COUNT: Duration = Duration::from_secs(1);
-
-/// The way to the other servers through the database.
-pub(crate) struct DatabaseRelay {
-    channel: NodeChannel,
-    /// Of the last frame.
-    number: AtomicU64,
+/// What comes from the other servers.
+pub(crate) enum FromOthers {
+    Database(DatabaseFrames),
+    Nats(Box<NatsFrames>),
 }
 
-/// What comes from them.
-pub(crate) struct FromOthers {
-    channel: NodeChannel,
-    frames: NodeFrames,
-}
-
-impl DatabaseRelay {
-    /// That of a server whose database is `store`; `None` if that is a file, which is one server's.
-    pub(crate) fn of(store: &Store) -> Option<(Arc<Self>, FromOthers)> {
-        let (channel, frames) = NodeChannel::of(store, Purpose::SharedTopics)?;
-        let relay = Self {
-            channel: channel.clone(),
-            number: AtomicU64::new(0),
-        };
-        Some((Arc::new(relay), FromOthers { channel, frames }))
-    }
-}
-
-impl Neighbours for DatabaseRelay {
-    fn are_there(&self) -> bool {
-        !self.channel.is_alone()
-    }
-
-    fn send(&self, frame: Bytes, taken: Option<oneshot::Sender<()>>) {
-        if frame.len() > FRAME {
-            tracing::error!(
-                bytes = frame.len(),
-                "a frame is too large for other servers"
-            );
-            return;
-        }
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
-        // The numbers need not be in order: they tell frames apart.
-        self.channel.send_all(pieces(number, &frame), taken);
-    }
-
-    fn now(&self) -> SystemTime {
-        let millis = u64::try_from(Timestamp::now().as_millis()).unwrap_or(0);
-        UNIX_EPOCH + Duration::from_millis(millis)
-    }
+/// The way to the other servers of `store`, which `hints` knows, and what comes from them: through the NATS server, if there is one.
+/// `None` if the database is a file, which is one server's.
+pub(crate) fn relay(
+    store: &Store,
+    nats: Option<(ServerAddr, ConnectOptions)>,
+    hints: &NodeChannel,
+) -> Option<(Arc<dyn Neighbours>, FromOthers)> {
+    let Some((address, options)) = nats else {
+        let (relay, frames) = DatabaseRelay::of(store)?;
+        return Some((relay, FromOthers::Database(frames)));
+    };
+    let (relay, frames) = NatsRelay::of(store, hints, address, options);
+    Some((relay, FromOthers::Nats(Box::new(frames))))
 }
 
 impl FromOthers {
-    /// The channel, which has to know who is there.
-    pub(crate) fn channel(&self) -> NodeChannel {
-        self.channel.clone()
+    /// The channel of its own that has to know which servers there are.
+    pub(crate) fn channel(&self) -> Option<NodeChannel> {
+        match self {
+            Self::Database(frames) => Some(frames.channel.clone()),
+            Self::Nats(_) => None,
+        }
     }
 
     /// Sends what waits, and hands what comes to `broker`, until stopped.
@@ -86,45 +52,14 @@ impl FromOthers {
         broker: Broker,
         standing: Arc<Standing>,
         stop: CancellationToken,
-    ) {
-        let Self { channel, frames } = self;
-        let both = async {
-            tokio::join!(
-                channel.run(stop.clone()),
-                receive(&channel, frames, &broker, &standing)
-            )
-        };
-        stop.run_until_cancelled(both).await;
-    }
-}
-
-async fn receive(
-    channel: &NodeChannel,
-    mut frames: NodeFrames,
-    broker: &Broker,
-    standing: &Standing,
-) {
-    let (mut others, mut pieces) = (channel.others(), Pieces::default());
-    let mut count = interval(COUNT);
-    count.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    others.mark_changed();
-    loop {
-        tokio::select! {
-            Ok(()) = others.changed() => {
-                let others = others.borrow_and_update().clone();
-                pieces.retain(&others);
-                broker.know_neighbours(others.iter().map(|node| node.as_str().into()));
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Database(frames) => frames.run(&broker, &standing, stop).await,
+            Self::Nats(frames) => {
+                let run = frames.run(&broker, &standing);
+                stop.run_until_cancelled(run).await.transpose()?;
             }
-            received = frames.next() => match received {
-                Received::Missed => broker.missed_frames(),
-                Received::Frame { from, frame } => {
-                    let frame = pieces.take(&from, &frame);
-                    if let Some(frame) = frame && standing.stands() {
-                        broker.receive_frame(&from.as_str().into(), frame).await;
-                    }
-                }
-            },
-            _ = count.tick() => broker.lost_frames(channel.take_lost()),
         }
+        Ok(())
     }
 }
