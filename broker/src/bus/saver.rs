@@ -47,8 +47,8 @@ const LAST: Duration = Duration::from_secs(5);
 pub(crate) struct RetainedStore {
     retained: Arc<Mutex<Retained>>,
     changed: Arc<Notify>,
-    saved: watch::Receiver<u64>,
-    /// The number of the last change of those that were given up.
+    saved: watch::Sender<u64>,
+    /// All changes up to this number that were not saved are given up.
     lost: Arc<AtomicU64>,
 }
 
@@ -62,17 +62,17 @@ impl RetainedStore {
         retained.load(host.load().await?);
         let retained = Arc::new(Mutex::new(retained));
         let changed = Arc::<Notify>::default();
-        let (saved, watching) = watch::channel(0);
+        let saved = watch::Sender::new(0);
         let saver = Saver {
             retained: retained.clone(),
             changed: changed.clone(),
-            saved,
+            saved: saved.clone(),
             host,
         };
         let kept = Self {
             retained,
             changed,
-            saved: watching,
+            saved,
             lost: Arc::default(),
         };
         Ok((kept, saver.run(stop)))
@@ -142,13 +142,17 @@ impl RetainedStore {
     /// Gives up what is not saved yet: whoever waits for it learns that it is not.
     pub(crate) fn give_up(&self) {
         let mut retained = self.retained.lock();
-        self.lost.store(retained.give_up(), Ordering::Release);
+        let last = retained.give_up();
+        self.lost.store(last, Ordering::Release);
+        // There is nothing more to wait for.
+        self.saved.send_replace(last);
     }
 
     fn saving(&self, change: u64) -> Saving {
         Saving {
             change,
-            saved: self.saved.clone(),
+            saved: self.saved.subscribe(),
+            lost_before: self.lost.load(Ordering::Acquire),
             lost: self.lost.clone(),
             deadline: Instant::now() + PATIENCE,
         }
@@ -170,6 +174,8 @@ impl RetainedStore {
 pub(crate) struct Saving {
     change: u64,
     saved: watch::Receiver<u64>,
+    /// What was given up before is not what is waited for.
+    lost_before: u64,
     lost: Arc<AtomicU64>,
     deadline: Instant,
 }
@@ -179,9 +185,12 @@ impl Saving {
     /// when the host can.
     pub(crate) async fn done(mut self) -> Result<(), BusError> {
         let saved = self.saved.wait_for(|saved| *saved >= self.change);
-        match timeout_at(self.deadline, saved).await {
-            Ok(Ok(_)) if self.change > self.lost.load(Ordering::Acquire) => Ok(()),
-            _ => Err(BusError::Unavailable),
+        let is_over = matches!(timeout_at(self.deadline, saved).await, Ok(Ok(_)));
+        let lost = self.lost.load(Ordering::Acquire);
+        let is_lost = lost > self.lost_before && self.change <= lost;
+        match is_over && !is_lost {
+            true => Ok(()),
+            false => Err(BusError::Unavailable),
         }
     }
 }
@@ -238,8 +247,8 @@ impl Saver {
             };
             match self.host.save(changes).await {
                 Ok(()) => {
-                    let settled = self.retained.lock().saved(&part);
-                    self.saved.send_replace(settled);
+                    let mut retained = self.retained.lock();
+                    self.saved.send_replace(retained.saved(&part));
                     backoff = BACKOFF;
                 }
                 Err(e) => {

@@ -159,6 +159,26 @@ async fn what_is_left_is_saved_at_the_end_but_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_given_up_is_answered_at_once_and_nobody_waits_for_it_later() {
+    let host = Host::new();
+    let running = Running::start(&host).await;
+    let own = herald_acl::Policy::builtin().own_topics(&"alice".parse().unwrap());
+    running.kept.forget(&own).done().await.unwrap();
+    host.close();
+    let saving = running.set("a", "1").unwrap();
+    let began = tokio::time::Instant::now();
+    running.kept.give_up();
+    assert!(saving.done().await.is_err());
+    running.kept.forget(&own).done().await.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO, "nobody has waited");
+    let saving = running.set("b", "2").unwrap();
+    host.open();
+    saving.done().await.unwrap();
+    assert_eq!(host.payloads().get("b").unwrap(), "2");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_expires_is_cleared_within_a_minute() {
     let host = Host::new();
     let running = Running::start(&host).await;
