@@ -8,7 +8,14 @@ use tempfile::TempDir;
 use crate::inputs::Secrets;
 
 /// Keys whose values are names of files, which errors need.
-const PATHS: [&str; 5] = ["data_dir", "tls.cert", "tls.key", "webhook.ca", "log.file"];
+const PATHS: [&str; 6] = [
+    "data_dir",
+    "tls.cert",
+    "tls.key",
+    "webhook.ca",
+    "log.file",
+    "cluster.relay_file",
+];
 
 /// Every key of the configuration.
 fn keys() -> Vec<String> {
