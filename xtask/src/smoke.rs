@@ -14,15 +14,7 @@ use crate::{
 const PROGRAMS: [&str; 2] = ["smoke", "torture"];
 
 /// The tests that are run on several servers, too, which do nothing to a server but talk to it.
-const ON_NODES: [&str; 7] = [
-    "--",
-    "matrix",
-    "isolation",
-    "rights",
-    "send",
-    "retained",
-    "delay",
-];
+const ON_NODES: [&str; 3] = ["--", "matrix::", "isolation::"];
 
 /// Says which database they use.
 const DATABASE: &str = "HERALD_E2E_DATABASE";
