@@ -119,7 +119,8 @@ impl Held {
     pub(crate) fn add(&mut self, other: Self) {
         match (&mut self.0, other.0) {
             (Some(own), Some(other)) => own.merge(other),
-            (none, other) => *none = other,
+            (none @ None, other) => *none = other,
+            (Some(_), None) => {}
         }
     }
 
@@ -164,6 +165,8 @@ mod tests {
         drop(read);
         held.add(bytes.try_hold(1).unwrap());
         assert_eq!(bytes.room(), 0);
+        held.add(Held::default());
+        assert_eq!(bytes.room(), 0, "nothing is given back by nothing");
         held.keep(0);
         assert_eq!(bytes.room(), 75);
     }

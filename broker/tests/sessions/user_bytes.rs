@@ -8,11 +8,11 @@ use parking_lot::Mutex;
 
 use crate::{
     client::{
-        Answer::{Puback, Suback},
+        Answer::{Pingresp, Puback, Suback},
         Client,
     },
     common::{
-        encode::{Connect, V5, ack, publish, subscribe},
+        encode::{Connect, V5, ack, pingreq, publish, subscribe},
         hosts,
         inbox::{Inboxes, Log},
     },
@@ -205,6 +205,9 @@ async fn sends_that_wait_are_bounded_for_all_sessions_of_a_user() {
     assert_eq!(ask(&mut root, &notice).await, Puback(1, 0));
     let packet = next(&mut other).await;
     assert!(published(&packet).is_some_and(|packet| packet.ends_with(b"xxx")));
+    // Unacknowledged, it would be held on for the session.
+    other.send(&ack(0x40, 1)).await;
+    assert_eq!(ask(&mut other, &pingreq()).await, Pingresp);
     drop(other);
     // All are written in the end.
     for _ in 0..SESSIONS * usize::from(COUNT) {
