@@ -12,6 +12,7 @@
 //! whether a message is accepted ([`Intake`]). The host keeps what is retained ([`Retain`]), and gets reports of what was
 //! denied ([`Observe`]).
 
+mod attributes;
 mod broker;
 mod bus;
 mod delivery;

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use herald_acl::{TopicFilter, TopicName, Username};
 use serde::{Deserialize, Serialize};
 
-use super::attributes::Attributes;
 use crate::{
+    attributes::Attributes,
     ids::{GroupId, SessionId},
     message::Message,
 };
@@ -138,7 +138,7 @@ pub(super) fn published(
     });
     let published = Published {
         topic: message.topic.as_str().into(),
-        attributes: Attributes::of(message),
+        attributes: Attributes::of(message.qos, &message.properties),
         retain: message.retain,
         at,
         expires_at,

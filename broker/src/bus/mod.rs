@@ -5,7 +5,6 @@
 //! message, and nothing here knows what a session is: see [`Subscriber`]. Where there are several servers, what is published at
 //! one is sent to the others, whose publishers it comes from as it does from those here.
 
-mod attributes;
 mod dirty;
 mod doubts;
 mod embedded;
@@ -14,6 +13,7 @@ mod forgotten;
 mod frames;
 mod groups;
 mod handed;
+mod kept;
 mod neighbourhood;
 mod pass;
 mod relay;

@@ -10,7 +10,7 @@ use std::{
 use herald_acl::TopicFilter;
 use tokio::time::Instant;
 
-use super::{attributes, dirty::Dirty, doubts::Doubts, error::BusError};
+use super::{dirty::Dirty, doubts::Doubts, error::BusError, kept};
 use crate::{
     host::{RetainedChange, RetainedMessage},
     limits::{RETAINED_BYTES, RETAINED_MESSAGES},
@@ -141,7 +141,7 @@ impl Retained {
     fn is_same(&self, topic: &str, kept: Option<&RetainedMessage>) -> bool {
         match (self.by_topic.get(topic), kept) {
             (None, None) => true,
-            (Some(here), Some(kept)) => attributes::is_kept_as(here, kept),
+            (Some(here), Some(kept)) => kept::is_kept_as(here, kept),
             _ => false,
         }
     }
@@ -151,7 +151,7 @@ impl Retained {
         if self.is_same(topic, kept.as_ref()) {
             return true;
         }
-        let message = kept.and_then(|kept| match attributes::from_kept(kept) {
+        let message = kept.and_then(|kept| match kept::from_kept(kept) {
             Ok(message) => Some(message).filter(|message| !message.expired()),
             Err(e) => {
                 tracing::error!(
@@ -237,7 +237,7 @@ impl Retained {
             }
             part.topics.push(topic.clone());
             changes.push(match message {
-                Some(message) => RetainedChange::Set(attributes::to_kept(message)),
+                Some(message) => RetainedChange::Set(kept::to_kept(message)),
                 None => RetainedChange::Clear {
                     topic: topic.as_ref().to_owned(),
                 },

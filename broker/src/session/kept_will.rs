@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{client::Client, context::Context, will};
 use crate::{
+    attributes::Attributes,
     host::{HostError, Identity},
     ids::SessionId,
     live_sessions::{Link, Origin, Protocol, Transport},
     owners::KeptWill,
     state::Will,
-    wire::{self, Publish, PublishProperties, Qos},
+    wire::{self, Publish, PublishProperties},
 };
 
 /// A will as JSON. What is not set is left out, and what is unknown is passed over, so that other versions can read it.
 #[derive(Serialize, Deserialize)]
 struct Form<'a> {
     topic: Cow<'a, str>,
-    qos: u8,
     #[serde(default)]
     retain: bool,
     /// Text as it is.
@@ -27,39 +27,21 @@ struct Form<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<Cow<'a, [u8]>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    utf8: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     message_expiry: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    content_type: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    response_topic: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    correlation_data: Option<Cow<'a, [u8]>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    user: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    #[serde(borrow)]
+    attributes: Attributes<'a>,
 }
 
 /// `will`, of a client whose session outlives the connection for `expiry` seconds: it is due then (MQTT 5 section 3.1.3.2.2).
 pub(super) fn to_kept(will: &wire::Will, expiry: u32) -> KeptWill {
-    let p = &will.properties;
     let text = str::from_utf8(&will.payload).ok();
     let form = Form {
         topic: Cow::Borrowed(&will.topic),
-        qos: will.qos as u8,
         retain: will.retain,
         text: text.map(Cow::Borrowed),
         bytes: text.is_none().then(|| Cow::Borrowed(&will.payload[..])),
-        utf8: p.utf8,
-        message_expiry: p.message_expiry,
-        content_type: p.content_type.as_deref().map(Cow::Borrowed),
-        response_topic: p.response_topic.as_deref().map(Cow::Borrowed),
-        correlation_data: p.correlation_data.as_deref().map(Cow::Borrowed),
-        user: p
-            .user
-            .iter()
-            .map(|(k, v)| (Cow::Borrowed(&**k), Cow::Borrowed(&**v)))
-            .collect(),
+        message_expiry: will.properties.message_expiry,
+        attributes: Attributes::of(will.qos, &will.properties),
     };
     KeptWill {
         delay: Duration::from_secs(will.delay.min(expiry).into()),
@@ -69,7 +51,6 @@ pub(super) fn to_kept(will: &wire::Will, expiry: u32) -> KeptWill {
 
 fn from_kept(text: &str) -> Option<Publish> {
     let form: Form<'_> = serde_json::from_str(text).ok()?;
-    let levels = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
     let payload = match (form.text, form.bytes) {
         (Some(text), _) => text.into_owned().into(),
         (None, bytes) => bytes.unwrap_or_default().into_owned().into(),
@@ -78,19 +59,11 @@ fn from_kept(text: &str) -> Option<Publish> {
         packet_id: None,
         topic: form.topic.into_owned(),
         payload,
-        qos: levels.into_iter().find(|qos| *qos as u8 == form.qos)?,
+        qos: form.attributes.qos()?,
         retain: form.retain,
         properties: PublishProperties {
-            utf8: form.utf8,
             message_expiry: form.message_expiry,
-            content_type: form.content_type.map(Into::into),
-            response_topic: form.response_topic.map(Into::into),
-            correlation_data: form.correlation_data.map(|v| v.into_owned().into()),
-            user: form
-                .user
-                .into_iter()
-                .map(|(k, v)| (k.into(), v.into()))
-                .collect(),
+            ..form.attributes.properties()
         },
     })
 }
@@ -129,6 +102,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::wire::Qos;
 
     fn will(payload: &'static [u8]) -> wire::Will {
         wire::Will {
@@ -169,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_no_server_has_written_is_no_will() {
-        for text in ["", "{}", r#"{"topic":"x","qos":3}"#] {
+        for text in ["", "{}", r#"{"topic":"x","attributes":{"qos":3}}"#] {
             assert!(from_kept(text).is_none(), "{text:?}");
         }
     }

@@ -11,6 +11,7 @@ mod retained;
 mod rights;
 mod sessions;
 mod standing;
+mod trouble;
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -32,6 +33,7 @@ pub(crate) use retained::{Followed, RetainedFollower};
 pub(crate) use rights::RightsEverywhere;
 pub(crate) use sessions::{Owners, SharedSessions};
 pub(crate) use standing::{Moment, Standing};
+use trouble::Trouble;
 
 /// How often the others are told, and how soon again if that failed.
 const EVERY: Duration = Duration::from_secs(1);
@@ -48,6 +50,8 @@ const TRIES: u32 = 5;
 
 /// How long it may take to leave. What is not put back by then comes back when its lease ends.
 const LEAVE: Duration = Duration::from_secs(3);
+
+const TROUBLE: &str = "the other servers could not be told that this one is there";
 
 /// What ends when this server does not stand any more.
 pub(crate) trait CutOff {
@@ -97,8 +101,8 @@ pub(crate) struct OwnNode {
     id: NodeId,
     /// The last change of rights that is in force here.
     rights: watch::Receiver<i64>,
-    /// The others could not be told last time.
-    in_trouble: bool,
+    /// The others cannot be told.
+    trouble: Trouble,
 }
 
 impl OwnNode {
@@ -131,7 +135,7 @@ impl OwnNode {
             name,
             id,
             rights,
-            in_trouble: false,
+            trouble: Trouble::default(),
         }))
     }
 
@@ -196,7 +200,7 @@ impl OwnNode {
                 Ok(None) => return "the lease has ended",
                 Err(_) => AGAIN,
             };
-            self.note(beat.err());
+            self.trouble.note(beat.map(drop), TROUBLE);
         }
     }
 
@@ -231,25 +235,14 @@ impl OwnNode {
                     };
                     if timeout(RIGHTS, read).await.is_ok() {
                         self.standing.rise(told);
-                        self.note(None);
+                        self.trouble.note(Ok::<_, StoreError>(()), TROUBLE);
                         return;
                     }
                 }
-                Err(error) => self.note(Some(error)),
+                Err(error) => self.trouble.note(Err(error), TROUBLE),
             }
             sleep(AGAIN).await;
         }
-    }
-
-    /// Logs that trouble begins, once.
-    fn note(&mut self, trouble: Option<StoreError>) {
-        match &trouble {
-            Some(error) if !self.in_trouble => {
-                tracing::warn!(%error, "the other servers could not be told that this one is there");
-            }
-            _ => {}
-        }
-        self.in_trouble = trouble.is_some();
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::trouble::Trouble;
 use crate::host::retained;
 
 /// How often it is looked for what nobody told.
@@ -17,6 +18,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// How often it is looked for topics of which it is not known what is saved.
 const SETTLE: Duration = Duration::from_millis(250);
+
+const TROUBLE: &str =
+    "what other servers retain cannot be read; it will be tried again until it can";
 
 /// Brings what is saved to the broker, in the order of commits.
 pub(crate) struct RetainedFollower {
@@ -26,8 +30,7 @@ pub(crate) struct RetainedFollower {
     seen: i64,
     look: Arc<Notify>,
     passes: watch::Sender<Passes>,
-    /// The last pass has failed.
-    in_trouble: bool,
+    trouble: Trouble,
 }
 
 /// A pass brings all that was saved before it began.
@@ -72,7 +75,7 @@ impl RetainedFollower {
             seen,
             look: Arc::default(),
             passes: watch::Sender::default(),
-            in_trouble: false,
+            trouble: Trouble::default(),
         }
     }
 
@@ -105,7 +108,7 @@ impl RetainedFollower {
             } else {
                 self.settle().await
             };
-            self.note(followed);
+            self.trouble.note(followed, TROUBLE);
         }
     }
 
@@ -134,12 +137,12 @@ impl RetainedFollower {
                 self.broker
                     .apply_retained(changes.into_iter().map(change).collect());
             }
+            if is_last || until.is_some_and(|until| self.seen >= until) {
+                return Ok(());
+            }
             // Others may save as fast as this reads.
-            match until {
-                _ if is_last => return Ok(()),
-                Some(until) if self.seen >= until => return Ok(()),
-                Some(_) => {}
-                None => until = Some(self.store.last_retained_change().await?),
+            if until.is_none() {
+                until = Some(self.store.last_retained_change().await?);
             }
         }
     }
@@ -167,18 +170,6 @@ impl RetainedFollower {
             self.broker
                 .settle_retained(&topics, kept.map(retained).collect());
         }
-    }
-
-    /// Logs that trouble begins, once.
-    fn note(&mut self, followed: Result<(), StoreError>) {
-        match &followed {
-            Err(error) if !self.in_trouble => tracing::warn!(
-                %error,
-                "what other servers retain cannot be read; it will be tried again until it can"
-            ),
-            _ => {}
-        }
-        self.in_trouble = followed.is_err();
     }
 }
 

@@ -146,10 +146,23 @@ impl Store {
         after: Option<&SessionKey>,
         limit: u32,
     ) -> Result<Vec<HeldSession>, StoreError> {
+        let own = self.own_page("mqtt_sessions", "first_number", after, limit);
+        let one = |(key, first_number)| HeldSession { key, first_number };
+        Ok(own.await?.into_iter().map(one).collect())
+    }
+
+    /// A page of what this process has in `table`, each with the number in this column.
+    pub(super) async fn own_page(
+        &self,
+        table: &'static str,
+        number: &'static str,
+        after: Option<&SessionKey>,
+        limit: u32,
+    ) -> Result<Vec<(SessionKey, i64)>, StoreError> {
         let dialect = self.readers().dialect();
         let (behind, values) = dialect.compare_rows(&["user_id", "client_id"], '>', 2);
         let text = format!(
-            "SELECT user_id, client_id, first_number FROM mqtt_sessions
+            "SELECT user_id, client_id, {number} FROM {table}
              WHERE process = $1 AND {behind} ORDER BY user_id, client_id LIMIT ${}",
             values.len() + 2
         );
@@ -157,12 +170,7 @@ impl Store {
         let own = Statement::made(text).bind(self.process().as_str());
         let own = own.bind_all(values.iter().map(|column| after[*column].to_owned()));
         let rows = self.readers().fetch_all(own.bind(i64::from(limit))).await?;
-        let one = |row: &AnyRow| {
-            Ok(HeldSession {
-                key: key(row)?,
-                first_number: row.try_get("first_number")?,
-            })
-        };
+        let one = |row: &AnyRow| Ok((key(row)?, row.try_get(number)?));
         rows.iter().map(one).collect()
     }
 }

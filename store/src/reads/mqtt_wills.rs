@@ -71,23 +71,8 @@ impl Store {
         after: Option<&SessionKey>,
         limit: u32,
     ) -> Result<Vec<Departure>, StoreError> {
-        let dialect = self.readers().dialect();
-        let (behind, values) = dialect.compare_rows(&["user_id", "client_id"], '>', 2);
-        let text = format!(
-            "SELECT user_id, client_id, number FROM mqtt_wills
-             WHERE process = $1 AND {behind} ORDER BY user_id, client_id LIMIT ${}",
-            values.len() + 2
-        );
-        let after = after.map_or(["", ""], |key| [key.user.as_str(), &*key.client_id]);
-        let own = Statement::made(text).bind(self.process().as_str());
-        let own = own.bind_all(values.iter().map(|column| after[*column].to_owned()));
-        let rows = self.readers().fetch_all(own.bind(i64::from(limit))).await?;
-        let one = |row: &AnyRow| {
-            Ok(Departure {
-                key: key(row)?,
-                number: row.try_get("number")?,
-            })
-        };
-        rows.iter().map(one).collect()
+        let own = self.own_page("mqtt_wills", "number", after, limit);
+        let one = |(key, number)| Departure { key, number };
+        Ok(own.await?.into_iter().map(one).collect())
     }
 }

@@ -118,6 +118,20 @@ fn once(payloads: &[&str]) -> Vec<(String, usize)> {
     all
 }
 
+/// Clients with wills that are due at once, and one whose will waits for so many seconds.
+async fn clients(herald: &Herald, (waits, seconds): (&str, u32)) -> Vec<(Raw, Version)> {
+    let mut clients = vec![];
+    for (id, version, delay) in [
+        ("v5", Version::V5, 0),
+        ("v3", Version::V311, 0),
+        (waits, Version::V5, seconds),
+    ] {
+        let connect = willing("admin", id, delay);
+        clients.push((Raw::connect_as(herald, version, &connect).await, version));
+    }
+    clients
+}
+
 #[rstest]
 #[tokio::test]
 async fn the_wills_of_a_server_that_is_killed_are_heard_at_another(
@@ -183,15 +197,7 @@ async fn a_server_that_stops_leaves_the_wills_that_wait_and_no_others(
         return;
     };
     let mut two = Two::start(&database).await;
-    let mut clients = vec![];
-    for (id, version, delay) in [
-        ("v5", Version::V5, 0),
-        ("v3", Version::V311, 0),
-        ("moved", Version::V5, 2),
-    ] {
-        let connect = willing("admin", id, delay);
-        clients.push(Raw::connect_as(&two.dies, version, &connect).await);
-    }
+    let _clients = clients(&two.dies, ("moved", 2)).await;
     two.dies.stop().await;
     two.hears("moved").await;
     assert_eq!(two.all().await, once(&["moved"]));
@@ -206,15 +212,7 @@ async fn a_server_that_wakes_publishes_no_will_again(
         return;
     };
     let mut two = Two::start(&database).await;
-    let mut clients = vec![];
-    for (id, version, delay) in [
-        ("v5", Version::V5, 0),
-        ("v3", Version::V311, 0),
-        ("later", Version::V5, 1),
-    ] {
-        let connect = willing("admin", id, delay);
-        clients.push((Raw::connect_as(&two.dies, version, &connect).await, version));
-    }
+    let mut clients = clients(&two.dies, ("later", 1)).await;
     two.dies.signal("STOP");
     for id in ["v5", "v3", "later"] {
         two.hears(id).await;

@@ -89,12 +89,12 @@ fn past_the_bound_a_new_topic_is_refused_and_an_old_one_still_replaced() {
     retained.set(&message("t/0", "z")).unwrap();
 }
 
-fn kept(topic: &str, payload: &str) -> RetainedMessage {
-    attributes::to_kept(&message(topic, payload))
+fn saved(topic: &str, payload: &str) -> RetainedMessage {
+    kept::to_kept(&message(topic, payload))
 }
 
 fn set(topic: &str, payload: &str) -> RetainedChange {
-    RetainedChange::Set(kept(topic, payload))
+    RetainedChange::Set(saved(topic, payload))
 }
 
 fn clear(topic: &str) -> RetainedChange {
@@ -125,7 +125,7 @@ async fn what_others_save_replaces_and_clears_what_is_retained() {
     assert_eq!(retained.apply(vec![set("a", "3"), clear("b")]), 0);
     assert_eq!(payloads(&retained, "#"), ["3"]);
     assert!(retained.unsaved().is_none(), "it is saved");
-    assert_eq!(retained.apply_all(vec![kept("c", "4")]), 0);
+    assert_eq!(retained.apply_all(vec![saved("c", "4")]), 0);
     assert_eq!(payloads(&retained, "#"), ["4"]);
     assert_eq!(settle(&mut retained, &[]), 0, "nothing is in doubt");
 }
@@ -137,9 +137,9 @@ async fn what_is_not_saved_yet_stays_and_is_read_once_it_is() {
     // Which of the two was saved last nobody here can know.
     retained.apply(vec![set("a", "there")]);
     assert_eq!(payloads(&retained, "#"), ["here"]);
-    assert_eq!(settle(&mut retained, &[kept("a", "there")]), 0);
+    assert_eq!(settle(&mut retained, &[saved("a", "there")]), 0);
     save(&mut retained);
-    assert_eq!(settle(&mut retained, &[kept("a", "there")]), 1);
+    assert_eq!(settle(&mut retained, &[saved("a", "there")]), 1);
     assert_eq!(payloads(&retained, "#"), ["there"]);
     assert_eq!(settle(&mut retained, &[]), 0);
 }
@@ -157,8 +157,8 @@ async fn what_is_published_elsewhere_is_retained_until_it_is_known_what_was_save
     assert_eq!(payloads(&retained, "#"), ["1", "old", "1"]);
     assert_eq!(settle(&mut retained, &[]), 0, "it is too early");
     tokio::time::advance(PROVISIONAL).await;
-    let saved = [kept("late", "new"), kept("lost", "0")];
-    assert_eq!(settle(&mut retained, &saved), 2);
+    let left = [saved("late", "new"), saved("lost", "0")];
+    assert_eq!(settle(&mut retained, &left), 2);
     assert_eq!(payloads(&retained, "#"), ["1", "new", "0", "1"]);
     assert!(retained.unsaved().is_none());
 }
@@ -171,8 +171,8 @@ async fn what_was_not_saved_when_it_was_cut_off_is_given_up() {
     let change = retained.set(&message("b", "")).unwrap().unwrap();
     assert_eq!(retained.give_up(), change);
     assert!(retained.unsaved().is_none());
-    let saved = [kept("a", "saved"), kept("b", "saved")];
-    assert_eq!(settle(&mut retained, &saved), 2);
+    let left = [saved("a", "saved"), saved("b", "saved")];
+    assert_eq!(settle(&mut retained, &left), 2);
     assert_eq!(payloads(&retained, "#"), ["saved", "saved"]);
 }
 

@@ -1,79 +1,14 @@
-//! The form in which the host keeps a retained message, and in which servers tell each other of one: level and properties are JSON.
+//! The form in which the host keeps a retained message.
 
-use std::{
-    borrow::Cow,
-    time::{Instant, SystemTime},
-};
+use std::time::{Instant, SystemTime};
 
 use herald_acl::TopicName;
-use serde::{Deserialize, Serialize};
 
-use crate::{
-    host::RetainedMessage,
-    ids::SessionId,
-    message::Message,
-    wire::{PublishProperties, Qos},
-};
-
-/// Level and properties of a message. What is not set is left out, and what is unknown is passed over, so that they can
-/// be read by other versions.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Attributes<'a> {
-    qos: u8,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    utf8: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    content_type: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    response_topic: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    correlation_data: Option<Cow<'a, [u8]>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    user: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-}
-
-impl<'a> Attributes<'a> {
-    pub(super) fn of(message: &'a Message) -> Self {
-        let p = &message.properties;
-        Self {
-            qos: message.qos as u8,
-            utf8: p.utf8,
-            content_type: p.content_type.as_deref().map(Cow::Borrowed),
-            response_topic: p.response_topic.as_deref().map(Cow::Borrowed),
-            correlation_data: p.correlation_data.as_deref().map(Cow::Borrowed),
-            user: p
-                .user
-                .iter()
-                .map(|(k, v)| (Cow::Borrowed(&**k), Cow::Borrowed(&**v)))
-                .collect(),
-        }
-    }
-
-    pub(super) fn qos(&self) -> Option<Qos> {
-        [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce]
-            .into_iter()
-            .find(|qos| *qos as u8 == self.qos)
-    }
-
-    pub(super) fn properties(self) -> PublishProperties {
-        PublishProperties {
-            utf8: self.utf8,
-            message_expiry: None,
-            content_type: self.content_type.map(Into::into),
-            response_topic: self.response_topic.map(Into::into),
-            correlation_data: self.correlation_data.map(|v| v.into_owned().into()),
-            user: self
-                .user
-                .into_iter()
-                .map(|(k, v)| (k.into(), v.into()))
-                .collect(),
-        }
-    }
-}
+use crate::{attributes::Attributes, host::RetainedMessage, ids::SessionId, message::Message};
 
 /// `message` as it is kept.
 pub(super) fn to_kept(message: &Message) -> RetainedMessage {
-    let attributes = Attributes::of(message);
+    let attributes = Attributes::of(message.qos, &message.properties);
     RetainedMessage {
         topic: message.topic.as_str().to_owned(),
         payload: message.payload.clone(),
@@ -122,6 +57,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::wire::{PublishProperties, Qos};
 
     fn rich() -> Message {
         Message {
