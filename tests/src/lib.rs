@@ -7,12 +7,14 @@
     reason = "a harness that cannot go on fails the test that uses it"
 )]
 
+mod authority;
 mod balancer;
 mod cli;
 mod database;
 mod disk;
 mod failing;
 mod fake_clock;
+mod haproxy;
 mod herald;
 mod http;
 mod lines;
@@ -26,17 +28,20 @@ mod pgbouncer;
 mod ports;
 pub mod raw;
 mod rumqttc;
+mod secured;
 mod shared;
 mod version;
 mod wait;
 mod websocket;
 
+pub use authority::Authority;
 pub use balancer::Balancer;
 pub use cli::{Cli, Ended, program};
 pub use database::{chosen_database, empty_database};
 pub use disk::{Immutable, SmallDisk, fill, free};
 pub use failing::failing_service;
 pub use fake_clock::FakeClock;
+pub use haproxy::HaProxy;
 pub use herald::{Herald, Run, several::acquaint};
 pub use http::{Answer, Http};
 pub use mosquitto::{Mosquitto, Received, Subscriber, Transport};
@@ -46,6 +51,7 @@ pub use names::password;
 pub use node_service::{NodeService, WEBHOOK_SECRET};
 pub use pgbouncer::PgBouncer;
 pub use rumqttc::{Delivered, Options as RumqttcOptions, Rumqttc};
+pub use secured::{Way, secured};
 pub use shared::SharedServer;
 pub use version::Version;
 pub use wait::{LIMIT, until, within};

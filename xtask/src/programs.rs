@@ -16,7 +16,13 @@ use crate::step::step;
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Packages that bring a service of the same name.
-const SERVICES: [&str; 4] = ["mosquitto", "nats-server", "pgbouncer", "postgresql"];
+const SERVICES: [&str; 5] = [
+    "haproxy",
+    "mosquitto",
+    "nats-server",
+    "pgbouncer",
+    "postgresql",
+];
 
 /// Lets no package start a service that it brings, until it is dropped.
 struct NoServices {

@@ -17,7 +17,7 @@ const LOCK: &str = "package-lock.json";
 const INSTALLED: &str = "node_modules/.herald-lock.json";
 
 /// Programs that the tests run, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("mosquitto_sub", "mosquitto-clients"),
     ("mosquitto_pub", "mosquitto-clients"),
     // For a bridge, not as a service.
@@ -32,6 +32,8 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("pgbouncer", "pgbouncer"),
     // Between servers, not as a service.
     ("nats-server", "nats-server"),
+    // Before several servers, not as a service.
+    ("haproxy", "haproxy"),
 ];
 
 /// With the servers of these databases.

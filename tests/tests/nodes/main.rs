@@ -6,6 +6,7 @@
 mod cut_off;
 mod drain;
 mod gone;
+mod haproxy;
 mod hints;
 mod listed;
 mod nats;
