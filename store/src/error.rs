@@ -123,13 +123,13 @@ pub enum StoreError {
     },
     /// A later version of Herald has changed the tables.
     #[error(
-        "the database {database} was written by a newer version of Herald (migration {version}); \
+        "the database {database} was changed by a newer version of Herald (migration {version}) so that this one cannot use it; \
          start that version, or restore a backup"
     )]
     Newer {
         /// The database file, or the server and the database.
         database: String,
-        /// The first migration that this version does not know.
+        /// The first migration that this version does not know, and cannot pass over.
         version: i64,
     },
     /// `herald migrate` copied another database to this one, and did not come to its end.

@@ -7,7 +7,8 @@ use crate::bulk;
 use crate::dialect::{self, Dialect, mysql, postgres};
 use crate::statement::Statement;
 
-/// Version, name and text of each migration. A text never changes once it was released.
+/// Version, name and text of each migration. A text never changes once it was released. The name of one that only adds begins with
+/// `add_`: servers of the version before go on with it, and start on it.
 const MIGRATIONS: [(i64, &str, &str); 22] = [
     (
         1,
@@ -158,28 +159,36 @@ pub(crate) fn current(dialect: Dialect) -> i64 {
 /// start together do not meet, and an older version is still whole if one of them fails.
 pub(crate) async fn run(conn: &mut AnyConnection, dialect: Dialect) -> Result<(), MigrateError> {
     match dialect {
-        Dialect::Sqlite => run_some(conn, &MIGRATIONS, dialect::BEGIN_WRITE).await,
-        Dialect::Postgres => run_some(conn, &POSTGRES, postgres::BEGIN_MIGRATIONS).await,
+        Dialect::Sqlite => run_some(conn, dialect, &MIGRATIONS, dialect::BEGIN_WRITE).await,
+        Dialect::Postgres => run_some(conn, dialect, &POSTGRES, postgres::BEGIN_MIGRATIONS).await,
         Dialect::MySql => run_unbound(conn).await,
     }
 }
 
-/// The first of the migrations that have run in this database of a server, and that this version does not know.
-pub(crate) async fn first_unknown(
+/// Those of a newer version that have run in this database of a server.
+pub(crate) struct Newer {
+    /// The first of them.
+    pub(crate) first: i64,
+    /// The first that does more than add, so that this version cannot go on with what it made.
+    pub(crate) changing: Option<i64>,
+}
+
+/// What a newer version did to this database of a server, if it did anything.
+pub(crate) async fn newer(
     conn: &mut AnyConnection,
     dialect: Dialect,
-) -> Result<Option<i64>, sqlx::Error> {
+) -> Result<Option<Newer>, sqlx::Error> {
     /// What PostgreSQL, and what MariaDB and MySQL say of a table that is not there.
     const NO_TABLE: [&str; 2] = ["42P01", "42S02"];
-    let known = match dialect {
-        Dialect::MySql => &MYSQL,
-        Dialect::Postgres | Dialect::Sqlite => &POSTGRES,
-    };
-    let newest = known.last().map_or(0, |last| last.0);
-    let later = "SELECT MIN(version) FROM _sqlx_migrations WHERE version > $1";
-    let later = Statement::new(later).bind(newest).query(dialect)?;
-    match later.fetch_one(conn).await {
-        Ok(row) => row.try_get(0),
+    // The name is in the database: nothing else of them is known here.
+    let later = "SELECT MIN(version), MIN(CASE WHEN LEFT(description, 4) = 'add_' THEN NULL ELSE version END)
+        FROM _sqlx_migrations WHERE version > $1";
+    let later = Statement::new(later).bind(current(dialect));
+    match later.query(dialect)?.fetch_one(conn).await {
+        Ok(row) => {
+            let (first, changing) = (row.try_get::<Option<i64>, _>(0)?, row.try_get(1)?);
+            Ok(first.map(|first| Newer { first, changing }))
+        }
         Err(sqlx::Error::Database(error))
             if error.code().is_some_and(|code| NO_TABLE.contains(&&*code)) =>
         {
@@ -189,8 +198,25 @@ pub(crate) async fn first_unknown(
     }
 }
 
+/// Asks again, now that nobody else migrates, and passes over what only adds.
+async fn pass_over_additions(
+    migrator: &mut Migrator,
+    conn: &mut AnyConnection,
+    dialect: Dialect,
+) -> Result<(), MigrateError> {
+    conn.ensure_migrations_table(TABLE).await?;
+    match newer(conn, dialect).await?.and_then(|newer| newer.changing) {
+        Some(version) => Err(MigrateError::VersionMissing(version)),
+        None => {
+            migrator.set_ignore_missing(true);
+            Ok(())
+        }
+    }
+}
+
 async fn run_some(
     conn: &mut AnyConnection,
+    dialect: Dialect,
     migrations: &[(i64, &'static str, &'static str)],
     begin: &'static str,
 ) -> Result<(), MigrateError> {
@@ -199,8 +225,13 @@ async fn run_some(
         Migration::new(version, name.into(), MigrationType::Simple, sql, false)
     };
     let mut tx = conn.begin_with(begin).await?;
+    let mut migrator = Migrator::with_migrations(migrations.iter().map(migration).collect());
+    // A file has one server.
+    if dialect != Dialect::Sqlite {
+        pass_over_additions(&mut migrator, &mut tx, dialect).await?;
+    }
     // The lock of the migrator would end before the transaction does.
-    Migrator::with_migrations(migrations.iter().map(migration).collect())
+    migrator
         .set_locking(false)
         .run_direct(None, &mut *tx, false)
         .await?;
@@ -233,12 +264,12 @@ async fn run_unbound(conn: &mut AnyConnection) -> Result<(), MigrateError> {
         Migration::new(version, name.into(), MigrationType::Simple, text, true)
     };
     refuse_other_tables(conn).await?;
-    conn.ensure_migrations_table(TABLE).await?;
-    let newest = MYSQL.last().map_or(0, |last| last.0);
+    let mut migrator = Migrator::with_migrations(MYSQL.iter().map(migration).collect());
+    pass_over_additions(&mut migrator, conn, Dialect::MySql).await?;
     let forget = "DELETE FROM _sqlx_migrations WHERE success = FALSE AND version <= $1";
-    let forget = Statement::new(forget).bind(newest);
+    let forget = Statement::new(forget).bind(current(Dialect::MySql));
     forget.query(Dialect::MySql)?.execute(&mut *conn).await?;
-    Migrator::with_migrations(MYSQL.iter().map(migration).collect())
+    migrator
         .set_locking(false)
         .run_direct(None, &mut *conn, false)
         .await?;

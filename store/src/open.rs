@@ -95,7 +95,8 @@ fn explain_migration(location: &Location, error: MigrateError) -> StoreError {
                 explained => explained,
             }
         }
-        MigrateError::VersionMissing(version) => StoreError::Newer {
+        // One that was cut short and is not ours is a newer version's, too.
+        MigrateError::VersionMissing(version) | MigrateError::Dirty(version) => StoreError::Newer {
             database: location.name(),
             version,
         },

@@ -7,7 +7,8 @@ use sqlx::{AnyConnection, Connection as _};
 use tokio::time::timeout;
 
 use crate::dialect::{self, Dialect};
-use crate::{DatabaseUrl, Refusal, ServerFacts, StoreError, migrations};
+use crate::migrations::{self, Newer};
+use crate::{DatabaseUrl, Refusal, ServerFacts, StoreError};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -126,14 +127,24 @@ impl Server {
                 found.judge(&user)
             }
         };
-        let facts = judged.map_err(|refusal| self.refused(refusal))?;
+        let mut facts = judged.map_err(|refusal| self.refused(refusal))?;
         if self.dialect() == Dialect::Postgres {
             self.refuse_pooler(&mut conn).await?;
         }
-        let unknown = migrations::first_unknown(&mut conn, self.dialect()).await;
-        if let Some(version) = unknown.map_err(|error| self.explain(error))? {
-            let database = self.name();
-            return Err(StoreError::Newer { database, version });
+        let newer = migrations::newer(&mut conn, self.dialect()).await;
+        match newer.map_err(|error| self.explain(error))? {
+            Some(Newer {
+                changing: Some(version),
+                ..
+            }) => {
+                let database = self.name();
+                return Err(StoreError::Newer { database, version });
+            }
+            Some(Newer { first, .. }) => facts.warnings.push(format!(
+                "a newer version of Herald has added to the database (migration {first}), which this one does not use: \
+                 run the newer one when the upgrade is done"
+            )),
+            None => {}
         }
         // That it could not be ended in peace changes nothing.
         let _ = close(conn).await;

@@ -5,6 +5,6 @@
 pub struct ServerFacts {
     /// What it is, such as `PostgreSQL 15.18`.
     pub version: String,
-    /// Settings of it that weaken the promise, and what to do.
+    /// Settings of it that weaken the promise, what else is not as it should be for long, and what to do.
     pub warnings: Vec<String>,
 }

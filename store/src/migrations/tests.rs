@@ -21,6 +21,40 @@ fn every_file_of_the_folder_is_a_migration() {
     assert_eq!(files, listed);
 }
 
+/// Whether a server of the version before goes on with this: it names the columns that it reads and writes.
+fn only_adds(sql: &str) -> bool {
+    let lines = sql.lines().filter(|line| !line.starts_with("--"));
+    let text = lines.collect::<Vec<_>>().join(" ").to_uppercase();
+    let mut statements = text.split(';').map(str::trim).filter(|one| !one.is_empty());
+    statements.all(|one| {
+        let makes = |what: &str| one.starts_with(what);
+        let may_be_left_out = !one.contains("NOT NULL") || one.contains("DEFAULT");
+        makes("CREATE TABLE ")
+            || makes("CREATE INDEX ")
+            || makes("ALTER TABLE ") && one.contains(" ADD COLUMN ") && may_be_left_out
+    })
+}
+
+#[test]
+fn a_migration_that_is_named_so_only_adds() {
+    let all = MIGRATIONS.iter().chain(&POSTGRES).chain(&MYSQL);
+    for (version, name, sql) in all.filter(|(_, name, _)| name.starts_with("add_")) {
+        assert!(only_adds(sql), "{version} {name}");
+    }
+    assert!(only_adds(
+        "-- A note.\nCREATE TABLE IF NOT EXISTS notes (id BIGINT NOT NULL);\nALTER TABLE users\n  ADD COLUMN note TEXT;"
+    ));
+    for changes in [
+        "DROP TABLE notes",
+        "ALTER TABLE users ADD COLUMN note TEXT NOT NULL",
+        "ALTER TABLE users DROP COLUMN note",
+        "CREATE TABLE notes (id BIGINT); UPDATE users SET role = 'user'",
+        "CREATE UNIQUE INDEX one ON users (role)",
+    ] {
+        assert!(!only_adds(changes), "{changes}");
+    }
+}
+
 /// Opens a database that the version with the first `count` migrations made and `sql` filled.
 async fn upgraded(count: usize, sql: &'static str) -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -28,9 +62,14 @@ async fn upgraded(count: usize, sql: &'static str) -> (tempfile::TempDir, Store)
     let location = DatabaseFile::parse(&options.url).unwrap();
     std::fs::write(location.path(), "").unwrap();
     let mut conn = location.connect_writer().await.unwrap();
-    run_some(&mut conn, &MIGRATIONS[..count], dialect::BEGIN_WRITE)
-        .await
-        .unwrap();
+    run_some(
+        &mut conn,
+        Dialect::Sqlite,
+        &MIGRATIONS[..count],
+        dialect::BEGIN_WRITE,
+    )
+    .await
+    .unwrap();
     conn.execute(sql).await.unwrap();
     conn.close().await.unwrap();
     (dir, Store::open(options).await.unwrap())

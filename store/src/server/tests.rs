@@ -77,11 +77,21 @@ async fn a_newer_database_is_left_alone(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
         VALUES (9999, 'later', true, '', 0)";
     conn.execute(later).await.unwrap();
-    let error = prepare(&location).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::Newer { version: 9999, .. }),
-        "{error:?}"
-    );
+    let refused = async || {
+        let error = prepare(&location).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::Newer { version: 9999, .. }),
+            "{error:?}"
+        );
+    };
+    refused().await;
+    // What only adds is passed over once it is done.
+    let set = "UPDATE _sqlx_migrations SET description = 'add_later'";
+    conn.execute(set).await.unwrap();
+    prepare(&location).await.unwrap();
+    let set = "UPDATE _sqlx_migrations SET success = false WHERE version = 9999";
+    conn.execute(set).await.unwrap();
+    refused().await;
 }
 
 /// Nothing else is made, and nobody is held up.

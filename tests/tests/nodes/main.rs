@@ -17,6 +17,7 @@ mod sessions;
 mod shared;
 mod stopped;
 mod together;
+mod upgrade;
 mod wills;
 
 use std::sync::Arc;
