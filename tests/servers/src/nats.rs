@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     net::TcpStream,
     os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -27,6 +28,8 @@ const FOLDER: &str = "/usr/sbin";
 pub struct NatsServer {
     port: u16,
     password: String,
+    /// The certificate and its key, if it takes connections with TLS only.
+    tls: Option<(PathBuf, PathBuf)>,
     process: Option<Child>,
     /// Ends the server, also if this process is killed.
     guardian: Guardian,
@@ -39,9 +42,23 @@ impl NatsServer {
     ///
     /// If the program is missing, or what the server says when it does not start.
     pub fn start() -> Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// The same with TLS, and with this certificate and its key.
+    ///
+    /// # Errors
+    ///
+    /// As of [`start`](Self::start).
+    pub fn start_with_tls(certificate: &Path, key: &Path) -> Result<Self> {
+        Self::start_with(Some((certificate.to_owned(), key.to_owned())))
+    }
+
+    fn start_with(tls: Option<(PathBuf, PathBuf)>) -> Result<Self> {
         let mut server = Self {
             port: port::free()?,
             password: secret::password()?,
+            tls,
             process: None,
             guardian: Guardian::start(&env::temp_dir(), "nats", "KILL")?,
         };
@@ -52,7 +69,9 @@ impl NatsServer {
     /// Its URL, with user and password.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://herald:{}@127.0.0.1:{}", self.password, self.port)
+        let scheme = if self.tls.is_some() { "tls" } else { "nats" };
+        let (password, port) = (&self.password, self.port);
+        format!("{scheme}://herald:{password}@127.0.0.1:{port}")
     }
 
     /// That of its user.
@@ -86,7 +105,12 @@ impl NatsServer {
         let folder = self.guardian.folder();
         let path = folder.join("log");
         let log = File::create(&path)?;
-        let process = Command::new(program)
+        let mut command = Command::new(program);
+        if let Some((certificate, key)) = &self.tls {
+            command.arg("--tls").arg("--tlscert").arg(certificate);
+            command.arg("--tlskey").arg(key);
+        }
+        let process = command
             .args(["--addr", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--user", "herald", "--pass", &self.password])
             .current_dir(folder)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use herald_test_databases::{DatabaseKind, TestDatabase};
 use herald_test_servers::NatsServer;
 use herald_tests::{
-    Herald, Version,
+    Authority, Herald, Version,
     raw::{Connect, Raw},
     until,
 };
@@ -155,6 +155,33 @@ async fn servers_start_without_nats_and_hear_each_other_when_it_is_there() {
     }
     servers[1].logged("does not answer", 1).await;
     nats.restart().unwrap();
+    acquaint(&servers).await;
+}
+
+#[tokio::test]
+async fn tls_needs_an_authority_that_the_server_trusts() {
+    let Some(database) = database(DatabaseKind::Postgres).await else {
+        return;
+    };
+    let authority = Authority::new();
+    let (certificate, key) = (authority.certificate(), authority.key());
+    let nats = NatsServer::start_with_tls(&certificate, &key).unwrap();
+    let (url, ca) = (nats.url(), authority.ca());
+    let relay = ("HERALD_CLUSTER__RELAY", url.as_str());
+    // Whoever does not know the authority does not speak to it.
+    let mut stranger = Herald::stopped_on_database(&database, &[relay]);
+    stranger.begin().await;
+    let log = stranger.logged("no connection to the NATS server", 1).await;
+    assert!(
+        log.contains("invalid peer certificate: UnknownIssuer"),
+        "{log}"
+    );
+    stranger.stop().await;
+    let settings = [relay, ("SSL_CERT_FILE", ca.to_str().unwrap())];
+    let mut servers = [(); 2].map(|()| Herald::stopped_on_database(&database, &settings));
+    for herald in &mut servers {
+        herald.begin().await;
+    }
     acquaint(&servers).await;
 }
 

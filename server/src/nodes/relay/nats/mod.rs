@@ -13,12 +13,15 @@ use std::{
 };
 
 use anyhow::bail;
-use async_nats::{ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use bytes::Bytes;
 use herald_broker::{Broker, Neighbours};
 use herald_store::{Epoch, NodeChannel, Store};
 use parking_lot::Mutex;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use super::clock::now;
 use crate::nodes::Standing;
@@ -110,7 +113,6 @@ impl NatsFrames {
         let options = self
             .options
             .name("herald")
-            .retry_on_initial_connect()
             .max_reconnects(None)
             .reconnect_delay_callback(|tries| match tries {
                 0 | 1 => Duration::ZERO,
@@ -120,7 +122,7 @@ impl NatsFrames {
             .subscription_capacity(MESSAGES)
             .ping_interval(PING)
             .event_callback(note);
-        let client = options.connect(self.address).await?;
+        let client = connect(self.address, options).await?;
         let link = Link::new(self.store.clone(), client.clone(), self.outgoing, trouble);
         let (mut epoch, mut number) = (self.store.epoch(), 0);
         loop {
@@ -142,6 +144,22 @@ impl NatsFrames {
             link.give_up_all();
         }
     }
+}
+
+/// Connects, at once or later. Of what is in the way at first it says all, which its client keeps to itself when it tries again.
+async fn connect(address: ServerAddr, options: ConnectOptions) -> anyhow::Result<Client> {
+    let first = options.clone().connect(address.clone());
+    let error = match timeout(AGAIN, first).await {
+        Ok(Ok(client)) => return Ok(client),
+        Ok(Err(error)) => format!("{:#}", anyhow::Error::from(error)),
+        Err(_) => "no answer".into(),
+    };
+    tracing::warn!(
+        error,
+        "no connection to the NATS server of shared topics (cluster.relay); it is tried again each second"
+    );
+    let options = options.retry_on_initial_connect();
+    Ok(options.connect(address).await?)
 }
 
 /// Waits until the database has another epoch than this: one of the servers may begin it when it starts.
