@@ -5,6 +5,7 @@
 
 mod cut_off;
 mod drain;
+mod examples;
 mod gone;
 mod haproxy;
 mod hints;
