@@ -58,7 +58,7 @@ mod writes;
 pub use audit::AuditEntry;
 pub use backup::{copy_database, settle_database};
 pub use body::{BodyError, check_body, check_idempotency_key};
-pub use channel::{NodeChannel, NodeFrames, Purpose, Received};
+pub use channel::{Looks, NodeChannel, NodeFrames, Purpose, Received, UnconnectedChannel};
 pub use database_url::DatabaseUrl;
 pub use delay::{Delay, DelayError};
 pub use epoch::{Epoch, InboxProgress};

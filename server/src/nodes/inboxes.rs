@@ -1,14 +1,15 @@
 //! Notifications that other servers have written, for the sessions of this one.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
+    future::pending,
     time::Duration,
 };
 
 use herald_acl::Username;
 use herald_broker::Broker;
 use herald_store::{Seq, Store, StoreError, UserId};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::message::NodeMessage;
 use crate::host::{BATCH_BYTES, notification};
@@ -22,8 +23,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(crate) struct RemoteInboxes {
     store: Store,
     broker: Broker,
-    /// The newest number of each user who was online at the last look.
+    /// The newest number that the sessions of each user were told at a look, of those who were online at the last one.
     known: HashMap<UserId, Seq>,
+    /// Who is still to be told since then, and when the next.
+    behind: VecDeque<(UserId, Username, Seq)>,
+    tell_at: Instant,
 }
 
 /// Notifications that are to be read, and whose they are.
@@ -35,6 +39,8 @@ impl RemoteInboxes {
             store,
             broker,
             known: HashMap::new(),
+            behind: VecDeque::new(),
+            tell_at: Instant::now(),
         }
     }
 
@@ -102,12 +108,12 @@ impl RemoteInboxes {
         Ok(())
     }
 
-    /// Looks how far the inboxes go of all who are online, and tells the sessions of those that have changed since the last
-    /// time. `false` if that has failed.
+    /// Looks how far the inboxes go of all who are online. The sessions of those that have changed since the last time are to be
+    /// [told](Self::tell). `false` if that has failed.
     pub(super) async fn look(&mut self) -> bool {
         let online = self.broker.online().into_iter();
         let online = online.map(|(user_id, username)| (UserId::from_string(user_id), username));
-        let online: HashMap<UserId, Username> = online.collect();
+        let mut online: HashMap<UserId, Username> = online.collect();
         let users: Vec<_> = online.keys().cloned().collect();
         let newest = match self.store.newest_numbers(&users).await {
             Ok(newest) => newest,
@@ -116,17 +122,27 @@ impl RemoteInboxes {
                 return false;
             }
         };
-        let changed = newest.iter();
-        let changed = changed.filter(|(user, seq)| self.known.get(user) != Some(seq));
-        for (at, (user, seq)) in changed.enumerate() {
-            if at > 0 && at % TOLD == 0 {
-                sleep(PAUSE).await;
-            }
-            if let Some(username) = online.get(user) {
-                self.broker.tell_newest(user.as_str(), username, seq.0);
-            }
-        }
-        self.known = newest.into_iter().collect();
+        self.known.retain(|user, _| online.contains_key(user));
+        let changed = newest.into_iter().filter_map(|(user, seq)| {
+            let is_new = self.known.get(&user) != Some(&seq);
+            let username = is_new.then(|| online.remove(&user)).flatten()?;
+            Some((user, username, seq))
+        });
+        self.behind = changed.collect();
         true
+    }
+
+    /// Tells the next of those that are to be told after a look, when it is time; waits for ever if there are none.
+    pub(super) async fn tell(&mut self) {
+        if self.behind.is_empty() {
+            return pending().await;
+        }
+        sleep_until(self.tell_at).await;
+        let next = self.behind.len().min(TOLD);
+        for (user, username, seq) in self.behind.drain(..next) {
+            self.broker.tell_newest(user.as_str(), &username, seq.0);
+            self.known.insert(user, seq);
+        }
+        self.tell_at = Instant::now() + PAUSE;
     }
 }

@@ -11,10 +11,12 @@
 mod bundle;
 mod incoming;
 mod listener;
+mod looks;
 mod outgoing;
 mod poller;
 mod sender;
 mod shared;
+mod unconnected;
 
 use std::sync::Arc;
 
@@ -22,7 +24,9 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use incoming::Received;
+pub use looks::Looks;
 pub use shared::Purpose;
+pub use unconnected::UnconnectedChannel;
 
 use crate::dialect::Dialect;
 use crate::location::Location;
@@ -100,23 +104,7 @@ impl NodeChannel {
 
     /// Says which nodes stand, every second. This one does not count.
     pub fn know(&self, nodes: impl IntoIterator<Item = NodeId>) {
-        let own = self.0.store.node();
-        let others = nodes.into_iter().filter(|node| Some(node) != own.as_ref());
-        let mut others: Vec<_> = others.collect();
-        others.sort_unstable();
-        self.0.incoming.retain(&others);
-        let is_new = |known: &mut Arc<[NodeId]>| {
-            let is_new = **known != *others;
-            if is_new {
-                *known = others.as_slice().into();
-            }
-            is_new
-        };
-        if self.0.others.send_if_modified(is_new) {
-            // What one that has come has sent before, and what one that is gone could not send any more.
-            self.0.incoming.miss();
-            self.0.outgoing.hurry();
-        }
+        self.0.know(nodes);
     }
 
     /// Sends and receives until stopped.
@@ -134,6 +122,9 @@ impl NodeChannel {
 }
 
 impl NodeFrames {
+    /// How many frames are worth being handled together, at most.
+    pub const TOGETHER: usize = 1024;
+
     /// Whether no other node is known.
     #[must_use]
     pub fn is_alone(&self) -> bool {

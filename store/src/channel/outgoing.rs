@@ -2,13 +2,21 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::bundle::{FRAME, WAITING, WAITING_BYTES, fit};
+use super::bundle::{Bundle, FRAME, WAITING, WAITING_BYTES, fit};
+use crate::NodeId;
 
 /// How many bundles are taken at once, at most.
 const BUNDLES: usize = 16;
+
+/// Each sender hands its bundles to each other node: so often, at most, is it sent in all, as a share of a second.
+const EACH: Duration = Duration::from_micros(5);
+
+/// A shorter pause is not worth a timer.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Frames that wait, in order.
 #[derive(Debug, Default)]
@@ -44,7 +52,34 @@ pub(super) struct Due {
     taken: Vec<oneshot::Sender<()>>,
 }
 
+/// How long after one statement that sends the next may follow, where there are so many `others`. Few nodes need no pause; with
+/// very many, what waits is sent together, or the database would be busy with handing it out.
+pub(super) fn pause(others: usize) -> Duration {
+    let others = u32::try_from(others).unwrap_or(u32::MAX);
+    let pause = EACH.saturating_mul(others.saturating_mul(others));
+    if pause < SHORTEST {
+        Duration::ZERO
+    } else {
+        pause
+    }
+}
+
 impl Due {
+    /// What is to be sent, as bundles of the node `own`, whose last one has the number `last`: that goes on. What is missing shows
+    /// in the numbers.
+    pub(super) fn numbered(&mut self, own: &NodeId, last: &mut i64) -> Vec<Bundle> {
+        *last += i64::from(self.lost);
+        let numbered = std::mem::take(&mut self.bundles).into_iter().map(|frames| {
+            *last += 1;
+            Bundle {
+                node: own.clone(),
+                number: *last,
+                frames,
+            }
+        });
+        numbered.collect()
+    }
+
     /// It was sent.
     pub(super) fn taken(self) {
         for taken in self.taken {
@@ -239,6 +274,17 @@ mod tests {
             outgoing.add_one(&frame);
             let due = outgoing.take();
             assert_eq!((due.lost, due.bundles.concat().len()), (true, 0));
+        }
+    }
+
+    #[test]
+    fn few_nodes_wait_for_nothing_and_many_are_sent_to_no_more_often() {
+        assert_eq!(pause(2), Duration::ZERO);
+        assert_eq!(pause(9), Duration::ZERO);
+        for others in [15, 31, 99, 255] {
+            let a_second = 1.0 / pause(others).as_secs_f64();
+            let all = a_second * (others * (others + 1)) as f64;
+            assert!(all < 220_000.0, "{others}: {all}");
         }
     }
 

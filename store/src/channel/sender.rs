@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sqlx::{AnyConnection, Executor as _};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::bundle::Bundle;
-use super::outgoing::Due;
+use super::outgoing::pause;
 use super::shared::{Channel, Purpose};
 use crate::dialect::Dialect;
 use crate::server;
@@ -78,11 +78,16 @@ impl Sender<'_> {
             if is_beat {
                 beat = Instant::now() + BEAT;
             }
+            let begun = Instant::now();
             let sent = timeout(ANSWER, self.send_next(is_beat)).await;
             if let Err(error) = sent.unwrap_or_else(|_| Err(server::silence())) {
                 tracing::debug!(%error, "other servers could not be told something");
                 self.channel.outgoing.lose(std::mem::take(&mut self.frames));
                 sleep(AGAIN).await;
+            }
+            let pause = pause(self.channel.others.borrow().len());
+            if !pause.is_zero() {
+                sleep_until(begun + pause).await;
             }
         }
     }
@@ -102,7 +107,7 @@ impl Sender<'_> {
         }
         let mut due = self.channel.outgoing.take();
         self.frames = due.bundles.iter().map(Vec::len).sum();
-        let bundles = self.number(&own, &mut due);
+        let bundles = due.numbered(&own, &mut self.number);
         let purpose = self.channel.purpose;
         let sent = match server.dialect() {
             Dialect::MySql => insert(purpose, &bundles),
@@ -130,20 +135,6 @@ impl Sender<'_> {
         self.own = Some(own);
         self.number = 0;
         self.rows = Rows::default();
-    }
-
-    fn number(&mut self, own: &NodeId, due: &mut Due) -> Vec<Bundle> {
-        // What is missing shows in the numbers.
-        self.number += i64::from(due.lost);
-        let numbered = std::mem::take(&mut due.bundles).into_iter().map(|frames| {
-            self.number += 1;
-            Bundle {
-                node: own.clone(),
-                number: self.number,
-                frames,
-            }
-        });
-        numbered.collect()
     }
 
     async fn close(&mut self) {

@@ -53,6 +53,13 @@ impl Channel {
         self.others.borrow().is_empty()
     }
 
+    /// Says which nodes stand. This one does not count.
+    pub(super) fn know(&self, nodes: impl IntoIterator<Item = NodeId>) {
+        let own = self.store.node();
+        let others = nodes.into_iter().filter(|node| Some(node) != own.as_ref());
+        know(others, &self.others, &self.incoming, &self.outgoing);
+    }
+
     /// Waits until there are other nodes.
     pub(super) async fn joined_by_others(&self) {
         let mut others = self.others.subscribe();
@@ -64,5 +71,29 @@ impl Channel {
     pub(super) async fn alone(&self) {
         let mut others = self.others.subscribe();
         let _ = others.wait_for(|others| others.is_empty()).await;
+    }
+}
+
+/// Notes which `others` stand, beside those that are `known`.
+pub(super) fn know(
+    others: impl Iterator<Item = NodeId>,
+    known: &watch::Sender<Arc<[NodeId]>>,
+    incoming: &Incoming,
+    outgoing: &Outgoing,
+) {
+    let mut others: Vec<_> = others.collect();
+    others.sort_unstable();
+    incoming.retain(&others);
+    let is_new = |known: &mut Arc<[NodeId]>| {
+        let is_new = **known != *others;
+        if is_new {
+            *known = others.as_slice().into();
+        }
+        is_new
+    };
+    if known.send_if_modified(is_new) {
+        // What one that has come has sent before, and what one that is gone could not send any more.
+        incoming.miss();
+        outgoing.hurry();
     }
 }
