@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Senders, each with a token of its own.
-const USERS: usize = 16;
+pub(crate) const USERS: usize = 16;
 
 /// About what a message has.
 const BODY_BYTES: usize = 100;
@@ -44,13 +44,13 @@ pub(crate) struct Options {
 
 /// What is asked for, and the status that answers it.
 #[derive(Clone, Copy)]
-enum Request {
+pub(crate) enum Request {
     Health,
     Send,
 }
 
 /// A connection, and what it asks.
-struct Sender {
+pub(crate) struct Sender {
     connection: Connection,
     health: Vec<u8>,
     send: Vec<u8>,
@@ -188,7 +188,7 @@ fn print(at_once: usize, database: &Database, phases: &[Vec<Phase>; 2], of_files
 }
 
 /// Opens `count` connections, the users in turn.
-async fn open(server: &Server, count: usize) -> anyhow::Result<Vec<Sender>> {
+pub(crate) async fn open(server: &Server, count: usize) -> anyhow::Result<Vec<Sender>> {
     let target = server.target(Transport::SecureWebSocket)?;
     let mut senders = Vec::with_capacity(count);
     for user in servers::users(USERS).iter().cycle().take(count) {
@@ -261,7 +261,7 @@ impl<'a> Subject<'a> {
 
 /// Asks again and again until `end`; returns how long each took in milliseconds, and how many answers were wrong. The
 /// connection is gone if it failed.
-async fn ask(
+pub(crate) async fn ask(
     mut sender: Sender,
     request: Request,
     end: Instant,

@@ -219,7 +219,7 @@ impl<'a> Queue<'a> {
 }
 
 /// Has `count` messages accepted, of `owners` in turn.
-async fn fill(store: &Store, owners: &[Login], count: usize) -> anyhow::Result<()> {
+pub(crate) async fn fill(store: &Store, owners: &[Login], count: usize) -> anyhow::Result<()> {
     let delay = Delay::Fixed { ms: Delay::MAX_MS };
     store.set_delay(delay, false).await?;
     let owners = ids(store, owners).await?;
@@ -237,7 +237,7 @@ async fn fill(store: &Store, owners: &[Login], count: usize) -> anyhow::Result<(
     Ok(())
 }
 
-async fn ids(store: &Store, users: &[Login]) -> anyhow::Result<Vec<UserId>> {
+pub(crate) async fn ids(store: &Store, users: &[Login]) -> anyhow::Result<Vec<UserId>> {
     let mut ids = Vec::with_capacity(users.len());
     for user in users {
         let found = store.user_by_name(&Username::parse(&user.name)?).await?;
@@ -247,7 +247,7 @@ async fn ids(store: &Store, users: &[Login]) -> anyhow::Result<Vec<UserId>> {
 }
 
 /// How many messages of `users` are done: their notifications are numbered.
-async fn done(store: &Store, users: &[UserId]) -> anyhow::Result<i64> {
+pub(crate) async fn done(store: &Store, users: &[UserId]) -> anyhow::Result<i64> {
     let mut done = 0;
     for user in users {
         done += store.position(user).await?.last.0;

@@ -8,7 +8,6 @@ mod times;
 use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::{Context as _, bail};
-use herald_store::Delay;
 use parking_lot::Mutex;
 use tokio::{
     sync::mpsc,
@@ -17,19 +16,16 @@ use tokio::{
 };
 
 use crate::{
-    accept::rest,
-    client::Client,
+    client::{Client, Login},
     clock,
+    cluster::Cluster,
     databases::Database,
     disk,
     figures::{Shown, median, percentile},
     https::{self, Connection},
     packets::{self, Packet},
     process::own_cpu,
-    servers::{
-        self, Server,
-        herald::{Installation, Listeners},
-    },
+    servers,
     transport::{Target, Transport},
 };
 use times::Times;
@@ -58,21 +54,23 @@ const DIGITS: usize = 10;
 const SYNCS: usize = 50;
 
 /// One rate, once.
-struct Round {
-    /// In milliseconds, of those that came.
-    p50: f64,
-    p99: f64,
+pub(crate) struct Round {
+    /// In milliseconds, of those that came to the last server.
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
     max: f64,
     /// The same since the 202 came; 0 if the notification came before.
     after_202: (f64, f64),
+    /// From the server where each was heard first, which has finished it, to the others.
+    pub(crate) to_others: (f64, f64),
     /// How much later than due sending began, in milliseconds.
     late_p99: f64,
     /// Not answered with 202.
-    failed: u64,
-    /// Answered so, and not heard of.
-    missing: u64,
+    pub(crate) failed: u64,
+    /// Answered so, and not heard of everywhere.
+    pub(crate) missing: u64,
     /// Came again.
-    again: u64,
+    pub(crate) again: u64,
     /// Processor time for one message, in microseconds: the server's, and that of this process.
     server_cpu: f64,
     own_cpu: f64,
@@ -80,13 +78,6 @@ struct Round {
     database_cpu: Option<f64>,
     /// A sync of the disk, in milliseconds.
     sync: f64,
-}
-
-/// Servers on one of the databases: messages are sent to the first, and listened for at the last.
-struct Subject<'a> {
-    database: &'a Database,
-    installation: Installation,
-    servers: Vec<Server>,
 }
 
 pub(crate) async fn run(
@@ -98,18 +89,21 @@ pub(crate) async fn run(
     let mut subjects = Vec::with_capacity(databases.len());
     // A file has one server.
     for database in databases.iter().filter(|d| nodes == 1 || d.is_on_server()) {
-        subjects.push(Subject::start(database, nodes).await?);
+        let users = servers::users(USERS);
+        let connections = SENDERS + USERS + 100;
+        subjects.push(Cluster::start(database, &users, nodes, connections, None).await?);
     }
     if subjects.is_empty() {
         bail!("several nodes need a database server: --databases or --database");
     }
     println!(
         "{USERS} users, who send over HTTPS ({SENDERS} connections) and listen over WSS at QoS 1; {nodes} nodes, of which the \
-         first is sent to and the last listened to; no delay; timed from when each send was due; medians of {rounds} rounds, \
-         max of all\n"
+         first is sent to and all are listened to; no delay; timed from when each send was due until it came to the last node; \
+         'to others': from the node that has finished it, where it is heard first, to each other; medians of {rounds} rounds, max \
+         of all\n"
     );
     println!(
-        "{:>8} {:>10} {:>9} {:>9} {:>9} {:>13} {:>13} {:>10} {:>14} {:>8} {:>8} {:>7} {:>12} {:>12} {:>16} {:>13}",
+        "{:>8} {:>10} {:>9} {:>9} {:>9} {:>13} {:>13} {:>13} {:>13} {:>10} {:>14} {:>8} {:>8} {:>7} {:>12} {:>12} {:>16} {:>13}",
         "msg/s",
         "database",
         "p50 ms",
@@ -117,6 +111,8 @@ pub(crate) async fn run(
         "max ms",
         "p50 after 202",
         "p99 after 202",
+        "p50 to others",
+        "p99 to others",
         "fdatasync",
         "p50 - 2 syncs",
         "failed",
@@ -134,7 +130,7 @@ pub(crate) async fn run(
     for _ in 0..rounds {
         for (rate, measured) in rates.iter().zip(&mut measured) {
             for (subject, rounds) in subjects.iter().zip(measured) {
-                rounds.push(subject.round(*rate).await?);
+                rounds.push(round(subject, *rate, LENGTH_S).await?);
             }
         }
     }
@@ -143,8 +139,8 @@ pub(crate) async fn run(
             print(*rate, subject.database, rounds);
         }
     }
-    for server in subjects.into_iter().flat_map(|subject| subject.servers) {
-        server.process.stop();
+    for subject in subjects {
+        subject.stop();
     }
     Ok(())
 }
@@ -154,13 +150,15 @@ fn print(rate: u64, database: &Database, rounds: &[Round]) {
     let sum = |figure: fn(&Round) -> u64| rounds.iter().map(figure).sum::<u64>();
     let database_cpu: Vec<f64> = rounds.iter().filter_map(|r| r.database_cpu).collect();
     println!(
-        "{rate:>8} {:>10} {:>9.2} {:>9.2} {:>9.2} {:>13.2} {:>13.2} {:>10.2} {:>14.2} {:>8} {:>8} {:>7} {:>12.0} {:>12.0} {:>16} {:>13.2}",
+        "{rate:>8} {:>10} {:>9.2} {:>9.2} {:>9.2} {:>13.2} {:>13.2} {:>13.2} {:>13.2} {:>10.2} {:>14.2} {:>8} {:>8} {:>7} {:>12.0} {:>12.0} {:>16} {:>13.2}",
         database.name,
         of(|r| r.p50),
         of(|r| r.p99),
         rounds.iter().map(|r| r.max).fold(0.0, f64::max),
         of(|r| r.after_202.0),
         of(|r| r.after_202.1),
+        of(|r| r.to_others.0),
+        of(|r| r.to_others.1),
         of(|r| r.sync),
         of(|r| r.p50 - 2.0 * r.sync),
         sum(|r| r.failed),
@@ -173,98 +171,66 @@ fn print(rate: u64, database: &Database, rounds: &[Round]) {
     );
 }
 
-impl<'a> Subject<'a> {
-    async fn start(database: &'a Database, nodes: usize) -> anyhow::Result<Self> {
-        let users = servers::users(USERS);
-        let installation = Installation::create(database, &users).await?;
-        let store = installation.store().await?;
-        store.set_delay(Delay::Fixed { ms: 0 }, false).await?;
-        store.close().await;
-        let start = |node| installation.start_node(node, Listeners::Secure, SENDERS + USERS + 100);
-        let servers = (0..nodes).map(start).collect::<anyhow::Result<_>>()?;
-        Ok(Self {
-            database,
-            installation,
-            servers,
-        })
+/// Sends at this rate for so long, once.
+pub(crate) async fn round(cluster: &Cluster<'_>, rate: u64, seconds: u64) -> anyhow::Result<Round> {
+    let count = (rate * seconds).max(LEAST);
+    cluster.rest().await?;
+    let mut syncs = disk::fdatasyncs(cluster.installation.folder(), SYNCS)?;
+    let connections = connections(cluster.first()?.target(Transport::SecureWebSocket)?).await?;
+    let mut listeners = vec![];
+    for (node, server) in cluster.servers.iter().enumerate() {
+        let target = server.target(Transport::SecureWebSocket)?;
+        listeners.push(listeners_at(target, node).await?);
     }
-
-    /// Sends at this rate, once.
-    async fn round(&self, rate: u64) -> anyhow::Result<Round> {
-        let (first, last) = (self.servers.first(), self.servers.last());
-        let (first, last) = first.zip(last).context("there is no server")?;
-        let count = (rate * LENGTH_S).max(LEAST);
-        self.rest().await?;
-        let mut syncs = disk::fdatasyncs(self.installation.folder(), SYNCS)?;
-        let connections = connections(first.target(Transport::SecureWebSocket)?).await?;
-        let listeners = listeners(last.target(Transport::SecureWebSocket)?).await?;
-        self.rest().await?;
-        let (cpu, database_cpu) = ((self.cpu()?, own_cpu()?), self.database.cpu()?);
-        let times = Arc::new(Times {
-            first_due: clock::now() + LEAD.as_nanos() as u64,
-            step: 1_000_000_000 / rate,
-            came: Mutex::new(vec![0; count as usize]),
-            answered: Mutex::new(vec![0; count as usize]),
-            again: Mutex::default(),
-        });
-        let mut listening = JoinSet::new();
+    cluster.rest().await?;
+    let (cpu, database_cpu) = ((cluster.cpu()?, own_cpu()?), cluster.database.cpu()?);
+    let none = || Mutex::new(vec![0; count as usize]);
+    let times = Arc::new(Times {
+        first_due: clock::now() + LEAD.as_nanos() as u64,
+        step: 1_000_000_000 / rate,
+        came: listeners.iter().map(|_| none()).collect(),
+        answered: none(),
+        again: Mutex::default(),
+    });
+    let mut listening = JoinSet::new();
+    for (node, listeners) in listeners.into_iter().enumerate() {
         for (user, client) in listeners.into_iter().enumerate() {
-            listening.spawn(listen(client, user as u64, times.clone()));
+            listening.spawn(listen(client, (user as u64, node), times.clone()));
         }
-        let (mut late, failed) = send_all(connections, count, &times).await?;
-        let expected = count - failed;
-        let deadline = Instant::now() + LAST;
-        while times.count() < expected && Instant::now() < deadline {
-            sleep(Duration::from_millis(20)).await;
-        }
-        if let Some(ended) = listening.try_join_next() {
-            ended??;
-        }
-        let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count as f64;
-        let (server_cpu, own_cpu) = (
-            each(self.cpu()?.saturating_sub(cpu.0)),
-            each(own_cpu()? - cpu.1),
-        );
-        let database_cpu = self.database.cpu_each(database_cpu, count)?;
-        let mut took: Vec<f64> = (0..)
-            .zip(times.came.lock().iter())
-            .filter(|(_, came)| **came > 0)
-            .map(|(number, came)| came.saturating_sub(times.due(number)) as f64 / 1e6)
-            .collect();
-        let again = *times.again.lock();
-        let mut after_202 = times.after_202();
-        Ok(Round {
-            after_202: (
-                percentile(&mut after_202, 0.5),
-                percentile(&mut after_202, 0.99),
-            ),
-            p50: percentile(&mut took, 0.5),
-            p99: percentile(&mut took, 0.99),
-            max: percentile(&mut took, 1.0),
-            late_p99: percentile(&mut late, 0.99),
-            failed,
-            missing: expected.saturating_sub(took.len() as u64),
-            again,
-            server_cpu,
-            own_cpu,
-            database_cpu,
-            sync: percentile(&mut syncs, 0.5),
-        })
     }
-}
-
-impl Subject<'_> {
-    async fn rest(&self) -> anyhow::Result<()> {
-        for server in &self.servers {
-            rest(server).await?;
-        }
-        Ok(())
+    let (mut late, failed) = send_all(connections, count, &times).await?;
+    let expected = count - failed;
+    let deadline = Instant::now() + LAST;
+    while times.count() < expected && Instant::now() < deadline {
+        sleep(Duration::from_millis(20)).await;
     }
-
-    /// Processor time of all servers.
-    fn cpu(&self) -> anyhow::Result<Duration> {
-        self.servers.iter().map(|server| server.process.cpu()).sum()
+    if let Some(ended) = listening.try_join_next() {
+        ended??;
     }
+    let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count as f64;
+    let (server_cpu, own_cpu) = (
+        each(cluster.cpu()?.saturating_sub(cpu.0)),
+        each(own_cpu()? - cpu.1),
+    );
+    let database_cpu = cluster.database.cpu_each(database_cpu, count)?;
+    let both = |mut took: Vec<f64>| (percentile(&mut took, 0.5), percentile(&mut took, 0.99));
+    let mut took = times.took();
+    let again = *times.again.lock();
+    Ok(Round {
+        after_202: both(times.after_202()),
+        to_others: both(times.to_others()),
+        p50: percentile(&mut took, 0.5),
+        p99: percentile(&mut took, 0.99),
+        max: percentile(&mut took, 1.0),
+        late_p99: percentile(&mut late, 0.99),
+        failed,
+        missing: expected.saturating_sub(times.count()),
+        again,
+        server_cpu,
+        own_cpu,
+        database_cpu,
+        sync: percentile(&mut syncs, 0.5),
+    })
 }
 
 async fn connections(target: &Target) -> anyhow::Result<Vec<Connection>> {
@@ -281,12 +247,18 @@ async fn connections(target: &Target) -> anyhow::Result<Vec<Connection>> {
     Ok(connections)
 }
 
-/// A client of each user that has subscribed to its inbox.
-async fn listeners(target: &Target) -> anyhow::Result<Vec<Client>> {
+/// A client of each user that has subscribed to its inbox, at the server with this number: each has another client there.
+async fn listeners_at(target: &Target, node: usize) -> anyhow::Result<Vec<Client>> {
     let mut listeners = Vec::with_capacity(USERS);
     for user in servers::users(USERS) {
         let mut client = Client::open(target).await?;
-        client.connect(&user).await?;
+        let client_id = format!("{} at {node}", user.client_id);
+        client
+            .connect(&Login {
+                client_id,
+                ..user.clone()
+            })
+            .await?;
         let inbox = format!("users/{}/notifications", user.name);
         client.subscribe(&inbox, 1).await?;
         listeners.push(client);
@@ -343,8 +315,12 @@ async fn send_all(
     Ok((late, failed))
 }
 
-/// Notes when each notification of `user` came, and acknowledges it.
-async fn listen(mut client: Client, user: u64, times: Arc<Times>) -> anyhow::Result<()> {
+/// Notes when each notification of this user came to this server, and acknowledges it.
+async fn listen(
+    mut client: Client,
+    (user, node): (u64, usize),
+    times: Arc<Times>,
+) -> anyhow::Result<()> {
     loop {
         let packet = client.next().await?;
         let now = clock::now();
@@ -356,7 +332,7 @@ async fn listen(mut client: Client, user: u64, times: Arc<Times>) -> anyhow::Res
             bail!("a notification of another user");
         }
         {
-            let mut came = times.came.lock();
+            let mut came = times.came[node].lock();
             let came = came.get_mut(number as usize).context("a number unknown")?;
             match *came {
                 0 => *came = now,

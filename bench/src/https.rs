@@ -21,6 +21,9 @@ const OPEN: Duration = Duration::from_secs(15);
 const READ: usize = 4 * 1024;
 const HEADERS: usize = 32;
 
+/// The status of an answer that has no body, and need not say so.
+const NO_CONTENT: u16 = 204;
+
 /// A GET of `path`.
 pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
@@ -36,6 +39,13 @@ pub(crate) fn send(user: &Login, body: &str) -> Vec<u8> {
         json.len()
     )
     .into_bytes()
+}
+
+/// A DELETE of `path` by `user`, whose password is a token.
+pub(crate) fn delete(user: &Login, path: &str) -> Vec<u8> {
+    let token = &user.password;
+    format!("DELETE {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
+        .into_bytes()
 }
 
 /// A connection.
@@ -88,13 +98,14 @@ fn answer(received: &[u8]) -> anyhow::Result<Option<(u16, usize)>> {
     let httparse::Status::Complete(head) = response.parse(received)? else {
         return Ok(None);
     };
-    let length = response
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case("content-length"))
-        .context("an answer without a length")?;
-    let length = head + std::str::from_utf8(length.value)?.parse::<usize>()?;
     let status = response.code.context("an answer without a status")?;
+    let mut headers = response.headers.iter();
+    let length = headers.find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let length = match length {
+        Some(length) => head + std::str::from_utf8(length.value)?.parse::<usize>()?,
+        None if status == NO_CONTENT => head,
+        None => bail!("an answer without a length"),
+    };
     Ok((received.len() >= length).then_some((status, length)))
 }
 
@@ -109,6 +120,8 @@ mod tests {
         for cut in 0..bytes.len() {
             assert_eq!(answer(&bytes[..cut]).unwrap(), None);
         }
+        let none = b"HTTP/1.1 204 No Content\r\n\r\n";
+        assert_eq!(answer(none).unwrap(), Some((204, none.len())));
         assert!(answer(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }
 }

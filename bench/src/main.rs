@@ -5,6 +5,7 @@ mod accept;
 mod backlog;
 mod client;
 mod clock;
+mod cluster;
 mod connections;
 mod crowd;
 mod databases;
@@ -13,12 +14,14 @@ mod e2e;
 mod figures;
 mod https;
 mod machine;
+mod nodes;
 mod packets;
 mod payload;
 mod process;
 mod pubsub;
 mod routing;
 mod servers;
+mod simulate;
 mod store;
 mod transport;
 
@@ -86,6 +89,8 @@ enum Command {
         #[command(flatten)]
         databases: databases::Options,
     },
+    /// One, two and three servers on one database: messages, clients, rights and shared topics.
+    Nodes(nodes::Options),
     /// A start with many messages in the queue, and what they take until they are done, or while they wait.
     Backlog {
         /// Messages.
@@ -125,6 +130,8 @@ enum Command {
         #[arg(long, default_value_t = 3)]
         repeats: usize,
     },
+    /// What very many nodes tell each other, as events without sockets; fails if a bound is broken.
+    Simulate(simulate::Options),
     /// The broker alone, for `routing`.
     #[command(hide = true)]
     ServeBroker { users: usize },
@@ -143,7 +150,9 @@ fn main() -> anyhow::Result<()> {
     }
     let mut runtime = match cli.command {
         // One thread makes this load, and wakes no other for it: the server needs the processors.
-        Command::Accept { .. } | Command::E2e { .. } => Builder::new_current_thread(),
+        Command::Accept { .. } | Command::E2e { .. } | Command::Nodes(_) => {
+            Builder::new_current_thread()
+        }
         _ => Builder::new_multi_thread(),
     };
     runtime.enable_all().build()?.block_on(run(cli.command))
@@ -202,6 +211,10 @@ async fn measure(command: Command) -> anyhow::Result<()> {
             let databases = databases.start(&temp_dir()).await?;
             e2e::run(&rates, rounds, nodes.into(), &databases).await
         }
+        Command::Nodes(options) => {
+            let databases = options.databases.start(&temp_dir()).await?;
+            nodes::run(&options, &databases).await
+        }
         Command::Backlog {
             messages,
             patience_s,
@@ -231,6 +244,7 @@ async fn measure(command: Command) -> anyhow::Result<()> {
         }
         Command::Routing { users, repeats } => routing::run(users, repeats).await,
         Command::Pubsub { repeats } => pubsub::run(repeats).await,
+        Command::Simulate(options) => simulate::run(&options),
         Command::ServeBroker { .. } | Command::ServeRumqttd { .. } => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Shared topics: how many messages a second arrive, and how long one takes.
 
-mod load;
+pub(crate) mod load;
 
 use load::{Load, Measured, SHAPES, Shape};
 
@@ -53,8 +53,8 @@ pub(crate) async fn run(repeats: usize) -> anyhow::Result<()> {
         for (case, rows) in cases.iter().zip(&mut measured) {
             for server in &servers {
                 let target = server.target(Transport::Tcp)?;
-                let load = Load::gather(target, case.shape, case.qos).await?;
-                let result = load.measure(&server.process).await?;
+                let load = Load::gather([target; 2], case.shape, case.qos).await?;
+                let result = load.measure(|| server.process.cpu()).await?;
                 match rows.iter_mut().find(|(name, _)| *name == server.name) {
                     Some((_, results)) => results.push(result),
                     None => rows.push((server.name, vec![result])),

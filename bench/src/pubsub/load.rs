@@ -23,7 +23,6 @@ use crate::{
     crowd::{connect, for_each, open},
     figures::percentile,
     packets::{self, Packet},
-    process::Process,
     servers,
     transport::Target,
 };
@@ -34,7 +33,7 @@ const TOPIC: &str = "broadcast/bench";
 const PAYLOAD_BYTES: usize = 100;
 
 /// Messages under way at once while the throughput is measured: fewer than any of the servers queues for a subscriber.
-const UNDER_WAY: usize = 100;
+pub(crate) const UNDER_WAY: usize = 100;
 
 /// How long each of the two parts takes.
 const PART: Duration = Duration::from_secs(3);
@@ -124,15 +123,15 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Connects all.
+    /// Connects all: publishers to one server, and subscribers to another one or the same.
     pub(crate) async fn gather(
-        target: &Target,
+        [publish_at, subscribe_at]: [&Target; 2],
         shape: &'static Shape,
         qos: u8,
     ) -> anyhow::Result<Self> {
-        let target = Arc::new(target.clone());
+        let targets = [publish_at, subscribe_at].map(|target| Arc::new(target.clone()));
         let join = move |(login, subscribes)| {
-            let target = target.clone();
+            let target = targets[usize::from(subscribes)].clone();
             async move {
                 let (mut client, _) = connect(open(target, login).await?).await?;
                 if subscribes {
@@ -179,16 +178,19 @@ impl Load {
         Ok(load)
     }
 
-    /// Measures both parts on the server that runs as `process`.
-    pub(crate) async fn measure(mut self, process: &Process) -> anyhow::Result<Measured> {
+    /// Measures both parts; `cpu` is the processor time that was taken so far by whatever carries the messages.
+    pub(crate) async fn measure(
+        mut self,
+        cpu: impl Fn() -> anyhow::Result<Duration>,
+    ) -> anyhow::Result<Measured> {
         // Signing in is not measured.
         sleep(Duration::from_millis(300)).await;
-        let (cpu, start) = (process.cpu()?, Instant::now());
+        let (before, start) = (cpu()?, Instant::now());
         let flooded = self.flood().await?;
         // What is under way at the end of the part belongs to it, and so does its time.
         let delivered = self.all_arrived(flooded).await;
         let rate = delivered.count as f64 / (delivered.last - start).as_secs_f64();
-        let cpu = (process.cpu()? - cpu).as_secs_f64() * 1e6 / delivered.count as f64;
+        let cpu = cpu()?.saturating_sub(before).as_secs_f64() * 1e6 / delivered.count as f64;
 
         self.seen.timed_from.store(flooded, Ordering::Release);
         let published = self.trickle(flooded).await?;

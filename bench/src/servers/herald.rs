@@ -12,7 +12,9 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures_util::{TryStreamExt as _, stream};
 use herald_acl::{Role, Username};
-use herald_store::{CreateToken, CreateUser, NewToken, Scopes, Store, Timestamp, TokenOrigin};
+use herald_store::{
+    CreateToken, CreateUser, NewToken, Scopes, Store, Timestamp, TokenId, TokenOrigin, UserId,
+};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -99,15 +101,16 @@ impl Installation {
 
     /// Starts a server that takes `connections` from one address.
     pub(crate) fn start(&self, listeners: Listeners, connections: usize) -> anyhow::Result<Server> {
-        self.start_node(0, listeners, connections)
+        self.start_node(0, listeners, connections, None)
     }
 
-    /// The same, of several on one database: each has a number.
+    /// The same, of several on one database: each has a number. `relay`: the URL of what carries shared topics among them.
     pub(crate) fn start_node(
         &self,
         number: usize,
         listeners: Listeners,
         connections: usize,
+        relay: Option<&str>,
     ) -> anyhow::Result<Server> {
         let (data, log) = match number {
             0 => ("data".to_owned(), "log".to_owned()),
@@ -145,6 +148,9 @@ impl Installation {
         if let Some(url) = self.database.url() {
             command.env("HERALD_DATABASE__URL", url);
         }
+        if let Some(relay) = relay {
+            command.env("HERALD_CLUSTER__RELAY", relay);
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -167,19 +173,28 @@ async fn create(store: &Store, login: &Login, role: Role) -> anyhow::Result<()> 
     let CreateUser::Created(user) = store.create_user(&name, role, "-", now).await? else {
         bail!("a new database has no accounts");
     };
-    let scopes = Scopes {
-        api: true,
-        mqtt: true,
-    };
+    create_token(store, &user.id, &login.password).await?;
+    Ok(())
+}
+
+/// Makes this the secret of a token, and returns its id.
+pub(crate) async fn create_token(
+    store: &Store,
+    user: &UserId,
+    secret: &str,
+) -> anyhow::Result<TokenId> {
     let token = NewToken {
         name: "bench".into(),
-        scopes,
-        token_hash: format!("{:x}", Sha256::digest(&login.password)),
+        scopes: Scopes {
+            api: true,
+            mqtt: true,
+        },
+        token_hash: format!("{:x}", Sha256::digest(secret)),
         expires_at: None,
         origin: TokenOrigin::Owner,
     };
-    match store.create_token(&user.id, token, now).await? {
-        CreateToken::Created(_) => Ok(()),
+    match store.create_token(user, token, Timestamp::now()).await? {
+        CreateToken::Created(token) => Ok(token.id),
         refused => bail!("no token: {refused:?}"),
     }
 }
