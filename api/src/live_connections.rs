@@ -76,8 +76,15 @@ pub trait LiveConnections: Send + Sync {
     -> BoxFuture<'a, Result<Option<LiveConnection>, StoreError>>;
 
     /// Makes the session that the user with this id and name has under `client_id`, connected or not, leave out the
-    /// notifications up to `up_to`, which are in the inbox. Returns whether there is such a session.
-    fn skip(&self, user: &UserId, username: &Username, client_id: &str, up_to: Seq) -> bool;
+    /// notifications up to `up_to`, which are in the inbox. One on another server learns of it soon after. Returns whether there
+    /// is such a session.
+    fn skip<'a>(
+        &'a self,
+        user: &'a UserId,
+        username: &'a Username,
+        client_id: &'a Arc<str>,
+        up_to: Seq,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 }
 
 /// For an API without a broker: there are none.
@@ -97,7 +104,13 @@ impl LiveConnections for NoConnections {
         async { Ok(None) }.boxed()
     }
 
-    fn skip(&self, _: &UserId, _: &Username, _: &str, _: Seq) -> bool {
-        false
+    fn skip(
+        &self,
+        _: &UserId,
+        _: &Username,
+        _: &Arc<str>,
+        _: Seq,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        async { Ok(false) }.boxed()
     }
 }

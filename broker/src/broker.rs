@@ -23,7 +23,7 @@ use crate::{
     registry::Registry,
     session::{Connection, Context, drain, end_session, publish_kept},
     stream,
-    sys::Sys,
+    sys::{self, Sys},
     user_bytes::UsersBytes,
     watched::watched,
     wire::Reason,
@@ -140,6 +140,17 @@ impl Broker {
     /// Whether the user with this key and name is connected.
     pub fn is_online(&self, user_id: &str, username: &Username) -> bool {
         self.ctx.registry.is_online(user_id, username)
+    }
+
+    /// What this broker publishes of itself below `$SYS/herald/`, as far as it can be added up with others.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        sys::counters(&self.ctx.metrics, self.ctx.registry.count())
+    }
+
+    /// Publishes what the brokers of all servers count together, below `$SYS/herald/cluster/`. Whoever subscribes later gets the
+    /// last ones at once.
+    pub fn publish_totals(&self, totals: Vec<(&'static str, u64)>) {
+        self.ctx.sys.publish_totals(totals, &self.ctx.metrics);
     }
 
     /// Makes the sessions of `username` look for something new in their inbox.

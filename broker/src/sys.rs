@@ -22,6 +22,8 @@ struct Values {
     observers: Observers,
     /// The last round.
     latest: Vec<Arc<Message>>,
+    /// The same of all servers together, if there can be others.
+    totals: Vec<Arc<Message>>,
 }
 
 /// The values, and who observes them.
@@ -51,8 +53,17 @@ impl Sys {
     /// The values of the last round that `filter` matches.
     pub(crate) fn latest(&self, filter: &TopicFilter) -> Vec<Arc<Message>> {
         let state = self.state.lock();
-        let matching = state.latest.iter().filter(|m| filter.matches(&m.topic));
-        matching.cloned().collect()
+        let all = state.latest.iter().chain(&state.totals);
+        all.filter(|m| filter.matches(&m.topic)).cloned().collect()
+    }
+
+    /// Publishes what all servers count together, under `$SYS/herald/cluster/`.
+    pub(crate) fn publish_totals(&self, totals: Vec<(&'static str, u64)>, metrics: &Metrics) {
+        let totals = totals.into_iter().map(|(name, n)| (name, n.to_string()));
+        let totals: Vec<_> = totals.map(|v| message(("herald/cluster", v))).collect();
+        let mut state = self.state.lock();
+        state.copy(&totals, metrics);
+        state.totals = totals;
     }
 
     /// Publishes the values every ten seconds, for ever. `count` returns how many sessions there are, and how many of them
@@ -70,22 +81,27 @@ impl Sys {
                 .chain(usual.map(|v| ("broker", v)));
             let values: Vec<_> = all.map(message).collect();
             let mut state = self.state.lock();
-            for value in &values {
-                metrics
-                    .shared_dropped
-                    .add(state.observers.copy(value, None));
-            }
+            state.copy(&values, metrics);
             state.latest = values;
         }
     }
 }
 
-fn values(
+impl Values {
+    fn copy(&mut self, values: &[Arc<Message>], metrics: &Metrics) {
+        for value in values {
+            let dropped = self.observers.copy(value, None);
+            metrics.shared_dropped.add(dropped);
+        }
+    }
+}
+
+/// What is counted, with how many sessions there are, and how many of them have a connection.
+pub(crate) fn counters(
     m: &Metrics,
     (sessions, connected): (usize, usize),
-    uptime: u64,
-) -> Vec<(&'static str, String)> {
-    let counters = [
+) -> Vec<(&'static str, u64)> {
+    vec![
         ("clients/connected", connected as u64),
         ("clients/disconnected", (sessions - connected) as u64),
         ("connects/accepted", m.connects.get()),
@@ -97,8 +113,11 @@ fn values(
         ("notifications/sent", m.notifications_sent.get()),
         ("shared/dropped", m.shared_dropped.get()),
         ("router/restarts", m.router_restarts.get()),
-    ];
-    let mut values: Vec<_> = counters
+    ]
+}
+
+fn values(m: &Metrics, sessions: (usize, usize), uptime: u64) -> Vec<(&'static str, String)> {
+    let mut values: Vec<_> = counters(m, sessions)
         .into_iter()
         .map(|(name, n)| (name, n.to_string()))
         .collect();

@@ -381,3 +381,13 @@ CREATE TABLE IF NOT EXISTS shared_frames (
     frames TEXT        NOT NULL,
     PRIMARY KEY (node, number)
 ) COLLATE utf8mb4_nopad_bin;
+
+-- Sign-ins that failed of late, and those that were right, by digests of what they are counted by.
+CREATE TABLE IF NOT EXISTS sign_ins (
+    sign_in_key CHAR(64) NOT NULL PRIMARY KEY,
+    -- 0: it was right.
+    failures    BIGINT   NOT NULL,
+    -- Until when it counts.
+    ends_at     BIGINT   NOT NULL,
+    KEY sign_ins_by_end (ends_at)
+) COLLATE utf8mb4_nopad_bin;

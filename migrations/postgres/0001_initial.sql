@@ -402,3 +402,14 @@ CREATE TABLE mqtt_wills (
 );
 
 CREATE INDEX mqtt_wills_of_process ON mqtt_wills (process);
+
+-- Sign-ins that failed of late, and those that were right, by digests of what they are counted by.
+CREATE TABLE sign_ins (
+    sign_in_key TEXT   COLLATE "C" NOT NULL PRIMARY KEY,
+    -- 0: it was right.
+    failures    BIGINT NOT NULL,
+    -- Until when it counts.
+    ends_at     BIGINT NOT NULL
+);
+
+CREATE INDEX sign_ins_by_end ON sign_ins (ends_at);

@@ -57,9 +57,24 @@ impl LiveConnections for Live {
         .boxed()
     }
 
-    fn skip(&self, user: &UserId, username: &Username, client_id: &str, up_to: Seq) -> bool {
-        let broker = &self.broker;
-        broker.skip(user.as_str(), username, client_id, up_to.0)
+    fn skip<'a>(
+        &'a self,
+        user: &'a UserId,
+        username: &'a Username,
+        client_id: &'a Arc<str>,
+        up_to: Seq,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let broker = &self.broker;
+            if broker.skip(user.as_str(), username, client_id, up_to.0) {
+                return Ok(true);
+            }
+            match &self.shared {
+                Some(shared) => shared.skip(user, username, client_id, up_to).await,
+                None => Ok(false),
+            }
+        }
+        .boxed()
     }
 }
 

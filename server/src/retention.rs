@@ -17,6 +17,9 @@ const FIRST: Duration = Duration::from_secs(60);
 /// How often the audit may have too many entries.
 const CUT_EVERY: Duration = Duration::from_secs(60);
 
+/// How often failed sign-ins are forgotten that do not count any more.
+const FORGET_SIGN_INS_EVERY: Duration = Duration::from_secs(60);
+
 /// How often it is looked whether the database has much free room.
 const SHRINK_EVERY: Duration = Duration::from_secs(60);
 
@@ -33,6 +36,7 @@ pub(crate) async fn run(store: Store, keep: Retention, stop: CancellationToken) 
             prune_hourly(&store, &keep, FIRST),
             cut_audit(&store, &keep),
             shrink(&store),
+            forget_sign_ins(&store),
             mend_counts(&store)
         );
     };
@@ -98,6 +102,16 @@ async fn shrink(store: &Store) {
             Err(e) => {
                 tracing::error!(error = %e, "the database could not be shrunk; it is tried again in a minute");
             }
+        }
+    }
+}
+
+/// Keeps what is counted of sign-ins in the database small.
+async fn forget_sign_ins(store: &Store) {
+    loop {
+        sleep(FORGET_SIGN_INS_EVERY).await;
+        if let Err(error) = store.forget_sign_ins(Timestamp::now()).await {
+            tracing::warn!(%error, "failed sign-ins could not be forgotten; it is tried again in a minute");
         }
     }
 }

@@ -37,7 +37,7 @@ mod websocket;
 pub use authority::Authority;
 pub use balancer::Balancer;
 pub use cli::{Cli, Ended, program};
-pub use database::{chosen_database, empty_database};
+pub use database::{chosen_kind, empty_database};
 pub use disk::{Immutable, SmallDisk, fill, free};
 pub use failing::failing_service;
 pub use fake_clock::FakeClock;

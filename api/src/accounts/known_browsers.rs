@@ -35,6 +35,12 @@ const BYTES: usize = ID_BYTES + EXPIRY_BYTES + MAC_BYTES;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct BrowserId([u8; ID_BYTES]);
 
+impl BrowserId {
+    pub(crate) fn text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+}
+
 #[cfg(test)]
 impl BrowserId {
     pub(crate) fn of_test(byte: u8) -> Self {

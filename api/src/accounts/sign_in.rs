@@ -4,13 +4,14 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use herald_acl::Username;
 use herald_store::{Timestamp, User};
+use tokio::runtime::Handle;
 
 use super::{
     directory::Accounts,
     error::AccountError,
     known_browsers::BrowserMarks,
     passwords,
-    throttle::{Attempt, AttemptSpeed},
+    throttle::{Attempt, AttemptSpeed, Throttle},
 };
 
 /// The result of comparing a password.
@@ -97,11 +98,37 @@ impl Accounts {
         Ok(None)
     }
 
-    fn check_throttle(&self, attempt: &Attempt) -> Result<AttemptSpeed, AccountError> {
-        self.shared
-            .throttle
+    async fn check_throttle(&self, attempt: &Attempt) -> Result<AttemptSpeed, AccountError> {
+        let throttle = &self.shared.throttle;
+        throttle.learn(attempt, &self.store).await?;
+        throttle
             .check(attempt, Instant::now())
             .map_err(|retry_after| AccountError::Throttled { retry_after })
+    }
+
+    /// Counts a failure, here and for the other servers of the database: before the turn ends, so that the next one finds it.
+    fn failed(&self, attempt: &Attempt) -> impl FnOnce() + Send + use<> {
+        let (shared, store, attempt) = (
+            Arc::clone(&self.shared),
+            self.store.clone(),
+            attempt.clone(),
+        );
+        move || {
+            shared.throttle.record_failure(&attempt, Instant::now());
+            let told = Handle::current().block_on(Throttle::tell_failure(&attempt, &store));
+            if let Err(error) = told {
+                tracing::warn!(%error, "a failed sign-in counts on this server only");
+            }
+        }
+    }
+
+    async fn was_right(&self, attempt: &Attempt) {
+        if !self.shared.throttle.record_success(attempt, Instant::now()) {
+            return;
+        }
+        if let Err(error) = Throttle::tell_success(attempt, &self.store).await {
+            tracing::warn!(%error, "that a sign-in was right counts on this server only");
+        }
     }
 
     /// Reads the user only now that it is its turn: waiting, it would miss a change of the password.
@@ -113,10 +140,10 @@ impl Accounts {
     ) -> Result<Verified, AccountError> {
         let turn = match attempt {
             Some(attempt) => {
-                let speed = self.check_throttle(attempt)?;
+                let speed = self.check_throttle(attempt).await?;
                 let turn = self.shared.passwords.turn_of(attempt, speed).await?;
                 // Others may have failed while this one waited.
-                self.check_throttle(attempt)?;
+                self.check_throttle(attempt).await?;
                 turn
             }
             None => self.shared.passwords.turn().await?,
@@ -127,10 +154,10 @@ impl Accounts {
         };
         let user = user.filter(|user| !user.disabled);
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
-        let (shared, failed) = (Arc::clone(&self.shared), attempt.cloned());
-        let on_failure = move || {
+        let failed = attempt.map(|attempt| self.failed(attempt));
+        let on_failure = || {
             if let Some(failed) = failed {
-                shared.throttle.record_failure(&failed, Instant::now());
+                failed();
             }
         };
         if !turn.matches(password, hash, on_failure).await? {
@@ -148,7 +175,7 @@ impl Accounts {
             return Ok(Verified::Changed);
         };
         if let Some(attempt) = attempt {
-            self.shared.throttle.record_success(attempt, Instant::now());
+            self.was_right(attempt).await;
         }
         if let Some(hash) = self.hash_anew(&user, password).await {
             user.password_hash = hash;

@@ -271,6 +271,7 @@ impl NotificationsApi {
         let up_to = up_to.min(last);
         let connections = &self.connections;
         let is_live = connections.skip(&user.id, &user.username, &client_id, up_to);
+        let is_live = is_live.await?;
         match cursor {
             Some(cursor) => Ok(cursor.acked),
             // Of a session that is not kept, nothing is stored.

@@ -5,6 +5,7 @@ use herald_store::{Looks, NodeFrames, Received};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::counters::CountersOfOthers;
 use super::inboxes::RemoteInboxes;
 use super::message::NodeMessage;
 use super::retained::Followed;
@@ -14,6 +15,7 @@ pub(crate) async fn hear_others(
     mut frames: NodeFrames,
     mut inboxes: RemoteInboxes,
     retained: Followed,
+    counters: CountersOfOthers,
     stop: CancellationToken,
 ) {
     let hearing = async {
@@ -34,7 +36,10 @@ pub(crate) async fn hear_others(
                     while let Some(received) = next {
                         match received {
                             Received::Missed => missed = true,
-                            Received::Frame { frame, .. } => hints.extend(NodeMessage::parse(&frame)),
+                            Received::Frame { from, frame } => match NodeMessage::parse(&frame) {
+                                Some(NodeMessage::Counters { counters: all }) => counters.heard(from, all),
+                                other => hints.extend(other),
+                            },
                         }
                         let is_full = hints.len() >= NodeFrames::TOGETHER;
                         next = (!is_full).then(|| frames.next().now_or_never()).flatten();

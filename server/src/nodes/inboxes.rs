@@ -68,7 +68,17 @@ impl RemoteInboxes {
                         self.broker.nudge(&username);
                     }
                 }
-                NodeMessage::Retained | NodeMessage::Unknown => {}
+                NodeMessage::Skipped {
+                    user_id,
+                    username,
+                    client_id,
+                    up_to,
+                } => {
+                    if let Ok(username) = Username::parse(&username) {
+                        self.broker.skip(&user_id, &username, &client_id, up_to);
+                    }
+                }
+                NodeMessage::Retained | NodeMessage::Counters { .. } | NodeMessage::Unknown => {}
             }
         }
         let mut done = true;

@@ -1,5 +1,7 @@
 //! What servers that share a database tell each other.
 
+use std::collections::HashMap;
+
 use herald_acl::Username;
 use herald_store::{NodeChannel, Seq, UserId};
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,16 @@ pub(crate) enum NodeMessage {
     Unclear { username: String },
     /// Retained messages were saved.
     Retained,
+    /// A client is to leave out notifications: its cursor was moved.
+    Skipped {
+        user_id: String,
+        username: String,
+        client_id: String,
+        /// The last one of them.
+        up_to: i64,
+    },
+    /// What the sender counts, by name.
+    Counters { counters: HashMap<String, u64> },
     /// Of a later version.
     #[serde(other)]
     Unknown,
@@ -69,6 +81,32 @@ impl TellNodes {
         self.tell(|| NodeMessage::Retained);
     }
 
+    /// The user's client is to leave out the notifications up to `up_to`.
+    pub(super) fn skipped(
+        &self,
+        user_id: &UserId,
+        username: &Username,
+        client_id: &str,
+        up_to: Seq,
+    ) {
+        self.tell(|| NodeMessage::Skipped {
+            user_id: user_id.as_str().to_owned(),
+            username: username.as_str().to_owned(),
+            client_id: client_id.to_owned(),
+            up_to: up_to.0,
+        });
+    }
+
+    /// What is counted here.
+    pub(super) fn counters(&self, counters: &[(&str, u64)]) {
+        self.tell(|| NodeMessage::Counters {
+            counters: counters
+                .iter()
+                .map(|(name, n)| ((*name).to_owned(), *n))
+                .collect(),
+        });
+    }
+
     /// Tells soon, without waiting.
     fn tell(&self, message: impl FnOnce() -> NodeMessage) {
         if let Some(channel) = &self.0 {
@@ -93,6 +131,12 @@ mod tests {
                 username: "alice".into(),
             },
             NodeMessage::Retained,
+            NodeMessage::Skipped {
+                user_id: "0190".into(),
+                username: "alice".into(),
+                client_id: "phone \u{1F4F1}".into(),
+                up_to: 7,
+            },
         ];
         for message in messages {
             let frame = message.frame();

@@ -1,6 +1,7 @@
 //! This server among those that share its database: it tells them every second that it is there, gives itself up before they
 //! do, and inherits from those that are gone.
 
+mod counters;
 mod hearing;
 mod heir;
 mod inboxes;
@@ -24,6 +25,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use counters::CountersOfOthers;
 pub(crate) use hearing::hear_others;
 pub(crate) use heir::inherit_from_others;
 pub(crate) use inboxes::RemoteInboxes;

@@ -23,8 +23,9 @@ use crate::{
     http,
     inbox_mark::InboxMark,
     nodes::{
-        self, FromOthers, OwnNode, RemoteInboxes, RetainedFollower, RightsEverywhere, Served,
-        SharedSessions, Standing, TellNodes, hear_others, inherit_from_others,
+        self, CountersOfOthers, FromOthers, OwnNode, RemoteInboxes, RetainedFollower,
+        RightsEverywhere, Served, SharedSessions, Standing, TellNodes, hear_others,
+        inherit_from_others,
     },
     open_files, retention,
     rights_watch::{Enforcer, RightsWatch},
@@ -119,7 +120,7 @@ async fn serve_from(
         audit: audit.clone(),
         nodes: others.clone(),
     };
-    let sessions = SharedSessions::of(store);
+    let sessions = SharedSessions::of(store, others.clone());
     let (relay, from_others) = match &channel {
         Some(channel) => nodes::relay(store, config.cluster.relay()?, channel).unzip(),
         None => (None, None),
@@ -303,11 +304,17 @@ fn spawn_node(
         RemoteInboxes::new(store.clone(), broker.clone()),
         followed.clone(),
     );
+    let counters = CountersOfOthers::default();
+    let (heard, counting) = (counters.clone(), broker.clone());
+    let tell = TellNodes(Some(channel.clone()));
     tasks.spawn(
         Stage::Sessions,
         "reader of what other servers tell",
-        |stop| hear_others(frames, inboxes, look, stop),
+        |stop| hear_others(frames, inboxes, look, heard, stop),
     );
+    tasks.spawn(Stage::Work, "counters of all servers", |stop| {
+        counters.add_up(counting, tell, stop)
+    });
     // The worker tells the others to its end.
     tasks.spawn(
         Stage::Connections,

@@ -7,7 +7,12 @@ use herald_acl::Policy;
 use herald_api::Accounts;
 use herald_store::{Store, Timestamp};
 
-use crate::{config::Config, inbox_mark::InboxMark, nodes::OwnNode, rights_watch::RightsWatch};
+use crate::{
+    config::{Config, TlsMode},
+    inbox_mark::InboxMark,
+    nodes::{self, OwnNode},
+    rights_watch::RightsWatch,
+};
 
 use super::sockets::Sockets;
 
@@ -67,6 +72,9 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
     }
     let sockets = Sockets::bind(config).await?;
     let (mut policy, mut rights) = RightsWatch::load(store).await?;
+    if config.tls.mode == TlsMode::Auto {
+        refuse_beside_others(store).await?;
+    }
     // Last: from here on others rely on it.
     let node = OwnNode::join(store, rights.in_force()).await?;
     if node.is_some() {
@@ -83,4 +91,20 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
         node,
         retained: store.last_retained_change().await?,
     })
+}
+
+/// A certificate that a server makes itself is of an authority of its own, and clients of several machines come to any of them.
+/// One of this machine's name may be what is left of a server that was killed.
+async fn refuse_beside_others(store: &Store) -> anyhow::Result<()> {
+    let own = nodes::machine();
+    let all = store.nodes().await?;
+    if let Some(other) = all.iter().find(|node| node.stands && node.name != own) {
+        bail!(
+            "tls.mode is \"auto\", and {:?} serves this database, too: clients that trust this server's own authority would not \
+             trust the other's. Give all servers one certificate: tls.mode = \"files\" with tls.cert and tls.key, or \"off\" \
+             behind a proxy",
+            other.name
+        );
+    }
+    Ok(())
 }

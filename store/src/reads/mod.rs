@@ -17,6 +17,7 @@ pub(crate) mod retained;
 pub(crate) mod rights_changes;
 pub(crate) mod rules;
 pub(crate) mod sessions;
+mod sign_ins;
 mod stored_bytes;
 pub(crate) mod token_reader;
 mod tokens;

@@ -102,14 +102,32 @@ impl Store {
         rows.iter().map(end).collect()
     }
 
+    /// Whether another process, which is there, has the session `key`.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn is_session_elsewhere(&self, key: &SessionKey) -> Result<bool, StoreError> {
+        self.is_elsewhere("mqtt_sessions", key).await
+    }
+
     /// Whether another process, which is there, still has to end the session `key`.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub async fn is_session_awaited(&self, key: &SessionKey) -> Result<bool, StoreError> {
+        self.is_elsewhere("mqtt_session_ends", key).await
+    }
+
+    /// Whether `table` has a row of this session and of another process which is there.
+    async fn is_elsewhere(
+        &self,
+        table: &'static str,
+        key: &SessionKey,
+    ) -> Result<bool, StoreError> {
         let text = format!(
-            "SELECT 1 FROM mqtt_session_ends e
+            "SELECT 1 FROM {table} e
              WHERE e.user_id = $1 AND e.client_id = $2 AND e.process <> $3 AND {} = 1 LIMIT 1",
             is_live(self.readers().dialect(), "e")
         );

@@ -243,8 +243,8 @@ pub(super) const TABLES: [Table; 15] = [
 
 /// Tables that are not copied row by row: triggers count messages as they are written; the epoch and the number of changes are
 /// read from `inbox_epoch`, which is a view on the next two elsewhere; the mark is of a file; the last commits are those of connections that are gone; of nodes
-/// none runs, and so none has sessions or tells others anything; the last is of the migrations.
-pub(super) const OTHERS: [&str; 13] = [
+/// none runs, and so none has sessions, counts sign-ins or tells others anything; the last is of the migrations.
+pub(super) const OTHERS: [&str; 14] = [
     "message_counts",
     "inbox_epoch",
     "epochs",
@@ -255,6 +255,7 @@ pub(super) const OTHERS: [&str; 13] = [
     "mqtt_sessions",
     "mqtt_session_ends",
     "mqtt_wills",
+    "sign_ins",
     "node_frames",
     "shared_frames",
     "_sqlx_migrations",

@@ -25,6 +25,7 @@ mod rights_changes;
 pub(crate) mod rules;
 pub(crate) mod sessions;
 pub(crate) mod shrink;
+mod sign_ins;
 mod stored_bytes;
 mod take_back;
 

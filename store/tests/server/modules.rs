@@ -74,6 +74,8 @@ mod sessions;
 mod stored_bytes;
 #[path = "../store/tokens.rs"]
 mod tokens;
+#[path = "sign_ins.rs"]
+mod sign_ins;
 #[path = "token_lookups.rs"]
 mod token_lookups;
 #[path = "two_writers.rs"]

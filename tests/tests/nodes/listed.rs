@@ -3,6 +3,7 @@
 use herald_test_databases::DatabaseKind;
 use herald_tests::Herald;
 use rstest::rstest;
+use sqlx::{AnyConnection, Connection as _, Executor as _};
 
 use crate::{database, other};
 
@@ -48,4 +49,27 @@ async fn of_a_file_the_server_that_has_it_is_listed() {
     // It leaves run.json behind.
     herald.kill().await;
     assert_eq!(herald.cli(&["nodes"]).succeed().await, "");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_server_with_an_authority_of_its_own_does_not_join_those_of_other_machines(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+) {
+    let Some(database) = database(kind).await else {
+        return;
+    };
+    // Its machine is this one.
+    let mut herald = other(&database).await;
+    let mut second = other(&database).await;
+    herald.stop().await;
+    sqlx::any::install_default_drivers();
+    let mut elsewhere = AnyConnection::connect(database.url()).await.unwrap();
+    let machine = "UPDATE nodes SET name = 'elsewhere'";
+    elsewhere.execute(machine).await.unwrap();
+    let (code, errors) = herald.begin_in_vain().await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("tls.mode = \"files\""), "{errors}");
+    herald.begin_with(&[("HERALD_TLS__MODE", "off")]).await;
+    second.stop().await;
 }

@@ -11,6 +11,7 @@ mod haproxy;
 mod hints;
 mod listed;
 mod nats;
+mod quotas;
 mod retained;
 mod rights;
 mod service;

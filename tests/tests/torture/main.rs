@@ -9,6 +9,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
 
+mod claims;
 mod listener;
 mod plan;
 mod sender;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use herald_test_databases::{CuttingProxy, DatabaseKind, TestDatabase};
-use herald_tests::{Balancer, FakeClock, chosen_database, until};
+use herald_test_databases::{CuttingProxy, DatabaseKind, ServerKind, TestDatabase, TestServer};
+use herald_tests::{Balancer, FakeClock, chosen_kind, until};
 use rand::{Rng as _, seq::IndexedRandom as _};
 use reqwest::Method;
 
 use super::*;
+use crate::claims::Claims;
 
 /// How many servers there are.
 const SERVERS: usize = 3;
@@ -27,9 +28,11 @@ enum Mishap {
     CutOff,
     /// Its clock is set.
     Clock,
+    /// The database's server is killed, and starts again.
+    DatabaseKilled,
 }
 
-const MISHAPS: [Mishap; 8] = [
+const MISHAPS: [Mishap; 9] = [
     Mishap::Killed,
     Mishap::Killed,
     Mishap::Frozen,
@@ -38,6 +41,7 @@ const MISHAPS: [Mishap; 8] = [
     Mishap::AllCut,
     Mishap::CutOff,
     Mishap::Clock,
+    Mishap::DatabaseKilled,
 ];
 
 /// Seconds.
@@ -50,15 +54,16 @@ struct Server {
     clock: FakeClock,
 }
 
-/// All of them, and what is before them.
+/// All of them, and what is before and behind them.
 struct Servers {
+    database: TestServer,
     all: Vec<Server>,
     http: Balancer,
     mqtt: Balancer,
 }
 
 impl Servers {
-    async fn start(kind: DatabaseKind, database: &Arc<TestDatabase>) -> Self {
+    async fn start(kind: DatabaseKind, server: TestServer, database: &Arc<TestDatabase>) -> Self {
         let mut all = vec![];
         for _ in 0..SERVERS {
             let proxy = CuttingProxy::start(kind, database.url()).await;
@@ -81,6 +86,7 @@ impl Servers {
             });
         }
         let servers = Self {
+            database: server,
             all,
             http: Balancer::start().await,
             mqtt: Balancer::start().await,
@@ -130,12 +136,29 @@ impl Servers {
                 server.proxy.release();
                 is_well(&server.herald).await;
             }
+            Mishap::DatabaseKilled => {
+                self.database.restart().await;
+                for server in &self.all {
+                    is_well(&server.herald).await;
+                }
+            }
             Mishap::Clock => {
                 let offset = CLOCKS.choose(chance).expect("there are some");
                 server.clock.set(offset);
             }
         }
     }
+}
+
+/// A server of the database that was chosen, which nobody else uses; `None` if files were.
+async fn database_server() -> Option<(DatabaseKind, TestServer)> {
+    let kind = chosen_kind()?;
+    let server = match kind {
+        DatabaseKind::Postgres => ServerKind::Postgres,
+        DatabaseKind::MariaDb => ServerKind::MariaDb,
+        DatabaseKind::Sqlite | DatabaseKind::MySql => return None,
+    };
+    Some((kind, TestServer::start(server).await?))
 }
 
 /// What `/readyz` says; `None` if there was no answer.
@@ -166,13 +189,15 @@ async fn each_session_is_in_one_place(admin: &Http) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_leaked_whatever_becomes_of_several_servers() {
-    let Some((kind, database)) = chosen_database() else {
+    let Some((kind, server)) = database_server().await else {
         eprintln!("not tested: a file has one server");
         return;
     };
+    let database = Arc::new(server.empty().await);
     let started = Instant::now();
     let plan = Plan::from_env();
-    let mut servers = Servers::start(kind, &database).await;
+    let mut servers = Servers::start(kind, server, &database).await;
+    let claims = Claims::watch(&database).await;
     let first = &servers.all[0].herald;
     let admin = first.http("admin").await;
     let admin = admin.by_way_of(servers.http.address());
@@ -199,7 +224,10 @@ async fn nothing_is_lost_doubled_or_leaked_whatever_becomes_of_several_servers()
             is_well(&server.herald).await;
         }
     };
-    let in_the_end = each_session_is_in_one_place(&admin);
+    let in_the_end = async {
+        each_session_is_in_one_place(&admin).await;
+        claims.none_was_taken_from_who_had_it().await;
+    };
     let tally = weather(storm, clients, &users, &world, in_the_end).await;
     eprintln!(
         "{} mishaps, {} messages, {} claimed again, {} notifications heard again, {:.1} s",

@@ -6,6 +6,8 @@ use std::{
 };
 
 use herald_acl::Username;
+use herald_store::SignInKey;
+use sha2::{Digest as _, Sha256};
 
 use crate::{accounts::known_browsers::BrowserId, limits::address::network};
 
@@ -31,6 +33,27 @@ pub(super) enum Key {
     KnownBrowser(BrowserId),
     /// Of a user who is signed in.
     SignedIn(Username),
+}
+
+impl Key {
+    /// What the servers of one database count it by.
+    pub(super) fn shared(&self) -> SignInKey {
+        match self {
+            Self::Address(address) => digest(&["address", &address.to_string()]),
+            Self::Account(account) => digest(&["account", account.as_str()]),
+            Self::Pair(address, account) => {
+                let account = account.as_ref().map_or("", Username::as_str);
+                digest(&["pair", &address.to_string(), account])
+            }
+            Self::KnownBrowser(browser) => digest(&["browser", &browser.text()]),
+            Self::SignedIn(account) => digest(&["signed in", account.as_str()]),
+        }
+    }
+}
+
+/// None of the parts has a NUL in it.
+fn digest(parts: &[&str]) -> SignInKey {
+    SignInKey::from_digest(Sha256::digest(parts.join("\0")).into())
 }
 
 /// One sign-in: where it comes from and whom it is for.
@@ -87,6 +110,12 @@ impl Attempt {
     /// The address and the account, if there can be one.
     pub(super) fn on(&self) -> Option<(IpAddr, Username)> {
         Some((self.address, self.account.clone()?))
+    }
+
+    /// By what the servers of one database know that it was right.
+    pub(super) fn shared_when_right(&self) -> Option<SignInKey> {
+        let (address, account) = self.on()?;
+        Some(digest(&["right", &address.to_string(), account.as_str()]))
     }
 
     pub(super) fn is_stranger(&self) -> bool {

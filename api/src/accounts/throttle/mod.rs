@@ -1,4 +1,4 @@
-//! Slows down guessing of passwords: counts failed sign-ins in memory.
+//! Slows down guessing of passwords: counts failed sign-ins in memory, and in the database for all servers that share it.
 //!
 //! What counts is an address on an account. Failures of an address on many accounts, and on an account from many addresses,
 //! leave fewer tries to each pair of them, and cost the address time. A pair that signed in lately is exempt from that, and
@@ -6,6 +6,7 @@
 //! own: see [`crate::accounts::known_browsers`].
 
 mod attempt;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +40,8 @@ const GUARDED: u32 = 2;
 const SLOW: Duration = Duration::from_secs(1);
 /// How long a password that was right counts.
 const RIGHT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How much later it has to count before it is told to other servers again.
+const RIGHT_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Windows kept, and pairs that were right; when full, the tenth that ends first is forgotten.
 const CAPACITY: usize = 10_000;
 
@@ -100,18 +103,27 @@ impl Throttle {
         }
     }
 
-    /// Remembers a sign-in that was right.
-    pub(crate) fn record_success(&self, attempt: &Attempt, now: Instant) {
+    /// Remembers a sign-in that was right. Returns whether that is news of the day.
+    pub(crate) fn record_success(&self, attempt: &Attempt, now: Instant) -> bool {
         let Some(pair) = attempt.on() else {
-            return;
+            return false;
         };
         let mut failures = self.failures.lock();
-        make_room(&mut failures.right, &pair, now, |ends| *ends);
-        failures.right.insert(pair, now + RIGHT);
+        let told = failures.right.get(&pair).copied();
+        if told.is_some_and(|until| until + RIGHT_AGAIN > now + RIGHT) {
+            return false;
+        }
+        failures.right_until(pair, now + RIGHT, now);
+        true
     }
 }
 
 impl Failures {
+    fn right_until(&mut self, pair: (IpAddr, Username), until: Instant, now: Instant) {
+        make_room(&mut self.right, &pair, now, |ends| *ends);
+        self.right.insert(pair, until);
+    }
+
     fn over(&self, key: &Key, limit: u32, now: Instant) -> Option<Instant> {
         let window = self.windows.get(key)?;
         (window.ends > now && window.failures >= limit).then_some(window.ends)

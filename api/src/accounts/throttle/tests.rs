@@ -1,4 +1,6 @@
 use super::*;
+use herald_store::{SignInCount, SignInKey, Timestamp};
+
 use crate::accounts::known_browsers::BrowserId;
 
 fn attempt(address: &str, account: &str) -> Attempt {
@@ -167,4 +169,44 @@ fn memory_is_bounded() {
     }
     let failures = throttle.failures.lock();
     assert!(failures.windows.len() <= CAPACITY && failures.right.len() <= CAPACITY);
+}
+
+#[test]
+fn what_other_servers_count_counts_here() {
+    let throttle = Throttle::default();
+    let (now, read_at) = (Instant::now(), Timestamp::from_millis(1_000_000));
+    let mallory = attempt("192.0.2.1", "alice");
+    let count = |key: SignInKey, failures, left| SignInCount {
+        key,
+        failures,
+        ends_at: read_at + left,
+    };
+    let minute = Duration::from_secs(60);
+    let pair = mallory.own_key().shared();
+    throttle.take(
+        &mallory,
+        &[count(pair.clone(), PER_PAIR, minute)],
+        now,
+        read_at,
+    );
+    assert_eq!(throttle.check(&mallory, now), Err(minute));
+    assert!(throttle.check(&mallory, now + minute).is_ok());
+    // What is known here and not there stays, and what was right there is known here.
+    fail(&throttle, &mallory, PER_PAIR, now + minute);
+    throttle.take(&mallory, &[count(pair, 1, minute)], now + minute, read_at);
+    assert!(throttle.check(&mallory, now + minute).is_err());
+    let owner = attempt("192.0.2.9", "alice");
+    let right = owner.shared_when_right().unwrap();
+    throttle.take(&owner, &[count(right, 0, RIGHT)], now, read_at);
+    assert_eq!(throttle.check(&owner, now), Ok(AttemptSpeed::Trusted));
+    assert!(!throttle.record_success(&owner, now), "it is told already");
+    assert!(throttle.record_success(&owner, now + 2 * RIGHT_AGAIN));
+    // Each of them is counted by a key of its own.
+    let keys = [mallory.clone(), owner].map(|attempt| {
+        let keys = attempt.keys().map(|key| key.shared());
+        keys.collect::<Vec<_>>()
+    });
+    assert_eq!(keys[0][2], keys[1][2], "the account");
+    let distinct: std::collections::BTreeSet<_> = keys.iter().flatten().collect();
+    assert_eq!(distinct.len(), 5);
 }

@@ -14,7 +14,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_acl::Username;
 use herald_api::LiveConnection;
 use herald_broker::{Arrival, Broker, NotOwned, OwnSession, Owned, SessionOwners};
-use herald_store::{Store, StoreError, TakenOver};
+use herald_store::{Seq, SessionKey, Store, StoreError, TakenOver, UserId};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, mpsc},
@@ -22,6 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::message::TellNodes;
 use crate::acks::Acks;
 use departures::{Departed, Departures};
 use wills::Claims;
@@ -44,11 +45,12 @@ pub(crate) struct SharedSessions {
     /// This server was cut off, and others may have taken sessions over.
     doubtful: Notify,
     claims: Claims,
+    others: TellNodes,
 }
 
 impl SharedSessions {
     /// Those of a server whose database is `store`; `None` if that is a file, which is one server's.
-    pub(crate) fn of(store: &Store) -> Option<Arc<Self>> {
+    pub(crate) fn of(store: &Store, others: TellNodes) -> Option<Arc<Self>> {
         if store.is_exclusive() {
             return None;
         }
@@ -59,6 +61,7 @@ impl SharedSessions {
             written: Mutex::new(Some(written)),
             doubtful: Notify::new(),
             claims: Claims::default(),
+            others,
         }))
     }
 
@@ -106,6 +109,26 @@ impl SharedSessions {
         id: &str,
     ) -> Result<Option<LiveConnection>, StoreError> {
         listed::kick(&self.store, broker, id).await
+    }
+
+    /// Makes the session of this user's client on another server leave out the notifications up to `up_to`: soon, or once it
+    /// begins anew. Returns whether there is one.
+    pub(crate) async fn skip(
+        &self,
+        user: &UserId,
+        username: &Username,
+        client_id: &Arc<str>,
+        up_to: Seq,
+    ) -> Result<bool, StoreError> {
+        let key = SessionKey {
+            user: user.clone(),
+            client_id: client_id.clone(),
+        };
+        let is_elsewhere = self.store.is_session_elsewhere(&key).await?;
+        if is_elsewhere {
+            self.others.skipped(user, username, client_id, up_to);
+        }
+        Ok(is_elsewhere)
     }
 
     /// Waits until no other server has a session of the user with this name, who is not let in any more. `false`: it took too
