@@ -23,10 +23,18 @@ pub(crate) enum Fault {
     Unreachable,
 }
 
+/// What sqlx makes of a connection to PostgreSQL that ends before the first answer, as those do that a killed server had not
+/// accepted: it takes the end of the stream for this byte.
+const NO_ANSWER: &str = "unexpected response from SSLRequest: 0x00";
+
 /// What `error` says about the database, if anything.
 pub(crate) fn fault(error: &sqlx::Error) -> Option<Fault> {
-    if let sqlx::Error::Io(_) = error {
-        return Some(Fault::Unreachable);
+    match error {
+        sqlx::Error::Io(_) => return Some(Fault::Unreachable),
+        sqlx::Error::Protocol(text) if text.starts_with(NO_ANSWER) => {
+            return Some(Fault::Unreachable);
+        }
+        _ => {}
     }
     let error = error.as_database_error()?;
     if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {

@@ -3,7 +3,9 @@
 use futures_util::future::try_join_all;
 use herald_test_databases::{DatabaseKind, TestDatabase};
 use rstest::rstest;
-use sqlx::{AnyConnection, AssertSqlSafe, Executor as _, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, Row as _};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::location::Location;
@@ -180,4 +182,31 @@ async fn a_connection_that_the_server_ended_is_a_passing_fault(
     other.execute(AssertSqlSafe(kill)).await.unwrap();
     let error: StoreError = conn.execute("SELECT 1").await.unwrap_err().into();
     assert!(error.is_transient(), "{error:?}");
+}
+
+/// As one that is killed does to who waits to be accepted.
+#[rstest]
+#[case("postgres", true)]
+#[case("mysql", false)]
+#[tokio::test]
+async fn a_server_that_ends_a_connection_without_a_word_is_a_passing_fault(
+    #[case] scheme: &str,
+    #[case] client_begins: bool,
+) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let closing = tokio::spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            if client_begins {
+                // So that the end is no reset.
+                connection.read_u64().await.unwrap();
+            }
+        }
+    });
+    sqlx::any::install_default_drivers();
+    let connected = AnyConnection::connect(&format!("{scheme}://herald@{address}/herald")).await;
+    let error: StoreError = connected.unwrap_err().into();
+    assert!(error.is_transient(), "{error:?}");
+    closing.abort();
 }

@@ -55,15 +55,19 @@ struct Server {
 }
 
 /// All of them, and what is before and behind them.
-struct Servers {
-    database: TestServer,
+struct Servers<'a> {
+    database: &'a mut TestServer,
     all: Vec<Server>,
     http: Balancer,
     mqtt: Balancer,
 }
 
-impl Servers {
-    async fn start(kind: DatabaseKind, server: TestServer, database: &Arc<TestDatabase>) -> Self {
+impl<'a> Servers<'a> {
+    async fn start(
+        kind: DatabaseKind,
+        server: &'a mut TestServer,
+        database: &Arc<TestDatabase>,
+    ) -> Self {
         let mut all = vec![];
         for _ in 0..SERVERS {
             let proxy = CuttingProxy::start(kind, database.url()).await;
@@ -189,14 +193,14 @@ async fn each_session_is_in_one_place(admin: &Http) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_leaked_whatever_becomes_of_several_servers() {
-    let Some((kind, server)) = database_server().await else {
+    let Some((kind, mut server)) = database_server().await else {
         eprintln!("not tested: a file has one server");
         return;
     };
     let database = Arc::new(server.empty().await);
     let started = Instant::now();
     let plan = Plan::from_env();
-    let mut servers = Servers::start(kind, server, &database).await;
+    let mut servers = Servers::start(kind, &mut server, &database).await;
     let claims = Claims::watch(&database).await;
     let first = &servers.all[0].herald;
     let admin = first.http("admin").await;
