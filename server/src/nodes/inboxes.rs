@@ -78,7 +78,7 @@ impl RemoteInboxes {
                         self.broker.skip(&user_id, &username, &client_id, up_to);
                     }
                 }
-                NodeMessage::Retained | NodeMessage::Counters { .. } | NodeMessage::Unknown => {}
+                _ => {}
             }
         }
         let mut done = true;

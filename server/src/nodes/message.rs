@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use herald_acl::Username;
-use herald_store::{NodeChannel, Seq, UserId};
+use herald_store::{NodeChannel, ProcessId, Seq, UserId};
 use serde::{Deserialize, Serialize};
 
 /// What one server tells the others. It is in the database by then, and what is told may be lost: it says where to look.
@@ -33,6 +33,10 @@ pub(crate) enum NodeMessage {
         /// The last one of them.
         up_to: i64,
     },
+    /// Rights were changed.
+    Rights,
+    /// This process has to end sessions that another one is to have.
+    SessionEnds { process: String },
     /// What the sender counts, by name.
     Counters { counters: HashMap<String, u64> },
     /// Of a later version.
@@ -97,6 +101,20 @@ impl TellNodes {
         });
     }
 
+    /// Rights were changed.
+    pub(super) fn rights(&self) {
+        self.tell(|| NodeMessage::Rights);
+    }
+
+    /// Each of these has sessions to end.
+    pub(super) fn session_ends(&self, processes: &[ProcessId]) {
+        for process in processes {
+            self.tell(|| NodeMessage::SessionEnds {
+                process: process.as_str().to_owned(),
+            });
+        }
+    }
+
     /// What is counted here.
     pub(super) fn counters(&self, counters: &[(&str, u64)]) {
         self.tell(|| NodeMessage::Counters {
@@ -131,6 +149,10 @@ mod tests {
                 username: "alice".into(),
             },
             NodeMessage::Retained,
+            NodeMessage::Rights,
+            NodeMessage::SessionEnds {
+                process: "0190".into(),
+            },
             NodeMessage::Skipped {
                 user_id: "0190".into(),
                 username: "alice".into(),

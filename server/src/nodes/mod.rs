@@ -26,7 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use counters::CountersOfOthers;
-pub(crate) use hearing::hear_others;
+pub(crate) use hearing::{Hearers, hear_others};
 pub(crate) use heir::inherit_from_others;
 pub(crate) use inboxes::RemoteInboxes;
 pub(crate) use message::TellNodes;

@@ -15,6 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use super::message::TellNodes;
 use reached::Reached;
 use waiting::{Stage, Waiting};
 
@@ -37,6 +38,7 @@ pub(crate) struct RightsEverywhere {
 struct Own {
     in_force: watch::Receiver<i64>,
     look: Arc<Notify>,
+    others: TellNodes,
 }
 
 /// How far others are, read from the database since `asked`.
@@ -46,14 +48,20 @@ struct Others {
 }
 
 impl RightsEverywhere {
-    /// That of a server: `in_force` is the last change that is in force there, and `look` makes it look for more.
+    /// That of a server: `in_force` is the last change that is in force there, and `look` makes it look for more, as telling the
+    /// `others` does them.
     pub(crate) fn of_server(
         store: &Store,
         in_force: watch::Receiver<i64>,
         look: Arc<Notify>,
+        others: TellNodes,
     ) -> Self {
         Self {
-            own: Some(Own { in_force, look }),
+            own: Some(Own {
+                in_force,
+                look,
+                others,
+            }),
             ..Self::of_command(store)
         }
     }
@@ -72,6 +80,7 @@ impl RightsEverywhere {
     pub(crate) async fn reached(&self) -> Reached {
         if let Some(own) = &self.own {
             own.look.notify_one();
+            own.others.rights();
         }
         let mut waiting = Waiting::default();
         let all = timeout(LONGEST, self.wait(&mut waiting)).await;

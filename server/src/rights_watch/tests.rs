@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::nodes::RightsEverywhere;
+use crate::nodes::{RightsEverywhere, TellNodes};
 
 /// How long anything may take. Far longer than anything takes.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -328,7 +328,8 @@ async fn a_change_of_this_process_is_looked_for_at_once() {
     let db = Db::new().await;
     let (_, rights) = RightsWatch::load(&db.store).await.unwrap();
     let (recorder, stop) = (Recorder::default(), CancellationToken::new());
-    let everywhere = RightsEverywhere::of_server(&db.store, rights.in_force(), rights.look());
+    let everywhere =
+        RightsEverywhere::of_server(&db.store, rights.in_force(), rights.look(), TellNodes(None));
     let bob = db.user("bob").await;
     let new_password = db
         .store

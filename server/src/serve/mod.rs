@@ -11,6 +11,7 @@ use anyhow::{anyhow, bail};
 use herald_api::{ApiOptions, Audit, Sends, Throughput};
 use herald_broker::Broker;
 use herald_store::{NodeChannel, NodeFrames, Purpose, Store, StoreOptions};
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     http,
     inbox_mark::InboxMark,
     nodes::{
-        self, CountersOfOthers, FromOthers, OwnNode, RemoteInboxes, RetainedFollower,
+        self, CountersOfOthers, FromOthers, Hearers, OwnNode, RemoteInboxes, RetainedFollower,
         RightsEverywhere, Served, SharedSessions, Standing, TellNodes, hear_others,
         inherit_from_others,
     },
@@ -142,7 +143,7 @@ async fn serve_from(
         &broker,
         &throughput,
         &standing,
-        others,
+        others.clone(),
         &drain.draining,
     )?;
     let limits = &config.limits;
@@ -155,6 +156,7 @@ async fn serve_from(
         store,
         rights.in_force(),
         rights.look(),
+        others,
     ));
     let api = herald_api::routes(
         store.clone(),
@@ -186,6 +188,7 @@ async fn serve_from(
         standing: standing.clone(),
         retained: follower.as_ref().map(RetainedFollower::followed),
     };
+    let look_for_rights = rights.look();
     spawn_broker(&mut tasks, enforcer, rights, standing);
     if let Some(node) = node
         && let Some(hints) = channel.zip(frames)
@@ -194,6 +197,7 @@ async fn serve_from(
     {
         let from_others = FromOtherNodes {
             hints,
+            look_for_rights,
             shared,
             retained,
         };
@@ -263,6 +267,7 @@ fn spawn_broker(
 /// What a server has from the others.
 struct FromOtherNodes {
     hints: (NodeChannel, NodeFrames),
+    look_for_rights: Arc<Notify>,
     shared: FromOthers,
     retained: RetainedFollower,
 }
@@ -278,6 +283,7 @@ fn spawn_node(
 ) {
     let FromOtherNodes {
         hints: (channel, frames),
+        look_for_rights,
         shared,
         retained,
     } = from_others;
@@ -300,18 +306,20 @@ fn spawn_node(
         "follower of retained messages",
         |stop| retained.run(stop),
     );
-    let (inboxes, look) = (
-        RemoteInboxes::new(store.clone(), broker.clone()),
-        followed.clone(),
-    );
     let counters = CountersOfOthers::default();
-    let (heard, counting) = (counters.clone(), broker.clone());
-    let tell = TellNodes(Some(channel.clone()));
+    let hearers = Hearers {
+        inboxes: RemoteInboxes::new(store.clone(), broker.clone()),
+        retained: followed.clone(),
+        counters: counters.clone(),
+        rights: look_for_rights,
+        sessions: sessions.clone(),
+    };
     tasks.spawn(
         Stage::Sessions,
         "reader of what other servers tell",
-        |stop| hear_others(frames, inboxes, look, heard, stop),
+        |stop| hear_others(frames, hearers, stop),
     );
+    let (counting, tell) = (broker.clone(), TellNodes(Some(channel.clone())));
     tasks.spawn(Stage::Work, "counters of all servers", |stop| {
         counters.add_up(counting, tell, stop)
     });

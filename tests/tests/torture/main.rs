@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail them")]
 
 mod claims;
+mod doomed;
 mod listener;
 mod plan;
 mod sender;
@@ -37,13 +38,16 @@ use crate::{
     world::{Phase, World},
 };
 
+/// How often the server is killed.
+const ROUNDS: u32 = 30;
+
 /// How many users send and listen.
 const USERS: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_leaked_however_often_the_server_is_killed() {
     let started = Instant::now();
-    let plan = Plan::from_env();
+    let plan = Plan::from_env(ROUNDS);
     let mut herald = Herald::stopped_on_own_ports(&[
         ("HERALD_LIMITS__REQUESTS_PER_MINUTE", "0"),
         ("HERALD_LIMITS__REQUESTS_PER_MINUTE_PER_ADDRESS", "0"),

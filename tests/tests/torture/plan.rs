@@ -4,9 +4,6 @@ use std::{env, ops::RangeInclusive, time::Duration};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
-/// How often the server is killed unless `HERALD_TORTURE_ROUNDS` says otherwise.
-const ROUNDS: u32 = 30;
-
 /// Answered sends and notifications between a start and the kill.
 const EVENTS: RangeInclusive<u64> = 0..=300;
 
@@ -36,8 +33,8 @@ pub(crate) struct Round {
 }
 
 impl Plan {
-    /// The plan of `HERALD_TORTURE_SEED`, or any other.
-    pub(crate) fn from_env() -> Self {
+    /// The plan of `HERALD_TORTURE_SEED`, or any other, with so many `rounds` unless `HERALD_TORTURE_ROUNDS` says otherwise.
+    pub(crate) fn from_env(rounds: u32) -> Self {
         let number = |name| -> Option<u64> {
             let text = env::var(name).ok()?;
             Some(
@@ -46,7 +43,7 @@ impl Plan {
             )
         };
         let seed = number("HERALD_TORTURE_SEED").unwrap_or_else(rand::random);
-        let rounds = number("HERALD_TORTURE_ROUNDS").map_or(ROUNDS, |n| n.try_into().unwrap());
+        let rounds = number("HERALD_TORTURE_ROUNDS").map_or(rounds, |n| n.try_into().unwrap());
         let plan = Self { seed, rounds };
         plan.tell();
         plan

@@ -8,10 +8,13 @@ use rand::{Rng as _, seq::IndexedRandom as _};
 use reqwest::Method;
 
 use super::*;
-use crate::claims::Claims;
+use crate::{claims::Claims, doomed::Doomed};
 
 /// How many servers there are.
 const SERVERS: usize = 3;
+
+/// How often something happens.
+const ROUNDS_OF_SEVERAL: u32 = 20;
 
 /// What may become of a server.
 #[derive(Debug, Clone, Copy)]
@@ -199,7 +202,7 @@ async fn nothing_is_lost_doubled_or_leaked_whatever_becomes_of_several_servers()
     };
     let database = Arc::new(server.empty().await);
     let started = Instant::now();
-    let plan = Plan::from_env();
+    let plan = Plan::from_env(ROUNDS_OF_SEVERAL);
     let mut servers = Servers::start(kind, &mut server, &database).await;
     let claims = Claims::watch(&database).await;
     let first = &servers.all[0].herald;
@@ -221,7 +224,10 @@ async fn nothing_is_lost_doubled_or_leaked_whatever_becomes_of_several_servers()
                 "{:.1} s: server {victim}: {mishap:?}",
                 started.elapsed().as_secs_f32()
             );
-            servers.meet(mishap, victim, &mut chance).await;
+            let doomed = Doomed::enter(&admin, &world.mqtt).await;
+            let happens = servers.meet(mishap, victim, &mut chance);
+            tokio::join!(happens, doomed.revoke());
+            doomed.has_ended().await;
         }
         for server in &servers.all {
             server.clock.set("+0");

@@ -9,6 +9,7 @@ use herald_store::{EndReason, ListedMqttSession, Store, StoreError};
 use tokio::time::{sleep, timeout};
 
 use super::rows;
+use crate::nodes::message::TellNodes;
 
 /// How long it is waited until a session that was ended is gone. It is on its way to its end then.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -48,6 +49,7 @@ pub(super) async fn kick(
     store: &Store,
     broker: &Broker,
     id: &str,
+    others: &TellNodes,
 ) -> Result<Option<LiveConnection>, StoreError> {
     let Some(listed) = store.mqtt_session(id).await? else {
         return Ok(None);
@@ -69,9 +71,9 @@ pub(super) async fn kick(
         let _ = timeout(PATIENCE, ending).await;
         return Ok(Some(was));
     }
-    let ordered = store.order_session_end(&key, EndReason::Kicked).await?;
-    if ordered.is_none() {
-        return Ok(None);
+    match store.order_session_end(&key, EndReason::Kicked).await? {
+        Some(process) => others.session_ends(&[process]),
+        None => return Ok(None),
     }
     let ended = async {
         while store.is_session_awaited(&key).await.unwrap_or(true) {

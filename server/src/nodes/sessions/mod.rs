@@ -33,7 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long the sessions of a user who is not let in any more may take to end elsewhere: longer than the last work of one.
 const OVER: Duration = Duration::from_secs(15);
 
-/// How often it is looked meanwhile whether it has ended the session.
+/// How soon it is looked whether it has ended the session, which it is told to.
+const SOON: Duration = Duration::from_millis(8);
+
+/// How often it is looked whether all sessions of a user have ended.
 const LOOK: Duration = Duration::from_millis(25);
 
 /// The sessions of this server and the others.
@@ -46,6 +49,8 @@ pub(crate) struct SharedSessions {
     doubtful: Notify,
     claims: Claims,
     others: TellNodes,
+    /// Others say that there are sessions to end.
+    ordered: Notify,
 }
 
 impl SharedSessions {
@@ -62,12 +67,20 @@ impl SharedSessions {
             doubtful: Notify::new(),
             claims: Claims::default(),
             others,
+            ordered: Notify::new(),
         }))
     }
 
     /// This server was cut off: others may have taken over what it had.
     pub(crate) fn doubt(&self) {
         self.doubtful.notify_one();
+    }
+
+    /// This process has sessions to end: it looks for them now.
+    pub(super) fn look_for_orders(&self, process: &str) {
+        if process == self.store.process().as_str() {
+            self.ordered.notify_one();
+        }
     }
 
     /// Ends sessions as it is ordered, writes down which ones are not here any more, and looks now and then whether all that is
@@ -83,7 +96,7 @@ impl SharedSessions {
         };
         let all = async {
             tokio::join!(
-                orders::follow(&self.store, &broker, &acks),
+                orders::follow(&self.store, &broker, &acks, &self.ordered),
                 written.write(&self.store),
                 check::keep_checking(&self.store, &self.doubtful, &broker, &self.claims),
             )
@@ -108,7 +121,7 @@ impl SharedSessions {
         broker: &Broker,
         id: &str,
     ) -> Result<Option<LiveConnection>, StoreError> {
-        listed::kick(&self.store, broker, id).await
+        listed::kick(&self.store, broker, id, &self.others).await
     }
 
     /// Makes the session of this user's client on another server leave out the notifications up to `up_to`: soon, or once it
@@ -164,10 +177,11 @@ impl SharedSessions {
             TakenOver::TooMany => return Err(NotOwned::TooMany),
             TakenOver::CutOff => return Err(NotOwned::Unavailable),
         };
+        self.others.session_ends(&ownership.tell);
         if ownership.is_awaited {
             let awaited = async {
                 // Less and less often: very many may wait for a server that is gone.
-                let mut pause = LOOK;
+                let mut pause = SOON;
                 // What cannot be read is as if it had not ended.
                 while self.store.is_session_awaited(&key).await.unwrap_or(true) {
                     sleep(pause).await;

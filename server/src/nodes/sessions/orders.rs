@@ -5,7 +5,10 @@ use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use herald_broker::{Broker, OwnSession};
 use herald_store::{EndReason, SessionEnd, SessionKey, Store};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::Notify,
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::acks::Acks;
 
@@ -18,8 +21,8 @@ const AT_ONCE: u32 = 512;
 /// Sessions on their way to their ends.
 type Ending = FuturesUnordered<BoxFuture<'static, SessionEnd>>;
 
-/// Follows orders.
-pub(super) async fn follow(store: &Store, broker: &Broker, acks: &Arc<Acks>) {
+/// Follows orders. Notified by `ordered` that there are some, it does not wait for its next look.
+pub(super) async fn follow(store: &Store, broker: &Broker, acks: &Arc<Acks>, ordered: &Notify) {
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ending = Ending::new();
@@ -41,6 +44,7 @@ pub(super) async fn follow(store: &Store, broker: &Broker, acks: &Arc<Acks>) {
                 }
             }
             _ = ticks.tick() => {}
+            () = ordered.notified() => {}
         }
         match store.session_ends(AT_ONCE).await {
             Ok(ends) => begin(ends, broker, &mut begun, &mut ending),
