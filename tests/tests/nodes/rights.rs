@@ -262,8 +262,10 @@ async fn a_server_that_cannot_read_rights_lets_what_is_shared_wait_and_then_ends
     assert_eq!(listener.take().await.payload, "before");
     publishers[0].expect_puback().await;
 
+    // A machine with too much to do is late at times.
+    let before = two.second.stderr().matches(OUTDATED).count();
     proxy.hold();
-    two.second.logged(OUTDATED, 1).await;
+    two.second.logged(OUTDATED, before + 1).await;
     for publisher in &mut publishers {
         publisher.publish_only("lamps/1", "late").await;
     }
