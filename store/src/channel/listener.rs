@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::bundle::Bundle;
 use super::shared::Channel;
+use super::trouble::{HEARD, NOT_HEARD, Trouble};
 use crate::server;
 use crate::{StoreError, dialect::Dialect};
 
@@ -23,25 +24,27 @@ const AGAIN: Duration = Duration::from_millis(250);
 pub(super) async fn run(channel: &Channel) {
     // Kept until there is another, so that there are no more of connections that are silent.
     let mut kept = None;
+    let mut trouble = Trouble::of(channel.purpose);
     loop {
         channel.joined_by_others().await;
         tokio::select! {
-            () = listen(channel, &mut kept) => {}
+            () = listen(channel, &mut kept, &mut trouble) => {}
             () = channel.alone() => kept = None,
         }
     }
 }
 
 /// Listens until that ends.
-async fn listen(channel: &Channel, kept: &mut Option<PgListener>) {
+async fn listen(channel: &Channel, kept: &mut Option<PgListener>, trouble: &mut Trouble) {
     let connected = timeout(CONNECT, connect(channel)).await;
     let listener = match connected.unwrap_or_else(|_| Err(server::silence())) {
         Ok(listener) => kept.insert(listener),
         Err(error) => {
-            tracing::debug!(%error, "other servers are not heard");
+            trouble.note(&error, NOT_HEARD);
             return sleep(AGAIN).await;
         }
     };
+    trouble.is_over(HEARD);
     // What was sent before.
     channel.incoming.miss();
     let mut heard = Instant::now();

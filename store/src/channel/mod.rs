@@ -16,6 +16,7 @@ mod outgoing;
 mod poller;
 mod sender;
 mod shared;
+mod trouble;
 mod unconnected;
 
 use std::sync::Arc;

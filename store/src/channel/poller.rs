@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::bundle::Bundle;
 use super::shared::{Channel, Purpose};
+use super::trouble::{HEARD, NOT_HEARD, Trouble};
 use crate::dialect::Dialect;
 use crate::server::{self, LIFETIME};
 use crate::statement::Statement;
@@ -30,11 +31,12 @@ type Positions = BTreeMap<NodeId, i64>;
 pub(super) async fn run(channel: &Channel) {
     // They outlive connections: rows wait.
     let mut positions = Positions::new();
+    let mut trouble = Trouble::of(channel.purpose);
     loop {
         channel.joined_by_others().await;
         tokio::select! {
-            polled = poll(channel, &mut positions) => if let Err(error) = polled {
-                tracing::debug!(%error, "other servers are not heard");
+            polled = poll(channel, &mut positions, &mut trouble) => if let Err(error) = polled {
+                trouble.note(&error, NOT_HEARD);
                 sleep(AGAIN).await;
             },
             () = channel.alone() => positions.clear(),
@@ -43,7 +45,11 @@ pub(super) async fn run(channel: &Channel) {
 }
 
 /// Reads with one connection until it is old.
-async fn poll(channel: &Channel, positions: &mut Positions) -> Result<(), StoreError> {
+async fn poll(
+    channel: &Channel,
+    positions: &mut Positions,
+    trouble: &mut Trouble,
+) -> Result<(), StoreError> {
     let server = &channel.server;
     let mut conn = server.connect_with(server.dialect().reader()).await?;
     let made = Instant::now();
@@ -54,6 +60,7 @@ async fn poll(channel: &Channel, positions: &mut Positions) -> Result<(), StoreE
         let others = channel.others.borrow().clone();
         let read = timeout(ANSWER, read(channel, &mut conn, positions, &others)).await;
         read.unwrap_or_else(|_| Err(server::silence()))?;
+        trouble.is_over(HEARD);
     }
     server::close(conn).await
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use super::bundle::Bundle;
 use super::outgoing::pause;
 use super::shared::{Channel, Purpose};
+use super::trouble::Trouble;
 use crate::dialect::Dialect;
 use crate::server;
 use crate::statement::Statement;
@@ -71,6 +72,7 @@ struct Rows {
 impl Sender<'_> {
     async fn send_all(&mut self) {
         let mut beat = Instant::now();
+        let mut trouble = Trouble::of(self.channel.purpose);
         loop {
             // Whether something waits, or nothing does at the next beat.
             let _ = timeout_at(beat, self.channel.outgoing.wait()).await;
@@ -80,10 +82,16 @@ impl Sender<'_> {
             }
             let begun = Instant::now();
             let sent = timeout(ANSWER, self.send_next(is_beat)).await;
-            if let Err(error) = sent.unwrap_or_else(|_| Err(server::silence())) {
-                tracing::debug!(%error, "other servers could not be told something");
-                self.channel.outgoing.lose(std::mem::take(&mut self.frames));
-                sleep(AGAIN).await;
+            match sent.unwrap_or_else(|_| Err(server::silence())) {
+                Ok(()) => trouble.is_over("other servers can be told again"),
+                Err(error) => {
+                    trouble.note(
+                        &error,
+                        "other servers cannot be told what happens here: notifications come there up to 30 s late, what is published is lost",
+                    );
+                    self.channel.outgoing.lose(std::mem::take(&mut self.frames));
+                    sleep(AGAIN).await;
+                }
             }
             let pause = pause(self.channel.others.borrow().len());
             if !pause.is_zero() {
