@@ -65,10 +65,17 @@ impl LiveConnections for Sessions {
         async { Ok(ended) }.boxed()
     }
 
-    fn skip(&self, _: &UserId, username: &Username, client_id: &str, _: Seq) -> bool {
+    fn skip<'a>(
+        &'a self,
+        _: &'a UserId,
+        username: &'a Username,
+        client_id: &'a Arc<str>,
+        _: Seq,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let all = self.0.lock();
         let mut own = all.iter().filter(|s| s.username == *username);
-        own.any(|s| *s.client_id == *client_id)
+        let is_there = own.any(|s| *s.client_id == **client_id);
+        async move { Ok(is_there) }.boxed()
     }
 }
 

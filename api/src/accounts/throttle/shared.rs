@@ -48,7 +48,13 @@ impl Throttle {
     }
 
     /// What was counted in the database at `read_at`, which is `now`.
-    fn take(&self, attempt: &Attempt, counts: &[SignInCount], now: Instant, read_at: Timestamp) {
+    pub(super) fn take(
+        &self,
+        attempt: &Attempt,
+        counts: &[SignInCount],
+        now: Instant,
+        read_at: Timestamp,
+    ) {
         let find = |key: &SignInKey| {
             let count = counts.iter().find(|count| count.key == *key)?;
             let left = count.ends_at.as_millis() - read_at.as_millis();
