@@ -66,13 +66,13 @@ impl LiveConnections for Live {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         async move {
             let broker = &self.broker;
-            if broker.skip(user.as_str(), username, client_id, up_to.0) {
-                return Ok(true);
-            }
-            match &self.shared {
-                Some(shared) => shared.skip(user, username, client_id, up_to).await,
-                None => Ok(false),
-            }
+            let is_here = broker.skip(user.as_str(), username, client_id, up_to.0);
+            // What is here may be what is left of one that has gone elsewhere.
+            let is_elsewhere = match &self.shared {
+                Some(shared) => shared.skip(user, username, client_id, up_to).await?,
+                None => false,
+            };
+            Ok(is_here || is_elsewhere)
         }
         .boxed()
     }

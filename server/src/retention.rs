@@ -20,6 +20,9 @@ const CUT_EVERY: Duration = Duration::from_secs(60);
 /// How often failed sign-ins are forgotten that do not count any more.
 const FORGET_SIGN_INS_EVERY: Duration = Duration::from_secs(60);
 
+/// How many failures, and how many right ones, the database keeps.
+const SIGN_INS: u64 = 100_000;
+
 /// How often it is looked whether the database has much free room.
 const SHRINK_EVERY: Duration = Duration::from_secs(60);
 
@@ -110,7 +113,7 @@ async fn shrink(store: &Store) {
 async fn forget_sign_ins(store: &Store) {
     loop {
         sleep(FORGET_SIGN_INS_EVERY).await;
-        if let Err(error) = store.forget_sign_ins(Timestamp::now()).await {
+        if let Err(error) = store.forget_sign_ins(Timestamp::now(), SIGN_INS).await {
             tracing::warn!(%error, "failed sign-ins could not be forgotten; it is tried again in a minute");
         }
     }

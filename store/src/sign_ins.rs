@@ -7,7 +7,8 @@ use crate::Timestamp;
 /// How long a failure counts, from the first one of its window.
 pub(crate) const WINDOW_MS: i64 = 5 * 60 * 1000;
 
-/// What sign-ins are counted by, as a digest: who reads the database learns neither addresses nor what was tried as a name.
+/// What sign-ins are counted by, as a digest: of one length, whatever was tried as a name, and not to be read at a glance. It can be
+/// guessed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignInKey(String);
 

@@ -6,6 +6,7 @@ mod databases;
 mod lint;
 mod programs;
 mod python;
+mod runner;
 mod setup;
 mod smoke;
 mod step;
@@ -63,6 +64,8 @@ fn run(mut args: Vec<String>) -> Result<()> {
         Some((task, rest)) if task == "smoke" => smoke::run(&cargo, rest),
         Some((task, names)) if task == "attack" => attack::run(&cargo, names),
         Some((task, rest)) if task == "databases" => databases::run(rest),
+        // For cargo.
+        Some((task, rest)) if task == "runner" => runner::run(rest),
         Some((task, [])) if task == "help" || task == "--help" => {
             println!("{USAGE}");
             Ok(())

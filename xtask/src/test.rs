@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     database::{self, Database, Servers},
-    lint, setup, smoke,
+    lint, runner, setup, smoke,
     step::{Cargo, step},
     web,
 };
@@ -24,7 +24,7 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
         &mut cargo.command(["build", "--package", "herald"]),
     )?;
     let servers = Servers::start(&databases, &database::fast_folder())?;
-    let mut test = cargo.command(["test", "--workspace"]);
+    let mut test = runner::test(cargo)?;
     test.args(&args);
     servers.hand_to(&mut test);
     let tested = step("test", &mut test);

@@ -100,10 +100,15 @@ impl Accounts {
 
     async fn check_throttle(&self, attempt: &Attempt) -> Result<AttemptSpeed, AccountError> {
         let throttle = &self.shared.throttle;
-        throttle.learn(attempt, &self.store).await?;
+        let refused = |retry_after| AccountError::Throttled { retry_after };
+        // Whoever tries on costs the database nothing.
         throttle
-            .check(attempt, Instant::now())
-            .map_err(|retry_after| AccountError::Throttled { retry_after })
+            .check_own(attempt, Instant::now())
+            .map_err(refused)?;
+        if !throttle.learn(attempt, &self.store).await? {
+            return Err(AccountError::Busy);
+        }
+        throttle.check(attempt, Instant::now()).map_err(refused)
     }
 
     /// Counts a failure, here and for the other servers of the database: before the turn ends, so that the next one finds it.
@@ -115,19 +120,14 @@ impl Accounts {
         );
         move || {
             shared.throttle.record_failure(&attempt, Instant::now());
-            let told = Handle::current().block_on(Throttle::tell_failure(&attempt, &store));
-            if let Err(error) = told {
-                tracing::warn!(%error, "a failed sign-in counts on this server only");
-            }
+            Handle::current().block_on(Throttle::tell_failure(&attempt, &store));
         }
     }
 
     async fn was_right(&self, attempt: &Attempt) {
-        if !self.shared.throttle.record_success(attempt, Instant::now()) {
-            return;
-        }
-        if let Err(error) = Throttle::tell_success(attempt, &self.store).await {
-            tracing::warn!(%error, "that a sign-in was right counts on this server only");
+        let (throttle, now) = (&self.shared.throttle, Instant::now());
+        if throttle.record_success(attempt, now) {
+            throttle.tell_success(attempt, now, &self.store).await;
         }
     }
 

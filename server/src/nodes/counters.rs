@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use herald_broker::Broker;
 use herald_store::NodeId;
 use parking_lot::Mutex;
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::message::TellNodes;
@@ -30,7 +30,8 @@ impl CountersOfOthers {
     /// Tells the others, and adds up, until stopped.
     pub(crate) async fn add_up(self, broker: Broker, tell: TellNodes, stop: CancellationToken) {
         let adding = async {
-            let mut round = interval(EVERY);
+            // The others are not heard at once.
+            let mut round = interval_at(Instant::now() + EVERY, EVERY);
             loop {
                 round.tick().await;
                 let own = broker.counters();

@@ -1,11 +1,12 @@
 //! What is put right before anything is served.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::bail;
 use herald_acl::Policy;
 use herald_api::Accounts;
-use herald_store::{Store, Timestamp};
+use herald_store::{Node, Store, Timestamp};
+use tokio::time::sleep;
 
 use crate::{
     config::{Config, TlsMode},
@@ -15,6 +16,9 @@ use crate::{
 };
 
 use super::sockets::Sockets;
+
+/// How often it is looked whether another server is there.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What there has to be before anything is served.
 pub(super) struct Prepared {
@@ -94,17 +98,31 @@ pub(super) async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Pr
 }
 
 /// A certificate that a server makes itself is of an authority of its own, and clients of several machines come to any of them.
-/// One of this machine's name may be what is left of a server that was killed.
+/// One that says nothing any more was killed, and may be what this one was before.
 async fn refuse_beside_others(store: &Store) -> anyhow::Result<()> {
     let own = nodes::machine();
-    let all = store.nodes().await?;
-    if let Some(other) = all.iter().find(|node| node.stands && node.name != own) {
-        bail!(
-            "tls.mode is \"auto\", and {:?} serves this database, too: clients that trust this server's own authority would not \
-             trust the other's. Give all servers one certificate: tls.mode = \"files\" with tls.cert and tls.key, or \"off\" \
-             behind a proxy",
-            other.name
-        );
+    let elsewhere = async || {
+        let all = store.nodes().await?.into_iter();
+        let all: Vec<_> = all.filter(|node| node.stands && node.name != own).collect();
+        Ok::<_, anyhow::Error>(all)
+    };
+    let before = elsewhere().await?;
+    let mut now = before.clone();
+    while !now.is_empty() {
+        let goes_on = |node: &&Node| {
+            let was = before.iter().find(|was| was.id == node.id);
+            was.is_none_or(|was| was.lease_until < node.lease_until)
+        };
+        if let Some(other) = now.iter().find(goes_on) {
+            bail!(
+                "tls.mode is \"auto\", and {:?} serves this database, too: clients that trust this server's own authority would \
+                 not trust the other's. Give all servers one certificate: tls.mode = \"files\" with tls.cert and tls.key, or \
+                 \"off\" behind a proxy",
+                other.name
+            );
+        }
+        sleep(LOOK).await;
+        now = elsewhere().await?;
     }
     Ok(())
 }

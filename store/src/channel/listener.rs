@@ -44,18 +44,23 @@ async fn listen(channel: &Channel, kept: &mut Option<PgListener>, trouble: &mut 
             return sleep(AGAIN).await;
         }
     };
-    trouble.is_over(HEARD);
     // What was sent before.
     channel.incoming.miss();
-    let mut heard = Instant::now();
+    let (mut heard, mut is_heard) = (Instant::now(), false);
     while let Ok(Ok(Some(came))) = timeout_at(heard + SILENCE, listener.try_recv()).await {
         let Some(bundle) = Bundle::parse(came.payload()) else {
             continue;
         };
         match Some(&bundle.node) == channel.store.node().as_ref() {
-            true => heard = Instant::now(),
+            true => {
+                (heard, is_heard) = (Instant::now(), true);
+                trouble.is_over(HEARD);
+            }
             false => channel.incoming.take(bundle),
         }
+    }
+    if !is_heard {
+        trouble.note(&server::silence(), NOT_HEARD);
     }
     tracing::debug!("the connection on which other servers are heard was lost");
     sleep(AGAIN).await;

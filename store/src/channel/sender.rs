@@ -37,6 +37,7 @@ pub(super) async fn run(channel: &Channel) {
         conn: None,
         frames: 0,
         rows: Rows::default(),
+        trouble: Trouble::of(channel.purpose),
     };
     loop {
         channel.joined_by_others().await;
@@ -59,6 +60,7 @@ struct Sender<'a> {
     /// Frames that are just sent.
     frames: usize,
     rows: Rows,
+    trouble: Trouble,
 }
 
 /// What there is of this node where bundles are rows.
@@ -72,7 +74,6 @@ struct Rows {
 impl Sender<'_> {
     async fn send_all(&mut self) {
         let mut beat = Instant::now();
-        let mut trouble = Trouble::of(self.channel.purpose);
         loop {
             // Whether something waits, or nothing does at the next beat.
             let _ = timeout_at(beat, self.channel.outgoing.wait()).await;
@@ -83,9 +84,9 @@ impl Sender<'_> {
             let begun = Instant::now();
             let sent = timeout(ANSWER, self.send_next(is_beat)).await;
             match sent.unwrap_or_else(|_| Err(server::silence())) {
-                Ok(()) => trouble.is_over("other servers can be told again"),
+                Ok(()) => self.trouble.is_over("other servers can be told again"),
                 Err(error) => {
-                    trouble.note(
+                    self.trouble.note(
                         &error,
                         "other servers cannot be told what happens here: notifications come there up to 30 s late, what is published is lost",
                     );

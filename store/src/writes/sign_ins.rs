@@ -18,8 +18,6 @@ const INSERT: RowsInsert = RowsInsert {
     fixed: None,
 };
 
-/// How many are kept. Of more, those that end first are forgotten.
-const MOST: i64 = 100_000;
 /// How many are forgotten at once, so that no other write waits long.
 const STEP: i64 = 256;
 
@@ -52,24 +50,37 @@ impl Store {
         self.count_sign_ins(vec![key], 0, until.as_millis()).await
     }
 
-    /// Forgets what does not count any more at `now`, and what there is too much of. Returns how many keys.
+    /// Forgets what does not count any more at `now`, and of the failures and of the right ones those that end first beyond
+    /// `most` of each. Returns how many keys.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] if the database cannot be read or written. What is left is forgotten by the next call.
-    pub async fn forget_sign_ins(&self, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn forget_sign_ins(&self, now: Timestamp, most: u64) -> Result<u64, StoreError> {
         if self.is_exclusive() {
             return Ok(0);
         }
-        let mut forgotten = 0;
+        let failed = self.forget_those("failures > 0", now, most).await?;
+        Ok(failed + self.forget_those("failures = 0", now, most).await?)
+    }
+
+    async fn forget_those(
+        &self,
+        which: &str,
+        now: Timestamp,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        let count = format!("SELECT COUNT(*) AS kept FROM sign_ins WHERE {which}");
+        let count = self.readers().fetch_all(Statement::made(count)).await?;
+        let kept = count.first().map(|row| row.try_get::<i64, _>("kept"));
+        let kept = u64::try_from(kept.transpose()?.unwrap_or(0)).unwrap_or(0);
+        let (mut too_many, mut forgotten) = (kept.saturating_sub(most), 0);
         loop {
-            let first = Statement::new(
-                "SELECT sign_in_key, ends_at, (SELECT COUNT(*) FROM sign_ins) AS kept
-                 FROM sign_ins ORDER BY ends_at LIMIT $1",
+            let first = format!(
+                "SELECT sign_in_key, ends_at FROM sign_ins WHERE {which} ORDER BY ends_at LIMIT $1"
             );
-            let rows = self.readers().fetch_all(first.bind(STEP)).await?;
-            let Some(row) = rows.first() else { break };
-            let too_many = (row.try_get::<i64, _>("kept")? - MOST).clamp(0, STEP);
+            let rows = Statement::made(first).bind(STEP);
+            let rows = self.readers().fetch_all(rows).await?;
             let (mut keys, mut until) = (vec![], now.as_millis());
             for (place, row) in (0..).zip(&rows) {
                 let ends_at: i64 = row.try_get("ends_at")?;
@@ -79,13 +90,17 @@ impl Store {
                 until = until.max(ends_at);
                 keys.push(SignInKey::from_text(row.try_get("sign_in_key")?));
             }
-            if keys.is_empty() {
-                break;
+            let step = match keys.is_empty() {
+                true => 0,
+                false => self.write(Forget { keys, until }).await?,
+            };
+            // What another server has locked is forgotten another time.
+            if step == 0 {
+                return Ok(forgotten);
             }
-            keys.sort_unstable();
-            forgotten += self.write(Forget { keys, until }).await?;
+            too_many = too_many.saturating_sub(step);
+            forgotten += step;
         }
-        Ok(forgotten)
     }
 
     async fn count_sign_ins(
@@ -171,7 +186,9 @@ fn again(dialect: Dialect) -> String {
             "VALUES(ends_at)",
         ),
     };
-    let counts = format!("sign_ins.ends_at > {ends_at} - {WINDOW_MS}");
+    // Nothing counts for longer than what is new does: the clock was wrong then.
+    let counts =
+        format!("sign_ins.ends_at > {ends_at} - {WINDOW_MS} AND sign_ins.ends_at <= {ends_at}");
     // In this order: MySQL takes the new end for all that follows.
     format!(
         "{start} failures = {failures} + CASE WHEN {counts} THEN sign_ins.failures ELSE 0 END,
@@ -191,11 +208,23 @@ impl Operation for Forget {
     const DURABLE: bool = false;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<u64, StoreError> {
-        let start = |keys| {
-            let keys = bulk::list(keys, 2);
-            let text =
-                format!("DELETE FROM sign_ins WHERE ends_at <= $1 AND sign_in_key IN ({keys})");
-            Statement::made(text).bind(self.until)
+        let (dialect, until) = (tx.dialect(), self.until);
+        let start = |count| {
+            let which = format!(
+                "ends_at <= $1 AND sign_in_key IN ({})",
+                bulk::list(count, 2)
+            );
+            Statement::made(match dialect {
+                // Never in the way of who counts, whatever else is in the transaction.
+                Dialect::Postgres => format!(
+                    "DELETE FROM sign_ins WHERE sign_in_key IN (
+                         SELECT sign_in_key FROM sign_ins WHERE {which} ORDER BY sign_in_key FOR UPDATE SKIP LOCKED)"
+                ),
+                Dialect::Sqlite | Dialect::MySql => {
+                    format!("{} WHERE {which}", dialect.delete_by_key("sign_ins"))
+                }
+            })
+            .bind(until)
         };
         let mut script = Script::default();
         let forget = bulk::for_each(&self.keys, start, |statement, key| {

@@ -60,8 +60,8 @@ async fn what_was_right_is_known_until_it_ends_and_what_has_ended_is_forgotten()
     store.note_right_sign_in(key(2), at(later)).await.unwrap();
     let (first, second) = (Some((0, 5000)), Some((0, later)));
     assert_eq!(counts(store, &[1, 2], 4000).await, [first, second]);
-    assert_eq!(store.forget_sign_ins(at(4999)).await.unwrap(), 0);
-    assert_eq!(store.forget_sign_ins(at(5000)).await.unwrap(), 1);
+    assert_eq!(store.forget_sign_ins(at(4999), 9).await.unwrap(), 0);
+    assert_eq!(store.forget_sign_ins(at(5000), 9).await.unwrap(), 1);
     assert_eq!(counts(store, &[1, 2], 0).await, [None, second]);
     for n in 3..=255 {
         let keys = vec![key(n)];
@@ -69,6 +69,41 @@ async fn what_was_right_is_known_until_it_ends_and_what_has_ended_is_forgotten()
     }
     // In more than one step.
     store.note_right_sign_in(key(1), at(1)).await.unwrap();
-    let forgotten = store.forget_sign_ins(at(later)).await.unwrap();
+    let forgotten = store.forget_sign_ins(at(later), 1000).await.unwrap();
     assert_eq!(forgotten, 255);
+}
+
+#[tokio::test]
+async fn of_too_many_those_that_end_first_are_forgotten_and_none_of_the_others() {
+    let db = Db::new().await;
+    let store = &db.store;
+    for n in 1..=5 {
+        let until = at(i64::from(n) * 1_000_000);
+        store.note_right_sign_in(key(n), until).await.unwrap();
+        let failed = vec![key(10 + n)];
+        let now = at(i64::from(n));
+        store.count_failed_sign_in(failed, now).await.unwrap();
+    }
+    assert_eq!(store.forget_sign_ins(at(10), 3).await.unwrap(), 4);
+    let kept = async |keys: &[u8]| {
+        let counts = counts(store, keys, 0).await;
+        counts.iter().map(Option::is_some).collect::<Vec<_>>()
+    };
+    let last_three = [false, false, true, true, true];
+    assert_eq!(kept(&[1, 2, 3, 4, 5]).await, last_three);
+    assert_eq!(kept(&[11, 12, 13, 14, 15]).await, last_three);
+}
+
+/// The clock of the database was far ahead for a while.
+#[tokio::test]
+async fn a_window_that_ends_too_late_is_begun_anew() {
+    let db = Db::new().await;
+    let store = &db.store;
+    let fail = async |now| {
+        let failed = store.count_failed_sign_in(vec![key(1)], at(now));
+        failed.await.unwrap();
+    };
+    fail(1_000_000_000).await;
+    fail(1000).await;
+    assert_eq!(counts(store, &[1], 1000).await, [Some((1, 1000 + WINDOW))]);
 }

@@ -18,6 +18,7 @@ use std::{
 
 use herald_acl::Username;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use attempt::Key;
 pub(crate) use attempt::{AccountKey, Attempt};
@@ -64,16 +65,34 @@ pub(crate) enum AttemptSpeed {
 }
 
 /// The failed sign-ins of the last minutes, and those that were right.
-#[derive(Default)]
 pub(crate) struct Throttle {
     failures: Mutex<Failures>,
+    /// Who asks the database.
+    learning: Semaphore,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            failures: Mutex::default(),
+            learning: Semaphore::new(shared::AT_ONCE),
+        }
+    }
 }
 
 #[derive(Default)]
 struct Failures {
     windows: HashMap<Key, Window>,
-    /// Until when it counts that the password was right.
-    right: HashMap<(IpAddr, Username), Instant>,
+    /// Where the password was right.
+    right: HashMap<(IpAddr, Username), Right>,
+}
+
+#[derive(Clone, Copy)]
+struct Right {
+    /// Until when it counts.
+    until: Instant,
+    /// Until when it counts on other servers, as far as this one knows.
+    told_until: Option<Instant>,
 }
 
 impl Throttle {
@@ -103,25 +122,39 @@ impl Throttle {
         }
     }
 
-    /// Remembers a sign-in that was right. Returns whether that is news of the day.
+    /// Refuses a sign-in that has failed too often by what is known here, whatever other servers know.
+    pub(crate) fn check_own(&self, attempt: &Attempt, now: Instant) -> Result<(), Duration> {
+        let over = self.failures.lock().over(&attempt.own_key(), PER_PAIR, now);
+        over.map_or(Ok(()), |ends| Err(ends - now))
+    }
+
+    /// Remembers a sign-in that was right. Returns whether other servers are to be told, which is so once a day.
     pub(crate) fn record_success(&self, attempt: &Attempt, now: Instant) -> bool {
         let Some(pair) = attempt.on() else {
             return false;
         };
         let mut failures = self.failures.lock();
-        let told = failures.right.get(&pair).copied();
-        if told.is_some_and(|until| until + RIGHT_AGAIN > now + RIGHT) {
-            return false;
+        let told_until = failures.right.get(&pair).and_then(|own| own.told_until);
+        let until = now + RIGHT;
+        failures.right(pair, Right { until, told_until }, now);
+        told_until.is_none_or(|told| told + RIGHT_AGAIN <= until)
+    }
+
+    /// Other servers have been told that the sign-in at `now` was right.
+    pub(crate) fn success_told(&self, attempt: &Attempt, now: Instant) {
+        if let Some(pair) = attempt.on() {
+            let until = now + RIGHT;
+            let told_until = Some(until);
+            let mut failures = self.failures.lock();
+            failures.right(pair, Right { until, told_until }, now);
         }
-        failures.right_until(pair, now + RIGHT, now);
-        true
     }
 }
 
 impl Failures {
-    fn right_until(&mut self, pair: (IpAddr, Username), until: Instant, now: Instant) {
-        make_room(&mut self.right, &pair, now, |ends| *ends);
-        self.right.insert(pair, until);
+    fn right(&mut self, pair: (IpAddr, Username), right: Right, now: Instant) {
+        make_room(&mut self.right, &pair, now, |right| right.until);
+        self.right.insert(pair, right);
     }
 
     fn over(&self, key: &Key, limit: u32, now: Instant) -> Option<Instant> {
@@ -134,7 +167,7 @@ impl Failures {
             return true;
         }
         let until = attempt.on().and_then(|on| self.right.get(&on));
-        until.is_some_and(|until| *until > now)
+        until.is_some_and(|right| right.until > now)
     }
 
     fn refused_until(&self, attempt: &Attempt, now: Instant) -> Option<Instant> {

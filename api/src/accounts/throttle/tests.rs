@@ -200,7 +200,17 @@ fn what_other_servers_count_counts_here() {
     throttle.take(&owner, &[count(right, 0, RIGHT)], now, read_at);
     assert_eq!(throttle.check(&owner, now), Ok(AttemptSpeed::Trusted));
     assert!(!throttle.record_success(&owner, now), "it is told already");
-    assert!(throttle.record_success(&owner, now + 2 * RIGHT_AGAIN));
+    let later = now + 2 * RIGHT_AGAIN;
+    for _ in 0..2 {
+        assert!(throttle.record_success(&owner, later), "not told yet");
+    }
+    throttle.success_told(&owner, later);
+    assert!(!throttle.record_success(&owner, later));
+    // No window is longer than it can be here, whatever clock made it.
+    let bob = attempt("192.0.2.3", "bob");
+    let own = bob.own_key().shared();
+    throttle.take(&bob, &[count(own, PER_PAIR, RIGHT)], now, read_at);
+    assert_eq!(throttle.check_own(&bob, now), Err(WINDOW));
     // Each of them is counted by a key of its own.
     let keys = [mallory.clone(), owner].map(|attempt| {
         let keys = attempt.keys().map(|key| key.shared());
