@@ -43,6 +43,8 @@ const SLOW: Duration = Duration::from_secs(1);
 const RIGHT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How much later it has to count before it is told to other servers again.
 const RIGHT_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many ask the database at once, so that the rest of the server has connections left.
+const LEARN_AT_ONCE: usize = 2;
 /// Windows kept, and pairs that were right; when full, the tenth that ends first is forgotten.
 const CAPACITY: usize = 10_000;
 
@@ -75,7 +77,7 @@ impl Default for Throttle {
     fn default() -> Self {
         Self {
             failures: Mutex::default(),
-            learning: Semaphore::new(shared::AT_ONCE),
+            learning: Semaphore::new(LEARN_AT_ONCE),
         }
     }
 }

@@ -7,8 +7,7 @@ use tokio::time::timeout;
 
 use super::{Attempt, RIGHT, Right, Throttle, WINDOW, Window, make_room};
 
-/// How many ask the database at once, so that the rest of the server has connections left, and how long each waits for that.
-pub(super) const AT_ONCE: usize = 2;
+/// How long each waits until it may ask the database.
 const LEARN: Duration = Duration::from_secs(2);
 
 /// How long a sign-in waits until other servers can know what came of it. It is written nevertheless.
