@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::step::Cargo;
 
-/// Programs whose tests mostly wait, for leases and timeouts: twice as many of them as there are processors run at once.
-const WAITING: [&str; 1] = ["nodes"];
+/// Programs whose tests mostly wait, for servers, leases and timeouts: twice as many of them as there are processors run at once.
+const WAITING: [&str; 2] = ["e2e", "nodes"];
 
 /// How many tests run at once.
 const THREADS: &str = "RUST_TEST_THREADS";
