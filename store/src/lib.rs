@@ -94,7 +94,7 @@ pub use refusal::Refusal;
 pub use server::examine_server;
 pub use server_facts::ServerFacts;
 pub use sessions::Session;
-pub use sign_ins::{SignInCount, SignInKey};
+pub use sign_ins::{SIGN_IN_WINDOW, SignInCount, SignInKey};
 pub use store::Store;
 pub use timestamp::{NoTime, Timestamp};
 pub use tokens::{Scopes, Token};

@@ -1,11 +1,12 @@
 //! Sign-ins that failed, and those that were right: counted for all servers that share a database.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::Timestamp;
 
 /// How long a failure counts, from the first one of its window.
-pub(crate) const WINDOW_MS: i64 = 5 * 60 * 1000;
+pub const SIGN_IN_WINDOW: Duration = Duration::from_secs(5 * 60);
 
 /// What sign-ins are counted by, as a digest: of one length, whatever was tried as a name, and not to be read at a glance. It can be
 /// guessed.

@@ -38,8 +38,10 @@ impl Hearers {
                     sessions.look_for_orders(&process);
                 }
             }
+            NodeMessage::Finished { .. }
+            | NodeMessage::Unclear { .. }
+            | NodeMessage::Skipped { .. } => return Some(message),
             NodeMessage::Unknown => {}
-            message => return Some(message),
         }
         None
     }

@@ -78,6 +78,7 @@ impl RemoteInboxes {
                         self.broker.skip(&user_id, &username, &client_id, up_to);
                     }
                 }
+                // Others have it already.
                 _ => {}
             }
         }

@@ -6,7 +6,8 @@ use herald_acl::Username;
 use herald_store::{NodeChannel, ProcessId, Seq, UserId};
 use serde::{Deserialize, Serialize};
 
-/// What one server tells the others. It is in the database by then, and what is told may be lost: it says where to look.
+/// What one server tells the others, which may be lost. It says where to look: what has happened is in the database by then. Only
+/// counters are nowhere else, and told again and again.
 ///
 /// Servers of several versions may share a database for a while: one that does not know a kind leaves it out, and fields that it
 /// does not know.

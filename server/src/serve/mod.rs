@@ -1,6 +1,7 @@
 //! Everything together, from start to stop.
 
 mod drain;
+mod node;
 mod parts;
 mod prepare;
 mod sockets;
@@ -10,8 +11,7 @@ use std::{io::Write as _, sync::Arc, time::Duration};
 use anyhow::{anyhow, bail};
 use herald_api::{ApiOptions, Audit, Sends, Throughput};
 use herald_broker::Broker;
-use herald_store::{NodeChannel, NodeFrames, Purpose, Store, StoreOptions};
-use tokio::sync::Notify;
+use herald_store::{NodeChannel, Purpose, Store, StoreOptions};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -24,9 +24,7 @@ use crate::{
     http,
     inbox_mark::InboxMark,
     nodes::{
-        self, CountersOfOthers, FromOthers, Hearers, OwnNode, RemoteInboxes, RetainedFollower,
-        RightsEverywhere, Served, SharedSessions, Standing, TellNodes, hear_others,
-        inherit_from_others,
+        self, OwnNode, RetainedFollower, RightsEverywhere, SharedSessions, Standing, TellNodes,
     },
     open_files, retention,
     rights_watch::{Enforcer, RightsWatch},
@@ -37,6 +35,7 @@ use crate::{
 };
 
 use drain::Drain;
+use node::FromOtherNodes;
 use parts::{api_options, await_rights, forget_user, start_broker, start_worker};
 use prepare::{Prepared, prepare};
 
@@ -201,7 +200,7 @@ async fn serve_from(
             shared,
             retained,
         };
-        spawn_node(
+        node::spawn(
             &mut tasks,
             store,
             &broker,
@@ -262,79 +261,6 @@ fn spawn_broker(
             followed
         },
     );
-}
-
-/// What a server has from the others.
-struct FromOtherNodes {
-    hints: (NodeChannel, NodeFrames),
-    look_for_rights: Arc<Notify>,
-    shared: FromOthers,
-    retained: RetainedFollower,
-}
-
-/// It is there for the others as long as there is anything that relies on it.
-fn spawn_node(
-    tasks: &mut Tasks,
-    store: &Store,
-    broker: &Broker,
-    node: OwnNode,
-    sessions: Option<Arc<SharedSessions>>,
-    from_others: FromOtherNodes,
-) {
-    let FromOtherNodes {
-        hints: (channel, frames),
-        look_for_rights,
-        shared,
-        retained,
-    } = from_others;
-    let (heir, standing, publishing) = (store.clone(), node.standing(), broker.clone());
-    let channels = shared
-        .channel()
-        .into_iter()
-        .chain([channel.clone()])
-        .collect();
-    tasks.spawn(Stage::Work, "heir of other servers", |stop| {
-        inherit_from_others(heir, publishing, channels, standing, stop)
-    });
-    let (relaying, standing) = (broker.clone(), node.standing());
-    tasks.spawn(Stage::Connections, "relay of shared topics", |stop| {
-        shared.run(relaying, standing, stop)
-    });
-    let followed = retained.followed();
-    tasks.spawn(
-        Stage::Connections,
-        "follower of retained messages",
-        |stop| retained.run(stop),
-    );
-    let counters = CountersOfOthers::default();
-    let hearers = Hearers {
-        inboxes: RemoteInboxes::new(store.clone(), broker.clone()),
-        retained: followed.clone(),
-        counters: counters.clone(),
-        rights: look_for_rights,
-        sessions: sessions.clone(),
-    };
-    tasks.spawn(
-        Stage::Sessions,
-        "reader of what other servers tell",
-        |stop| hear_others(frames, hearers, stop),
-    );
-    let (counting, tell) = (broker.clone(), TellNodes(Some(channel.clone())));
-    tasks.spawn(Stage::Work, "counters of all servers", |stop| {
-        counters.add_up(counting, tell, stop)
-    });
-    // The worker tells the others to its end.
-    tasks.spawn(
-        Stage::Connections,
-        "channel to other servers",
-        async move |stop| channel.run(stop).await,
-    );
-    let ends = Served {
-        broker: broker.clone(),
-        sessions,
-        retained: followed,
-    };
-    tasks.spawn(Stage::Writers, "node", |stop| node.run(ends, stop));
 }
 
 fn spawn_writers(

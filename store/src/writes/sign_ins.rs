@@ -6,10 +6,9 @@ use sqlx::Row as _;
 
 use crate::bulk::{RowsInsert, TextBytes};
 use crate::dialect::Dialect;
-use crate::sign_ins::WINDOW_MS;
 use crate::statement::{Script, Statement};
 use crate::writer::{Operation, Transaction};
-use crate::{SignInKey, Store, StoreError, Timestamp, bulk};
+use crate::{SIGN_IN_WINDOW, SignInKey, Store, StoreError, Timestamp, bulk};
 
 const INSERT: RowsInsert = RowsInsert {
     table: "sign_ins",
@@ -22,8 +21,8 @@ const INSERT: RowsInsert = RowsInsert {
 const STEP: i64 = 256;
 
 impl Store {
-    /// Counts a sign-in that failed at `now` by all of `keys`, for five minutes from the first one. Does nothing on a file, whose
-    /// one server counts in memory.
+    /// Counts a sign-in that failed at `now` by all of `keys`, for [`SIGN_IN_WINDOW`] from the first one. Does nothing on a file,
+    /// whose one server counts in memory.
     ///
     /// # Errors
     ///
@@ -33,8 +32,7 @@ impl Store {
         keys: Vec<SignInKey>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let ends_at = now.as_millis() + WINDOW_MS;
-        self.count_sign_ins(keys, 1, ends_at).await
+        self.count_sign_ins(keys, 1, now + SIGN_IN_WINDOW).await
     }
 
     /// Notes that a sign-in was right, until when that counts. Does nothing on a file.
@@ -47,7 +45,7 @@ impl Store {
         key: SignInKey,
         until: Timestamp,
     ) -> Result<(), StoreError> {
-        self.count_sign_ins(vec![key], 0, until.as_millis()).await
+        self.count_sign_ins(vec![key], 0, until).await
     }
 
     /// Forgets what does not count any more at `now`, and of the failures and of the right ones those that end first beyond
@@ -71,9 +69,8 @@ impl Store {
         most: u64,
     ) -> Result<u64, StoreError> {
         let count = format!("SELECT COUNT(*) AS kept FROM sign_ins WHERE {which}");
-        let count = self.readers().fetch_all(Statement::made(count)).await?;
-        let kept = count.first().map(|row| row.try_get::<i64, _>("kept"));
-        let kept = u64::try_from(kept.transpose()?.unwrap_or(0)).unwrap_or(0);
+        let row = self.readers().fetch_one(Statement::made(count)).await?;
+        let kept = u64::try_from(row.try_get::<i64, _>("kept")?).unwrap_or(0);
         let (mut too_many, mut forgotten) = (kept.saturating_sub(most), 0);
         loop {
             let first = format!(
@@ -105,19 +102,17 @@ impl Store {
 
     async fn count_sign_ins(
         &self,
-        mut keys: Vec<SignInKey>,
+        keys: Vec<SignInKey>,
         failures: i64,
-        ends_at: i64,
+        ends_at: Timestamp,
     ) -> Result<(), StoreError> {
         if self.is_exclusive() {
             return Ok(());
         }
-        // All servers lock rows in one order.
-        keys.sort_unstable();
         let count = Count {
             keys,
             failures,
-            ends_at,
+            ends_at: ends_at.as_millis(),
         };
         self.write(count).await
     }
@@ -186,9 +181,10 @@ fn again(dialect: Dialect) -> String {
             "VALUES(ends_at)",
         ),
     };
+    let window = SIGN_IN_WINDOW.as_millis();
     // Nothing counts for longer than what is new does: the clock was wrong then.
     let counts =
-        format!("sign_ins.ends_at > {ends_at} - {WINDOW_MS} AND sign_ins.ends_at <= {ends_at}");
+        format!("sign_ins.ends_at > {ends_at} - {window} AND sign_ins.ends_at <= {ends_at}");
     // In this order: MySQL takes the new end for all that follows.
     format!(
         "{start} failures = {failures} + CASE WHEN {counts} THEN sign_ins.failures ELSE 0 END,

@@ -17,14 +17,13 @@ use std::{
 };
 
 use herald_acl::Username;
+use herald_store::SIGN_IN_WINDOW as WINDOW;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use attempt::Key;
 pub(crate) use attempt::{AccountKey, Attempt};
 
-/// How long a failure counts, from the first one of its window.
-const WINDOW: Duration = Duration::from_secs(5 * 60);
 /// Failures of one address on one account; of a browser that signed in to the account before; and of a signed-in user who
 /// is asked for the password again.
 const PER_PAIR: u32 = 10;

@@ -21,9 +21,6 @@ impl Throttle {
     ///
     /// A [`StoreError`] if the database cannot be read.
     pub(crate) async fn learn(&self, attempt: &Attempt, store: &Store) -> Result<bool, StoreError> {
-        if store.is_exclusive() {
-            return Ok(true);
-        }
         let Ok(_turn) = timeout(LEARN, self.learning.acquire()).await else {
             return Ok(false);
         };
