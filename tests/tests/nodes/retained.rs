@@ -125,11 +125,11 @@ async fn servers_that_publish_at_once_have_the_same_in_the_end(
         })
         .await;
     }
-    let expected = retained(&servers[0], "admin", "broadcast/#").await;
+    // All may have had the same for a moment that is not the last that was saved.
     let mut another = Herald::stopped_on_database(&database, &[]);
     another.begin().await;
-    let loaded = retained(&another, "admin", "broadcast/#").await;
-    assert_eq!(loaded, expected, "what they have is what is saved");
+    let saved = retained(&another, "admin", "broadcast/#").await;
+    all_have(&servers, &saved).await;
 }
 
 #[rstest]
