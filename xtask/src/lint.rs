@@ -28,16 +28,24 @@ pub(crate) fn run(cargo: &Cargo) -> Result<()> {
             .command(["doc", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
-    step("fuzz target", &mut fuzz_target())?;
+    // As it is built alone, without the features that other packages ask for.
+    step(
+        "herald alone",
+        &mut cargo.command(["check", "--package", "herald"]),
+    )?;
+    step("fuzz target", &mut fuzz_target(cargo))?;
     setup::web()?;
     web::lint()
 }
 
 /// Checks the fuzz target, which is a workspace of its own, by its own lock file. cargo-fuzz is not needed, and libFuzzer is
 /// not built, as nothing is linked.
-fn fuzz_target() -> Command {
+fn fuzz_target(cargo: &Cargo) -> Command {
     let folder = root().join("broker/fuzz");
-    let cargo = Cargo { locked: true };
+    let cargo = Cargo {
+        locked: true,
+        ..cargo.clone()
+    };
     let mut command = cargo.command(["clippy", "--all-targets", "--manifest-path"]);
     command
         .arg(folder.join("Cargo.toml"))

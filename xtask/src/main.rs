@@ -55,6 +55,7 @@ fn run(mut args: Vec<String>) -> Result<()> {
         args.remove(position);
     }
     let cargo = step::Cargo {
+        xtask: env::current_exe()?,
         locked: locked.is_some(),
     };
     match args.split_first() {

@@ -17,8 +17,8 @@ const THREADS: &str = "RUST_TEST_THREADS";
 
 /// `cargo test`, whose programs are started by this one.
 pub(crate) fn test(cargo: &Cargo) -> Result<Command> {
-    let own = env::current_exe()?;
-    let own = own.to_str().context("the path of xtask is no UTF-8")?;
+    let own = cargo.xtask.to_str();
+    let own = own.context("the path of xtask is no UTF-8")?;
     let runner = format!("target.'cfg(all())'.runner = [{own:?}, \"runner\"]");
     Ok(cargo.command(["test", "--config", &runner, "--workspace"]))
 }

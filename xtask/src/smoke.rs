@@ -31,10 +31,7 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
     };
     databases.retain(|database| database.server().is_some());
     setup::run(&databases)?;
-    step(
-        "build",
-        &mut cargo.command(["build", "--package", "herald"]),
-    )?;
+    cargo.build_herald()?;
     let servers = Servers::start(&databases, &fast_folder())?;
     on(cargo, &servers, args)
 }

@@ -32,7 +32,10 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
 }
 
 /// How cargo is called.
+#[derive(Clone)]
 pub(crate) struct Cargo {
+    /// This program, asked for before cargo puts another in its place.
+    pub(crate) xtask: PathBuf,
     /// Cargo.lock must be up to date.
     pub(crate) locked: bool,
 }
@@ -49,5 +52,11 @@ impl Cargo {
         }
         command.args(args);
         command
+    }
+
+    /// Builds `target/debug/herald`, which the end-to-end tests start, as `cargo test --workspace` does: for a test of its package.
+    pub(crate) fn build_herald(&self) -> Result<()> {
+        let mut command = self.command(["test", "--workspace", "--no-run"]);
+        step("build", command.args(["--test", "configuration"]))
     }
 }

@@ -18,11 +18,7 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
     setup::run(&databases)?;
     lint::run(cargo)?;
     web::test()?;
-    // The end-to-end tests start it.
-    step(
-        "build",
-        &mut cargo.command(["build", "--package", "herald"]),
-    )?;
+    cargo.build_herald()?;
     let servers = Servers::start(&databases, &database::fast_folder())?;
     let mut test = runner::test(cargo)?;
     test.args(&args);

@@ -9,7 +9,6 @@ mod access_check;
 mod admin_connections;
 mod banner;
 mod client_ids;
-mod config;
 mod connections;
 mod container;
 mod cursors;
