@@ -54,9 +54,8 @@ impl Cargo {
         command
     }
 
-    /// Builds `target/debug/herald`, which the end-to-end tests start, as `cargo test --workspace` does: for a test of its package.
+    /// Builds `target/debug/herald`, which the end-to-end tests start.
     pub(crate) fn build_herald(&self) -> Result<()> {
-        let mut command = self.command(["test", "--workspace", "--no-run"]);
-        step("build", command.args(["--test", "configuration"]))
+        step("build", &mut self.command(["build", "--package", "herald"]))
     }
 }

@@ -18,7 +18,11 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
     setup::run(&databases)?;
     lint::run(cargo)?;
     web::test()?;
-    cargo.build_herald()?;
+    let is_whole = args.iter().all(|arg| HOW.contains(&arg.as_str()));
+    if !is_whole {
+        // All tests together build it, for those of its package.
+        cargo.build_herald()?;
+    }
     let servers = Servers::start(&databases, &database::fast_folder())?;
     let mut test = runner::test(cargo)?;
     test.args(&args);
@@ -30,7 +34,7 @@ pub(crate) fn run(cargo: &Cargo, args: &[String]) -> Result<()> {
         }
     }
     tested?;
-    if args.iter().all(|arg| HOW.contains(&arg.as_str())) {
+    if is_whole {
         smoke::on(cargo, &servers, &args)
     } else {
         println!("not run: smoke, as arguments choose the tests");
