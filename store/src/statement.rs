@@ -2,12 +2,16 @@
 
 use std::ops::Range;
 
+use futures_util::TryStreamExt as _;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, AssertSqlSafe, Encode, Execute, SqlSafeStr, Type};
+use sqlx::{
+    Any, AnyConnection, Arguments as _, AssertSqlSafe, Either, Encode, Execute, Executor as _,
+    SqlSafeStr, Type,
+};
 
 use crate::StoreError;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, push_with_question_marks};
 
 /// A statement with its parameters.
 pub(crate) struct Statement(pub(crate) Query<'static, Any, AnyArguments>);
@@ -55,6 +59,78 @@ impl Statement {
         values: impl IntoIterator<Item = T>,
     ) -> Self {
         values.into_iter().fold(self, Self::bind)
+    }
+}
+
+/// Statements with more parameters than this are handed over alone: the text of what is handed over together is to be one of few,
+/// as each is prepared once.
+const MANY: usize = 256;
+
+/// Runs statements in SQLite, as many at once as can be.
+pub(crate) async fn run_joined(
+    conn: &mut AnyConnection,
+    script: Script,
+) -> Result<Results, StoreError> {
+    let mut results = Vec::with_capacity(script.0.len());
+    let mut joined = Joined::default();
+    for statement in script.0 {
+        let Statement(mut query) = statement;
+        let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?;
+        let arguments = arguments.unwrap_or_default();
+        if joined.count > 0 && joined.arguments.len() + arguments.len() > MANY {
+            std::mem::take(&mut joined).run(conn, &mut results).await?;
+        }
+        joined.add(query, arguments);
+    }
+    if joined.count > 0 {
+        joined.run(conn, &mut results).await?;
+    }
+    Ok(Results(results))
+}
+
+/// Statements in one text.
+#[derive(Default)]
+struct Joined {
+    text: String,
+    arguments: AnyArguments,
+    count: usize,
+    /// Whether one of them is seldom the same.
+    is_once: bool,
+}
+
+impl Joined {
+    /// Adds one. Question marks are bound in their order through all of the text, and are not looked for by their names.
+    fn add(&mut self, query: Query<'static, Any, AnyArguments>, mut arguments: AnyArguments) {
+        if self.count > 0 {
+            self.text.push_str(";\n");
+        }
+        self.is_once |= !Execute::persistent(&query);
+        push_with_question_marks(&mut self.text, query.sql().as_str());
+        self.arguments.values.0.append(&mut arguments.values.0);
+        self.count += 1;
+    }
+
+    /// Runs them until one fails, and adds what each returned.
+    async fn run(
+        self,
+        conn: &mut AnyConnection,
+        results: &mut Vec<StatementResult>,
+    ) -> Result<(), StoreError> {
+        let wanted = results.len() + self.count;
+        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
+        let mut stream = conn.fetch_many(query.persistent(!self.is_once));
+        let mut result = StatementResult::default();
+        while let Some(one) = stream.try_next().await? {
+            match one {
+                Either::Left(done) => {
+                    result.changed = done.rows_affected();
+                    results.push(std::mem::take(&mut result));
+                }
+                Either::Right(row) => result.rows.push(row),
+            }
+        }
+        debug_assert_eq!(results.len(), wanted, "a statement is no single one");
+        Ok(())
     }
 }
 

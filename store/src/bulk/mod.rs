@@ -46,12 +46,14 @@ fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// Cuts `items` into pieces, the last of which is filled up with `None` to a power of two: one statement where
-/// [`chunks`] makes several. `None` is bound as NULL, which no row equals.
+/// Cuts `items` into pieces, the last of which is filled up with `None` to a power of four: one statement where [`chunks`] makes
+/// several, and few different ones where several share a text. `None` is bound as NULL, which no row equals.
 pub(crate) fn padded<T>(items: &[T]) -> impl Iterator<Item = Vec<Option<&T>>> {
     items.chunks(MAX_ROWS).map(|chunk| {
         let mut padded: Vec<_> = chunk.iter().map(Some).collect();
-        padded.resize(chunk.len().next_power_of_two(), None);
+        let whole = (0..).map(|power| 4_usize.pow(power));
+        let whole = whole.into_iter().find(|size| *size >= chunk.len());
+        padded.resize(whole.unwrap_or(MAX_ROWS), None);
         padded
     })
 }

@@ -24,7 +24,7 @@ mod transfer;
 pub(crate) use fault::{Fault, fault, is_locked, reason, says_damaged};
 pub(crate) use foreign_log::{is_foreign, renew as renew_log_mark};
 pub(crate) use lists::{ListPool, Param};
-pub(crate) use text::PRIMARY;
+pub(crate) use text::{PRIMARY, push_with_question_marks};
 pub(crate) use transfer::row_refusal;
 
 /// Which database it is.
@@ -55,21 +55,21 @@ impl Dialect {
 /// when another process wrote in between; this one waits for the lock at its start instead.
 pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
-/// [`BEGIN_WRITE`], for a transaction that survives a power failure once it is committed if it is `durable`; otherwise a
-/// power failure may undo it, unless a durable one is committed after it. One that is `marked` says to which file the log
-/// belongs, where there is a file. In one text, as it costs as much to hand over one statement as several.
-pub(crate) fn begin_write(dialect: Dialect, durable: bool, marked: bool) -> &'static str {
-    match (dialect, durable, marked) {
-        (Dialect::Sqlite, true, false) => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
-        (Dialect::Sqlite, false, false) => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
-        (Dialect::Sqlite, true, true) => {
+/// What says to which file the log belongs.
+pub(crate) const MARK_LOG: &str = "UPDATE log_mark SET mark = mark + 1";
+
+/// What begins a transaction that survives a power failure once it is committed if it is `durable`; otherwise a power failure may
+/// undo it, unless a durable one is committed after it. In one text, as it costs as much to hand over one statement as several.
+pub(crate) fn begin_write(dialect: Dialect, durable: bool) -> &'static str {
+    match (dialect, durable) {
+        (Dialect::Sqlite, true) => {
             "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; UPDATE log_mark SET mark = mark + 1"
         }
-        (Dialect::Sqlite, false, true) => {
+        (Dialect::Sqlite, false) => {
             "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; UPDATE log_mark SET mark = mark + 1"
         }
-        (Dialect::Postgres, false, _) => "BEGIN; SET LOCAL synchronous_commit = off",
-        (Dialect::Postgres | Dialect::MySql, ..) => "BEGIN",
+        (Dialect::Postgres, false) => "BEGIN; SET LOCAL synchronous_commit = off",
+        (Dialect::Postgres | Dialect::MySql, _) => "BEGIN",
     }
 }
 

@@ -188,35 +188,36 @@ fn kept_text(text: &str) -> Arc<str> {
 /// Replaces `$1`, `$2`, ... outside of quotes.
 fn question_marks(text: &str) -> String {
     let mut replaced = String::with_capacity(text.len());
-    let mut quote = None;
-    let mut parameters = 0;
-    let mut rest = text.char_indices().peekable();
-    while let Some((at, one)) = rest.next() {
-        match quote {
-            // Two quotes within quotes end them and begin them again.
-            Some(open) if one == open => quote = None,
-            Some(_) => {}
-            None if one == '$' => {
-                let digit = |next: &(usize, char)| next.1.is_ascii_digit();
-                let mut end = at + 1;
-                while let Some((last, _)) = rest.next_if(digit) {
-                    end = last + 1;
-                }
-                parameters += 1;
-                debug_assert_eq!(
-                    text[at + 1..end].parse(),
-                    Ok(parameters),
-                    "a parameter is used twice or out of order: {text}"
-                );
-                replaced.push('?');
-                continue;
-            }
-            None if matches!(one, '\'' | '"' | '`') => quote = Some(one),
-            None => {}
-        }
-        replaced.push(one);
-    }
+    push_with_question_marks(&mut replaced, text);
     replaced
+}
+
+/// Adds a text whose parameters are `$1`, `$2`, ..., each used once and in this order, with question marks for them.
+pub(crate) fn push_with_question_marks(to: &mut String, text: &str) {
+    let mut rest = text;
+    let mut parameters = 0;
+    while let Some(at) = rest.find(['$', '\'', '"', '`']) {
+        let (before, found) = rest.split_at(at);
+        to.push_str(before);
+        let (mark, behind) = found.split_at(1);
+        if mark == "$" {
+            let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+            parameters += 1;
+            debug_assert_eq!(
+                behind[..digits].parse(),
+                Ok(parameters),
+                "a parameter is used twice or out of order: {text}"
+            );
+            to.push('?');
+            rest = &behind[digits..];
+        } else {
+            // Two quotes within quotes end them and begin them again.
+            let end = behind.find(mark).map_or(found.len(), |end| end + 2);
+            to.push_str(&found[..end]);
+            rest = &found[end..];
+        }
+    }
+    to.push_str(rest);
 }
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ impl Target {
     ) -> Result<u64, TransferError> {
         self.0
             .with(async |conn, dialect| {
-                let begin = begin_write(dialect, durable, true);
+                let begin = begin_write(dialect, durable);
                 let mut tx = conn.begin_with(begin).await?;
                 let mut changed = 0;
                 for statement in statements {

@@ -44,6 +44,8 @@ pub(super) struct Batch {
     /// locks do not say.
     apart: Vec<Box<dyn Group>>,
     pub(super) mode: Mode,
+    /// Whether it failed by the fault of something that was deferred, so that nothing is any more.
+    pub(super) is_careful: bool,
     /// What it waits for once for a moment, however hasty.
     pub(super) in_line: Locks,
 }

@@ -5,12 +5,13 @@
 
 use std::mem;
 
-use sqlx::{Any, AnyConnection, Connection as _, Executor as _, Row as _};
+use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 use uuid::Uuid;
 
+use super::file_transaction::FileTransaction;
 use super::patience::answered;
-use super::transaction::TransactionKind;
-use crate::dialect::Dialect;
+use super::transaction::{Begun, Transaction, TransactionKind};
+use crate::dialect::{Dialect, begin_write};
 use crate::statement::Statement;
 use crate::{StoreError, bulk};
 
@@ -48,9 +49,10 @@ impl Connection {
     pub(super) async fn begin(
         &mut self,
         kind: TransactionKind,
-    ) -> Result<(sqlx::Transaction<'_, Any>, Option<Mark>), StoreError> {
+    ) -> Result<(Transaction<'_>, Option<Mark>), StoreError> {
         if self.dialect == Dialect::Sqlite {
-            return Ok((self.conn.begin_with(kind.begin()).await?, None));
+            let begun = Begun::File(FileTransaction::new(&mut self.conn, kind).await?);
+            return Ok((Transaction::new(begun, kind), None));
         }
         let Self {
             conn,
@@ -71,11 +73,13 @@ impl Connection {
             }
             _ => String::new(),
         };
-        let text = format!("{}; {haste}{}", kind.begin(), mark.text(*dialect));
+        let begin = begin_write(*dialect, kind.durable);
+        let text = format!("{begin}; {haste}{}", mark.text(*dialect));
         *is_unclear = true;
         let begun = answered(*dialect, conn.begin_with(bulk::statement(text))).await?;
         *is_unclear = false;
-        Ok((begun, Some(mark)))
+        let begun = Begun::Server(begun);
+        Ok((Transaction::new(begun, kind), Some(mark)))
     }
 
     /// Undoes what was begun and not ended: sqlx does so with what is asked next.
@@ -144,6 +148,7 @@ mod tests {
                 dialect,
                 durable: true,
                 marked: false,
+                careful: false,
                 haste: None,
             };
             let (begun, mark) = lost.begin(kind).await.unwrap();

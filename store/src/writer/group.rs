@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::failure::{Doubt, Failure, is_broken};
 use super::locks::Locks;
 use super::operation::Operation;
-use super::patience::{LEAST_ALONE, answered};
+use super::patience::LEAST_ALONE;
 use super::transaction::{Transaction, TransactionKind};
 use super::waiting::{State, Waiting};
 use crate::StoreError;
@@ -302,8 +302,7 @@ async fn run_alone<O: Operation>(
 ) -> Result<(), Failure> {
     let kind = round.kind;
     let before_commit = |error| Failure::before_commit(error, kind.dialect);
-    let (mut begun, mark) = round.conn.begin(kind).await.map_err(before_commit)?;
-    let mut tx = Transaction::new(&mut begun, kind.dialect);
+    let (mut tx, mark) = round.conn.begin(kind).await.map_err(before_commit)?;
     let locked = match kind.haste {
         None => tx.lock(locks).await.map(|()| false),
         Some(_) => tx.lock_free(locks).await.map(|locked| !locked.is_empty()),
@@ -317,12 +316,11 @@ async fn run_alone<O: Operation>(
         if is_broken(error) {
             return Err(before_commit(error.clone()));
         }
-        let undone = answered(kind.dialect, begun.rollback()).await;
-        return undone.map_err(before_commit);
+        return tx.rollback().await.map_err(before_commit);
     }
     waiting.state = State::Committing;
     *round.doubt = mark.map(Doubt::of);
-    match answered(kind.dialect, begun.commit()).await {
+    match tx.commit().await {
         Ok(()) => *round.doubt = None,
         // Of a file, its own fault is known at once.
         Err(error) if round.doubt.is_none() && !is_broken(&error) => waiting.result = Err(error),

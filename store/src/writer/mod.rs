@@ -183,6 +183,7 @@ mod aside;
 mod batch;
 mod connection;
 mod failure;
+mod file_transaction;
 mod group;
 mod locks;
 mod log;

@@ -64,7 +64,7 @@ async fn forget(conn: &mut AnyConnection, dialect: Dialect) -> Result<usize, Sto
         statement.bind(writer.map(String::as_str))
     });
     for lock in locks {
-        let mut tx = conn.begin_with(begin_write(dialect, false, false)).await?;
+        let mut tx = conn.begin_with(begin_write(dialect, false)).await?;
         let locked = writers(&mut tx, dialect, lock).await?;
         let delete = format!("{} WHERE writer", dialect.delete_by_key("last_commits"));
         for delete in bulk::of_each(&delete, &locked) {

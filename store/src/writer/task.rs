@@ -11,7 +11,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::aside::Aside;
 use super::batch::{Batch, Mode, Queued};
 use super::connection::Connection;
-use super::failure::{Doubt, Failure, until};
+use super::failure::{Doubt, Failure, is_broken, until};
 use super::group::Round;
 use super::locks::Locks;
 use super::log::Log;
@@ -19,7 +19,7 @@ use super::old_marks::OldMarks;
 use super::operation::Channel;
 use super::pace::{LEAST, Pace};
 use super::patience::{TRANSACTION, UNDO, answered};
-use super::transaction::{Transaction, TransactionKind};
+use super::transaction::TransactionKind;
 use super::waiting::State;
 
 use crate::StoreError;
@@ -284,12 +284,18 @@ impl Task {
             dialect: self.location.dialect(),
             durable: batch.is_durable(),
             marked: self.log.is_to_be_marked(),
+            careful: true,
             haste: None,
         };
         let is_server = kind.dialect != Dialect::Sqlite;
         while batch.shared() > 0 {
             let haste = (batch.mode == Mode::Hasty).then(|| self.aside.haste());
-            let kind = TransactionKind { haste, ..kind };
+            let careful = batch.is_careful;
+            let kind = TransactionKind {
+                haste,
+                careful,
+                ..kind
+            };
             let committed = self.commit_together(batch, kind).await;
             if committed.as_ref().is_err_and(Failure::is_of_a_few) {
                 batch.mode = Mode::Hasty;
@@ -334,8 +340,7 @@ impl Task {
             return Ok(());
         };
         let before_commit = |error| Failure::before_commit(error, kind.dialect);
-        let (mut begun, mark) = conn.begin(kind).await.map_err(before_commit)?;
-        let mut tx = Transaction::new(&mut begun, kind.dialect);
+        let (mut tx, mark) = conn.begin(kind).await.map_err(before_commit)?;
         match batch.mode {
             _ if kind.dialect == Dialect::Sqlite => {}
             Mode::Patient => tx.lock(&batch.locks()).await.map_err(before_commit)?,
@@ -358,14 +363,20 @@ impl Task {
                 before_commit(error)
             })?;
         if !is_kept {
-            let undone = answered(kind.dialect, begun.rollback()).await;
-            return undone.map_err(before_commit);
+            return tx.rollback().await.map_err(before_commit);
         }
         let until_commit = since.elapsed();
         batch.committing();
         *doubt = mark.map(Doubt::of);
-        let committed = answered(kind.dialect, begun.commit()).await;
-        committed.map_err(|error| Doubt::commit_failed(doubt, error))?;
+        let has_deferred = tx.has_deferred();
+        match tx.commit().await {
+            Err(error) if has_deferred && !is_broken(&error) => {
+                batch.resolve(false, None);
+                batch.is_careful = true;
+                return Ok(());
+            }
+            committed => committed.map_err(|error| Doubt::commit_failed(doubt, error))?,
+        }
         *doubt = None;
         batch.resolve(true, None);
         pace.took(batch.shared(), until_commit, since.elapsed());

@@ -40,7 +40,7 @@ impl Operation for Insert {
     type Output = ();
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let conn = tx.connection();
+        let conn = tx.connection().await?;
         sqlx::query("INSERT INTO settings (name, value) VALUES ($1, '')")
             .bind(self.key.as_str())
             .execute(&mut *conn)
@@ -135,7 +135,7 @@ impl Operation for CountRows {
     type Output = (i64, i64);
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(i64, i64), StoreError> {
-        let conn = tx.connection();
+        let conn = tx.connection().await?;
         const COUNT: &str = "SELECT COUNT(*) FROM settings";
         sqlx::query("INSERT INTO settings (name, value) VALUES ($1, '')")
             .bind(self.key.as_str())
@@ -227,6 +227,7 @@ async fn closing_finishes_what_is_queued_and_refuses_the_rest() {
     assert_eq!(rows(&again).await.len(), 500);
 }
 
+mod deferred;
 mod gate;
 mod kinds;
 mod servers;

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sqlx::{AnyConnection, Either, Executor as _};
+#[cfg(test)]
+use sqlx::AnyConnection;
+use sqlx::{Any, Either, Executor as _};
 
+use super::file_transaction::FileTransaction;
 use super::locks::{LockMode, Locks};
 use super::patience::answered;
 use crate::StoreError;
 use crate::counts::Counts;
-use crate::dialect::{Dialect, begin_write};
+use crate::dialect::Dialect;
 use crate::statement::{Results, Script, Statement, StatementResult};
 
 /// How a transaction begins.
@@ -20,30 +23,34 @@ pub(super) struct TransactionKind {
     pub(super) durable: bool,
     /// Whether it says to which file the log belongs.
     pub(super) marked: bool,
+    /// Whether all is run at once that need not be, so that it is known what fails.
+    pub(super) careful: bool,
     /// How long it waits at most for what others have locked, if not as long as usual.
     pub(super) haste: Option<Duration>,
 }
 
-impl TransactionKind {
-    /// What begins it.
-    pub(super) fn begin(self) -> &'static str {
-        begin_write(self.dialect, self.durable, self.marked)
-    }
-}
-
 /// The transaction that the operations of a batch share.
 pub(crate) struct Transaction<'c> {
-    conn: &'c mut AnyConnection,
+    begun: Begun<'c>,
     dialect: Dialect,
     counts: Counts,
+    /// Whether nothing is deferred, so that it is known whose fault it is if something fails.
+    careful: bool,
+}
+
+/// Where a transaction is.
+pub(super) enum Begun<'c> {
+    File(FileTransaction<'c>),
+    Server(sqlx::Transaction<'c, Any>),
 }
 
 impl<'c> Transaction<'c> {
-    pub(super) fn new(conn: &'c mut AnyConnection, dialect: Dialect) -> Self {
+    pub(super) fn new(begun: Begun<'c>, kind: TransactionKind) -> Self {
         Self {
-            conn,
-            dialect,
+            begun,
+            dialect: kind.dialect,
             counts: Counts::default(),
+            careful: kind.careful,
         }
     }
 
@@ -78,20 +85,41 @@ impl<'c> Transaction<'c> {
 
     /// Writes what all operations have counted, as the last before the commit: once, and not in the order of the operations.
     pub(super) async fn write_counts(&mut self) -> Result<(), StoreError> {
-        self.run(self.counts.script(self.dialect)).await.map(drop)
+        self.defer(self.counts.script(self.dialect)).await
     }
 
     /// Runs a phase: all of its statements, in order, until one fails.
     pub(crate) async fn run(&mut self, script: Script) -> Result<Results, StoreError> {
+        if script.0.is_empty() {
+            return Ok(Results(vec![]));
+        }
+        if let Begun::File(file) = &mut self.begun {
+            return file.run(script).await;
+        }
         let mut results = Vec::with_capacity(script.0.len());
         for statement in script.0 {
-            results.push(self.run_one(statement).await?);
+            results.push(self.run_on_server(statement).await?);
         }
         Ok(Results(results))
     }
 
-    async fn run_one(&mut self, statement: Statement) -> Result<StatementResult, StoreError> {
-        let mut stream = self.conn.fetch_many(statement.query(self.dialect)?);
+    /// Runs a phase of which nothing has to be known: if that costs less, with what is run next, or as it is committed. If it fails
+    /// then, all is run again, and this waits for it.
+    pub(crate) async fn defer(&mut self, script: Script) -> Result<(), StoreError> {
+        match &mut self.begun {
+            Begun::File(file) if !self.careful => {
+                file.defer(script);
+                Ok(())
+            }
+            Begun::File(_) | Begun::Server(_) => self.run(script).await.map(drop),
+        }
+    }
+
+    async fn run_on_server(&mut self, statement: Statement) -> Result<StatementResult, StoreError> {
+        let Begun::Server(conn) = &mut self.begun else {
+            return Err(StoreError::Invalid { what: "server" });
+        };
+        let mut stream = conn.fetch_many(statement.query(self.dialect)?);
         let result = async {
             let mut result = StatementResult::default();
             while let Some(one) = stream.try_next().await? {
@@ -107,12 +135,38 @@ impl<'c> Transaction<'c> {
 
     /// Runs one statement, and returns how many rows it changed.
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
-        Ok(self.run_one(statement).await?.changed)
+        let mut script = Script::default();
+        let part = script.add(statement);
+        Ok(self.run(script).await?.changed(&part))
+    }
+
+    /// Whether a commit that fails may be the fault of what was deferred.
+    pub(super) fn has_deferred(&self) -> bool {
+        matches!(&self.begun, Begun::File(file) if file.has_deferred())
+    }
+
+    /// Commits.
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        match self.begun {
+            Begun::File(file) => file.commit().await,
+            Begun::Server(begun) => answered(self.dialect, begun.commit()).await,
+        }
+    }
+
+    /// Undoes all.
+    pub(super) async fn rollback(self) -> Result<(), StoreError> {
+        match self.begun {
+            Begun::File(file) => file.rollback().await,
+            Begun::Server(begun) => answered(self.dialect, begun.rollback()).await,
+        }
     }
 
     /// The connection, for what tests do to it.
     #[cfg(test)]
-    pub(crate) fn connection(&mut self) -> &mut AnyConnection {
-        self.conn
+    pub(crate) async fn connection(&mut self) -> Result<&mut AnyConnection, StoreError> {
+        match &mut self.begun {
+            Begun::File(file) => file.connection().await,
+            Begun::Server(begun) => Ok(begun),
+        }
     }
 }

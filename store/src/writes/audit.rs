@@ -78,8 +78,7 @@ impl Operation for Record {
             |(id, entry): &(AuditId, AuditEntry)| insert(id, entry, entry.target.as_deref());
         let mut script = Script::default();
         script.add_all(self.0.iter().map(insert));
-        tx.run(script).await?;
-        Ok(())
+        tx.defer(script).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! A write and its entry in the audit, as one.
 
+use crate::statement::Script;
 use crate::statement::Statement;
 use crate::writer::{Channel, Locks, Operation, Transaction};
 use crate::{AuditEntry, AuditId, StoreError};
@@ -32,7 +33,9 @@ impl<O: Operation> Operation for Audited<O> {
         if O::changes(&output) {
             let target = self.entry.target.as_deref();
             let target = target.or_else(|| self.operation.makes());
-            tx.execute(insert(&self.id, &self.entry, target)).await?;
+            let mut script = Script::default();
+            script.add(insert(&self.id, &self.entry, target));
+            tx.defer(script).await?;
         }
         Ok(output)
     }

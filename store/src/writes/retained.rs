@@ -164,7 +164,7 @@ impl Operation for Save {
         };
         let mut script = Script::default();
         script.add_all(numbered.map(change));
-        tx.run(script).await?;
+        tx.defer(script).await?;
         Ok(true)
     }
 }

@@ -114,7 +114,7 @@ impl Operation for RetryLater {
         let mut script = Script::default();
         script.add_all(insert_failures(&[(job, error, self.now)], tx.dialect()));
         script.add_all(queues.statements(tx));
-        tx.run(script).await?;
+        tx.defer(script).await?;
         Ok(true)
     }
 

@@ -39,8 +39,7 @@ pub(crate) async fn record(
     script.add_all(insert(&numbered, now, tx.dialect()));
     let forget = Statement::new("DELETE FROM rights_changes WHERE id <= $1");
     script.add(forget.bind(last - KEPT));
-    tx.run(script).await?;
-    Ok(())
+    tx.defer(script).await
 }
 
 /// A change has no texts of users but names.

@@ -110,8 +110,7 @@ async fn end(
     let mut script = Script::default();
     let delete = format!("{} WHERE id", tx.dialect().delete_by_key("sessions"));
     script.add_all(bulk::of_each(&delete, sessions));
-    tx.run(script).await?;
-    Ok(())
+    tx.defer(script).await
 }
 
 fn ids(results: &Results, part: &Part) -> Result<Vec<String>, StoreError> {
@@ -147,7 +146,7 @@ impl Operation for Create {
         ended.sort_unstable();
         script.add_all(self.forget(&ended, tx.dialect()));
         script.add(self.insert());
-        tx.run(script).await.map(drop)
+        tx.defer(script).await
     }
 
     fn makes(&self) -> Option<&str> {

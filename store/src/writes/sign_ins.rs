@@ -153,7 +153,7 @@ impl Operation for Count {
         });
         let mut script = Script::default();
         script.add_all(insert);
-        tx.run(script).await?;
+        tx.defer(script).await?;
         Ok(vec![(); all.len()])
     }
 }

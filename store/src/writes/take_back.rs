@@ -347,7 +347,7 @@ impl Operation for ResetTurns {
             tx.dialect().by_index(PRIMARY)
         );
         script.add_all(bulk::of_each(&reset, &self.users));
-        tx.run(script).await.map(drop)
+        tx.defer(script).await
     }
 
     fn wakes_worker(&self, (): &()) -> bool {

@@ -96,6 +96,6 @@ impl UserQueueChanges {
     pub(crate) async fn write(self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let mut script = Script::default();
         script.add_all(self.statements(tx));
-        tx.run(script).await.map(drop)
+        tx.defer(script).await
     }
 }

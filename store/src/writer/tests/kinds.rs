@@ -13,7 +13,7 @@ impl Operation for Grouped {
     type Output = (String, usize);
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<Self::Output, StoreError> {
-        let conn = tx.connection();
+        let conn = tx.connection().await?;
         sqlx::query("INSERT INTO settings (name, value) VALUES ($1, 'grouped')")
             .bind(self.key.as_str())
             .execute(conn)
@@ -110,7 +110,7 @@ impl<const D: bool> Operation for Level<D> {
     const DURABLE: bool = D;
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<i64, StoreError> {
-        let conn = tx.connection();
+        let conn = tx.connection().await?;
         Ok(sqlx::query_scalar("PRAGMA synchronous")
             .fetch_one(conn)
             .await?)

@@ -21,7 +21,7 @@ impl Operation for Conflicting {
     type Output = (usize, i64);
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(usize, i64), StoreError> {
-        let conn = tx.connection();
+        let conn = tx.connection().await?;
         let (number, conflict) = match self.kind {
             DatabaseKind::Postgres => (
                 "SELECT CAST(pg_backend_pid() AS BIGINT)",
@@ -156,7 +156,7 @@ impl Operation for Slow {
             _ => format!("DO SLEEP({millis} / 1000.0)"),
         };
         let sleep = sqlx::AssertSqlSafe(sleep);
-        tx.connection().execute(sleep).await?;
+        tx.connection().await?.execute(sleep).await?;
         let insert = Statement::new("INSERT INTO settings (name, value) VALUES ($1, '')");
         tx.execute(insert.bind(self.key.clone())).await.map(drop)
     }

@@ -110,7 +110,7 @@ impl Operation for Accept {
         let facts = reads.facts(&tx.run(script).await?)?;
         let decision = decide(all, facts, &mut rand::rng());
         let script = decision.writes(tx);
-        tx.run(script).await?;
+        tx.defer(script).await?;
         Ok(decision.outputs)
     }
 

@@ -66,7 +66,7 @@ impl Operation for Acknowledge {
             Dialect::Postgres | Dialect::MySql => delivered_messages(tx, &decision.moves).await?,
         };
         let script = decision.writes(&delivered, self.now, tx.dialect());
-        tx.run(script).await?;
+        tx.defer(script).await?;
         if !decision.missing.is_empty() {
             // A cursor was deleted to make room for others although its session goes on.
             make_again(tx, &decision.missing).await?;
@@ -87,7 +87,7 @@ async fn make_again(tx: &mut Transaction<'_>, missing: &[Cursor]) -> Result<(), 
     let mut script = Script::default();
     script.add_all(forget(&forgotten(there, &missing), tx.dialect()));
     script.add_all(put(&missing, tx.dialect()));
-    tx.run(script).await.map(drop)
+    tx.defer(script).await
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ impl Operation for MoveCursor {
         let mut script = Script::default();
         script.add_all(forget(&forgotten(cursors, &[&cursor]), tx.dialect()));
         script.add_all(put(&[&cursor], tx.dialect()));
-        tx.run(script).await?;
+        tx.defer(script).await?;
         Ok(Some(Position {
             acked: seq,
             last: inbox.last,

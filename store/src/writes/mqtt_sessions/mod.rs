@@ -86,7 +86,8 @@ impl Operation for Take {
         let (script, reads) = Reads::of(&takes, own, tx.dialect());
         let facts = reads.facts(&tx.run(script).await?)?;
         let decision = decide(&takes, own, facts);
-        tx.run(decision.writes(own, tx.dialect())).await?;
+        let script = decision.writes(own, tx.dialect());
+        tx.defer(script).await?;
         Ok(decision.outputs)
     }
 }
@@ -112,7 +113,7 @@ impl Operation for GiveUp {
         let keys = found(&self.all, results.rows(&part))?;
         let mut script = Script::default();
         script.add_all(remove("mqtt_sessions", &keys, tx.dialect()));
-        tx.run(script).await.map(drop)
+        tx.defer(script).await
     }
 }
 
@@ -133,7 +134,7 @@ impl Operation for Disconnect {
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let mut script = Script::default();
         script.add_all(disconnect(&self.all, &self.own, tx.dialect()));
-        tx.run(script).await.map(drop)
+        tx.defer(script).await
     }
 }
 

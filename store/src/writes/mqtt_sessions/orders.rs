@@ -114,7 +114,7 @@ impl Operation for OrderEnd {
         }];
         let mut script = Script::default();
         script.add_all(order(&orders, tx.dialect()));
-        tx.run(script).await?;
+        tx.defer(script).await?;
         Ok(Some(process))
     }
 }
@@ -140,7 +140,7 @@ impl Operation for Ended {
         let keys = found(&self.all, results.rows(&part))?;
         let mut script = Script::default();
         script.add_all(remove_orders(&keys, &self.own, tx.dialect()));
-        tx.run(script).await.map(drop)
+        tx.defer(script).await
     }
 }
 

@@ -178,7 +178,7 @@ impl Operation for Claim {
             std::slice::from_ref(&self.key),
             tx.dialect(),
         ));
-        tx.run(script).await?;
+        tx.defer(script).await?;
         Ok(claimed)
     }
 }
@@ -208,7 +208,7 @@ impl Operation for Wait {
                 .bind(one.map(|one| one.number))
                 .bind(one.map(|_| self.since.as_millis()))
         }));
-        tx.run(script).await.map(drop)
+        tx.defer(script).await
     }
 }
 
@@ -233,6 +233,6 @@ impl Operation for Settle {
         let keys = found(&self.all, results.rows(&part))?;
         let mut script = Script::default();
         script.add_all(remove("mqtt_wills", &keys, tx.dialect()));
-        tx.run(script).await.map(drop)
+        tx.defer(script).await
     }
 }

@@ -50,8 +50,7 @@ pub(crate) async fn end_tokens(
     let mut script = Script::default();
     let delete = format!("{} WHERE id", tx.dialect().delete_by_key("tokens"));
     script.add_all(bulk::of_each(&delete, tokens));
-    tx.run(script).await?;
-    Ok(())
+    tx.defer(script).await
 }
 
 /// What reads tokens, those that they made, and whose they are.
