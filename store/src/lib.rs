@@ -10,6 +10,7 @@
 //! accepted ahead of it.
 
 mod adaptive_batch;
+mod at_once;
 mod audit;
 mod backup;
 mod body;
@@ -56,6 +57,7 @@ mod users;
 mod writer;
 mod writes;
 
+pub use at_once::{Room, WorksAtOnce};
 pub use audit::AuditEntry;
 pub use backup::{copy_database, settle_database};
 pub use body::{BodyError, check_body, check_idempotency_key};

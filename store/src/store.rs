@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use crate::at_once::AtOnce;
 use crate::dialect::Dialect;
 use crate::epoch::{self, CurrentEpoch};
 use crate::integrity::Check;
@@ -43,6 +44,7 @@ struct Inner {
     epoch: CurrentEpoch,
     /// Notified of every commit after which a message may be due.
     queued: Arc<Notify>,
+    at_once: AtOnce,
     take_back_in_line: InLine,
     location: Location,
     /// Which of the servers that share the database this is, if it is one.
@@ -92,6 +94,7 @@ impl Store {
             notification_bytes,
             epoch,
             queued,
+            at_once: AtOnce::default(),
             take_back_in_line: InLine::default(),
             location,
             node: RwLock::default(),
@@ -176,6 +179,11 @@ impl Store {
     #[must_use]
     pub fn queued(&self) -> &Notify {
         &self.inner.queued
+    }
+
+    /// Who works on messages as they are accepted.
+    pub(crate) fn at_once(&self) -> &AtOnce {
+        &self.inner.at_once
     }
 
     /// Whether leases that have run out are taken back in line.

@@ -42,6 +42,11 @@ pub trait Processor: Send + Sync + 'static {
     fn ready(&self) -> BoxFuture<'_, NonZeroU32> {
         std::future::ready(NonZeroU32::MAX).boxed()
     }
+
+    /// Whether it never has to be waited for: then a message may begin as it is accepted.
+    fn is_always_ready(&self) -> bool {
+        false
+    }
 }
 
 /// The built-in processor: the result is the message.
@@ -51,5 +56,9 @@ pub struct Echo;
 impl Processor for Echo {
     fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>> {
         async { Ok(job.body.clone()) }.boxed()
+    }
+
+    fn is_always_ready(&self) -> bool {
+        true
     }
 }

@@ -5,20 +5,25 @@ use std::{
     mem,
     num::NonZeroU32,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use futures_util::FutureExt as _;
 use herald_acl::Username;
-use herald_store::{Finished, Job, MessageId, Store, Timestamp};
+use herald_store::{Finished, Job, MessageId, Room, Store, Timestamp, WorksAtOnce};
 use parking_lot::Mutex;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 
 use crate::{
     Processor, WorkerOptions,
@@ -61,17 +66,28 @@ pub type OnEvent = Arc<dyn Fn(Event<'_>) + Send + Sync>;
 
 /// Claims and processes messages until it is stopped.
 pub struct Worker {
+    shared: Arc<Shared>,
+    /// Whether the last claim got nothing of what is due: others have the queues locked.
+    in_vain: bool,
+}
+
+/// What all messages under way share.
+struct Shared {
     store: Store,
     processor: Arc<dyn Processor>,
     options: WorkerOptions,
     on_event: OnEvent,
     /// One permit for each message that may be processed at once.
     permits: Arc<Semaphore>,
+    /// One for each that may be under way, those included whose end is being written.
+    under_way_permits: Arc<Semaphore>,
     /// How many claims of each message have not ended.
     under_way: Arc<Mutex<HashMap<MessageId, u32>>>,
-    running: JoinSet<()>,
-    /// Whether the last claim got nothing of what is due: others have the queues locked.
-    in_vain: bool,
+    running: TaskTracker,
+    /// Ends what is still under way.
+    give_up: CancellationToken,
+    /// Whether messages may begin as they are accepted: none is due that waits.
+    is_idle: AtomicBool,
 }
 
 impl Worker {
@@ -82,14 +98,21 @@ impl Worker {
         options: WorkerOptions,
         on_event: OnEvent,
     ) -> Self {
-        Self {
+        let concurrency = options.concurrency as usize;
+        let shared = Shared {
             store,
             processor,
             under_way: Arc::default(),
-            permits: Arc::new(Semaphore::new(options.concurrency as usize)),
+            permits: Arc::new(Semaphore::new(concurrency)),
+            under_way_permits: Arc::new(Semaphore::new(concurrency + ENDING)),
             options,
             on_event,
-            running: JoinSet::new(),
+            running: TaskTracker::new(),
+            give_up: CancellationToken::new(),
+            is_idle: AtomicBool::new(false),
+        };
+        Self {
+            shared: Arc::new(shared),
             in_vain: false,
         }
     }
@@ -97,6 +120,13 @@ impl Worker {
     /// Works until `stop`, then ends what is claimed and returns. What does not end in time stays claimed, and is claimed
     /// again when its lease has run out.
     pub async fn run(mut self, stop: CancellationToken) {
+        let shared = self.shared.clone();
+        if shared.processor.is_always_ready() {
+            shared.store.work_at_once(Some(Arc::new(AtOnce {
+                shared: Arc::downgrade(&shared),
+                lease: shared.options.lease,
+            })));
+        }
         while !stop.is_cancelled() {
             // What a turn has claimed and not begun is claimed again when its lease has run out.
             if AssertUnwindSafe(self.turn(&stop))
@@ -107,10 +137,12 @@ impl Worker {
                 stop.run_until_cancelled(sleep(PAUSE)).await;
             }
         }
-        let ending = async { while self.running.join_next().await.is_some() {} };
-        if timeout(self.options.grace, ending).await.is_err() {
+        shared.store.work_at_once(None);
+        shared.running.close();
+        let grace = shared.options.grace;
+        if timeout(grace, shared.running.wait()).await.is_err() {
             tracing::warn!(
-                left = self.running.len(),
+                left = shared.running.len(),
                 "some messages were still being processed; they will be processed again"
             );
         }
@@ -119,45 +151,48 @@ impl Worker {
     /// Claims what there is room for, then waits until there may be more. Only the waits are cut short by `stop`: what is
     /// claimed is worked on.
     async fn turn(&mut self, stop: &CancellationToken) {
-        let Some(most) = stop.run_until_cancelled(self.processor.ready()).await else {
+        let shared = self.shared.clone();
+        shared.is_idle.store(false, Ordering::Release);
+        let Some(most) = stop.run_until_cancelled(shared.processor.ready()).await else {
             return;
         };
-        while self.running.try_join_next().is_some() {}
-        if self.running.len() >= self.options.concurrency as usize + ENDING {
-            stop.run_until_cancelled(self.running.join_next()).await;
+        let ending = shared.under_way_permits.acquire();
+        if stop.run_until_cancelled(ending).await.is_none() {
             return;
         }
-        let free = self.permits.available_permits() as u32;
-        let room = self.room(free, most);
+        let free = shared.permits.available_permits() as u32;
+        let room = shared.room(free, most);
         if room == 0 {
             // Until one more is free than now: the processor may take fewer than there are permits.
-            let freed = self.permits.acquire_many(free + 1);
+            let freed = shared.permits.acquire_many(free + 1);
             drop(stop.run_until_cancelled(freed).await);
             return;
         }
-        let (now, running) = (Timestamp::now(), self.under_way.clone());
+        let (now, running) = (Timestamp::now(), shared.under_way.clone());
         let is_running = Arc::new(move |id: &MessageId| running.lock().contains_key(id));
-        let lease = self.options.lease;
+        let lease = shared.options.lease;
         let again = mem::take(&mut self.in_vain);
         let claimed = if again {
             // It may be the sends and ends of this node that were in the way.
-            self.store.claim_in_line(room, lease, now).await
+            shared.store.claim_in_line(room, lease, now).await
         } else {
-            self.store.claim_others(room, lease, now, is_running).await
+            shared
+                .store
+                .claim_others(room, lease, now, is_running)
+                .await
         };
         match claimed {
             Ok(jobs) => {
                 let more_may_wait = jobs.len() as u32 == room;
                 // In a file, nobody has anything locked.
-                let may_be_locked = jobs.is_empty() && !self.store.is_exclusive();
+                let may_be_locked = jobs.is_empty() && !shared.store.is_exclusive();
                 let in_vain = may_be_locked.then_some(now);
                 for job in jobs {
-                    // Nobody else takes them, so there are as many as there was room for.
-                    let permit = self.permits.clone().acquire_owned().await;
-                    self.start(job, permit.expect("it is never closed"));
+                    // There was room for as many; a few may have begun since that were accepted before.
+                    shared.start(job, shared.permit().await);
                 }
                 if !more_may_wait {
-                    let waited = stop.run_until_cancelled(self.wait(in_vain, again)).await;
+                    let waited = stop.run_until_cancelled(shared.wait(in_vain, again)).await;
                     self.in_vain = waited.unwrap_or(false);
                 }
             }
@@ -167,35 +202,72 @@ impl Worker {
             }
         }
     }
+}
 
+/// That a message may be processed, and that its end may be written.
+struct Permit {
+    process: OwnedSemaphorePermit,
+    end: OwnedSemaphorePermit,
+}
+
+impl Shared {
     /// How many messages more may be processed, if so many permits are free and the processor takes `most` at once.
     fn room(&self, free: u32, most: NonZeroU32) -> u32 {
         let busy = self.options.concurrency - free;
         free.min(most.get().saturating_sub(busy))
     }
 
-    fn start(&mut self, job: Job, permit: OwnedSemaphorePermit) {
-        let store = self.store.clone();
-        let processor = self.processor.clone();
-        let options = self.options.clone();
-        let on_event = self.on_event.clone();
-        let under_way = UnderWay::new(&self.under_way, &job.id);
-        self.running.spawn(async move {
-            let _under_way = under_way;
-            notify(&on_event, Event::Begun(&job));
-            let attempt = process(&store, processor.as_ref(), &job, &options).await;
-            drop(permit);
-            match conclude(&store, &job, attempt, &options.retries).await {
-                End::Finished(finished) => notify(&on_event, Event::Finished(&finished)),
-                End::Unclear => notify(&on_event, Event::Unclear(&job.username)),
-                End::Later(run_at) => notify(&on_event, Event::Again { job: &job, run_at }),
-                End::Lost => {}
-            }
-        });
+    /// Waits until one more may be processed.
+    async fn permit(&self) -> Permit {
+        let end = self.under_way_permits.clone().acquire_owned().await;
+        let process = self.permits.clone().acquire_owned().await;
+        Permit {
+            process: process.expect("it is never closed"),
+            end: end.expect("it is never closed"),
+        }
     }
 
-    /// Waits until a message is due, or one was accepted. Returns at once, and `true`, if something was due at the time of a
-    /// claim `in_vain`; after a second one that came `again`, it waits for a moment.
+    /// The same, if that is so now.
+    fn try_permit(&self) -> Option<Permit> {
+        let end = self.under_way_permits.clone().try_acquire_owned().ok()?;
+        let process = self.permits.clone().try_acquire_owned().ok()?;
+        Some(Permit { process, end })
+    }
+
+    fn start(self: &Arc<Self>, job: Job, permit: Permit) {
+        let shared = self.clone();
+        let under_way = UnderWay::new(&self.under_way, &job.id);
+        let give_up = self.give_up.clone();
+        let work = async move {
+            let _under_way = under_way;
+            let Permit { process, end: _end } = permit;
+            shared.work(&job, process).await;
+        };
+        self.running
+            .spawn(async move { give_up.run_until_cancelled(work).await });
+    }
+
+    async fn work(&self, job: &Job, permit: OwnedSemaphorePermit) {
+        let Self {
+            store,
+            processor,
+            options,
+            on_event,
+            ..
+        } = self;
+        notify(on_event, Event::Begun(job));
+        let attempt = process(store, processor.as_ref(), job, options).await;
+        drop(permit);
+        match conclude(store, job, attempt, &options.retries).await {
+            End::Finished(finished) => notify(on_event, Event::Finished(&finished)),
+            End::Unclear => notify(on_event, Event::Unclear(&job.username)),
+            End::Later(run_at) => notify(on_event, Event::Again { job, run_at }),
+            End::Lost => {}
+        }
+    }
+
+    /// Waits until a message is due, or one was accepted that waits. Returns at once, and `true`, if something was due at the time
+    /// of a claim `in_vain`; after a second one that came `again`, it waits for a moment.
     async fn wait(&self, in_vain: Option<Timestamp>, again: bool) -> bool {
         let due = match self.store.next_due().await {
             Ok(due) => due,
@@ -214,12 +286,59 @@ impl Worker {
                 return true;
             }
             until_due = LOCKED;
+        } else {
+            self.is_idle.store(millis > 0, Ordering::Release);
         }
         tokio::select! {
             () = self.store.queued().notified() => {}
             () = sleep(until_due) => {}
         }
         false
+    }
+}
+
+/// Nothing that is under way outlives it.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.shared.give_up.cancel();
+    }
+}
+
+/// Takes messages as they are accepted.
+struct AtOnce {
+    shared: Weak<Shared>,
+    lease: Duration,
+}
+
+impl WorksAtOnce for AtOnce {
+    fn reserve(&self) -> Option<Box<dyn Room>> {
+        let shared = self.shared.upgrade()?;
+        if !shared.is_idle.load(Ordering::Acquire) || shared.running.is_closed() {
+            return None;
+        }
+        let permit = shared.try_permit()?;
+        Some(Box::new(Reserved {
+            _running: shared.running.token(),
+            shared,
+            permit,
+        }))
+    }
+
+    fn lease(&self) -> Duration {
+        self.lease
+    }
+}
+
+/// Room for a message that is being accepted. The worker does not end before it.
+struct Reserved {
+    shared: Arc<Shared>,
+    permit: Permit,
+    _running: TaskTrackerToken,
+}
+
+impl Room for Reserved {
+    fn begin(self: Box<Self>, job: Job) {
+        self.shared.start(job, self.permit);
     }
 }
 

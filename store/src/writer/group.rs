@@ -258,10 +258,12 @@ impl<O: Operation> Group for Kind<O> {
 
     fn send_settled(&mut self, wake: &Notify) {
         let settled = |waiting: &mut Waiting<O>| waiting.state == State::Settled;
-        for waiting in self.0.extract_if(.., settled) {
-            let outcome = waiting.result.as_ref();
-            if outcome.is_ok_and(|output| waiting.operation.wakes_worker(output)) {
-                wake.notify_one();
+        for mut waiting in self.0.extract_if(.., settled) {
+            if let Ok(output) = &mut waiting.result {
+                waiting.operation.committed(output);
+                if waiting.operation.wakes_worker(output) {
+                    wake.notify_one();
+                }
             }
             // A caller that has stopped waiting does not undo what was written.
             let _ = waiting.caller.send(waiting.result);

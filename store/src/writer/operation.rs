@@ -69,6 +69,9 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
         false
     }
 
+    /// Called once after it was committed, before the caller learns of it. Must not wait, nor panic.
+    fn committed(&self, _output: &mut Self::Output) {}
+
     /// Whether a write with this output changes something, so that the audit has to record it.
     fn changes(_output: &Self::Output) -> bool {
         true

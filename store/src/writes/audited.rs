@@ -44,6 +44,10 @@ impl<O: Operation> Operation for Audited<O> {
         self.operation.lock(locks);
     }
 
+    fn committed(&self, output: &mut O::Output) {
+        self.operation.committed(output);
+    }
+
     fn wakes_worker(&self, output: &O::Output) -> bool {
         self.operation.wakes_worker(output)
     }

@@ -1,14 +1,16 @@
 //! Which messages are accepted.
 
 use std::collections::{HashMap, hash_map::Entry};
+use std::sync::Arc;
 use std::time::Duration;
 
 use herald_acl::Username;
 use rand::Rng;
 
+use crate::writes::lease::LeaseTerm;
 use crate::writes::stored_bytes;
 use crate::writes::user_queues::UserQueueChanges;
-use crate::{Delay, Message, MessageId, Status, Timestamp, UserId};
+use crate::{Delay, Job, Lease, Message, MessageId, Room, Status, Timestamp, UserId, WorksAtOnce};
 
 /// What came of [`Store::accept`](crate::Store::accept).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +36,27 @@ pub(super) struct Accept {
     pub(super) body: String,
     pub(super) idempotency_key: Option<String>,
     pub(super) now: Timestamp,
+    pub(super) at_once: Option<AtOnce>,
     pub(super) max_open: i64,
     pub(super) max_stored: i64,
+}
+
+/// How it is claimed if it is due at once.
+pub(super) struct AtOnce {
+    pub(super) works: Arc<dyn WorksAtOnce>,
+    pub(super) lease: Lease,
+    pub(super) term: LeaseTerm,
+}
+
+/// What comes of it.
+#[derive(Default)]
+pub(crate) struct Answer {
+    /// `None` if there is no such account.
+    pub(super) accepted: Option<Accepted>,
+    /// The message if it was claimed, and the room that there is for it.
+    pub(super) taken: Option<(Box<dyn Room>, Job)>,
+    /// Whether it is a new message that waits.
+    pub(super) waits: bool,
 }
 
 /// A user and an idempotency key.
@@ -56,6 +77,8 @@ pub(super) struct Facts {
     pub(super) senders: HashMap<UserId, Sender>,
     /// What was sent before with the same keys.
     pub(super) sent: HashMap<Key, Message>,
+    /// Whether no message is to be begun.
+    pub(super) paused: bool,
 }
 
 /// What has to be known of a user who sends.
@@ -67,14 +90,18 @@ pub(super) struct Sender {
     pub(super) open: i64,
     /// How many bytes are kept.
     pub(super) stored: i64,
+    /// When the first message is due that waits, or earlier.
+    pub(super) turn: Option<Timestamp>,
 }
 
 /// What comes of it.
 pub(super) struct Decision<'a> {
     /// The answer to each, in order.
-    pub(super) outputs: Vec<Option<Accepted>>,
-    /// What is to be written.
+    pub(super) outputs: Vec<Answer>,
+    /// What is to be written, to wait.
     pub(super) new: Vec<(&'a Accept, Message)>,
+    /// What is to be written, and is claimed.
+    pub(super) taken: Vec<(&'a Accept, Message)>,
     pub(super) queues: UserQueueChanges,
 }
 
@@ -82,20 +109,31 @@ pub(super) struct Decision<'a> {
 pub(super) fn decide<'a>(all: &[&'a Accept], mut facts: Facts, rng: &mut impl Rng) -> Decision<'a> {
     let mut decision = Decision {
         outputs: Vec::with_capacity(all.len()),
-        new: Vec::with_capacity(all.len()),
+        new: vec![],
+        taken: vec![],
         queues: UserQueueChanges::default(),
     };
     for accept in all {
-        let output = decide_one(accept, &mut facts, rng);
-        if let Some(Accepted::New(message)) = &output {
+        let accepted = decide_one(accept, &mut facts, rng);
+        let mut answer = Answer::default();
+        if let Some(Accepted::New(message)) = &accepted {
+            answer.taken = take(accept, message, &mut facts);
+            answer.waits = answer.taken.is_none();
             let bytes = stored_bytes::of_message(&accept.body, accept.idempotency_key.as_deref());
             decision.queues.open(&accept.user, 1);
             decision.queues.stored(&accept.user, bytes);
-            decision.queues.queued(&accept.user, message.run_at);
-            decision.queues.moved(None, Some(Status::Queued), 1);
-            decision.new.push((accept, message.clone()));
+            if answer.waits {
+                decision.queues.queued(&accept.user, message.run_at);
+                decision.queues.moved(None, Some(Status::Queued), 1);
+                decision.new.push((accept, message.clone()));
+            } else {
+                let processing = Some(Status::Processing);
+                decision.queues.moved(None, processing, 1);
+                decision.taken.push((accept, message.clone()));
+            }
         }
-        decision.outputs.push(output);
+        answer.accepted = accepted;
+        decision.outputs.push(answer);
     }
     decision
 }
@@ -121,6 +159,32 @@ fn decide_one(accept: &Accept, facts: &mut Facts, rng: &mut impl Rng) -> Option<
         vacant.insert(message.clone());
     }
     Some(Accepted::New(message))
+}
+
+/// Claims a new message if it is due, nothing of the user's is to come before it, and there is room.
+fn take(accept: &Accept, message: &Message, facts: &mut Facts) -> Option<(Box<dyn Room>, Job)> {
+    let sender = facts.senders.get_mut(&accept.user)?;
+    let waits_behind = |turn: Timestamp| turn <= message.run_at;
+    let is_next = message.run_at <= accept.now && !sender.turn.is_some_and(waits_behind);
+    let room = accept.at_once.as_ref().filter(|_| is_next && !facts.paused);
+    let room = room.and_then(|at_once| Some((at_once.works.reserve()?, at_once)));
+    let Some((room, at_once)) = room else {
+        let turn = sender.turn.get_or_insert(message.run_at);
+        *turn = message.run_at.min(*turn);
+        return None;
+    };
+    let job = Job {
+        id: message.id.clone(),
+        user_id: message.user_id.clone(),
+        username: message.username.clone(),
+        body: message.body.clone(),
+        attempt: 1,
+        failures: 0,
+        created_at: message.created_at,
+        due: message.run_at,
+        lease: at_once.lease.clone(),
+    };
+    Some((room, job))
 }
 
 /// What comes of a repeat of `earlier`.
@@ -152,6 +216,9 @@ fn new_message(accept: &Accept, sender: &Sender, rng: &mut impl Rng) -> Message 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -169,6 +236,7 @@ mod tests {
             body: format!("body {body}"),
             idempotency_key: key.map(|key| key.to_string()),
             now: Timestamp::from_millis(7),
+            at_once: None,
             max_open: MAX_OPEN,
             max_stored: 4 * stored_bytes::of_message("body 0", None),
         }
@@ -181,12 +249,14 @@ mod tests {
                 delay: Delay::Fixed { ms: 3 },
                 open: *open,
                 stored: 0,
+                turn: None,
             };
             (user(number), sender)
         });
         Facts {
             senders: senders.collect(),
             sent: HashMap::new(),
+            paused: false,
         }
     }
 
@@ -208,10 +278,10 @@ mod tests {
                     let sender = Sender { username: sender.username.clone(), ..*sender };
                     (id.clone(), sender)
                 });
-                let known = Facts { senders: senders.collect(), sent: apart.sent.clone() };
+                let known = Facts { senders: senders.collect(), sent: apart.sent.clone(), paused: false };
                 let alone = decide(&[accept], known, &mut rand::rng());
-                prop_assert_eq!(&alone.outputs[0], together);
-                if let Some(Accepted::New(message)) = together {
+                prop_assert_eq!(&alone.outputs[0].accepted, &together.accepted);
+                if let Some(Accepted::New(message)) = &together.accepted {
                     let bytes = stored_bytes::of_message(&accept.body, accept.idempotency_key.as_deref());
                     queues.open(&accept.user, 1);
                     queues.stored(&accept.user, bytes);
@@ -224,7 +294,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(together.queues, queues);
-            let new = together.outputs.iter().filter(|one| matches!(one, Some(Accepted::New(_))));
+            let new = together.outputs.iter().filter(|one| matches!(one.accepted, Some(Accepted::New(_))));
             prop_assert_eq!(new.count(), together.new.len());
         }
 
@@ -242,7 +312,7 @@ mod tests {
                 // Room in messages and in bytes, whichever is less.
                 prop_assert_eq!(new, sent.min(MAX_OPEN - open).min(4));
             }
-            let unknown = decision.outputs.iter().filter(|output| output.is_none()).count();
+            let unknown = decision.outputs.iter().filter(|output| output.accepted.is_none()).count();
             prop_assert_eq!(unknown, senders.iter().filter(|sender| **sender == 3).count());
         }
     }
@@ -259,12 +329,99 @@ mod tests {
             facts(&[0]),
             &mut rand::rng(),
         );
-        let Some(Accepted::New(first)) = &decision.outputs[0] else {
-            panic!("{:?}", decision.outputs);
+        let answers: Vec<_> = decision.outputs.iter().map(|one| &one.accepted).collect();
+        let Some(Accepted::New(first)) = answers[0] else {
+            panic!("{answers:?}");
         };
         assert_eq!(first.run_at, Timestamp::from_millis(10));
-        assert_eq!(decision.outputs[1], Some(Accepted::KeyConflict));
-        assert_eq!(decision.outputs[2], Some(Accepted::Existing(first.clone())));
+        assert_eq!(answers[1], &Some(Accepted::KeyConflict));
+        assert_eq!(answers[2], &Some(Accepted::Existing(first.clone())));
         assert_eq!(decision.new.len(), 1);
+    }
+
+    /// Has room for so many messages, and notes which begin.
+    struct Works(Arc<(AtomicUsize, Mutex<Vec<String>>)>);
+
+    impl Works {
+        fn new(rooms: usize) -> Self {
+            Self(Arc::new((AtomicUsize::new(rooms), Mutex::default())))
+        }
+    }
+
+    impl WorksAtOnce for Works {
+        fn reserve(&self) -> Option<Box<dyn Room>> {
+            let less = |rooms: usize| rooms.checked_sub(1);
+            let taken = self.0.0.fetch_update(Relaxed, Relaxed, less);
+            taken.is_ok().then(|| Box::new(Self(self.0.clone())) as _)
+        }
+
+        fn lease(&self) -> Duration {
+            Duration::from_secs(30)
+        }
+    }
+
+    impl Room for Works {
+        fn begin(self: Box<Self>, job: Job) {
+            self.0.1.lock().unwrap().push(job.id.as_str().to_owned());
+        }
+    }
+
+    fn accept_at_once(number: usize, sender: usize, works: &Arc<Works>) -> Accept {
+        let now = Timestamp::from_millis(7);
+        let at_once = AtOnce {
+            works: works.clone(),
+            lease: Lease::new(None),
+            term: LeaseTerm::new(works.lease(), now),
+        };
+        Accept {
+            at_once: Some(at_once),
+            ..accept(number, sender, 0, None)
+        }
+    }
+
+    /// Which messages are claimed as they are accepted, of two users without a delay, and where there is so much room.
+    fn taken(senders: &[usize], rooms: usize, change: impl Fn(&mut Facts)) -> Vec<usize> {
+        let works = Arc::new(Works::new(rooms));
+        let all = senders.iter().enumerate();
+        let all: Vec<_> = all
+            .map(|(number, sender)| accept_at_once(number, *sender, &works))
+            .collect();
+        let mut facts = facts(&[0, 0]);
+        for sender in facts.senders.values_mut() {
+            sender.delay = Delay::Fixed { ms: 0 };
+        }
+        change(&mut facts);
+        let all: Vec<_> = all.iter().collect();
+        let decision = decide(&all, facts, &mut rand::rng());
+        for answer in &decision.outputs {
+            assert_eq!(answer.waits, answer.taken.is_none());
+        }
+        let claimed = decision.taken.iter();
+        claimed
+            .map(|(accept, _)| accept.id.as_str().parse().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn what_is_due_is_claimed_if_there_is_room_and_nothing_of_the_user_waits_before_it() {
+        let first = user(0);
+        assert_eq!(taken(&[0, 1, 0], 9, |_| {}), [0, 1, 2]);
+        assert_eq!(taken(&[0, 1, 0], 2, |_| {}), [0, 1]);
+        assert_eq!(taken(&[0, 1, 0], 0, |_| {}), [0; 0]);
+        let waits = |at| {
+            let first = first.clone();
+            move |facts: &mut Facts| {
+                let sender = facts.senders.get_mut(&first).unwrap();
+                sender.turn = Some(Timestamp::from_millis(at));
+            }
+        };
+        assert_eq!(taken(&[0, 1, 0], 9, waits(7)), [1]);
+        assert_eq!(taken(&[0, 1, 0], 9, waits(8)), [0, 1, 2]);
+        assert_eq!(taken(&[0, 1], 9, |facts| facts.paused = true), [0; 0]);
+        let delayed = |facts: &mut Facts| {
+            let sender = facts.senders.get_mut(&first).unwrap();
+            sender.delay = Delay::Fixed { ms: 1 };
+        };
+        assert_eq!(taken(&[0, 1, 0], 9, delayed), [1]);
     }
 }

@@ -5,10 +5,11 @@ mod statements;
 
 use std::time::Instant;
 
+use super::lease::LeaseTerm;
 use crate::writer::{Locks, Operation, Transaction};
-use crate::{MessageId, Store, StoreError, Timestamp, UserId};
+use crate::{Lease, MessageId, Store, StoreError, Timestamp, UserId};
 pub use decide::Accepted;
-use decide::{Accept, decide};
+use decide::{Accept, Answer, AtOnce, decide};
 use statements::Reads;
 
 impl Store {
@@ -27,7 +28,7 @@ impl Store {
     ) -> Result<Accepted, StoreError> {
         let accept = self.new_accept(user, body, idempotency_key, now);
         let accepted = self.try_write(accept, None).await?;
-        accepted.ok_or(StoreError::UnknownUser)
+        accepted.accepted.ok_or(StoreError::UnknownUser)
     }
 
     /// As [`accept`](Self::accept), but it is written `by` then or not at all, but for what is being committed: for senders who
@@ -46,7 +47,7 @@ impl Store {
     ) -> Result<Accepted, StoreError> {
         let accept = self.new_accept(user, body, idempotency_key, now);
         let accepted = self.try_write(accept, Some(by)).await?;
-        accepted.ok_or(StoreError::UnknownUser)
+        accepted.accepted.ok_or(StoreError::UnknownUser)
     }
 
     /// As [`accept`](Self::accept), but if too many writes are waiting, waits for room for a while before it fails with
@@ -63,7 +64,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
         let accept = self.new_accept(user, body, idempotency_key, now);
-        self.write(accept).await?.ok_or(StoreError::UnknownUser)
+        let accepted = self.write(accept).await?.accepted;
+        accepted.ok_or(StoreError::UnknownUser)
     }
 
     fn new_accept(
@@ -79,6 +81,11 @@ impl Store {
             body,
             idempotency_key,
             now,
+            at_once: self.at_once().get().map(|works| AtOnce {
+                lease: Lease::new(self.node().as_ref()),
+                term: LeaseTerm::new(works.lease(), now),
+                works,
+            }),
             max_open: i64::from(self.waiting_messages()),
             max_stored: self
                 .stored_bytes_limit()
@@ -88,8 +95,7 @@ impl Store {
 }
 
 impl Operation for Accept {
-    /// `None` if there is no such account.
-    type Output = Option<Accepted>;
+    type Output = Answer;
 
     const FEW_WAIT: bool = true;
 
@@ -97,15 +103,12 @@ impl Operation for Accept {
         locks.queue(&self.user);
     }
 
-    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Option<Accepted>, StoreError> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Answer, StoreError> {
         let mut outputs = Self::run_all(&[self], tx).await?;
-        Ok(outputs.pop().flatten())
+        Ok(outputs.remove(0))
     }
 
-    async fn run_all(
-        all: &[&Self],
-        tx: &mut Transaction<'_>,
-    ) -> Result<Vec<Option<Accepted>>, StoreError> {
+    async fn run_all(all: &[&Self], tx: &mut Transaction<'_>) -> Result<Vec<Answer>, StoreError> {
         let (script, reads) = Reads::of(all, tx.dialect());
         let facts = reads.facts(&tx.run(script).await?)?;
         let decision = decide(all, facts, &mut rand::rng());
@@ -114,7 +117,13 @@ impl Operation for Accept {
         Ok(decision.outputs)
     }
 
-    fn wakes_worker(&self, accepted: &Option<Accepted>) -> bool {
-        matches!(accepted, Some(Accepted::New(_)))
+    fn committed(&self, answer: &mut Answer) {
+        if let Some((room, job)) = answer.taken.take() {
+            room.begin(job);
+        }
+    }
+
+    fn wakes_worker(&self, answer: &Answer) -> bool {
+        answer.waits
     }
 }

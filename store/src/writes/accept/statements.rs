@@ -13,7 +13,7 @@ use crate::reads::delays::stored_delay;
 use crate::statement::{Part, Results, Script, Statement};
 use crate::users::parse_username;
 use crate::writer::Transaction;
-use crate::{Message, StoreError, UserId};
+use crate::{Message, StoreError, Timestamp, UserId};
 
 const INSERT: RowsInsert = RowsInsert {
     table: "messages",
@@ -27,6 +27,23 @@ const INSERT: RowsInsert = RowsInsert {
     ],
     given: "id",
     fixed: Some(("status", "'queued'")),
+};
+
+/// The same for messages that are claimed.
+const INSERT_TAKEN: RowsInsert = RowsInsert {
+    columns: &[
+        "id",
+        "user_id",
+        "body",
+        "idempotency_key",
+        "created_at",
+        "run_at",
+        "attempts",
+        "lease",
+        "lease_until",
+    ],
+    fixed: Some(("status", "'processing'")),
+    ..INSERT
 };
 
 /// Where in the results of a script the facts are.
@@ -48,7 +65,11 @@ impl Reads {
     pub(super) fn facts(&self, results: &Results) -> Result<Facts, StoreError> {
         let senders = results.rows(&self.senders).map(read_sender);
         let sent = results.rows(&self.sent).map(read_sent);
+        // All rows say the same.
+        let first = results.rows(&self.senders).next();
+        let paused = first.map(|row| row.try_get::<i64, _>("paused"));
         Ok(Facts {
+            paused: paused.transpose()?.unwrap_or_default() > 0,
             senders: senders.collect::<Result<_, _>>()?,
             sent: sent.collect::<Result<HashMap<_, _>, _>>()?,
         })
@@ -59,7 +80,8 @@ fn senders(all: &[&Accept]) -> Vec<Statement> {
     let users: BTreeSet<_> = all.iter().map(|accept| accept.user.as_str()).collect();
     let users: Vec<_> = users.into_iter().collect();
     bulk::of_each(
-        "SELECT u.id, u.username, COALESCE(l.open, 0) AS open, COALESCE(l.stored_bytes, 0) AS stored_bytes,
+        "SELECT u.id, u.username, COALESCE(l.open, 0) AS open, COALESCE(l.stored_bytes, 0) AS stored_bytes, l.turn_at,
+            (SELECT COUNT(*) FROM settings WHERE name = 'paused') AS paused,
             COALESCE(u.delay, (SELECT value FROM settings WHERE name = 'delay')) AS delay
          FROM users u LEFT JOIN user_queues l ON l.user_id = u.id WHERE u.id",
         &users,
@@ -72,6 +94,9 @@ fn read_sender(row: &AnyRow) -> Result<(UserId, Sender), StoreError> {
         delay: stored_delay(row.try_get("delay")?)?,
         open: row.try_get("open")?,
         stored: row.try_get("stored_bytes")?,
+        turn: row
+            .try_get::<Option<i64>, _>("turn_at")?
+            .map(Timestamp::from_millis),
     };
     let id: String = row.try_get("id")?;
     Ok((UserId::from_string(id), sender))
@@ -105,7 +130,8 @@ fn read_sent(row: &AnyRow) -> Result<(Key, Message), StoreError> {
 impl Decision<'_> {
     pub(super) fn writes(&self, tx: &mut Transaction<'_>) -> Script {
         let mut script = Script::default();
-        script.add_all(insert(&self.new, tx.dialect()));
+        script.add_all(INSERT.statements(tx.dialect(), &self.new, "", bind));
+        script.add_all(INSERT_TAKEN.statements(tx.dialect(), &self.taken, "", bind_taken));
         script.add_all(self.queues.statements(tx));
         script
     }
@@ -117,15 +143,21 @@ impl TextBytes for (&Accept, Message) {
     }
 }
 
-fn insert(new: &[(&Accept, Message)], dialect: Dialect) -> Vec<Statement> {
-    INSERT.statements(dialect, new, "", |statement, new| {
-        let (accept, message) = new.map_or((None, None), |(a, m)| (Some(a), Some(m)));
-        statement
-            .bind(message.map(|message| message.id.as_str()))
-            .bind(message.map(|message| message.user_id.as_str()))
-            .bind(message.map(|message| message.body.as_str()))
-            .bind(accept.and_then(|accept| accept.idempotency_key.as_deref()))
-            .bind(message.map(|message| message.created_at.as_millis()))
-            .bind(message.map(|message| message.run_at.as_millis()))
-    })
+fn bind(statement: Statement, new: Option<&(&Accept, Message)>) -> Statement {
+    let (accept, message) = new.map_or((None, None), |(a, m)| (Some(a), Some(m)));
+    statement
+        .bind(message.map(|message| message.id.as_str()))
+        .bind(message.map(|message| message.user_id.as_str()))
+        .bind(message.map(|message| message.body.as_str()))
+        .bind(accept.and_then(|accept| accept.idempotency_key.as_deref()))
+        .bind(message.map(|message| message.created_at.as_millis()))
+        .bind(message.map(|message| message.run_at.as_millis()))
+}
+
+fn bind_taken(statement: Statement, new: Option<&(&Accept, Message)>) -> Statement {
+    let at_once = new.and_then(|(accept, _)| accept.at_once.as_ref());
+    bind(statement, new)
+        .bind(new.map(|_| 1_i64))
+        .bind(at_once.map(|at_once| &*at_once.lease.0))
+        .bind(at_once.map(|at_once| at_once.term.end().as_millis()))
 }
