@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::{Job, Store};
+use crate::Job;
 
 /// Works on messages that are due as they are accepted: they are claimed as they are written, and need no claim of their own.
 pub trait WorksAtOnce: Send + Sync {
@@ -30,19 +30,15 @@ impl AtOnce {
         let works = self.0.read();
         works.unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    pub(crate) fn set(&self, works: Option<Arc<dyn WorksAtOnce>>) {
+        let mut set = self.0.write();
+        **set.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut()) = works;
+    }
 }
 
 impl fmt::Debug for AtOnce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AtOnce").finish_non_exhaustive()
-    }
-}
-
-impl Store {
-    /// From now on, `works` is handed messages that are due as they are accepted, if it has room; `None`: all wait to be claimed.
-    /// Of a user's messages, none is handed over while an earlier one waits that is due.
-    pub fn work_at_once(&self, works: Option<Arc<dyn WorksAtOnce>>) {
-        let mut set = self.at_once().0.write();
-        **set.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut()) = works;
     }
 }

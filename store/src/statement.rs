@@ -66,6 +66,9 @@ impl Statement {
 /// as each is prepared once.
 const MANY: usize = 256;
 
+/// More of them than this are not kept prepared.
+const FEW: usize = 16;
+
 /// Runs statements in SQLite, as many at once as can be.
 pub(crate) async fn run_joined(
     conn: &mut AnyConnection,
@@ -118,7 +121,8 @@ impl Joined {
     ) -> Result<(), StoreError> {
         let wanted = results.len() + self.count;
         let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
-        let mut stream = conn.fetch_many(query.persistent(!self.is_once));
+        let is_kept = !self.is_once && self.count <= FEW;
+        let mut stream = conn.fetch_many(query.persistent(is_kept));
         let mut result = StatementResult::default();
         while let Some(one) = stream.try_next().await? {
             match one {
@@ -129,7 +133,11 @@ impl Joined {
                 Either::Right(row) => result.rows.push(row),
             }
         }
-        debug_assert_eq!(results.len(), wanted, "a statement is no single one");
+        debug_assert!(results.len() <= wanted, "a statement is no single one");
+        if results.len() < wanted {
+            // Its thread has ended.
+            return Err(sqlx::Error::WorkerCrashed.into());
+        }
         Ok(())
     }
 }

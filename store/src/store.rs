@@ -174,7 +174,7 @@ impl Store {
         **set.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut()) = Some(node);
     }
 
-    /// Notified of every commit after which a message may be due: an accepted one, or a changed delay.
+    /// Notified of every commit after which a message may be due: one that was accepted and waits, or a changed delay.
     /// One waiter is woken, or the next to wait, once for any number of commits.
     #[must_use]
     pub fn queued(&self) -> &Notify {

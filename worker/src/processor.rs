@@ -43,8 +43,9 @@ pub trait Processor: Send + Sync + 'static {
         std::future::ready(NonZeroU32::MAX).boxed()
     }
 
-    /// Whether it never has to be waited for: then a message may begin as it is accepted.
-    fn is_always_ready(&self) -> bool {
+    /// Whether another message may begin now, however many are under way, without waiting for [`ready`](Self::ready): asked for
+    /// each that may begin as it is accepted.
+    fn is_ready(&self) -> bool {
         false
     }
 }
@@ -58,7 +59,7 @@ impl Processor for Echo {
         async { Ok(job.body.clone()) }.boxed()
     }
 
-    fn is_always_ready(&self) -> bool {
+    fn is_ready(&self) -> bool {
         true
     }
 }

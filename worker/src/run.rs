@@ -121,12 +121,10 @@ impl Worker {
     /// again when its lease has run out.
     pub async fn run(mut self, stop: CancellationToken) {
         let shared = self.shared.clone();
-        if shared.processor.is_always_ready() {
-            shared.store.work_at_once(Some(Arc::new(AtOnce {
-                shared: Arc::downgrade(&shared),
-                lease: shared.options.lease,
-            })));
-        }
+        shared.store.work_at_once(Some(Arc::new(AtOnce {
+            shared: Arc::downgrade(&shared),
+            lease: shared.options.lease,
+        })));
         while !stop.is_cancelled() {
             // What a turn has claimed and not begun is claimed again when its lease has run out.
             if AssertUnwindSafe(self.turn(&stop))
@@ -156,12 +154,13 @@ impl Worker {
         let Some(most) = stop.run_until_cancelled(shared.processor.ready()).await else {
             return;
         };
-        let ending = shared.under_way_permits.acquire();
-        if stop.run_until_cancelled(ending).await.is_none() {
+        let ended = shared.under_way_permits.acquire();
+        if stop.run_until_cancelled(ended).await.is_none() {
             return;
         }
         let free = shared.permits.available_permits() as u32;
-        let room = shared.room(free, most);
+        let ending = shared.under_way_permits.available_permits() as u32;
+        let room = shared.room(free, most).min(ending);
         if room == 0 {
             // Until one more is free than now: the processor may take fewer than there are permits.
             let freed = shared.permits.acquire_many(free + 1);
@@ -313,12 +312,14 @@ struct AtOnce {
 impl WorksAtOnce for AtOnce {
     fn reserve(&self) -> Option<Box<dyn Room>> {
         let shared = self.shared.upgrade()?;
-        if !shared.is_idle.load(Ordering::Acquire) || shared.running.is_closed() {
+        let running = shared.running.token();
+        let ends = shared.running.is_closed() || shared.give_up.is_cancelled();
+        if ends || !shared.is_idle.load(Ordering::Acquire) || !shared.processor.is_ready() {
             return None;
         }
         let permit = shared.try_permit()?;
         Some(Box::new(Reserved {
-            _running: shared.running.token(),
+            _running: running,
             shared,
             permit,
         }))

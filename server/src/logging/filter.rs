@@ -4,8 +4,9 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 /// How much libraries log of their own work. The embedded router makes spans of the level of errors for
-/// each message, and the client of NATS errors of each try to connect: what matters of them is logged where they are used.
-const QUIET: &str = "rumqttd=off,async_nats=off,poem=warn,sqlx=warn";
+/// each message, and the client of NATS errors of each try to connect: what matters of them is logged where they are used. sqlx
+/// warns of slow statements with their texts, which are long.
+const QUIET: &str = "rumqttd=off,async_nats=off,poem=warn,sqlx=warn,sqlx::query=error";
 
 /// Reads a level (`warning` is `warn`), or directives such as `info,herald_broker=debug`. `None` if it is neither.
 ///
@@ -47,11 +48,11 @@ mod tests {
         for (text, read) in [
             (
                 "info",
-                "rumqttd=off,async_nats=off,poem=warn,sqlx=warn,info",
+                "rumqttd=off,async_nats=off,poem=warn,sqlx::query=error,sqlx=warn,info",
             ),
             (
                 "WARNING",
-                "rumqttd=off,async_nats=off,poem=warn,sqlx=warn,warn",
+                "rumqttd=off,async_nats=off,poem=warn,sqlx::query=error,sqlx=warn,warn",
             ),
             ("error", "error"),
             ("off", "off"),

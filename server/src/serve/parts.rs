@@ -113,6 +113,10 @@ impl Processor for WhileStanding {
         }
         .boxed()
     }
+
+    fn is_ready(&self) -> bool {
+        self.standing.stands() && !self.draining.is_cancelled() && self.processor.is_ready()
+    }
 }
 
 /// Waits for changes of rights.

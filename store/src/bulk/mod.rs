@@ -10,7 +10,7 @@ use crate::dialect::Dialect;
 use crate::statement::Statement;
 pub(crate) use rows::{RowsInsert, RowsUpdate};
 
-/// Rows of one statement, at most. SQLite takes 32,766 parameters, but finds each by looking through all before it.
+/// Rows of one statement, at most.
 const MAX_ROWS: usize = 64;
 
 /// Rows that one statement inserts on MySQL, at most, and by how many such statements differ.
@@ -51,9 +51,9 @@ fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
 pub(crate) fn padded<T>(items: &[T]) -> impl Iterator<Item = Vec<Option<&T>>> {
     items.chunks(MAX_ROWS).map(|chunk| {
         let mut padded: Vec<_> = chunk.iter().map(Some).collect();
-        let whole = (0..).map(|power| 4_usize.pow(power));
-        let whole = whole.into_iter().find(|size| *size >= chunk.len());
-        padded.resize(whole.unwrap_or(MAX_ROWS), None);
+        let mut sizes = (0..).map(|power| 4_usize.pow(power));
+        let size = sizes.find(|size| *size >= chunk.len());
+        padded.resize(size.unwrap_or(MAX_ROWS), None);
         padded
     })
 }

@@ -170,10 +170,18 @@ impl Batch {
     /// this returns `false`; otherwise the error.
     pub(super) async fn run(&mut self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
         let shared = self.shared();
-        for (index, kind) in self.kinds.iter_mut().enumerate() {
+        for index in 0..self.kinds.len() {
+            let kind = &mut self.kinds[index];
             let Err(error) = kind.run(tx).await else {
                 continue;
             };
+            self.kinds.iter_mut().for_each(|kind| kind.forget_results());
+            if tx.has_deferred_failed() && !is_broken(&error) {
+                // It is not known whose it was.
+                self.is_careful = true;
+                return Ok(false);
+            }
+            let kind = &mut self.kinds[index];
             let is_its_own = !is_broken(&error);
             let is_too_slow = matches!(error, StoreError::TooSlow);
             if (is_its_own && shared == 1) || (is_too_slow && kind.len() == 1) {
@@ -204,7 +212,10 @@ impl Batch {
         match (committed, fault) {
             (true, _) => self.change(State::Committing, State::Settled),
             (false, Some(fault)) => self.fail_all(State::Committing, fault),
-            (false, None) => self.change(State::Committing, State::Open),
+            (false, None) => {
+                self.change(State::Committing, State::Open);
+                self.kinds.iter_mut().for_each(|kind| kind.forget_results());
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::mem;
 use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 use uuid::Uuid;
 
-use super::file_transaction::FileTransaction;
+use super::file_transaction::{FileConnection, FileTransaction};
 use super::patience::answered;
 use super::transaction::{Begun, Transaction, TransactionKind};
 use crate::dialect::{Dialect, begin_write};
@@ -25,6 +25,8 @@ pub(super) struct Connection {
     begun: i64,
     /// Whether sqlx may not know of a transaction that has begun: the text that begins one does more.
     is_unclear: bool,
+    /// Of a file, whether what is committed is as durable as can be.
+    is_full: bool,
 }
 
 /// By what it is known later whether a transaction was committed.
@@ -42,6 +44,7 @@ impl Connection {
             id: Uuid::now_v7(),
             begun: 0,
             is_unclear: false,
+            is_full: true,
         }
     }
 
@@ -51,7 +54,11 @@ impl Connection {
         kind: TransactionKind,
     ) -> Result<(Transaction<'_>, Option<Mark>), StoreError> {
         if self.dialect == Dialect::Sqlite {
-            let begun = Begun::File(FileTransaction::new(&mut self.conn, kind).await?);
+            let to = FileConnection {
+                conn: &mut self.conn,
+                is_full: &mut self.is_full,
+            };
+            let begun = Begun::File(FileTransaction::new(to, kind.durable, kind.marked).await?);
             return Ok((Transaction::new(begun, kind), None));
         }
         let Self {
@@ -82,7 +89,7 @@ impl Connection {
         Ok((Transaction::new(begun, kind), Some(mark)))
     }
 
-    /// Undoes what was begun and not ended: sqlx does so with what is asked next.
+    /// Undoes what was begun on a server and not ended: sqlx does so with what is asked next.
     pub(super) async fn undo(&mut self) -> Result<(), StoreError> {
         if mem::take(&mut self.is_unclear) {
             let undone = self.conn.execute("ROLLBACK");

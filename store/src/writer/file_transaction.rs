@@ -3,22 +3,29 @@
 //! To hand something over to SQLite's thread and to be woken by it costs more than most statements, so as much as possible is
 //! handed over at once: what begins a transaction with its first script, and what ends it with its last.
 
-use sqlx::{AnyConnection, Executor as _};
+use std::mem;
 
-use super::transaction::TransactionKind;
+use sqlx::AnyConnection;
+
 use crate::StoreError;
 use crate::dialect::{BEGIN_WRITE, MARK_LOG};
 use crate::statement::{Results, Script, Statement, run_joined};
 
-/// SQLite takes how durable a commit is from a setting of the connection, and reads it as it prepares the statement: so this text
-/// is never kept prepared. It is `FULL` but within what need not be durable.
-const BEGIN_SOFT: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
-const COMMIT_SOFT: &str = "COMMIT; PRAGMA synchronous = FULL";
-const ROLLBACK: &str = "ROLLBACK; PRAGMA synchronous = FULL";
+// How durable a commit is, SQLite takes from a setting of the connection: FULL, but for what need not be. It is set when the
+// statement is prepared, not when it is run, so no such text is kept prepared.
+const FULL: &str = "PRAGMA synchronous = FULL";
+const NORMAL: &str = "PRAGMA synchronous = NORMAL";
+
+/// A connection to a file.
+pub(super) struct FileConnection<'c> {
+    pub(super) conn: &'c mut AnyConnection,
+    /// Whether what it commits is as durable as can be.
+    pub(super) is_full: &'c mut bool,
+}
 
 /// A transaction in a file, of which sqlx does not know. If it is neither committed nor rolled back, the connection is to be closed.
 pub(super) struct FileTransaction<'c> {
-    conn: &'c mut AnyConnection,
+    to: FileConnection<'c>,
     durable: bool,
     /// What comes before the next script.
     before: Script,
@@ -27,35 +34,51 @@ pub(super) struct FileTransaction<'c> {
     deferred: Script,
     /// Whether anything ever was.
     has_deferred: bool,
+    /// Whether it was that which failed.
+    has_deferred_failed: bool,
 }
 
 impl<'c> FileTransaction<'c> {
+    /// One that survives a power failure once it is committed if it is `durable`, and says to which file the log belongs if it is
+    /// `marked`.
     pub(super) async fn new(
-        conn: &'c mut AnyConnection,
-        kind: TransactionKind,
+        to: FileConnection<'c>,
+        durable: bool,
+        marked: bool,
     ) -> Result<Self, StoreError> {
         let mut before = Script::default();
-        if kind.durable {
+        if durable {
+            if !*to.is_full {
+                run_once(to.conn, &[FULL]).await?;
+                *to.is_full = true;
+            }
             before.add(Statement::new(BEGIN_WRITE));
         } else {
-            conn.execute(BEGIN_SOFT).await?;
+            *to.is_full = false;
+            run_once(to.conn, &[NORMAL, BEGIN_WRITE]).await?;
         }
-        if kind.marked {
+        if marked {
             before.add(Statement::new(MARK_LOG));
         }
         Ok(Self {
-            conn,
-            durable: kind.durable,
+            to,
+            durable,
             before,
-            has_begun: !kind.durable,
+            has_begun: !durable,
             deferred: Script::default(),
             has_deferred: false,
+            has_deferred_failed: false,
         })
     }
 
     /// Whether something was deferred: then a commit that fails may be the fault of that.
     pub(super) fn has_deferred(&self) -> bool {
         self.has_deferred
+    }
+
+    /// Whether something that was deferred failed before the commit, in the run of somebody else.
+    pub(super) fn has_deferred_failed(&self) -> bool {
+        self.has_deferred_failed
     }
 
     /// Runs a script later, at the latest with the commit.
@@ -68,18 +91,20 @@ impl<'c> FileTransaction<'c> {
     pub(super) async fn run(&mut self, script: Script) -> Result<Results, StoreError> {
         if !self.deferred.0.is_empty() {
             // By itself: what is handed over together has to be one of few texts.
-            let deferred = std::mem::take(&mut self.deferred);
-            self.hand_over(deferred).await?;
+            let deferred = mem::take(&mut self.deferred);
+            let run = self.hand_over(deferred).await;
+            self.has_deferred_failed = run.is_err();
+            run?;
         }
         self.hand_over(script).await
     }
 
     async fn hand_over(&mut self, script: Script) -> Result<Results, StoreError> {
-        let mut all = std::mem::take(&mut self.before);
+        let mut all = mem::take(&mut self.before);
         let before = all.0.len();
         all.0.extend(script.0);
         self.has_begun |= before > 0;
-        let mut results = run_joined(self.conn, all).await?;
+        let mut results = run_joined(self.to.conn, all).await?;
         results.0.drain(..before);
         Ok(results)
     }
@@ -95,28 +120,27 @@ impl<'c> FileTransaction<'c> {
     }
 
     async fn try_commit(&mut self) -> Result<(), StoreError> {
-        let mut script = std::mem::take(&mut self.deferred);
+        let mut script = mem::take(&mut self.deferred);
         if self.durable {
-            // Nothing was run at all.
-            if !self.has_begun && script.0.is_empty() {
-                return Ok(());
-            }
             script.add(Statement::new("COMMIT"));
             self.hand_over(script).await?;
-        } else {
-            if !script.0.is_empty() || !self.before.0.is_empty() {
-                self.hand_over(script).await?;
-            }
-            self.conn.execute(COMMIT_SOFT).await?;
+            return Ok(());
         }
-        Ok(())
+        self.hand_over(script).await?;
+        self.end("COMMIT").await
     }
 
     /// Undoes all.
-    pub(super) async fn rollback(self) -> Result<(), StoreError> {
-        if self.has_begun {
-            self.conn.execute(ROLLBACK).await?;
+    pub(super) async fn rollback(mut self) -> Result<(), StoreError> {
+        match self.has_begun {
+            true => self.end("ROLLBACK").await,
+            false => Ok(()),
         }
+    }
+
+    async fn end(&mut self, how: &'static str) -> Result<(), StoreError> {
+        run_once(self.to.conn, &[how, FULL]).await?;
+        *self.to.is_full = true;
         Ok(())
     }
 
@@ -124,6 +148,13 @@ impl<'c> FileTransaction<'c> {
     #[cfg(test)]
     pub(super) async fn connection(&mut self) -> Result<&mut AnyConnection, StoreError> {
         self.run(Script::default()).await?;
-        Ok(self.conn)
+        Ok(self.to.conn)
     }
+}
+
+/// Runs texts that are not kept prepared.
+async fn run_once(conn: &mut AnyConnection, texts: &[&'static str]) -> Result<(), StoreError> {
+    let mut script = Script::default();
+    script.add_all(texts.iter().map(|text| Statement::new(*text).once()));
+    run_joined(conn, script).await.map(drop)
 }

@@ -62,6 +62,8 @@ pub(super) trait Group: Any + Send {
     fn lock(&self, locks: &mut Locks);
     /// Runs all and remembers how that went.
     fn run<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Lets go of what came of a run of those that are open, as it was undone.
+    fn forget_results(&mut self);
     /// Runs each in a transaction of its own, settles it and sends its caller what came of it. Those that others are in the way
     /// of are passed over and stay open. Ends as soon as nothing can be written any more.
     fn run_each<'a>(&'a mut self, round: &'a mut Round<'_>) -> BoxFuture<'a, Result<(), Failure>>;
@@ -152,6 +154,14 @@ impl<O: Operation> Group for Kind<O> {
             }
         }
         .boxed()
+    }
+
+    fn forget_results(&mut self) {
+        for waiting in &mut self.0 {
+            if waiting.state == State::Open && waiting.result.is_ok() {
+                waiting.result = Err(StoreError::Closed);
+            }
+        }
     }
 
     fn run_each<'a>(&'a mut self, round: &'a mut Round<'_>) -> BoxFuture<'a, Result<(), Failure>> {

@@ -195,8 +195,8 @@ mod tests {
         assert_eq!(
             texts(Dialect::Postgres),
             [
-                "SELECT user_id FROM user_queues WHERE user_id IN ($1, $2) ORDER BY user_id FOR UPDATE",
-                "SELECT user_id FROM inboxes WHERE user_id IN ($1, $2) ORDER BY user_id FOR UPDATE",
+                "SELECT user_id FROM user_queues WHERE user_id IN ($1, $2, $3, $4) ORDER BY user_id FOR UPDATE",
+                "SELECT user_id FROM inboxes WHERE user_id IN ($1, $2, $3, $4) ORDER BY user_id FOR UPDATE",
                 "SELECT value FROM counters WHERE name = 'rights' FOR UPDATE",
                 "SELECT value FROM counters WHERE name = 'retained' FOR UPDATE",
             ]

@@ -284,6 +284,7 @@ impl Task {
             dialect: self.location.dialect(),
             durable: batch.is_durable(),
             marked: self.log.is_to_be_marked(),
+            // Those that have one each: whose fault it is, is known then.
             careful: true,
             haste: None,
         };

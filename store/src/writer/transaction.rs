@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-#[cfg(test)]
-use sqlx::AnyConnection;
-use sqlx::{Any, Either, Executor as _};
+use sqlx::{Any, AnyConnection, Either, Executor as _};
 
 use super::file_transaction::FileTransaction;
 use super::locks::{LockMode, Locks};
@@ -93,14 +91,16 @@ impl<'c> Transaction<'c> {
         if script.0.is_empty() {
             return Ok(Results(vec![]));
         }
-        if let Begun::File(file) = &mut self.begun {
-            return file.run(script).await;
+        match &mut self.begun {
+            Begun::File(file) => file.run(script).await,
+            Begun::Server(conn) => {
+                let mut results = Vec::with_capacity(script.0.len());
+                for statement in script.0 {
+                    results.push(run_on_server(conn, statement, self.dialect).await?);
+                }
+                Ok(Results(results))
+            }
         }
-        let mut results = Vec::with_capacity(script.0.len());
-        for statement in script.0 {
-            results.push(self.run_on_server(statement).await?);
-        }
-        Ok(Results(results))
     }
 
     /// Runs a phase of which nothing has to be known: if that costs less, with what is run next, or as it is committed. If it fails
@@ -115,29 +115,16 @@ impl<'c> Transaction<'c> {
         }
     }
 
-    async fn run_on_server(&mut self, statement: Statement) -> Result<StatementResult, StoreError> {
-        let Begun::Server(conn) = &mut self.begun else {
-            return Err(StoreError::Invalid { what: "server" });
-        };
-        let mut stream = conn.fetch_many(statement.query(self.dialect)?);
-        let result = async {
-            let mut result = StatementResult::default();
-            while let Some(one) = stream.try_next().await? {
-                match one {
-                    Either::Left(done) => result.changed += done.rows_affected(),
-                    Either::Right(row) => result.rows.push(row),
-                }
-            }
-            Ok(result)
-        };
-        answered(self.dialect, result).await
-    }
-
     /// Runs one statement, and returns how many rows it changed.
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
         let mut script = Script::default();
         let part = script.add(statement);
         Ok(self.run(script).await?.changed(&part))
+    }
+
+    /// Whether something that was deferred failed before the commit, in the run of somebody else.
+    pub(super) fn has_deferred_failed(&self) -> bool {
+        matches!(&self.begun, Begun::File(file) if file.has_deferred_failed())
     }
 
     /// Whether a commit that fails may be the fault of what was deferred.
@@ -169,4 +156,23 @@ impl<'c> Transaction<'c> {
             Begun::Server(begun) => Ok(begun),
         }
     }
+}
+
+async fn run_on_server(
+    conn: &mut AnyConnection,
+    statement: Statement,
+    dialect: Dialect,
+) -> Result<StatementResult, StoreError> {
+    let mut stream = conn.fetch_many(statement.query(dialect)?);
+    let result = async {
+        let mut result = StatementResult::default();
+        while let Some(one) = stream.try_next().await? {
+            match one {
+                Either::Left(done) => result.changed += done.rows_affected(),
+                Either::Right(row) => result.rows.push(row),
+            }
+        }
+        Ok(result)
+    };
+    answered(dialect, result).await
 }

@@ -11,7 +11,12 @@ impl Store {
     ///
     /// A [`StoreError`] if it cannot be written.
     pub async fn pause(&self) -> Result<(), StoreError> {
-        self.write(SetPaused(true)).await
+        self.write(SetPaused(true)).await?;
+        if !self.is_exclusive() {
+            // What is claimed as it is accepted takes the other connection.
+            self.write(InLine).await?;
+        }
+        Ok(())
     }
 
     /// Lets claims go on. Wakes the worker.
@@ -25,6 +30,17 @@ impl Store {
 }
 
 struct SetPaused(bool);
+
+/// Writes nothing, behind all that was to be accepted before.
+struct InLine;
+
+impl Operation for InLine {
+    type Output = ();
+
+    async fn run(&self, _tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
 
 impl Operation for SetPaused {
     type Output = ();

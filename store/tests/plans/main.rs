@@ -49,7 +49,7 @@ const READ_WHOLE: [&str; 4] = [
     "FROM acl_rules ORDER BY id",
     "SELECT COUNT(*) AS rules FROM acl_rules",
     "DELETE FROM acl_rules WHERE subject_kind = 'user' AND",
-    "DELETE FROM retained WHERE expires_at <= $1",
+    "DELETE FROM retained WHERE expires_at <=",
 ];
 
 /// All statements of the process are logged, so one test runs at a time.

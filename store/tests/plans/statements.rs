@@ -60,10 +60,12 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut statement = Statement::default();
         event.record(&mut statement);
-        let sql = statement.sql();
-        let reads = !OTHERS.iter().any(|other| sql.starts_with(other));
-        if reads && !sql.contains("_sqlx_migrations") && !sql.is_empty() {
-            self.0.lock().unwrap().insert(sql.to_owned());
+        // Those of a phase share a text.
+        for sql in statement.sql().split(";\n").map(str::trim) {
+            let reads = !OTHERS.iter().any(|other| sql.starts_with(other));
+            if reads && !sql.contains("_sqlx_migrations") && !sql.is_empty() {
+                self.0.lock().unwrap().insert(sql.to_owned());
+            }
         }
     }
 

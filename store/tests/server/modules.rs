@@ -6,6 +6,8 @@ mod accounts;
 mod acknowledge;
 #[path = "aside.rs"]
 mod aside;
+#[path = "../store/at_once.rs"]
+mod at_once;
 #[path = "../store/audit.rs"]
 mod audit;
 #[path = "beneath.rs"]

@@ -9,6 +9,7 @@ const DATABASE: DatabaseKind = DatabaseKind::Sqlite;
 
 mod accounts;
 mod acknowledge;
+mod at_once;
 mod audit;
 mod clock;
 mod common;

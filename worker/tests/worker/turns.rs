@@ -1,5 +1,9 @@
 //! What is due is processed, and its owner notified.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
 use futures_util::{FutureExt as _, future::BoxFuture};
 use herald_store::{Delay, Job, Seq, Status, Timestamp};
 use herald_worker::{Echo, Failure, Processor};
@@ -49,6 +53,73 @@ async fn a_paused_queue_is_not_worked_on_until_it_is_resumed() {
     assert_eq!(bench.status(&sent).await.status, Status::Queued);
     bench.store.resume().await.unwrap();
     worker.next().await;
+    worker.stop().await;
+}
+
+/// Is always ready, counts how often it is asked before a claim, and how many messages are under way at most.
+#[derive(Clone, Default)]
+struct Counting(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    asked: AtomicUsize,
+    under_way: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Processor for Counting {
+    fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>> {
+        async {
+            let under_way = self.0.under_way.fetch_add(1, SeqCst) + 1;
+            self.0.most.fetch_max(under_way, SeqCst);
+            tokio::task::yield_now().await;
+            self.0.under_way.fetch_sub(1, SeqCst);
+            Ok(job.body.clone())
+        }
+        .boxed()
+    }
+
+    fn ready(&self) -> BoxFuture<'_, NonZeroU32> {
+        self.0.asked.fetch_add(1, SeqCst);
+        std::future::ready(NonZeroU32::MAX).boxed()
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_due_begins_as_it_is_accepted_without_a_claim() {
+    let bench = Bench::new(0).await;
+    let counting = Counting::default();
+    let mut worker = Running::start(&bench.store, counting.clone(), 2, LEASE);
+    // The worker looks at the queue now and then without a reason, too.
+    let mut tries = 0..50;
+    loop {
+        assert!(tries.next().is_some(), "each was claimed");
+        let before = counting.0.asked.load(SeqCst);
+        bench.send("hello").await;
+        worker.next().await;
+        if counting.0.asked.load(SeqCst) == before {
+            break;
+        }
+    }
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_messages_begin_no_more_are_under_way_than_there_is_room_for() {
+    let bench = Bench::new(0).await;
+    let counting = Counting::default();
+    let mut worker = Running::start(&bench.store, counting.clone(), 2, LEASE);
+    for _ in 0..20 {
+        futures_util::future::join_all((0..40).map(|_| bench.send("hello"))).await;
+    }
+    for _ in 0..20 * 40 {
+        worker.next().await;
+    }
+    assert!(counting.0.most.load(SeqCst) <= 2);
     worker.stop().await;
 }
 

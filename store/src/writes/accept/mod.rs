@@ -3,17 +3,19 @@
 mod decide;
 mod statements;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::lease::LeaseTerm;
 use crate::writer::{Locks, Operation, Transaction};
-use crate::{Lease, MessageId, Store, StoreError, Timestamp, UserId};
+use crate::{Lease, MessageId, Store, StoreError, Timestamp, UserId, WorksAtOnce};
 pub use decide::Accepted;
 use decide::{Accept, Answer, AtOnce, decide};
 use statements::Reads;
 
 impl Store {
-    /// Accepts a message of `user`, to be worked on after the delay that is set. Wakes the worker.
+    /// Accepts a message of `user`, to be worked on after the delay that is set. Wakes the worker, or hands it the message if
+    /// it [works at once](Self::work_at_once).
     ///
     /// # Errors
     ///
@@ -66,6 +68,12 @@ impl Store {
         let accept = self.new_accept(user, body, idempotency_key, now);
         let accepted = self.write(accept).await?.accepted;
         accepted.ok_or(StoreError::UnknownUser)
+    }
+
+    /// From now on, `works` is handed messages that are due as they are accepted, if it has room; `None`: all wait to be claimed.
+    /// Of a user's messages, none is handed over while an earlier one waits that is due.
+    pub fn work_at_once(&self, works: Option<Arc<dyn WorksAtOnce>>) {
+        self.at_once().set(works);
     }
 
     fn new_accept(
