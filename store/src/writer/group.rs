@@ -270,10 +270,10 @@ impl<O: Operation> Group for Kind<O> {
         let settled = |waiting: &mut Waiting<O>| waiting.state == State::Settled;
         for mut waiting in self.0.extract_if(.., settled) {
             if let Ok(output) = &mut waiting.result {
-                waiting.operation.committed(output);
                 if waiting.operation.wakes_worker(output) {
                     wake.notify_one();
                 }
+                waiting.operation.committed(output);
             }
             // A caller that has stopped waiting does not undo what was written.
             let _ = waiting.caller.send(waiting.result);

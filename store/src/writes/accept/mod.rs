@@ -132,6 +132,6 @@ impl Operation for Accept {
     }
 
     fn wakes_worker(&self, answer: &Answer) -> bool {
-        answer.waits
+        answer.waits()
     }
 }

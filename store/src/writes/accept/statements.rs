@@ -15,33 +15,29 @@ use crate::users::parse_username;
 use crate::writer::Transaction;
 use crate::{Message, StoreError, Timestamp, UserId};
 
+/// Those of a claim come last.
+const COLUMNS_WRITTEN: &[&str] = &[
+    "id",
+    "user_id",
+    "body",
+    "idempotency_key",
+    "created_at",
+    "run_at",
+    "attempts",
+    "lease",
+    "lease_until",
+];
+
 const INSERT: RowsInsert = RowsInsert {
     table: "messages",
-    columns: &[
-        "id",
-        "user_id",
-        "body",
-        "idempotency_key",
-        "created_at",
-        "run_at",
-    ],
+    columns: COLUMNS_WRITTEN.split_at(6).0,
     given: "id",
     fixed: Some(("status", "'queued'")),
 };
 
 /// The same for messages that are claimed.
 const INSERT_TAKEN: RowsInsert = RowsInsert {
-    columns: &[
-        "id",
-        "user_id",
-        "body",
-        "idempotency_key",
-        "created_at",
-        "run_at",
-        "attempts",
-        "lease",
-        "lease_until",
-    ],
+    columns: COLUMNS_WRITTEN,
     fixed: Some(("status", "'processing'")),
     ..INSERT
 };
