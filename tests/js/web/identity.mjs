@@ -116,7 +116,10 @@ const flows = {
     // Whatever the page does next, it finds that it is not alice's any more.
     await page.getByRole('link', { name: 'Access tokens' }).click();
     await isOf(page, 'bob');
-    await page.getByRole('textbox', { name: 'Message', exact: true }).waitFor();
+    await isNowhere(page, 'a secret of alice', 'of bob');
+    // The page may have found it out before the click: then it was bob who went there.
+    await page.getByRole('link', { name: 'Messages', exact: true }).click();
+    await page.getByText('Nothing here yet').waitFor();
     await isNowhere(page, 'a secret of alice', 'of bob');
     await isLive(page);
     await send(page, 'of bob');
