@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use herald_store::Delay;
+use herald_store::{Delay, Store};
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
@@ -69,6 +69,8 @@ struct Phase {
     /// Processor time for one answer, in microseconds: the server's, and that of this process.
     server_cpu: f64,
     own_cpu: f64,
+    /// How many were processed meanwhile for each that was accepted, in per cent.
+    processed: f64,
     /// And that of the database server.
     database_cpu: Option<f64>,
 }
@@ -78,6 +80,8 @@ struct Subject<'a> {
     database: &'a Database,
     installation: Installation,
     server: Server,
+    /// What counts the messages.
+    store: Store,
     /// Sends that were answered.
     accepted: u64,
 }
@@ -109,7 +113,7 @@ async fn measure(
         subjects.push(Subject::start(database, ms, most + 100).await?);
     }
     println!(
-        "messages wait: {delay}\n{:>8} {:>10} {:>10} {:>10} {:>7} {:>12} {:>8} {:>8} {:>12} {:>12} {:>12} {:>16} {:>8}",
+        "messages wait: {delay}\n{:>8} {:>10} {:>10} {:>10} {:>7} {:>12} {:>8} {:>8} {:>12} {:>12} {:>12} {:>16} {:>11} {:>8}",
         "at once",
         "database",
         "healthz/s",
@@ -122,6 +126,7 @@ async fn measure(
         "us/healthz",
         "load us/send",
         "database us/send",
+        "processed %",
         "failed"
     );
     let mut syncs = vec![];
@@ -147,6 +152,7 @@ async fn measure(
         }
     }
     for subject in subjects {
+        subject.store.close().await;
         subject.server.process.stop();
         check(&subject.installation, subject.accepted).await?;
     }
@@ -171,7 +177,7 @@ fn print(at_once: usize, database: &Database, phases: &[Vec<Phase>; 2], of_files
     };
     let database_cpu: Vec<f64> = sends.iter().filter_map(|p| p.database_cpu).collect();
     println!(
-        "{at_once:>8} {:>10} {:>10.0} {:>10.0} {:>7.2} {:>12.2} {:>8.2} {:>8.2} {:>12.1} {:>12.1} {:>12.1} {:>16} {:>8}",
+        "{at_once:>8} {:>10} {:>10.0} {:>10.0} {:>7.2} {:>12.2} {:>8.2} {:>8.2} {:>12.1} {:>12.1} {:>12.1} {:>16} {:>11.0} {:>8}",
         database.name,
         of(healths, |p| p.rate),
         of(sends, |p| p.rate),
@@ -183,6 +189,7 @@ fn print(at_once: usize, database: &Database, phases: &[Vec<Phase>; 2], of_files
         of(healths, |p| p.server_cpu),
         of(sends, |p| p.own_cpu),
         Shown::median_of(&database_cpu, 1),
+        of(sends, |p| p.processed),
         healths.iter().chain(sends).map(|p| p.failed).sum::<u64>()
     );
 }
@@ -208,12 +215,12 @@ impl<'a> Subject<'a> {
         let installation = Installation::create(database, &users).await?;
         let store = installation.store().await?;
         store.set_delay(Delay::Fixed { ms }, false).await?;
-        store.close().await;
         let server = installation.start(Listeners::Secure, connections)?;
         Ok(Self {
             database,
             installation,
             server,
+            store,
             accepted: 0,
         })
     }
@@ -227,6 +234,7 @@ impl<'a> Subject<'a> {
     ) -> anyhow::Result<Phase> {
         let process = &self.server.process;
         let (cpu, database_cpu) = ((process.cpu()?, own_cpu()?), self.database.cpu()?);
+        let processed = self.store.counts().await?.processed;
         let start = Instant::now();
         let end = start + length;
         let mut tasks = JoinSet::new();
@@ -241,8 +249,10 @@ impl<'a> Subject<'a> {
             senders.extend(sender);
         }
         let elapsed = start.elapsed();
+        let processed = self.store.counts().await?.processed - processed;
         let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / took.len() as f64;
         phase.answered = took.len() as u64;
+        phase.processed = 100.0 * processed as f64 / took.len() as f64;
         phase.rate = took.len() as f64 / elapsed.as_secs_f64();
         phase.server_cpu = each(process.cpu()? - cpu.0);
         phase.own_cpu = each(own_cpu()? - cpu.1);

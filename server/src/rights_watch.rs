@@ -7,14 +7,14 @@ use std::{collections::VecDeque, future::pending, pin::pin, sync::Arc, time::Dur
 use futures_util::future::BoxFuture;
 use herald_acl::Policy;
 use herald_broker::Revoked;
-use herald_store::{Changed, Store, StoreError};
+use herald_store::{Changed, Moment, Store, StoreError};
 use tokio::{
     sync::{Notify, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::nodes::{Moment, Standing};
+use crate::nodes::Standing;
 
 use enforce::Enforce;
 pub(crate) use enforce::Enforcer;
@@ -171,8 +171,8 @@ impl RightsWatch {
                 Changed::Policy => self.policy_is_old = true,
                 Changed::User(username) => broker.revoke(&username, &Revoked::User),
                 Changed::Password(username) => broker.revoke(&username, &Revoked::Password),
-                Changed::Token { owner, token } => {
-                    broker.revoke(&owner, &Revoked::Token(token.as_str().into()));
+                Changed::Credential { owner, id } => {
+                    broker.revoke(&owner, &Revoked::Token(id.into()));
                 }
                 Changed::Forgotten(username) => {
                     let forgetting = broker.forget(&username);

@@ -17,6 +17,7 @@ mod body;
 mod bulk;
 mod channel;
 mod counts;
+mod credential_cache;
 mod database_url;
 mod delay;
 mod dialect;
@@ -31,6 +32,7 @@ mod location;
 mod membership;
 mod messages;
 mod migrations;
+mod moment;
 mod monotonic_clock;
 mod mqtt_sessions;
 mod notification;
@@ -71,6 +73,7 @@ pub use job::{Job, Lease};
 pub use lists::PAGE_BYTES;
 pub use membership::Membership;
 pub use messages::{Message, Status};
+pub use moment::Moment;
 pub use mqtt_sessions::{
     Departure, EndReason, HeldSession, MqttSession, MqttWill, Ownership, SessionEnd, SessionKey,
     TakeOver, TakenOver,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::at_once::AtOnce;
+use crate::credential_cache::CredentialCache;
 use crate::dialect::Dialect;
 use crate::epoch::{self, CurrentEpoch};
 use crate::integrity::Check;
@@ -16,7 +17,7 @@ use crate::readers::Readers;
 use crate::reads::token_reader::TokenReader;
 use crate::statement::Statement;
 use crate::transfer::refuse_unfinished;
-use crate::writer::{Operation, Transaction, Writer};
+use crate::writer::{Operation, Told, Transaction, Writer};
 use crate::writes::audited::Audited;
 use crate::writes::claim::InLine;
 use crate::{
@@ -38,6 +39,7 @@ struct Inner {
     readers: Readers,
     lists: Lists,
     tokens: TokenReader,
+    credentials: Arc<CredentialCache>,
     waiting_messages: u32,
     stored_bytes: u64,
     notification_bytes: usize,
@@ -82,11 +84,17 @@ impl Store {
         let queued = Arc::new(Notify::new());
         let tokens = TokenReader::start(location.clone());
         let soft = location.connect_soft_writer().await?;
-        let writer = Writer::start(location.clone(), conn, soft, Arc::clone(&queued));
+        let credentials = Arc::new(CredentialCache::new());
+        let told = Told {
+            wake: Arc::clone(&queued),
+            credentials: Arc::clone(&credentials),
+        };
+        let writer = Writer::start(location.clone(), conn, soft, told);
         let inner = Inner {
             check,
             writer,
             tokens,
+            credentials,
             readers,
             lists,
             waiting_messages,
@@ -226,6 +234,11 @@ impl Store {
     /// The way to look tokens up.
     pub(crate) fn tokens(&self) -> &TokenReader {
         &self.inner.tokens
+    }
+
+    /// Sessions and tokens that were looked up lately.
+    pub(crate) fn credentials(&self) -> &CredentialCache {
+        &self.inner.credentials
     }
 
     /// Writes; waits a limited time for room in the queue, then fails with [`StoreError::Busy`].

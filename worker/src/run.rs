@@ -18,6 +18,7 @@ use herald_store::{Finished, Job, MessageId, Room, Store, Timestamp, WorksAtOnce
 use parking_lot::Mutex;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::unconstrained,
     time::{sleep, timeout},
 };
 use tokio_util::{
@@ -233,6 +234,8 @@ impl Shared {
         Some(Permit { process, end })
     }
 
+    /// Begins with a message, as far as it goes without a wait: so those of one user, which are begun in order, end in order if
+    /// their processor needs no time for them.
     fn start(self: &Arc<Self>, job: Job, permit: Permit) {
         let shared = self.clone();
         let under_way = UnderWay::new(&self.under_way, &job.id);
@@ -242,8 +245,12 @@ impl Shared {
             let Permit { process, end: _end } = permit;
             shared.work(&job, process).await;
         };
-        self.running
-            .spawn(async move { give_up.run_until_cancelled(work).await });
+        let mut work = Box::pin(async move { give_up.run_until_cancelled(work).await });
+        // Without the budget of the caller's task: that would end in the middle of many.
+        let begun = unconstrained(work.as_mut()).now_or_never();
+        if begun.is_none() {
+            self.running.spawn(work);
+        }
     }
 
     async fn work(&self, job: &Job, permit: OwnedSemaphorePermit) {

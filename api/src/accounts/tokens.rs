@@ -95,19 +95,20 @@ impl Accounts {
         if !secret.starts_with(TOKEN_PREFIX) {
             return Ok(None);
         }
-        let found = self
-            .store
-            .token_by_hash(&secret::hash(secret), Timestamp::now())
-            .await?;
+        let (hash, now) = (secret::hash(secret), Timestamp::now());
+        let found = match scope {
+            TokenScope::Api => self.store.known_token(&hash, now).await?,
+            // An MQTT session stays: what has ended by now must not begin one, as nothing would end it.
+            TokenScope::Mqtt => self.store.token_by_hash(&hash, now).await?,
+        };
         let found = found.filter(|(token, _)| match scope {
             TokenScope::Api => token.scopes.api,
             TokenScope::Mqtt => token.scopes.mqtt,
         });
-        if let Some((token, _)) = &found {
-            let now = Timestamp::now();
-            if token.last_used_at.is_none_or(|last| last + LAST_USE <= now) {
-                self.store.touch_token(&token.id, now);
-            }
+        if let Some((token, _)) = &found
+            && token.last_used_at.is_none_or(|last| last + LAST_USE <= now)
+        {
+            self.store.touch_token(&token.id, &hash, now);
         }
         Ok(found)
     }

@@ -120,11 +120,11 @@ impl Authenticator {
         let now = Timestamp::now();
         let session = self
             .store
-            .session(&secret::hash(cookie.value_str()), now)
+            .known_session(&secret::hash(cookie.value_str()), now)
             .await?
             .ok_or_else(|| ApiError::unauthenticated("The session has ended. Sign in."))?;
         if session.last_used_at + LAST_USE <= now {
-            self.store.touch_session(&session.id, now);
+            self.store.touch_session(&session, now);
         }
         let caller = Caller {
             user: session.user.clone(),

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 
 /// Messages that are echoed at once, unless the configuration says how many: an echo takes no time, and what counts is how many
-/// ends share a transaction.
-pub(super) const ECHOES: u32 = 128;
+/// ends share a transaction, and that a transaction of sends finds room for all of them: then they are processed while others are
+/// sent, and not only afterwards.
+pub(super) const ECHOES: u32 = 512;
 
 /// How long a stop may wait for messages that are being processed, in milliseconds.
 const STOP_MS: RangeInclusive<u64> = 0..=600_000;

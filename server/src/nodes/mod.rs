@@ -18,7 +18,7 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use herald_broker::Broker;
-use herald_store::{Membership, NodeId, Store, StoreError};
+use herald_store::{Membership, Moment, NodeId, Store, StoreError};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -34,7 +34,7 @@ pub(crate) use relay::{FromOthers, relay};
 pub(crate) use retained::{Followed, RetainedFollower};
 pub(crate) use rights::RightsEverywhere;
 pub(crate) use sessions::{Owners, SharedSessions};
-pub(crate) use standing::{Moment, Standing};
+pub(crate) use standing::Standing;
 use trouble::Trouble;
 
 /// How often the others are told, and how soon again if that failed.

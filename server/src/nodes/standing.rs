@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
+use herald_store::Moment;
 use tokio::{sync::watch, time::sleep};
 
 /// How long a server stands after it last *told* the others that it is there. They wait longer before they inherit from it: the
@@ -18,29 +19,6 @@ const CURRENT: Duration = Duration::from_secs(1);
 
 /// Without others to fear.
 const FOR_EVER: u64 = u64::MAX;
-
-/// A moment, by a clock that goes on while the process is stopped, and the machine suspended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(u64);
-
-impl Moment {
-    pub(crate) fn now() -> Self {
-        #[cfg(target_os = "linux")]
-        let clock = rustix::time::ClockId::Boottime;
-        #[cfg(not(target_os = "linux"))]
-        let clock = rustix::time::ClockId::Monotonic;
-        let time = rustix::time::clock_gettime(clock);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let millis = u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000;
-        Self(seconds.saturating_mul(1000).saturating_add(millis))
-    }
-
-    /// So much later.
-    pub(super) fn after(self, duration: Duration) -> Self {
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(millis))
-    }
-}
 
 /// Whether this server may serve. Nobody has to notice that it no longer does: it is so once the time has come.
 #[derive(Debug)]
@@ -78,27 +56,28 @@ impl Standing {
     #[cfg(test)]
     pub(crate) fn outdated_one() -> Self {
         let standing = Self::since(Moment::now());
-        standing.rights_read(Moment(0));
+        standing.rights_read(Moment::default());
         standing
     }
 
     /// Whether others hold this server to be there, as far as it can know.
     pub(crate) fn stands(&self) -> bool {
         let until = self.until.load(Ordering::Acquire);
-        until == FOR_EVER || Moment::now().0 < until
+        until == FOR_EVER || Moment::now().as_millis() < until
     }
 
     /// How long it stands if it can tell the others nothing more.
     pub(super) fn left(&self) -> Duration {
         let until = self.until.load(Ordering::Acquire);
-        Duration::from_millis(until.saturating_sub(Moment::now().0))
+        Duration::from_millis(until.saturating_sub(Moment::now().as_millis()))
     }
 
     /// Others were told again, at `told`. `false`, and nothing changes, if it does not stand any more: then it has to rise anew.
     pub(super) fn extend(&self, told: Moment) -> bool {
         let stands = self.stands();
         if stands {
-            self.until.store(told.after(STANDS).0, Ordering::Release);
+            self.until
+                .store(told.after(STANDS).as_millis(), Ordering::Release);
         }
         stands
     }
@@ -110,7 +89,8 @@ impl Standing {
 
     /// It stands again, as another one.
     pub(super) fn rise(&self, told: Moment) {
-        self.until.store(told.after(STANDS).0, Ordering::Release);
+        self.until
+            .store(told.after(STANDS).as_millis(), Ordering::Release);
         self.risen.send_modify(|times| *times += 1);
     }
 
@@ -129,7 +109,7 @@ impl Standing {
     /// Whether the rights in force here are those that the database had a moment ago.
     pub(crate) fn is_current(&self) -> bool {
         let until = self.current_until.load(Ordering::Acquire);
-        until == FOR_EVER || Moment::now().0 < until
+        until == FOR_EVER || Moment::now().as_millis() < until
     }
 
     /// All changes of rights are in force that the database had at `asked`. Of no effect for a server that stands alone: nobody
@@ -139,7 +119,7 @@ impl Standing {
             return;
         }
         self.current_until
-            .store(asked.after(CURRENT).0, Ordering::Release);
+            .store(asked.after(CURRENT).as_millis(), Ordering::Release);
         self.rights_read.send_replace(Some(asked));
     }
 
@@ -164,7 +144,7 @@ impl Standing {
             if until == FOR_EVER {
                 return pending().await;
             }
-            match until.saturating_sub(Moment::now().0) {
+            match until.saturating_sub(Moment::now().as_millis()) {
                 0 => return,
                 left => sleep(Duration::from_millis(left)).await,
             }
@@ -190,10 +170,6 @@ impl herald_broker::Standing for Standing {
 mod tests {
     use super::*;
 
-    fn long_ago() -> Moment {
-        Moment(Moment::now().0.saturating_sub(STANDS.as_millis() as u64))
-    }
-
     #[test]
     fn who_shares_nothing_always_stands() {
         let standing = Standing::alone();
@@ -205,7 +181,7 @@ mod tests {
     fn it_falls_by_itself_and_what_comes_late_does_not_raise_it() {
         let standing = Standing::since(Moment::now());
         assert!(standing.stands() && standing.left() > Duration::from_secs(1));
-        assert!(standing.extend(long_ago()));
+        assert!(standing.extend(Moment::default()));
         assert!(!standing.stands());
         assert_eq!(standing.left(), Duration::ZERO);
         assert!(!standing.extend(Moment::now()));
@@ -233,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn rights_of_who_shares_nothing_are_always_current() {
         let standing = Standing::alone();
-        standing.rights_read(Moment(0));
+        standing.rights_read(Moment::default());
         assert!(standing.is_current() && standing.current().now_or_never().is_some());
         assert!(standing.outdated().now_or_never().is_none());
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::location::DatabaseFile;
 use crate::{
     Changed, Delay, MessageId, Outcome, Position, RightsChange, RuleId, Seq, Status, StatusCounts,
-    Store, StoreOptions, Timestamp, TokenId, UserId,
+    Store, StoreOptions, Timestamp, UserId,
 };
 
 #[test]
@@ -266,9 +266,9 @@ async fn changes_of_rights_and_their_numbers_go_on() {
         change(2, Changed::User(ann())),
         change(
             3,
-            Changed::Token {
+            Changed::Credential {
                 owner: ann(),
-                token: TokenId::from_string("t"),
+                id: "t".into(),
             },
         ),
     ];

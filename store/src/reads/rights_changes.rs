@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::statement::Statement;
-use crate::{Store, StoreError, TokenId};
+use crate::{Moment, Store, StoreError};
 
 /// How many changes are kept. A server reads them several times a second.
 pub(crate) const KEPT: i64 = 100_000;
@@ -31,12 +31,12 @@ pub enum Changed {
     User(Username),
     /// The password of a user.
     Password(Username),
-    /// A token was revoked.
-    Token {
+    /// A token was revoked, or a session of a browser has ended.
+    Credential {
         /// Whose it was.
         owner: Username,
-        /// Which.
-        token: TokenId,
+        /// The id of the token or the session. No two are the same.
+        id: String,
     },
     /// A user who is gone is to be forgotten: all rights have ended before, and the name is not free yet.
     Forgotten(Username),
@@ -44,13 +44,24 @@ pub enum Changed {
 
 impl Store {
     /// The changes of rights after the number `after`, in order. Made by whatever process has the
-    /// database open.
+    /// database open. While these are asked for several times a second, sessions and tokens are [remembered](Self::known_token).
     ///
     /// # Errors
     ///
     /// [`StoreError::RightsForgotten`] if some of them are not kept any more, or the database has lost some that were known, as
     /// after a failover to an older state; another [`StoreError`] if it cannot be read.
     pub async fn rights_changes(&self, after: i64) -> Result<Vec<RightsChange>, StoreError> {
+        let asked = Moment::now();
+        let changes = self.read_rights_changes(after).await;
+        match &changes {
+            Ok(changes) => self.credentials().follow(after, changes, asked),
+            Err(StoreError::RightsForgotten) => self.credentials().lost(),
+            Err(_) => {}
+        }
+        changes
+    }
+
+    async fn read_rights_changes(&self, after: i64) -> Result<Vec<RightsChange>, StoreError> {
         let changes = Statement::new(
             "SELECT last.value AS last, r.id, r.kind, r.username, r.token_id
              FROM counters last LEFT JOIN rights_changes r ON r.id > $1
@@ -93,9 +104,9 @@ fn change(row: &AnyRow) -> Result<RightsChange, StoreError> {
         "policy" => Changed::Policy,
         "user" => Changed::User(username()?),
         "password" => Changed::Password(username()?),
-        "token" => Changed::Token {
+        "token" => Changed::Credential {
             owner: username()?,
-            token: TokenId::from_string(row.try_get::<String, _>("token_id")?),
+            id: row.try_get("token_id")?,
         },
         "forgotten" => Changed::Forgotten(username()?),
         _ => return Err(invalid()),

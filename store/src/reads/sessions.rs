@@ -9,7 +9,7 @@ use crate::page::{JsonBytes, item_bytes};
 use crate::sessions::unused_since;
 use crate::statement::Statement;
 use crate::users::user;
-use crate::{Page, Session, SessionId, Store, StoreError, Timestamp, UserId};
+use crate::{Moment, Page, Session, SessionId, Store, StoreError, Timestamp, UserId};
 
 /// A session, as its user sees it in the list of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,34 @@ impl Store {
             last_used_at: Timestamp::from_millis(row.try_get("last_used_at")?),
             expires_at: Timestamp::from_millis(row.try_get("expires_at")?),
         }))
+    }
+
+    /// The same as [`session`](Self::session), as it was less than a second ago: it may be known without a read.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn known_session(
+        &self,
+        secret_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let known = self.credentials().session(secret_hash, Moment::now());
+        let has_ended = |session: &Session| {
+            session.expires_at <= now
+                || session.last_used_at.as_millis() <= unused_since(now)
+                || session.user.disabled
+        };
+        if let Some(session) = known.filter(|session| !has_ended(session)) {
+            return Ok(Some(session));
+        }
+        let look_up = self.credentials().look_up();
+        let session = self.session(secret_hash, now).await?;
+        if let Some(session) = &session {
+            let credentials = self.credentials();
+            credentials.keep_session(look_up, session, Moment::now());
+        }
+        Ok(session)
     }
 
     /// Up to `limit` sessions of a user that have not ended by `now`, the newest first, those that began before `before`.

@@ -1,8 +1,7 @@
 //! The one task that looks tokens up.
 //!
 //! Every request of a program comes with a token, and a statement of its own for each costs more than all else that an
-//! accepted message costs. So those that are asked for while others are being read share a statement. Nothing is
-//! remembered: a token that was revoked is not found.
+//! accepted message costs. So those that are asked for while others are being read share a statement.
 
 use std::collections::HashMap;
 use std::fmt;

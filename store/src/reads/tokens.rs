@@ -10,7 +10,7 @@ use crate::page::{JsonBytes, item_bytes};
 use crate::statement::Statement;
 use crate::tokens::token;
 use crate::users::{parse_username, user};
-use crate::{Page, Store, StoreError, Timestamp, Token, TokenId, User, UserId};
+use crate::{Moment, Page, Store, StoreError, Timestamp, Token, TokenId, User, UserId};
 
 impl Store {
     /// The token whose secret has the hash `token_hash` and its owner, unless it has ended by
@@ -25,9 +25,30 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<(Token, User)>, StoreError> {
         let found = self.tokens().find(token_hash).await?;
-        Ok(found.filter(|(token, user)| {
-            token.expires_at.is_none_or(|expires_at| expires_at > now) && !user.disabled
-        }))
+        Ok(found.filter(|found| is_valid(found, now)))
+    }
+
+    /// The same as [`token_by_hash`](Self::token_by_hash), as it was less than a second ago: it may be known without a read.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database cannot be read.
+    pub async fn known_token(
+        &self,
+        token_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<(Token, User)>, StoreError> {
+        let known = self.credentials().token(token_hash, Moment::now());
+        if let Some(found) = known.filter(|found| is_valid(found, now)) {
+            return Ok(Some(found));
+        }
+        let look_up = self.credentials().look_up();
+        let found = self.token_by_hash(token_hash, now).await?;
+        if let Some(found) = &found {
+            let credentials = self.credentials();
+            credentials.keep_token(look_up, token_hash, found, Moment::now());
+        }
+        Ok(found)
     }
 
     /// Up to `limit` tokens of a user, the newest first, those made before `before`. Without those of sessions.
@@ -94,6 +115,10 @@ impl Store {
         let row = self.readers().fetch_optional(owner).await?;
         row.as_ref().map(user).transpose()
     }
+}
+
+fn is_valid((token, user): &(Token, User), now: Timestamp) -> bool {
+    token.expires_at.is_none_or(|expires_at| expires_at > now) && !user.disabled
 }
 
 impl JsonBytes for Token {

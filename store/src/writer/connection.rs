@@ -4,6 +4,7 @@
 //! the commit is under way, another one reads there what came of it: it waits until the lost one's transaction has ended.
 
 use std::mem;
+use std::sync::Arc;
 
 use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use super::file_transaction::{FileConnection, FileTransaction};
 use super::patience::answered;
 use super::transaction::{Begun, Transaction, TransactionKind};
+use crate::credential_cache::{CredentialCache, Ending};
 use crate::dialect::{Dialect, begin_write};
 use crate::statement::Statement;
 use crate::{StoreError, bulk};
@@ -27,6 +29,8 @@ pub(super) struct Connection {
     is_unclear: bool,
     /// Of a file, whether what is committed is as durable as can be.
     is_full: bool,
+    /// Forgets what its transactions end.
+    credentials: Arc<CredentialCache>,
 }
 
 /// By what it is known later whether a transaction was committed.
@@ -37,7 +41,11 @@ pub(super) struct Mark {
 }
 
 impl Connection {
-    pub(super) fn new(conn: AnyConnection, dialect: Dialect) -> Self {
+    pub(super) fn new(
+        conn: AnyConnection,
+        dialect: Dialect,
+        credentials: Arc<CredentialCache>,
+    ) -> Self {
         Self {
             conn,
             dialect,
@@ -45,6 +53,7 @@ impl Connection {
             begun: 0,
             is_unclear: false,
             is_full: true,
+            credentials,
         }
     }
 
@@ -53,13 +62,14 @@ impl Connection {
         &mut self,
         kind: TransactionKind,
     ) -> Result<(Transaction<'_>, Option<Mark>), StoreError> {
+        let ending = Ending::new(Arc::clone(&self.credentials));
         if self.dialect == Dialect::Sqlite {
             let to = FileConnection {
                 conn: &mut self.conn,
                 is_full: &mut self.is_full,
             };
             let begun = Begun::File(FileTransaction::new(to, kind.durable, kind.marked).await?);
-            return Ok((Transaction::new(begun, kind), None));
+            return Ok((Transaction::new(begun, kind, ending), None));
         }
         let Self {
             conn,
@@ -86,7 +96,7 @@ impl Connection {
         let begun = answered(*dialect, conn.begin_with(bulk::statement(text))).await?;
         *is_unclear = false;
         let begun = Begun::Server(begun);
-        Ok((Transaction::new(begun, kind), Some(mark)))
+        Ok((Transaction::new(begun, kind, ending), Some(mark)))
     }
 
     /// Undoes what was begun on a server and not ended: sqlx does so with what is asked next.
@@ -140,6 +150,11 @@ mod tests {
     /// Too short for what does not come.
     const MOMENT: std::time::Duration = std::time::Duration::from_millis(50);
 
+    async fn connect(location: &Location) -> Connection {
+        let conn = location.connect_writer().await.unwrap();
+        Connection::new(conn, location.dialect(), Arc::new(CredentialCache::new()))
+    }
+
     #[tokio::test]
     async fn who_asks_for_a_commit_waits_until_it_is_over() {
         let dialect = Dialect::Postgres;
@@ -148,8 +163,8 @@ mod tests {
         };
         let location = Location::parse(database.url().into()).unwrap();
         prepare(&location).await.unwrap();
-        let mut lost = Connection::new(location.connect_writer().await.unwrap(), dialect);
-        let mut other = Connection::new(location.connect_writer().await.unwrap(), dialect);
+        let mut lost = connect(&location).await;
+        let mut other = connect(&location).await;
         for committed in [true, false, true, false] {
             let kind = TransactionKind {
                 dialect,

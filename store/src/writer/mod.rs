@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout_at;
 
+use crate::credential_cache::CredentialCache;
 use crate::dialect::Dialect;
 use crate::location::Location;
 use crate::owned_task::OwnedTask;
@@ -27,6 +28,15 @@ use waiting::Waiting;
 
 /// How many writes wait for a task.
 const QUEUE: usize = 1024;
+
+/// Who is told of commits.
+#[derive(Clone)]
+pub(crate) struct Told {
+    /// Notified of each after which a message may be due.
+    pub(crate) wake: Arc<Notify>,
+    /// Forgets what they end.
+    pub(crate) credentials: Arc<CredentialCache>,
+}
 
 /// The way to the tasks that write.
 pub(crate) struct Writer {
@@ -47,10 +57,10 @@ struct Queue {
 
 impl Queue {
     /// Starts the task with its connection.
-    fn start(channel: Channel, location: Location, conn: AnyConnection, wake: Arc<Notify>) -> Self {
+    fn start(channel: Channel, location: Location, conn: AnyConnection, told: Told) -> Self {
         let (sender, operations) = mpsc::channel(QUEUE);
         let stop = Arc::new(Notify::new());
-        let task = Task::new(channel, location, conn, operations, Arc::clone(&stop), wake);
+        let task = Task::new(channel, location, conn, operations, Arc::clone(&stop), told);
         Self {
             operations: sender,
             stop,
@@ -65,24 +75,23 @@ impl Queue {
 }
 
 impl Writer {
-    /// Starts with its connections. Others are made at `location` if these fail; `wake` is
-    /// notified of every commit after which a message may be due.
+    /// Starts with its connections. Others are made at `location` if these fail.
     pub(crate) fn start(
         location: Location,
         conn: AnyConnection,
         soft: Option<AnyConnection>,
-        wake: Arc<Notify>,
+        told: Told,
     ) -> Self {
         let limit = match location.dialect() {
             Dialect::Sqlite => None,
             Dialect::Postgres | Dialect::MySql => Some(PATIENCE - GRACE),
         };
         let soft = soft.map(|conn| {
-            let (location, wake) = (location.clone(), Arc::clone(&wake));
-            Queue::start(Channel::Soft, location, conn, wake)
+            let (location, told) = (location.clone(), told.clone());
+            Queue::start(Channel::Soft, location, conn, told)
         });
         Self {
-            durable: Queue::start(Channel::Durable, location, conn, wake),
+            durable: Queue::start(Channel::Durable, location, conn, told),
             soft,
             limit,
         }

@@ -22,7 +22,9 @@ use super::patience::{TRANSACTION, UNDO, answered};
 use super::transaction::TransactionKind;
 use super::waiting::State;
 
+use super::Told;
 use crate::StoreError;
+use crate::credential_cache::CredentialCache;
 use crate::dialect::Dialect;
 use crate::location::Location;
 use crate::open_files::OpenFiles;
@@ -56,6 +58,7 @@ pub(super) struct Task {
     operations: mpsc::Receiver<Box<dyn Queued>>,
     stop: Arc<Notify>,
     wake: Arc<Notify>,
+    credentials: Arc<CredentialCache>,
 }
 
 impl Task {
@@ -65,8 +68,9 @@ impl Task {
         conn: AnyConnection,
         operations: mpsc::Receiver<Box<dyn Queued>>,
         stop: Arc<Notify>,
-        wake: Arc<Notify>,
+        told: Told,
     ) -> Self {
+        let Told { wake, credentials } = told;
         Self {
             files: OpenFiles::of(location.file()),
             log: Log::of(location.file()),
@@ -74,11 +78,16 @@ impl Task {
             pace: Pace::of(location.dialect()),
             aside: Aside::new(),
             doubt: None,
-            conn: Some(Connection::new(conn, location.dialect())),
+            conn: Some(Connection::new(
+                conn,
+                location.dialect(),
+                Arc::clone(&credentials),
+            )),
             location,
             operations,
             stop,
             wake,
+            credentials,
         }
     }
 
@@ -264,7 +273,11 @@ impl Task {
                 .map_err(before_commit)?;
             self.files.opened();
             self.pace.reconnected();
-            self.conn = Some(Connection::new(conn, dialect));
+            self.conn = Some(Connection::new(
+                conn,
+                dialect,
+                Arc::clone(&self.credentials),
+            ));
         }
         if let Some(conn) = &mut self.conn
             && let Some(Doubt { mark, .. }) = &self.doubt

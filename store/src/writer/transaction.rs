@@ -8,10 +8,11 @@ use sqlx::{Any, AnyConnection, Either, Executor as _};
 use super::file_transaction::FileTransaction;
 use super::locks::{LockMode, Locks};
 use super::patience::answered;
-use crate::StoreError;
 use crate::counts::Counts;
+use crate::credential_cache::Ending;
 use crate::dialect::Dialect;
 use crate::statement::{Results, Script, Statement, StatementResult};
+use crate::{Changed, StoreError};
 
 /// How a transaction begins.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,7 @@ pub(crate) struct Transaction<'c> {
     counts: Counts,
     /// Whether nothing is deferred, so that it is known whose fault it is if something fails.
     careful: bool,
+    ending: Ending,
 }
 
 /// Where a transaction is.
@@ -43,12 +45,13 @@ pub(super) enum Begun<'c> {
 }
 
 impl<'c> Transaction<'c> {
-    pub(super) fn new(begun: Begun<'c>, kind: TransactionKind) -> Self {
+    pub(super) fn new(begun: Begun<'c>, kind: TransactionKind, ending: Ending) -> Self {
         Self {
             begun,
             dialect: kind.dialect,
             counts: Counts::default(),
             careful: kind.careful,
+            ending,
         }
     }
 
@@ -79,6 +82,11 @@ impl<'c> Transaction<'c> {
     /// What an operation changes of what is counted.
     pub(crate) fn count(&mut self, counts: &Counts) {
         self.counts.add(counts);
+    }
+
+    /// What an operation changes of rights: what was remembered of it is forgotten when this has ended, before anyone learns how.
+    pub(crate) fn changes_rights(&mut self, changes: &[Changed]) {
+        self.ending.add(changes);
     }
 
     /// Writes what all operations have counted, as the last before the commit: once, and not in the order of the operations.

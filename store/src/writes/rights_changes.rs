@@ -26,6 +26,7 @@ pub(crate) async fn record(
     if changes.is_empty() {
         return Ok(());
     }
+    tx.changes_rights(changes);
     let mut script = Script::default();
     let count = Statement::new("UPDATE counters SET value = value + $1 WHERE name = 'rights'");
     script.add(count.bind(changes.len() as i64));
@@ -51,19 +52,19 @@ impl TextBytes for (i64, &Changed) {
 
 fn insert(numbered: &[(i64, &Changed)], now: Timestamp, dialect: Dialect) -> Vec<Statement> {
     INSERT.statements(dialect, numbered, "", |statement, one| {
-        let (kind, username, token) = match one.map(|(_, changed)| *changed) {
+        let (kind, username, id) = match one.map(|(_, changed)| *changed) {
             None => (None, None, None),
             Some(Changed::Policy) => (Some("policy"), None, None),
             Some(Changed::User(username)) => (Some("user"), Some(username), None),
             Some(Changed::Password(username)) => (Some("password"), Some(username), None),
-            Some(Changed::Token { owner, token }) => (Some("token"), Some(owner), Some(token)),
+            Some(Changed::Credential { owner, id }) => (Some("token"), Some(owner), Some(id)),
             Some(Changed::Forgotten(username)) => (Some("forgotten"), Some(username), None),
         };
         statement
             .bind(one.map(|(id, _)| *id))
             .bind(kind)
             .bind(username.map(|username| username.as_str()))
-            .bind(token.map(|token| token.as_str()))
+            .bind(id.map(String::as_str))
             .bind(now.as_millis())
     })
 }

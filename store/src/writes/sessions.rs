@@ -1,14 +1,16 @@
 //! Sessions of browsers that begin, are used and end.
 
+use herald_acl::Username;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::tokens::end_tokens;
+use super::tokens::end_with;
 use crate::dialect::Dialect;
 use crate::sessions::unused_since;
 use crate::statement::{Part, Results, Script, Statement};
+use crate::users::parse_username;
 use crate::writer::{Channel, Locks, Operation, Transaction};
-use crate::{SessionId, Store, StoreError, Timestamp, User, UserId, bulk};
+use crate::{Changed, Session, SessionId, Store, StoreError, Timestamp, User, UserId, bulk};
 
 /// How many sessions a user has at once; another one ends that which began first.
 const MAX_SESSIONS: i64 = 100;
@@ -53,8 +55,9 @@ impl Store {
     }
 
     /// Notes that a session was used at `now`. It may be lost if there is too much to write, or in a crash.
-    pub fn touch_session(&self, id: &SessionId, now: Timestamp) {
-        let id = id.clone();
+    pub fn touch_session(&self, session: &Session, now: Timestamp) {
+        self.credentials().touch_session(&session.secret_hash, now);
+        let id = session.id.clone();
         self.note(Touch { id, now });
     }
 
@@ -88,12 +91,13 @@ pub(crate) async fn end_all(
             .bind(except.unwrap_or_default()),
     );
     let sessions = ids(&tx.run(script).await?, &sessions)?;
-    end(tx, &sessions, now).await
+    end(tx, &user.username, &sessions, now).await
 }
 
-/// Ends sessions, with the tokens that they needed. A few statements, whatever their number.
+/// Ends sessions of a user, with the tokens that they needed. A few statements, whatever their number.
 async fn end(
     tx: &mut Transaction<'_>,
+    owner: &Username,
     sessions: &[String],
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -106,7 +110,11 @@ async fn end(
         sessions,
     ));
     let tokens = ids(&tx.run(script).await?, &tokens)?;
-    end_tokens(tx, &tokens, now).await?;
+    let ended = sessions.iter().map(|id| Changed::Credential {
+        owner: owner.clone(),
+        id: id.clone(),
+    });
+    end_with(tx, ended.collect(), &tokens, now).await?;
     let mut script = Script::default();
     let delete = format!("{} WHERE id", tx.dialect().delete_by_key("sessions"));
     script.add_all(bulk::of_each(&delete, sessions));
@@ -136,10 +144,11 @@ impl Operation for Create {
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         let (script, reads) = self.reads(tx.dialect());
         let results = tx.run(script).await?;
-        if results.rows(&reads.account).next().is_none() {
+        let Some(account) = results.rows(&reads.account).next() else {
             return Err(StoreError::UnknownUser);
-        }
-        end(tx, &ids(&results, &reads.too_many)?, self.now).await?;
+        };
+        let owner = parse_username(account.try_get("username")?)?;
+        end(tx, &owner, &ids(&results, &reads.too_many)?, self.now).await?;
         // After the change of rights: who deletes an account has locked those when it comes to its sessions.
         let mut script = Script::default();
         let mut ended = ids(&results, &reads.ended)?;
@@ -167,7 +176,7 @@ impl Create {
         let mut script = Script::default();
         // Locked first: a password that changes meanwhile ends this session, too, or is seen here.
         let account = format!(
-            "SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled = 0{}",
+            "SELECT username FROM users WHERE id = $1 AND password_hash = $2 AND disabled = 0{}",
             dialect.for_update()
         );
         let account = script.add(
@@ -282,13 +291,20 @@ impl Operation for End {
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {
         let mut script = Script::default();
         let theirs = script.add(
-            Statement::new("SELECT id FROM sessions WHERE id = $1 AND user_id = $2")
-                .bind(self.id.as_str())
-                .bind(self.user.as_str()),
+            Statement::new(
+                "SELECT u.username FROM sessions s JOIN users u ON u.id = s.user_id
+                 WHERE s.id = $1 AND s.user_id = $2",
+            )
+            .bind(self.id.as_str())
+            .bind(self.user.as_str()),
         );
-        let theirs = ids(&tx.run(script).await?, &theirs)?;
-        end(tx, &theirs, self.now).await?;
-        Ok(!theirs.is_empty())
+        let results = tx.run(script).await?;
+        let Some(row) = results.rows(&theirs).next() else {
+            return Ok(false);
+        };
+        let owner = parse_username(row.try_get("username")?)?;
+        end(tx, &owner, &[self.id.to_string()], self.now).await?;
+        Ok(true)
     }
 
     fn changes(ended: &bool) -> bool {

@@ -182,7 +182,7 @@ pub(crate) async fn signed_in(store: &Store, user: &UserId) {
     };
     store.create_session(user, session, at(1)).await.unwrap();
     let session = store.session("session", at(2)).await.unwrap().unwrap();
-    store.touch_session(&session.id, at(3));
+    store.touch_session(&session, at(3));
     store.list_sessions(user, None, 10, at(3)).await.unwrap();
     let origins = [TokenOrigin::Owner, TokenOrigin::Session(session.id.clone())];
     for (origin, hash) in origins.into_iter().zip(["own", "session's"]) {
@@ -195,7 +195,7 @@ pub(crate) async fn signed_in(store: &Store, user: &UserId) {
         };
         store.create_token(user, token, at(3)).await.unwrap();
         let (token, _) = store.token_by_hash(hash, at(4)).await.unwrap().unwrap();
-        store.touch_token(&token.id, at(4));
+        store.touch_token(&token.id, hash, at(4));
         if hash == "own" {
             store.revoke_token(user, &token.id, at(5)).await.unwrap();
         }

@@ -38,6 +38,8 @@ mod idempotency;
 mod idle;
 #[path = "../store/inbox.rs"]
 mod inbox;
+#[path = "../store/known.rs"]
+mod known;
 #[path = "killed.rs"]
 mod killed;
 #[path = "large.rs"]

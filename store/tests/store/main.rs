@@ -21,6 +21,7 @@ mod file;
 mod foreign_log;
 mod idempotency;
 mod inbox;
+mod known;
 mod leases;
 mod listing;
 mod mysql_servers;

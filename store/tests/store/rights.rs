@@ -67,9 +67,9 @@ async fn a_revoked_token_is_recorded_with_its_owner() {
     store.revoke_token(&ann.id, &none, at(1)).await.unwrap();
     assert_eq!(changed(&store, &mut seen).await, []);
     store.revoke_token(&ann.id, &token.id, at(1)).await.unwrap();
-    let revoked = Changed::Token {
+    let revoked = Changed::Credential {
         owner: name("ann"),
-        token: token.id,
+        id: token.id.to_string(),
     };
     assert_eq!(changed(&store, &mut seen).await, [revoked]);
 }

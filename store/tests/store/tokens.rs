@@ -127,9 +127,9 @@ async fn when_a_token_was_last_used_is_noted() {
     let ann = user(&store, "ann").await;
     let used = make_token(&store, &ann.id, "used", BOTH, "u", None, at(0)).await;
     make_token(&store, &ann.id, "unused", BOTH, "n", None, at(0)).await;
-    store.touch_token(&used.id, at(5));
-    store.touch_token(&used.id, at(3));
-    store.touch_token(&TokenId::new(), at(6));
+    store.touch_token(&used.id, "u", at(5));
+    store.touch_token(&used.id, "u", at(3));
+    store.touch_token(&TokenId::new(), "none", at(6));
     store.ping().await.unwrap();
     let listed = store.list_tokens(&ann.id, None, 10).await.unwrap().items;
     let last: Vec<_> = listed.iter().map(|token| token.last_used_at).collect();
@@ -175,8 +175,8 @@ async fn what_a_token_made_ends_with_it() {
     let recorded: Vec<_> = changes.into_iter().map(|change| change.changed).collect();
     assert_eq!(recorded.len(), 3);
     for token in made {
-        let owner = ann.username.clone();
-        assert!(recorded.contains(&Changed::Token { owner, token }));
+        let (owner, id) = (ann.username.clone(), token.to_string());
+        assert!(recorded.contains(&Changed::Credential { owner, id }));
     }
 }
 
@@ -241,7 +241,7 @@ async fn revoking_what_made_very_many_tokens_tells_of_each() {
     let recorded: std::collections::HashSet<_> = changes
         .into_iter()
         .map(|change| match change.changed {
-            Changed::Token { token, .. } => token,
+            Changed::Credential { id, .. } => id,
             other => panic!("{other:?}"),
         })
         .collect();

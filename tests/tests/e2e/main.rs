@@ -28,6 +28,7 @@ mod migrate;
 mod mosquitto_bridge;
 mod mqttjs;
 mod omitted;
+mod order;
 mod progress;
 mod promise;
 mod properties;

@@ -9,6 +9,7 @@
 use herald_tests::{Herald, notified};
 
 mod cli;
+mod credentials;
 mod delay;
 mod isolation;
 mod kill;

@@ -62,10 +62,14 @@ pub(super) struct Decision<'a> {
     pub(super) queues: UserQueueChanges,
 }
 
-/// Decides as if one were finished after the other: only the claimant finishes a message, and only once.
+/// Decides as if one were finished after the other, those first that were due first: so messages that are processed at once end in
+/// the order in which their user sent them. Only the claimant finishes a message, and only once.
 pub(super) fn decide<'a>(all: &[&'a Finish], mut facts: Facts) -> Decision<'a> {
-    let mut decision = Decision::default();
-    for finish in all {
+    let mut decision = Decision {
+        outputs: all.iter().map(|_| None).collect(),
+        ..Decision::default()
+    };
+    for (index, finish) in in_order(all) {
         let finished = decide_one(finish, &mut facts);
         if let Some(finished) = &finished {
             let (user, seq) = (&finish.job.user_id, finished.notification.seq);
@@ -80,9 +84,19 @@ pub(super) fn decide<'a>(all: &[&'a Finish], mut facts: Facts) -> Decision<'a> {
             decision.last.insert(user.clone(), seq.0);
             decision.ended.push((finish, seq));
         }
-        decision.outputs.push(finished);
+        decision.outputs[index] = finished;
     }
     decision
+}
+
+/// Each with its place in `all`, those first that were due first.
+fn in_order<'a>(all: &[&'a Finish]) -> Vec<(usize, &'a Finish)> {
+    let mut ordered: Vec<_> = all.iter().copied().enumerate().collect();
+    ordered.sort_by(|(_, a), (_, b)| {
+        let (a, b) = (&a.job, &b.job);
+        (a.due, &a.id).cmp(&(b.due, &b.id))
+    });
+    ordered
 }
 
 fn decide_one(finish: &Finish, facts: &mut Facts) -> Option<Finished> {
@@ -111,6 +125,7 @@ mod tests {
 
     const USERS: [&str; 3] = ["ann", "bob", "eve"];
 
+    /// A message of which several are due at a time.
     fn finish(message: usize, lease: &str) -> Finish {
         let user = USERS[message % USERS.len()];
         Finish {
@@ -122,7 +137,7 @@ mod tests {
                 attempt: 1,
                 failures: 0,
                 created_at: Timestamp::from_millis(0),
-                due: Timestamp::from_millis(0),
+                due: due(message),
                 lease: Lease(lease.into()),
             },
             outcome: Outcome::Processed {
@@ -134,9 +149,13 @@ mod tests {
         }
     }
 
+    fn due(message: usize) -> Timestamp {
+        Timestamp::from_millis((message % 4) as i64)
+    }
+
     proptest! {
         /// Whoever finishes what, in whatever order: each message ends once and for its claimant only, and each inbox is
-        /// numbered without a gap.
+        /// numbered without a gap, in the order in which they were due.
         #[test]
         fn each_message_ends_once_and_numbers_have_no_gap(
             finishes in prop::collection::vec((0..9_usize, 0..2_usize), 0..30),
@@ -156,7 +175,9 @@ mod tests {
             let mut next: BTreeMap<_, _> = facts.last.clone();
             let decision = decide(&all.iter().collect::<Vec<_>>(), facts);
             let mut ended = std::collections::HashSet::new();
-            for ((id, lease), output) in finishes.iter().zip(&decision.outputs) {
+            let mut outputs: Vec<_> = finishes.iter().zip(&decision.outputs).collect();
+            outputs.sort_by_key(|((id, _), _)| (due(*id), *id));
+            for ((id, lease), output) in outputs {
                 let ends = claimed[*id] == Some(*lease) && ended.insert(*id);
                 prop_assert_eq!(output.is_some(), ends);
                 if let Some(finished) = output {

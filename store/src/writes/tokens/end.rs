@@ -32,20 +32,32 @@ impl Store {
 
 /// Deletes tokens and those that they made, and records it for those who hold live sessions. A few statements, whatever their
 /// number: all other writes wait for these. The caller has locked the queue of their owner.
-pub(crate) async fn end_tokens(
+pub(super) async fn end_tokens(
     tx: &mut Transaction<'_>,
     tokens: &[String],
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    end_with(tx, vec![], tokens, now).await
+}
+
+/// Deletes tokens that end with `others`, and records both.
+pub(crate) async fn end_with(
+    tx: &mut Transaction<'_>,
+    others: Vec<Changed>,
+    tokens: &[String],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if tokens.is_empty() {
-        return Ok(());
+        return record(tx, &others, now).await;
     }
     let mut script = Script::default();
     let ended = script.add_all(with_made(tokens));
     let results = tx.run(script).await?;
-    let ended = results.rows(&ended).map(read_ended);
-    let ended = ended.collect::<Result<Vec<_>, _>>()?;
-    record(tx, &ended, now).await?;
+    let mut changes = others;
+    for row in results.rows(&ended) {
+        changes.push(read_ended(row)?);
+    }
+    record(tx, &changes, now).await?;
     // Those that they made go with them: ON DELETE CASCADE.
     let mut script = Script::default();
     let delete = format!("{} WHERE id", tx.dialect().delete_by_key("tokens"));
@@ -70,9 +82,9 @@ fn with_made(tokens: &[String]) -> Vec<Statement> {
 }
 
 fn read_ended(row: &AnyRow) -> Result<Changed, StoreError> {
-    Ok(Changed::Token {
+    Ok(Changed::Credential {
         owner: parse_username(row.try_get("username")?)?,
-        token: TokenId::from_string(row.try_get::<String, _>("id")?),
+        id: row.try_get("id")?,
     })
 }
 

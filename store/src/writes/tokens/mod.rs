@@ -8,11 +8,13 @@ use crate::writer::{Channel, Operation, Transaction};
 use crate::{Store, StoreError, Timestamp, TokenId};
 
 pub use create::{CreateToken, NewToken, TokenOrigin};
-pub(crate) use end::end_tokens;
+pub(crate) use end::end_with;
 
 impl Store {
-    /// Notes that a token was used at `now`. It may be lost if there is too much to write, or in a crash.
-    pub fn touch_token(&self, id: &TokenId, now: Timestamp) {
+    /// Notes that the token whose secret has this hash was used at `now`. It may be lost if there is too much to write, or in a
+    /// crash.
+    pub fn touch_token(&self, id: &TokenId, token_hash: &str, now: Timestamp) {
+        self.credentials().touch_token(token_hash, now);
         let id = id.clone();
         self.note(Touch { id, now });
     }
