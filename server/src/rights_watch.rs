@@ -104,6 +104,7 @@ impl RightsWatch {
         loop {
             tokio::select! {
                 () = stop.cancelled() => {
+                    self.store.stop_following_rights();
                     self.in_force.send_replace(ALL);
                     return Ok(());
                 }

@@ -4,6 +4,7 @@
 //! these were not read for a while, nothing is answered from memory: so what has ended opens nothing a second later, wherever it
 //! was ended.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +14,8 @@ use quick_cache::unsync::Cache;
 
 use crate::{Changed, Moment, RightsChange, Session, Timestamp, Token, User};
 
-/// How many tokens are remembered, and how many sessions; less than 1 KiB each.
+/// How many tokens are remembered, and how many sessions; less than 1 KiB each. And of how many names and ids it is known when they
+/// were forgotten: beyond that, all is.
 const ROOM: usize = 10_000;
 
 /// For how long what is remembered counts after the changes of rights were last asked for: in a running server that is several
@@ -23,12 +25,6 @@ const CURRENT: Duration = Duration::from_millis(750);
 /// After how long it is read again, for what no change of rights tells, such as a password that was hashed anew.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What was looked up, and until when it counts.
-struct Kept<T> {
-    found: T,
-    until: Moment,
-}
-
 /// Sessions and tokens by the hash of their secret.
 pub(crate) struct CredentialCache {
     state: Mutex<State>,
@@ -37,17 +33,57 @@ pub(crate) struct CredentialCache {
 struct State {
     tokens: Cache<String, Kept<(Token, User)>>,
     sessions: Cache<String, Kept<Session>>,
+    /// When the user of this name, or what has this id, was last forgotten. What was looked up before does not count: to forget
+    /// costs the same, however much is remembered.
+    forgotten: HashMap<String, Turn>,
+    /// When all was.
+    all_forgotten: Turn,
+    /// The last time that something was.
+    last: Turn,
     /// The last change of rights that is known here; `None`: it is not known which were missed.
     seen: Option<i64>,
     current_until: Moment,
-    /// How often something was forgotten.
-    times_forgotten: u64,
 }
 
-/// When a look-up began: what was forgotten since may be what it has found.
+/// Counts what is forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn(u64);
+
+/// When a look-up began.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LookUp {
-    times_forgotten: u64,
+pub(crate) struct LookUp(Turn);
+
+/// What was looked up, when, and until when it counts.
+struct Kept<T> {
+    found: T,
+    looked_up: Turn,
+    until: Moment,
+}
+
+/// What has an owner and an id, by which it is forgotten.
+trait Credential: Clone {
+    fn owner(&self) -> &Username;
+    fn id(&self) -> &str;
+}
+
+impl Credential for (Token, User) {
+    fn owner(&self) -> &Username {
+        &self.1.username
+    }
+
+    fn id(&self) -> &str {
+        self.0.id.as_str()
+    }
+}
+
+impl Credential for Session {
+    fn owner(&self) -> &Username {
+        &self.user.username
+    }
+
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
 }
 
 impl CredentialCache {
@@ -55,9 +91,11 @@ impl CredentialCache {
         let state = State {
             tokens: Cache::new(ROOM),
             sessions: Cache::new(ROOM),
+            forgotten: HashMap::new(),
+            all_forgotten: Turn::default(),
+            last: Turn::default(),
             seen: None,
             current_until: Moment::default(),
-            times_forgotten: 0,
         };
         Self {
             state: Mutex::new(state),
@@ -67,24 +105,18 @@ impl CredentialCache {
     /// The token whose secret has this hash, and its owner, as they were when they were read.
     pub(crate) fn token(&self, hash: &str, now: Moment) -> Option<(Token, User)> {
         let state = self.state();
-        state.is_current(now).then_some(())?;
-        let kept = state.tokens.get(hash).filter(|kept| now < kept.until);
-        kept.map(|kept| kept.found.clone())
+        state.valid(state.tokens.get(hash)?, now)
     }
 
     /// The session whose secret has this hash, as it was when it was read.
     pub(crate) fn session(&self, hash: &str, now: Moment) -> Option<Session> {
         let state = self.state();
-        state.is_current(now).then_some(())?;
-        let kept = state.sessions.get(hash).filter(|kept| now < kept.until);
-        kept.map(|kept| kept.found.clone())
+        state.valid(state.sessions.get(hash)?, now)
     }
 
     /// Something is about to be read from the database.
     pub(crate) fn look_up(&self) -> LookUp {
-        LookUp {
-            times_forgotten: self.state().times_forgotten,
-        }
+        LookUp(self.state().last)
     }
 
     /// Remembers a token that was read.
@@ -96,8 +128,8 @@ impl CredentialCache {
         now: Moment,
     ) {
         let mut state = self.state();
-        if state.may_keep(look_up, now) {
-            let kept = Kept::new(found.clone(), now);
+        if state.is_current(now) {
+            let kept = Kept::new(found, look_up, now);
             state.tokens.insert(hash.to_owned(), kept);
         }
     }
@@ -105,8 +137,8 @@ impl CredentialCache {
     /// Remembers a session that was read.
     pub(crate) fn keep_session(&self, look_up: LookUp, found: &Session, now: Moment) {
         let mut state = self.state();
-        if state.may_keep(look_up, now) {
-            let kept = Kept::new(found.clone(), now);
+        if state.is_current(now) {
+            let kept = Kept::new(found, look_up, now);
             state.sessions.insert(found.secret_hash.clone(), kept);
         }
     }
@@ -133,10 +165,16 @@ impl CredentialCache {
         }
     }
 
+    /// Forgets all: it is not known what may have ended.
+    pub(crate) fn forget_all(&self) {
+        self.state().forget_all();
+    }
+
     /// The changes after the number `after` were asked for at `asked`, and these are all.
     pub(crate) fn follow(&self, after: i64, changes: &[RightsChange], asked: Moment) {
         let mut state = self.state();
-        if state.seen.is_none_or(|seen| seen < after) {
+        // After a pause, the database may be another one than before.
+        if state.seen.is_none_or(|seen| seen < after) || !state.is_current(asked) {
             state.forget_all();
         }
         for change in changes {
@@ -147,8 +185,8 @@ impl CredentialCache {
         state.current_until = state.current_until.max(asked.after(CURRENT));
     }
 
-    /// Changes were missed for good.
-    pub(crate) fn lost(&self) {
+    /// Changes are not followed any more: forgets all, and remembers nothing until they are.
+    pub(crate) fn stop(&self) {
         let mut state = self.state();
         state.forget_all();
         state.seen = None;
@@ -171,44 +209,46 @@ impl State {
         now < self.current_until
     }
 
-    fn may_keep(&self, look_up: LookUp, now: Moment) -> bool {
-        self.is_current(now) && look_up.times_forgotten == self.times_forgotten
+    /// What was found, if it counts.
+    fn valid<T: Credential>(&self, kept: &Kept<T>, now: Moment) -> Option<T> {
+        let found = &kept.found;
+        let forgotten = |what: &str| self.forgotten.get(what).copied().unwrap_or_default();
+        let last = forgotten(found.owner().as_str())
+            .max(forgotten(found.id()))
+            .max(self.all_forgotten);
+        let counts = self.is_current(now) && now < kept.until && last <= kept.looked_up;
+        counts.then(|| found.clone())
     }
 
     fn forget(&mut self, changed: &Changed) {
-        match changed {
+        let what = match changed {
             Changed::Policy => return,
             Changed::User(username)
             | Changed::Password(username)
-            | Changed::Forgotten(username) => {
-                self.forget_user(username);
-            }
-            Changed::Credential { id, .. } => {
-                self.tokens.retain(|_, kept| kept.found.0.id.as_str() != id);
-                self.sessions.retain(|_, kept| kept.found.id.as_str() != id);
-            }
+            | Changed::Forgotten(username) => username.as_str(),
+            Changed::Credential { id, .. } => id.as_str(),
+        };
+        if self.forgotten.len() >= ROOM {
+            self.forget_all();
         }
-        self.times_forgotten += 1;
-    }
-
-    fn forget_user(&mut self, username: &Username) {
-        self.tokens
-            .retain(|_, kept| kept.found.1.username != *username);
-        self.sessions
-            .retain(|_, kept| kept.found.user.username != *username);
+        self.last.0 += 1;
+        self.forgotten.insert(what.to_owned(), self.last);
     }
 
     fn forget_all(&mut self) {
         self.tokens.clear();
         self.sessions.clear();
-        self.times_forgotten += 1;
+        self.forgotten.clear();
+        self.last.0 += 1;
+        self.all_forgotten = self.last;
     }
 }
 
-impl<T> Kept<T> {
-    fn new(found: T, now: Moment) -> Self {
+impl<T: Credential> Kept<T> {
+    fn new(found: &T, LookUp(looked_up): LookUp, now: Moment) -> Self {
         Self {
-            found,
+            found: found.clone(),
+            looked_up,
             until: now.after(LONGEST),
         }
     }

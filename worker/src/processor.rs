@@ -33,7 +33,8 @@ pub enum Failure {
 /// Turns a message into a result. It may be asked more than once for the same message, whose id is the idempotency key.
 pub trait Processor: Send + Sync + 'static {
     /// The result of `job`. May be dropped before its end. A panic is a failed attempt, of which no message dies: what is
-    /// wrong with the program says nothing of the message.
+    /// wrong with the program says nothing of the message. It is begun where the message is claimed, so its first part, up to where
+    /// it waits, must be short.
     fn process<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<String, Failure>>;
 
     /// Waits until it makes sense to claim a message, and returns how many may then be under way at once, those that

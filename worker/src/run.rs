@@ -246,9 +246,9 @@ impl Shared {
             shared.work(&job, process).await;
         };
         let mut work = Box::pin(async move { give_up.run_until_cancelled(work).await });
-        // Without the budget of the caller's task: that would end in the middle of many.
-        let begun = unconstrained(work.as_mut()).now_or_never();
-        if begun.is_none() {
+        // Without the budget of the caller's task, which would end in the middle of many. If it panics, its lease runs out.
+        let begun = AssertUnwindSafe(unconstrained(work.as_mut())).catch_unwind();
+        if begun.now_or_never().is_none() {
             self.running.spawn(work);
         }
     }

@@ -96,21 +96,39 @@ impl Accounts {
             return Ok(None);
         }
         let (hash, now) = (secret::hash(secret), Timestamp::now());
-        let found = match scope {
-            TokenScope::Api => self.store.known_token(&hash, now).await?,
-            // An MQTT session stays: what has ended by now must not begin one, as nothing would end it.
-            TokenScope::Mqtt => self.store.token_by_hash(&hash, now).await?,
-        };
-        let found = found.filter(|(token, _)| match scope {
+        let found = self.store.token_by_hash(&hash, now).await?;
+        Ok(self.used(found, scope, &hash, now))
+    }
+
+    /// The same for the API, as it was less than a second ago: enough for a request of which nothing stays that outlasts a right.
+    pub(crate) async fn known_token(
+        &self,
+        secret: &str,
+    ) -> Result<Option<(Token, User)>, AccountError> {
+        if !secret.starts_with(TOKEN_PREFIX) {
+            return Ok(None);
+        }
+        let (hash, now) = (secret::hash(secret), Timestamp::now());
+        let found = self.store.known_token(&hash, now).await?;
+        Ok(self.used(found, TokenScope::Api, &hash, now))
+    }
+
+    /// What was found, if it has the scope. Notes that it is used.
+    fn used(
+        &self,
+        found: Option<(Token, User)>,
+        scope: TokenScope,
+        hash: &str,
+        now: Timestamp,
+    ) -> Option<(Token, User)> {
+        let (token, user) = found.filter(|(token, _)| match scope {
             TokenScope::Api => token.scopes.api,
             TokenScope::Mqtt => token.scopes.mqtt,
-        });
-        if let Some((token, _)) = &found
-            && token.last_used_at.is_none_or(|last| last + LAST_USE <= now)
-        {
-            self.store.touch_token(&token.id, &hash, now);
+        })?;
+        if token.last_used_at.is_none_or(|last| last + LAST_USE <= now) {
+            self.store.touch_token(&token.id, hash, now);
         }
-        Ok(found)
+        Some((token, user))
     }
 }
 

@@ -127,16 +127,41 @@ fn what_a_change_may_end_is_forgotten_and_nothing_else() {
 }
 
 #[test]
-fn what_was_looked_up_before_something_was_forgotten_is_not_remembered() {
+fn what_was_looked_up_before_it_was_forgotten_does_not_count() {
     let cache = full();
+    for forget in [
+        |cache: &CredentialCache| cache.forget([&credential("d"), &credential("session d")]),
+        |cache: &CredentialCache| cache.forget([&Changed::User(name("ann"))]),
+        |cache: &CredentialCache| cache.forget_all(),
+    ] {
+        let look_up = cache.look_up();
+        forget(&cache);
+        cache.keep_token(look_up, "d", &token("d", "ann"), at(0));
+        cache.keep_session(look_up, &session("d", "ann"), at(0));
+        assert_eq!(cache.token("d", at(0)), None);
+        assert!(cache.session("d", at(0)).is_none());
+        cache.keep_token(cache.look_up(), "d", &token("d", "ann"), at(0));
+        cache.keep_session(cache.look_up(), &session("d", "ann"), at(0));
+        assert!(cache.token("d", at(0)).is_some());
+        assert!(cache.session("d", at(0)).is_some());
+    }
+    // Whoever changes meanwhile is no matter.
     let look_up = cache.look_up();
-    cache.forget([&credential("other")]);
+    cache.forget([&Changed::User(name("bob"))]);
     cache.keep_token(look_up, "d", &token("d", "ann"), at(0));
-    cache.keep_session(look_up, &session("d", "ann"), at(0));
-    assert_eq!(cache.token("d", at(0)), None);
-    assert!(cache.session("d", at(0)).is_none());
-    cache.keep_token(cache.look_up(), "d", &token("d", "ann"), at(0));
     assert!(cache.token("d", at(0)).is_some());
+}
+
+#[test]
+fn all_is_forgotten_rather_than_too_much_remembered_of_what_was() {
+    let cache = full();
+    for number in 0..ROOM {
+        cache.forget([&credential(&number.to_string())]);
+    }
+    assert_eq!(known(&cache, at(0)).len(), 6);
+    cache.forget([&credential("one more")]);
+    assert_eq!(known(&cache, at(0)), [""; 0]);
+    assert_eq!(cache.state().forgotten.len(), 1);
 }
 
 #[test]
@@ -146,11 +171,16 @@ fn all_is_forgotten_if_a_change_may_have_been_missed() {
     assert_eq!(known(&cache, at(0)), [""; 0]);
 
     let cache = full();
-    cache.lost();
+    cache.stop();
     assert_eq!(known(&cache, at(0)), [""; 0]);
     cache.keep_token(cache.look_up(), "a", &token("a", "ann"), at(0));
     cache.follow(3, &[], at(0));
     assert_eq!(known(&cache, at(0)), [""; 0]);
+
+    // They were not asked for in time.
+    let cache = full();
+    cache.follow(3, &[], at(750));
+    assert_eq!(known(&cache, at(750)), [""; 0]);
 
     // What was known already is read again.
     let cache = full();
@@ -165,7 +195,9 @@ fn all_is_forgotten_if_a_change_may_have_been_missed() {
 #[test]
 fn it_is_read_again_after_a_while() {
     let cache = full();
-    cache.follow(3, &[], at(59_999));
+    for asked in (0..60_000).step_by(500) {
+        cache.follow(3, &[], at(asked));
+    }
     assert_eq!(known(&cache, at(59_999)).len(), 6);
     assert_eq!(known(&cache, at(60_000)), [""; 0]);
 }

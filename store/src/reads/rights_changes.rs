@@ -55,10 +55,15 @@ impl Store {
         let changes = self.read_rights_changes(after).await;
         match &changes {
             Ok(changes) => self.credentials().follow(after, changes, asked),
-            Err(StoreError::RightsForgotten) => self.credentials().lost(),
+            Err(StoreError::RightsForgotten) => self.credentials().stop(),
             Err(_) => {}
         }
         changes
+    }
+
+    /// The changes of rights are not followed any more: nothing is [known](Self::known_token) without a read from now on.
+    pub fn stop_following_rights(&self) {
+        self.credentials().stop();
     }
 
     async fn read_rights_changes(&self, after: i64) -> Result<Vec<RightsChange>, StoreError> {

@@ -285,6 +285,8 @@ impl Task {
             let committed = conn.has_committed(mark).await.map_err(before_commit)?;
             tracing::debug!(committed, "a commit without an answer");
             let fault = self.doubt.take().and_then(|doubt| doubt.fault);
+            // What it ended may have been looked up since.
+            self.credentials.forget_all();
             batch.resolve(committed, fault.as_ref());
             batch.send_settled(&self.wake);
         }

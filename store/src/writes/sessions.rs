@@ -286,6 +286,7 @@ impl Operation for End {
 
     fn lock(&self, locks: &mut Locks) {
         locks.queue(&self.user);
+        locks.rights();
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {

@@ -222,7 +222,12 @@ impl World {
             };
             self.store.finish(job, outcome, now)
         });
-        for ((number, job, processed), output) in ends.iter().zip(join_all(finishes).await) {
+        let outputs = join_all(finishes).await;
+        let mut ended_in_order: Vec<_> = ends.iter().zip(outputs).collect();
+        // They share a transaction: those end first that were due first.
+        ended_in_order
+            .sort_by(|((_, a, _), _), ((_, b, _), _)| (a.due, &a.id).cmp(&(b.due, &b.id)));
+        for ((number, job, processed), output) in ended_in_order {
             let output = output.unwrap();
             let ended = ended(job, *processed);
             self.model.finished(*number, job, ended, output.as_ref());

@@ -42,6 +42,37 @@ async fn remembered(store: &Store, name: &str) -> UserId {
     user
 }
 
+/// Nothing is read as long as the changes of rights are, of which there are none: the rows may be gone.
+#[tokio::test]
+async fn what_was_looked_up_lately_is_known_without_a_read() {
+    let db = Db::new().await;
+    remembered(&db.store, "ann").await;
+    // A machine that is slow may need some.
+    for attempt in 1.. {
+        db.execute("UPDATE sessions SET csrf_token = 'other'").await;
+        follow(&db.store).await;
+        knows_session(&db.store, "ann").await;
+        db.execute("UPDATE sessions SET csrf_token = 'unread'")
+            .await;
+        let session = db.store.known_session("ann", at(2)).await.unwrap();
+        if session.unwrap().csrf_token != "unread" {
+            break;
+        }
+        assert!(attempt < 20, "it is read each time");
+    }
+    for attempt in 1.. {
+        db.execute("UPDATE tokens SET name = 'other'").await;
+        follow(&db.store).await;
+        knows_token(&db.store, "ann").await;
+        db.execute("UPDATE tokens SET name = 'unread'").await;
+        let found = db.store.known_token("ann", at(2)).await.unwrap();
+        if found.unwrap().0.name != "unread" {
+            break;
+        }
+        assert!(attempt < 20, "it is read each time");
+    }
+}
+
 #[tokio::test]
 async fn what_ends_by_this_process_is_not_known_from_then_on() {
     let Db { store, dir: _dir } = Db::new().await;
