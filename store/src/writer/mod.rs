@@ -12,7 +12,6 @@ use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout_at;
 
-use crate::credential_cache::CredentialCache;
 use crate::dialect::Dialect;
 use crate::location::Location;
 use crate::owned_task::OwnedTask;
@@ -23,20 +22,12 @@ use operation::WriteResult;
 pub(crate) use operation::{Channel, Operation};
 use patience::{GRACE, PATIENCE};
 use task::Task;
+pub(crate) use told::Told;
 pub(crate) use transaction::Transaction;
 use waiting::Waiting;
 
 /// How many writes wait for a task.
 const QUEUE: usize = 1024;
-
-/// Who is told of commits.
-#[derive(Clone)]
-pub(crate) struct Told {
-    /// Notified of each after which a message may be due.
-    pub(crate) wake: Arc<Notify>,
-    /// Forgets what they end.
-    pub(crate) credentials: Arc<CredentialCache>,
-}
 
 /// The way to the tasks that write.
 pub(crate) struct Writer {
@@ -201,6 +192,7 @@ mod operation;
 mod pace;
 mod patience;
 mod task;
+mod told;
 mod transaction;
 mod waiting;
 

@@ -19,10 +19,10 @@ use super::old_marks::OldMarks;
 use super::operation::Channel;
 use super::pace::{LEAST, Pace};
 use super::patience::{TRANSACTION, UNDO, answered};
+use super::told::Told;
 use super::transaction::TransactionKind;
 use super::waiting::State;
 
-use super::Told;
 use crate::StoreError;
 use crate::credential_cache::CredentialCache;
 use crate::dialect::Dialect;
