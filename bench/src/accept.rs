@@ -28,6 +28,10 @@ const BODY_BYTES: usize = 100;
 /// Syncs of the disk in each round.
 const SYNCS: usize = 50;
 
+/// Of how many messages it is looked at how long they took: pages, and messages in each.
+const PAGES: usize = 15;
+const PAGE: u32 = 200;
+
 /// How long a server may take to come to rest between two phases, and what it may take of a processor at rest.
 const REST: Duration = Duration::from_secs(60);
 const AT_REST: f64 = 0.05;
@@ -71,6 +75,8 @@ struct Phase {
     own_cpu: f64,
     /// How many were processed meanwhile for each that was accepted, in per cent.
     processed: f64,
+    /// From when a message was accepted to its end, of the newest of them that ended: the 99th percentile in milliseconds.
+    waited: Option<f64>,
     /// And that of the database server.
     database_cpu: Option<f64>,
 }
@@ -113,7 +119,7 @@ async fn measure(
         subjects.push(Subject::start(database, ms, most + 100).await?);
     }
     println!(
-        "messages wait: {delay}\n{:>8} {:>10} {:>10} {:>10} {:>7} {:>12} {:>8} {:>8} {:>12} {:>12} {:>12} {:>16} {:>11} {:>8}",
+        "messages wait: {delay}\n{:>8} {:>10} {:>10} {:>10} {:>7} {:>12} {:>8} {:>8} {:>12} {:>12} {:>12} {:>16} {:>11} {:>14} {:>8}",
         "at once",
         "database",
         "healthz/s",
@@ -127,6 +133,7 @@ async fn measure(
         "load us/send",
         "database us/send",
         "processed %",
+        "waited p99 ms",
         "failed"
     );
     let mut syncs = vec![];
@@ -144,6 +151,10 @@ async fn measure(
                     measured[n][kind].push(phase.await?);
                 }
                 rest(&subject.server).await?;
+                let waited = subject.waited().await?;
+                if let Some(sends) = measured[n][1].last_mut() {
+                    sends.waited = waited;
+                }
             }
             syncs.extend(disk::fdatasyncs(subjects[0].installation.folder(), SYNCS)?);
         }
@@ -175,9 +186,10 @@ fn print(at_once: usize, database: &Database, phases: &[Vec<Phase>; 2], of_files
         let ratios = phases.iter().zip(sends).map(|(h, s)| s.rate / h.rate);
         median(&ratios.collect::<Vec<_>>())
     };
+    let waited: Vec<f64> = sends.iter().filter_map(|p| p.waited).collect();
     let database_cpu: Vec<f64> = sends.iter().filter_map(|p| p.database_cpu).collect();
     println!(
-        "{at_once:>8} {:>10} {:>10.0} {:>10.0} {:>7.2} {:>12.2} {:>8.2} {:>8.2} {:>12.1} {:>12.1} {:>12.1} {:>16} {:>11.0} {:>8}",
+        "{at_once:>8} {:>10} {:>10.0} {:>10.0} {:>7.2} {:>12.2} {:>8.2} {:>8.2} {:>12.1} {:>12.1} {:>12.1} {:>16} {:>11.0} {:>14} {:>8}",
         database.name,
         of(healths, |p| p.rate),
         of(sends, |p| p.rate),
@@ -190,6 +202,7 @@ fn print(at_once: usize, database: &Database, phases: &[Vec<Phase>; 2], of_files
         of(sends, |p| p.own_cpu),
         Shown::median_of(&database_cpu, 1),
         of(sends, |p| p.processed),
+        Shown::median_of(&waited, 0),
         healths.iter().chain(sends).map(|p| p.failed).sum::<u64>()
     );
 }
@@ -223,6 +236,24 @@ impl<'a> Subject<'a> {
             store,
             accepted: 0,
         })
+    }
+
+    /// From when a message was accepted to its end, of the newest: the 99th percentile in milliseconds. `None`: none of them ended.
+    async fn waited(&self) -> anyhow::Result<Option<f64>> {
+        let (mut waited, mut before) = (vec![], None);
+        for _ in 0..PAGES {
+            let page = self.store.all_messages(None, None, before.as_ref(), PAGE);
+            let page = page.await?;
+            waited.extend(page.items.iter().filter_map(|message| {
+                let ended = message.processed_at?.as_millis();
+                Some((ended - message.created_at.as_millis()) as f64)
+            }));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        Ok((!waited.is_empty()).then(|| percentile(&mut waited, 0.99)))
     }
 
     /// All of `senders` ask for as long as `length`, each again once it is answered.
