@@ -24,6 +24,8 @@ const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub(crate) struct Started {
     pub(crate) cookie: Cookie,
     pub(crate) csrf_token: String,
+    /// Whether it ended the session that the request came with.
+    pub(crate) replaced: bool,
 }
 
 /// Begins a session of `user`, and records it. Ends the session that the request came with, if any.
@@ -33,10 +35,11 @@ pub(crate) async fn start(
     user: &User,
 ) -> Result<Started, ApiError> {
     let now = Timestamp::now();
+    let mut replaced = false;
     if let Some(old) = request.cookie().get(COOKIE) {
         let hash = secret::hash(old.value_str());
         if let Some(old) = store.session(&hash, now).await? {
-            store.end_session(&old.user.id, &old.id, now).await?;
+            replaced = store.end_session(&old.user.id, &old.id, now).await?;
         }
     }
     let requester = Requester::of(request);
@@ -55,6 +58,7 @@ pub(crate) async fn start(
     Ok(Started {
         cookie: cookie(secret, LIFETIME),
         csrf_token,
+        replaced,
     })
 }
 

@@ -161,6 +161,10 @@ impl AuthApi {
             })?;
         self.requests.count_credential(&user.id)?;
         let session = session::start(&self.store, request, &user).await?;
+        if session.replaced {
+            // Nobody goes on with it anywhere. Whether a server had to be given up concerns who ended it, and not who signs in.
+            self.rights.in_force().await;
+        }
         cookies.add(session.cookie);
         cookies.add(marks.cookie(&user, Timestamp::now()));
         let view = self.view(user, Some(session.csrf_token)).await?;

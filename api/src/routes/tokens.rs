@@ -213,7 +213,7 @@ impl TokensApi {
             mqtt: new.scopes.0.contains(&ScopeName::Mqtt),
         };
         let (origin, not_after) = match &caller.credential {
-            Credential::Session(_) => (TokenOrigin::Owner, None),
+            Credential::Session(own) => (TokenOrigin::SignedIn(own.id.clone()), None),
             Credential::Token(own)
                 if (scopes.api && !own.scopes.api) || (scopes.mqtt && !own.scopes.mqtt) =>
             {

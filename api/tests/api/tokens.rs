@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use herald_acl::Role;
-use herald_api::TokenScope;
+use herald_api::{AccountError, TokenRequest, TokenScope};
+use herald_store::{NewSession, Scopes, Timestamp, TokenId, TokenOrigin};
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -180,4 +183,83 @@ async fn it_is_told_when_a_token_was_last_used() {
     session.await.expect(200);
     herald.store.ping().await.unwrap();
     assert!(last().await.is_string());
+}
+
+/// What another process has ended may still be remembered, for less than a second: enough to read and to send, and no more.
+#[tokio::test]
+async fn what_is_remembered_begins_nothing_that_lasts() {
+    let herald = Herald::start().await;
+    let elsewhere = herald.elsewhere().await;
+    let alice = herald.browser("alice").await;
+    // A machine that is slow may need some.
+    for attempt in 1.. {
+        let created = create(&alice, json!({"name": "script", "scopes": ["api"]})).await;
+        let secret = format!("Bearer {}", created["token"].as_str().unwrap());
+        let call = |method, path| {
+            let call = herald.call(method, path);
+            call.header("authorization", &secret)
+        };
+        let last = herald.store.last_rights_change().await.unwrap();
+        herald.store.rights_changes(last).await.unwrap();
+        let read = call(Method::GET, "/api/v1/auth/session");
+        read.send().await.expect(200);
+        let id = TokenId::from_string(created["id"].as_str().unwrap());
+        let alice = herald.store.token_owner(&id).await.unwrap().unwrap().id;
+        let now = Timestamp::now();
+        assert!(elsewhere.revoke_token(&alice, &id, now).await.unwrap());
+
+        let token = json!({"name": "late", "scopes": ["api"]});
+        let made = call(Method::POST, "/api/v1/tokens").json(token);
+        made.send().await.expect_problem(401, "unauthenticated");
+        let password = json!({"current": "?", "new": "another horse battery"});
+        let changed = call(Method::PUT, "/api/v1/auth/password").json(password);
+        changed.send().await.expect_problem(401, "unauthenticated");
+        let revoked = call(Method::DELETE, "/api/v1/tokens/none");
+        revoked.send().await.expect_problem(401, "unauthenticated");
+
+        let sent = call(Method::POST, "/api/v1/messages").json(json!({"body": "hello"}));
+        let sent = sent.send().await.status;
+        let read = call(Method::GET, "/api/v1/auth/session").send().await.status;
+        if (sent.as_u16(), read.as_u16()) == (202, 200) {
+            break;
+        }
+        assert!(attempt < 20, "nothing is remembered");
+    }
+    herald.store.rights_changes(0).await.unwrap();
+}
+
+/// A session that ends while its request is on its way makes no token.
+#[tokio::test]
+async fn a_session_that_has_ended_makes_no_token() {
+    let herald = Herald::start().await;
+    let alice = herald.user("alice").await;
+    let begin = |secret_hash: &str| NewSession {
+        password_hash: alice.password_hash.clone(),
+        secret_hash: secret_hash.into(),
+        csrf_token: "csrf".into(),
+        address: "192.0.2.1".into(),
+        user_agent: None,
+        expires_at: Timestamp::now() + Duration::from_secs(60),
+    };
+    let now = Timestamp::now();
+    let session = begin("hash");
+    herald.store.create_session(&alice.id, session, now).await.unwrap();
+    let session = herald.store.session("hash", now).await.unwrap().unwrap();
+    let make = || {
+        let request = TokenRequest {
+            name: "script",
+            scopes: Scopes {
+                api: true,
+                mqtt: false,
+            },
+            ttl: None,
+            not_after: None,
+            origin: TokenOrigin::SignedIn(session.id.clone()),
+        };
+        herald.accounts.issue_token(&alice.id, request)
+    };
+    make().await.unwrap();
+    let ended = herald.store.end_session(&alice.id, &session.id, now).await;
+    assert!(ended.unwrap());
+    assert!(matches!(make().await, Err(AccountError::Ended)));
 }

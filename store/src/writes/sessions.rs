@@ -286,7 +286,6 @@ impl Operation for End {
 
     fn lock(&self, locks: &mut Locks) {
         locks.queue(&self.user);
-        locks.rights();
     }
 
     async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, StoreError> {

@@ -10,6 +10,7 @@ use herald_tests::{
     raw::{Connect, Raw},
     until,
 };
+use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
 use sqlx::{AnyConnection, Connection as _, Executor as _};
@@ -139,6 +140,59 @@ async fn a_right_that_is_taken_away_has_ended_on_the_other_server_when_that_is_a
     let session = two.session(&own).await;
     done(two.admin.delete("/admin/users/alice").await, 204);
     has_ended(session).await;
+}
+
+/// Signs alice in on `herald`, beside `cookie`; what a browser keeps of it.
+async fn login(herald: &Herald, cookie: &str) -> String {
+    let http = Http::anonymous(herald);
+    let login = json!({"username": "alice", "password": password("alice")});
+    let request = http.api(Method::POST, "/auth/login").json(&login);
+    let answer = http.send(request.header("cookie", cookie)).await;
+    answer.expect(200);
+    let cookies = answer.headers.get_all("set-cookie").iter();
+    let pairs = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
+    pairs.collect::<Vec<_>>().join("; ")
+}
+
+/// Requests, too: the other server knows who asks without a read of its own.
+#[rstest]
+#[tokio::test]
+async fn what_ended_on_one_server_is_refused_by_the_other_from_the_answer_on(
+    #[values(DatabaseKind::Postgres, DatabaseKind::MariaDb)] kind: DatabaseKind,
+) {
+    let Some(database) = database(kind).await else {
+        return;
+    };
+    let two = Two::start(&database, database.url()).await;
+    let http = Http::anonymous(&two.second);
+    let asks = async |name: &str, value: &str, status: u16| {
+        let request = http.api(Method::GET, "/auth/session").header(name, value);
+        let answer = http.send(request).await;
+        assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+    };
+    let (id, token) = two.alice.token_with_id(&["api"]).await;
+    let token = format!("Bearer {token}");
+    asks("authorization", &token, 200).await;
+    let revoked = two.alice.delete(&format!("/tokens/{id}")).await;
+    assert_eq!(in_force(&revoked), "everywhere");
+    asks("authorization", &token, 401).await;
+
+    let cookie = login(&two.first, "").await;
+    asks("cookie", &cookie, 200).await;
+    let sessions = two.alice.get("/auth/sessions").await.expect(200);
+    let newest = sessions["items"][0]["id"].as_str().unwrap();
+    let ended = two.alice.delete(&format!("/auth/sessions/{newest}")).await;
+    assert_eq!(in_force(&ended), "everywhere");
+    asks("cookie", &cookie, 401).await;
+
+    // Who signs in again leaves nothing behind.
+    let mut cookie = login(&two.first, "").await;
+    for _ in 0..5 {
+        asks("cookie", &cookie, 200).await;
+        let new = login(&two.first, &cookie).await;
+        asks("cookie", &cookie, 401).await;
+        cookie = new;
+    }
 }
 
 #[rstest]

@@ -37,7 +37,7 @@ pub(crate) struct Herald {
     pub(crate) forgotten: Arc<Mutex<Vec<String>>>,
     /// What the readiness closure returns.
     pub(crate) broker_ready: Arc<AtomicBool>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Herald {
@@ -126,13 +126,19 @@ impl Herald {
             audit,
             forgotten,
             broker_ready,
-            _dir: dir,
+            dir,
         }
     }
 
     /// For a real port.
     pub(crate) fn into_endpoint(self) -> (Api, TempDir) {
-        (self.endpoint, self._dir)
+        (self.endpoint, self.dir)
+    }
+
+    /// The database, as another process has it.
+    pub(crate) async fn elsewhere(&self) -> Store {
+        let options = StoreOptions::sqlite(&self.dir.path().join("herald.db"));
+        Store::open(options).await.unwrap()
     }
 
     pub(crate) async fn user(&self, name: &str) -> User {

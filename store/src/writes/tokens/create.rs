@@ -22,6 +22,8 @@ const MAX_DEPTH: i64 = 8;
 pub enum TokenOrigin {
     /// Its own end.
     Owner,
+    /// Its own end, too; but it is only made while this session of its owner lasts, which asks for it.
+    SignedIn(SessionId),
     /// This session of its owner, which needs it for MQTT. It is not listed.
     Session(SessionId),
     /// This token of its owner, which made it.
@@ -133,7 +135,7 @@ impl Create {
         let user = self.user.as_str();
         match &self.token.origin {
             TokenOrigin::Owner => None,
-            TokenOrigin::Session(id) => {
+            TokenOrigin::SignedIn(id) | TokenOrigin::Session(id) => {
                 let session = "SELECT id FROM sessions WHERE id = $1 AND user_id = $2";
                 Some(Statement::new(session).bind(id.as_str()).bind(user))
             }
@@ -159,7 +161,7 @@ impl Create {
             .bind(session.as_str())
             .bind(MAX_OF_SESSION)
             .bind(MAX_OF_SESSION - 1),
-            TokenOrigin::Owner | TokenOrigin::Token(_) => Statement::new(
+            TokenOrigin::Owner | TokenOrigin::SignedIn(_) | TokenOrigin::Token(_) => Statement::new(
                 "SELECT COUNT(*) AS owned FROM tokens WHERE user_id = $1 AND session_id IS NULL",
             )
             .bind(self.user.as_str()),
@@ -171,15 +173,18 @@ impl Create {
         let origin = reads.origin.as_ref();
         let origin = origin.and_then(|origin| results.rows(origin).next());
         let depth = match (&self.token.origin, origin) {
-            (TokenOrigin::Owner, _) | (TokenOrigin::Session(_), Some(_)) => Some(0),
+            (TokenOrigin::Owner, _) => Some(0),
             (TokenOrigin::Token(_), Some(row)) => Some(row.try_get("depth")?),
-            (TokenOrigin::Session(_) | TokenOrigin::Token(_), None) => None,
+            (TokenOrigin::SignedIn(_) | TokenOrigin::Session(_), Some(_)) => Some(0),
+            (_, None) => None,
         };
         let (mut owned, mut too_many) = (0, vec![]);
         for row in results.rows(&reads.others) {
             match &self.token.origin {
                 TokenOrigin::Session(_) => too_many.push(row.try_get("id")?),
-                TokenOrigin::Owner | TokenOrigin::Token(_) => owned = row.try_get("owned")?,
+                TokenOrigin::Owner | TokenOrigin::SignedIn(_) | TokenOrigin::Token(_) => {
+                    owned = row.try_get("owned")?;
+                }
             }
         }
         Ok((Facts { depth, owned }, too_many))
@@ -188,7 +193,7 @@ impl Create {
     fn insert(&self) -> Statement {
         let token = &self.token;
         let (session, parent) = match &token.origin {
-            TokenOrigin::Owner => (None, None),
+            TokenOrigin::Owner | TokenOrigin::SignedIn(_) => (None, None),
             TokenOrigin::Session(id) => (Some(id.as_str()), None),
             TokenOrigin::Token(id) => (None, Some(id.as_str())),
         };
