@@ -219,7 +219,10 @@ async fn what_is_remembered_begins_nothing_that_lasts() {
 
         let sent = call(Method::POST, "/api/v1/messages").json(json!({"body": "hello"}));
         let sent = sent.send().await.status;
-        let read = call(Method::GET, "/api/v1/auth/session").send().await.status;
+        let read = call(Method::GET, "/api/v1/auth/session")
+            .send()
+            .await
+            .status;
         if (sent.as_u16(), read.as_u16()) == (202, 200) {
             break;
         }
@@ -243,7 +246,11 @@ async fn a_session_that_has_ended_makes_no_token() {
     };
     let now = Timestamp::now();
     let session = begin("hash");
-    herald.store.create_session(&alice.id, session, now).await.unwrap();
+    herald
+        .store
+        .create_session(&alice.id, session, now)
+        .await
+        .unwrap();
     let session = herald.store.session("hash", now).await.unwrap().unwrap();
     let make = || {
         let request = TokenRequest {

@@ -164,7 +164,7 @@ async fn how_many_are_echoed_at_once_can_be_set() {
     let folder = TempDir::new().unwrap();
     let check = || Cli::new(folder.path(), &["check-config"]);
     let printed = check().succeed().await;
-    assert!(printed.contains("concurrency = 128"), "{printed}");
+    assert!(printed.contains("concurrency = 512"), "{printed}");
     let set = check().env("HERALD_WORKER__CONCURRENCY", "3");
     let printed = set.succeed().await;
     assert!(printed.contains("concurrency = 3"), "{printed}");
