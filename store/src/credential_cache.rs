@@ -20,7 +20,7 @@ const ROOM: usize = 10_000;
 
 /// For how long what is remembered counts after the changes of rights were last asked for: in a running server that is several
 /// times a second.
-const CURRENT: Duration = Duration::from_millis(750);
+pub(crate) const CURRENT: Duration = Duration::from_millis(750);
 
 /// After how long it is read again, for what no change of rights tells, such as a password that was hashed anew.
 const LONGEST: Duration = Duration::from_secs(60);

@@ -74,11 +74,7 @@ impl Lines {
                 return found;
             }
         }
-        panic!(
-            "{} ended without {what}:\n{}",
-            self.name,
-            self.seen.join("\n")
-        );
+        self.ended_without(what)
     }
 
     /// Waits for a line for which `pick` answers, and leaves those before it to be read after.
@@ -87,11 +83,24 @@ impl Lines {
         what: &str,
         pick: impl Fn(&str) -> Option<T>,
     ) -> T {
-        let from = self.seen.len();
-        let found = self.find(what, pick).await;
-        let last = self.seen.len() - 1;
-        self.again.extend(self.seen[from..last].iter().cloned());
-        found
+        let mut passed = VecDeque::new();
+        while let Some(line) = self.next().await {
+            if let Some(found) = pick(&line) {
+                passed.append(&mut self.again);
+                self.again = passed;
+                return found;
+            }
+            passed.push_back(line);
+        }
+        self.ended_without(what)
+    }
+
+    fn ended_without(&self, what: &str) -> ! {
+        panic!(
+            "{} ended without {what}:\n{}",
+            self.name,
+            self.seen.join("\n")
+        );
     }
 
     /// Waits for the process to end and returns its exit code; `None` if a signal ended it.

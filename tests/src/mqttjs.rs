@@ -71,12 +71,7 @@ impl MqttJs {
 
     /// The next event of this kind; others are passed over.
     pub async fn event(&mut self, kind: &str) -> Value {
-        self.lines
-            .find(kind, |line| {
-                let event: Value = serde_json::from_str(line).ok()?;
-                (event["event"] == kind).then_some(event)
-            })
-            .await
+        self.lines.find(kind, is(kind)).await
     }
 
     /// Subscribes at QoS 1 and returns the code of the SUBACK.
@@ -114,8 +109,9 @@ impl MqttJs {
         merge(&mut command, options);
         self.command(&command).await;
         let Some(answer) = answer else { return 0 };
-        let code = self.event(answer).await["code"].as_u64();
-        code.unwrap().try_into().unwrap()
+        // What was sent may be processed, and its notification here, before the answer is.
+        let answered = self.lines.find_ahead(answer, is(answer)).await;
+        answered["code"].as_u64().unwrap().try_into().unwrap()
     }
 
     /// The next message.
@@ -135,4 +131,12 @@ fn merge(target: &mut Value, more: Value) {
         panic!("options are an object");
     };
     target.extend(more);
+}
+
+/// Reads a line that tells of an event of this kind.
+fn is(kind: &str) -> impl Fn(&str) -> Option<Value> {
+    move |line| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        (event["event"] == kind).then_some(event)
+    }
 }

@@ -152,7 +152,7 @@ impl Authenticator {
 /// Whether nothing stays of the request that would outlast the right to it, as a new token or a changed account would: for the rest,
 /// who asks is looked up afresh.
 fn leaves_nothing(request: &Request) -> bool {
-    let path = request.original_uri().path();
+    let path = request.uri().path();
     let path = path.strip_prefix("/api/v1").unwrap_or(path);
     request.method().is_safe() || matches!(path, "/messages" | "/notifications/ack")
 }

@@ -16,6 +16,7 @@ use std::io::Write as _;
 use anyhow::bail;
 
 use herald_store::Store;
+use tokio::time::sleep;
 
 use crate::{
     config::{Config, DatabaseLocation},
@@ -41,10 +42,11 @@ fn print(line: impl std::fmt::Display) -> std::io::Result<()> {
     }
 }
 
-/// Waits until a change of rights that was just made is in force on all servers, and says so. That of a file learns of it within a
-/// second.
+/// Waits until a change of rights that was just made is in force on all servers, and says so. That of a file, if it runs, remembers
+/// nothing for longer than this waits.
 async fn await_rights(store: &Store) -> std::io::Result<()> {
     if store.is_exclusive() {
+        sleep(Store::REMEMBERS_RIGHTS).await;
         return Ok(());
     }
     let reached = RightsEverywhere::of_command(store).reached().await;

@@ -1,9 +1,12 @@
 //! Changes of rights, for servers that hold live sessions and rules in memory.
 
+use std::time::Duration;
+
 use herald_acl::Username;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use crate::credential_cache::CURRENT;
 use crate::statement::Statement;
 use crate::{Changed, Moment, RightsChange, Store, StoreError};
 
@@ -14,6 +17,9 @@ pub(crate) const KEPT: i64 = 100_000;
 pub(crate) const LAST: &str = "SELECT value FROM counters WHERE name = 'rights'";
 
 impl Store {
+    /// For how long what another process ends may still be [known](Self::known_token) here.
+    pub const REMEMBERS_RIGHTS: Duration = CURRENT;
+
     /// The changes of rights after the number `after`, in order. Made by whatever process has the
     /// database open. While these are asked for several times a second, sessions and tokens are [remembered](Self::known_token).
     ///
