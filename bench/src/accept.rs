@@ -163,9 +163,9 @@ async fn measure(
         }
     }
     for subject in subjects {
-        subject.store.close().await;
         subject.server.process.stop();
-        check(&subject.installation, subject.accepted).await?;
+        check(&subject.store, subject.accepted).await?;
+        subject.store.close().await;
     }
     println!(
         "fdatasync of {} bytes: p50 {:.2} ms, p99 {:.2} ms\n",
@@ -340,11 +340,8 @@ pub(crate) async fn rest(server: &Server) -> anyhow::Result<()> {
 }
 
 /// Every send that was answered with 202 is in the database.
-async fn check(installation: &Installation, accepted: u64) -> anyhow::Result<()> {
-    let store = installation.store().await?;
-    let counts = store.counts().await;
-    store.close().await;
-    let counts = counts?;
+async fn check(store: &Store, accepted: u64) -> anyhow::Result<()> {
+    let counts = store.counts().await?;
     let there = counts.queued + counts.processing + counts.processed;
     if there < accepted {
         bail!("{accepted} sends were accepted, and {there} are in the database");

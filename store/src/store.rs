@@ -17,7 +17,7 @@ use crate::readers::Readers;
 use crate::reads::token_reader::TokenReader;
 use crate::statement::Statement;
 use crate::transfer::refuse_unfinished;
-use crate::writer::{Operation, Told, Transaction, Writer};
+use crate::writer::{Observers, Operation, Transaction, Writer};
 use crate::writes::audited::Audited;
 use crate::writes::claim::InLine;
 use crate::{
@@ -85,11 +85,11 @@ impl Store {
         let tokens = TokenReader::start(location.clone());
         let soft = location.connect_soft_writer().await?;
         let credentials = Arc::new(CredentialCache::new());
-        let told = Told {
+        let observers = Observers {
             wake: Arc::clone(&queued),
             credentials: Arc::clone(&credentials),
         };
-        let writer = Writer::start(location.clone(), conn, soft, told);
+        let writer = Writer::start(location.clone(), conn, soft, observers);
         let inner = Inner {
             check,
             writer,

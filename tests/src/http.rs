@@ -40,6 +40,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// All cookies that it sets, as a browser sends them back.
+    #[must_use]
+    pub fn cookies(&self) -> String {
+        let cookies = self.headers.get_all("set-cookie").iter();
+        let pairs = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
+        pairs.collect::<Vec<_>>().join("; ")
+    }
+
     /// The body as JSON; panics unless the status is `status`.
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{self:?}");

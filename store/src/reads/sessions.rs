@@ -74,12 +74,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
         let known = self.credentials().session(secret_hash, Moment::now());
-        let has_ended = |session: &Session| {
-            session.expires_at <= now
-                || session.last_used_at.as_millis() <= unused_since(now)
-                || session.user.disabled
-        };
-        if let Some(session) = known.filter(|session| !has_ended(session)) {
+        if let Some(session) = known.filter(|session| is_valid(session, now)) {
             return Ok(Some(session));
         }
         let look_up = self.credentials().look_up();
@@ -118,6 +113,13 @@ impl Store {
             .page(text.to_owned(), &params, limit, listed)
             .await
     }
+}
+
+/// The same as what [`Store::session`] asks the database for.
+fn is_valid(session: &Session, now: Timestamp) -> bool {
+    session.expires_at > now
+        && session.last_used_at.as_millis() > unused_since(now)
+        && !session.user.disabled
 }
 
 impl JsonBytes for ListedSession {

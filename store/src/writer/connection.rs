@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 use uuid::Uuid;
 
 use super::file_transaction::{FileConnection, FileTransaction};
+use super::observers::Observers;
 use super::patience::answered;
 use super::transaction::{Begun, Transaction, TransactionKind};
 use crate::credential_cache::{CredentialCache, Ending};
@@ -41,11 +42,7 @@ pub(super) struct Mark {
 }
 
 impl Connection {
-    pub(super) fn new(
-        conn: AnyConnection,
-        dialect: Dialect,
-        credentials: Arc<CredentialCache>,
-    ) -> Self {
+    pub(super) fn new(conn: AnyConnection, dialect: Dialect, observers: &Observers) -> Self {
         Self {
             conn,
             dialect,
@@ -53,7 +50,7 @@ impl Connection {
             begun: 0,
             is_unclear: false,
             is_full: true,
-            credentials,
+            credentials: Arc::clone(&observers.credentials),
         }
     }
 
@@ -122,7 +119,10 @@ impl Connection {
         let read = read.bind(mark.connection.to_string());
         let read = read.query(self.dialect)?.fetch_one(&mut self.conn);
         let row = answered(self.dialect, read).await?;
-        Ok(row.try_get::<i64, _>("number")? >= mark.number)
+        let has_committed = row.try_get::<i64, _>("number")? >= mark.number;
+        // What it ended may have been looked up since.
+        self.credentials.forget_all();
+        Ok(has_committed)
     }
 }
 
@@ -152,7 +152,11 @@ mod tests {
 
     async fn connect(location: &Location) -> Connection {
         let conn = location.connect_writer().await.unwrap();
-        Connection::new(conn, location.dialect(), Arc::new(CredentialCache::new()))
+        let observers = Observers {
+            wake: Arc::default(),
+            credentials: Arc::new(CredentialCache::new()),
+        };
+        Connection::new(conn, location.dialect(), &observers)
     }
 
     #[tokio::test]

@@ -18,11 +18,11 @@ use crate::owned_task::OwnedTask;
 use crate::{StoreError, server};
 use batch::Queued;
 pub(crate) use locks::Locks;
+pub(crate) use observers::Observers;
 use operation::WriteResult;
 pub(crate) use operation::{Channel, Operation};
 use patience::{GRACE, PATIENCE};
 use task::Task;
-pub(crate) use told::Told;
 pub(crate) use transaction::Transaction;
 use waiting::Waiting;
 
@@ -48,10 +48,22 @@ struct Queue {
 
 impl Queue {
     /// Starts the task with its connection.
-    fn start(channel: Channel, location: Location, conn: AnyConnection, told: Told) -> Self {
+    fn start(
+        channel: Channel,
+        location: Location,
+        conn: AnyConnection,
+        observers: Observers,
+    ) -> Self {
         let (sender, operations) = mpsc::channel(QUEUE);
         let stop = Arc::new(Notify::new());
-        let task = Task::new(channel, location, conn, operations, Arc::clone(&stop), told);
+        let task = Task::new(
+            channel,
+            location,
+            conn,
+            operations,
+            Arc::clone(&stop),
+            observers,
+        );
         Self {
             operations: sender,
             stop,
@@ -71,18 +83,18 @@ impl Writer {
         location: Location,
         conn: AnyConnection,
         soft: Option<AnyConnection>,
-        told: Told,
+        observers: Observers,
     ) -> Self {
         let limit = match location.dialect() {
             Dialect::Sqlite => None,
             Dialect::Postgres | Dialect::MySql => Some(PATIENCE - GRACE),
         };
         let soft = soft.map(|conn| {
-            let (location, told) = (location.clone(), told.clone());
-            Queue::start(Channel::Soft, location, conn, told)
+            let (location, observers) = (location.clone(), observers.clone());
+            Queue::start(Channel::Soft, location, conn, observers)
         });
         Self {
-            durable: Queue::start(Channel::Durable, location, conn, told),
+            durable: Queue::start(Channel::Durable, location, conn, observers),
             soft,
             limit,
         }
@@ -187,12 +199,12 @@ mod file_transaction;
 mod group;
 mod locks;
 mod log;
+mod observers;
 mod old_marks;
 mod operation;
 mod pace;
 mod patience;
 mod task;
-mod told;
 mod transaction;
 mod waiting;
 

@@ -15,16 +15,14 @@ use super::failure::{Doubt, Failure, is_broken, until};
 use super::group::Round;
 use super::locks::Locks;
 use super::log::Log;
+use super::observers::Observers;
 use super::old_marks::OldMarks;
 use super::operation::Channel;
 use super::pace::{LEAST, Pace};
 use super::patience::{TRANSACTION, UNDO, answered};
-use super::told::Told;
 use super::transaction::TransactionKind;
 use super::waiting::State;
-
 use crate::StoreError;
-use crate::credential_cache::CredentialCache;
 use crate::dialect::Dialect;
 use crate::location::Location;
 use crate::open_files::OpenFiles;
@@ -57,8 +55,7 @@ pub(super) struct Task {
     conn: Option<Connection>,
     operations: mpsc::Receiver<Box<dyn Queued>>,
     stop: Arc<Notify>,
-    wake: Arc<Notify>,
-    credentials: Arc<CredentialCache>,
+    observers: Observers,
 }
 
 impl Task {
@@ -68,9 +65,8 @@ impl Task {
         conn: AnyConnection,
         operations: mpsc::Receiver<Box<dyn Queued>>,
         stop: Arc<Notify>,
-        told: Told,
+        observers: Observers,
     ) -> Self {
-        let Told { wake, credentials } = told;
         Self {
             files: OpenFiles::of(location.file()),
             log: Log::of(location.file()),
@@ -78,16 +74,11 @@ impl Task {
             pace: Pace::of(location.dialect()),
             aside: Aside::new(),
             doubt: None,
-            conn: Some(Connection::new(
-                conn,
-                location.dialect(),
-                Arc::clone(&credentials),
-            )),
+            conn: Some(Connection::new(conn, location.dialect(), &observers)),
             location,
             operations,
             stop,
-            wake,
-            credentials,
+            observers,
         }
     }
 
@@ -142,13 +133,14 @@ impl Task {
         let since = Instant::now();
         let mut new = Batch::of(queued.drain(..));
         let locked = &StoreError::Locked;
-        self.aside.fail_late(since + LEAST, locked, &self.wake);
-        let mut batch = self.aside.take_due(&self.wake);
+        self.aside
+            .fail_late(since + LEAST, locked, &self.observers.wake);
+        let mut batch = self.aside.take_due(&self.observers.wake);
         let tried = batch.len();
         self.aside.hold_back(&mut new);
         // Too much of their time has gone while others were written.
         new.fail_open(since + self.pace.least(), &StoreError::Busy);
-        new.send_settled(&self.wake);
+        new.send_settled(&self.observers.wake);
         let before = tried + self.aside.len();
         batch.append(new);
         if before > 0 {
@@ -177,7 +169,7 @@ impl Task {
         let mut pause = FIRST_PAUSE;
         while batch.len() > 0 {
             let committed = self.commit(batch).await;
-            batch.send_settled(&self.wake);
+            batch.send_settled(&self.observers.wake);
             let Err(failure) = committed else {
                 return;
             };
@@ -208,13 +200,14 @@ impl Task {
         } else {
             batch.fail_all(State::Committing, error);
         }
-        batch.send_settled(&self.wake);
+        batch.send_settled(&self.observers.wake);
         let error_aside = if *is_passing {
             error
         } else {
             &StoreError::Locked
         };
-        self.aside.fail_late(next + LEAST, error_aside, &self.wake);
+        self.aside
+            .fail_late(next + LEAST, error_aside, &self.observers.wake);
         let writes = before - batch.len();
         if writes > 0 {
             tracing::error!(%error, writes, "a database transaction failed");
@@ -273,11 +266,7 @@ impl Task {
                 .map_err(before_commit)?;
             self.files.opened();
             self.pace.reconnected();
-            self.conn = Some(Connection::new(
-                conn,
-                dialect,
-                Arc::clone(&self.credentials),
-            ));
+            self.conn = Some(Connection::new(conn, dialect, &self.observers));
         }
         if let Some(conn) = &mut self.conn
             && let Some(Doubt { mark, .. }) = &self.doubt
@@ -285,10 +274,8 @@ impl Task {
             let committed = conn.has_committed(mark).await.map_err(before_commit)?;
             tracing::debug!(committed, "a commit without an answer");
             let fault = self.doubt.take().and_then(|doubt| doubt.fault);
-            // What it ended may have been looked up since.
-            self.credentials.forget_all();
             batch.resolve(committed, fault.as_ref());
-            batch.send_settled(&self.wake);
+            batch.send_settled(&self.observers.wake);
         }
         Ok(())
     }
@@ -317,7 +304,7 @@ impl Task {
                 batch.mode = Mode::Hasty;
             }
             committed?;
-            batch.send_settled(&self.wake);
+            batch.send_settled(&self.observers.wake);
         }
         let Some(conn) = &mut self.conn else {
             return Ok(());
@@ -327,7 +314,7 @@ impl Task {
             conn,
             kind: TransactionKind { haste, ..kind },
             doubt: &mut self.doubt,
-            wake: &self.wake,
+            wake: &self.observers.wake,
             passed_over: Locks::default(),
             until: is_server.then(|| Instant::now() + ROUND),
         };

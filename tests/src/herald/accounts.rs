@@ -8,7 +8,12 @@ use crate::{http::Http, names::password};
 impl Herald {
     /// A fresh server that processes messages at once, with ordinary accounts for `users`.
     pub async fn with_users(users: &[&str]) -> Self {
-        let herald = Self::start().await;
+        Self::with_users_and(users, &[]).await
+    }
+
+    /// The same, with these settings.
+    pub async fn with_users_and(users: &[&str], settings: &[(&str, &str)]) -> Self {
+        let herald = Self::start_with(settings).await;
         let admin = herald.http("admin").await;
         admin.set_delay(json!({"mode": "fixed", "ms": 0})).await;
         for user in users {

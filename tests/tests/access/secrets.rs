@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use herald_tests::{
-    Answer, Herald, Http, Version, failing_service,
+    Herald, Http, Version, failing_service,
     raw::{Connect, Raw},
 };
 use reqwest::Method;
@@ -72,13 +72,6 @@ async fn call(watched: &mut Watched, http: &Http, method: Method, path: &str, bo
     let answer = http.send(request.body(body.to_owned())).await;
     watched.saw(format!("the answer to {path}"), format!("{answer:?}"));
     answer.status.as_u16()
-}
-
-/// All cookies that were set, as a browser sends them back.
-fn cookies_of(answer: &Answer) -> String {
-    let cookies = answer.headers.get_all("set-cookie").iter();
-    let pairs = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
-    pairs.collect::<Vec<_>>().join("; ")
 }
 
 #[tokio::test]
@@ -170,7 +163,7 @@ async fn sign_in(watched: &mut Watched, nobody: &Http, password: &str, wrong: &s
         watched.secret(cookie.unwrap());
     }
     // Shown with what is refused, and altered.
-    let cookies = cookies_of(&login);
+    let cookies = login.cookies();
     for cookie in [cookies.clone(), cookies.replace("device=", "device=A")] {
         for path in ["/auth/login", "/auth/session"] {
             let shown = nobody.api(Method::POST, path).header("cookie", &cookie);

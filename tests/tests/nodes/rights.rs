@@ -149,9 +149,7 @@ async fn login(herald: &Herald, cookie: &str) -> String {
     let request = http.api(Method::POST, "/auth/login").json(&login);
     let answer = http.send(request.header("cookie", cookie)).await;
     answer.expect(200);
-    let cookies = answer.headers.get_all("set-cookie").iter();
-    let pairs = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
-    pairs.collect::<Vec<_>>().join("; ")
+    answer.cookies()
 }
 
 /// Requests, too: the other server knows who asks without a read of its own.

@@ -23,13 +23,7 @@ async fn server() -> Herald {
         ("HERALD_LIMITS__REQUESTS_PER_MINUTE", "0"),
         ("HERALD_LIMITS__REQUESTS_PER_MINUTE_PER_ADDRESS", "0"),
     ];
-    let herald = Herald::start_with(&settings).await;
-    herald
-        .http("admin")
-        .await
-        .create_user("alice", "user")
-        .await;
-    herald
+    Herald::with_users_and(&["alice"], &settings).await
 }
 
 /// Requests one after the other on each of several connections.

@@ -8,7 +8,7 @@ use crate::credential_cache::CredentialCache;
 
 /// Who is told of commits.
 #[derive(Clone)]
-pub(crate) struct Told {
+pub(crate) struct Observers {
     /// Notified of each after which a message may be due.
     pub(crate) wake: Arc<Notify>,
     /// Forgets what they end.
